@@ -1,6 +1,6 @@
 """Railway's webhooks are unsigned hints: they only make the next reading come at once."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from portal.outbound.parsing import get_path, text
 from portal.webhooks import Mark
@@ -31,7 +31,7 @@ EVENTS = tuple(
 _OURS = "project_id IN (SELECT id FROM environments_project WHERE railway_project_id = %s)"
 
 
-def on_railway(event: str, payload: dict[str, Any]) -> Mark | None:
+def on_railway(event: str, payload: Mapping[str, object]) -> Mark | None:
     """The named project; None where none is named. Old payloads name it at the top level."""
     name = text(
         get_path(payload, "resource", "project", "id") or get_path(payload, "project", "id"), 64

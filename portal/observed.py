@@ -6,7 +6,6 @@ Clients know no row, so they call `note`; whoever runs a job calls `keep` afterw
 
 import threading
 import time
-from typing import Any
 
 from django.utils import timezone
 
@@ -14,11 +13,11 @@ from portal.models.health import Observation
 
 KEPT_EVERY = 5.0  # seconds, in each process
 _noting = threading.Lock()
-_noted: dict[str, Any] = {}
+_noted: dict[str, object] = {}
 _kept_at = float("-inf")
 
 
-def note(name: str, value: Any) -> None:
+def note(name: str, value: object) -> None:
     """Remember the newest `value`, a JSON value, under `name`. Touches no database."""
     with _noting:
         _noted[name] = value

@@ -6,10 +6,12 @@ from django.urls import include, path
 from portal import webhooks
 from portal.accounts import views as access
 from portal.configuration import views as changes
+from portal.first_start import views as first_start
 from portal.health import views as health
 from portal.pages import views
 
 portal_pages = [
+    path("setup/", first_start.setup, name="setup"),
     path("configuration/changes/", changes.changes, name="changes"),
     path("configuration/changes/<int:pk>/<slug:verb>/", changes.decide, name="change-do"),
     path("audit/", views.audit_page, name="audit"),

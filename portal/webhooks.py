@@ -77,7 +77,7 @@ class _Delivery:
     id: str
     event: str
     body: bytes
-    payload: dict[str, Any] | None
+    payload: dict[str, object] | None
     problem: str = ""
 
 
@@ -285,14 +285,14 @@ def _keep(
     kept = visible(delivery.body[: 4 * KEPT_LETTERS].decode("utf-8", "replace")[:KEPT_LETTERS])[
         :KEPT_LETTERS
     ]
-    which: list[Any] = [delivery.source, delivery.id]
+    which: list[object] = [delivery.source, delivery.id]
     marked, marking = "SELECT 1 WHERE false", list[Any]()
     if mark is not None:
         marked, marking = (
             _MARKED.format(table=mark.table, where=mark.where),
             [now, trace.current(), *mark.values],
         )
-    values: list[Any] = [
+    values: list[object] = [
         *which,
         delivery.event,
         action,

@@ -16,7 +16,7 @@ class ReleasesConfig(AppConfig):
         post_migrate.connect(ensure_checklists, sender=self, dispatch_uid="default checklists")
 
 
-def ensure_checklists(apps: Any = installed, **rest: Any) -> None:
+def ensure_checklists(apps: Any = installed, **rest: object) -> None:
     """Make the default checklists, unless their tables were taken back."""
     try:
         apps.get_model("releases", "ChecklistTemplateItem")

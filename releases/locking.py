@@ -1,12 +1,11 @@
 """Refuses what is done to another commit than the one on the person's page."""
 
-from typing import Any
-
+from portal.audit import Actor
 from portal.ui.actions import Refused, require_seen
 from releases.models.releases import Release
 
 
-def _as_seen(release: Release, candidate: str | None, actor: Any) -> None:
+def _as_seen(release: Release, candidate: str | None, actor: Actor) -> None:
     """Refuses what is done to another commit than the one on the person's page, or without
     saying which that was.
     """

@@ -1,6 +1,6 @@
 """GitHub's webhooks are hints: they only make the next reading come at once."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from portal.outbound.parsing import get_path, text
 from portal.webhooks import Mark
@@ -24,7 +24,7 @@ _OURS = (
 )
 
 
-def on_github(event: str, payload: dict[str, Any]) -> Mark | None:
+def on_github(event: str, payload: Mapping[str, object]) -> Mark | None:
     """The projects of the named repository; None for what we do not mirror."""
     name = text(get_path(payload, "repository", "full_name"), 201)
     return Mark("releases_githubsync", _OURS, (name,)) if name and event in EVENTS else None

@@ -1,7 +1,6 @@
 """What people have done to the two long-lived branches."""
 
 from datetime import datetime
-from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -10,12 +9,13 @@ from environments.branches import protection
 from environments.findings.repair_queue import _repair
 from environments.models import Branch, Project, Repair, RepairKind, StagingReset
 from portal import audit
+from portal.audit import Actor
 from portal.configuration.signing import require as require_signer
 from portal.ui.actions import Refused, action, require_reason
 
 
 @action("staging.sync_requested", "environments.repair_environment")
-def sync_staging(project: Project, *, actor: Any, now: datetime | None = None) -> Repair:
+def sync_staging(project: Project, *, actor: Actor, now: datetime | None = None) -> Repair:
     """Asks for staging to be brought level with main: by a fast-forward, or not at all."""
     message = f"Bring {project.staging_branch} level with {project.production_branch}."
     return _repair(
@@ -24,7 +24,7 @@ def sync_staging(project: Project, *, actor: Any, now: datetime | None = None) -
 
 
 @action("back_merge.requested", "environments.repair_environment")
-def open_back_merge(project: Project, *, actor: Any, now: datetime | None = None) -> Repair:
+def open_back_merge(project: Project, *, actor: Actor, now: datetime | None = None) -> Repair:
     """Asks for a pull request that merges main back into staging; one that is open already is
     found.
     """
@@ -38,7 +38,7 @@ def open_back_merge(project: Project, *, actor: Any, now: datetime | None = None
 def request_reset(
     project: Project,
     *,
-    actor: Any,
+    actor: Actor,
     staging: str,
     main: str,
     reason: str,
@@ -86,7 +86,7 @@ def request_reset(
 
 @action("staging.reset_signed", "environments.sign_reset", guarded=True)
 def sign_reset(
-    reset: StagingReset, *, actor: Any, staging: str, main: str, now: datetime | None = None
+    reset: StagingReset, *, actor: Actor, staging: str, main: str, now: datetime | None = None
 ) -> Repair:
     """The second person's word for exactly these heads; the worker then looks once more, and
     resets.
@@ -125,7 +125,7 @@ def sign_reset(
 
 
 @action("staging.reset_taken_back", "environments.repair_environment")
-def take_reset_back(reset: StagingReset, *, actor: Any, now: datetime | None = None) -> None:
+def take_reset_back(reset: StagingReset, *, actor: Actor, now: datetime | None = None) -> None:
     """Gives up a reset that nobody has signed."""
     now = now or timezone.now()
     if not StagingReset.objects.filter(pk=reset.pk, closed_at=None).update(closed_at=now):
@@ -169,7 +169,7 @@ def _heads(row: StagingReset) -> dict[str, str]:
 
 @action("protection.requested", "environments.protect_branch")
 def protect_branch(
-    project: Project, *, actor: Any, branch: str, now: datetime | None = None
+    project: Project, *, actor: Actor, branch: str, now: datetime | None = None
 ) -> Repair:
     """Request that a long-lived branch is protected as the policy says; its rulesets stay as
     they are.
@@ -193,7 +193,7 @@ def protect_branch(
 
 
 @action("keep_heads.requested", "environments.protect_branch")
-def keep_heads(project: Project, *, actor: Any, now: datetime | None = None) -> Repair:
+def keep_heads(project: Project, *, actor: Actor, now: datetime | None = None) -> Repair:
     """Asks for *Automatically delete head branches* to be switched off: it would delete staging
     at the merge.
     """

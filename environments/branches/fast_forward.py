@@ -66,9 +66,7 @@ def level(project: Project) -> SyncResult:
         if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
             raise
         return SyncResult(UNSURE, f"{error.sentence} Looking whether {staging} moved.")
-    return SyncResult(
-        MOVED, f"{staging} moved to {head[:7]}; Railway deploys staging anew, as it should."
-    )
+    return SyncResult(MOVED, f"{staging} moved to {head[:7]}; Railway redeploys staging.")
 
 
 def find_back_merge(project: Project, github: GitHub) -> PullState | None:
@@ -146,10 +144,7 @@ def look_at_reset(project: Project, staging_head: str, main_head: str) -> Reset 
         )
     now_main, now_staging = github.branch_head(main), github.branch_head(staging)
     if now_staging == main_head:
-        message = (
-            f"{staging} is at {main_head[:7]}, as {main} was; Railway deploys staging anew, as it"
-            " should."
-        )
+        message = f"{staging} is at {main_head[:7]}, as {main} was; Railway redeploys staging."
         return Reset(True, message)
     for name, was, is_ in ((staging, staging_head, now_staging), (main, main_head, now_main)):
         if is_ != was:

@@ -35,7 +35,7 @@ class Line:
 
 def body_for(project: Project, branch: str) -> dict[str, Any]:
     """What is to protect `branch`, exactly as GitHub's PUT of a classic protection takes it."""
-    reviews: dict[str, Any] = {"required_approving_review_count": project.protected_approvals}
+    reviews: dict[str, object] = {"required_approving_review_count": project.protected_approvals}
     if allowed := _may_pass(project, branch):
         reviews["bypass_pull_request_allowances"] = {
             "users": [],
@@ -145,14 +145,12 @@ def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
     there = None if rules.checks is None else checks <= rules.checks
     nobody = None if rules.passing is None else rules.passing <= allowed
     return [
-        _switch("pull_request", "Changes only by pull request", rules.pull_request, True),
-        _line("approvals", "Approvals", f"at least {approvals}", rules.approvals, enough),
+        _switch("pull_request", "Require a pull request", rules.pull_request, True),
+        _line("approvals", "Required approvals", f"at least {approvals}", rules.approvals, enough),
         _line("checks", "Required checks", _list(checks), rules.checks, there),
         *_source(checks, rules),
-        _switch("conversations", "Conversations resolved", rules.conversations, True),
-        _line(
-            "passing", "May go round the rules", _list(allowed) or "nobody", rules.passing, nobody
-        ),
+        _switch("conversations", "Require conversation resolution", rules.conversations, True),
+        _line("passing", "Bypass list", _list(allowed) or "none", rules.passing, nobody),
         _pushes(rules),
         _switch(
             "linear",
@@ -203,7 +201,7 @@ def _switch(
     )
 
 
-def _line(key: str, rule: str, wanted: str, value: Any, good: bool | None) -> Line:
+def _line(key: str, rule: str, wanted: str, value: object, good: bool | None) -> Line:
     if value is None:
         return Line(key, rule, wanted, "not known", WAIT)
     actual = (_list(value) or "none") if isinstance(value, frozenset) else str(value)
@@ -318,18 +316,17 @@ def problems(project: Project) -> Iterator[Problem]:
         unknown = [line for line in row.lines if line["state"] == WAIT]
         if wrong:
             message = "; ".join(
-                f"{line['rule'].lower()}: {line['actual']} (to be {line['wanted']})"
+                f"{line['rule'].lower()}: {line['actual']} (expected {line['wanted']})"
                 for line in wrong
             )
-            yield Problem(
-                PROTECTION, row.branch, f"{row.branch} is not protected as it should be: {message}."
-            )
+            sentence = f"{row.branch}: protection differs from policy: {message}."
+            yield Problem(PROTECTION, row.branch, sentence)
         elif NO_PLAN in row.problems:
             yield Problem(PROTECTION, row.branch, f"{row.branch} is not protected. {NO_PLAN}")
         elif unknown:
             message = ", ".join(line["rule"].lower() for line in unknown)
             why = f" {row.problems[0]}" if row.problems else ""
-            sentence = f"It is not known whether {row.branch} is protected ({message}).{why}"
+            sentence = f"{row.branch}: the portal cannot read its protection ({message}).{why}"
             yield Problem(PROTECTION, row.branch, sentence, True)
 
 

@@ -2,7 +2,6 @@
 
 import json
 from functools import partial
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -13,6 +12,7 @@ from environments.branches import actions as branches_actions
 from environments.branches import protection
 from environments.findings.views import repairs_of
 from environments.models import Branch, BranchProtection, Project, Repair, RepairKind
+from portal.audit import Actor
 from portal.ui.forms import ConfirmedForm
 from portal.ui.site import page, run_action
 
@@ -49,7 +49,7 @@ def protections_(request: HttpRequest) -> HttpResponse:
     project = next(
         (project for project in projects if project.slug == slug), projects[0] if projects else None
     )
-    context: dict[str, Any] = {"projects": projects, "project": project}
+    context: dict[str, object] = {"projects": projects, "project": project}
     if project is not None:
         rows = {row.branch: row for row in BranchProtection.objects.filter(project=project)}
         repairs = Repair.objects.filter(project=project, kind=RepairKind.PROTECT).select_related(
@@ -85,7 +85,7 @@ def protect(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)
     form = ConfirmedForm(request.POST)
 
-    def act(actor: Any, value: str) -> Repair:
+    def act(actor: Actor, value: str) -> Repair:
         return branches_actions.protect_branch(project, actor=actor, branch=value)
 
     message = f"{form['value'].value()} is being protected, and read again."

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -100,7 +101,9 @@ class DeployKeyAdmin(TwoPeople):
         # A list must not fail over a key that can no longer be decrypted.
         return super().get_queryset(request).defer("private_key")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
         return (*self.readonly_fields, "project") if obj else self.readonly_fields
 
     def recorded_data(self, obj: Any) -> dict[str, Any]:

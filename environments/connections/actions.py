@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from django.utils import timezone
 
 from environments.models import ConnectionCheck, DeployKey
 from portal import audit
+from portal.audit import Actor
 from portal.jobs import wake_now
 from portal.ui.actions import Refused, action
 
 
 @action("connections.check_requested", "environments.check_connections")
-def check_connections(check: ConnectionCheck, *, actor: Any, now: datetime | None = None) -> None:
+def check_connections(check: ConnectionCheck, *, actor: Actor, now: datetime | None = None) -> None:
     """Has every credential looked at now."""
     check, _ = ConnectionCheck.objects.get_or_create(single=True)  # the first look makes the row
     wake_now(check, now=now)
@@ -25,7 +25,7 @@ def check_connections(check: ConnectionCheck, *, actor: Any, now: datetime | Non
 
 @action("host_keys.pinned", "environments.change_deploykey")
 def pin_host_keys(
-    key: DeployKey, *, actor: Any, fingerprints: Sequence[str], now: datetime | None = None
+    key: DeployKey, *, actor: Actor, fingerprints: Sequence[str], now: datetime | None = None
 ) -> None:
     """Pins the host keys whose fingerprints the person compared, out of those that the last check
     saw.

@@ -1,7 +1,6 @@
 """The page Connections."""
 
 from functools import partial
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -12,6 +11,7 @@ from django.views.decorators.http import require_POST
 from environments.connections import actions as connections_actions
 from environments.connections.forms import HostKeysForm
 from environments.models import ConnectionCheck, DeployKey
+from portal.audit import Actor
 from portal.ui.site import page, run_action
 
 
@@ -46,7 +46,7 @@ def pin_host_keys(request: HttpRequest, slug: str) -> HttpResponse:
     )
     message = "The host keys are pinned; the connection is being tried again."
 
-    def act(actor: Any, fingerprint: list[str]) -> None:
+    def act(actor: Actor, fingerprint: list[str]) -> None:
         connections_actions.pin_host_keys(key, actor=actor, fingerprints=fingerprint)
 
     return run_action(request, then, act, message, form=HostKeysForm(request.POST))

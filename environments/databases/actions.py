@@ -9,6 +9,7 @@ from django.utils import timezone
 from environments.databases.failure import can_be_retried
 from environments.models import Database, Direction, Environment, MigrationRun
 from portal import audit
+from portal.audit import Actor
 from portal.jobs import JobStatus, wake_now
 from portal.ui.actions import Refused, action
 
@@ -18,7 +19,7 @@ def start_migration(
     environment: Environment,
     *,
     database: Database,
-    actor: Any,
+    actor: Actor,
     commit: str,
     reason: str = "",
     found: list[str] | None = None,
@@ -109,7 +110,7 @@ def queue_downgrade(
 
 
 @action("migration.cancelled", "environments.migrate_environment")
-def cancel_migration(run: MigrationRun, *, actor: Any, now: datetime | None = None) -> None:
+def cancel_migration(run: MigrationRun, *, actor: Actor, now: datetime | None = None) -> None:
     """Asks the worker to stop the run; the database is read afterwards."""
     now = now or timezone.now()
     if not MigrationRun.objects.filter(
@@ -122,7 +123,9 @@ def cancel_migration(run: MigrationRun, *, actor: Any, now: datetime | None = No
 
 
 @action("migration.retried", "environments.migrate_environment")
-def retry_migration(run: MigrationRun, *, actor: Any, now: datetime | None = None) -> MigrationRun:
+def retry_migration(
+    run: MigrationRun, *, actor: Actor, now: datetime | None = None
+) -> MigrationRun:
     """Queues a new run of the same commit after one that did not succeed; it goes on from where
     the database is.
     """

@@ -420,7 +420,7 @@ def _applied(
 
 def _ended(job: MigrationRun, history: history_reader.History, outcome: runner.Outcome) -> Outcome:
     """Writes what the database says after the run, and how the job goes on from there."""
-    changes: dict[str, Any] = {
+    changes: dict[str, object] = {
         "after": None if outcome.after is None else list(outcome.after),
         "failed_revision": outcome.failed_revision or "",
         "failed_statement": (outcome.failed_statement or "")[:10_000],

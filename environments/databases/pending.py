@@ -55,6 +55,15 @@ def hashed(
     return found
 
 
+def reported(database: Database) -> list[str]:
+    """Return what staging's and production's databases report; [] where one was not read.
+
+    One query.
+    """
+    found = list(_places(database).values_list("revisions", flat=True))
+    return [] if None in found else sorted({id for revisions in found for id in revisions})
+
+
 def _places(database: Database) -> Any:
     return EnvironmentDatabase.objects.filter(
         database=database, environment__kind__in=LONG_LIVED, environment__gone_at=None

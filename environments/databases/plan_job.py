@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from environments.clones.clone import mirror_of
 from environments.databases import pending
 from environments.databases.address import NoDatabase, url_of
-from environments.databases.project_environment import command_for
-from environments.git.repository import GitError, Mirror
+from environments.databases.project_environment import planning_command
+from environments.git.repository import GitError
 from environments.models import Environment, EnvironmentKind, MigrationPlan, place_of
 from environments.schema.history import identity
 from environments.schema.history import reader as history_reader
@@ -16,7 +16,6 @@ from environments.schema.history.graph import HistoryError
 from environments.schema.plan import render as plan_render
 from environments.schema.plan import risk, table_stats
 from environments.schema.run import database
-from environments.schema.run.command import Command
 from environments.schema.run.virtualenvs import NotPrepared
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 from portal.outbound.http import ApiError
@@ -51,7 +50,9 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
             command=of.runs_project_code,
         )
         young = now - (job.started_at or now) < MOMENT
-        command = _command(job, mirror) if files else None
+        command = (
+            planning_command(of, mirror, job.commit, alive=lambda: holds(job)) if files else None
+        )
         made = plan_render.make_plan(
             mirror, job.commit, history, files, patient=young, command=command
         )
@@ -82,22 +83,6 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
     asked = sum(one.asks for one in risks)
     return Finished(
         JobStatus.SUCCEEDED, f"{len(steps)} migrations planned; {asked} risks above information."
-    )
-
-
-def _command(job: MigrationPlan, mirror: Mirror) -> Command | None:
-    """The project's own command with what production gives it, where that runs the migrations."""
-    known = Environment.objects.present().long_lived().filter(project=job.project)
-    environment = known.order_by("kind").select_related("project").first()
-    if environment is None:
-        return None
-    return command_for(
-        environment,
-        job.database,
-        mirror,
-        job.commit,
-        secrets=lambda values: tuple(values.values()),
-        alive=lambda: holds(job),
     )
 
 

@@ -67,6 +67,26 @@ def command_for(
     return Command(database.migration_command, place, database.variable, values)
 
 
+def planning_command(
+    database: Database, mirror: Mirror, commit: str, *, alive: Callable[[], bool] = lambda: True
+) -> Command | None:
+    """Return `command_for` with what production gives it, for work that runs nothing; None too
+    where no long-lived environment is known. Raises what `command_for` does.
+    """
+    known = Environment.objects.present().long_lived().filter(project=database.project)
+    environment = known.order_by("kind").select_related("project").first()
+    if environment is None:
+        return None
+    return command_for(
+        environment,
+        database,
+        mirror,
+        commit,
+        secrets=lambda values: tuple(values.values()),
+        alive=alive,
+    )
+
+
 def values_of(environment: Environment, database: Database) -> dict[str, str]:
     """Return the service's variables that the database's command needs, read from Railway now and
     never stored.

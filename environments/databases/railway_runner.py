@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.utils import timezone
 
@@ -153,7 +152,7 @@ def _write(place: Place, railway: Railway, command: list[str], why: str) -> None
         )
 
 
-def _remember(job: MigrationRun, **values: Any) -> None:
+def _remember(job: MigrationRun, **values: object) -> None:
     job.railway = job.railway | values
     MigrationRun.objects.filter(pk=job.pk).update(railway=job.railway)
 

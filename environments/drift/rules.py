@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
@@ -99,7 +98,7 @@ def _missing(
     for kind, name in expected_names(project).items():
         if kind not in by_kind:
             yield Problem(MISSING, kind, _none_named(name, environments))
-    present: dict[Any, dict[str, Live]] = {}
+    present: dict[object, dict[str, Live]] = {}
     for live in lives:
         present.setdefault(live.instance.service_id, {})[live.instance.environment.kind] = live
     for service in services:

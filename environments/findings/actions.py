@@ -1,18 +1,18 @@
 """Closing a finding by a person's reason."""
 
 from datetime import datetime
-from typing import Any
 
 from django.utils import timezone
 
 from environments.models import Finding
 from portal import audit
+from portal.audit import Actor
 from portal.ui.actions import Refused, action, require_reason
 
 
 @action("finding.resolved", "environments.resolve_finding")
 def resolve_finding(
-    finding: Finding, *, actor: Any, reason: str, now: datetime | None = None
+    finding: Finding, *, actor: Actor, reason: str, now: datetime | None = None
 ) -> None:
     """Closes a finding by a person's word.
 

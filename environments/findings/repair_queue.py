@@ -1,13 +1,13 @@
 """Queues one repair at a person's request."""
 
 from datetime import datetime
-from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.models import Project, Repair, RepairKind, ServiceInstance
 from portal import audit
+from portal.audit import Actor
 from portal.jobs import wake_now
 from portal.ui.actions import Refused
 
@@ -30,7 +30,7 @@ def _repair(
     event: str,
     message: str,
     *,
-    actor: Any,
+    actor: Actor,
     now: datetime | None,
     instance: ServiceInstance | None = None,
     subject: str = "",

@@ -7,7 +7,6 @@ Sources: GitHub REST API 2022-11-28 and its GraphQL API.
 import re
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
@@ -484,7 +483,7 @@ class GitHub:
         )
 
     def _written(self, doing: str, method: str, path: str, body: dict[str, object]) -> int:
-        item: Any = self.transport.write(doing, method, path, body)
+        item: object = self.transport.write(doing, method, path, body)
         with _shaped(write=True):
             return field(item, "id", int)
 

@@ -5,6 +5,7 @@ Read from what everybody may see of a branch. What only an administrator is show
 credential is not is None.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,7 +111,7 @@ def read_merge_rules(ref: object, repository: object) -> MergeRules | None:
 
 
 def _by_type(rows: list[object]) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[dict[str, object]]] = {}
     for row in rows:
         found.setdefault(word(field(row, "type", str)), []).append(
             optional(row, "parameters", dict) or {}
@@ -179,11 +180,11 @@ def _any(rows: list[dict[str, Any]], name: str) -> bool:
     return any(field(row, name, bool) for row in rows)
 
 
-def _is(row: dict[str, Any], name: str) -> bool:
+def _is(row: Mapping[str, object], name: str) -> bool:
     return bool(row) and field(row, name, bool)
 
 
-def _texts(row: dict[str, Any], name: str) -> list[str]:
+def _texts(row: Mapping[str, object], name: str) -> list[str]:
     return [text(one) for one in optional(row, name, list) or []]
 
 

@@ -2,7 +2,7 @@
 document.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -165,7 +165,7 @@ def _document(numbers: Sequence[int]) -> str:
 
 
 def _read_pages(
-    seen: _Gathering, ask: "Asker", page: dict[str, Any], errors: list[object], pages: Pages
+    seen: _Gathering, ask: "Asker", page: Mapping[str, object], errors: list[object], pages: Pages
 ) -> None:
     """Takes up the open pull requests of the first page and of those after it, as many as are
     wanted.
@@ -194,7 +194,7 @@ def _read_pages(
 
 
 def _named(
-    seen: _Gathering, first: dict[str, Any], numbers: Sequence[int], errors: bool
+    seen: _Gathering, first: Mapping[str, object], numbers: Sequence[int], errors: bool
 ) -> tuple[Pull, ...]:
     found = []
     for number in numbers:
@@ -321,7 +321,7 @@ def _note_errors(seen: _Gathering, errors: list[object]) -> None:
             seen.listed = False
 
 
-def _add_pulls(seen: _Gathering, page: dict[str, Any], name: str, errors: bool) -> None:
+def _add_pulls(seen: _Gathering, page: Mapping[str, object], name: str, errors: bool) -> None:
     for pull in _pulls(seen, get_path(page, name, "nodes"), errors):
         seen.pulls.setdefault(pull.number, pull)
 
@@ -352,7 +352,7 @@ def _pulls(seen: _Gathering, nodes: object, errors: bool) -> list[Pull]:
     return found
 
 
-def _next(page: dict[str, Any], seen: _Gathering) -> str | None:
+def _next(page: Mapping[str, object], seen: _Gathering) -> str | None:
     try:
         info = need(need(page, "open", dict), "pageInfo", dict)
         if not need(info, "hasNextPage", bool):
@@ -368,7 +368,7 @@ def _next(page: dict[str, Any], seen: _Gathering) -> str | None:
 
 def _finish(
     seen: _Gathering,
-    first: dict[str, Any],
+    first: Mapping[str, object],
     staging: str,
     production: str,
     points: int | None,
@@ -430,7 +430,7 @@ def _refs(staging: str, production: str) -> list[tuple[str, str]]:
     return [("staging", staging), ("production", production)]
 
 
-def _head(seen: _Gathering, first: dict[str, Any], key: str, branch: str) -> str | None:
+def _head(seen: _Gathering, first: Mapping[str, object], key: str, branch: str) -> str | None:
     head = commit(get_path(first, key, "target", "oid"))
     if head is None:
         missing = key in first and first[key] is None

@@ -4,7 +4,6 @@ known.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from environments.github.transport import Transport
 from portal.outbound.http import ApiError
@@ -173,7 +172,7 @@ def _contexts(item: object) -> list[str]:
 
 def _rulesets(transport: Transport, path: str, branch: str) -> Rules:
     rows = transport.pages("read the rules of a branch", f"{path}/rules/branches/{branch}")
-    by_set: dict[int, list[Mapping[str, Any]]] = {}
+    by_set: dict[int, list[Mapping[str, object]]] = {}
     for row in rows:
         by_set.setdefault(field(row, "ruleset_id", int), []).append(row)
     parts = []
@@ -187,7 +186,7 @@ def _rulesets(transport: Transport, path: str, branch: str) -> Rules:
 
 
 def _of_ruleset(
-    rows: list[Mapping[str, Any]], passing: frozenset[str] | None, closed_by: str
+    rows: list[Mapping[str, object]], passing: frozenset[str] | None, closed_by: str
 ) -> Rules:
     rules = {
         field(row, "type", str): nullable({"p": row.get("parameters")}, "p", dict) or {}

@@ -135,7 +135,7 @@ class Transport:
         """All items of a paged list (under `key`, if it is wrapped); more than 10 pages raise
         `Malformed`.
         """
-        items: list[Any] = []
+        items: list[object] = []
         for page in range(1, MAX_PAGES + 1):
             parameters = {**query, "per_page": 100, "page": page}
             answer, reply = http.read_again(lambda: self._get(doing, path, parameters))  # noqa: B023

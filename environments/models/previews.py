@@ -1,7 +1,5 @@
 """Preview environments: one `pr-N` for each pull request that is to have one."""
 
-from typing import Any
-
 from django.db import models
 
 from environments.models.project import Project
@@ -94,7 +92,7 @@ class Preview(Job):
     def __str__(self) -> str:
         return self.name
 
-    def keep(self, **values: Any) -> None:
+    def keep(self, **values: object) -> None:
         """Writes these fields, unless another worker has taken the job over."""
         for name, value in values.items():
             setattr(self, name, value)

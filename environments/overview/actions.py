@@ -1,19 +1,19 @@
 """A person's word on whether a service belongs to the release."""
 
 from datetime import datetime
-from typing import Any
 
 from django.utils import timezone
 
 from environments.drift import detect
 from environments.models import RailwaySync, Service
 from portal import audit
+from portal.audit import Actor
 from portal.ui.actions import action
 
 
 @action("service.placed", "environments.place_service")
 def place_service(
-    service: Service, *, actor: Any, belongs: bool | None, now: datetime | None = None
+    service: Service, *, actor: Actor, belongs: bool | None, now: datetime | None = None
 ) -> None:
     """Says whether releases wait for `service`; None: as where it is built from says."""
     now = now or timezone.now()

@@ -1,7 +1,6 @@
 """What people have done to preview environments."""
 
 from datetime import datetime
-from typing import Any
 
 from django.utils import timezone
 
@@ -19,13 +18,14 @@ from environments.models import (
 )
 from environments.previews import steps as previews_steps
 from portal import audit
+from portal.audit import Actor
 from portal.ui.actions import Refused, action
 
 FORGIVEN = (previews_steps.BY_A_PERSON, previews_steps.TOO_OLD)  # what a person may overrule
 
 
 @action("preview.rebuild_requested", "environments.manage_preview")
-def rebuild_preview(preview: Preview, *, actor: Any, now: datetime | None = None) -> None:
+def rebuild_preview(preview: Preview, *, actor: Actor, now: datetime | None = None) -> None:
     """Has a preview's variables and deployments made anew, at the pull request's head."""
     now = now or timezone.now()
     if not preview.wanted and preview.why_not not in FORGIVEN:
@@ -49,7 +49,7 @@ def rebuild_preview(preview: Preview, *, actor: Any, now: datetime | None = None
 
 
 @action("preview.removal_requested", "environments.manage_preview")
-def remove_preview(preview: Preview, *, actor: Any, now: datetime | None = None) -> None:
+def remove_preview(preview: Preview, *, actor: Actor, now: datetime | None = None) -> None:
     """Has a preview deleted; the next push, or a rebuild, brings it back."""
     now = now or timezone.now()
     if not preview.wanted:
@@ -68,7 +68,7 @@ def remove_preview(preview: Preview, *, actor: Any, now: datetime | None = None)
 def set_preview_variable(
     project: Project,
     *,
-    actor: Any,
+    actor: Actor,
     service: str,
     name: str,
     value: str,
@@ -92,7 +92,7 @@ def set_preview_variable(
 
 @action("preview.variable_removed", "environments.manage_preview")
 def remove_preview_variable(
-    row: PreviewVariable, *, actor: Any, now: datetime | None = None
+    row: PreviewVariable, *, actor: Actor, now: datetime | None = None
 ) -> None:
     """From now on new previews keep what is copied from staging."""
     message = f"Previews no longer get a value of their own for {row.name} of {row.service}."
@@ -102,7 +102,7 @@ def remove_preview_variable(
 
 @action("preview.adopted", "environments.manage_preview")
 def adopt_environment(
-    environment: Environment, *, actor: Any, typed: str, now: datetime | None = None
+    environment: Environment, *, actor: Actor, typed: str, now: datetime | None = None
 ) -> None:
     """Has the portal take over a preview that others made; the person types its name."""
     if environment.kind != EnvironmentKind.PREVIEW:
@@ -129,7 +129,7 @@ def adopt_environment(
 
 @action("environment.delete_requested", "environments.manage_preview")
 def delete_environment(
-    environment: Environment, *, actor: Any, typed: str, now: datetime | None = None
+    environment: Environment, *, actor: Actor, typed: str, now: datetime | None = None
 ) -> Repair:
     """Has an environment deleted that the portal did not make; the person types its name."""
     if environment.kind != EnvironmentKind.PREVIEW:

@@ -67,7 +67,7 @@ RAILWAY_MAKES = (
 )
 BY_A_PERSON, TOO_OLD = "a person removed it", "nothing was pushed for long"
 # What is done for an environment; forgotten when it has to be made anew.
-FRESH: dict[str, Any] = {
+FRESH: dict[str, object] = {
     "asked_at": None,
     "environment_id": "",
     "made_at": None,
@@ -146,7 +146,7 @@ def _change(row: Preview, one: Wish, now: datetime) -> None:
     stays_away = row.why_not == BY_A_PERSON and not one.why_not and one.head == row.head
     if stays_away:  # until the next push, or until it is rebuilt
         return
-    values: dict[str, Any] = {"title": one.title, "branch": one.branch, "why_not": one.why_not}
+    values: dict[str, object] = {"title": one.title, "branch": one.branch, "why_not": one.why_not}
     values["wanted"] = not one.why_not
     if one.head != row.head:
         values |= {"head": one.head, "head_at": now, "live_at": None, "log": ""}
@@ -786,7 +786,7 @@ def adopt(environment: EnvironmentRow) -> tuple[Preview | None, str]:
     return row, ""
 
 
-def requeue(job: Preview, *, now: datetime | None = None, **values: Any) -> None:
+def requeue(job: Preview, *, now: datetime | None = None, **values: object) -> None:
     """Has a preview looked at anew with other values, also one that had ended."""
     now = now or timezone.now()
     fresh = (

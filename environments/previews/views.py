@@ -36,7 +36,7 @@ def index(request: HttpRequest) -> HttpResponse:
     project = next(
         (project for project in projects if project.slug == slug), projects[0] if projects else None
     )
-    context: dict[str, Any] = {"projects": projects, "project": project} | (
+    context: dict[str, object] = {"projects": projects, "project": project} | (
         _shown(project) if project else {}
     )
     template = (

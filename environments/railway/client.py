@@ -413,10 +413,11 @@ class Railway:
             names = ", ".join(name for _, name in reached) or "no workspace"
             if _answer(bearer, "token_account"):
                 sentence = (
-                    f"An account token; it reaches {names}. A workspace token would reach less."
+                    f"Account token with access to {names}. A workspace token would be safer: it "
+                    "reaches only one workspace."
                 )
                 return TokenReport("account", sentence, reached)
-            return TokenReport("workspace", f"A workspace token for {names}.", reached)
+            return TokenReport("workspace", f"Workspace token for {names}.", reached)
         if scope := _answer(project, "token_project"):
             return _project_report(scope)
         sentence = "Railway knows no such token: make a workspace token and set RAILWAY_API_TOKEN."
@@ -459,16 +460,16 @@ def _project_report(scope: object) -> TokenReport:
     return TokenReport("project", sentence, (), project, environment)
 
 
-def _part(data: dict[str, Any], name: str) -> dict[str, Any]:
+def _part(data: Mapping[str, object], name: str) -> dict[str, Any]:
     with _shaped():
         return field(data, name, dict)
 
 
-def _secrets(data: dict[str, Any], name: str) -> dict[str, Secret | None]:
+def _secrets(data: Mapping[str, object], name: str) -> dict[str, Secret | None]:
     found = field(data, name, dict)
     return {key: _secret(found, key) for key in found}
 
 
-def _secret(found: dict[str, Any], name: str) -> Secret | None:
+def _secret(found: Mapping[str, object], name: str) -> Secret | None:
     value = optional(found, name, str)
     return None if value is None else Secret(value)

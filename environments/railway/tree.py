@@ -1,5 +1,6 @@
 """A whole project in one call, and more calls only where Railway says that there is more."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -72,7 +73,7 @@ def _page(seen: _Gathering, variables: dict[str, object]) -> dict[str, Any]:
 
 
 def _add_page(
-    seen: _Gathering, page: dict[str, Any], asked: dict[str, object]
+    seen: _Gathering, page: Mapping[str, object], asked: dict[str, object]
 ) -> dict[str, object]:
     """Adds what a page holds; returns the variables that ask for the next one."""
     following: dict[str, object] = {"withServices": False, "withEnvironments": False}
@@ -83,7 +84,7 @@ def _add_page(
     return following
 
 
-def _add_nodes(seen: _Gathering, page: dict[str, Any], name: str) -> str | None:
+def _add_nodes(seen: _Gathering, page: Mapping[str, object], name: str) -> str | None:
     """Adds the page's services or environments; returns the cursor of their next page."""
     try:
         connection = need(page, name, dict)

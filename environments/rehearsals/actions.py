@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from environments.models import Database, Direction, Environment, Rehearsal
 from portal import audit
+from portal.audit import Actor
 from portal.jobs import wake_now
 from portal.ui.actions import Refused, action
 
@@ -17,7 +18,7 @@ def start_rehearsal(
     environment: Environment,
     *,
     database: Database,
-    actor: Any,
+    actor: Actor,
     commit: str,
     direction: str = Direction.UPGRADE,
     now: datetime | None = None,
@@ -77,7 +78,7 @@ def queue_rehearsal(
 
 
 @action("rehearsal.cancelled", "environments.migrate_environment")
-def cancel_rehearsal(rehearsal: Rehearsal, *, actor: Any, now: datetime | None = None) -> None:
+def cancel_rehearsal(rehearsal: Rehearsal, *, actor: Actor, now: datetime | None = None) -> None:
     """Asks the worker to stop the rehearsal; nothing of it is left."""
     now = now or timezone.now()
     if not Rehearsal.objects.filter(

@@ -17,6 +17,7 @@ from environments.rehearsals import actions
 from environments.schema.rehearsal.dump import Difference
 from environments.schema.rehearsal.rehearsal import MODES, PHASES
 from environments.services.expected import expected_branches
+from portal.audit import Actor
 from portal.ui.actions import Refused
 from portal.ui.site import page, run_action
 
@@ -77,7 +78,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
     return run_action(request, then, partial(_start, row), message)
 
 
-def _start(row: Rehearsal, *, actor: Any) -> Rehearsal:
+def _start(row: Rehearsal, *, actor: Actor) -> Rehearsal:
     return actions.start_rehearsal(
         row.environment,
         database=row.database,
@@ -179,7 +180,7 @@ def compare(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-def _start_comparison(environment: Environment, database: Database, *, actor: Any) -> Rehearsal:
+def _start_comparison(environment: Environment, database: Database, *, actor: Actor) -> Rehearsal:
     project = environment.project
     branch = expected_branches(project).get(environment.kind, "")
     head = (

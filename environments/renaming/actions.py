@@ -1,7 +1,8 @@
 """Taking over the new name of a repository, and what follows from it."""
 
 from datetime import datetime
-from typing import Any
+
+from django.contrib.auth.models import User
 
 from environments.models import Project, RailwaySync, ServiceInstance
 from portal.configuration.actions import propose
@@ -11,7 +12,7 @@ from portal.ui.actions import Refused, action
 
 @action("configuration.proposed", "environments.change_project")
 def use_new_name(
-    project: Project, *, actor: Any, name: str, now: datetime | None = None
+    project: Project, *, actor: User, name: str, now: datetime | None = None
 ) -> ConfigurationChange | None:
     """Propose that the project's repository is what GitHub calls it now: `name`, as the person
     saw it.

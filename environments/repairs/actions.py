@@ -1,17 +1,17 @@
 """What people have put right on one service."""
 
 from datetime import datetime
-from typing import Any
 
 from environments.findings.repair_queue import _is_there, _repair
 from environments.models import Branch, Repair, RepairKind, ServiceInstance
 from environments.services.expected import expected_branches
+from portal.audit import Actor
 from portal.ui.actions import Refused, action
 
 
 @action("branch.repair_requested", "environments.repair_environment")
 def repair_branch(
-    instance: ServiceInstance, *, actor: Any, wanted: str, now: datetime | None = None
+    instance: ServiceInstance, *, actor: Actor, wanted: str, now: datetime | None = None
 ) -> Repair:
     """Asks for `instance` to follow the branch it should; `wanted` is the one that the person
     confirmed.
@@ -43,7 +43,9 @@ def repair_branch(
 
 
 @action("push.repair_requested", "environments.repair_environment")
-def switch_push_on(instance: ServiceInstance, *, actor: Any, now: datetime | None = None) -> Repair:
+def switch_push_on(
+    instance: ServiceInstance, *, actor: Actor, now: datetime | None = None
+) -> Repair:
     """Asks for a push to deploy `instance` again."""
     _is_there(instance)
     if instance.environment.kind not in expected_branches(instance.service.project):
@@ -67,7 +69,7 @@ def switch_push_on(instance: ServiceInstance, *, actor: Any, now: datetime | Non
 
 @action("deploy.requested", "environments.repair_environment")
 def deploy_head(
-    instance: ServiceInstance, *, actor: Any, commit: str, now: datetime | None = None
+    instance: ServiceInstance, *, actor: Actor, commit: str, now: datetime | None = None
 ) -> Repair:
     """Asks for the head of the branch that `instance` follows to be deployed there; `commit` was
     confirmed.

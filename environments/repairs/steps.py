@@ -4,7 +4,6 @@ came of it.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -62,7 +61,7 @@ def _late(
     )
 
 
-def _keep(job: Repair, **values: Any) -> None:
+def _keep(job: Repair, **values: object) -> None:
     for name, value in values.items():
         setattr(job, name, value)
     Repair.objects.filter(pk=job.pk, fence=job.fence).update(**values)

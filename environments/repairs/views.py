@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -13,6 +12,7 @@ from django.views.decorators.http import require_POST
 from environments.findings.views import repairs_of
 from environments.models import Repair, ServiceInstance
 from environments.repairs import actions
+from portal.audit import Actor
 from portal.ui.forms import ConfirmedForm
 from portal.ui.site import page, run_action
 
@@ -22,7 +22,7 @@ from portal.ui.site import page, run_action
 def repair_branch(request: HttpRequest, pk: int) -> HttpResponse:
     """Have a service follow the branch that the person confirmed."""
 
-    def act(instance: ServiceInstance, *, actor: Any, value: str) -> Repair:
+    def act(instance: ServiceInstance, *, actor: Actor, value: str) -> Repair:
         return actions.repair_branch(instance, actor=actor, wanted=value)
 
     return _repaired(request, pk, act, ConfirmedForm(request.POST))
@@ -40,7 +40,7 @@ def repair_push(request: HttpRequest, pk: int) -> HttpResponse:
 def deploy_head(request: HttpRequest, pk: int) -> HttpResponse:
     """Have the commit deployed that the person confirmed."""
 
-    def act(instance: ServiceInstance, *, actor: Any, value: str) -> Repair:
+    def act(instance: ServiceInstance, *, actor: Actor, value: str) -> Repair:
         return actions.deploy_head(instance, actor=actor, commit=value)
 
     return _repaired(request, pk, act, ConfirmedForm(request.POST))

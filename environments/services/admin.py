@@ -1,8 +1,7 @@
 """Environments, services and deployments in the admin."""
 
-from typing import Any
-
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest
 
 from environments.models import Deployment, Environment, Service, ServiceInstance
@@ -22,7 +21,7 @@ class InstanceInline(admin.TabularInline):
     fields = readonly_fields = ("environment", "repository", "branch", "domains", "seen_at")
     extra, can_delete = 0, False
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
 

@@ -7,6 +7,7 @@ and only for these.
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,13 +71,13 @@ def parse(path: str, body: bytes, environment: str) -> Config:
         return Config(path, problem=f"{path} cannot be read: {str(error)[:200]}.")
 
 
-def _own(message: dict[str, Any], environment: str) -> dict[str, Any]:
+def _own(message: Mapping[str, object], environment: str) -> dict[str, Any]:
     """What the file sets apart for one environment."""
     found = get_path(message, "environments", environment)
     return found if isinstance(found, dict) else {}
 
 
-def _part(message: dict[str, Any], name: str) -> dict[str, Any]:
+def _part(message: Mapping[str, object], name: str) -> dict[str, Any]:
     part = message.get(name)
     if part is not None and not isinstance(part, dict):
         raise ValueError(f"{name} is no object")

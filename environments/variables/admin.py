@@ -1,12 +1,12 @@
 """Rules for variables in the admin."""
 
-from typing import Any
-
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest
 
 from environments.models import VariableRule
 from portal.configuration.admin import TwoPeople
+from portal.ui.site import person
 
 
 @admin.register(VariableRule)
@@ -16,15 +16,17 @@ class VariableRuleAdmin(TwoPeople):
     list_select_related = ("project",)
     fields = ("project", "kind", "service", "name", "target", "where", "allowed")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
         # A rule that moves to another project is gone from this one.
         return ("project",) if obj else ()
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         # No rule is the weakest one: where two people change rules, it is weakened by a proposal
         # instead.
         return bool(
             obj
             and super().has_delete_permission(request, obj)
-            and self.kind.alone(obj, request.user)
+            and self.kind.alone(obj, person(request))
         )

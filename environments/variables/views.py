@@ -2,8 +2,6 @@
 never values.
 """
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -32,7 +30,7 @@ def variables(request: HttpRequest) -> HttpResponse:
     project = next(
         (project for project in projects if project.slug == slug), projects[0] if projects else None
     )
-    context: dict[str, Any] = {"projects": projects, "project": project}
+    context: dict[str, object] = {"projects": projects, "project": project}
     if project is not None:
         found = Environment.objects.present().filter(project=project)
         environments = sorted(found, key=lambda one: (ORDER.get(one.kind, 2), one.name))

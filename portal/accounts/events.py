@@ -12,6 +12,7 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import transaction
+from django.db.models import Model
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
@@ -34,17 +35,17 @@ class PersonAdmin(TwoPeople, UserAdmin):
     never deleted: it has signed things.
     """
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         fields = tuple(super().get_readonly_fields(request, obj))
         return (
             fields if request.user.is_superuser else (*fields, "is_superuser", "user_permissions")
         )
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         may = super().has_change_permission(request, obj)
         return may and (request.user.is_superuser or obj is None or not obj.is_superuser)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
@@ -98,11 +99,13 @@ class PersonAdmin(TwoPeople, UserAdmin):
 class RoleAdmin(TwoPeople, GroupAdmin):
     """Roles. The four shipped ones get their permissions back with each start of the portal."""
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         # Deleting it would take the right to confirm from others, until one is left who may act
         # alone.
         return (
-            bool(obj) and super().has_delete_permission(request, obj) and not obj.user_set.exists()
+            obj is not None
+            and super().has_delete_permission(request, obj)
+            and not obj.user_set.exists()
         )
 
     def recorded_data(self, obj: Any) -> dict[str, Any]:
@@ -110,13 +113,13 @@ class RoleAdmin(TwoPeople, GroupAdmin):
 
 
 @receiver(user_logged_in)
-def _signed_in(sender: Any, request: Any, user: Any, **rest: Any) -> None:
+def _signed_in(sender: object, request: Any, user: Any, **rest: object) -> None:
     with transaction.atomic():
         audit.record("person.signed_in", actor=user, subject=user, sentence=f"{user} signed in.")
 
 
 @receiver(user_logged_out)
-def _signed_out(sender: Any, request: Any, user: Any, **rest: Any) -> None:
+def _signed_out(sender: object, request: Any, user: Any, **rest: object) -> None:
     if user is not None:
         with transaction.atomic():
             audit.record(

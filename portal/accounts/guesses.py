@@ -50,7 +50,7 @@ class Limits(AxesDatabaseHandler):
         return (told["named"] or 0) >= NAME and told["last"] > now - SLOWLY
 
     def user_login_failed(
-        self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any
+        self, sender: object, credentials: dict[str, Any], request: Any = None, **kwargs: Any
     ) -> None:
         """Count the failure, and tell the audit trail of it; a try that was not looked at is
         neither.
@@ -67,7 +67,9 @@ class Limits(AxesDatabaseHandler):
         ).exists()
 
 
-def refused(request: HttpRequest, original: Any = None, credentials: Any = None) -> HttpResponse:
+def refused(
+    request: HttpRequest, original: object = None, credentials: object = None
+) -> HttpResponse:
     """The answer to a try that is not looked at; it is the same for names that exist and for
     those that do not.
     """

@@ -21,7 +21,7 @@ class AuditedCommand(BaseCommand):
     Accounts and roles are told field by field.
     """
 
-    def handle(self, *args: Any, **options: Any) -> Any:
+    def handle(self, *args: object, **options: object) -> Any:
         name = type(self).__module__.rpartition(".")[2]
         with transaction.atomic():
             before = accounts()

@@ -10,23 +10,24 @@ from django.db import transaction
 from django.utils import timezone
 
 from portal import audit
+from portal.audit import Actor
 from portal.models.accounts import Authenticator, RecoveryCode, encoded
 from portal.ui.actions import Refused
 
 CODES = 10
 
 
-def of(user: Any) -> Authenticator | None:
+def of(user: object) -> Authenticator | None:
     """The person's authenticator that counts, if there is one."""
     return Authenticator.objects.filter(user=user, confirmed=True).first()
 
 
-def begun(user: Any) -> Authenticator | None:
+def begun(user: object) -> Authenticator | None:
     """The authenticator that waits for its first code."""
     return Authenticator.objects.filter(user=user, confirmed=False).first()
 
 
-def begin(user: Any, *, now: datetime | None = None) -> Authenticator:
+def begin(user: object, *, now: datetime | None = None) -> Authenticator:
     """A fresh authenticator that counts once it is confirmed; an unconfirmed one before it is
     forgotten.
     """
@@ -80,7 +81,7 @@ def renew_codes(user: Any) -> list[str]:
     return codes
 
 
-def remove(user: Any, *, actor: Any, reason: str = "") -> None:
+def remove(user: Any, *, actor: Actor, reason: str = "") -> None:
     """Removes a person's second factor; `actor` None: somebody at the portal's own machine."""
     with transaction.atomic():
         if not Authenticator.objects.filter(user=user).delete()[0]:

@@ -74,7 +74,7 @@ def _end(request: HttpRequest, message: str) -> None:
 
 
 @receiver(user_logged_in)
-def _begin(sender: Any, request: Any, user: Any, **rest: Any) -> None:
+def _begin(sender: object, request: Any, user: Any, **rest: object) -> None:
     recent_sign_in.note(request.session, BEGAN_AT, ACTIVE_AT, recent_sign_in.PROVED_AT)
     request.session.pop(recent_sign_in.SECOND_FACTOR_AT, None)
 
@@ -88,13 +88,13 @@ def sign_out_everywhere(users: Iterable[int]) -> None:
 
 
 @receiver(pre_save, sender=User)
-def _remember(sender: Any, instance: User, update_fields: Any = None, **rest: Any) -> None:
+def _remember(sender: object, instance: User, update_fields: Any = None, **rest: object) -> None:
     if instance.pk and (update_fields is None or set(update_fields) & set(WATCHED)):
         instance.was = User.objects.filter(pk=instance.pk).values_list(*WATCHED).first()  # type: ignore[attr-defined]
 
 
 @receiver(post_save, sender=User)
-def _account_changed(sender: Any, instance: User, **rest: Any) -> None:
+def _account_changed(sender: object, instance: User, **rest: object) -> None:
     was = instance.__dict__.pop("was", None)
     if was is not None and was != tuple(getattr(instance, name) for name in WATCHED):
         sign_out_everywhere([instance.pk])
@@ -102,7 +102,7 @@ def _account_changed(sender: Any, instance: User, **rest: Any) -> None:
 
 @receiver(m2m_changed, sender=User.groups.through)
 @receiver(m2m_changed, sender=User.user_permissions.through)
-def _roles_changed(sender: Any, instance: Any, action: str, pk_set: Any, **rest: Any) -> None:
+def _roles_changed(sender: object, instance: Any, action: str, pk_set: Any, **rest: object) -> None:
     if action not in ("post_add", "post_remove", "post_clear"):
         return
     if isinstance(instance, User):

@@ -5,6 +5,7 @@ from typing import Any
 
 import segno
 from django.contrib.auth import authenticate, logout
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
@@ -20,7 +21,7 @@ from portal.models.sign_in_policy import Policy
 from portal.ui import held_form, recent_sign_in
 from portal.ui.actions import Refused
 from portal.ui.recent_sign_in import PASSWORD, PROVED_AT, SECOND_FACTOR, SECOND_FACTOR_AT
-from portal.ui.site import page, run
+from portal.ui.site import page, person, run
 
 RECENT = 10  # minutes within which the password was given, to change what proves a person
 
@@ -55,11 +56,11 @@ def again(request: HttpRequest) -> HttpResponse:
 
 def _prove(request: HttpRequest, lacks: tuple[str, ...]) -> None:
     """Looks at what was typed and notes it in the session, under a new key. Raises `Refused`."""
-    run(partial(_prove_by, request, lacks), request.user, ProofForm(request.POST, lacks=lacks))
+    run(partial(_prove_by, request, lacks), person(request), ProofForm(request.POST, lacks=lacks))
 
 
 def _prove_by(
-    request: HttpRequest, lacks: tuple[str, ...], *, actor: Any, password: str = "", code: str = ""
+    request: HttpRequest, lacks: tuple[str, ...], *, actor: User, password: str = "", code: str = ""
 ) -> None:
     if (
         PASSWORD in lacks
@@ -112,7 +113,7 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
     """A person's own second factor: set up, confirmed, removed; only shortly after it was proven
     who they are.
     """
-    user: Any = request.user
+    user: object = request.user
     found = second_factor.of(user)
     policy = Policy(second_factor=found is not None, minutes=RECENT)
     if lacks := recent_sign_in.lacking(recent_sign_in.read(request.session), policy):
@@ -132,7 +133,7 @@ def _asked_first(request: HttpRequest, lacks: tuple[str, ...]) -> HttpResponse:
     return _ask(request, lacks, problem=problem, enrolled=True)
 
 
-def _ask(request: HttpRequest, lacks: tuple[str, ...], **context: Any) -> HttpResponse:
+def _ask(request: HttpRequest, lacks: tuple[str, ...], **context: object) -> HttpResponse:
     asked = {"password": PASSWORD in lacks, "code": SECOND_FACTOR in lacks}
     return render(request, "portal/accounts/again.html", asked | context)
 
@@ -160,7 +161,7 @@ def _second_factor(request: HttpRequest, user: Any) -> HttpResponse:
     return render(request, "portal/accounts/second_factor.html", context)
 
 
-def _changed(request: HttpRequest, *, actor: Any, verb: str, code: str) -> dict[str, Any]:
+def _changed(request: HttpRequest, *, actor: User, verb: str, code: str) -> dict[str, Any]:
     """What a button of the page did, as the page shows it.
 
     Recovery codes are shown in this answer and never again.

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Model
@@ -21,7 +21,18 @@ from portal.audit.verification import Anchor, Verification, anchor, verify
 from portal.models.audit import AuditEvent
 from portal.visible import visible
 
-__all__ = ["Anchor", "OutsideTransaction", "Verification", "anchor", "record", "timeline", "verify"]
+__all__ = [
+    "Actor",
+    "Anchor",
+    "OutsideTransaction",
+    "Verification",
+    "anchor",
+    "record",
+    "timeline",
+    "verify",
+]
+
+type Actor = User | None  # who acts; None is the portal itself
 
 NAME_CHARS, SENTENCE_CHARS, DATA_CHARS = 200, 1000, 16_000
 
@@ -39,7 +50,7 @@ class OutsideTransaction(RuntimeError):
 def record(
     action: str,
     *,
-    actor: AbstractBaseUser | AnonymousUser | None,
+    actor: Actor | AnonymousUser,
     subject: Model | None = None,
     sentence: str = "",
     outcome: str = "done",
@@ -97,7 +108,7 @@ def timeline(
     return list(events[:limit])
 
 
-def actor_name(actor: AbstractBaseUser | AnonymousUser | None) -> str:
+def actor_name(actor: Actor | AnonymousUser) -> str:
     """How an actor is named in sentences and events: the full name, else the user name."""
     if actor is None:
         return "portal"
@@ -114,7 +125,7 @@ def clean(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def canonical_json(data: Mapping[str, Any]) -> str:
+def canonical_json(data: Mapping[str, object]) -> str:
     """One spelling for one content: sorted keys, no spaces, ASCII.
 
     Of over 16,000 characters a part is kept.
@@ -127,5 +138,5 @@ def canonical_json(data: Mapping[str, Any]) -> str:
     return text
 
 
-def _dump(data: Mapping[str, Any]) -> str:
+def _dump(data: Mapping[str, object]) -> str:
     return _ENCODER.encode(data)

@@ -13,6 +13,7 @@ from django.db.models import Model, TextField
 from django.db.models.functions import Cast
 
 from portal import audit
+from portal.audit import Actor
 from portal.secrets import HIDDEN, EncryptedTextField
 
 Stored = dict[str, Any]
@@ -48,15 +49,18 @@ def stored(row: Model, *, lock: bool = False) -> Stored:
     held: Stored = {name: _told(model._meta.get_field(name), found[name]) for name in plain}
     held |= {name: Hidden(_digest(found[f"raw_{name}"])) for name in hidden}
     for link in model._meta.many_to_many:
-        held[link.name] = sorted(map(_named, link.value_from_object(row)))
+        linked = getattr(row, link.name).all()
+        # With what a name is made of: a permission's begins with its content type's.
+        owners = [field.name for field in linked.model._meta.concrete_fields if field.many_to_one]
+        held[link.name] = sorted(map(_named, linked.select_related(*owners) if owners else linked))
     return held
 
 
-def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def difference(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, Any]:
     """`{field: {"from": …, "to": …}}` for each that differs, None for what is absent; of a
     secret `"changed"`.
     """
-    told: dict[str, Any] = {}
+    told: dict[str, object] = {}
     for name in [*before, *(name for name in after if name not in before)]:
         old, new = before.get(name), after.get(name)
         if old == new:
@@ -87,7 +91,7 @@ def record(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
     *,
-    actor: Any,
+    actor: Actor,
     by: str = "",
     data: Mapping[str, Any] | None = None,
 ) -> bool:
@@ -140,7 +144,7 @@ def _named(linked: Any) -> str:
     return str(linked)
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> Any:
     """The value without a password in an address, and no longer than needed to recognise it."""
     if isinstance(value, str):
         value = _PASSWORD_IN_ADDRESS.sub(rf"\1:{HIDDEN}@", value)

@@ -124,7 +124,7 @@ def verify(
 
 
 def _verify(
-    raw: Any,
+    raw: object,
     start: Link,
     anchors: list[Anchor],
     full: bool,

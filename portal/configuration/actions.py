@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -22,7 +23,7 @@ State = ConfigurationChange.State
 def propose(
     obj: Any,
     *,
-    actor: Any,
+    actor: User,
     values: Mapping[str, Any],
     shown: Mapping[str, tuple[str, str]] | None = None,
     secrets: Mapping[str, str] | None = None,
@@ -65,7 +66,7 @@ def propose(
 
 
 def record_alone(
-    obj: Any, before: Mapping[str, Any], *, actor: Any, alone: str, now: datetime | None = None
+    obj: Any, before: Mapping[str, Any], *, actor: User, alone: str, now: datetime | None = None
 ) -> ConfigurationChange | None:
     """Keeps what a form has changed of guarded fields without a second person, and why; None
     where nothing differs.
@@ -82,7 +83,7 @@ def record_alone(
 
 
 def _create(
-    obj: Any, told: dict[str, Any], secrets: Mapping[str, str], actor: Any, now: datetime
+    obj: Any, told: dict[str, Any], secrets: Mapping[str, str], actor: User, now: datetime
 ) -> Any:
     name, kept = f"{obj._meta.verbose_name} {obj}", json.dumps(secrets) if secrets else ""
     try:
@@ -105,7 +106,7 @@ def _create(
 
 @action("configuration.confirmed", CONFIRM, guarded=True)
 def confirm_change(
-    change: ConfigurationChange, *, actor: Any, now: datetime | None = None
+    change: ConfigurationChange, *, actor: User, now: datetime | None = None
 ) -> ConfigurationChange:
     """Applies what somebody else proposed, if it still says what is there now.
 
@@ -120,7 +121,9 @@ def confirm_change(
 
 
 @action("configuration.declined", "portal.view_configurationchange")
-def decline_change(change: ConfigurationChange, *, actor: Any, now: datetime | None = None) -> None:
+def decline_change(
+    change: ConfigurationChange, *, actor: User, now: datetime | None = None
+) -> None:
     """Drops a proposal: whoever made it takes it back, anybody who may confirm declines it."""
     now = now or timezone.now()
     change = _waiting(change)
@@ -153,7 +156,7 @@ def _waiting(change: ConfigurationChange) -> ConfigurationChange:
     return row
 
 
-def _apply(change: ConfigurationChange, *, actor: Any, now: datetime) -> ConfigurationChange:
+def _apply(change: ConfigurationChange, *, actor: User, now: datetime) -> ConfigurationChange:
     obj = _subject(change)
     _refuse_outdated(change, obj, actor)
     secrets = json.loads(
@@ -164,7 +167,7 @@ def _apply(change: ConfigurationChange, *, actor: Any, now: datetime) -> Configu
 
 
 def _applied(
-    change: ConfigurationChange, obj: Any, *, actor: Any, alone: str, now: datetime
+    change: ConfigurationChange, obj: Any, *, actor: User, alone: str, now: datetime
 ) -> ConfigurationChange:
     """Marks the change as made, with what follows from it, and its event."""
     change.state, change.decided_by, change.decided_at = State.APPLIED, actor, now
@@ -194,7 +197,7 @@ def _subject(change: ConfigurationChange) -> Any:
     return obj
 
 
-def _refuse_outdated(change: ConfigurationChange, obj: Any, actor: Any) -> None:
+def _refuse_outdated(change: ConfigurationChange, obj: Any, actor: User) -> None:
     """A proposal holds while its giver may still make it, and while it begins at what is there."""
     kind, proposer = kind_of(obj), change.proposed_by
     if not proposer.is_active or not proposer.has_perm(kind.permission):

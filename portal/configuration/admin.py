@@ -16,7 +16,7 @@ from portal.configuration.actions import propose, record_alone
 from portal.configuration.kinds import Kind, kind_of
 from portal.models.configuration import ConfigurationChange
 from portal.ui.actions import Refused
-from portal.ui.site import AuditedAdmin
+from portal.ui.site import AuditedAdmin, person
 
 
 @dataclass
@@ -43,7 +43,8 @@ class TwoPeople(AuditedAdmin):
         """
         stored = self.model._base_manager.get(pk=obj.pk) if change else None
         asked = _Asked(
-            self.kind.read(stored) if stored else {}, self.kind.alone(stored or obj, request.user)
+            self.kind.read(stored) if stored else {},
+            self.kind.alone(stored or obj, person(request)),
         )
         request.asked = asked  # type: ignore[attr-defined]
         if stored and not asked.alone:
@@ -82,7 +83,7 @@ class TwoPeople(AuditedAdmin):
         elif asked.alone and change:
             self._tell(
                 request,
-                record_alone(form.instance, asked.before, actor=request.user, alone=asked.alone),
+                record_alone(form.instance, asked.before, actor=person(request), alone=asked.alone),
             )
 
     def children_wanted(self, formset: Any) -> dict[str, Any] | None:
@@ -91,7 +92,7 @@ class TwoPeople(AuditedAdmin):
 
     def propose(self, request: HttpRequest, obj: Any, **what: Any) -> None:
         """Proposes, and tells the person what came of it."""
-        self._tell(request, propose(obj, actor=request.user, **what))
+        self._tell(request, propose(obj, actor=person(request), **what))
 
     def _tell(self, request: HttpRequest, made: ConfigurationChange | None) -> None:
         if made and made.state == ConfigurationChange.State.WAITING:
@@ -121,7 +122,7 @@ class TwoPeople(AuditedAdmin):
         with transaction.atomic():
             audit.record(
                 "configuration.proposed",
-                actor=request.user,
+                actor=person(request),
                 subject=obj,
                 outcome="refused",
                 sentence=str(refusal),

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.utils.module_loading import import_string
@@ -39,7 +40,7 @@ class Kind:
             and not isinstance(field, EncryptedTextField)
         )
 
-    def names(self, name: str, rows: Iterable[Any]) -> list[str]:
+    def names(self, name: str, rows: Iterable[object]) -> list[str]:
         """Rows of another model as a proposal names them."""
         return sorted(map(str, rows))
 
@@ -66,18 +67,18 @@ class Kind:
             obj.save(update_fields=names)
 
     def refuse(
-        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any
+        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: User
     ) -> None:
         """Raises `Refused` for what `actor` must not propose at all; `before`: what is there."""
 
-    def refuse_second(self, change: ConfigurationChange, obj: Any, actor: Any) -> None:
+    def refuse_second(self, change: ConfigurationChange, obj: object, actor: User) -> None:
         """Raises `Refused` where `actor` must not be the second person."""
 
-    def harmless(self, name: str, value: Any) -> bool:
+    def harmless(self, name: str, value: object) -> bool:
         """Whether setting the field to `value` needs nobody else: it only takes something away."""
         return False
 
-    def alone(self, obj: Any, actor: Any) -> str:
+    def alone(self, obj: object, actor: User) -> str:
         """Why one person is enough now; "" where a second is needed."""
         return nobody_else(actor)
 
@@ -86,7 +87,7 @@ class Kind:
         return ""
 
 
-def nobody_else(actor: Any) -> str:
+def nobody_else(actor: User) -> str:
     """Why there is no second person: only as long as nobody else, active or not, has the right
     to confirm.
     """

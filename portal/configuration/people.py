@@ -72,12 +72,12 @@ class People(Kind):
         return name in ("is_active", "is_staff") and not value
 
     def refuse(
-        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any
+        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: User
     ) -> None:
         if actor is not None and actor.pk == obj.pk and _gained(before, values):
             raise Refused("Nobody gives themselves a role or a right: ask another administrator.")
 
-    def refuse_second(self, change: ConfigurationChange, obj: Any, actor: Any) -> None:
+    def refuse_second(self, change: ConfigurationChange, obj: Any, actor: User) -> None:
         if actor.pk == obj.pk:
             raise Refused("This change is about you, so somebody else must confirm it.")
 
@@ -139,14 +139,14 @@ class Roles(Kind):
         super().write(obj, values, secrets)
 
     def refuse(
-        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any
+        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: User
     ) -> None:
         if actor is not None and obj.user_set.filter(pk=actor.pk).exists():
             raise Refused(
                 f"You hold the role {obj.name}, so somebody else must change what it may do."
             )
 
-    def refuse_second(self, change: ConfigurationChange, obj: Any, actor: Any) -> None:
+    def refuse_second(self, change: ConfigurationChange, obj: Any, actor: User) -> None:
         if obj.user_set.filter(pk=actor.pk).exists():
             raise Refused(
                 f"You hold the role {obj.name}, so somebody else must confirm what it may do."

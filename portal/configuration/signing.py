@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
+from portal.audit import Actor
 from portal.models.configuration import RoleGrant
 
 SELF_GIVEN = (
@@ -52,7 +53,7 @@ def may_sign(user: Any, permission: str) -> bool:
     return user is not None and signers(permission).filter(pk=user.pk).exists()
 
 
-def require(actor: Any, permission: str) -> None:
+def require(actor: Actor, permission: str) -> None:
     """Raises `Refused` where `actor`, who has the permission, gave it to themselves."""
     from portal.ui.actions import Refused
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -15,7 +14,7 @@ from portal.models.configuration import ConfigurationChange, said
 from portal.ui.site import page, run_action
 
 SHOWN = 30
-VERBS: dict[str, tuple[Callable[..., Any], str]] = {
+VERBS: dict[str, tuple[Callable[..., object], str]] = {
     "confirm": (
         actions.confirm_change,
         "The change is applied; approvals of open releases have lapsed.",

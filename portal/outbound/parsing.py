@@ -101,7 +101,7 @@ def commit_field(data: object, name: str) -> str:
     raise Malformed(f"{name} is not a commit id")
 
 
-def get_path(data: Any, *names: str) -> Any:
+def get_path(data: object, *names: str) -> Any:
     """`data[a][b][c]`, or None as soon as one step is not there."""
     for name in names:
         data = data.get(name) if isinstance(data, dict) else None

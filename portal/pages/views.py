@@ -48,7 +48,7 @@ def audit_page(request: HttpRequest) -> HttpResponse:
     older = rows[PAGE - 1].position if len(rows) > PAGE else None
     kept = request.GET.copy()
     kept.pop("before", None)
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         "events": rows[:PAGE],
         "asked": asked,
         "older": older,

@@ -186,7 +186,6 @@ class Supervisor:
                         f"No credential is set for {service}; see .env.example, and the page"
                         " Connections."
                     )
-            say("Make the first user with: .venv/bin/python manage.py createsuperuser")
         say(f"Release portal: {self.url}/  (Ctrl-C stops it)")
 
     def remember_mode(self) -> None:
@@ -275,8 +274,13 @@ class Supervisor:
         work()
 
     def _serve(self) -> None:
+        from django.db import connections
+
+        from portal.first_start import codes
         from portal.server.web import serve
 
+        codes.announce()
+        connections.close_all()  # the server forks once more
         serve(self.host, self.port)
 
     def await_first_page(self) -> None:

@@ -169,7 +169,7 @@ def seconds(value: Any) -> str:
 
 
 @register.filter
-def href(address: Any) -> str:
+def href(address: object) -> str:
     """`address` if it is an http or https address, or a path of this site; else the empty
     string.
     """
@@ -201,7 +201,7 @@ def spoken(action: str) -> str:
 
 
 @register.filter
-def pretty(data: Any, limit: int = 4000) -> str:
+def pretty(data: object, limit: int = 4000) -> str:
     """JSON for people, cut at `limit` characters with a word that it was cut."""
     text = json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True, default=str)
     return (

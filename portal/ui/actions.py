@@ -8,12 +8,13 @@ rows and records its audit event last. `actor` is a user, or None for the portal
 import functools
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import cast
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import Model
 
 from portal import audit
+from portal.audit import Actor
 from portal.models import sign_in_policy
 from portal.ui import recent_sign_in
 
@@ -34,24 +35,25 @@ class NotProven(Refused):
         self.policy = policy
 
 
-def action(
+def action[**P, R](
     name: str, permission: str, *, guarded: bool = False
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorates an action: checks `permission`, opens the transaction, records a refusal as `name`.
 
     `guarded`: it is dangerous, and the subject's project may demand a recent sign-in and a second
     factor.
     """
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
-        def run(subject: Any, *, actor: AbstractBaseUser | None, **arguments: Any) -> Any:
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            subject, actor = cast(Model, args[0]), cast(Actor, kwargs["actor"])
             try:
                 require(actor, permission)
                 if guarded:
                     require_proof(actor, recent_sign_in.policy_of(subject))
                 with transaction.atomic():
-                    return function(subject, actor=actor, **arguments)
+                    return function(*args, **kwargs)
             except Refused as refusal:
                 with transaction.atomic():
                     audit.record(
@@ -64,7 +66,7 @@ def action(
     return decorate
 
 
-def require(actor: Any, permission: str) -> None:
+def require(actor: Actor, permission: str) -> None:
     """Raises `NotPermitted` unless `actor` is the portal itself or an active user who has
     `permission`.
     """
@@ -73,7 +75,7 @@ def require(actor: Any, permission: str) -> None:
         raise NotPermitted(f"You are not allowed to do this: it needs the permission “{wanted}”.")
 
 
-def require_proof(actor: Any, policy: sign_in_policy.Policy, now: datetime | None = None) -> None:
+def require_proof(actor: Actor, policy: sign_in_policy.Policy, now: datetime | None = None) -> None:
     """Raises `NotProven` unless the session in which `actor` acts has proven what `policy` demands.
 
     A job or a command has no session, so where something is demanded it cannot do what a person
@@ -94,7 +96,7 @@ def require_proof(actor: Any, policy: sign_in_policy.Policy, now: datetime | Non
     )
 
 
-def require_seen(actor: Any, seen: str | None, what: str) -> None:
+def require_seen(actor: Actor, seen: str | None, what: str) -> None:
     """Raises `Refused` when a person acts without having said which `what` their page showed.
 
     None is for a caller in this process that has just read it and has no page; nothing that comes

@@ -22,7 +22,7 @@ class Text(forms.CharField):
         self.longest = longest
         self.error_messages["required"] = missing
 
-    def clean(self, value: Any) -> str:
+    def clean(self, value: object) -> str:
         """Return the text; raise `ValidationError` with a sentence that names what to change."""
         text, name = self.to_python(value) or "", f"“{self.label}”" if self.label else "The text"
         if "\x00" in text:

@@ -59,6 +59,6 @@ def lacking(sign_in: SignIn | None, policy: Policy, now: datetime | None = None)
     )
 
 
-def policy_of(subject: Any) -> Policy:
+def policy_of(subject: object) -> Policy:
     """What the subject's project demands; without a project nothing."""
     return getattr(subject, "sign_in_policy", Policy())

@@ -5,7 +5,7 @@ share.
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import admin, messages
@@ -22,7 +22,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from portal import audit
-from portal.audit import row_changes
+from portal.audit import Actor, row_changes
 from portal.models import sign_in_policy
 from portal.ui import forms, held_form, recent_sign_in
 from portal.ui.actions import NotProven, Refused
@@ -115,7 +115,7 @@ class AuditedAdmin(admin.ModelAdmin):
         self, request: HttpRequest, obj: Any, before: row_changes.Stored, after: row_changes.Stored
     ) -> None:
         row_changes.record(
-            obj, before, after, actor=request.user, data=self.recorded_data(obj) if after else {}
+            obj, before, after, actor=person(request), data=self.recorded_data(obj) if after else {}
         )
 
 
@@ -125,13 +125,13 @@ class ReadOnly(admin.ModelAdmin):
     actions: Sequence[Any] | None = None
     list_editable = ()
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
 
@@ -148,10 +148,10 @@ class PortalSite(admin.AdminSite):
 
         What the session has proven goes with the actor.
         """
-        user: Any = request.user
+        user = person(request)
         if not (user.is_active and user.is_staff and user.has_perm(READ)):
             return False
-        user.sign_in = recent_sign_in.read(request.session)
+        user.sign_in = recent_sign_in.read(request.session)  # type: ignore[attr-defined]
         return True
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
@@ -173,6 +173,8 @@ class PortalSite(admin.AdminSite):
             and not self.has_permission(request)
         ):
             return no_role(request)
+        if not settings.SANDBOX and not User.objects.exists():
+            return HttpResponseRedirect(reverse("portal:setup"))
         with transaction.atomic():  # who signs in is an event, or does not
             return super().login(request, {"sandbox": settings.SANDBOX, **(extra_context or {})})
 
@@ -180,19 +182,15 @@ class PortalSite(admin.AdminSite):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
         """One's own password: the change and its event, or neither."""
-        person: Any = request.user
+        user = person(request)
         with transaction.atomic():
-            before = row_changes.stored(person, lock=True)
+            before = row_changes.stored(user, lock=True)
             answer = super().password_change(request, extra_context)
-            if told := row_changes.difference(before, row_changes.stored(person)):
-                message = f"{audit.actor_name(person)} changed their own password."
+            if told := row_changes.difference(before, row_changes.stored(user)):
+                message = f"{audit.actor_name(user)} changed their own password."
                 data = {"changes": told}
                 audit.record(
-                    "person.password_changed",
-                    actor=person,
-                    subject=person,
-                    sentence=message,
-                    data=data,
+                    "person.password_changed", actor=user, subject=user, sentence=message, data=data
                 )
             return answer
 
@@ -215,7 +213,7 @@ def page(view: View) -> View:
 
     @never_cache
     @functools.wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         if admin.site.has_permission(request):
             return view(request, *args, **kwargs)
         if request.user.is_authenticated:
@@ -238,7 +236,7 @@ def no_role(request: HttpRequest) -> HttpResponse:
     """What a person sees who is signed in and may not use the portal: a sentence, and whom to
     ask.
     """
-    user: Any = request.user
+    user = person(request)
     deciding = User.objects.filter(
         Q(is_superuser=True) | Q(groups__name="Administrators"), is_active=True
     )
@@ -249,19 +247,24 @@ def no_role(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/accounts/no_role.html", context, status=403)
 
 
+def person(request: HttpRequest) -> User:
+    """Return who is signed in; `page` and the admin let nobody else through."""
+    return cast(User, request.user)
+
+
 def by_htmx(request: HttpRequest) -> bool:
     """Whether htmx asks, and a fragment is enough."""
     return request.headers.get("HX-Request") == "true"
 
 
-def run_action(
+def run_action[R](
     request: HttpRequest,
     then: str,
-    act: Callable[..., Any],
+    act: Callable[..., R],
     message: str = "",
     *,
     form: Form | None = None,
-    landing: Callable[[Any], str] | None = None,
+    landing: Callable[[R], str] | None = None,
     refused: type[Exception] = Refused,
 ) -> HttpResponse:
     """Run the action `act` for the person with the fields of `form`, and go on to the address
@@ -272,7 +275,7 @@ def run_action(
     `landing` gives the address for what the action returned, where that is not `then`.
     """
     try:
-        made = run(act, request.user, form)
+        made = run(act, person(request), form)
     except NotProven as lacking:
         held_form.hold(request, lacking.policy, then, request.user.pk)
         return HttpResponseRedirect(reverse("portal:sign-in-again"))
@@ -285,7 +288,7 @@ def run_action(
     return HttpResponseRedirect(landing(made) if landing else then)
 
 
-def run(act: Callable[..., Any], actor: Any, form: Form | None = None) -> Any:
+def run[R](act: Callable[..., R], actor: Actor, form: Form | None = None) -> R:
     """Return what the action `act` made of the fields of `form`.
 
     Raise `Refused` when one of them does not hold.

@@ -1,11 +1,12 @@
 """Approving a release and accepting its risks."""
 
 from datetime import datetime
-from typing import Any
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from portal import audit
+from portal.audit import Actor
 from portal.configuration.signing import require as require_signer
 from portal.jobs import JobStatus
 from portal.ui.actions import Refused, action, require_reason
@@ -22,7 +23,7 @@ from releases.models.releases import Approval, Release, ReleaseStatus, RiskAccep
 def approve(
     release: Release,
     *,
-    actor: Any,
+    actor: Actor,
     comment: str = "",
     candidate: str | None = None,
     now: datetime | None = None,
@@ -65,7 +66,7 @@ def approve(
 def accept_risk(
     release: Release,
     *,
-    actor: Any,
+    actor: Actor,
     revision: str,
     sha256: str,
     reason: str,
@@ -116,7 +117,7 @@ def accept_risk(
 
 def _accepted(
     release: Release,
-    actor: Any,
+    actor: User,
     revision: str,
     sha256: str,
     risks: list[str],
@@ -146,7 +147,7 @@ def _accepted(
 def confirm_carried(
     release: Release,
     *,
-    actor: Any,
+    actor: Actor,
     candidate: str | None = None,
     names: str = "",
     now: datetime | None = None,

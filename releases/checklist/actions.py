@@ -6,6 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from portal import audit
+from portal.audit import Actor
 from portal.ui.actions import Refused, action
 from releases import gates
 from releases.gates.sign_off import doubts, items_to_attest
@@ -18,7 +19,7 @@ from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
 def tick(
     item: ChecklistItem,
     *,
-    actor: Any,
+    actor: Actor,
     note: str = "",
     candidate: str | None = None,
     now: datetime | None = None,
@@ -53,7 +54,7 @@ def tick(
 
 
 @action("checklist.unticked", "releases.tick_checklistitem")
-def untick(item: ChecklistItem, *, actor: Any, now: datetime | None = None) -> ChecklistItem:
+def untick(item: ChecklistItem, *, actor: Actor, now: datetime | None = None) -> ChecklistItem:
     """Takes a tick back."""
     now = now or timezone.now()
     item, release = _locked(item)

@@ -1,11 +1,9 @@
 """Items that count for every release."""
 
-from typing import Any
-
 from releases.conditions.registry import condition
 
 
 @condition("always")
-def always(release: Any) -> bool:
+def always(release: object) -> bool:
     """Return True."""
     return True

@@ -43,7 +43,7 @@ def choices() -> list[tuple[str, str]]:
     return [(one.name, one.label) for one in CONDITIONS.values()]
 
 
-def counts(name: str, release: Any) -> bool:
+def counts(name: str, release: object) -> bool:
     """Return whether an item of this condition is asked of `release`: unless it is known not to
     hold.
     """

@@ -1,19 +1,20 @@
 """Freezing a project, and lifting the freeze."""
 
 from datetime import datetime
-from typing import Any
 
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.models import Project
 from portal import audit
+from portal.audit import Actor
 from portal.ui.actions import Refused, action, require_reason
 from releases.models.releases import Freeze, ReleaseReconciler
 
 
 @action("project.frozen", "releases.freeze_project")
-def freeze(project: Project, *, actor: Any, reason: str, now: datetime | None = None) -> Freeze:
+def freeze(project: Project, *, actor: User, reason: str, now: datetime | None = None) -> Freeze:
     """Refuses promotions of `project` until the freeze is lifted."""
     now = now or timezone.now()
     require_reason(reason)
@@ -32,7 +33,7 @@ def freeze(project: Project, *, actor: Any, reason: str, now: datetime | None = 
 
 
 @action("project.unfrozen", "releases.freeze_project")
-def lift_freeze(project: Project, *, actor: Any, now: datetime | None = None) -> None:
+def lift_freeze(project: Project, *, actor: Actor, now: datetime | None = None) -> None:
     """Allows promotions again."""
     now = now or timezone.now()
     if not Freeze.objects.filter(project=project, lifted_at=None).update(lifted_at=now):

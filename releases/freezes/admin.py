@@ -3,10 +3,11 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db.models import Model
 from django.http import HttpRequest
 
 from portal.ui.actions import Refused
-from portal.ui.site import ReadOnly
+from portal.ui.site import ReadOnly, person
 from releases.freezes import actions
 from releases.models.releases import Freeze
 
@@ -20,11 +21,11 @@ class FreezeAdmin(ReadOnly):
     fields = ("project", "reason")
     actions = ("lift",)
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("releases.freeze_project")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        made = actions.freeze(obj.project, actor=request.user, reason=obj.reason)
+        made = actions.freeze(obj.project, actor=person(request), reason=obj.reason)
         obj.pk, obj.started_by, obj.started_at = made.pk, made.started_by, made.started_at
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -38,6 +39,6 @@ class FreezeAdmin(ReadOnly):
     def lift(self, request: HttpRequest, queryset: Any) -> None:
         for freeze in queryset.select_related("project"):
             try:
-                actions.lift_freeze(freeze.project, actor=request.user)
+                actions.lift_freeze(freeze.project, actor=person(request))
             except Refused as refusal:
                 messages.error(request, f"{freeze.project}: {refusal}")

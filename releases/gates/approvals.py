@@ -8,7 +8,7 @@ from releases.gates.registry import gate
 from releases.gates.result import PASS, PENDING, Result, and_
 from releases.models.releases import Release
 
-NOBODY_ELSE = "No approval is required: one person alone can ship to production."
+NOBODY_ELSE = "No approvals required: one person alone can promote to production."
 
 
 def content_digest(release: Release) -> str:
@@ -28,7 +28,7 @@ def fault_of(approval: Any, release: Release, content: str) -> str:
     Its `giver_may` comes with the facts.
     """
     if approval.content != content:
-        return "lapsed: the content moved"
+        return "outdated: new commits"
     if approval.lapsed_at is not None:
         return f"lapsed: {approval.lapsed_why}"
     if not approval.user.is_active or not getattr(approval, "giver_may", False):

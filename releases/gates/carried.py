@@ -5,8 +5,7 @@ serves), `candidate`, `base`, `count` and `commits` (all that lie between, newes
 (rolled back and among them: pk, name, reverted).
 """
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 from releases.gates.context import Facts
 from releases.gates.registry import gate
@@ -18,7 +17,26 @@ def serves(facts: Facts) -> list[str]:
     return sorted({live.serving for live in facts.in_production if live.at_commits} - {""})
 
 
-def again(carried: Mapping[str, Any]) -> list[str]:
+class RolledBack(TypedDict):
+    """A rolled-back release among the commits."""
+
+    pk: int
+    name: str
+    reverted: bool
+
+
+class Carried(TypedDict, total=False):
+    """`Release.carried`."""
+
+    candidate: str
+    base: str
+    serves: list[str]
+    count: int
+    commits: list[dict[str, str]]
+    releases: list[RolledBack]
+
+
+def again(carried: Carried) -> list[str]:
     """Return the names of rolled-back releases that would ship again."""
     return [one["name"] for one in carried.get("releases", ()) if not one["reverted"]]
 

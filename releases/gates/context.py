@@ -227,7 +227,7 @@ def gather(release: Any, *, now: datetime | None = None) -> Facts:
     )
 
 
-def _smoked(release: Any) -> Smoked | None:
+def _smoked(release: object) -> Smoked | None:
     job = getattr(release, "staging_smoke", None)
     return (
         Smoked(job.about, job.ok, job.asked_at, tuple(job.lines)) if job and job.asked_at else None

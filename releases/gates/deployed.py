@@ -166,5 +166,5 @@ def environments_coherent(facts: Facts) -> Result:
         message = f"{facts.findings[0].sentence} A person must say that it is right."
         return Result(ATTEST, message, evidence, facts.railway_seen_at)
     return Result(
-        PASS, "Branches, services and addresses are as they should be.", (), facts.railway_seen_at
+        PASS, "Branches, services and addresses are as expected.", (), facts.railway_seen_at
     )

@@ -1,7 +1,7 @@
 """What the gates and the checklist say of a release now, and the verdict that GitHub is told."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from django.utils.dateparse import parse_datetime
 
@@ -28,6 +28,18 @@ class Line:
         return self.result.passed
 
 
+class Recorded(TypedDict):
+    """A line as `Release.record` keeps it."""
+
+    item: int | None
+    text: str
+    gate: str
+    state: str
+    sentence: str
+    evidence: list[list[str]]
+    at: str | None
+
+
 def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
     """The checklist of one phase with what each line says now, and the always-asked gates it
     does not name.
@@ -51,12 +63,12 @@ def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
     return listed + tuple(line for line in extra if not line.done or line.gate == "approved")
 
 
-def _as_recorded(kept: list[dict[str, Any]], facts: Facts) -> tuple[Line, ...]:
+def _as_recorded(kept: list[Recorded], facts: Facts) -> tuple[Line, ...]:
     """What the lines said when the release ended."""
     items = {item.pk: item for item in facts.items}
     return tuple(
         Line(
-            items.get(row["item"]),
+            items.get(row["item"] or 0),
             row["gate"],
             row["text"],
             Result(
@@ -88,7 +100,7 @@ def _as_promoted(shown: list[ChecklistItem], promotion: Promotion) -> tuple[Line
 
 def _item_result(item: ChecklistItem, facts: Facts) -> Result:
     if not item.gate:
-        return _tick_result(item, facts, Result(PENDING, "Waits for a person's tick."))
+        return _tick_result(item, facts, Result(PENDING, "Not confirmed"))
     gate = GATES.get(item.gate)
     if gate is None or not gate.listed:
         return Result(FAIL, f"The checklist names a gate that does not exist: {item.gate}.")
@@ -144,11 +156,8 @@ def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
         return "success", f"Release {release.name} is ready."
     if line.result.state == FAIL:
         return "failure", line.result.sentence
-    things = "1 thing stands" if len(missing) == 1 else f"{len(missing)} things stand"
-    return (
-        "pending",
-        f"{things} between release {release.name} and production. {line.result.sentence}",
-    )
+    checks = "1 check" if len(missing) == 1 else f"{len(missing)} checks"
+    return "pending", f"{checks} left before promotion of {release.name}. {line.result.sentence}"
 
 
 def decisive(standing: Standing) -> Line | None:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from releases.gates.approvals import content_digest, fault_of
 from releases.gates.context import facts_of
-from releases.gates.readiness import Line, stand
+from releases.gates.readiness import Line, Recorded, stand
 from releases.models.releases import Release
 
 
@@ -23,7 +23,7 @@ def keep(release: Release, *, now: datetime, superseded_by: str = "") -> None:
     Release.objects.filter(pk=release.pk).update(record=release.record)
 
 
-def _row(line: Line) -> dict[str, object]:
+def _row(line: Line) -> Recorded:
     seen = line.result.seen_at
     return {
         "item": line.item.pk if line.item else None,

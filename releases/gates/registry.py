@@ -38,7 +38,7 @@ class Gate:
     sign_off: bool = False
     exempt: Callable[[Facts], str] = _nothing
 
-    def __call__(self, facts: Any) -> Result:
+    def __call__(self, facts: object) -> Result:
         """Return what the gate says of a release whose checklist names it."""
         return self.function(facts)
 

@@ -58,7 +58,7 @@ def apply(project: Project, overview: Overview, *, now: datetime) -> None:
     _keep_known(project, rows, now)
     _upsert(rows)
     _close(project, overview, [row.number for row in rows], now)
-    kept: dict[str, Any] = {"synced_at": now, "cursor": (overview.cursor or "")[:200]}
+    kept: dict[str, object] = {"synced_at": now, "cursor": (overview.cursor or "")[:200]}
     if overview.listed:
         kept["listed_at"] = now
     _note_name(project, overview.full_name)
@@ -279,7 +279,7 @@ def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
     they belong to.
     """
     state = "merged" if pull.merged else pull.state
-    changes: dict[str, Any] = {
+    changes: dict[str, object] = {
         "title": pull.title[:300],
         "url": pull.url[:500],
         "state": state,

@@ -1,7 +1,7 @@
 """Creating releases and hotfixes, migrating staging, and giving a release up."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -18,6 +18,7 @@ from environments.models import (
 )
 from environments.quota import pace
 from portal import audit
+from portal.audit import Actor
 from portal.jobs import wake_now
 from portal.ui.actions import Refused, action, require_reason, require_seen
 from releases.checklist import items as checklist_items
@@ -34,7 +35,7 @@ from releases.models.releases import Release, ReleaseKind, ReleaseReconciler, Re
 def cut(
     project: Project,
     *,
-    actor: Any,
+    actor: Actor,
     notes: str = "",
     seen: str | None = None,
     now: datetime | None = None,
@@ -75,7 +76,7 @@ def cut(
 def cut_hotfix(
     project: Project,
     *,
-    actor: Any,
+    actor: Actor,
     pull: int | str,
     candidate: str | None = None,
     now: datetime | None = None,
@@ -111,7 +112,7 @@ def cut_hotfix(
 
 
 def _begun(
-    release: Release, event: str, actor: Any, data: dict[str, Any], now: datetime
+    release: Release, event: str, actor: Actor, data: Mapping[str, object], now: datetime
 ) -> Release:
     """The fresh release with its checklist and its reconciler, told of in the trail."""
     items = checklist_items.copy_to(release)
@@ -128,7 +129,7 @@ def _create(
     project: Project,
     candidate: str,
     base: str,
-    actor: Any,
+    actor: Actor,
     notes: str,
     now: datetime,
     *,
@@ -174,7 +175,7 @@ def _called(release: Release) -> str:
 
 @action("release.migrate_staging", "environments.migrate_environment")
 def migrate_staging(
-    release: Release, *, actor: Any, candidate: str | None = None, now: datetime | None = None
+    release: Release, *, actor: Actor, candidate: str | None = None, now: datetime | None = None
 ) -> MigrationRun:
     """Brings staging's databases to the candidate's heads: a run for each that is not there.
 
@@ -236,7 +237,7 @@ def _is_elsewhere(facts: DatabaseFacts) -> bool:
 
 
 @action("release.abandoned", "releases.abandon_release")
-def abandon(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
+def abandon(release: Release, *, actor: Actor, reason: str, now: datetime | None = None) -> None:
     """Gives the release up before it is promoted. Its pull request stays, for people to close."""
     now = now or timezone.now()
     require_reason(reason)
@@ -255,7 +256,7 @@ def abandon(release: Release, *, actor: Any, reason: str, now: datetime | None =
 
 
 @action("release.notes_written", "releases.cut_release")
-def write_notes(release: Release, *, actor: Any, notes: str, now: datetime | None = None) -> None:
+def write_notes(release: Release, *, actor: Actor, notes: str, now: datetime | None = None) -> None:
     """Replaces the release notes."""
     if not release.is_in_preparation:
         raise Refused(

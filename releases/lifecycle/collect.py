@@ -7,8 +7,10 @@ from typing import Any
 
 from django.db import transaction
 
+from environments.databases import pending
+from environments.databases.project_environment import planning_command
 from environments.git.repository import Mirror
-from environments.models import Database, EnvironmentDatabase, Project, databases_of
+from environments.models import Database, Project, databases_of
 from environments.schema.history import identity
 from environments.schema.history import reader as history_reader
 from environments.schema.plan.edits import PRUNED, Edit, judge
@@ -28,8 +30,9 @@ from releases.models.releases import Release, ReleaseStatus
 def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
     """Reads from git what the candidate holds: commits, pull requests, new migrations.
 
-    Raises `GitError`, and `ApiError` when pull requests that git names must be read from GitHub and
-    are not.
+    Raises `GitError`, `ApiError` when pull requests that git names must be read from GitHub and
+    are not, and `NoDatabase` or `NotPrepared` when the SQL of an edited file needs the project's
+    environment and that is not there.
     """
     project = release.project
     mirror.fetch()
@@ -154,27 +157,18 @@ def _migrations_of(
     if (change.changed or change.deleted) and not change.problems:
         both = history_reader.read(mirror, release.base, alembic), history
         edits = judge(
-            mirror, release.base, release.candidate, change, both, ran=_ran(release, database)
+            mirror,
+            release.base,
+            release.candidate,
+            change,
+            both,
+            ran=pending.reported(database),
+            command=lambda: planning_command(database, mirror, release.candidate),
         )
     problem = _migrations_problem(
         release, change, {edit.revision for edit in edits if edit.kind == PRUNED}
     )
     return [history_reader.described(one) for one in bound], heads, edits, problem
-
-
-def _ran(release: Release, database: Database) -> list[str]:
-    """What staging's and production's databases report; [] where one of them has not been read."""
-    places = EnvironmentDatabase.objects.filter(
-        database=database,
-        environment__kind__in=["staging", "production"],
-        environment__gone_at=None,
-    )
-    found = [place.revisions for place in places]
-    return (
-        []
-        if None in found
-        else sorted({revision for revisions in found for revision in revisions or ()})
-    )
 
 
 def _migrations_problem(

@@ -9,6 +9,7 @@ from django.db import transaction
 from environments.branches import fast_forward
 from environments.clones.clone import mirror_of
 from environments.databases import pending
+from environments.databases.address import NoDatabase
 from environments.git.repository import GitError
 from environments.github import GitHub
 from environments.models import (
@@ -26,6 +27,7 @@ from environments.models import (
 )
 from environments.quota import pace
 from environments.rehearsals.actions import queue_rehearsal
+from environments.schema.run.virtualenvs import NotPrepared
 from environments.services import watching
 from portal import audit
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, wake_now
@@ -43,6 +45,7 @@ from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
 from releases.variable_changes import compare
 
 LOOK_SECONDS = 3.0
+UNPREPARED_SECONDS = 60.0  # until somebody mends the project's environment
 
 
 def reconcile(job: ReleaseReconciler, *, now: datetime) -> Outcome:
@@ -72,6 +75,9 @@ def reconcile(job: ReleaseReconciler, *, now: datetime) -> Outcome:
     except (ApiError, GitError) as error:
         _note(job, str(error), release, now)
         return Requeue(getattr(error, "retry_after", None) or 10, str(error))
+    except (NoDatabase, NotPrepared) as error:
+        _note(job, str(error), release, now)
+        return Requeue(UNPREPARED_SECONDS, str(error))
     _note(job, "", release, now)
     # A release that waits for people to look at production is woken by their ticks.
     return Requeue(

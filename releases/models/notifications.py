@@ -1,7 +1,5 @@
 """Where notifications go, what each was, and how far the trail has been read for them."""
 
-from typing import Any
-
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -104,7 +102,7 @@ class Notice(Job):
     def __str__(self) -> str:
         return f"{self.kind} to {self.channel}"
 
-    def ended(self, outcome: Finished, *, now: Any) -> None:
+    def ended(self, outcome: Finished, *, now: object) -> None:
         """Keep on the channel what became of its newest notification."""
         problem = "" if outcome.status == JobStatus.SUCCEEDED else outcome.sentence
         Channel.objects.filter(pk=self.channel_id).update(problem=problem)

@@ -316,6 +316,7 @@ class ReleaseReconciler(Job):
     """
 
     step_function = "releases.lifecycle.reconcile.reconcile"
+    step_seconds = 1800.0  # the SQL of an edited file may need the project's environment made first
     retry_forever = True
 
     release = models.OneToOneField(Release, models.CASCADE, related_name="reconciler")

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 
@@ -27,7 +27,7 @@ MOST_CHANNELS = 20  # of one person
 def add_channel(
     project: Project | None,
     *,
-    actor: Any,
+    actor: User,
     name: str,
     transport: str,
     address: str,
@@ -77,7 +77,7 @@ def add_channel(
 
 @action("channel.changed", READ)
 def change_channel(
-    channel: Channel, *, actor: Any, kinds: Iterable[str], now: datetime | None = None
+    channel: Channel, *, actor: User, kinds: Iterable[str], now: datetime | None = None
 ) -> None:
     """Choose what the channel is told."""
     channel = _locked(channel, actor)
@@ -89,7 +89,7 @@ def change_channel(
 
 
 @action("channel.removed", READ)
-def remove_channel(channel: Channel, *, actor: Any, now: datetime | None = None) -> None:
+def remove_channel(channel: Channel, *, actor: User, now: datetime | None = None) -> None:
     """Remove the channel with what is still on its way to it."""
     channel = _locked(channel, actor)
     _record("channel.removed", channel, actor, f"Channel {channel.name} removed", now)
@@ -97,7 +97,7 @@ def remove_channel(channel: Channel, *, actor: Any, now: datetime | None = None)
 
 
 @action("channel.tested", READ)
-def test_channel(channel: Channel, *, actor: Any, now: datetime | None = None) -> Notice:
+def test_channel(channel: Channel, *, actor: User, now: datetime | None = None) -> Notice:
     """Send one notification that says it is a test."""
     now = now or timezone.now()
     channel = _locked(channel, actor)
@@ -116,7 +116,7 @@ def test_channel(channel: Channel, *, actor: Any, now: datetime | None = None) -
     return notice
 
 
-def _locked(channel: Channel, actor: Any) -> Channel:
+def _locked(channel: Channel, actor: User) -> Channel:
     """The channel, if it is the actor's own or a team's that they may manage."""
     row = (
         Channel.objects.select_for_update(of=("self",))
@@ -143,7 +143,7 @@ def _told(channel: Channel) -> str:
     return ", ".join(KINDS[name].label for name in channel.kinds)
 
 
-def _record(event: str, channel: Channel, actor: Any, message: str, now: datetime | None) -> None:
+def _record(event: str, channel: Channel, actor: User, message: str, now: datetime | None) -> None:
     place = "" if channel.transport == Transport.EMAIL else channel.place
     personal = channel.person_id is not None
     data = {

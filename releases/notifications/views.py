@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from django import forms
+from django.contrib.auth.models import User
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -76,7 +77,7 @@ def _add(request: HttpRequest, form: ChannelForm) -> tuple[HttpResponse, str]:
     """Return the way back to the page, and the signing secret if this answer is to show one."""
     secrets = []
 
-    def act(project: Project | None, *, actor: Any, team: bool = False, **typed: Any) -> None:
+    def act(project: Project | None, *, actor: User, team: bool = False, **typed: Any) -> None:
         _, secret = actions.add_channel(project, actor=actor, personal=not team, **typed)
         secrets.append(secret)
 

@@ -342,7 +342,7 @@ def _standing(card: Card) -> None:
         card.rolled = with_revert(card.rolled)
     if card.release is None:
         if card.problems and card.synced_at:
-            card.state, card.words = "fail", "cannot be read"
+            card.state, card.words = "fail", "not readable"
         elif card.rolled:
             card.state, card.words = "attest", "rolled back"
         elif not card.staging_head or not card.production_head:
@@ -353,7 +353,7 @@ def _standing(card: Card) -> None:
         elif card.relation and card.relation.diverged:
             card.state, card.words = "attest", "branches diverged"
         else:
-            card.state, card.words = "wait", "ready to cut"
+            card.state, card.words = "wait", "ready to release"
         return
     card.state, card.words, card.sentence = _release_standing(card.release, card.promotion)
 
@@ -367,7 +367,7 @@ def _release_standing(release: Release, promotion: Promotion | None) -> tuple[st
     words = f"{release.name} {release.get_status_display()}"
     reconciler = getattr(release, "reconciler", None)
     if release.status == ReleaseStatus.VERIFYING:
-        return "wait", words, "Production runs it; items after promotion remain."
+        return "wait", words, "In production; items after promotion are open"
     if (
         reconciler is None
         or not reconciler.verdict_state
@@ -376,7 +376,7 @@ def _release_standing(release: Release, promotion: Promotion | None) -> tuple[st
         return (
             "wait",
             words,
-            (reconciler.problem if reconciler else "") or "The candidate is being read.",
+            (reconciler.problem if reconciler else "") or "Loading commits and checks…",
         )
     state = {"success": "pass", "failure": "fail"}.get(reconciler.verdict_state, "wait")
     return state, words, reconciler.problem or reconciler.verdict_sentence
@@ -398,7 +398,8 @@ def _waiting(cards: Iterable[Card], user: Any) -> Iterable[tuple[str, int | None
         slug = card.project.slug
         for pull in card.pulls if card.may_cut and card.hotfix is None else ():
             yield (
-                f"{card.project}: #{pull.number} goes straight into production; cut a hotfix.",
+                f"{card.project}: #{pull.number} targets {card.project.production_branch}: "
+                "create a hotfix",
                 None,
                 slug,
             )
@@ -407,7 +408,7 @@ def _waiting(cards: Iterable[Card], user: Any) -> Iterable[tuple[str, int | None
             if message:
                 yield f"{card.project}: {message}", standing.release.pk, slug
         if card.release is None and card.can_cut:
-            yield f"{card.project}: {card.project.staging_branch} can be released.", None, slug
+            yield f"{card.project}: {card.project.staging_branch} is ready to release", None, slug
 
 
 def _standings(card: Card) -> list[Standing]:
@@ -425,15 +426,15 @@ def _wanted(standing: Standing, ticks: dict[int, int], project: Project, user: A
     release = standing.release
     if standing.promotion and standing.promotion.status in STOPPED:
         return (
-            f"the promotion of {release.name} stopped."
+            f"promotion of {release.name} stopped"
             if user.has_perm("releases.repair_release")
             else ""
         )
     if count := ticks.get(release.pk):
-        return f"{count} item{'s' if count > 1 else ''} of {release.name} to tick."
+        return f"{count} checklist item{'s' if count > 1 else ''} open in {release.name}"
     if _awaits_approval(standing, project, user):
-        return f"{release.name} waits for an approval."
-    return f"{release.name} can be promoted." if _can_promote(standing, user) else ""
+        return f"{release.name} needs an approval"
+    return f"{release.name} is ready to promote" if _can_promote(standing, user) else ""
 
 
 def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
@@ -452,14 +453,10 @@ def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
         release, project = job.release, job.release.project
         if job.status in STOPPED:
             if may_mend:
-                yield (
-                    f"{project}: the rollback of {release.name} stopped.",
-                    release.pk,
-                    project.slug,
-                )
+                yield (f"{project}: rollback of {release.name} stopped", release.pk, project.slug)
         elif may_sign and job.requested_by_id != user.pk and job.awaits_approval:
             yield (
-                f"{project}: the rollback of {release.name} waits for an approval.",
+                f"{project}: rollback of {release.name} needs an approval",
                 release.pk,
                 project.slug,
             )
@@ -468,9 +465,7 @@ def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
     )
     for wish in wishes if may_sign else ():
         if wish.requested_by_id != user.pk:
-            message = (
-                f"{wish.release.project}: a downgrade of {wish.database} waits for an approval."
-            )
+            message = f"{wish.release.project}: downgrade of {wish.database} needs an approval"
             yield message, wish.release_id, wish.release.project.slug
 
 
@@ -483,7 +478,7 @@ def _to_confirm(
     for change in changes if user.has_perm(CONFIRM) else ():
         if change.proposed_by_id != user.pk:
             names = ", ".join(name.replace("_", " ") for name in change.values)
-            yield f"{change.label}: a change of {names} waits for a second person.", None, ""
+            yield f"{change.label}: change of {names} needs a second person", None, ""
 
 
 def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:

@@ -4,7 +4,6 @@ person lands.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from django import forms
 
@@ -36,7 +35,7 @@ class Button:
     `said` is shown when it went well; `anchor` is the part of the page to go back to.
     """
 
-    act: Callable[..., Any]
+    act: Callable[..., object]
     said: str
     anchor: str = ""
     form: type[forms.Form] = forms.Form

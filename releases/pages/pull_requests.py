@@ -1,7 +1,7 @@
 """The list of open pull requests: what an author must mend before theirs can be merged."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -60,7 +60,7 @@ def index(request: HttpRequest) -> HttpResponse:
     project = next(
         (project for project in projects if project.slug == slug), projects[0] if projects else None
     )
-    context: dict[str, Any] = {"projects": projects, "project": project, "pulse": 5}
+    context: dict[str, object] = {"projects": projects, "project": project, "pulse": 5}
     if project is not None:
         rows = _rows(project)
         context |= {"rows": rows, "hotfix_open": any(row.hotfix and row.release for row in rows)}
@@ -149,5 +149,5 @@ def _migrations(
     return ("pass", _count(pull.migrations)) if pull.migrations else ("skipped", "none")
 
 
-def _count(rows: list[Any]) -> str:
+def _count(rows: Sequence[object]) -> str:
     return f"{len(rows)} revision{'s' if len(rows) != 1 else ''}"

@@ -1,13 +1,12 @@
 """What has become of a release that ended: superseded, rolled back, or what production runs."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils import timezone
 
 from releases import gates
 from releases.gates.context import Facts
-from releases.models.releases import Release, ReleaseStatus
+from releases.models.releases import Approval, Release, ReleaseStatus
 from releases.pages.release import ENDED, Now
 from releases.rollback.rolled_back import RolledBack, rolled_back, with_revert
 
@@ -70,7 +69,7 @@ def _done(facts: Facts) -> tuple[str, ...]:
     return (f"Everything after promotion was green{when}.",)
 
 
-def approvals(facts: Facts, content: str) -> list[tuple[Any, str]]:
+def approvals(facts: Facts, content: str) -> list[tuple[Approval, str]]:
     """Each approval with why it does not count, as it was when the release ended."""
     kept = facts.release.record.get("faults")
     if kept is None:

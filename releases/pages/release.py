@@ -4,7 +4,6 @@ import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -15,6 +14,7 @@ from environments.models import Database, EnvironmentKind, MigrationRun
 from environments.services.liveness import Live
 from environments.smoke.probe import address_of
 from portal.jobs import OPEN, STOPPED
+from portal.models.audit import AuditEvent
 from releases import gates
 from releases.gates.context import Facts
 from releases.gates.deployed import live_at
@@ -147,7 +147,7 @@ def _control(line: gates.Line, release: Release) -> str:
 
 
 def ticked_row(
-    item: ChecklistItem, *, who: Any, note: str, at: datetime | None, problem: str = ""
+    item: ChecklistItem, *, who: object, note: str, at: datetime | None, problem: str = ""
 ) -> Row:
     """A row as it stands after a tick (`at` given) or untick, from what is at hand; gates are asked
     at the next look.
@@ -156,9 +156,9 @@ def ticked_row(
     """
     message = f"{who}: “{note}”" if note else str(who)
     manual = (
-        "Waits for a person's tick."
+        "Not confirmed"
         if not item.gate
-        else "A person signs for what a machine cannot see."
+        else "The portal cannot check this; a person must confirm it."
     )
     return Row(
         text=item.text,
@@ -260,50 +260,29 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}" if number else f"no {noun}s"
 
 
-NUMBERS = (
-    "No",
-    "One",
-    "Two",
-    "Three",
-    "Four",
-    "Five",
-    "Six",
-    "Seven",
-    "Eight",
-    "Nine",
-    "Ten",
-    "Eleven",
-    "Twelve",
-)
-
-
-def _many(number: int) -> str:
-    return NUMBERS[number] if number < len(NUMBERS) else str(number)
-
-
 def now(facts: Facts, standing: gates.Standing) -> Now:
     """The sentence at the top of the release page."""
     release = facts.release
     if release.status == ReleaseStatus.ABANDONED:
-        return Now("skipped", "This release was abandoned.", ("Nothing more happens to it.",))
+        return Now("skipped", "This release was abandoned.", ("The portal no longer changes it.",))
     if release.status == ReleaseStatus.VERIFYING:
         return _now_verifying(facts, standing)
     if release.status == ReleaseStatus.PROMOTING:
         return _now_promoting(facts)
     trouble = (facts.reconciler_problem,) if facts.reconciler_problem else ()
     if release.collected != release.candidate:
-        return Now("fail" if trouble else "wait", "The candidate is being read.", trouble)
+        return Now("fail" if trouble else "wait", "Loading commits and checks…", trouble)
     if standing.ready:
-        details = trouble or (f"Candidate {release.candidate[:7]} can go to production.",)
-        return Now("pass", "Nothing stands between this release and production.", details)
+        details = trouble or (f"Candidate {release.candidate[:7]} passes every check.",)
+        return Now("pass", "Ready to promote", details)
     return _now_missing(facts, standing, trouble)
 
 
 def _now_missing(facts: Facts, standing: gates.Standing, trouble: tuple[str, ...]) -> Now:
     missing = standing.missing
     worst = "fail" if any(line.result.state == gates.FAIL for line in missing) else "wait"
-    stand = "thing stands" if len(missing) == 1 else "things stand"
-    headline = f"{_many(len(missing))} {stand} between this release and production."
+    checks = "check" if len(missing) == 1 else "checks"
+    headline = f"{len(missing)} {checks} left before promotion"
     details = (*trouble, *(_short(line) for line in missing[:4]))
     if len(missing) > 4:
         details = (*details, f"and {len(missing) - 4} more.")
@@ -313,31 +292,25 @@ def _now_missing(facts: Facts, standing: gates.Standing, trouble: tuple[str, ...
     anchor = Row(theirs.text, "", item=theirs.item).key if theirs else ""
     if any(line.gate == "carries" and line.result.state == gates.FAIL for line in missing):
         return Now(worst, headline, details, button="Show what ships again", anchor="ships")
-    return Now(
-        worst,
-        headline,
-        details,
-        button="Go to what waits for a person" if anchor else "",
-        anchor=anchor,
-    )
+    return Now(worst, headline, details, button="Next open item" if anchor else "", anchor=anchor)
 
 
 def _short(line: gates.Line) -> str:
     manual = line.item is not None and not line.item.gate
-    return f"{line.text} waits for a tick." if manual else line.result.sentence
+    return f"{line.text}: not confirmed" if manual else line.result.sentence
 
 
 def _now_promoting(facts: Facts) -> Now:
     step = current_step(facts)
     if facts.promotion is None or step is None:
-        return Now("active", "The promotion is starting.")
+        return Now("active", "Starting the promotion…")
     if facts.promotion.status in STOPPED:
         unknown = facts.promotion.status == "needs_person"
         message = f"{step} needs a person." if unknown else f"{step} failed."
         details = tuple(
             part for part in (step.sentence or facts.promotion.sentence, step.world) if part
         )
-        return Now("fail", message, details, button="See what can be done", anchor="promotion")
+        return Now("fail", message, details, button="Show recovery options", anchor="promotion")
     done = sum(step.status in (StepStatus.DONE, StepStatus.SKIPPED) for step in facts.steps)
     return Now(
         "active", f"Step {done + 1} of {len(facts.steps)}: {step}.", (step.sentence or "Starting.",)
@@ -348,7 +321,7 @@ def _now_verifying(facts: Facts, standing: gates.Standing) -> Now:
     left = [line for line in standing.after if not line.done]
     if not left:
         return Now(
-            "pass", "Production runs this release, and everything is green; it is being closed."
+            "pass", "Production runs this release and every check passed. Closing the release…"
         )
     live = gates.GATES["production_live"](facts)
     runs = "Production runs this release."
@@ -356,12 +329,12 @@ def _now_verifying(facts: Facts, standing: gates.Standing) -> Now:
         runs = "Production does not run this release as promoted."
     elif live.state != gates.PASS:
         runs = "Reading what production runs…"
-    remains = "thing remains" if len(left) == 1 else "things remain"
+    checks = "check" if len(left) == 1 else "checks"
     worst = "fail" if any(line.result.state == gates.FAIL for line in left) else "wait"
     details = tuple(_short(line) for line in left[:4])
     anchor = Row(left[0].text, "", item=left[0].item).key
-    message = f"{runs} {_many(len(left))} {remains} to be looked at."
-    return Now(worst, message, details, button="Go to the first", anchor=anchor)
+    message = f"{runs} {len(left)} {checks} left."
+    return Now(worst, message, details, button="Next open item", anchor=anchor)
 
 
 def current_step(facts: Facts) -> PromotionStep | None:
@@ -548,7 +521,7 @@ class Attempt:
     at: datetime
 
 
-def earlier_attempts(events: Iterable[Any]) -> tuple[Attempt, ...]:
+def earlier_attempts(events: Iterable[AuditEvent]) -> tuple[Attempt, ...]:
     """Return the failures before the newest retry, newest first: history, not the present."""
     found, retried = [], False
     for event in events:

@@ -314,7 +314,7 @@ def now(facts: Facts, panel: WayBackPanel) -> Now | None:
             "fail",
             f"Rollback: {step} {word}.",
             details,
-            button="See what can be done",
+            button="Show recovery options",
             anchor="rollback",
         )
     if panel.waits:

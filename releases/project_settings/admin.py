@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db import connection
+from django.db.models import Model
 from django.http import HttpRequest
 
 from environments.models import Database, Project, SmokeTest
@@ -138,16 +139,20 @@ class ProjectAdmin(TwoPeople):
             **super().get_changeform_initial_data(request),
         }
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
         # Addresses and the trail name a project by its slug, so it stays.
         return ("slug",) if obj else ()
 
-    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         return {} if obj else self.prepopulated_fields
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
         return (
-            bool(obj) and super().has_delete_permission(request, obj) and not obj.releases.exists()
+            obj is not None
+            and super().has_delete_permission(request, obj)
+            and not obj.releases.exists()
         )
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

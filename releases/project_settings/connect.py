@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as configured
@@ -24,7 +23,7 @@ from environments.models import (
 from environments.railway import Railway
 from environments.webhooks import EVENTS as RAILWAY_EVENTS
 from portal import audit, webhooks
-from portal.audit import row_changes
+from portal.audit import Actor, row_changes
 from portal.jobs import AuditWatch
 from portal.outbound.http import ApiError, is_loopback
 from releases.checklist import items
@@ -40,13 +39,13 @@ def connect(
     name: str,
     repository: str,
     railway_project_id: str,
-    actor: Any = None,
+    actor: Actor = None,
     alembic: str = "",
-    databases: Iterable[Mapping[str, Any]] = (),
+    databases: Iterable[Mapping[str, object]] = (),
     smoke: Iterable[tuple[str, str]] = (),
     pages: Iterable[tuple[str, str]] = (),
     now: datetime | None = None,
-    **settings: Any,
+    **settings: object,
 ) -> Project:
     """Makes the project, or brings it up to date, with its syncs, checklists and smoke tests.
 
@@ -123,7 +122,7 @@ class Connected:
 
 
 def connect_webhooks(
-    project: Project, *, actor: Any = None, renew: bool = False, now: datetime | None = None
+    project: Project, *, actor: Actor = None, renew: bool = False, now: datetime | None = None
 ) -> list[Connected]:
     """Has GitHub and Railway tell the portal at once when something happens; what is there already
     stays.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import Q
@@ -76,7 +77,7 @@ class Projects(Kind):
                 raise Refused(f"Database {object_}: {object_.out_of_order}")
 
     def refuse(
-        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: Any
+        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: User
     ) -> None:
         named = {
             name: values.get(name, getattr(obj, name))
@@ -85,7 +86,7 @@ class Projects(Kind):
         if other := claimed(obj, **named):
             raise Refused(other)
 
-    def alone(self, obj: Any, actor: Any) -> str:
+    def alone(self, obj: Any, actor: User) -> str:
         return NOT_PROMOTED if not was_promoted(obj) else nobody_else(actor)
 
     def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
@@ -111,7 +112,7 @@ class Addresses(Kind):
         obj.url = secrets.get("url", "")
         obj.save(update_fields=["url"])
 
-    def alone(self, obj: Any, actor: Any) -> str:
+    def alone(self, obj: Any, actor: User) -> str:
         return NOT_PROMOTED if not was_promoted(obj.environment.project) else nobody_else(actor)
 
     def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
@@ -125,7 +126,7 @@ class VariableRules(Kind):
 
     permission = "environments.change_variablerule"
 
-    def alone(self, obj: Any, actor: Any) -> str:
+    def alone(self, obj: Any, actor: User) -> str:
         return NOT_PROMOTED if not was_promoted(obj.project) else nobody_else(actor)
 
     def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:

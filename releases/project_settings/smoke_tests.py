@@ -4,13 +4,13 @@ click.
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from environments.models import Project, ServiceInstance, SmokeTest
 from portal import audit
+from portal.audit import Actor
 from portal.ui.actions import Refused, action
 
 ADD = "environments.add_smoketest"
@@ -30,7 +30,7 @@ def proposals(instances: Iterable[ServiceInstance]) -> list[tuple[str, str]]:
 
 @action("smoke_test.added", ADD)
 def add(
-    project: Project, *, actor: Any, service: str, path: str, now: datetime | None = None
+    project: Project, *, actor: Actor, service: str, path: str, now: datetime | None = None
 ) -> SmokeTest:
     """Add a test that both environments are asked: before a promotion and after it."""
     row = SmokeTest(project=project, service=service.strip()[:200], path=path.strip())

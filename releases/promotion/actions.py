@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
 from django.utils import timezone
 
 from environments.models import Database, DeployOrder, EnvironmentKind
 from portal import audit
+from portal.audit import Actor
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
 from portal.ui.actions import Refused, action, require_reason
 from releases import gates
@@ -64,7 +64,7 @@ def stops_of(
 
 @action("release.promoted", "releases.promote_release", guarded=True)
 def promote(
-    release: Release, *, actor: Any, candidate: str | None = None, now: datetime | None = None
+    release: Release, *, actor: Actor, candidate: str | None = None, now: datetime | None = None
 ) -> Promotion:
     """Starts the promotion when nothing stands in between; the worker carries it out step by
     step.
@@ -128,7 +128,7 @@ def promote(
 
 
 @action("step.retried", "releases.repair_release")
-def retry_step(release: Release, *, actor: Any, now: datetime | None = None) -> None:
+def retry_step(release: Release, *, actor: Actor, now: datetime | None = None) -> None:
     """Lets the failed step look at the world again."""
     now = now or timezone.now()
     promotion, step = _failed_step(release)
@@ -141,7 +141,7 @@ def retry_step(release: Release, *, actor: Any, now: datetime | None = None) -> 
 
 @action("step.deployed", "releases.repair_release")
 def deploy_commit(
-    release: Release, *, actor: Any, candidate: str | None = None, now: datetime | None = None
+    release: Release, *, actor: Actor, candidate: str | None = None, now: datetime | None = None
 ) -> None:
     """Lets the failed deploy step deploy the merge commit on each service that does not run it."""
     now = now or timezone.now()
@@ -171,7 +171,7 @@ def deploy_commit(
 
 
 @action("step.skipped", "releases.repair_release", guarded=True)
-def skip_step(release: Release, *, actor: Any, reason: str, now: datetime | None = None) -> None:
+def skip_step(release: Release, *, actor: Actor, reason: str, now: datetime | None = None) -> None:
     """Goes on without the failed step, by a person's word. The merge cannot be skipped."""
     now = now or timezone.now()
     promotion, step = _failed_step(release)
@@ -192,7 +192,7 @@ def skip_step(release: Release, *, actor: Any, reason: str, now: datetime | None
 
 @action("promotion.abandoned", "releases.abandon_release")
 def abandon_promotion(
-    release: Release, *, actor: Any, reason: str, now: datetime | None = None
+    release: Release, *, actor: Actor, reason: str, now: datetime | None = None
 ) -> None:
     """Gives a stopped promotion up: before the merge the release is prepared again, after it
     stays as evidence.

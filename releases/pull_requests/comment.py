@@ -7,22 +7,21 @@ forks only where the project says so.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
 from django.conf import settings
 
 from environments.clones.clone import mirror_of
-from environments.git.repository import GitError
+from environments.git.repository import GitError, Mirror
 from environments.github import GitHub, comments
 from environments.github.comments import code, plain, prose
 from environments.models import Database, Project, databases_of
 from environments.schema.history import reader as history_reader
+from environments.schema.plan import edits, risk
 from environments.schema.plan import render as plan_render
-from environments.schema.plan import risk
 from portal import isolation
 from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, holds, wake_now
 from portal.outbound.http import ApiError
@@ -120,7 +119,7 @@ def _tell(job: PullNote, pull: PullRequest) -> Outcome:
     return Requeue(0)
 
 
-def _keep(job: PullNote, **values: Any) -> None:
+def _keep(job: PullNote, **values: object) -> None:
     """Writes these fields, unless another worker has taken the job over."""
     for name, value in values.items():
         setattr(job, name, value)
@@ -131,7 +130,7 @@ def _speaks(pull: PullRequest) -> bool:
     return bool(pull.migrations or pull.migrations_problem)
 
 
-def _digest(*parts: Any) -> str:
+def _digest(*parts: object) -> str:
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -141,7 +140,12 @@ def _content(project: Project, pull: PullRequest) -> str:
     Where staging merely moved, nothing is executed again.
     """
     files = [
-        (migration["what"], migration["id"], migration.get("sha256", ""))
+        (
+            migration["what"],
+            migration["id"],
+            migration.get("sha256", ""),
+            *([migration["edit"], migration["since"]] if "edit" in migration else []),
+        )
         for migration in pull.migrations
     ]
     mend = bool(pull.migrations_problem)
@@ -161,8 +165,8 @@ def _about(project: Project, pull: PullRequest) -> str:
 
 
 def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], str]:
-    """The risks of its new revisions, or why their SQL was not looked at."""
-    if not any(migration["what"] == "new" for migration in pull.migrations):
+    """The risks of its new and edited revisions, or why their SQL was not looked at."""
+    if not any(_is_looked_at(migration) for migration in pull.migrations):
         return (), ""
     if pull.fork and not project.pull_comment_forks:
         return (), FORK
@@ -173,12 +177,13 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
         mirror.fetch(pulls=[pull.number])
     databases, risks = databases_of(project), list[risk.Risk]()
     for database in databases:
-        mine = {
-            row["id"]
+        rows = [
+            row
             for row in pull.migrations
-            if row["what"] == "new" and _is_of(row, database, databases)
-        }
-        history = history_reader.read(mirror, pull.head_sha, database.alembic) if mine else None
+            if _is_looked_at(row) and _is_of(row, database, databases)
+        ]
+        mine = {row["id"] for row in rows if row["what"] == "new"}
+        history = history_reader.read(mirror, pull.head_sha, database.alembic) if rows else None
         if history is None:
             continue
         if any(problem.kind != "heads" for problem in history.problems):
@@ -189,10 +194,48 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
             mirror, pull.head_sha, history, ordered, patient=True, reviewed=False
         )
         risks += risk.assess(made.steps, order=project.deploy_order)
+        risks += _edited(mirror, database, pull, history, [row for row in rows if "since" in row])
     return tuple(risks), NOT_ISOLATED if isolation.why_not() else ""
 
 
-def _is_of(row: dict[str, Any], database: Database, databases: Sequence[Database]) -> bool:
+def _is_looked_at(row: Mapping[str, object]) -> bool:
+    """Whether only its SQL tells what it does: a new revision, or an edit that is not one of
+    form.
+    """
+    return bool(row["what"] == "new" or row.get("edit") == edits.UNCLEAR)
+
+
+def _edited(
+    mirror: Mirror,
+    database: Database,
+    pull: PullRequest,
+    history: history_reader.History,
+    rows: Sequence[Mapping[str, str]],
+) -> list[risk.Risk]:
+    """What each edit of a shipped file comes to: other SQL is a danger, the same is to be known."""
+    if not rows:
+        return []
+    since = rows[0]["since"]
+    both = history_reader.read(mirror, since, database.alembic), history
+    files = [history.revisions[row["id"]] for row in rows]
+    found = edits.by_sql(mirror, since, pull.head_sha, files, both, patient=True, reviewed=False)
+    return [
+        risk.Risk(
+            "edited-shipped",
+            risk.DANGER if edit.blocks else risk.INFO,
+            edit.revision,
+            edit.sha256,
+            edit.sentence,
+            f"Put it back with {history_reader.put_back(since, [edit.path])} and write a new"
+            " revision."
+            if edit.blocks
+            else "",
+        )
+        for edit in found
+    ]
+
+
+def _is_of(row: Mapping[str, object], database: Database, databases: Sequence[Database]) -> bool:
     """Whether a revision file is the database's; one that was read before there were several is
     the first's.
     """
@@ -242,7 +285,7 @@ def text_of(job: PullNote, pull: PullRequest) -> str:
     return "\n\n".join(line for line in lines if line)
 
 
-def _counted(rows: Sequence[dict[str, Any]]) -> str:
+def _counted(rows: Sequence[Mapping[str, object]]) -> str:
     found = [
         (sum(row["what"] == what for row in rows), what) for what in ("new", "changed", "deleted")
     ]
@@ -265,9 +308,11 @@ def _files(pull: PullRequest) -> Iterator[str]:
         )
         message = f" {plain(migration['message'], 120)}" if migration.get("message") else ""
         whose = f" of {plain(migration['called'], 60)}" if migration.get("called") else ""
+        # An edit that only SQL can judge is told of below.
+        edit = "" if migration.get("edit") in (None, edits.UNCLEAR) else migration["told"]
         yield (
             f"- {migration['what']} {code(migration['id'], 60)}{whose}{message} in"
-            f" {code(migration['path'])}{joins}{needs}"
+            f" {code(migration['path'])}{joins}{needs}{f': {prose(edit, 500)}' if edit else ''}"
         )
     if len(pull.migrations) > SHOWN:
         yield f"- and {len(pull.migrations) - SHOWN} more"

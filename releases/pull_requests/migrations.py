@@ -2,17 +2,20 @@
 cut from staging.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 
 from environments.clones.clone import mirror_of
+from environments.databases import pending
 from environments.git.repository import GitError, Mirror
 from environments.models import Branch, Database, Project, StagedRevision, databases_of
 from environments.schema.history import graph
 from environments.schema.history import reader as history_reader
+from environments.schema.history.reader import Change
+from environments.schema.plan import edits
 from portal.jobs import Outcome, Requeue, holds, wake_now
 from releases.models.pull_requests import PullReading, PullRequest
 from releases.pull_requests import comment as pull_requests_comment
@@ -130,25 +133,77 @@ def _migrations_of(
     ]
     if change.problems:
         return rows, change.problems[0].sentence
-    for files, deed in ((change.changed, "Edits"), (change.deleted, "Deletes")):
-        if files:
-            return rows, _rewritten(database, deed, files, fork)
+    if change.changed or change.deleted:
+        rows, problem = _touching_what_is_there(mirror, database, fork, head, change, rows)
+        if problem:
+            return rows, problem
     if not rows:
         return rows, ""
     return rows, _once_merged(mirror, database, base, head, {one.id for one in change.new})
 
 
+def _touching_what_is_there(
+    mirror: Mirror,
+    database: Database,
+    fork: str,
+    head: str,
+    change: Change,
+    rows: list[dict[str, Any]],
+) -> tuple[list[dict[str, Any]], str]:
+    """The rows with what each edit comes to, and what is wrong with them.
+
+    What production has is judged by what it runs, as in the release. What only staging has cannot
+    be edited any more once it ran there: production runs exactly the file that staging ran.
+    """
+    project = database.project
+    shipped = _shipped(mirror, database)
+    staged = [
+        (deed, [file for file in files if file.id not in shipped])
+        for files, deed in ((change.changed, "Edits"), (change.deleted, "Deletes"))
+    ]
+    for deed, files in staged:
+        if files:
+            return rows, _rewritten(database, project.staging_branch, deed, files, fork)
+    both = tuple(history_reader.read(mirror, at, database.alembic) for at in (fork, head))
+    ran = pending.reported(database)
+    found = edits.judge(mirror, fork, head, change, (both[0], both[1]), ran=ran, execute=False)
+    told = {edit.revision: edit for edit in found}
+    rows = [
+        row | {"edit": told[row["id"]].kind, "told": told[row["id"]].sentence, "since": fork}
+        if row["id"] in told
+        else row
+        for row in rows
+    ]
+    if gone := [file for file in change.deleted if file.id not in told]:
+        return rows, _rewritten(database, project.production_branch, "Deletes", gone, fork)
+    moved = [edit for edit in found if edit.blocks]
+    back = history_reader.put_back(fork, [edit.path for edit in moved])
+    return (
+        rows,
+        f"{' '.join(edit.sentence for edit in moved)} Put it back with `{back}`." if moved else "",
+    )
+
+
+def _shipped(mirror: Mirror, database: Database) -> Collection[str]:
+    """The ids that production's branch has; none where that is not known."""
+    head = (
+        Branch.objects.filter(project=database.project, name=database.project.production_branch)
+        .values_list("head", flat=True)
+        .first()
+    )
+    return history_reader.read(mirror, head, database.alembic).revisions.keys() if head else ()
+
+
 def _rewritten(
-    database: Database, deed: str, files: Sequence[history_reader.Revision], fork: str
+    database: Database, branch: str, deed: str, files: Sequence[history_reader.Revision], fork: str
 ) -> str:
-    """What is wrong with editing or deleting what staging has, and how it is put back."""
-    staging = database.project.staging_branch
+    """What is wrong with editing or deleting what `branch` has, and how it is put back."""
     ran = StagedRevision.objects.filter(database=database, revision__in=[file.id for file in files])
     has = "has run" if ran.exists() else "has"
     paths = [file.path for file in files]
     names, back = ", ".join(paths), history_reader.put_back(fork, paths)
     return (
-        f"{deed} what {staging} {has}: {names}. Put it back with `{back}` and write a new revision."
+        f"{deed} what {branch} {has}: {names}. Put it back with `{back}` and write a new revision."
     )
 
 

@@ -5,6 +5,7 @@ stopped.
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -25,6 +26,7 @@ from environments.models import (
 from environments.rehearsals.actions import start_rehearsal
 from environments.schema.downgrade.compatibility import DOWNGRADE_FIRST, PENDING
 from portal import audit
+from portal.audit import Actor
 from portal.configuration.signing import counts
 from portal.configuration.signing import require as require_signer
 from portal.jobs import JobStatus, wake_now
@@ -51,7 +53,7 @@ APPROVE = "releases.approve_release"
 def request_rollback(
     release: Release,
     *,
-    actor: Any,
+    actor: User,
     reason: str,
     content: str | None = None,
     now: datetime | None = None,
@@ -97,7 +99,7 @@ def request_rollback(
     return rollback
 
 
-def _create(release: Release, row: Advice, actor: Any, reason: str, now: datetime) -> Rollback:
+def _create(release: Release, row: Advice, actor: User, reason: str, now: datetime) -> Rollback:
     try:
         with transaction.atomic():
             rollback = Rollback.objects.create(
@@ -167,7 +169,7 @@ def _in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
 
 @action("rollback.approved", "releases.approve_release", guarded=True)
 def approve_rollback(
-    release: Release, *, actor: Any, content: str, comment: str = "", now: datetime | None = None
+    release: Release, *, actor: Actor, content: str, comment: str = "", now: datetime | None = None
 ) -> RollbackApproval:
     """Signs exactly the deployments that are to be restored.
 
@@ -201,7 +203,7 @@ def approve_rollback(
 
 
 @action("step.retried", "releases.repair_release")
-def retry_rollback(release: Release, *, actor: Any, now: datetime | None = None) -> None:
+def retry_rollback(release: Release, *, actor: Actor, now: datetime | None = None) -> None:
     """Lets the stopped step of the rollback look at the world again; what was restored is found
     and not repeated.
     """
@@ -216,7 +218,7 @@ def retry_rollback(release: Release, *, actor: Any, now: datetime | None = None)
 
 @action("step.skipped", "releases.repair_release", guarded=True)
 def skip_rollback(
-    release: Release, *, actor: Any, reason: str, now: datetime | None = None
+    release: Release, *, actor: Actor, reason: str, now: datetime | None = None
 ) -> None:
     """Goes on without the stopped step of the rollback, by a person's word.
 
@@ -236,7 +238,7 @@ def skip_rollback(
 
 @action("rollback.abandoned", "releases.repair_release")
 def abandon_rollback(
-    release: Release, *, actor: Any, reason: str, now: datetime | None = None
+    release: Release, *, actor: Actor, reason: str, now: datetime | None = None
 ) -> None:
     """Gives up a rollback that waits for approval or has stopped.
 
@@ -270,7 +272,7 @@ def abandon_rollback(
 
 
 @action("downgrade.rehearsed", "releases.roll_back_release")
-def rehearse_downgrade(release: Release, *, actor: Any, now: datetime | None = None) -> Rehearsal:
+def rehearse_downgrade(release: Release, *, actor: Actor, now: datetime | None = None) -> Rehearsal:
     """Has exactly the next downgrade rehearsed on a copy of production's schema."""
     now = now or timezone.now()
     release, row = _in_production(release, now)
@@ -320,7 +322,7 @@ def _database(release: Release, known: dict[str, Any]) -> Database:
 def request_downgrade(
     release: Release,
     *,
-    actor: Any,
+    actor: User,
     typed: str,
     reason: str,
     content: str | None = None,
@@ -378,7 +380,7 @@ def request_downgrade(
 
 
 @action("revert.requested", "releases.roll_back_release")
-def open_revert(release: Release, *, actor: Any, now: datetime | None = None) -> Repair:
+def open_revert(release: Release, *, actor: Actor, now: datetime | None = None) -> Repair:
     """Asks for the pull request that takes a rolled-back release out of production's branch."""
     if release.status != ReleaseStatus.ROLLED_BACK or not release.pull_number:
         raise Refused(f"Release {release.name} was not rolled back: there is nothing to revert.")
@@ -418,7 +420,7 @@ def _rehearsed(
 
 @action("downgrade.approved", "releases.approve_release", guarded=True)
 def approve_downgrade(
-    release: Release, *, actor: Any, content: str, now: datetime | None = None
+    release: Release, *, actor: Actor, content: str, now: datetime | None = None
 ) -> MigrationRun:
     """Signs a downgrade that somebody else asked for, which starts it: same content, same
     rehearsal, or not at all.
@@ -479,7 +481,7 @@ def _waiting(release: Release) -> Downgrade:
 
 
 @action("downgrade.withdrawn", "releases.roll_back_release")
-def withdraw_downgrade(release: Release, *, actor: Any, now: datetime | None = None) -> None:
+def withdraw_downgrade(release: Release, *, actor: Actor, now: datetime | None = None) -> None:
     """Takes back the wish for a downgrade that nobody has approved yet."""
     now = now or timezone.now()
     wish = _waiting(release)

@@ -16,6 +16,7 @@ from django.utils import timezone
 from environments.models import SmokeTest
 from environments.smoke.probe import Probe, probe
 from portal import audit
+from portal.audit import Actor
 from portal.jobs import OPEN, STOPPED, Finished, JobStatus, Outcome, Requeue, holds, wake_now
 from portal.outbound.http import ApiError
 from portal.ui.actions import Refused
@@ -109,7 +110,7 @@ def _begin(job: Any, step: Any, now: datetime) -> bool:
     return True
 
 
-def _trouble(step: Any, error: ApiError, now: datetime) -> Look:
+def _trouble(step: object, error: ApiError, now: datetime) -> Look:
     """No believable answer: the next look finds out what happened.
 
     Refusals end the step at once.
@@ -203,7 +204,7 @@ def again(step: Any, **changes: Any) -> None:
     rows.update(status=StepStatus.PENDING, **changes)
 
 
-def skip(step: Any, *, actor: Any, reason: str, now: datetime) -> None:
+def skip(step: Any, *, actor: Actor, reason: str, now: datetime) -> None:
     """Leaves a stopped step behind, by a person's word."""
     message = f"Skipped by {actor}: “{reason[:500]}”"
     type(step).objects.filter(pk=step.pk).update(

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from environments.models import Finding
 from portal import audit
+from portal.audit import Actor
 from portal.ui.actions import Refused, action
 from releases.models.releases import Release, TaskLog
 from releases.task_logs.markdown import SECTIONS, markdown, title_of
@@ -49,7 +50,7 @@ def as_file(subject: Subject, log: TaskLog | None) -> str:
 def write(
     subject: Subject,
     *,
-    actor: Any,
+    actor: Actor,
     typed: Mapping[str, str],
     version: int,
     now: datetime | None = None,
@@ -83,7 +84,7 @@ def write(
 
 
 def _save(
-    subject: Subject, log: TaskLog | None, texts: dict[str, str], actor: Any, now: datetime
+    subject: Subject, log: TaskLog | None, texts: dict[str, str], actor: Actor, now: datetime
 ) -> TaskLog:
     if log is None:
         try:

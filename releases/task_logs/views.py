@@ -8,8 +8,9 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
 from environments.models import Finding
+from portal.audit import Actor
 from portal.ui.actions import NotPermitted, Refused
-from portal.ui.site import page, run
+from portal.ui.site import page, person, run
 from releases.models.releases import Release, TaskLog
 from releases.task_logs import actions as task_logs_actions
 from releases.task_logs.forms import LONGEST, TaskLogForm
@@ -29,7 +30,7 @@ def task_log(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
         return _shown(request, kind, subject)
     form = TaskLogForm(request.POST)
     try:
-        run(partial(_write, subject), request.user, form)
+        run(partial(_write, subject), person(request), form)
     except Refused as refusal:
         status = STATUS.get(type(refusal), 400)
         return _shown(request, kind, subject, form.typed, str(refusal), status)
@@ -37,7 +38,7 @@ def task_log(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
 
 
 def _write(
-    subject: task_logs_actions.Subject, *, actor: Any, version: int | None, **typed: str
+    subject: task_logs_actions.Subject, *, actor: Actor, version: int | None, **typed: str
 ) -> TaskLog:
     return task_logs_actions.write(subject, actor=actor, typed=typed, version=version or 0)
 

@@ -83,7 +83,7 @@ def scene():
     told = {
         "verdict_sha": HEAD,
         "verdict_state": "pending",
-        "verdict_sentence": "2 things stand in between.",
+        "verdict_sentence": "2 checks left before promotion.",
     }
     ReleaseReconciler.objects.filter(release=hotfix).update(**told)
     for number, message in enumerate(DONE):
@@ -142,7 +142,7 @@ def test_a_finding_is_resolved_with_a_reason_from_a_release(open_as, scene):
     page.wait_for_url("**/environments/**")
     row = page.locator(page.url[page.url.index("#") :])
     row.locator("summary").click()
-    row.get_by_label("Why can it be closed?").fill("Agreed")
+    row.get_by_label("Reason for resolving").fill("Agreed")
     row.get_by_role("button", name="Resolve").click()
     page.get_by_text("Resolved by people").click()
 

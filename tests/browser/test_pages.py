@@ -62,9 +62,7 @@ def test_the_checklist_is_worked_by_keys_without_reloading(open_as, people, rele
     page.wait_for_selector(f"#tick-{item.pk}[aria-checked=true]")
     ticked = ChecklistItem.objects.get(pk=item.pk).ticked_by
     focus = page.evaluate("document.activeElement.id")
-    page.wait_for_selector(
-        "text=One thing stands between this release and production.", timeout=5000
-    )
+    page.wait_for_selector("text=1 check left before promotion", timeout=5000)
     page.keyboard.press("x")
     page.wait_for_selector(f"#tick-{item.pk}[aria-checked=false]")
     taken_back = ChecklistItem.objects.get(pk=item.pk).ticked_at

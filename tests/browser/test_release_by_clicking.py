@@ -96,14 +96,14 @@ def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_men
     page = open_as(None, "/")
     with worker():
         sign_in(page, "alice")
-        page.click("text=Cut release", timeout=SLOW)
+        page.click("text=Create release", timeout=SLOW)
         says(page, "h1", "Release 2")
 
         page.click("text=Migrate staging", timeout=SLOW)
         says(page, "#log", "Finished 6f8b0d2e4a56")
         says(page, "#migrations", "· staged")
 
-        page.click("text=Edit the notes")
+        page.click("text=Edit notes")
         page.fill("#notes-text", "Integration settings can be tried before they are saved.")
         page.click("text=Save")
         says(page, "#notes", "Integration settings can be tried")
@@ -120,7 +120,7 @@ def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_men
         bob.click("#approve", timeout=SLOW)
         says(bob, "#approvals", "bob for")
         bob.close()
-        says(page, "#now", "Nothing stands between this release and production.")
+        says(page, "#now", "Ready to promote")
         picture(page, "release-ready")
         picture(page, "release-ready-dark", color_scheme="dark")
         picture(page, "release-phone", width=390, height=844)

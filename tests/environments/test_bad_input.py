@@ -280,4 +280,4 @@ def test_a_rule_about_a_variable_that_nobody_has_is_said_to_be_so_and_finds_noth
     html = squeezed(alice.get("/variables/"))
 
     assert variables_rules.problems(project) == []
-    assert html.count("nobody has such a variable") == 4
+    assert html.count("no service has this variable") == 4

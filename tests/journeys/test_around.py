@@ -100,7 +100,7 @@ def test_a_direct_push_to_staging_is_found_once_named_resolved_and_shown_until_t
     assert row.subject == f"push of {sha} to staging"
     assert f"{sha[:7]} “Quick change” was pushed straight to staging" in row.sentence
     assert "jonas" in row.sentence and "who did it is not known" in row.sentence
-    assert row.sentence in shown and "Around this release" in shown
+    assert row.sentence in shown and "Out-of-band changes" in shown
     assert (
         row.sentence not in after
         and "Agreed with the team on the phone" in page

@@ -110,7 +110,7 @@ def test_its_verdict_is_on_its_head_and_follows_it(world):
     assert release.items.filter(lapsed_at__isnull=False).count() == 1
     assert not standing(release).ready
     assert moved != first
-    with pytest.raises(Refused, match="Waits for a person"):
+    with pytest.raises(Refused, match="Not confirmed"):
         promotion_actions.promote(release, actor=world.person("alice"), candidate=moved)
 
 

@@ -71,6 +71,37 @@ def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_i
     assert len(comments_on(world, number)) == 1
 
 
+USERS, EMAIL = "3c5e7a9b1d23", 'sa.Column("email", sa.Text, nullable=False, unique=True)'
+TABLE = 'op.create_table("users", sa.Column("id", sa.Integer, primary_key=True), {})'
+
+
+def test_an_edit_of_a_shipped_file_is_judged_by_what_it_runs(world, client):
+    """Production has the file: form is to be known, other SQL a danger, staging's own stay."""
+
+    def of(create: str, drop: str = 'op.drop_table("users")') -> dict:
+        return migration(USERS, "2b4d6f8a0c12", "create users", create, drop)
+
+    number = opened(world, "feature-rewritten")
+    push(world, "feature-rewritten", of(TABLE.format(EMAIL) + "  # formatted"))
+    form = told(world, number, until=lambda said: "in form only" in said)
+    form_row = read(world, number)
+    push(world, "feature-rewritten", of(TABLE.format(EMAIL.replace("sa.Text", "sa.Text()"))))
+    same = told(world, number, until=lambda said: "SQL is the same" in said)
+    push(world, "feature-rewritten", of(TABLE.format(EMAIL.replace("Text", "String"))))
+    other = told(world, number, until=lambda said: "other SQL" in said)
+    page = page_of(world, client)
+    index = migration(HEAD, "5e7a9c1d3f45", "index events.workspace_id", "pass", "pass")
+    push(world, "feature-rewritten", index)
+    staged = read(world, number).migrations_problem
+
+    assert form_row.migrations_problem == "" and "danger" not in form
+    assert "**info** (`edited-shipped`)" in same and "danger" not in same
+    assert f"**danger** (`edited-shipped`) `{USERS}`" in other and "runs other SQL" in other
+    assert "git checkout" in other and "To mend" not in other
+    assert "now runs other SQL (upgrade)" in page
+    assert "Edits what staging has" in staged and "write a new revision" in staged
+
+
 def test_two_heads_are_told_with_the_command_and_a_pull_request_without_migrations_is_left_alone(
     world,
 ):

@@ -72,7 +72,7 @@ def test_two_people_reset_staging_to_main_and_the_deployment_that_follows_is_no_
     world.work(lambda: Branch.objects.get(pk=judged.pk).judged == heads["main"])
 
     assert (repair.status, repair.result) == ("succeeded", "moved"), repair.sentence
-    assert "Railway deploys staging anew, as it should" in repair.sentence
+    assert "Railway redeploys staging" in repair.sentence
     assert world.github.heads()["staging"] == world.github.heads()["main"] == heads["main"]
     assert [
         object_.subject
@@ -189,7 +189,7 @@ def test_it_is_done_in_the_browser_by_two_people(world, client):
     repair = Repair.objects.get(kind="reset")
     ended(world, repair)
 
-    assert 'id="reset-ask"' in offered and "as it should" in offered
+    assert 'id="reset-ask"' in offered and "then redeploys staging" in offered
     assert 'id="reset-sign"' not in mine and "second person must sign" in mine
     assert 'id="reset-sign"' in theirs and "Squashed by mistake" in theirs
     assert repair.status == "succeeded"

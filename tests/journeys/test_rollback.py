@@ -278,7 +278,7 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
     world.railway.forget_images("frontend", "production")
     sign(world, job)
     world.work(lambda: not reread(job).is_open)
-    assert job.status == "failed" and "fix forward" in job.sentence
+    assert job.status == "failed" and "roll forward only" in job.sentence
     assert asked_of_railway(world) == []
     with pytest.raises(Refused, match="Without approval"):
         back.skip_rollback(release, actor=world.person("alice"), reason="now")

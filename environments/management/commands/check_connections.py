@@ -3,8 +3,6 @@
 Exit code 1: one fails.
 """
 
-from typing import Any
-
 from django.core.management.base import BaseCommand
 
 from environments.connections import check
@@ -15,7 +13,7 @@ class Command(BaseCommand):
 
     help = __doc__
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         found = check.diagnose()
         for one in found:
             self.stdout.write(f"{one.name} ({one.kind}): {one.state}. {one.sentence}")

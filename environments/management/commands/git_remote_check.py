@@ -27,7 +27,7 @@ class Command(BaseCommand):
             "--seconds", type=float, default=remotes.SECONDS, help="longest wait for each answer"
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         try:
             found = remotes.look(
                 Path(options["path"]).expanduser(), seconds=max(1.0, options["seconds"])

@@ -38,7 +38,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         mirror, alembic = Mirror(options["repository"]), options["alembic"]
         try:
             commit = mirror.commit(options["ref"])

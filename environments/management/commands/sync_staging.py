@@ -34,7 +34,7 @@ class Command(BaseCommand):
             "--project", default="", help="the project's short name; not needed where there is one"
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         project = one_project(options["project"])
         try:
             repair = actions.sync_staging(project, actor=None)

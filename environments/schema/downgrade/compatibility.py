@@ -9,11 +9,11 @@ from environments.schema.plan.render import Step
 from environments.schema.plan.risk import Risk
 
 SAFE, DOWNGRADE_FIRST, FORWARD = (
-    "image rollback safe",
+    "safe to roll back",
     "downgrade first, from the newer image",
-    "fix forward",
+    "roll forward only",
 )
-PENDING = "not known while it moves"
+PENDING = "not known while production changes"
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def constants(module: ast.Module) -> dict[str, Any]:
             times.update(node.names)
         elif isinstance(node, _SCOPES):
             times[node.name] += 1
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for statement in module.body:
         targets = statement.targets if isinstance(statement, ast.Assign) else []
         targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
@@ -51,7 +51,7 @@ def constants(module: ast.Module) -> dict[str, Any]:
     return found
 
 
-def fold(node: ast.expr, known: Mapping[str, Any]) -> Any:
+def fold(node: ast.expr, known: Mapping[str, object]) -> Any:
     """Return the value of `node`, texts and collections of texts only. Raises `NotConstant`."""
     if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, str)):
         return node.value

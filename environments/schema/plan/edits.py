@@ -6,7 +6,7 @@ would make databases differ that report the same revision: that needs two people
 """
 
 import ast
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +18,14 @@ from environments.schema.plan.render import Rendered, Step, make_plan
 from environments.schema.run.command import Command
 
 FORM, SAME, PRUNED, OTHER = "form", "same", "pruned", "other"
+UNCLEAR = "unclear"  # only the SQL could tell, and nothing was executed
 
 
 @dataclass(frozen=True)
 class Edit:
     """One shipped file that differs.
 
-    `kind`: form, same (the SQL), pruned (older ones went), other (blocks).
+    `kind`: form, same (the SQL), pruned (older ones went), other (blocks), unclear (not executed).
     """
 
     revision: str
@@ -47,12 +48,14 @@ def judge(
     histories: tuple[History, History],
     *,
     ran: Collection[str] = (),
-    command: Command | None = None,
+    command: Callable[[], Command | None] = lambda: None,
+    execute: bool = True,
 ) -> tuple[Edit, ...]:
     """Return what each edited or deleted file of `change` comes to; `histories`: before and after
     it.
 
-    `ran`: the revisions that the databases report, () where that is not known. Raises `GitError`.
+    `ran`: the revisions that the databases report, () where that is not known. `command` is asked
+    only where SQL has to be compared; without `execute` that is left open. Raises `GitError`.
     """
     before, after = histories
     gone = _pruned(before, after, [one.id for one in change.deleted], ran)
@@ -78,23 +81,43 @@ def judge(
             edits.append(Edit(one.id, one.path, one.sha256, FORM, message))
         else:
             unclear.append(one)
-    return (*edits, *_by_sql(mirror, since, until, unclear, histories, command))
+    if not execute:
+        message = "was edited after it was shipped; whether it runs the same SQL is another look."
+        return (
+            *edits,
+            *(
+                Edit(one.id, one.path, one.sha256, UNCLEAR, f"{one.path} {message}")
+                for one in unclear
+            ),
+        )
+    found = command() if unclear else None
+    return (*edits, *by_sql(mirror, since, until, unclear, histories, command=found))
 
 
-def _by_sql(
+def by_sql(
     mirror: Mirror,
     since: str,
     until: str,
     edited: Sequence[Revision],
     histories: tuple[History, History],
-    command: Command | None,
+    *,
+    command: Command | None = None,
+    patient: bool = False,
+    reviewed: bool = True,
 ) -> list[Edit]:
-    """Render both versions, upgrade and downgrade, and compare."""
+    """Render both versions of `edited`, upgrade and downgrade, and return what each edit comes to.
+
+    The last three as for `make_plan`, which also says what it raises.
+    """
     if not edited:
         return []
     was = [histories[0].revisions[one.id] for one in edited]
-    old = make_plan(mirror, since, histories[0], was, command=command)
-    new = make_plan(mirror, until, histories[1], edited, command=command)
+    old, new = (
+        make_plan(
+            mirror, commit, history, files, command=command, patient=patient, reviewed=reviewed
+        )
+        for commit, history, files in ((since, histories[0], was), (until, histories[1], edited))
+    )
     return [
         _compared(one, *steps) for one, *steps in zip(edited, old.steps, new.steps, strict=True)
     ]

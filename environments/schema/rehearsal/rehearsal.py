@@ -468,7 +468,7 @@ class _Rehearsal:
         )
         if report.server.split(".")[0] != report.scratch.split(".")[0]:
             where += f" (the database itself runs {report.server})"
-        exact = " Going back returns the schema exactly." if report.left == () else ""
+        exact = " Downgrade restores the schema exactly." if report.left == () else ""
         if self.request.direction == DOWNGRADE:
             exact = ""
         return f"{count} rehearsed {where}.{exact}"

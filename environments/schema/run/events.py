@@ -15,11 +15,11 @@ MAX_BYTES = 48_000_000
 MAX_LINE = 12_000_000  # the SQL of one rendered direction, escaped
 
 
-def _text(value: Any) -> bool:
+def _text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _number(value: Any) -> bool:
+def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -27,17 +27,19 @@ def _each(form: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(map(form, value))
 
 
-def _pair(first: Callable[[Any], bool], second: Callable[[Any], bool]) -> Callable[[Any], bool]:
+def _pair(
+    first: Callable[[object], bool], second: Callable[[object], bool]
+) -> Callable[[Any], bool]:
     return lambda value: (
         isinstance(value, list) and len(value) == 2 and first(value[0]) and second(value[1])
     )
 
 
-def _flag(value: Any) -> bool:
+def _flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
-def _plain(value: Any) -> bool:
+def _plain(value: object) -> bool:
     """Texts and whole numbers by name: an error, or what stopped the rendering."""
     return isinstance(value, dict) and all(isinstance(one, str | int) for one in value.values())
 
@@ -109,5 +111,5 @@ def _event(line: bytes) -> dict[str, Any] | None:
     return event if whole else None
 
 
-def _never(_value: Any) -> bool:
+def _never(_value: object) -> bool:
     return False

@@ -132,7 +132,7 @@ class Finished:
 
     returncode: int = -1
     stopped: str = ""
-    events: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, object]] = field(default_factory=list)
 
     def last(self, key: str) -> Any:
         """The value of the latest event of this kind, else None."""
@@ -210,7 +210,7 @@ def follow(
     return ended
 
 
-def _tell(process: "subprocess.Popen[bytes]", request: Mapping[str, Any]) -> None:
+def _tell(process: "subprocess.Popen[bytes]", request: Mapping[str, object]) -> None:
     stdin = cast(IO[bytes], process.stdin)
     try:
         stdin.write(json.dumps(request).encode() + b"\n")

@@ -113,7 +113,7 @@ class Outcome:
     failed_statement: str = ""
     invalid_indexes: tuple[str, ...] = ()
     output_bytes: int = 0
-    recorded: tuple[dict[str, Any], ...] = ()
+    recorded: tuple[dict[str, object], ...] = ()
     executed: Mapping[str, list[list[str]]] = field(
         default_factory=dict
     )  # revision → key and statement
@@ -257,7 +257,7 @@ def _lock(
         time.sleep(POLL_SECONDS)
 
 
-def _first(opened: psycopg.Connection, statement: str, values: list[Any]) -> Any:
+def _first(opened: psycopg.Connection, statement: str, values: Sequence[object]) -> Any:
     row = opened.execute(statement, values).fetchone()
     return row[0] if row else None
 
@@ -397,7 +397,7 @@ def _follow(
             return "lock lost"
         return ""
 
-    def on_event(event: dict[str, Any]) -> None:
+    def on_event(event: Mapping[str, object]) -> None:
         if (id := event.get("start")) in plan.history.revisions:
             log.say(f"Running {id} {plan.history.revisions[str(id)].message}".rstrip())
         elif "end" in event:
@@ -525,7 +525,7 @@ def _portal(address: Address, request: Run, plan: _Plan, directory: Path) -> dic
     }
 
 
-def _seconds(event: Mapping[str, Any]) -> float:
+def _seconds(event: Mapping[str, object]) -> float:
     seconds = event.get("seconds")
     return float(seconds) if isinstance(seconds, int | float) else 0.0
 
@@ -617,7 +617,7 @@ def _settled(request: Run, ended: Finished) -> tuple[str, ...] | None:
         time.sleep(0.1)
 
 
-def _at_work(opened: psycopg.Connection, backend: Any) -> bool:
+def _at_work(opened: psycopg.Connection, backend: object) -> bool:
     """Whether a session of the run is left, which is asked to end.
 
     No `backend`: all of that name, under our lock.
@@ -644,7 +644,7 @@ def _sentence(
     after: tuple[str, ...],
     reached: bool,
     failed: str,
-    error: Mapping[str, Any],
+    error: Mapping[str, object],
     invalid: tuple[str, ...],
 ) -> str:
     where = ", ".join(after) or "no revision"
@@ -687,12 +687,12 @@ def _sentence(
     return f"The run ended, but the database is at {where} and not at {wanted}.{broken}"
 
 
-def _attributed(plan: _Plan, events: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def _attributed(plan: _Plan, events: Sequence[Mapping[str, object]]) -> Iterator[Mapping[str, Any]]:
     """What a run told that it sent, and what was read on the wire, where a revision ends by
     Alembic's own write.
     """
     order = [step.id for step in plan.steps]
-    since: list[Mapping[str, Any]] = []
+    since: list[Mapping[str, object]] = []
     at = 0
     for event in events:
         if "sent" not in event:

@@ -51,7 +51,7 @@ def unwrap(message: Any) -> Any:
     return None if field is None else getattr(message, field)
 
 
-def walk(message: Any) -> Iterator[Any]:
+def walk(message: object) -> Iterator[Any]:
     """Yield `message` and every message within, outermost first."""
     waiting = [message]
     while waiting:
@@ -59,7 +59,7 @@ def walk(message: Any) -> Iterator[Any]:
         if here is None:
             continue
         yield here
-        inner: list[Any] = []
+        inner: list[object] = []
         for field, value in here.ListFields():
             if field.message_type is not None:
                 inner += [value] if hasattr(value, "DESCRIPTOR") else list(value)

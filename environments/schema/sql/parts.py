@@ -36,7 +36,7 @@ class Part:
         return self.name if self.space == RELATION else ""
 
 
-def parts(statement: Any) -> tuple[Part, ...]:
+def parts(statement: object) -> tuple[Part, ...]:
     """Return what `statement` does, in its order; something of which nothing is known has its
     node's name as kind.
     """
@@ -132,7 +132,7 @@ def _alter_table(statement: Any) -> Iterator[Part]:
             yield Part("AlterTableStmt.CASCADE", name, space, columns)
 
 
-def _columns(command: Any) -> tuple[str, ...]:
+def _columns(command: object) -> tuple[str, ...]:
     """Return the columns of what a command adds: one new column, or those of a constraint."""
     added = unwrap(getattr(command, "def"))
     if added is None:
@@ -152,7 +152,7 @@ def _constrained(constraint: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named_))
 
 
-def _added_column(command: Any) -> Iterator[str]:
+def _added_column(command: object) -> Iterator[str]:
     column = unwrap(getattr(command, "def"))
     constraints = [unwrap(constraint) for constraint in column.constraints]
     types = {enum(constraint, "contype") for constraint in constraints}
@@ -190,7 +190,7 @@ def _added_column(command: Any) -> Iterator[str]:
     yield from [detail for detail, yes in details if yes] or [""]
 
 
-def _is_constant(default: Any) -> bool:
+def _is_constant(default: object) -> bool:
     """Return whether PostgreSQL works the default out once, and not for each row."""
     called = [joined(strings(one.funcname)) for one in walk(default) if kind(one) == "FuncCall"]
     return all(map(is_stable, called))
@@ -213,7 +213,7 @@ def _constraint(command: Any) -> Iterator[str]:
     yield f".{what}{more}"
 
 
-def _partition(command: Any) -> Iterator[str]:
+def _partition(command: object) -> Iterator[str]:
     yield " CONCURRENTLY" if unwrap(getattr(command, "def")).concurrent else ""
 
 
@@ -435,7 +435,7 @@ def _vacuum(statement: Any) -> Iterator[Part]:
 # --- Rows, settings, transactions
 
 
-def _query(statement: Any) -> Iterator[Part]:
+def _query(statement: object) -> Iterator[Part]:
     """Yield what a query changes, also within WITH, and the functions it calls of which nothing
     is known.
     """
@@ -508,7 +508,7 @@ def _set(statement: Any) -> Iterator[Part]:
     )
 
 
-def _transaction(statement: Any) -> Iterator[Part]:
+def _transaction(statement: object) -> Iterator[Part]:
     what = enum(statement, "kind").removeprefix("TRANS_STMT_").replace("_", " ")
     yield Part(f"TransactionStmt.{what}", space=OTHER, label=what)
 

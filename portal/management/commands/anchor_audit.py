@@ -1,7 +1,6 @@
 """`manage.py anchor_audit`: notes the head of the audit chain outside the database."""
 
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
@@ -22,7 +21,7 @@ class Command(BaseCommand):
             "--anew", metavar="REASON", help="begin a new file, as after restoring a backup"
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         now, reason = timezone.now(), options["anew"]
         try:
             if reason:

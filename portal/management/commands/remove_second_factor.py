@@ -16,7 +16,7 @@ class Command(BaseCommand):
         parser.add_argument("name")
         parser.add_argument("--reason", required=True)
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         person = User.objects.filter(username=options["name"]).first()
         if person is None:
             raise CommandError("There is no account of that name.")

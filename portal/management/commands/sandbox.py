@@ -67,7 +67,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--directory", type=Path, default=settings.VAR_DIR / "sandbox")
 
-    def handle(self, **options: Any) -> None:
+    def handle(self, **options: object) -> None:
         parent, stopping = os.getppid(), threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())

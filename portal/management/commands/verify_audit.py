@@ -33,7 +33,7 @@ class Command(BaseCommand):
             "--anchors", type=Path, help="file of anchors, such as a copy kept elsewhere"
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         anchors = self._anchors(options["anchors"]) if options["anchors"] else None
         progress = self._progress if sys.stderr.isatty() and not options["json"] else None
         verdict = verify(

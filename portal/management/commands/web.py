@@ -5,6 +5,7 @@ import os
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
+from portal.first_start import codes
 from portal.management.commands.worker import settle_or_leave
 from portal.server.supervisor import RunError, refuse_taken_port
 from portal.server.web import serve
@@ -31,5 +32,6 @@ class Command(BaseCommand):
         except RunError as error:
             raise CommandError(str(error)) from None
         settle_or_leave()
+        codes.announce()
         connections.close_all()  # a fork must not share them
         serve(host, port)

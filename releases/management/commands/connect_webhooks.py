@@ -22,7 +22,7 @@ class Command(BaseCommand):
             "--renew", action="store_true", help="tell GitHub and Railway the present secrets anew"
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         projects = (
             Project.objects.filter(slug__in=options["slug"])
             if options["slug"]

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ class Command(BaseCommand):
         parser.add_argument("--seconds", type=float, default=900, help="the longest it may take")
         parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         directory = Path(settings.VAR_DIR) / "demo"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
@@ -146,7 +147,7 @@ class Command(BaseCommand):
         raise CommandError(f"The stand-ins did not start: {' '.join(message)[-2000:]}")
 
 
-def running_stand_ins(options: dict[str, Any]) -> dict[str, Any]:
+def running_stand_ins(options: Mapping[str, object]) -> dict[str, Any]:
     """The same facts, asked of stand-ins that somebody else started."""
     import httpx
 

@@ -45,7 +45,7 @@ class Command(BaseCommand):
             "--no-webhooks", action="store_true", help="for a portal without a web server"
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         ready = json.loads(options["ready"])
         _refuse_a_real_database(ready["repository"])
         roles.ensure()

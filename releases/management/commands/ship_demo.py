@@ -21,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--seconds", type=float, default=900, help="the longest it may take")
         parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         started = time.monotonic()
 
         def say(text: str) -> None:

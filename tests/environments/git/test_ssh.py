@@ -342,7 +342,7 @@ def test_host_keys_are_shown_compared_and_pinned_in_the_browser(project, server,
         found.state == "fail"
         and known == ""
         and fingerprint in page
-        and "Pin the chosen keys" in page
+        and "Pin selected keys" in page
     )
     assert row.host_keys.split()[1] == server.host.split()[1] and fingerprint in event.sentence
     assert ConnectionCheck.objects.get().wake_at.year < 2999

@@ -176,7 +176,7 @@ def test_only_the_end_of_a_long_log_is_sent(alice):
 
     html = squeezed(response)
     assert len(html) < 21_000 and "last" in html and "first" not in html
-    assert "… the beginning is left out here" in html
+    assert "… earlier lines not shown" in html
 
 
 def test_the_log_tells_the_page_when_nothing_more_will_come(alice):
@@ -201,7 +201,7 @@ def test_a_running_migration_can_be_cancelled_and_only_once(alice):
     again = squeezed(alice.post(address, follow=True))
 
     assert MigrationRun.objects.get().cancel_requested_at is not None
-    assert "This run has ended, or is being stopped already." in again and "Being stopped" in again
+    assert "This run has ended, or is being stopped already." in again and "Stopping…" in again
 
 
 def test_a_failed_run_shows_its_statement_and_revision(alice):

@@ -103,8 +103,8 @@ CLAIMS = [
     for pattern, judge in (
         (rf"\b{BRANCH}(?: is| stands)?(?: still)? at {SHA}", _at),
         (rf"\b{BRANCH} (?:still )?holds? {SHA}", _at),
-        (r"\bstaging (?:equals|matches) main\b|\bmain (?:equals|matches) staging\b", _equal),
-        (r"[Nn]othing to release|Nothing stands in between", _nothing_to_release),
+        (r"\b[Ss]taging (?:equals|matches) (?:main|production)\b", _equal),
+        (r"[Nn]othing to release|Staging matches production", _nothing_to_release),
         (r"ahead of main|diverged from main|have diverged", _relation),
         (
             r"[Pp]roduction runs (?:it|this release)\b|This release is in production",
@@ -116,7 +116,7 @@ CLAIMS = [
         (r"brings no migrations?|no revisions", _no_migrations),
         (r"[Bb]eing read\b|\bReading\b|[Nn]ot read yet|Loading ", _reading),
         (r"[Nn]o deployment\b", _no_deployment),
-        (r"Nothing stands between|can go to production|Ready to promote$", _may_be_merged),
+        (r"can go to production|[Rr]eady to promote$", _may_be_merged),
         (r"Validation Failed|Traceback|[A-Z]\w+Error\b|Exception\b", _no("a raw error")),
         (r"\b(?:to|at|of|by|from|is) \.|\(\)|: \.|“”", _no("a sentence with a hole")),
     )

@@ -49,6 +49,7 @@ ACT = words(
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
+    "setup": 404,
     "healthz": 200,
     "health-live": 200,
     "health-ready": 200,

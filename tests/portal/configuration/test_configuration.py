@@ -508,7 +508,7 @@ def test_the_page_and_the_board_say_what_waits_and_buttons_do_it(client, people,
     client.post(f"/configuration/changes/{change.pk}/decline/")
 
     assert "1 configuration change</a> waiting for a second person" in board
-    assert "database main: migration command waits for a second person" in waits
+    assert "change of database main: migration command needs a second person" in waits
     assert "&lt;b&gt;make&lt;/b&gt;" in page and f'id="confirm-{change.pk}"' in page
     change.refresh_from_db()
     assert change.state == "declined" and change.decided_by == people["bob"]

@@ -101,14 +101,14 @@ def test_the_board_says_that_nothing_is_tested_and_proposes_railways_health_chec
     after = squeezed(dave.get("/"))
 
     test = SmokeTest.objects.get()
-    assert "No smoke test is configured" in before and "Add backend /healthz" in before
+    assert "No smoke tests:" in before and "Add backend /healthz" in before
     assert (test.service, test.path, test.on_staging, test.on_production) == (
         "backend",
         "/healthz",
         True,
         True,
     )
-    assert "No smoke test is configured" not in after
+    assert "No smoke tests:" not in after
     assert AuditEvent.objects.get(action="smoke_test.added").actor_name == "dave"
 
 

@@ -54,7 +54,7 @@ def page(client, release):
 
 
 def queries(context):
-    """Statements sent to the database, without those that only begin and end transactions."""
+    """Executed statements to the database, without those that only begin and end transactions."""
     control = ("SAVEPOINT", "RELEASE SAVEPOINT", "BEGIN", "COMMIT")
     return [
         query["sql"] for query in context.captured_queries if not query["sql"].startswith(control)
@@ -88,7 +88,7 @@ def test_the_page_says_what_stands_between_in_one_sentence(alice, people):
 
     html = page(alice, release)
 
-    assert "Two things stand between this release and production." in html
+    assert "2 checks left before promotion" in html
     assert "but no run here has proven it with these 2 migrations." in html
     assert re.search(r'id="promote"[^>]* disabled', html)
 
@@ -98,7 +98,7 @@ def test_the_page_offers_promotion_when_nothing_stands_between(alice, people):
 
     html = page(alice, release)
 
-    assert "Nothing stands between this release and production." in html
+    assert "Ready to promote" in html
     assert not re.search(r'id="promote"[^>]* disabled', html)
 
 
@@ -143,7 +143,7 @@ def test_what_a_person_may_not_do_is_not_offered_and_not_done(people):
         follow=True,
     )
 
-    assert 'id="promote"' not in html and "data-tick" not in html and "Edit the notes" not in html
+    assert 'id="promote"' not in html and "data-tick" not in html and "Edit notes" not in html
     assert "You are not allowed to do this" in squeezed(response)
     assert not Promotion.objects.exists()
 
@@ -474,7 +474,7 @@ def test_an_address_of_an_action_that_is_merely_opened_changes_nothing(alice, pe
 
 def test_the_board_shows_staging_production_and_what_stands_between(alice, people):
     release = make_release(make_project(), by=people["alice"])
-    message = "2 things stand between release 2026.11.22-1 and production: Migrations."
+    message = "2 checks left before promotion of 2026.11.22-1. Migrations."
     type(release.reconciler).objects.update(
         verdict_sha=CANDIDATE, verdict_state="pending", verdict_sentence=message
     )
@@ -482,7 +482,7 @@ def test_the_board_shows_staging_production_and_what_stands_between(alice, peopl
     html = squeezed(alice.get("/"))
 
     assert message in html and "3f2a1c9" in html and "b07d4e2" in html
-    assert "1 item of 2026.11.22-1 to tick." in html
+    assert "1 checklist item open in 2026.11.22-1" in html
 
 
 @pytest.mark.parametrize(("gate", "waits"), [("approved", True), ("not_frozen", False)])
@@ -500,7 +500,7 @@ def test_an_approval_is_a_to_do_when_it_is_what_is_missing_whatever_a_sentence_s
 
     html = signed_in(people["bob"]).get("/").content.decode()
 
-    assert ("waits for an approval." in html) == waits
+    assert ("needs an approval" in html) == waits
 
 
 def test_the_board_cuts_a_release_where_staging_is_ahead(alice, people):
@@ -511,7 +511,7 @@ def test_the_board_cuts_a_release_where_staging_is_ahead(alice, people):
         reverse("releases:project-do", args=["inspector", "cut"]), {"seen": CANDIDATE}
     )
 
-    assert "Cut release" in html
+    assert "Create release" in html
     assert response["Location"] == reverse("releases:release", args=[Release.objects.get().pk])
 
 
@@ -520,7 +520,7 @@ def test_the_board_offers_no_cut_where_nothing_is_ahead(alice, people):
 
     html = squeezed(alice.get("/"))
 
-    assert "Cut release" not in html and "nothing to release" in html
+    assert "Create release" not in html and "nothing to release" in html
 
 
 def test_the_board_says_which_source_cannot_be_read(alice, people):

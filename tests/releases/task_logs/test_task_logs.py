@@ -178,7 +178,7 @@ def test_a_log_is_begun_edited_read_by_all_and_each_save_is_in_the_trail(people,
     ].subject_id == str(release.pk)
     for html in (page, on_release):
         assert "Ship &lt;b&gt;it&lt;/b&gt;" in html and "<b>it" not in html
-    assert 'id="save-log"' not in page and "Read the whole log" in on_release
+    assert 'id="save-log"' not in page and "Read log" in on_release
 
 
 def test_a_stale_save_is_refused_in_one_sentence_and_nothing_typed_is_lost(people, release):

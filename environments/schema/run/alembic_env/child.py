@@ -20,7 +20,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ def _relay(request: dict[str, Any]) -> Any:
     return relay
 
 
-def _go_through(door: dict[str, Any], events: int, guard: socket.socket) -> None:
+def _go_through(door: Mapping[str, object], events: int, guard: socket.socket) -> None:
     """Into the door; ends the process when the kernel refuses any of it, before anything was
     loaded.
     """

@@ -19,7 +19,7 @@ def listen(engine: Any, emit: Callable[[dict[str, Any]], None], version_table: s
     """
     open_ones: list[str] = []
 
-    def after(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def after(connection: Any, _cursor: Any, statement: str, *_: object) -> None:
         words = statement.split(None, 1)
         if not words or words[0].lower() in ("select", "show", "set") or version_table in statement:
             return
@@ -27,7 +27,7 @@ def listen(engine: Any, emit: Callable[[dict[str, Any]], None], version_table: s
         if connection.connection.dbapi_connection.autocommit:
             told()
 
-    def told(*_: Any) -> None:
+    def told(*_: object) -> None:
         if open_ones:
             emit({"kept": list(open_ones)})
         open_ones.clear()

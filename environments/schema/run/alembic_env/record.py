@@ -6,7 +6,7 @@ What runs outside a transaction has let go of its locks by then, so for that non
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import event
@@ -37,7 +37,7 @@ class Recorder:
         self.count = 0
         self.began = 0.0
 
-    def before(self, connection: Any, *_: Any) -> None:
+    def before(self, connection: Any, *_: object) -> None:
         dbapi = connection.connection.dbapi_connection
         if not self.fresh or dbapi.autocommit:
             with dbapi.cursor() as cursor:
@@ -47,7 +47,7 @@ class Recorder:
             self.fresh = True
         self.began = time.monotonic()
 
-    def after(self, connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def after(self, connection: Any, _cursor: Any, statement: str, *_: object) -> None:
         ended = time.monotonic()
         if self.version_table in statement or self.count >= MAX_STATEMENTS:
             return
@@ -83,12 +83,14 @@ class Recorder:
         name = self.known[oid][0] if oid in self.known else ""
         return "" if name.endswith(f".{self.version_table}") else name
 
-    def over(self, *_: Any) -> None:
+    def over(self, *_: object) -> None:
         self.fresh = False
         self.emit({"over": time.monotonic()})
 
 
-def listen(engine: Any, emit: Callable[[dict[str, Any]], None], version_table: str) -> None:
+def listen(
+    engine: object, emit: Callable[[Mapping[str, object]], None], version_table: str
+) -> None:
     """Has `emit` told of everything that goes through `engine`."""
     recorder = Recorder(emit, version_table)
     event.listen(engine, "before_cursor_execute", recorder.before)

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import ModuleType
 from typing import Any, NoReturn
@@ -71,12 +71,12 @@ class Connection(MockConnection):
             self._keep(last)
         return Answer(last)
 
-    def scalar(self, statement: Any, parameters: Any = None, **_: object) -> NoReturn:
+    def scalar(self, statement: object, parameters: object = None, **_: object) -> NoReturn:
         self.execute(statement, parameters)._read()
 
     scalars = scalar
 
-    def exec_driver_sql(self, statement: str, parameters: Any = None, **_: object) -> Answer:
+    def exec_driver_sql(self, statement: str, parameters: object = None, **_: object) -> Answer:
         if parameters:
             raise NeedsDatabase(f"it sends values with “{statement[:200]}”")
         self._keep(statement)
@@ -106,7 +106,7 @@ class NoValue(Exception):
     """A text has a parameter to which nothing is bound: a colon that was meant as one."""
 
 
-def _check_values(statement: Any) -> None:
+def _check_values(statement: object) -> None:
     """Raises `NoValue`, as a run would fail; the text alone does not show it."""
     statement = text(statement) if isinstance(statement, str) else statement
     bound = getattr(statement, "_bindparams", {}) if isinstance(statement, TextClause) else {}
@@ -115,8 +115,8 @@ def _check_values(statement: Any) -> None:
         raise NoValue(f"{message}; write “\\:{names[0]}” where a colon is meant")
 
 
-def _checked(execute: Callable[..., Any]) -> Callable[..., Any]:
-    def check(construct: Any, *values: Any, **options: Any) -> Any:
+def _checked(execute: Callable[..., object]) -> Callable[..., Any]:
+    def check(construct: object, *values: object, **options: object) -> Any:
         _check_values(construct)
         return execute(construct, *values, **options)
 
@@ -163,7 +163,7 @@ def _alone(path: str, writing: int, load: Callable[[str], Any]) -> None:
     with open(writing, "wb", buffering=0) as file:
 
         def tell(
-            direction: str, statements: list[tuple[str, bool]], problem: dict[str, Any] | None
+            direction: str, statements: list[tuple[str, bool]], problem: Mapping[str, object] | None
         ) -> None:
             sys.stdout.flush()
             file.write(json.dumps([direction, statements, problem]).encode() + b"\n")

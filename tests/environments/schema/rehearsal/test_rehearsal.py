@@ -127,7 +127,7 @@ def test_it_tells_locks_rewrites_and_differences_and_the_database_is_only_read(t
     outside = told["first", "create index concurrently ix_n on one"]
     assert (outside.in_transaction, outside.locks) == (False, ())
     assert Difference("changed", "table", "one", ("- n text", "+ n integer")) in report.changes
-    assert report.left == () and "returns the schema exactly" in report.sentence
+    assert report.left == () and "restores the schema exactly" in report.sentence
     by_hand = {(one.type, one.name) for one in report.drift}
     assert {("index", "ix_hand"), ("policy", "one p"), ("extension", "postgres_fdw")} <= by_hand
     assert "canary-1234" not in repr(report)

@@ -1,0 +1,67 @@
+"""The one-time code that the server prints while nobody has an account yet."""
+
+import base64
+import hashlib
+import secrets
+import sys
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.urls import reverse
+from django.utils import timezone
+
+from portal.models.first_start import SetupCode
+
+VALID = timedelta(hours=1)
+NEW_ONE_AFTER = timedelta(minutes=1)  # at the soonest, where a page asks for another
+_BYTES = 10
+
+
+def wanted() -> bool:
+    """Return whether the portal has nobody yet and is no sandbox. One query."""
+    return not settings.SANDBOX and not User.objects.exists()
+
+
+def make(now: datetime | None = None) -> str:
+    """Return a new code as people type it, such as `ABCD-EFGH-IJKL-MNOP`; older ones stay valid
+    until they expire.
+    """
+    now = now or timezone.now()
+    text = base64.b32encode(secrets.token_bytes(_BYTES)).decode()
+    SetupCode.objects.filter(expires_at__lte=now).delete()
+    SetupCode.objects.create(digest=digest(text), made_at=now, expires_at=now + VALID)
+    return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def digest(typed: str) -> str:
+    """Return the digest of a code, however it was spaced and in whatever case."""
+    plain = "".join(letter for letter in typed.upper() if letter.isalnum())
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def announce(now: datetime | None = None) -> None:
+    """Print a new code for the person at the server; nothing where somebody has an account."""
+    if wanted():
+        _print(make(now))
+
+
+def announce_if_expired(now: datetime | None = None) -> bool:
+    """Print a new code where no valid one is left, at most one a minute; return whether it did."""
+    now = now or timezone.now()
+    recent = SetupCode.objects.filter(made_at__gt=now - NEW_ONE_AFTER)
+    if SetupCode.objects.filter(expires_at__gt=now).exists() or recent.exists():
+        return False
+    _print(make(now))
+    return True
+
+
+def _print(code: str) -> None:
+    minutes = int(VALID.total_seconds() // 60)
+    with suppress(OSError):  # a terminal that is gone must not stop the server
+        sys.stdout.write(
+            f"Make the first administrator: open {settings.PORTAL_URL}{reverse('portal:setup')}"
+            f" and enter the code {code} (valid for {minutes} minutes)\n"
+        )
+        sys.stdout.flush()
