@@ -159,4 +159,4 @@ def _filled(name: str, pattern: str) -> str:
     filled = re.sub(r"<int:pk>", str(row.pk if row else 1), pattern)
     filled = filled.replace("<slug:kind>", "release").replace("<slug:slug>", "inspector")
     filled = filled.replace("<str:secret>", "wrong").replace("<slug:verb>", VERBS.get(name, ""))
-    return re.sub(r"<path:\w+>", "1", filled)
+    return re.sub(r"<(?:path:)?\w+>", "1", filled)
