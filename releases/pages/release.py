@@ -21,10 +21,12 @@ from releases.gates.deployed import live_at
 from releases.models import StepStatus
 from releases.models.checklist import ChecklistItem, Phase
 from releases.models.promotion import PromotionStep, StepName
+from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
 from releases.promotion.actions import stops_of
 
 STATE = {gates.PASS: "pass", gates.PENDING: "wait", gates.FAIL: "fail", gates.ATTEST: "attest"}
+ABANDON = "Abandon this promotion"  # what a step says when no retry can help
 ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
 
 
@@ -98,6 +100,7 @@ class Now:
     verb: str = ""  # a button that posts this verb
     button: str = ""
     anchor: str = ""  # or a link to where the thing is done
+    link: str = ""  # outside the portal
 
 
 def rows(
@@ -288,11 +291,22 @@ def _now_missing(facts: Facts, standing: gates.Standing, trouble: tuple[str, ...
         details = (*details, f"and {len(missing) - 4} more.")
     if any(line.gate == "migrations_ready" for line in missing) and can_migrate_staging(facts):
         return Now(worst, headline, details, "migrate-staging", "Migrate staging")
+    if (pull := _to_review(facts, missing)) is not None:
+        verb = f"Review #{pull.number} on GitHub"
+        return Now(worst, headline, details, button=verb, link=pull.url)
     theirs = next((line for line in missing if _control(line, facts.release)), None)
     anchor = Row(theirs.text, "", item=theirs.item).key if theirs else ""
     if any(line.gate == "carries" and line.result.state == gates.FAIL for line in missing):
         return Now(worst, headline, details, button="Show what ships again", anchor="ships")
     return Now(worst, headline, details, button="Next open item" if anchor else "", anchor=anchor)
+
+
+def _to_review(facts: Facts, missing: Iterable[gates.Line]) -> PullRequest | None:
+    """The promotion pull request, if what GitHub demands of it is a person's review."""
+    pull = facts.promotion_pull
+    if pull is None or pull.review_decision not in ("review_required", "changes_requested"):
+        return None
+    return pull if any(line.gate == "merge_allowed" for line in missing) else None
 
 
 def _short(line: gates.Line) -> str:
@@ -310,11 +324,23 @@ def _now_promoting(facts: Facts) -> Now:
         details = tuple(
             part for part in (step.sentence or facts.promotion.sentence, step.world) if part
         )
-        return Now("fail", message, details, button="Show recovery options", anchor="promotion")
+        verb, button = _recovery(facts, step)
+        if unknown or not verb:
+            return Now("fail", message, details, button="Show recovery options", anchor="promotion")
+        return Now("fail", message, details, verb, button, anchor="promotion")
     done = sum(step.status in (StepStatus.DONE, StepStatus.SKIPPED) for step in facts.steps)
     return Now(
         "active", f"Step {done + 1} of {len(facts.steps)}: {step}.", (step.sentence or "Starting.",)
     )
+
+
+def _recovery(facts: Facts, step: PromotionStep) -> tuple[str, str]:
+    """The first right act after a failed step: verb and words of its button; "" if people decide."""
+    if ABANDON in step.sentence or ABANDON in step.world:
+        return "", ""
+    if step.name == StepName.DEPLOY and facts.release.merge_commit:
+        return "deploy-commit", f"Redeploy {facts.release.merge_commit[:7]}"
+    return "retry-step", f"Retry {step}"
 
 
 def _now_verifying(facts: Facts, standing: gates.Standing) -> Now:

@@ -1,3 +1,4 @@
+# ruff: noqa: S311 - chance decides an order here
 """Twelve services in ten environments, written by several at once: nobody waits in a circle."""
 
 import random
