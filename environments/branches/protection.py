@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -33,7 +32,7 @@ class Line:
     state: str
 
 
-def body_for(project: Project, branch: str) -> dict[str, Any]:
+def body_for(project: Project, branch: str) -> dict[str, object]:
     """What is to protect `branch`, exactly as GitHub's PUT of a classic protection takes it."""
     reviews: dict[str, object] = {"required_approving_review_count": project.protected_approvals}
     if allowed := _may_pass(project, branch):
@@ -62,7 +61,7 @@ def body_for(project: Project, branch: str) -> dict[str, Any]:
     }
 
 
-def _check(context: str) -> dict[str, Any]:
+def _check(context: str) -> dict[str, object]:
     """A required check; the portal's own only from its App, where it has one: others could post
     it too.
     """

@@ -12,7 +12,7 @@ from environments.github import limits
 from portal.outbound import http
 from portal.outbound.credentials import GITHUB_API_VERSION, github_requester
 from portal.outbound.http import ApiError, Reply
-from portal.outbound.parsing import Malformed, get_path, text
+from portal.outbound.parsing import JsonObject, Malformed, get_path, text
 
 SERVICE = "GitHub"
 MAX_PAGES = 10
@@ -131,7 +131,7 @@ class Transport:
             else tuple(filter(None, (text(one, 60) for one in message.split(","))))
         )
 
-    def pages(self, doing: str, path: str, key: str = "", **query: str | int) -> list[Any]:
+    def pages(self, doing: str, path: str, key: str = "", **query: str | int) -> list[object]:
         """All items of a paged list (under `key`, if it is wrapped); more than 10 pages raise
         `Malformed`.
         """
@@ -157,7 +157,7 @@ class Transport:
         except ValueError:
             raise http.unknown_outcome(SERVICE, "not JSON", reply.status) from None
 
-    def graphql(self, doing: str, document: str, variables: dict[str, object]) -> dict[str, Any]:
+    def graphql(self, doing: str, document: str, variables: dict[str, object]) -> JsonObject:
         """One query, tried once: an object with `data` and perhaps `errors`, both for the caller
         to judge.
         """
@@ -171,7 +171,7 @@ class Transport:
             raise http.malformed(SERVICE, "not a GraphQL answer", reply.status)
         return answer
 
-    def _get(self, doing: str, path: str, query: dict[str, str | int]) -> tuple[Any, Reply]:
+    def _get(self, doing: str, path: str, query: dict[str, str | int]) -> tuple[object, Reply]:
         key = self._key(path, query)
         etag, cached = self.kept.get(key, ("", None))
         reply = self._request(
@@ -204,7 +204,7 @@ class Transport:
         )
         return hashlib.sha256(message.encode()).hexdigest()
 
-    def _read(self, reply: Reply, doing: str) -> Any:
+    def _read(self, reply: Reply, doing: str) -> object:
         if reply.status != 200:
             raise self.error(reply, doing, write=False)
         try:

@@ -31,6 +31,7 @@ from environments.models import (
 from environments.overview import services
 from environments.services.expected import expected_branches
 from environments.services.liveness import live_of
+from portal.outbound.parsing import JsonObject
 from portal.ui.site import page
 
 REPAIRS_SHOWN = 10
@@ -62,7 +63,7 @@ def environments(request: HttpRequest) -> HttpResponse:
     project = next(
         (project for project in projects if project.slug == slug), projects[0] if projects else None
     )
-    context: dict[str, Any] = {"projects": projects, "project": project}
+    context: JsonObject = {"projects": projects, "project": project}
     if project is not None:
         context |= _matrix(project) | {"untested": not project.tested}
         heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
@@ -107,7 +108,7 @@ def _repair(
     )
 
 
-def _repairs(project: Project) -> dict[str, Any]:
+def _repairs(project: Project) -> dict[str, object]:
     """The latest repairs, and the last that was about staging and main. One query."""
     rows = list(
         Repair.objects.filter(project=project).select_related("requested_by")[:REPAIRS_SHOWN]
@@ -120,7 +121,7 @@ def _repairs(project: Project) -> dict[str, Any]:
     }
 
 
-def _matrix(project: Project) -> dict[str, Any]:
+def _matrix(project: Project) -> JsonObject:
     environments = Environment.objects.present().filter(project=project)
     columns = sorted(
         environments.annotate(place_rows=_places()),

@@ -7,7 +7,6 @@ Source: Railway's public GraphQL API (`https://backboard.railway.com/graphql/v2`
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 
@@ -18,7 +17,16 @@ from environments.railway.transport import SERVICE, Transport, fragment
 from environments.railway.tree import read_tree
 from portal.outbound.credentials import Secret
 from portal.outbound.http import ApiError, malformed, unknown_outcome
-from portal.outbound.parsing import Malformed, commit, field, get_path, optional, text, word
+from portal.outbound.parsing import (
+    JsonObject,
+    Malformed,
+    commit,
+    field,
+    get_path,
+    optional,
+    text,
+    word,
+)
 
 MAX_LOG_LINES = 5000
 COPY_SECONDS = (
@@ -229,7 +237,7 @@ class Railway:
                 raise Malformed("preDeployCommand is no list of texts")
             return tuple(found)
 
-    def staged(self, environment: str) -> dict[str, Any]:
+    def staged(self, environment: str) -> dict[str, object]:
         """What is staged in an environment and waits to be committed; {} when nothing is."""
         data = self.transport.ask("staged_changes", environmentId=environment)
         with _shaped():
@@ -424,19 +432,19 @@ class Railway:
         return TokenReport("unknown", sentence)
 
 
-def pre_deploy_patch(service: str, command: Sequence[str]) -> dict[str, Any]:
+def pre_deploy_patch(service: str, command: Sequence[str]) -> dict[str, object]:
     """The change of an environment's configuration that sets the command, as a list of one, or
     takes it away.
     """
     return {"services": {service: {"deploy": {"preDeployCommand": list(command) or None}}}}
 
 
-def _posting(url: str, events: Sequence[str]) -> dict[str, Any]:
+def _posting(url: str, events: Sequence[str]) -> dict[str, object]:
     channel = {"type": "webhook", "url": url}
     return {"eventTypes": list(events), "ephemeralEnvironments": True, "channelConfigs": [channel]}
 
 
-def _answer(transport: Transport, name: str) -> dict[str, Any] | None:
+def _answer(transport: Transport, name: str) -> dict[str, object] | None:
     try:
         return transport.ask(name)
     except ApiError as error:
@@ -460,7 +468,7 @@ def _project_report(scope: object) -> TokenReport:
     return TokenReport("project", sentence, (), project, environment)
 
 
-def _part(data: Mapping[str, object], name: str) -> dict[str, Any]:
+def _part(data: Mapping[str, object], name: str) -> JsonObject:
     with _shaped():
         return field(data, name, dict)
 

@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from environments.railway import ledger
 from portal.outbound import http
 from portal.outbound.credentials import railway_token
 from portal.outbound.http import ApiError, Kind, Reply
-from portal.outbound.parsing import get_path, text
+from portal.outbound.parsing import JsonObject, get_path, text
 
 SERVICE = "Railway"
 DOCUMENTS = Path(__file__).parent / "documents"
@@ -129,14 +128,14 @@ class Transport:
         self.header = header or found
         self.clock = clock
 
-    def ask(self, name: str, **variables: object) -> dict[str, Any]:
+    def ask(self, name: str, **variables: object) -> JsonObject:
         """The `data` of a query, up to 3 tries; any error in the answer is raised."""
         return http.read_again(lambda: self._whole(name, variables, write=False))
 
-    def ask_text(self, text: str, **variables: object) -> dict[str, Any]:
+    def ask_text(self, text: str, **variables: object) -> dict[str, object]:
         """Like `ask`, for a document that was put together: see `environments.railway.batch`."""
 
-        def once() -> dict[str, Any]:
+        def once() -> dict[str, object]:
             data, errors, reply = self._post(text, variables, write=False)
             if errors:
                 raise self._error(reply, errors, write=False)
@@ -144,12 +143,12 @@ class Transport:
 
         return http.read_again(once)
 
-    def ask_leniently(self, name: str, **variables: object) -> tuple[dict[str, Any], list[str]]:
+    def ask_leniently(self, name: str, **variables: object) -> tuple[dict[str, object], list[str]]:
         """Like `ask`, but with data beside errors it returns both: the data and the errors'
         words.
         """
 
-        def once() -> tuple[dict[str, Any], list[str]]:
+        def once() -> tuple[dict[str, object], list[str]]:
             data, errors, reply = self._send(name, variables, write=False)
             if errors and not any(value is not None for value in data.values()):
                 raise self._error(reply, errors, write=False)
@@ -159,7 +158,7 @@ class Transport:
 
     def write(
         self, name: str, *, read_seconds: float = http.READ_SECONDS, **variables: object
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         """The `data` of a mutation, sent once; any error in the answer is raised."""
         return self._whole(name, variables, write=True, read_seconds=read_seconds)
 
@@ -170,7 +169,7 @@ class Transport:
         *,
         write: bool,
         read_seconds: float = http.READ_SECONDS,
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         data, errors, reply = self._send(name, variables, write=write, read_seconds=read_seconds)
         if errors:
             raise self._error(reply, errors, write=write)
@@ -183,7 +182,7 @@ class Transport:
         *,
         write: bool,
         read_seconds: float = http.READ_SECONDS,
-    ) -> tuple[dict[str, Any], list[object], Reply]:
+    ) -> tuple[dict[str, object], list[object], Reply]:
         return self._post(document(name), variables, write=write, read_seconds=read_seconds)
 
     def _post(
@@ -193,7 +192,7 @@ class Transport:
         *,
         write: bool,
         read_seconds: float = http.READ_SECONDS,
-    ) -> tuple[dict[str, Any], list[object], Reply]:
+    ) -> tuple[dict[str, object], list[object], Reply]:
         # A null would unset a setting (Railway's own CLI leaves nulls out as well).
         kept = {key: value for key, value in variables.items() if value is not None}
         body = json.dumps({"query": text, "variables": kept})

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -30,6 +29,7 @@ from environments.railway import Railway
 from environments.railway.batch import Place as RailwayPlace
 from portal.outbound.credentials import Secret
 from portal.outbound.http import ApiError
+from portal.outbound.parsing import JsonObject
 
 REFERENCE = re.compile(r"\$\{\{\s*([^{}]+?)\s*\}\}")
 PRIVATE_ENDING = ".railway.internal"
@@ -249,7 +249,7 @@ class _Edit:
 
 def _edited(
     environment: Environment, places: Sequence["Place"], rows: Sequence[Variable]
-) -> tuple[dict[str, Any], list[_Edit]]:
+) -> tuple[JsonObject, list[_Edit]]:
     """What the next reading may rely on, and what differs from the one before in staging or
     production.
 

@@ -20,6 +20,7 @@ from environments.schema.run import database
 from portal.audit import verification as audit_verification
 from portal.jobs import OPEN
 from portal.models.audit import AuditEvent
+from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused
 from releases import gates
 from releases.approvals import actions as approvals_actions
@@ -50,11 +51,11 @@ class Report:
     status: str = ""
     candidate: str = ""
     merge_commit: str = ""
-    steps: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[JsonObject] = field(default_factory=list)
     revisions: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     branches: dict[str, dict[str, str]] = field(default_factory=dict)
     migrations: list[str] = field(default_factory=list)
-    audit: dict[str, Any] = field(default_factory=dict)
+    audit: JsonObject = field(default_factory=dict)
     seconds: float = 0.0
 
     def line(self) -> str:

@@ -177,7 +177,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
     )
 
 
-def checks_as_json(checks: Iterable[Check]) -> list[dict[str, Any]]:
+def checks_as_json(checks: Iterable[Check]) -> list[dict[str, object]]:
     """Checks as a row keeps them; `app` None: a status, or a run of which it is not told."""
     return [
         {"name": check.name, "state": check.state, "url": check.url or "", "app": check.app_id}
@@ -185,7 +185,7 @@ def checks_as_json(checks: Iterable[Check]) -> list[dict[str, Any]]:
     ]
 
 
-def _merging(pull: Pull) -> dict[str, Any] | None:
+def _merging(pull: Pull) -> dict[str, object] | None:
     if pull.merging is None:
         return None
     by: dict[str, list[str]] = {"approved": [], "changes_requested": []}

@@ -335,7 +335,7 @@ def _now_promoting(facts: Facts) -> Now:
 
 
 def _recovery(facts: Facts, step: PromotionStep) -> tuple[str, str]:
-    """The first right act after a failed step: verb and words of its button; "" if people decide."""
+    """The first right act after a failed step: verb and words of its button; "": people decide."""
     if ABANDON in step.sentence or ABANDON in step.world:
         return "", ""
     if step.name == StepName.DEPLOY and facts.release.merge_commit:

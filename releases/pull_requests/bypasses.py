@@ -5,7 +5,6 @@ request, is found.
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 
@@ -252,7 +251,7 @@ def _pusher(sha: str) -> str:
     return ""
 
 
-def _parsed(body: str) -> Any:
+def _parsed(body: str) -> object:
     try:
         return json.loads(body)
     except ValueError:  # only its beginning was kept

@@ -54,6 +54,7 @@ from environments.services.rollback_candidates import (
 from environments.variables.sync import going_back
 from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, wake_now
 from portal.outbound.http import ApiError
+from portal.outbound.parsing import JsonObject
 from releases.gates.context import INSTANCES, Facts
 from releases.gates.databases import migrations_of
 from releases.models import Advice
@@ -214,7 +215,7 @@ class _Database:
     in_effect: tuple[
         str, ...
     ]  # the release's revisions that it has, in order; all of them where it is not known
-    downgrade: dict[str, Any] | None = None
+    downgrade: JsonObject | None = None
     problem: str = ""
     half: Half | None = None
     kept: str = ""  # the backup taken before its newest run, and how to restore it
@@ -232,7 +233,7 @@ class _Databases:
     """
 
     found: tuple[_Database, ...]
-    downgrade: dict[str, Any] | None
+    downgrade: JsonObject | None
     steps: list[Step]
     risks: list[Risk]
     unplanned: list[str]
@@ -411,7 +412,7 @@ def _with_noted(
 
 def _with_variables(
     one: Restorable, instance: ServiceInstance, environment: Environment | None
-) -> dict[str, Any]:
+) -> JsonObject:
     """The row of a service: what would be restored, and what would go back with it."""
     row = asdict(one)
     row |= {
@@ -555,7 +556,7 @@ def _downgrade(
     in_effect: Sequence[str],
     url: str,
     planned: Callable[[Sequence[str]], tuple[list[Step], list[Risk], list[str]]],
-) -> tuple[dict[str, Any] | None, str]:
+) -> tuple[JsonObject | None, str]:
     """The one revision that can be taken back next, and what would be lost with it."""
     if not in_effect:
         return None, ""

@@ -8,7 +8,6 @@ twice for one wish.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -32,6 +31,7 @@ from environments.services.liveness import Live
 from environments.services.rollback_candidates import newest_first
 from portal import audit
 from portal.jobs import STOPPED, Finished, JobStatus, Outcome, holds
+from portal.outbound.parsing import JsonObject
 from releases import gates
 from releases.gates import record
 from releases.gates.context import Facts, facts_of
@@ -195,7 +195,7 @@ def _note(
 
 
 def _came_of_it(
-    asked: dict[str, Any], target: dict[str, str], found: tuple[Deployment, ...], now: datetime
+    asked: JsonObject, target: dict[str, str], found: tuple[Deployment, ...], now: datetime
 ) -> Look:
     """What has become of the wish.
 

@@ -149,7 +149,7 @@ def test_an_account_and_a_workspace_token_are_told_apart(project, railway, setti
     found = of_railway()
 
     assert (found.kind, found.state) == (f"{kind} token", "pass")
-    assert found.sentence.startswith(f"A{'n' if kind == 'account' else ''} {kind} token")
+    assert found.sentence.startswith(f"{kind.capitalize()} token")
 
 
 def test_an_account_token_in_the_setting_of_project_tokens_is_the_wrong_header(project, settings):

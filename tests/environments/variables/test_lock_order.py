@@ -6,7 +6,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from environments.findings.actions import resolve_finding
 from environments.mirror import sync as mirror_sync
@@ -91,7 +91,7 @@ def test_writers_at_the_same_time_end_without_a_deadlock(monkeypatch):
         try:
             for _ in range(ROUNDS):
                 act(project, dice)
-        except Exception as error:
+        except DatabaseError as error:
             wrong.append(f"{act.__name__}: {type(error).__name__}: {error}")
         finally:
             connection.close()
