@@ -17,7 +17,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def dave():
     client = Client()
-    client.login(username=make_people()["dave"].username, password=PASSWORD)
+    backend = "django.contrib.auth.backends.ModelBackend"
+    client.force_login(make_people()["dave"], backend=backend)
     return client
 
 
