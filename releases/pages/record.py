@@ -26,21 +26,19 @@ class Past:
 
 
 def past(facts: Facts) -> Past:
-    """One query for a release that was merged or has ended, two more where it was rolled back."""
+    """Of a release that was read for its page: one query where another was merged after it, two
+    where it was rolled back.
+    """
     release = facts.release
     if not release.merge_commit and release.status not in ENDED:
         return Past()
-    newest = Release.objects.newest_merged().filter(project=facts.project)
-    last = newest.select_related("project").defer("commits", "notes").first()
-    later = last if last and last.pk != release.pk and release.merge_commit else None
-    rolled = None
-    if last and last.pk == release.pk:
-        rolled = rolled_back(last, facts.in_production, facts.production_head)
-    return Past(
-        superseded=later,
-        rolled=with_revert(rolled) if rolled else None,
-        is_record=release.status in ENDED and (last is None or last.pk != release.pk),
-    )
+    last: int | None = getattr(release, "last_merged", None)
+    if last != release.pk:
+        later = Release.objects.only("name").filter(pk=last or 0).first()
+        superseded = later if release.merge_commit else None
+        return Past(superseded, is_record=release.status in ENDED)
+    rolled = rolled_back(release, facts.in_production, facts.production_head)
+    return Past(rolled=with_revert(rolled) if rolled else None)
 
 
 def now(facts: Facts, known: Past) -> Now | None:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.auth.models import User
-from django.db.models import Exists, F, Func, JSONField, OuterRef, Value
+from django.db.models import Exists, F, Func, JSONField, OuterRef, Subquery, Value
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.template.backends.utils import csrf_input
@@ -118,7 +118,9 @@ def _page_queryset() -> Any:
     """
     shown = Value(f"$[0 to {COMMITS_SHOWN - 1}]")
     newest = Func(F("commits"), shown, function="jsonb_path_query_array", output_field=JSONField())
+    last = Release.objects.filter(project=OuterRef("project")).merged()
     going_back = {
+        "last_merged": Subquery(last.values("pk")[:1]),
         "has_rollback": Exists(Rollback.objects.filter(release=OuterRef("pk"))),
         "has_downgrade": Exists(Downgrade.objects.filter(release=OuterRef("pk"))),
     }

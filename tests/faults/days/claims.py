@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.faults.days.page import Line, Node, shas
+from tests.faults.days.page import Line, Node, mark_of, shas
 from tests.faults.days.truth import SERVICES, Truth
 
 BRANCH = r"(?P<branch>staging|main)"
@@ -98,6 +98,21 @@ def _may_be_merged(match: re.Match[str], line: Line, truth: Truth) -> str:
     return f"GitHub would refuse: {refusal}" if refusal else ""
 
 
+def _merged_as(match: re.Match[str], line: Line, truth: Truth) -> str:
+    git = truth.world.github.git
+    commit = git.resolve(match["sha"]) or ""
+    return "" if truth.holds("main", commit) else "main does not hold it"
+
+
+def _known(match: re.Match[str], line: Line, truth: Truth) -> str:
+    return "" if truth.world.github.git.resolve(match["sha"]) else "git knows no such commit"
+
+
+def _went_back(match: re.Match[str], line: Line, truth: Truth) -> str:
+    served = {truth.live(service, "production") for service in SERVICES}
+    return "production serves main" if served == {truth.head("main")} else ""
+
+
 CLAIMS = [
     Claim(re.compile(pattern), judge)
     for pattern, judge in (
@@ -119,6 +134,18 @@ CLAIMS = [
         (r"can go to production|[Rr]eady to promote$", _may_be_merged),
         (r"Validation Failed|Traceback|[A-Z]\w+Error\b|Exception\b", _no("a raw error")),
         (r"\b(?:to|at|of|by|from|is) \.|\(\)|: \.|“”", _no("a sentence with a hole")),
+    )
+]
+
+
+# What the trail says happened, which stays so.
+EVENTS = [
+    Claim(re.compile(pattern), judge)
+    for pattern, judge in (
+        (rf"merged as {SHA}", _merged_as),
+        (rf"\b{SHA}", _known),
+        (r"went back to what ran before", _went_back),
+        (r"Validation Failed|Traceback", _no("a raw error")),
     )
 ]
 
@@ -148,6 +175,17 @@ def judge(lines: list[Line], truth: Truth) -> list[Verdict]:
         if _is_past(line, truth):
             continue
         for claim in CLAIMS:
+            for match in claim.pattern.finditer(line.text):
+                found.append(Verdict(line.text, claim.judge(match, line, truth)))
+    return found
+
+
+def trail(page: Node, truth: Truth) -> list[Verdict]:
+    """Every claim in the sentences of the audit trail, and whether it was so."""
+    found = []
+    for event in page.all("summary"):
+        line = Line(event.text, mark_of(event), "audit", event)
+        for claim in EVENTS:
             for match in claim.pattern.finditer(line.text):
                 found.append(Verdict(line.text, claim.judge(match, line, truth)))
     return found
@@ -185,8 +223,6 @@ def _table(table: Node, truth: Truth) -> list[Verdict]:
 
 
 def _cell(service: str, kind: str, cell: Node, truth: Truth) -> Verdict:
-    from tests.faults.days.page import mark_of
-
     live, shown, mark = truth.live(service, kind), shas(cell)[:1], mark_of(cell)
     said = f"{service} in {kind}: {mark} {cell.text}"
     untrue = ""

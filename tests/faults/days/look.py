@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from portal.ui.actions import Refused
-from tests.faults.days.claims import Verdict, green_above_a_failure, judge, servings
+from tests.faults.days.claims import Verdict, green_above_a_failure, judge, servings, trail
 from tests.faults.days.page import Node, first_button, lines, read
 from tests.faults.days.stories import Day
 from tests.faults.days.truth import Truth
@@ -97,7 +97,7 @@ def look(world: "World", day: Day, page: str, release: "Release | None") -> Look
     truth, html = Truth(world, release), fetch(world, page, release)
     node = read(html)
     found = lines(node)
-    held = judge(found, truth) + servings(node, truth)
+    held = trail(node, truth) if page == "audit" else judge(found, truth) + servings(node, truth)
     if page == "release":
         held += green_above_a_failure(node, truth) + _first(node, day)
     if page == ("release" if release else "board"):
