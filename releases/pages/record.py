@@ -34,9 +34,9 @@ def past(facts: Facts) -> Past:
         return Past()
     last: int | None = getattr(release, "last_merged", None)
     if last != release.pk:
-        later = Release.objects.only("name").filter(pk=last or 0).first()
-        superseded = later if release.merge_commit else None
-        return Past(superseded, is_record=release.status in ENDED)
+        superseded = last is not None and bool(release.merge_commit)
+        later = Release.objects.only("name").get(pk=last) if superseded else None
+        return Past(later, is_record=release.status in ENDED)
     rolled = rolled_back(release, facts.in_production, facts.production_head)
     return Past(rolled=with_revert(rolled) if rolled else None)
 
