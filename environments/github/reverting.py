@@ -27,7 +27,7 @@ def revert(transport: Transport, path: str, number: int, body: str) -> int:
     if not node:
         raise Malformed("the pull request has no node id")
     asked = {"pullRequestId": node, "body": body}
-    answer = transport.graphql(doing, DOCUMENT, {"input": asked})
+    answer = transport.mutate(doing, DOCUMENT, {"input": asked})
     if errors := answer.get("errors"):
         said = text(get_path(errors[0], "message"), 200)
         raise ApiError(

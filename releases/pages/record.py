@@ -35,7 +35,7 @@ def past(facts: Facts) -> Past:
     last: int | None = getattr(release, "last_merged", None)
     if last != release.pk:
         superseded = last is not None and bool(release.merge_commit)
-        later = Release.objects.only("name").get(pk=last) if superseded else None
+        later = Release.objects.only("name").get(pk=last or 0) if superseded else None
         return Past(later, is_record=release.status in ENDED)
     rolled = rolled_back(release, facts.in_production, facts.production_head)
     return Past(rolled=with_revert(rolled) if rolled else None)

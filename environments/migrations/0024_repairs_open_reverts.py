@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0022_plain_names'),
+        ('environments', '0023_watch_only'),
     ]
 
     operations = [
