@@ -7,7 +7,7 @@ from tests.faults.days.registry import DAYS
 
 NAMES = (
     "a build fails in production",
-    "the release was rolled back",
+    "the revert is open",
     "the branches have diverged",
     "a release is being read",
 )
