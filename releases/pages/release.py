@@ -26,7 +26,6 @@ from releases.models.releases import Release, ReleaseStatus
 from releases.promotion.actions import stops_of
 
 STATE = {gates.PASS: "pass", gates.PENDING: "wait", gates.FAIL: "fail", gates.ATTEST: "attest"}
-ABANDON = "Abandon this promotion"  # what a step says when no retry can help
 ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
 
 
@@ -324,23 +323,11 @@ def _now_promoting(facts: Facts) -> Now:
         details = tuple(
             part for part in (step.sentence or facts.promotion.sentence, step.world) if part
         )
-        verb, button = _recovery(facts, step)
-        if unknown or not verb:
-            return Now("fail", message, details, button="Show recovery options", anchor="promotion")
-        return Now("fail", message, details, verb, button, anchor="promotion")
+        return Now("fail", message, details)
     done = sum(step.status in (StepStatus.DONE, StepStatus.SKIPPED) for step in facts.steps)
     return Now(
         "active", f"Step {done + 1} of {len(facts.steps)}: {step}.", (step.sentence or "Starting.",)
     )
-
-
-def _recovery(facts: Facts, step: PromotionStep) -> tuple[str, str]:
-    """The first right act after a failed step: verb and words of its button; "": people decide."""
-    if ABANDON in step.sentence or ABANDON in step.world:
-        return "", ""
-    if step.name == StepName.DEPLOY and facts.release.merge_commit:
-        return "deploy-commit", f"Redeploy {facts.release.merge_commit[:7]}"
-    return "retry-step", f"Retry {step}"
 
 
 def _now_verifying(facts: Facts, standing: gates.Standing) -> Now:

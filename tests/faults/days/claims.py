@@ -164,7 +164,7 @@ def _is_past(line: Line, truth: Truth) -> bool:
     outer = list(line.node.up())
     done = any({"step", "done"} <= set(one.classes) for one in outer)
     under = {one.attributes.get("id", "") for one in outer}
-    asked = any(one.tag in ("details", "form") for one in outer)
+    asked = any(one.tag in ("details", "form", "dialog") for one in outer)
     return done or asked or bool(under & set(PAST)) or (merged and "before" in under)
 
 
