@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0023_watch_only'),
+        ('environments', '0024_proven_stamps_and_progress'),
     ]
 
     operations = [
