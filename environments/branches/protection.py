@@ -117,8 +117,8 @@ def lockout(project: Project, branch: str) -> str:
     """
     if branch == project.staging_branch and project.protected_approvals and not project.portal_app:
         return (
-            f"Nothing was changed: {branch} would take changes only by pull request, and the portal"
-            " could not fast-forward it. Set the portal's App in the project's settings first."
+            f"Nothing was changed: {branch} would require pull requests, and the portal could "
+            "not fast-forward it. Set the portal's App in the project's settings first."
         )
     github, seen = GitHub(project.repository), set()
     for one in branches(project):
@@ -129,8 +129,8 @@ def lockout(project: Project, branch: str) -> str:
         return ""
     known = ", ".join(sorted(seen - {settings.STATUS_CONTEXT})) or "none"
     return (
-        f"Nothing was changed: {', '.join(never)} never ran at the head of a long-lived branch, and"
-        f" requiring it would stop every merge. Checks that ran: {known}."
+        f"Nothing was changed: {', '.join(never)} never ran at the head of a long-lived branch. "
+        f"Requiring it would block every merge. Checks that ran: {known}."
     )
 
 
@@ -243,7 +243,7 @@ def clicks(project: Project, branch: str) -> list[str]:
             if allowed
             else ""
         ),
-        "Choose Save changes. The portal reads it again by itself.",
+        "Choose Save changes. The portal reads the new rules by itself.",
     ]
     return [one for one in done if one]
 

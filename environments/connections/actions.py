@@ -46,8 +46,8 @@ def pin_host_keys(
     chosen = list(dict.fromkeys(fingerprints))
     if missing := [one for one in chosen if one not in shown]:
         raise Refused(
-            f"The last check did not see the host key {missing[0][:60]}; check again, nothing was"
-            " pinned."
+            f"The last check did not see the host key {missing[0][:60]}; check again. Nothing "
+            "was pinned."
         )
     pinned = "".join(shown[one] for one in chosen)
     DeployKey.objects.filter(pk=key.pk).update(host_keys=pinned, changed_at=now or timezone.now())

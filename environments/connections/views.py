@@ -32,7 +32,7 @@ def check_connections(request: HttpRequest) -> HttpResponse:
     """Has the credentials looked at again."""
     then = reverse("environments:connections")
     check = ConnectionCheck.objects.first() or ConnectionCheck(single=True)
-    message = "The connections are being checked."
+    message = "Checking connections…"
     return run_action(request, then, partial(connections_actions.check_connections, check), message)
 
 
@@ -44,7 +44,7 @@ def pin_host_keys(request: HttpRequest, slug: str) -> HttpResponse:
     key = get_object_or_404(
         DeployKey.objects.select_related("project").defer("private_key"), project__slug=slug
     )
-    message = "The host keys are pinned; the connection is being tried again."
+    message = "The host keys are pinned. Checking the connection again…"
 
     def act(actor: Actor, fingerprint: list[str]) -> None:
         connections_actions.pin_host_keys(key, actor=actor, fingerprints=fingerprint)

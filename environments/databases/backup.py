@@ -57,7 +57,7 @@ def before(
             return None
         message = f"the backup before it could not be taken: {error}"
         return _unchanged(
-            job, JobStatus.FAILED, f"{message} Retry, or set BACKUP_MAX_MB=0 and take one by hand."
+            job, JobStatus.FAILED, f"{message} Retry, or set BACKUP_MAX_MB=0 and take one manually."
         )
     _keep(job, kept, tell)
     return None
@@ -121,16 +121,13 @@ def _take(
     named = "the whole database" if WHOLE in touched else ", ".join(tables)
     now = timezone.now().isoformat()
     if not tables and WHOLE not in touched:
-        return {"at": now, "sentence": "No backup is needed: the tables are not there yet."}
+        return {"at": now, "sentence": "No backup needed: the tables do not exist yet."}
     if size > settings.BACKUP_MAX_MB * 1_000_000:
         message = (
             f"No backup was taken: {named} holds {many(size)}B, more than"
             f" BACKUP_MAX_MB={settings.BACKUP_MAX_MB}."
         )
-        return {
-            "at": now,
-            "sentence": f"{message} Railway's volume backups are the way for this database.",
-        }
+        return {"at": now, "sentence": f"{message} Use Railway's volume backups for this database."}
     folder = Path(settings.VAR_DIR) / "backups"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _forget(folder)

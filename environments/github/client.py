@@ -171,7 +171,7 @@ class GitHub:
             item = self.transport.write(doing, "PUT", f"{self.path}/pulls/{number:d}/merge", body)
         except ApiError as error:
             if error.status == 405 and (why := _passing(error.detail)):
-                sentence = f"GitHub could not {doing} because {why}: it is tried again."
+                sentence = f"GitHub could not {doing} because {why}: it is being retried."
                 raise ApiError(
                     SERVICE, "unavailable", sentence, status=405, detail=error.detail
                 ) from error

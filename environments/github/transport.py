@@ -268,7 +268,8 @@ class Transport:
         if status == 409:
             return (
                 "conflict",
-                f"GitHub cannot {doing} because something moved{message}: look again, then decide.",
+                f"GitHub cannot {doing} because something changed{message}. Reload the page, "
+                "then decide.",
             )
         if 300 <= status < 400:
             mend = "use its new name (page Branch protections)"
@@ -278,13 +279,13 @@ class Transport:
         if status >= 500:
             return (
                 "unavailable",
-                f"GitHub is out of order (HTTP {status}): it is tried again later.",
+                f"GitHub is out of order (HTTP {status}). The portal tries again later.",
             )
         if 200 <= status < 300:
             return "malformed", http.malformed(SERVICE, f"unexpected HTTP {status}").sentence
         return (
             "refused",
-            f"GitHub refuses to {doing}{message}: settle that on GitHub, then try again.",
+            f"GitHub refuses to {doing}{message}. Fix that on GitHub, then try again.",
         )
 
     def _is_limit(self, reply: Reply, words: str) -> bool:

@@ -1,4 +1,4 @@
-"""A person's word on whether a service belongs to the release."""
+"""A person's word on whether a service is part of the release."""
 
 from datetime import datetime
 
@@ -22,7 +22,7 @@ def place_service(
     )  # findings are compared by one at a time
     before = Service.objects.values_list("belongs", flat=True).get(pk=service.pk)
     Service.objects.filter(pk=service.pk).update(belongs=belongs)
-    what = {True: "belongs to the release", False: "does not belong to the release"}
+    what = {True: "is part of the release", False: "does not belong to the release"}
     message = (
         f"{service} {what[belongs]}."
         if belongs is not None

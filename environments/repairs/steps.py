@@ -56,7 +56,7 @@ def _late(
     if job.wrote_at is None:
         return Finished(JobStatus.FAILED, f"Nothing was changed: {sentence}")
     return Finished(
-        JobStatus.NEEDS_PERSON, f"It was asked for, and it is not known what came of it: {sentence}"
+        JobStatus.NEEDS_PERSON, f"The request was sent, but its result is not known: {sentence}"
     )
 
 
@@ -119,14 +119,14 @@ def _reset(job: Repair, now: datetime) -> Outcome:
             _keep(job, result=fast_forward.MOVED)
             return Finished(JobStatus.SUCCEEDED, seen.sentence)
         if job.wrote_at is not None:
-            message = f"It is not seen on GitHub yet that {job.project.staging_branch} moved."
+            message = f"GitHub does not show the move of {job.project.staging_branch} yet."
             return _late(job, seen.sentence if seen else message, now) or Requeue(2, message)
         if seen is not None:
             return Finished(JobStatus.FAILED, seen.sentence)
         if not may_sign(job.requested_by, "environments.sign_reset"):
             message = (
-                f"{job.requested_by} signed this reset and may no longer sign one; nothing was"
-                " reset."
+                f"{job.requested_by} signed this reset but may no longer sign one. Nothing was "
+                "reset."
             )
             return Finished(JobStatus.FAILED, message)
         if not holds(job):
@@ -159,8 +159,7 @@ def _back_merge(job: Repair, now: datetime) -> Outcome:
     if pull is None:
         if not github.compare(target, main).ahead_by:
             return Finished(
-                JobStatus.SUCCEEDED,
-                f"{target} holds everything that {main} has: there is nothing to merge.",
+                JobStatus.SUCCEEDED, f"{target} contains every commit of {main}: nothing to merge."
             )
         _keep(job, wrote_at=now)
         pull = fast_forward.open_back_merge(project, github)
@@ -194,14 +193,14 @@ def _branch(job: Repair, now: datetime) -> Outcome:
         now,
         before=trigger.branch,
         write=lambda: railway.set_trigger_branch(trigger.id, job.wanted),
-        told=f"{job.subject} was told to follow {job.wanted}; reading it again.",
+        told=f"{job.subject} now follows {job.wanted}. Reading it again…",
         still=f"{job.subject} still follows {trigger.branch}.",
     )
 
 
 def _push(job: Repair, now: datetime) -> Outcome:
     if job.instance is None:
-        return Finished(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
+        return Finished(JobStatus.FAILED, f"{job.subject} is no longer on Railway.")
     railway, instance = Railway(), job.instance
     place = (
         job.project.railway_project_id,
@@ -223,7 +222,7 @@ def _push(job: Repair, now: datetime) -> Outcome:
         now,
         before="off",
         write=lambda: railway.set_autodeploy(*place, enabled=True),
-        told=f"{job.subject} was told to be deployed on push; reading it again.",
+        told=f"{job.subject} now deploys on push. Reading it again…",
         still=f"{job.subject} is still not deployed on push.",
     )
 
@@ -247,7 +246,7 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
     mirror_sync.apply(job.project, tree, now=timezone.now())
     state = _instance(job, tree)
     if state is None or job.instance is None:
-        return Finished(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
+        return Finished(JobStatus.FAILED, f"{job.subject} is no longer on Railway.")
     latest = state.latest_deployment if state.readable else None
     ours = (
         latest is not None
@@ -273,8 +272,8 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
     head = GitHub(job.project.repository).branch_head(job.instance.branch)
     if head != job.wanted:
         message = (
-            f"{job.instance.branch} is not at {job.wanted[:7]} any more, so nothing was deployed:"
-            " look again."
+            f"{job.instance.branch} is not at {job.wanted[:7]} anymore, so nothing was deployed. "
+            "Reload the page."
         )
         return Finished(JobStatus.FAILED, message)
     if not holds(job):
@@ -296,12 +295,12 @@ def _protect(job: Repair, now: datetime) -> Outcome:
     row = BranchProtection.objects.get(project=project, branch=branch)
     wrong = [line for line in row.lines if line["state"] != protection.PASS]
     if not wrong:
-        return Finished(JobStatus.SUCCEEDED, f"{branch} is protected as it should be.")
+        return Finished(JobStatus.SUCCEEDED, f"{branch} matches its protection policy.")
     if job.wrote_at is not None:
         message = "; ".join(f"{line['rule']}: {line['actual']}" for line in wrong)
         return Finished(
             JobStatus.FAILED,
-            f"The protection was sent, and still differs ({message}): look at the rulesets.",
+            f"The protection was applied but still differs ({message}). Check the rulesets.",
         )
     if locked_out := protection.lockout(project, branch):
         return Finished(JobStatus.FAILED, locked_out)
@@ -326,7 +325,7 @@ def _keep_heads(job: Repair, now: datetime) -> Outcome:
         now,
         before="on",
         write=github.keep_heads,
-        told="GitHub was told to leave merged branches; reading it again.",
+        told="GitHub now keeps merged branches. Reading the setting again…",
         still="GitHub still deletes merged branches.",
     )
 
@@ -354,8 +353,7 @@ def _delete(job: Repair, now: datetime) -> Outcome:
         )
     if place.name != job.subject or not (place.is_ephemeral or place.name.startswith("pr-")):
         return Finished(
-            JobStatus.FAILED,
-            f"{job.subject} is not what it was when it was confirmed; nothing was deleted.",
+            JobStatus.FAILED, f"{job.subject} has changed since you confirmed. Nothing was deleted."
         )
     return _once(
         job,

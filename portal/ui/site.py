@@ -38,8 +38,8 @@ class SignInForm(AuthenticationForm):
     """
 
     error_messages = {
-        "invalid_login": "The user name or the password is wrong.",
-        "inactive": "The user name or the password is wrong.",
+        "invalid_login": "The user name or password is wrong.",
+        "inactive": "The user name or password is wrong.",
     }
 
 

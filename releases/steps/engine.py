@@ -127,7 +127,7 @@ def _trouble(step: object, error: ApiError, now: datetime) -> Look:
     if waited(step, now) > PATIENCE:
         unknown = error.kind in ("unknown_outcome", "malformed")
         return Stop(
-            error.sentence, "It is not known what the world looks like now.", unknown=unknown
+            error.sentence, "The current state of production is not known.", unknown=unknown
         )
     return Wait(max(error.retry_after or 0, 2), error.sentence)
 
@@ -226,10 +226,7 @@ def smoke(step: Any, facts: Facts, commits: Mapping[str, str], world: str) -> Lo
     """
     tests = list(SmokeTest.objects.filter(project=facts.project, on_production=True))
     if not tests:
-        return Stop(
-            "No smoke test is configured for this project; add one, or skip this step with a"
-            " reason."
-        )
+        return Stop("This project has no smoke tests. Add one, or skip this step with a reason.")
     probes = [(test, _probe(test, facts, commits)) for test in tests]
     evidence = tuple(
         {"label": f"{test.service} {test.path}", "said": one.sentence if one else "has no address"}

@@ -60,7 +60,7 @@ def test_main_behind_staging_means_promote_first(world):
 
     code, message = sync_staging()
 
-    assert code == 3 and "promote first" in message
+    assert code == 3 and "Promote first" in message
     assert world.github.heads() == before
 
 
@@ -115,7 +115,7 @@ def test_a_service_on_the_wrong_branch_is_found_repaired_and_read_again(world):
 
     with pytest.raises(NotPermitted):
         repairs_actions.repair_branch(wrong, actor=world.person("carol"), wanted="main")
-    with pytest.raises(Refused, match="look at the page again"):
+    with pytest.raises(Refused, match="Reload the page"):
         repairs_actions.repair_branch(wrong, actor=alice, wanted="develop")
     repair = ended(world, repairs_actions.repair_branch(wrong, actor=alice, wanted="main"))
 
@@ -141,7 +141,7 @@ def test_a_push_that_railway_never_deployed_becomes_a_finding_and_is_deployed_by
     world.work(lambda: Finding.objects.filter(kind="behind", closed_at=None).exists())
     finding = Finding.objects.get(kind="behind", closed_at=None)
 
-    with pytest.raises(Refused, match="look at the page again"):
+    with pytest.raises(Refused, match="Reload the page"):
         repairs_actions.deploy_head(live, actor=world.person("alice"), commit="0" * 40)
     repair = ended(
         world, repairs_actions.deploy_head(live, actor=world.person("alice"), commit=new)
