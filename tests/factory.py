@@ -70,18 +70,25 @@ def _hashed() -> str:
 
 
 def make_people() -> dict[str, User]:
-    """alice, bob, carol and dave with their roles; all may sign in with `PASSWORD`."""
-    roles.ensure()
-    people = {}
-    for name, role in PEOPLE.items():
-        user = User.objects.filter(username=name).first()
-        if user is None:
-            user = User.objects.create(
-                username=name, password=_hashed(), is_staff=True, is_superuser=name == "dave"
-            )
-            user.groups.add(Group.objects.get(name=role))
-        people[name] = user
-    return people
+    """alice, bob, carol and dave with their roles; all may sign in with `PASSWORD`.
+
+    In four queries, for a thousand tests begin with it.
+    """
+    groups = {group.name: group for group in Group.objects.filter(name__in=PEOPLE.values())}
+    if len(groups) < len(PEOPLE):
+        roles.ensure()
+        return make_people()
+    known = {user.username: user for user in User.objects.filter(username__in=PEOPLE)}
+    new = User.objects.bulk_create(
+        User(username=name, password=_hashed(), is_staff=True, is_superuser=name == "dave")
+        for name in PEOPLE
+        if name not in known
+    )
+    User.groups.through.objects.bulk_create(
+        User.groups.through(user=user, group=groups[PEOPLE[user.username]]) for user in new
+    )
+    known |= {user.username: user for user in new}
+    return {name: known[name] for name in PEOPLE}
 
 
 def make_project(

@@ -49,7 +49,10 @@ def stored(row: Model, *, lock: bool = False) -> Stored:
     held: Stored = {name: _told(model._meta.get_field(name), found[name]) for name in plain}
     held |= {name: Hidden(_digest(found[f"raw_{name}"])) for name in hidden}
     for link in model._meta.many_to_many:
-        held[link.name] = sorted(map(_named, link.value_from_object(row)))
+        linked = getattr(row, link.name).all()
+        # With what a name is made of: a permission's begins with its content type's.
+        owners = [field.name for field in linked.model._meta.concrete_fields if field.many_to_one]
+        held[link.name] = sorted(map(_named, linked.select_related(*owners) if owners else linked))
     return held
 
 

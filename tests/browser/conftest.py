@@ -1,5 +1,6 @@
 """Chromium against the portal on 127.0.0.1, with the rows of `tests.factory`."""
 
+import contextlib
 import os
 import shutil
 import time
@@ -12,6 +13,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connections
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from portal.accounts.sessions import ACTIVE_AT, BEGAN_AT
 from tests.browser.pictures import LIMIT, smaller
@@ -107,7 +109,20 @@ def open_as(browser, live_server, complaints) -> Iterator[Callable]:
 
     yield open_page
     for context in contexts:
+        for page in context.pages:
+            leave(page)
         context.close()
+
+
+def leave(page) -> None:
+    """Stops the page's polls and waits for the last answer.
+
+    A request that the server still works on would deadlock with the emptying of the tables.
+    """
+    page.unroute_all(behavior="ignoreErrors")
+    page.evaluate("() => document.querySelectorAll('[data-poll]').forEach((poll) => poll.remove())")
+    with contextlib.suppress(PlaywrightTimeout):
+        page.wait_for_load_state("networkidle", timeout=3000)
 
 
 @pytest.fixture

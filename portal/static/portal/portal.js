@@ -1,4 +1,4 @@
-/* Theme, ages, keys and careful swaps. Every page works without this file, only less quickly. */
+/* Theme, ages and keys; merge.js has what happens to answers. Every page works without this file, only less quickly. */
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -29,37 +29,7 @@
     if (time.textContent !== words) time.textContent = words;
   });
 
-  // Regions: a poll may replace their contents. What did not change in substance is left alone; what did keeps
-  // open details, focus, half-typed words and the place in a log.
-  const shapes = new Map();
-  const shapeOf = (element) => {
-    const copy = element.cloneNode(true);
-    copy.querySelectorAll("input[name=csrfmiddlewaretoken]").forEach((input) => input.remove());
-    copy.querySelectorAll("time[data-age]").forEach((time) => time.replaceWith("time"));
-    return copy.innerHTML;
-  };
-  const remember = () => document.querySelectorAll("[data-region]").forEach((region) => shapes.set(region.id, shapeOf(region)));
-  const copyTimes = (from, to) => {
-    const fresh = from.querySelectorAll("time[data-age]");
-    to.querySelectorAll("time[data-age]").forEach((time, index) => {
-      if (!fresh[index]) return;
-      time.dateTime = fresh[index].dateTime;
-      time.title = fresh[index].title;
-    });
-  };
   const isTyping = (element) => element && element.matches("textarea, select, input:not([type=hidden], [type=submit])");
-  const keep = (region) => ({
-    open: [...region.querySelectorAll("details[open][id]")].map((details) => details.id),
-    typed: [...region.querySelectorAll("input[id], textarea[id]")].filter((field) => field.value !== field.defaultValue).map((field) => [field.id, field.value]),
-    focus: region.contains(document.activeElement) ? document.activeElement.id : "",
-  });
-  const restore = (kept) => {
-    kept.open.forEach((id) => { const details = document.getElementById(id); if (details) details.open = true; });
-    kept.typed.forEach(([id, value]) => { const field = document.getElementById(id); if (field) field.value = value; });
-    const focused = kept.focus && document.getElementById(kept.focus);
-    if (focused) focused.focus({ preventScroll: true });
-  };
-  const kept = new Map();
   const logs = new Map(); // log id -> distance from its end, so that a reader is not moved
   const placeLogs = () => document.querySelectorAll("[data-log]").forEach((log) => {
     const place = logs.get(log.id);
@@ -72,40 +42,7 @@
     if (atEnd) logs.delete(log.id); else logs.set(log.id, log.scrollTop);
   }, true);
 
-  document.addEventListener("htmx:oobBeforeSwap", (event) => {
-    const { target, fragment } = event.detail;
-    const shape = shapeOf(fragment);
-    const typing = target.contains(document.activeElement) && isTyping(document.activeElement);
-    if (shape === shapes.get(target.id) || typing) {
-      event.detail.shouldSwap = false;
-      if (!typing) copyTimes(fragment, target);
-      return;
-    }
-    shapes.set(target.id, shape);
-    kept.set(target.id, keep(target));
-  });
-  document.addEventListener("htmx:oobAfterSwap", (event) => {
-    // What a button said is over when the state it brought about has changed.
-    if (event.detail.target.id === "now") document.querySelectorAll(".messages .success").forEach((said) => said.remove());
-    const was = kept.get(event.detail.target.id);
-    if (was) restore(was);
-    kept.delete(event.detail.target.id);
-  });
-  document.addEventListener("htmx:afterSettle", () => { placeLogs(); tellAges(); });
-  // A log that did not grow is left alone, so that what is selected in it stays selected.
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    const { target, xhr } = event.detail;
-    if (!target.matches("[data-log-of]")) return;
-    const fresh = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelector("[data-log]");
-    const shown = target.querySelector("[data-log]");
-    if (fresh && shown && fresh.textContent === shown.textContent) event.detail.shouldSwap = false;
-  });
-  document.addEventListener("htmx:afterSwap", (event) => {
-    placeLogs();
-    // A tick swapped one row: its region no longer has the shape that was remembered.
-    if (event.detail.requestConfig?.elt.matches("form")) shapes.delete(event.target.closest("[data-region]")?.id);
-  });
-
+  document.addEventListener("htmx:afterRequest", () => { placeLogs(); tellAges(); });
   // Polling rests while nobody looks, and goes on at once when somebody does.
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (document.hidden && event.target.matches("[data-poll], [data-log-of]")) event.preventDefault();
@@ -172,7 +109,6 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     showTheme(root.dataset.theme);
-    remember();
     placeLogs();
     tellAges();
     setInterval(tellAges, 5000);

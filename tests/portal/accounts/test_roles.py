@@ -33,6 +33,13 @@ def test_a_role_has_exactly_its_permissions_and_a_second_run_changes_nothing():
     assert Group.objects.count() == len(roles.ROLES)
 
 
+def test_the_queries_grow_with_roles_and_not_with_their_permissions(django_assert_max_num_queries):
+    roles.ensure()
+
+    with django_assert_max_num_queries(4 + 8 * len(roles.ROLES)):
+        roles.ensure()
+
+
 def test_every_permission_named_exists():
     known = {
         f"{object_.content_type.app_label}.{object_.codename}"
