@@ -74,6 +74,7 @@ def tries() -> list[Try]:
     from releases.models.releases import Freeze, Release
     from releases.models.rollback import downgrade_content
     from releases.notifications import actions as on_channels
+    from releases.project_settings import actions as settings_actions
     from releases.promotion import actions as promotion_actions
     from releases.rollback import actions as back
     from releases.task_logs import actions as task_logs_actions
@@ -392,6 +393,14 @@ def tries() -> list[Try]:
             ),
         ),
         Try("lift_freeze", frozen),
+        Try(
+            "change_settings",
+            lambda scene: (
+                lambda: settings_actions.change_settings(
+                    scene.project, actor=scene.dave, preview_days=3
+                )
+            ),
+        ),
         Try(
             "start_migration",
             lambda scene: (

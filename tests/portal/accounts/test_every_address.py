@@ -30,6 +30,7 @@ READ = words(
     "board board-panels pulls releases release release-panels task-log task-log-file environments"
     " previews protections variables connections migrations migration migration-panels"
     " migration-log rehearsal rehearsal-panels audit second-factor changes status notifications "
+    "settings "
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
 READ_OTHERWISE = {
@@ -45,7 +46,7 @@ ACT = words(
     " reset-sign reset-take-back branch-repair push-repair head-deploy preview-rebuild"
     " preview-remove preview-variable preview-variable-remove environment-delete environment-adopt"
     " protect connections-check host-keys finding-resolve schema-compare migration-cancel"
-    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads "
+    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads settings-save "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
