@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -73,7 +74,7 @@ class AuditEventAdmin(Newest):
     )
 
     def get_search_results(
-        self, request: HttpRequest, queryset: Any, search_term: str
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
     ) -> tuple[Any, bool]:
         """By primary key alone: searching words in a million sentences would take seconds."""
         if not search_term:

@@ -71,7 +71,7 @@ class EncryptedTextField(models.TextField):
     def get_prep_value(self, value: Any) -> Any:
         return cipher().encrypt(value.encode()).decode() if value else value
 
-    def from_db_value(self, value: Any, *args: Any) -> Any:
+    def from_db_value(self, value: Any, *args: object) -> Any:
         """Raises `Unreadable`: an empty text instead would pass for a secret that was never set."""
         if not value:
             return value

@@ -334,10 +334,11 @@ SENTRY_DSN = os.environ.get("SENTRY_DSN", "").strip()
 Q_CLUSTER = {
     "name": "portal",
     "orm": "default",
+    "broker_class": "portal.jobs.broker.Broker",  # which waits itself
     "workers": int(os.environ.get("WORKERS", "2")),
     "queue_limit": 1,
     "bulk": 1,
-    "poll": 0.2,
+    "poll": 0,
     "timeout": 7200,
     "retry": 25000,
     "max_attempts": 1,

@@ -28,7 +28,7 @@ from django.views.decorators.http import require_POST
 from portal import audit
 from portal.logs import trace
 from portal.models.webhooks import WebhookDelivery
-from portal.outbound.parsing import text
+from portal.outbound.parsing import JsonObject, text
 from portal.secrets import HIDDEN
 from portal.visible import visible
 
@@ -58,7 +58,7 @@ class Mark(NamedTuple):
     values: tuple[Any, ...]
 
 
-Handler = Callable[[str, dict[str, Any]], Mark | None]
+Handler = Callable[[str, JsonObject], Mark | None]
 
 
 class _Unacceptable(Exception):
@@ -202,7 +202,7 @@ def _body(request: HttpRequest) -> bytes:
     return bytes(body)
 
 
-def _read(body: bytes) -> tuple[dict[str, Any] | None, str]:
+def _read(body: bytes) -> tuple[dict[str, object] | None, str]:
     """The JSON object in a genuine body, or None and why there is none."""
     if len(body) > LARGE_BYTES:
         with _reading_large:
@@ -210,7 +210,7 @@ def _read(body: bytes) -> tuple[dict[str, Any] | None, str]:
     return _parsed(body)
 
 
-def _parsed(body: bytes) -> tuple[dict[str, Any] | None, str]:
+def _parsed(body: bytes) -> tuple[dict[str, object] | None, str]:
     try:
         payload = json.loads(body)
     except RecursionError:

@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
+from environments.clients import github_of
 from environments.finding_kinds.protection import PROTECTION
 from environments.finding_kinds.registry import Reading
 from environments.findings import out_of_band
 from environments.findings import writer as findings
 from environments.findings.problem import Problem
-from environments.github import GitHub, Rules
+from environments.github import Rules
 from environments.github.protection import CLASSIC, NO_PLAN
 from environments.models import BranchProtection, Project, ProtectionSync, RailwaySync
 from portal.jobs import Outcome, Requeue
@@ -33,7 +33,7 @@ class Line:
     state: str
 
 
-def body_for(project: Project, branch: str) -> dict[str, Any]:
+def body_for(project: Project, branch: str) -> dict[str, object]:
     """What is to protect `branch`, exactly as GitHub's PUT of a classic protection takes it."""
     reviews: dict[str, object] = {"required_approving_review_count": project.protected_approvals}
     if allowed := _may_pass(project, branch):
@@ -62,7 +62,7 @@ def body_for(project: Project, branch: str) -> dict[str, Any]:
     }
 
 
-def _check(context: str) -> dict[str, Any]:
+def _check(context: str) -> dict[str, object]:
     """A required check; the portal's own only from its App, where it has one: others could post
     it too.
     """
@@ -120,7 +120,7 @@ def lockout(project: Project, branch: str) -> str:
             f"Nothing was changed: {branch} would require pull requests, and the portal could "
             "not fast-forward it. Set the portal's App in the project's settings first."
         )
-    github, seen = GitHub(project.repository), set()
+    github, seen = github_of(project), set()
     for one in branches(project):
         if head := github.branch_head(one):
             seen |= {check.name for check in github.checks(head) or ()}
@@ -258,7 +258,7 @@ def read(project: Project, *, now: datetime) -> None:
 
     Raises `ApiError` when GitHub does not answer.
     """
-    github = GitHub(project.repository)
+    github = github_of(project)
     found = {branch: github.rules(branch) for branch in branches(project)}
     with transaction.atomic():
         before = {

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import Model
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -14,6 +15,7 @@ from environments.git import ssh
 from environments.git.repository import GitError
 from environments.models import DeployKey
 from portal.configuration.admin import TwoPeople
+from portal.outbound.parsing import JsonObject
 
 
 class SecretArea(forms.Textarea):
@@ -21,7 +23,7 @@ class SecretArea(forms.Textarea):
     comes back.
     """
 
-    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+    def get_context(self, name: str, value: Any, attrs: Any) -> JsonObject:
         return super().get_context(name, None, attrs)
 
 
@@ -58,7 +60,7 @@ class DeployKeyForm(forms.ModelForm):
         except ssh.BadKey as error:
             raise forms.ValidationError(str(error)) from None
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """One private key, pasted or made; what may be shown of it is put beside it."""
         given = super().clean() or self.cleaned_data
         pasted = given.get("new_key", "").strip()
@@ -106,10 +108,12 @@ class DeployKeyAdmin(TwoPeople):
     ) -> tuple[str, ...]:
         return (*self.readonly_fields, "project") if obj else self.readonly_fields
 
-    def recorded_data(self, obj: Any) -> dict[str, Any]:
+    def recorded_data(self, obj: DeployKey) -> JsonObject:
         return {"kind": obj.kind, "fingerprint": obj.fingerprint}
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: DeployKey, form: ModelForm, change: bool
+    ) -> None:
         """GitHub's own host keys are pinned from the start; any other server's are to be
         confirmed.
         """

@@ -1,11 +1,12 @@
 """Databases of environments in the admin; their addresses are write-only."""
 
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Model
+from django.forms import ModelForm
 from django.http import HttpRequest
 
 from environments.models import EnvironmentDatabase, MigrationRun
@@ -84,7 +85,9 @@ class EnvironmentDatabaseAdmin(TwoPeople):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: EnvironmentDatabase, form: ModelForm, change: bool
+    ) -> None:
         """Only the secret changes, by two people; the other columns are the portal's and may
         have moved meanwhile.
         """

@@ -8,7 +8,6 @@ run holds where, and how to bring it back.
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -20,6 +19,7 @@ from environments.schema.plan.table_stats import many
 from environments.schema.rehearsal.dump import Cancelled, DumpError, dump_rows
 from environments.schema.run import database
 from portal.jobs import Finished, JobStatus
+from portal.outbound.parsing import JsonObject
 
 WHOLE = "*"  # what is touched is not known
 PLANS = 20  # so many plans are looked through for what is known of a revision
@@ -70,7 +70,7 @@ def _unchanged(job: MigrationRun, status: JobStatus, why: str) -> Finished:
     return Finished(status, f"Nothing was changed: {why}")
 
 
-def _keep(job: MigrationRun, kept: dict[str, Any], tell: Callable[[list[str]], None]) -> None:
+def _keep(job: MigrationRun, kept: JsonObject, tell: Callable[[list[str]], None]) -> None:
     job.backup = kept
     MigrationRun.objects.filter(pk=job.pk).update(backup=kept)
     tell([kept["sentence"], *([kept["restore"]] if kept.get("restore") else [])])
@@ -83,7 +83,7 @@ def tables_of(job: MigrationRun) -> list[str]:
     files = {one["id"]: one["sha256"] for one in job.planned}
     plans = MigrationPlan.objects.filter(database=job.database, status=JobStatus.SUCCEEDED)
     steps: dict[str, Step] = {}
-    risks: dict[str, list[dict[str, Any]]] = {}
+    risks: dict[str, list[JsonObject]] = {}
     for plan in plans.order_by("-pk")[:PLANS]:
         for step in steps_from_json(plan.steps):
             if step.revision in files and step.revision not in steps:
@@ -114,7 +114,7 @@ def _of_downgrades(steps: Sequence[Step | None]) -> list[str]:
 
 def _take(
     job: MigrationRun, url: str, touched: list[str], alive: Callable[[], bool]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     if not alive():
         raise Cancelled
     tables, size = _measure(url, touched)

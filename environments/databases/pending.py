@@ -16,18 +16,19 @@ from environments.models import (
 )
 from environments.schema.history.graph import History, HistoryError
 from environments.schema.plan.render import Step, digest_of, steps_as_json, steps_from_json
+from portal.outbound.parsing import JsonObject
 
 
-def read(database: Database, history: History) -> dict[str, dict[str, Any]]:
+def read(database: Database, history: History) -> dict[str, JsonObject]:
     """For each of both: where its database is (`start`, None: not read) and the `revisions` to run,
     in order.
 
     One query. A database from which no way leads to the heads has a `problem` and no revisions.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, JsonObject] = {}
     for place in _places(database).select_related("environment"):
         one = place.environment
-        made: dict[str, Any] = {"start": place.revisions, "revisions": [], "problem": ""}
+        made: JsonObject = {"start": place.revisions, "revisions": [], "problem": ""}
         if place.revisions is None:
             made["problem"] = place.revisions_problem or f"{one}'s database has not been read yet."
         else:
@@ -41,8 +42,8 @@ def read(database: Database, history: History) -> dict[str, dict[str, Any]]:
 
 
 def hashed(
-    starts: Mapping[str, dict[str, Any]], steps: Sequence[Step], *, shown: Collection[str]
-) -> dict[str, dict[str, Any]]:
+    starts: Mapping[str, JsonObject], steps: Sequence[Step], *, shown: Collection[str]
+) -> dict[str, JsonObject]:
     """`starts` with the digest of what each is to run (files and SQL), and the steps that are
     not `shown` elsewhere.
     """
@@ -81,7 +82,7 @@ def moved(plan: MigrationPlan, heads: Collection[str]) -> bool:
 
 
 def is_elsewhere(
-    starts: Mapping[str, Any], kind: str, at: Collection[str], heads: Collection[str]
+    starts: JsonObject, kind: str, at: Collection[str], heads: Collection[str]
 ) -> bool:
     """Whether the plan's `starts` say another revision than `at`, which is not where it leads to
     anyway.

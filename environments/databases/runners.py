@@ -5,7 +5,6 @@ Railway.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlsplit
 
 from environments.databases import railway_runner
@@ -16,6 +15,7 @@ from environments.models import MigrationRun, Runner
 from environments.schema.history.graph import History
 from environments.schema.run import runner, virtualenvs
 from portal.outbound.http import ApiError
+from portal.outbound.parsing import JsonObject
 
 # Values that say nothing, and would make a log unreadable if they were taken out of it.
 PLAIN = re.compile(
@@ -39,7 +39,8 @@ def run(
     that does not.
     """
     project, database = job.environment.project, job.database
-    before, changes = tuple(job.before or ()), dict[str, Any]()
+    before = tuple(job.before or ())
+    changes: JsonObject = {}
     request = runner.Run(
         commit=job.commit,
         target=tuple(job.target),
@@ -58,7 +59,7 @@ def run(
         elif job.runner == Runner.RAILWAY:
             place = railway_runner.place_of(job.environment, job.database)
             railway_runner.refuse_command_in_repository(job, mirror)
-            values = railway_runner.variables(place)
+            values = railway_runner.variables(job.environment.project, place)
             changes = {
                 "secrets": secrets_of(url, values),
                 "elsewhere": railway_runner.elsewhere(job, place),
@@ -93,7 +94,7 @@ def _command(
     url: str,
     on_lines: Callable[[list[str]], None],
     alive: Callable[[], bool],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The command with its variables and its environment, which is made here where it is
     missing.
     """

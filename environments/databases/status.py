@@ -5,7 +5,6 @@ is a finding.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 
@@ -114,7 +113,7 @@ def _read_one(
     places: Sequence[Place],
     known: Mapping[tuple[int, int], DatabaseStatus],
     now: datetime,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Keeps where one database stands in each environment; returns its timeline."""
     there = [place for place in places if mirror.has(place.commit)]
     histories = {

@@ -21,6 +21,7 @@ from environments.models import (
     databases_of,
 )
 from environments.schema.rehearsal.dump import Difference
+from portal.outbound.parsing import JsonObject
 
 ORDER: dict[str, int] = {EnvironmentKind.STAGING: 0, EnvironmentKind.PRODUCTION: 1}
 STATES = {
@@ -76,7 +77,7 @@ class Mark:
     state: str
 
 
-def context(request: HttpRequest) -> dict[str, Any]:
+def context(request: HttpRequest) -> JsonObject:
     """The state of one project's databases, for the page Migrations.
 
     Six queries whatever the counts.
@@ -156,7 +157,7 @@ def _compared(project: Project) -> Any:
     return newest.only("environment_id", "database_id", "drift", "finished_at")
 
 
-def _trail(database: Database, sync: DatabaseSync | None, found: list[Row]) -> dict[str, Any]:
+def _trail(database: Database, sync: DatabaseSync | None, found: list[Row]) -> dict[str, object]:
     """The timeline of a database with who is where on it."""
     told = sync.timeline.get(str(database.pk), {}) if sync else {}
     marks: dict[str, list[Mark]] = {}

@@ -13,6 +13,8 @@ from environments.databases import actions as databases_actions
 from environments.databases import status_views
 from environments.databases.failure import aftermath_of
 from environments.models import MigrationRun, Rehearsal, with_several_databases
+from portal.outbound.parsing import JsonObject
+from portal.ui.paging import paged
 from portal.ui.site import page, run_action
 
 LOG_CHARS = 20_000
@@ -33,14 +35,13 @@ def migrations(request: HttpRequest) -> HttpResponse:
     runs = MigrationRun.objects.select_related(
         "environment__project", "database", "requested_by"
     ).defer("log")
-    before = request.GET.get("before", "")
-    if before.isdecimal() and len(before) < 19:
-        runs = runs.filter(pk__lt=int(before))
-    found = list(runs.order_by("-pk")[: RUNS_SHOWN + 1])
-    older = found[RUNS_SHOWN - 1].pk if len(found) > RUNS_SHOWN else None
-    context: dict[str, Any] = {"runs": found[:RUNS_SHOWN], "older": older, "first_page": not before}
-    context["several"] = with_several_databases()
-    if not before:
+    pager = paged(request, runs, RUNS_SHOWN)
+    context: dict[str, object] = {
+        "runs": pager.rows,
+        "pager": pager,
+        "several": with_several_databases(),
+    }
+    if pager.is_first:
         rehearsals = Rehearsal.objects.select_related(
             "environment__project", "database", "requested_by"
         )
@@ -77,7 +78,7 @@ def _with_tail() -> Any:
     return MigrationRun.objects.annotate(tail=Right("log", LOG_CHARS))
 
 
-def _run_context(pk: int) -> dict[str, Any]:
+def _run_context(pk: int) -> JsonObject:
     """The run with the end of its log, and its revisions as rows. One query."""
     runs = (
         _with_tail()

@@ -3,13 +3,12 @@ hold.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from environments.github.answers import MergedPull, read_merged
 from environments.github.transport import Transport
 from portal.outbound import http
 from portal.outbound.http import ApiError
-from portal.outbound.parsing import get_path, text
+from portal.outbound.parsing import JsonObject, get_path, text
 
 MOST = 100  # in one request
 DOING = "read merged pull requests"
@@ -56,7 +55,7 @@ def read_by_number(
     return tuple(found)
 
 
-def _ask(transport: Transport, document: str, owner: str, name: str) -> dict[str, Any]:
+def _ask(transport: Transport, document: str, owner: str, name: str) -> JsonObject:
     answer = transport.graphql(DOING, document, {"owner": owner, "name": name})
     repository = get_path(answer, "data", "repository")
     # A number that is no pull request is an error of its own beside the others; every other error

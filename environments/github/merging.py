@@ -7,10 +7,18 @@ credential is not is None.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from environments.github.answers import Required
-from portal.outbound.parsing import Malformed, field, get_path, nullable, optional, text, word
+from portal.outbound.parsing import (
+    JsonObject,
+    Malformed,
+    field,
+    get_path,
+    nullable,
+    optional,
+    text,
+    word,
+)
 
 MOST_RULES = 100
 # Rules that say nothing about a merge into the branch: they stand at a push, or when a branch is
@@ -74,7 +82,7 @@ class MergeRules:
     deletable: bool = True
     deletes_heads: bool = False  # of the repository: a merged branch goes
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """For a row; `from_json` reads it again."""
         kept = {
             name: list(value) if isinstance(value, tuple) else value
@@ -83,7 +91,7 @@ class MergeRules:
         return kept | {"checks": [[check.context, check.app_id] for check in self.checks]}
 
 
-def from_json(kept: dict[str, Any]) -> MergeRules:
+def from_json(kept: JsonObject) -> MergeRules:
     """What `as_json` wrote; fields that it did not know are as if nothing demanded them."""
     known = {name: value for name, value in kept.items() if name in MergeRules.__dataclass_fields__}
     lists = {
@@ -110,7 +118,7 @@ def read_merge_rules(ref: object, repository: object) -> MergeRules | None:
         return None
 
 
-def _by_type(rows: list[object]) -> dict[str, list[dict[str, Any]]]:
+def _by_type(rows: list[object]) -> dict[str, list[JsonObject]]:
     found: dict[str, list[dict[str, object]]] = {}
     for row in rows:
         found.setdefault(word(field(row, "type", str)), []).append(
@@ -120,9 +128,9 @@ def _by_type(rows: list[object]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _together(
-    rules: dict[str, list[dict[str, Any]]],
-    update: dict[str, Any] | None,
-    classic: dict[str, Any] | None,
+    rules: dict[str, list[JsonObject]],
+    update: JsonObject | None,
+    classic: JsonObject | None,
     repository: object,
 ) -> MergeRules:
     pulls, statuses = rules.get("pull_request", []), rules.get("required_status_checks", [])
@@ -176,7 +184,7 @@ def _either(by_ruleset: bool, update: object, classic: object, name: str) -> boo
     return False if update is None else None
 
 
-def _any(rows: list[dict[str, Any]], name: str) -> bool:
+def _any(rows: list[JsonObject], name: str) -> bool:
     return any(field(row, name, bool) for row in rows)
 
 
@@ -189,7 +197,7 @@ def _texts(row: Mapping[str, object], name: str) -> list[str]:
 
 
 def _checks(
-    statuses: list[dict[str, Any]], update: dict[str, Any], classic: dict[str, Any] | None
+    statuses: list[JsonObject], update: JsonObject, classic: JsonObject | None
 ) -> tuple[Required, ...]:
     """Every required check, with its App where one is named: then a nameless demand of the same
     name says nothing.
@@ -214,7 +222,7 @@ def _checks(
     return tuple(sorted(kept, key=lambda one: (one.context, one.app_id or 0)))
 
 
-def _methods(pulls: list[dict[str, Any]], repository: object) -> tuple[str, ...]:
+def _methods(pulls: list[JsonObject], repository: object) -> tuple[str, ...]:
     """The merge methods that the repository's settings and every ruleset leave."""
     names = {
         "merge": "mergeCommitAllowed",

@@ -5,7 +5,6 @@ document.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from environments.github.answers import (
     Check,
@@ -20,7 +19,7 @@ from environments.github.merging import MergeRules, read_merge_rules
 from environments.github.transport import SERVICE, Transport
 from portal.outbound import http
 from portal.outbound.http import ApiError
-from portal.outbound.parsing import Malformed, commit, get_path, text
+from portal.outbound.parsing import JsonObject, Malformed, commit, get_path, text
 from portal.outbound.parsing import field as need
 
 DOCUMENT = (Path(__file__).parent / "overview.graphql").read_text()
@@ -208,7 +207,7 @@ def _named(
     return tuple(found)
 
 
-Asker = Callable[[str | None, bool], tuple[dict[str, Any], list[object], int | None]]
+Asker = Callable[[str | None, bool], tuple[JsonObject, list[object], int | None]]
 
 
 def _asker(
@@ -217,7 +216,7 @@ def _asker(
     most = PAGE if pages.most > 1 else 50  # a page that is read beside the recent ones
     size = most
 
-    def ask(cursor: str | None, first: bool) -> tuple[dict[str, Any], list[object], int | None]:
+    def ask(cursor: str | None, first: bool) -> tuple[JsonObject, list[object], int | None]:
         nonlocal size
         asked = variables | {"after": cursor, "first": first, "recent": first and pages.recent}
         text_ = document if first else DOCUMENT_OF_PAGES
@@ -255,7 +254,7 @@ MERGE_DOCUMENT = """query Merge($owner: String!, $name: String!, $stagingRef: St
 
 def _ask(
     transport: Transport, document: str, variables: dict[str, object]
-) -> tuple[dict[str, Any], list[object], int | None]:
+) -> tuple[JsonObject, list[object], int | None]:
     answer = transport.graphql(DOING, document, variables)
     errors = answer.get("errors") or []
     repository = get_path(answer, "data", "repository")

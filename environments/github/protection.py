@@ -2,7 +2,7 @@
 known.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from environments.github.transport import Transport
@@ -172,7 +172,7 @@ def _contexts(item: object) -> list[str]:
 
 def _rulesets(transport: Transport, path: str, branch: str) -> Rules:
     rows = transport.pages("read the rules of a branch", f"{path}/rules/branches/{branch}")
-    by_set: dict[int, list[Mapping[str, object]]] = {}
+    by_set: dict[int, list[object]] = {}
     for row in rows:
         by_set.setdefault(field(row, "ruleset_id", int), []).append(row)
     parts = []
@@ -185,11 +185,9 @@ def _rulesets(transport: Transport, path: str, branch: str) -> Rules:
     return together(parts)
 
 
-def _of_ruleset(
-    rows: list[Mapping[str, object]], passing: frozenset[str] | None, closed_by: str
-) -> Rules:
+def _of_ruleset(rows: Sequence[object], passing: frozenset[str] | None, closed_by: str) -> Rules:
     rules = {
-        field(row, "type", str): nullable({"p": row.get("parameters")}, "p", dict) or {}
+        field(row, "type", str): nullable({"p": get_path(row, "parameters")}, "p", dict) or {}
         for row in rows
     }
     pull = rules.get("pull_request", {})

@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 from environments.github import limits
 from portal.outbound import http
-from portal.outbound.credentials import GITHUB_API_VERSION, github_requester
-from portal.outbound.http import ApiError, Reply
-from portal.outbound.parsing import Malformed, get_path, text
+from portal.outbound.credentials import GITHUB_API_VERSION, App, github_requester
+from portal.outbound.http import ApiError, Reply, Withhold
+from portal.outbound.parsing import JsonObject, Malformed, get_path, text
 
 SERVICE = "GitHub"
 MAX_PAGES = 10
@@ -79,10 +79,12 @@ class Transport:
     def __init__(
         self,
         api_url: str,
-        token: str | None,
+        token: str | App | None,
         kept: MutableMapping[str, tuple[str, Reply]] = recent,
         clock: Callable[[], float] = time.time,
+        withhold: Withhold | None = None,
     ) -> None:
+        self.withhold = withhold
         self.requester = github_requester(
             http.checked_url(api_url, "GITHUB_API_URL", SERVICE), token
         )
@@ -109,7 +111,7 @@ class Transport:
             else tuple(filter(None, (text(one, 60) for one in message.split(","))))
         )
 
-    def pages(self, doing: str, path: str, key: str = "", **query: str | int) -> list[Any]:
+    def pages(self, doing: str, path: str, key: str = "", **query: str | int) -> list[object]:
         """All items of a paged list (under `key`, if it is wrapped); more than 10 pages raise
         `Malformed`.
         """
@@ -126,7 +128,12 @@ class Transport:
         raise Malformed(f"the list has more than {MAX_PAGES} pages")
 
     def write(self, doing: str, method: str, path: str, body: dict[str, object]) -> Any:
-        """Sends a change, once; returns the JSON of the answer."""
+        """Sends a change, once; returns the JSON of the answer.
+
+        Raises `WatchOnly` where the project only watches.
+        """
+        if self.withhold is not None:
+            self.withhold(SERVICE, doing, {"method": method, "path": path, "body": body})
         reply = self._request(method, path, {}, body, {}, write=True)
         if reply.status >= 300:
             raise self.error(reply, doing, write=True)
@@ -135,7 +142,7 @@ class Transport:
         except ValueError:
             raise http.unknown_outcome(SERVICE, "not JSON", reply.status) from None
 
-    def graphql(self, doing: str, document: str, variables: dict[str, object]) -> dict[str, Any]:
+    def graphql(self, doing: str, document: str, variables: dict[str, object]) -> JsonObject:
         """One query, tried once: an object with `data` and perhaps `errors`, both for the caller
         to judge.
         """
@@ -149,7 +156,7 @@ class Transport:
             raise http.malformed(SERVICE, "not a GraphQL answer", reply.status)
         return answer
 
-    def _get(self, doing: str, path: str, query: dict[str, str | int]) -> tuple[Any, Reply]:
+    def _get(self, doing: str, path: str, query: dict[str, str | int]) -> tuple[object, Reply]:
         key = self._key(path, query)
         etag, cached = self.kept.get(key, ("", None))
         reply = self._request(
@@ -182,7 +189,7 @@ class Transport:
         )
         return hashlib.sha256(message.encode()).hexdigest()
 
-    def _read(self, reply: Reply, doing: str) -> Any:
+    def _read(self, reply: Reply, doing: str) -> object:
         if reply.status != 200:
             raise self.error(reply, doing, write=False)
         try:

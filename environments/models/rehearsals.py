@@ -1,7 +1,6 @@
 """Rehearsals: what happened when migrations ran over a copy of a database's schema."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -11,6 +10,7 @@ from environments.models.databases import Database
 from environments.models.services import Environment
 from portal import audit
 from portal.jobs import OPEN, Finished, Job, JobStatus
+from portal.outbound.parsing import JsonObject
 
 # A rehearsal is believed for this long: meanwhile somebody may have changed the database by hand.
 VALID = timedelta(hours=24)
@@ -104,7 +104,7 @@ def passed_rehearsal(
     *,
     commit: str,
     start: list[str],
-    files: list[dict[str, Any]],
+    files: list[JsonObject],
     direction: str = Direction.UPGRADE,
     now: datetime,
 ) -> Rehearsal | None:
@@ -122,6 +122,6 @@ def passed_rehearsal(
     return newest if same and now - newest.finished_at < VALID else None
 
 
-def hashes(files: list[dict[str, Any]]) -> set[tuple[str, str]]:
+def hashes(files: list[JsonObject]) -> set[tuple[str, str]]:
     """Revision and hash of each file."""
     return {(file["id"], file["sha256"]) for file in files}

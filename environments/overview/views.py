@@ -33,6 +33,7 @@ from environments.models import (
 from environments.overview import services
 from environments.services.expected import expected_branches
 from environments.services.liveness import live_of
+from portal.outbound.parsing import JsonObject
 from portal.ui.site import page
 
 REPAIRS_SHOWN = 10
@@ -64,7 +65,7 @@ def environments(request: HttpRequest) -> HttpResponse:
     project = next(
         (project for project in projects if project.slug == slug), projects[0] if projects else None
     )
-    context: dict[str, Any] = {"projects": projects, "project": project}
+    context: JsonObject = {"projects": projects, "project": project}
     if project is not None:
         context |= _matrix(project) | {"untested": not project.tested}
         heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
@@ -121,7 +122,7 @@ def _differing_rules(project: Project) -> dict[str, list[dict[str, str]]]:
     return {row.branch: [line for line in row.lines if line["state"] == "fail"] for row in rows}
 
 
-def _repairs(project: Project) -> dict[str, Any]:
+def _repairs(project: Project) -> dict[str, object]:
     """The latest repairs, and the last that was about staging and main. One query."""
     rows = list(
         Repair.objects.filter(project=project).select_related("requested_by")[:REPAIRS_SHOWN]
@@ -134,7 +135,7 @@ def _repairs(project: Project) -> dict[str, Any]:
     }
 
 
-def _matrix(project: Project) -> dict[str, Any]:
+def _matrix(project: Project) -> JsonObject:
     environments = Environment.objects.present().filter(project=project)
     columns = sorted(
         environments.annotate(place_rows=_places()),

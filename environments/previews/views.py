@@ -1,7 +1,6 @@
 """The page of preview environments, and what can be done about each."""
 
 from functools import partial
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -47,7 +46,7 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(request, template, context)
 
 
-def _shown(project: Project) -> dict[str, Any]:
+def _shown(project: Project) -> dict[str, object]:
     rows = Preview.objects.filter(project=project)
     there = list(rows.exclude(state=PreviewState.GONE))
     asked = sorted({tuple(one.split(": ", 1)) for row in there for one in row.missing})

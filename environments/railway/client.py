@@ -7,7 +7,6 @@ Source: Railway's public GraphQL API (`https://backboard.railway.com/graphql/v2`
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 
@@ -17,8 +16,17 @@ from environments.railway.batch import Place
 from environments.railway.transport import SERVICE, Transport, fragment
 from environments.railway.tree import read_tree
 from portal.outbound.credentials import Secret
-from portal.outbound.http import ApiError, malformed, unknown_outcome
-from portal.outbound.parsing import Malformed, commit, field, get_path, optional, text, word
+from portal.outbound.http import ApiError, Withhold, malformed, unknown_outcome
+from portal.outbound.parsing import (
+    JsonObject,
+    Malformed,
+    commit,
+    field,
+    get_path,
+    optional,
+    text,
+    word,
+)
 
 MAX_LOG_LINES = 5000
 COPY_SECONDS = (
@@ -57,11 +65,19 @@ class Railway:
     """
 
     def __init__(
-        self, *, token: str | None = None, api_url: str | None = None, kind: str | None = None
+        self,
+        *,
+        token: str | None = None,
+        api_url: str | None = None,
+        kind: str | None = None,
+        withhold: Withhold | None = None,
     ) -> None:
         header = None if kind is None else ("project" if kind == "project" else "bearer")
         self.transport = Transport(
-            settings.RAILWAY_API_URL if api_url is None else api_url, token, header
+            settings.RAILWAY_API_URL if api_url is None else api_url,
+            token,
+            header,
+            withhold=withhold,
         )
         self._known: dict[tuple[str, str, str | None, bool], dict[str, Secret | None]] = {}
 
@@ -229,7 +245,7 @@ class Railway:
                 raise Malformed("preDeployCommand is no list of texts")
             return tuple(found)
 
-    def staged(self, environment: str) -> dict[str, Any]:
+    def staged(self, environment: str) -> dict[str, object]:
         """What is staged in an environment and waits to be committed; {} when nothing is."""
         data = self.transport.ask("staged_changes", environmentId=environment)
         with _shaped():
@@ -424,19 +440,19 @@ class Railway:
         return TokenReport("unknown", sentence)
 
 
-def pre_deploy_patch(service: str, command: Sequence[str]) -> dict[str, Any]:
+def pre_deploy_patch(service: str, command: Sequence[str]) -> dict[str, object]:
     """The change of an environment's configuration that sets the command, as a list of one, or
     takes it away.
     """
     return {"services": {service: {"deploy": {"preDeployCommand": list(command) or None}}}}
 
 
-def _posting(url: str, events: Sequence[str]) -> dict[str, Any]:
+def _posting(url: str, events: Sequence[str]) -> dict[str, object]:
     channel = {"type": "webhook", "url": url}
     return {"eventTypes": list(events), "ephemeralEnvironments": True, "channelConfigs": [channel]}
 
 
-def _answer(transport: Transport, name: str) -> dict[str, Any] | None:
+def _answer(transport: Transport, name: str) -> dict[str, object] | None:
     try:
         return transport.ask(name)
     except ApiError as error:
@@ -460,7 +476,7 @@ def _project_report(scope: object) -> TokenReport:
     return TokenReport("project", sentence, (), project, environment)
 
 
-def _part(data: Mapping[str, object], name: str) -> dict[str, Any]:
+def _part(data: Mapping[str, object], name: str) -> JsonObject:
     with _shaped():
         return field(data, name, dict)
 

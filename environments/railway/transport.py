@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from environments.railway import ledger
 from portal.outbound import http
 from portal.outbound.credentials import railway_token
-from portal.outbound.http import ApiError, Kind, Reply
-from portal.outbound.parsing import get_path, text
+from portal.outbound.http import ApiError, Kind, Reply, Withhold
+from portal.outbound.parsing import JsonObject, get_path, text
 
 SERVICE = "Railway"
 DOCUMENTS = Path(__file__).parent / "documents"
@@ -123,20 +122,22 @@ class Transport:
         token: str | None,
         header: str | None,
         clock: Callable[[], float] = time.time,
+        withhold: Withhold | None = None,
     ) -> None:
+        self.withhold = withhold
         self.url = http.checked_url(api_url, "RAILWAY_API_URL", SERVICE)
         self.token, found = railway_token(token)
         self.header = header or found
         self.clock = clock
 
-    def ask(self, name: str, **variables: object) -> dict[str, Any]:
+    def ask(self, name: str, **variables: object) -> JsonObject:
         """The `data` of a query, up to 3 tries; any error in the answer is raised."""
         return http.read_again(lambda: self._whole(name, variables, write=False))
 
-    def ask_text(self, text: str, **variables: object) -> dict[str, Any]:
+    def ask_text(self, text: str, **variables: object) -> dict[str, object]:
         """Like `ask`, for a document that was put together: see `environments.railway.batch`."""
 
-        def once() -> dict[str, Any]:
+        def once() -> dict[str, object]:
             data, errors, reply = self._post(text, variables, write=False)
             if errors:
                 raise self._error(reply, errors, write=False)
@@ -144,12 +145,12 @@ class Transport:
 
         return http.read_again(once)
 
-    def ask_leniently(self, name: str, **variables: object) -> tuple[dict[str, Any], list[str]]:
+    def ask_leniently(self, name: str, **variables: object) -> tuple[dict[str, object], list[str]]:
         """Like `ask`, but with data beside errors it returns both: the data and the errors'
         words.
         """
 
-        def once() -> tuple[dict[str, Any], list[str]]:
+        def once() -> tuple[dict[str, object], list[str]]:
             data, errors, reply = self._send(name, variables, write=False)
             if errors and not any(value is not None for value in data.values()):
                 raise self._error(reply, errors, write=False)
@@ -159,8 +160,13 @@ class Transport:
 
     def write(
         self, name: str, *, read_seconds: float = http.READ_SECONDS, **variables: object
-    ) -> dict[str, Any]:
-        """The `data` of a mutation, sent once; any error in the answer is raised."""
+    ) -> JsonObject:
+        """The `data` of a mutation, sent once; any error in the answer is raised.
+
+        Raises `WatchOnly` where the project only watches.
+        """
+        if self.withhold is not None:
+            self.withhold(SERVICE, name.replace("_", " "), {"mutation": name, **variables})
         return self._whole(name, variables, write=True, read_seconds=read_seconds)
 
     def _whole(
@@ -170,7 +176,7 @@ class Transport:
         *,
         write: bool,
         read_seconds: float = http.READ_SECONDS,
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         data, errors, reply = self._send(name, variables, write=write, read_seconds=read_seconds)
         if errors:
             raise self._error(reply, errors, write=write)
@@ -183,7 +189,7 @@ class Transport:
         *,
         write: bool,
         read_seconds: float = http.READ_SECONDS,
-    ) -> tuple[dict[str, Any], list[object], Reply]:
+    ) -> tuple[dict[str, object], list[object], Reply]:
         return self._post(document(name), variables, write=write, read_seconds=read_seconds)
 
     def _post(
@@ -193,7 +199,7 @@ class Transport:
         *,
         write: bool,
         read_seconds: float = http.READ_SECONDS,
-    ) -> tuple[dict[str, Any], list[object], Reply]:
+    ) -> tuple[dict[str, object], list[object], Reply]:
         # A null would unset a setting (Railway's own CLI leaves nulls out as well).
         kept = {key: value for key, value in variables.items() if value is not None}
         body = json.dumps({"query": text, "variables": kept})
@@ -222,7 +228,7 @@ class Transport:
 
     def with_header(self, header: str) -> "Transport":
         """The same address and token, sent in the other kind of header."""
-        return Transport(self.url, self.token, header, self.clock)
+        return Transport(self.url, self.token, header, self.clock, self.withhold)
 
     def _credential(self) -> dict[str, str]:
         if self.header == "project":

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from environments.railway import answers
 from environments.railway.answers import Environment, ProjectTree, Service
@@ -60,7 +59,7 @@ def read_tree(transport: Transport, project_id: str) -> ProjectTree:
         raise malformed(SERVICE, str(error)) from error
 
 
-def _page(seen: _Gathering, variables: dict[str, object]) -> dict[str, Any]:
+def _page(seen: _Gathering, variables: dict[str, object]) -> dict[str, object]:
     data, errors = seen.transport.ask_leniently(
         "project_tree", projectId=seen.project_id, **variables
     )
@@ -160,7 +159,7 @@ def _match(seen: _Gathering) -> None:
             )
 
 
-def _rest(seen: _Gathering, environment_id: str, node: object) -> dict[str, Any] | None:
+def _rest(seen: _Gathering, environment_id: str, node: object) -> dict[str, object] | None:
     """The next page of what `node` did not hold in full; None when it held all."""
     instances, triggers = _cursor(node, "serviceInstances"), _cursor(node, "deploymentTriggers")
     if instances is None and triggers is None:

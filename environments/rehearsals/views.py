@@ -4,7 +4,6 @@ leaves.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -18,6 +17,7 @@ from environments.schema.rehearsal.dump import Difference
 from environments.schema.rehearsal.rehearsal import MODES, PHASES
 from environments.services.expected import expected_branches
 from portal.audit import Actor
+from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused
 from portal.ui.site import page, run_action
 
@@ -88,7 +88,7 @@ def _start(row: Rehearsal, *, actor: Actor) -> Rehearsal:
     )
 
 
-def _context(pk: int) -> dict[str, Any]:
+def _context(pk: int) -> dict[str, object]:
     rows = Rehearsal.objects.select_related("environment__project", "database", "requested_by")
     row = get_object_or_404(rows, pk=pk)
     same = Rehearsal.objects.filter(
@@ -132,7 +132,7 @@ def _phases(row: Rehearsal) -> list[tuple[str, str, float | None]]:
     ]
 
 
-def _statements(row: Rehearsal, run: str) -> list[dict[str, Any]]:
+def _statements(row: Rehearsal, run: str) -> list[dict[str, object]]:
     found = [statement for statement in row.statements if statement["run"] == run]
     return [
         one
@@ -160,7 +160,7 @@ def _took(seconds: float | None) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def _difference(one: dict[str, Any]) -> Difference:
+def _difference(one: JsonObject) -> Difference:
     return Difference(**one | {"lines": tuple(one["lines"])})
 
 

@@ -9,10 +9,9 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from environments.git.repository import Mirror
-from portal.outbound.parsing import get_path
+from portal.outbound.parsing import JsonObject, get_path
 
 DEFAULT = (
     "railway.toml",
@@ -71,13 +70,13 @@ def parse(path: str, body: bytes, environment: str) -> Config:
         return Config(path, problem=f"{path} cannot be read: {str(error)[:200]}.")
 
 
-def _own(message: Mapping[str, object], environment: str) -> dict[str, Any]:
+def _own(message: Mapping[str, object], environment: str) -> dict[str, object]:
     """What the file sets apart for one environment."""
     found = get_path(message, "environments", environment)
     return found if isinstance(found, dict) else {}
 
 
-def _part(message: Mapping[str, object], name: str) -> dict[str, Any]:
+def _part(message: Mapping[str, object], name: str) -> JsonObject:
     part = message.get(name)
     if part is not None and not isinstance(part, dict):
         raise ValueError(f"{name} is no object")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -29,6 +28,7 @@ from environments.railway import Railway
 from environments.railway.batch import Place as RailwayPlace
 from portal.outbound.credentials import Secret
 from portal.outbound.http import ApiError
+from portal.outbound.parsing import JsonObject
 
 REFERENCE = re.compile(r"\$\{\{\s*([^{}]+?)\s*\}\}")
 PRIVATE_ENDING = ".railway.internal"
@@ -237,7 +237,7 @@ def _edited(
     places: Sequence["Place"],
     rows: Sequence[Variable],
     now: datetime,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Notes what differs from the reading before in staging or production, and returns what the
     next may rely on.
 

@@ -21,6 +21,7 @@ from portal import audit
 from portal.accounts import sessions  # noqa: F401 - its receivers end the sessions of changed accounts
 from portal.configuration.admin import TwoPeople
 from portal.configuration.people import AS_IT_IS, may_ever_sign
+from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused
 
 admin.site.unregister((User, Group))
@@ -86,7 +87,7 @@ class PersonAdmin(TwoPeople, UserAdmin):
             self.refused(request, refusal, str(person.pk))
         return then
 
-    def recorded_data(self, obj: Any) -> dict[str, Any]:
+    def recorded_data(self, obj: Any) -> JsonObject:
         """What the account may do now: its roles are what an auditor looks for."""
         return {
             "roles": sorted(obj.groups.values_list("name", flat=True)),
@@ -108,18 +109,18 @@ class RoleAdmin(TwoPeople, GroupAdmin):
             and not obj.user_set.exists()
         )
 
-    def recorded_data(self, obj: Any) -> dict[str, Any]:
+    def recorded_data(self, obj: Any) -> JsonObject:
         return {"permissions": sorted(obj.permissions.values_list("codename", flat=True))}
 
 
 @receiver(user_logged_in)
-def _signed_in(sender: object, request: Any, user: Any, **rest: object) -> None:
+def _signed_in(sender: object, request: object, user: User, **rest: object) -> None:
     with transaction.atomic():
         audit.record("person.signed_in", actor=user, subject=user, sentence=f"{user} signed in.")
 
 
 @receiver(user_logged_out)
-def _signed_out(sender: object, request: Any, user: Any, **rest: object) -> None:
+def _signed_out(sender: object, request: object, user: User, **rest: object) -> None:
     if user is not None:
         with transaction.atomic():
             audit.record(

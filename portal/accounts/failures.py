@@ -17,6 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from portal import audit
+from portal.outbound.parsing import JsonObject
 from portal.visible import visible_line
 
 # events in it for accounts, and as many for other names; one more says that there were more
@@ -25,7 +26,7 @@ SHOWN = 2
 FAILED = "person.sign_in_failed"
 
 
-def note(request: Any, credentials: dict[str, Any]) -> None:
+def note(request: Any, credentials: JsonObject) -> None:
     """Record the failure that django-axes has just counted, if it is one of those that are told."""
     name, address = get_client_username(request, credentials) or "", request.axes_ip_address
     failures = request.axes_failures_since_start

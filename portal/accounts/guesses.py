@@ -19,6 +19,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from portal.accounts import failures
+from portal.outbound.parsing import JsonObject
 
 COOL_OFF = timedelta(hours=settings.AXES_COOLOFF_TIME)
 ADDRESS, NAME, SLOWLY = 50, 20, timedelta(seconds=10)
@@ -28,7 +29,7 @@ REMEMBERED = timedelta(days=90)
 class Limits(AxesDatabaseHandler):
     """django-axes with the pair as it counts it, and the two rules over many pairs."""
 
-    def is_locked(self, request: Any, credentials: dict[str, Any] | None = None) -> bool:
+    def is_locked(self, request: Any, credentials: JsonObject | None = None) -> bool:
         """Whether this try is refused without a look at the password."""
         if super().is_locked(request, credentials):
             return True
@@ -50,7 +51,7 @@ class Limits(AxesDatabaseHandler):
         return (told["named"] or 0) >= NAME and told["last"] > now - SLOWLY
 
     def user_login_failed(
-        self, sender: object, credentials: dict[str, Any], request: Any = None, **kwargs: Any
+        self, sender: object, credentials: JsonObject, request: Any = None, **kwargs: Any
     ) -> None:
         """Count the failure, and tell the audit trail of it; a try that was not looked at is
         neither.

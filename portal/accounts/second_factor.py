@@ -4,8 +4,8 @@ import re
 import secrets
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
@@ -45,7 +45,7 @@ def begin(user: object, *, now: datetime | None = None) -> Authenticator:
         )
 
 
-def confirm(user: Any, code: str, *, now: datetime | None = None) -> list[str]:
+def confirm(user: User, code: str, *, now: datetime | None = None) -> list[str]:
     """Makes the authenticator count, proven by its first code; the recovery codes, which nobody
     sees again.
     """
@@ -66,7 +66,7 @@ def confirm(user: Any, code: str, *, now: datetime | None = None) -> list[str]:
     return codes
 
 
-def renew_codes(user: Any) -> list[str]:
+def renew_codes(user: User) -> list[str]:
     """New recovery codes; the earlier ones no longer count."""
     with transaction.atomic():
         found = Authenticator.objects.select_for_update().filter(user=user, confirmed=True).first()
@@ -78,7 +78,7 @@ def renew_codes(user: Any) -> list[str]:
     return codes
 
 
-def remove(user: Any, *, actor: Actor, reason: str = "") -> None:
+def remove(user: User, *, actor: Actor, reason: str = "") -> None:
     """Removes a person's second factor; `actor` None: somebody at the portal's own machine."""
     with transaction.atomic():
         if not Authenticator.objects.filter(user=user).delete()[0]:
@@ -87,7 +87,7 @@ def remove(user: Any, *, actor: Actor, reason: str = "") -> None:
         audit.record("second_factor.removed", actor=actor, subject=user, sentence=message)
 
 
-def prove(user: Any, code: str, *, now: datetime | None = None) -> None:
+def prove(user: User, code: str, *, now: datetime | None = None) -> None:
     """Takes a code of the app, or a recovery code, which is then used up.
 
     Raises `Refused`, and waits get longer.
@@ -99,7 +99,7 @@ def prove(user: Any, code: str, *, now: datetime | None = None) -> None:
         raise Refused(message)
 
 
-def _judged(user: Any, code: str, now: datetime) -> str:
+def _judged(user: User, code: str, now: datetime) -> str:
     found = Authenticator.objects.select_for_update().filter(user=user, confirmed=True).first()
     if found is None:
         return "You have no second factor yet. Set one up first."

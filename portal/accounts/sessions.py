@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models.signals import m2m_changed, post_save, pre_save
@@ -43,7 +44,7 @@ def end_old_sessions(
     return handle
 
 
-def _over(session: Any) -> str:
+def _over(session: SessionBase) -> str:
     """Why the session is over, or the empty string. One that does not say when it began is over."""
     now = timezone.now().timestamp()
     if now - session.get(BEGAN_AT, 0) > settings.SESSION_COOKIE_AGE:
@@ -57,14 +58,14 @@ def _by_a_person(request: HttpRequest) -> bool:
     return request.method == "POST" or request.headers.get("HX-Request") != "true"
 
 
-def _note(session: Any) -> None:
+def _note(session: SessionBase) -> None:
     now = timezone.now().timestamp()
     if now - session[ACTIVE_AT] > NOTED_SECONDS:
         session[ACTIVE_AT] = now
 
 
 def _end(request: HttpRequest, message: str) -> None:
-    user: Any = request.user
+    user = request.user
     if user.is_authenticated:  # read from the session, so before that is gone
         request.session_of = user.pk  # type: ignore[attr-defined] # what was typed is kept for this person
         with transaction.atomic():
@@ -74,7 +75,7 @@ def _end(request: HttpRequest, message: str) -> None:
 
 
 @receiver(user_logged_in)
-def _begin(sender: object, request: Any, user: Any, **rest: object) -> None:
+def _begin(sender: object, request: Any, user: User, **rest: object) -> None:
     recent_sign_in.note(request.session, BEGAN_AT, ACTIVE_AT, recent_sign_in.PROVED_AT)
     request.session.pop(recent_sign_in.SECOND_FACTOR_AT, None)
 

@@ -1,7 +1,6 @@
 """The pages on which people prove who they are, and set up how."""
 
 from functools import partial
-from typing import Any
 
 import segno
 from django.contrib.auth import authenticate, logout
@@ -75,7 +74,7 @@ def _prove_by(
     _record(actor, f"{actor} confirmed who they are, by {' and '.join(lacks)}.")
 
 
-def _record(user: Any, message: str) -> None:
+def _record(user: User, message: str) -> None:
     with transaction.atomic():
         audit.record("person.confirmed", actor=user, subject=user, sentence=message)
 
@@ -113,7 +112,7 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
     """A person's own second factor: set up, confirmed, removed; only shortly after it was proven
     who they are.
     """
-    user: object = request.user
+    user = person(request)
     found = second_factor.of(user)
     policy = Policy(second_factor=found is not None, minutes=RECENT)
     if lacks := recent_sign_in.lacking(recent_sign_in.read(request.session), policy):
@@ -138,8 +137,8 @@ def _ask(request: HttpRequest, lacks: tuple[str, ...], **context: object) -> Htt
     return render(request, "portal/accounts/again.html", asked | context)
 
 
-def _second_factor(request: HttpRequest, user: Any) -> HttpResponse:
-    context: dict[str, Any] = {"kept": held_form.held(request)}
+def _second_factor(request: HttpRequest, user: User) -> HttpResponse:
+    context: dict[str, object] = {"kept": held_form.held(request)}
     if request.method == "POST":
         try:
             context |= run(partial(_changed, request), user, SecondFactorForm(request.POST))
@@ -161,7 +160,7 @@ def _second_factor(request: HttpRequest, user: Any) -> HttpResponse:
     return render(request, "portal/accounts/second_factor.html", context)
 
 
-def _changed(request: HttpRequest, *, actor: User, verb: str, code: str) -> dict[str, Any]:
+def _changed(request: HttpRequest, *, actor: User, verb: str, code: str) -> dict[str, object]:
     """What a button of the page did, as the page shows it.
 
     Recovery codes are shown in this answer and never again.

@@ -10,7 +10,6 @@ import re
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.serializers.json import DjangoJSONEncoder
@@ -55,7 +54,7 @@ def record(
     sentence: str = "",
     outcome: str = "done",
     scope: str = "",
-    data: Mapping[str, Any] | None = None,
+    data: Mapping[str, object] | None = None,
     group: uuid.UUID | None = None,
     now: datetime | None = None,
 ) -> int:

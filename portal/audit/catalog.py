@@ -13,6 +13,8 @@ from typing import Any
 
 import psycopg
 
+from portal.outbound.parsing import JsonObject
+
 CHAIN, HEAD, VIEW = "portal_auditchain", "portal_audithead", "portal_auditevent"
 NO_KEY = (
     "The primary key of portal_auditchain is gone, so an event may be there twice: put it back,"
@@ -151,7 +153,7 @@ class Shape:
             one["relname"]: one for one in self.where("pg_class", relnamespace={self.own})
         }
 
-    def where(self, catalog: str, **held: Collection[Any]) -> list[dict[str, Any]]:
+    def where(self, catalog: str, **held: Collection[object]) -> list[JsonObject]:
         """The rows of a catalog whose columns hold one of these values each."""
         names = [one.split("::")[0] for one in _CATALOGS[catalog].split(", ")]
         wanted = [(names.index(name), values) for name, values in held.items()]
@@ -164,7 +166,7 @@ class Shape:
         """What the first of `looks` that finds something says; "" when all is as it was made."""
         return next((message for look in looks for message in look(self)), "")
 
-    def of(self, catalog: str, key: str, relation: str) -> list[dict[str, Any]]:
+    def of(self, catalog: str, key: str, relation: str) -> list[JsonObject]:
         """The rows of `catalog` that belong to a relation of ours."""
         return self.where(catalog, **{key: {self.relations[relation]["oid"]}})
 

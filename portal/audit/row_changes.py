@@ -14,9 +14,10 @@ from django.db.models.functions import Cast
 
 from portal import audit
 from portal.audit import Actor
+from portal.outbound.parsing import JsonObject
 from portal.secrets import HIDDEN, EncryptedTextField
 
-Stored = dict[str, Any]
+Stored = JsonObject
 
 CHANGED = "changed"  # all that the trail says of a secret
 SHOWN_CHARS = 500
@@ -56,7 +57,7 @@ def stored(row: Model, *, lock: bool = False) -> Stored:
     return held
 
 
-def difference(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, Any]:
+def difference(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, object]:
     """`{field: {"from": …, "to": …}}` for each that differs, None for what is absent; of a
     secret `"changed"`.
     """
@@ -88,12 +89,12 @@ def with_children(
 
 def record(
     row: Model,
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
+    before: Mapping[str, object],
+    after: Mapping[str, object],
     *,
     actor: Actor,
     by: str = "",
-    data: Mapping[str, Any] | None = None,
+    data: Mapping[str, object] | None = None,
 ) -> bool:
     """Writes the event that `row` was added, changed or deleted, in the caller's transaction;
     False: it was not.
@@ -144,7 +145,7 @@ def _named(linked: Any) -> str:
     return str(linked)
 
 
-def _shown(value: object) -> Any:
+def _shown(value: object) -> object:
     """The value without a password in an address, and no longer than needed to recognise it."""
     if isinstance(value, str):
         value = _PASSWORD_IN_ADDRESS.sub(rf"\1:{HIDDEN}@", value)

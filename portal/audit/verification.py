@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.db import connections, transaction
 
@@ -277,7 +278,7 @@ def _against_anchors(
 
 
 @contextmanager
-def _pinned(using: str) -> Iterator[Any]:
+def _pinned(using: str) -> Iterator[psycopg.Connection]:
     """The connection below Django's, in a transaction, going by nothing that was set in the
     database.
     """

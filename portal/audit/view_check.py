@@ -81,7 +81,7 @@ def fault(connection: Any, positions: Sequence[int]) -> str:
     return ""
 
 
-def as_shown(body: str) -> tuple[Any, ...]:
+def as_shown(body: str) -> tuple[object, ...]:
     """The twelve lines of an event as the columns of the view."""
     at, action, outcome, actor, *rest, group = body.split("\n")
     moment = datetime.fromisoformat(at)

@@ -8,10 +8,11 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from portal import audit
-from portal.configuration.kinds import CONFIRM, kind_of
+from portal.configuration.kinds import CONFIRM, Values, kind_of
 from portal.configuration.signing import require as require_signer
 from portal.models.configuration import ConfigurationChange
 from portal.secrets import HiddenText
@@ -21,10 +22,10 @@ State = ConfigurationChange.State
 
 
 def propose(
-    obj: Any,
+    obj: Model,
     *,
     actor: User,
-    values: Mapping[str, Any],
+    values: Values,
     shown: Mapping[str, tuple[str, str]] | None = None,
     secrets: Mapping[str, str] | None = None,
     now: datetime | None = None,
@@ -66,7 +67,7 @@ def propose(
 
 
 def record_alone(
-    obj: Any, before: Mapping[str, Any], *, actor: User, alone: str, now: datetime | None = None
+    obj: Model, before: Values, *, actor: User, alone: str, now: datetime | None = None
 ) -> ConfigurationChange | None:
     """Keeps what a form has changed of guarded fields without a second person, and why; None
     where nothing differs.
@@ -83,7 +84,7 @@ def record_alone(
 
 
 def _create(
-    obj: Any, told: dict[str, Any], secrets: Mapping[str, str], actor: User, now: datetime
+    obj: Model, told: Values, secrets: Mapping[str, str], actor: User, now: datetime
 ) -> Any:
     name, kept = f"{obj._meta.verbose_name} {obj}", json.dumps(secrets) if secrets else ""
     try:
@@ -167,7 +168,7 @@ def _apply(change: ConfigurationChange, *, actor: User, now: datetime) -> Config
 
 
 def _applied(
-    change: ConfigurationChange, obj: Any, *, actor: User, alone: str, now: datetime
+    change: ConfigurationChange, obj: Model, *, actor: User, alone: str, now: datetime
 ) -> ConfigurationChange:
     """Marks the change as made, with what follows from it, and its event."""
     change.state, change.decided_by, change.decided_at = State.APPLIED, actor, now
@@ -189,7 +190,7 @@ def _applied(
     return change
 
 
-def _subject(change: ConfigurationChange) -> Any:
+def _subject(change: ConfigurationChange) -> Model:
     model = apps.get_model(change.kind)
     obj = model._base_manager.select_for_update(of=("self",)).filter(pk=change.object_id).first()
     if obj is None:
@@ -197,7 +198,7 @@ def _subject(change: ConfigurationChange) -> Any:
     return obj
 
 
-def _refuse_outdated(change: ConfigurationChange, obj: Any, actor: User) -> None:
+def _refuse_outdated(change: ConfigurationChange, obj: Model, actor: User) -> None:
     """A proposal holds while its giver may still make it, and while it begins at what is there."""
     kind, proposer = kind_of(obj), change.proposed_by
     if not proposer.is_active or not proposer.has_perm(kind.permission):
@@ -219,7 +220,7 @@ def _refuse_outdated(change: ConfigurationChange, obj: Any, actor: User) -> None
         )
 
 
-def _data(change: ConfigurationChange) -> dict[str, Any]:
+def _data(change: ConfigurationChange) -> Values:
     return {
         "change": change.pk,
         "kind": change.kind,

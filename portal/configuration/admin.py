@@ -7,13 +7,15 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import Model
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 
 from portal import audit
 from portal.configuration.actions import propose, record_alone
-from portal.configuration.kinds import Kind, kind_of
+from portal.configuration.kinds import Kind, Values, kind_of
 from portal.models.configuration import ConfigurationChange
 from portal.ui.actions import Refused
 from portal.ui.site import AuditedAdmin, person
@@ -25,19 +27,19 @@ class _Asked:
     enough ("": is not).
     """
 
-    before: dict[str, Any]
+    before: Values
     alone: str
-    wanted: dict[str, Any] = field(default_factory=dict)
+    wanted: Values = field(default_factory=dict)
 
 
 class TwoPeople(AuditedAdmin):
     """Saves what is free, and proposes what is guarded."""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Kind[Any]:
         return kind_of(self.model)
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
         """Puts guarded fields back to what is stored, for `save_related` to propose, unless one
         person is enough.
         """
@@ -56,7 +58,7 @@ class TwoPeople(AuditedAdmin):
         if not asked.alone and (change or self.kind.new_too):
             self._rows_wanted(obj, form, asked.wanted)
 
-    def _rows_wanted(self, obj: Any, form: Any, wanted: dict[str, Any]) -> None:
+    def _rows_wanted(self, obj: Model, form: ModelForm, wanted: Values) -> None:
         """What the form chose of other models' rows, which is left as it is until somebody
         confirms it.
         """
@@ -65,7 +67,9 @@ class TwoPeople(AuditedAdmin):
                 wanted[name] = self.kind.names(name, form.cleaned_data[name])
                 form.cleaned_data[name] = getattr(obj, name).all()
 
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+    def save_related(
+        self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool
+    ) -> None:
         asked: _Asked = getattr(request, "asked", None) or _Asked({}, "")
         kept = []
         for formset in formsets:
@@ -86,11 +90,11 @@ class TwoPeople(AuditedAdmin):
                 record_alone(form.instance, asked.before, actor=person(request), alone=asked.alone),
             )
 
-    def children_wanted(self, formset: Any) -> dict[str, Any] | None:
+    def children_wanted(self, formset: object) -> dict[str, object] | None:
         """The rows of a guarded formset as they are to be; None where they are saved at once."""
         return None
 
-    def propose(self, request: HttpRequest, obj: Any, **what: Any) -> None:
+    def propose(self, request: HttpRequest, obj: Model, **what: Any) -> None:
         """Proposes, and tells the person what came of it."""
         self._tell(request, propose(obj, actor=person(request), **what))
 
@@ -114,7 +118,7 @@ class TwoPeople(AuditedAdmin):
         except Refused as refusal:
             return self.refused(request, refusal, object_id)
 
-    def refused(self, request: HttpRequest, refusal: Refused, object_id: str | None) -> Any:
+    def refused(self, request: HttpRequest, refusal: Refused, object_id: str | None) -> object:
         """Says why nothing was saved, and records it: what was begun was undone with its
         transaction.
         """

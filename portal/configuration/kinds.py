@@ -22,7 +22,7 @@ CONFIRM = "portal.confirm_configurationchange"
 Values = dict[str, Any]
 
 
-class Kind:
+class Kind[M: Model]:
     """One model. Subclasses add what is no plain column, and say when one person is enough."""
 
     permission: ClassVar[str]  # what who proposes must hold, also when it is confirmed
@@ -30,7 +30,7 @@ class Kind:
     many: ClassVar[tuple[str, ...]] = ()  # fields whose values are rows of another model
     new_too: ClassVar[bool] = False  # whether what is given with a new row is guarded as well
 
-    def columns(self, obj: Model) -> tuple[str, ...]:
+    def columns(self, obj: M) -> tuple[str, ...]:
         """The guarded plain columns."""
         return tuple(
             field.name
@@ -44,11 +44,11 @@ class Kind:
         """Rows of another model as a proposal names them."""
         return sorted(map(str, rows))
 
-    def read(self, obj: Any) -> Values:
+    def read(self, obj: M) -> Values:
         """All that is guarded, as JSON says it."""
         return {name: getattr(obj, name) for name in self.columns(obj)}
 
-    def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    def write(self, obj: M, values: Values, secrets: Mapping[str, str]) -> None:
         """Sets the plain columns among `values`, and saves.
 
         Raises `Refused` for what the model refuses.
@@ -66,23 +66,21 @@ class Kind:
         if names:
             obj.save(update_fields=names)
 
-    def refuse(
-        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: User
-    ) -> None:
+    def refuse(self, obj: M, before: Values, values: Values, actor: User) -> None:
         """Raises `Refused` for what `actor` must not propose at all; `before`: what is there."""
 
-    def refuse_second(self, change: ConfigurationChange, obj: object, actor: User) -> None:
+    def refuse_second(self, change: ConfigurationChange, obj: M, actor: User) -> None:
         """Raises `Refused` where `actor` must not be the second person."""
 
     def harmless(self, name: str, value: object) -> bool:
         """Whether setting the field to `value` needs nobody else: it only takes something away."""
         return False
 
-    def alone(self, obj: object, actor: User) -> str:
+    def alone(self, obj: M, actor: User) -> str:
         """Why one person is enough now; "" where a second is needed."""
         return nobody_else(actor)
 
-    def applied(self, change: ConfigurationChange, obj: Any, *, now: Any) -> str:
+    def applied(self, change: ConfigurationChange, obj: M, *, now: Any) -> str:
         """What follows from a change that was applied; a sentence for the event, or ""."""
         return ""
 
@@ -96,10 +94,10 @@ def nobody_else(actor: User) -> str:
 
 
 @cache
-def _kinds() -> dict[str, Kind]:
+def _kinds() -> dict[str, Kind[Any]]:
     return {label: import_string(path)() for label, path in settings.CONFIGURATION_KINDS.items()}
 
 
-def kind_of(obj: Model | type[Model]) -> Kind:
+def kind_of(obj: Model | type[Model]) -> Kind[Any]:
     """How `obj` is guarded; raises `KeyError` for a model that is not."""
     return _kinds()[obj._meta.label_lower]

@@ -31,21 +31,21 @@ def permissions_of(codes: Iterable[str]) -> list[Permission]:
     return [known[code] for code in codes]
 
 
-class People(Kind):
+class People(Kind[User]):
     """Roles, single permissions, the flags, and the password of somebody who may sign."""
 
     permission = "auth.change_user"
     many = ("groups", "user_permissions")
     new_too = True
 
-    def columns(self, obj: Any) -> tuple[str, ...]:
+    def columns(self, obj: User) -> tuple[str, ...]:
         return FLAGS
 
     def names(self, name: str, rows: Iterable[Any]) -> list[str]:
         """Rows of another model as a proposal names them."""
         return sorted(row.name if name == "groups" else code_of(row) for row in rows)
 
-    def read(self, obj: Any) -> Values:
+    def read(self, obj: User) -> Values:
         held = super().read(obj) | {"password": AS_IT_IS}
         held["groups"] = self.names("groups", obj.groups.all())
         held["user_permissions"] = self.names(
@@ -53,7 +53,7 @@ class People(Kind):
         )
         return held
 
-    def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    def write(self, obj: User, values: Values, secrets: Mapping[str, str]) -> None:
         if "groups" in values:
             groups = list(Group.objects.filter(name__in=values["groups"]))
             if len(groups) < len(values["groups"]):
@@ -66,24 +66,22 @@ class People(Kind):
             obj.save(update_fields=["password"])
         super().write(obj, values, secrets)
 
-    def harmless(self, name: str, value: Any) -> bool:
+    def harmless(self, name: str, value: object) -> bool:
         # Shutting somebody out must not wait; the roles stay, so nobody becomes the only one who
         # may confirm.
         return name in ("is_active", "is_staff") and not value
 
-    def refuse(
-        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: User
-    ) -> None:
+    def refuse(self, obj: User, before: Values, values: Values, actor: User) -> None:
         if actor is not None and actor.pk == obj.pk and _gained(before, values):
             raise Refused(
                 "You cannot give yourself a role or permission. Ask another administrator."
             )
 
-    def refuse_second(self, change: ConfigurationChange, obj: Any, actor: User) -> None:
+    def refuse_second(self, change: ConfigurationChange, obj: User, actor: User) -> None:
         if actor.pk == obj.pk:
             raise Refused("This change concerns you, so somebody else must confirm it.")
 
-    def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
+    def applied(self, change: ConfigurationChange, obj: User, *, now: datetime) -> str:
         """Keeps who granted what; a role that was taken away leaves no grant behind."""
         before = {name: value["from"] for name, value in change.values.items()}
         gained = _gained(before, {name: value["to"] for name, value in change.values.items()})
@@ -102,11 +100,11 @@ class People(Kind):
         return ""
 
 
-def _gained(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def _gained(before: Values, after: Values) -> Values:
     """What a change of an account adds: flags that come on, roles and permissions that were not
     there.
     """
-    gained: dict[str, Any] = {}
+    gained: Values = {}
     for name, value in after.items():
         if isinstance(value, list):
             new = sorted(set(value) - set(before.get(name) or ()))
@@ -116,39 +114,37 @@ def _gained(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
     return gained
 
 
-class Roles(Kind):
+class Roles(Kind[Group]):
     """What a role may do, and its name, by which the shipped ones are found."""
 
     permission = "auth.change_group"
     many = ("permissions",)
     new_too = True
 
-    def columns(self, obj: Any) -> tuple[str, ...]:
+    def columns(self, obj: Group) -> tuple[str, ...]:
         return ("name",)
 
     def names(self, name: str, rows: Iterable[Any]) -> list[str]:
         """Permissions as a proposal names them."""
         return sorted(code_of(row) for row in rows)
 
-    def read(self, obj: Any) -> Values:
+    def read(self, obj: Group) -> Values:
         return super().read(obj) | {
             "permissions": self.names("permissions", obj.permissions.select_related("content_type"))
         }
 
-    def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    def write(self, obj: Group, values: Values, secrets: Mapping[str, str]) -> None:
         if "permissions" in values:
             obj.permissions.set(permissions_of(values["permissions"]))
         super().write(obj, values, secrets)
 
-    def refuse(
-        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: User
-    ) -> None:
+    def refuse(self, obj: Group, before: Values, values: Values, actor: User) -> None:
         if actor is not None and obj.user_set.filter(pk=actor.pk).exists():
             raise Refused(
                 f"You hold the role {obj.name}, so somebody else must change its permissions."
             )
 
-    def refuse_second(self, change: ConfigurationChange, obj: Any, actor: User) -> None:
+    def refuse_second(self, change: ConfigurationChange, obj: Group, actor: User) -> None:
         if obj.user_set.filter(pk=actor.pk).exists():
             raise Refused(
                 f"You hold the role {obj.name}, so somebody else must confirm its permissions."

@@ -48,7 +48,7 @@ def counts(permission: str, person: str = "user") -> Exists:
     return Exists(signers(permission).filter(pk=OuterRef(person)))
 
 
-def may_sign(user: Any, permission: str) -> bool:
+def may_sign(user: Actor, permission: str) -> bool:
     """Whether this person's signature counts now. One query."""
     return user is not None and signers(permission).filter(pk=user.pk).exists()
 

@@ -1,7 +1,5 @@
 """What the first administrator types."""
 
-from typing import Any
-
 from django import forms
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
@@ -25,7 +23,7 @@ class FirstAdministratorForm(forms.Form):
             validate(name)
         return name
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Hold the password against the rules for all passwords."""
         given = super().clean() or self.cleaned_data
         password = given.get("password")

@@ -7,7 +7,6 @@ import hmac
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -108,7 +107,7 @@ def _readings() -> list[Reading]:
         return _last[1]
 
 
-def _as_json(readings: list[Reading], in_detail: bool) -> list[dict[str, Any]]:
+def _as_json(readings: list[Reading], in_detail: bool) -> list[dict[str, object]]:
     """One object for each result; without details one for each check, with its worst state."""
     if in_detail:
         return [

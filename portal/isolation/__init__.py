@@ -173,7 +173,7 @@ def door(
     }
 
 
-def server_door(directory: Path, programs: Path) -> dict[str, Any] | None:
+def server_door(directory: Path, programs: Path) -> dict[str, object] | None:
     """What a server that executes SQL of a repository may use, for `confine.serve`; None where
     `why_not`.
 

@@ -35,7 +35,7 @@ def _cleaned(event: Any, hint: Any) -> Any:
 
     secrets = known_secrets()
 
-    def clean(value: object) -> Any:
+    def clean(value: object) -> object:
         if isinstance(value, str):
             return without_secrets(redact(value, secrets))
         if isinstance(value, dict):

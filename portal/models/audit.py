@@ -1,9 +1,11 @@
 """The audit chain."""
 
 import json
-from typing import Any, Never
+from typing import Never
 
 from django.db import models
+
+from portal.outbound.parsing import JsonObject
 
 
 class AuditEvent(models.Model):
@@ -52,7 +54,7 @@ class AuditEvent(models.Model):
         raise TypeError("An audit event is never deleted.")
 
     @property
-    def data(self) -> dict[str, Any]:
+    def data(self) -> JsonObject:
         """The details of the event, as they were given to `record`."""
         return json.loads(self.data_json)
 

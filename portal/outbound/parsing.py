@@ -16,6 +16,11 @@ from portal.visible import visible
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")  # SHA-1, or SHA-256 in newer repositories
 
 
+# A JSON object, of which nothing is known until `field` or `get_path` has read it, or which the
+# portal wrote itself.
+type JsonObject = dict[str, Any]
+
+
 class Malformed(ValueError):
     """An answer does not have the shape its vendor promises; the text names the field."""
 
@@ -101,7 +106,7 @@ def commit_field(data: object, name: str) -> str:
     raise Malformed(f"{name} is not a commit id")
 
 
-def get_path(data: object, *names: str) -> Any:
+def get_path(data: object, *names: str) -> object:
     """`data[a][b][c]`, or None as soon as one step is not there."""
     for name in names:
         data = data.get(name) if isinstance(data, dict) else None

@@ -26,10 +26,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from portal.database_role import refusal
 from portal.modes import CREDENTIALS, WrongMode, asks_for_sandbox, settle
+from portal.outbound.parsing import JsonObject
 from portal.server.children import (
     die_with_parent,
     fork,
@@ -144,9 +144,7 @@ class Child:
     back_off: float = 0.0
     due: float = 0.0
     rest: bytes = b""  # a line not yet whole
-    ready: dict[str, Any] = field(
-        default_factory=dict
-    )  # what it said when it was ready, if it says so
+    ready: JsonObject = field(default_factory=dict)  # what it said when it was ready, if it says so
 
 
 class Supervisor:
@@ -395,7 +393,7 @@ def _work() -> None:
     call_command("worker")
 
 
-def _readiness(line: bytes) -> dict[str, Any] | None:
+def _readiness(line: bytes) -> dict[str, object] | None:
     """The JSON object that a part prints when it is ready, or None for any other line."""
     try:
         answer = json.loads(line)

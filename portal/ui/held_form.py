@@ -2,12 +2,11 @@
 by their own click.
 """
 
-from typing import Any
-
 from django.http import HttpRequest
 from django.utils import timezone
 
 from portal.models.sign_in_policy import Policy
+from portal.outbound.parsing import JsonObject
 
 KEY = "held_form"
 # Addresses whose forms hold a secret, or prove a person: those are typed again.
@@ -40,7 +39,7 @@ def hold(request: HttpRequest, policy: Policy, then: str, by: int | None) -> Non
     }
 
 
-def held(request: HttpRequest) -> dict[str, Any] | None:
+def held(request: HttpRequest) -> JsonObject | None:
     """What is kept for the person who is signed in; None when there is nothing, or it is too
     old.
     """
@@ -54,7 +53,7 @@ def held(request: HttpRequest) -> dict[str, Any] | None:
     return kept
 
 
-def policy(kept: dict[str, Any] | None) -> Policy:
+def policy(kept: JsonObject | None) -> Policy:
     """What has to be proven before it may be sent."""
     return Policy(kept["second_factor"], kept["minutes"]) if kept else Policy()
 

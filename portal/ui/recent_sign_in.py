@@ -8,8 +8,8 @@ or a command has proven nothing, and is refused where something is demanded.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
 
 from portal.models.sign_in_policy import Policy
@@ -29,16 +29,16 @@ class SignIn:
     second_factor_at: datetime | None
 
 
-def read(session: Any) -> SignIn:
+def read(session: SessionBase) -> SignIn:
     """What `session` has proven."""
     return SignIn(_moment(session.get(PROVED_AT)), _moment(session.get(SECOND_FACTOR_AT)))
 
 
-def _moment(stamp: Any) -> datetime | None:
+def _moment(stamp: object) -> datetime | None:
     return datetime.fromtimestamp(stamp, UTC) if isinstance(stamp, int | float) else None
 
 
-def note(session: Any, *names: str) -> None:
+def note(session: SessionBase, *names: str) -> None:
     """Writes down that these (PROVED_AT, SECOND_FACTOR_AT) were proven just now."""
     for name in names:
         session[name] = timezone.now().timestamp()

@@ -14,7 +14,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -24,6 +24,7 @@ from django.views.decorators.cache import never_cache
 from portal import audit
 from portal.audit import Actor, row_changes
 from portal.models import sign_in_policy
+from portal.outbound.parsing import JsonObject
 from portal.ui import forms, held_form, recent_sign_in
 from portal.ui.actions import NotProven, Refused
 
@@ -91,28 +92,32 @@ class AuditedAdmin(admin.ModelAdmin):
             found.append((inline.model, link.name))
         return found
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
         self._record(request, obj, {}, row_changes.with_children(obj, self._children()))
         return super().log_addition(request, obj, message)
 
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
         before = request.stored_before  # type: ignore[attr-defined]
         self._record(request, obj, before, row_changes.with_children(obj, self._children()))
         return super().log_change(request, obj, message)
 
-    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet) -> Any:
         for obj in queryset:
             self._record(
                 request, obj, row_changes.with_children(obj, self._children(), lock=True), {}
             )
         return super().log_deletions(request, queryset)
 
-    def recorded_data(self, obj: Any) -> dict[str, Any]:
+    def recorded_data(self, obj: Any) -> JsonObject:
         """What the event holds besides the changes."""
         return {}
 
     def _record(
-        self, request: HttpRequest, obj: Any, before: row_changes.Stored, after: row_changes.Stored
+        self,
+        request: HttpRequest,
+        obj: Model,
+        before: row_changes.Stored,
+        after: row_changes.Stored,
     ) -> None:
         row_changes.record(
             obj, before, after, actor=person(request), data=self.recorded_data(obj) if after else {}
@@ -166,7 +171,7 @@ class PortalSite(admin.AdminSite):
             )
         super().register(model_or_iterable, admin_class, **options)
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    def login(self, request: HttpRequest, extra_context: JsonObject | None = None) -> Any:
         """The sign-in page; in sandbox mode it names the people that were made for trying out."""
         if (
             request.method == "GET"
@@ -179,9 +184,7 @@ class PortalSite(admin.AdminSite):
         with transaction.atomic():  # who signs in is an event, or does not
             return super().login(request, {"sandbox": settings.SANDBOX, **(extra_context or {})})
 
-    def password_change(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> Any:
+    def password_change(self, request: HttpRequest, extra_context: JsonObject | None = None) -> Any:
         """One's own password: the change and its event, or neither."""
         user = person(request)
         with transaction.atomic():
@@ -195,7 +198,7 @@ class PortalSite(admin.AdminSite):
                 )
             return answer
 
-    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[object]:
         """Configuration first; what the portal itself keeps comes after."""
         order = ["environments", "releases", "auth"]
         apps = super().get_app_list(request, app_label)

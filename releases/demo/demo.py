@@ -11,15 +11,16 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
+from environments.clients import railway_of
 from environments.clones.clone import mirror_of
 from environments.databases.address import url_of
 from environments.models import LONG_LIVED, Branch, Environment, Project, databases_of, places_of
-from environments.railway import Railway
 from environments.schema.history import reader as revisions
 from environments.schema.run import database
 from portal.audit import verification as audit_verification
 from portal.jobs import OPEN
 from portal.models.audit import AuditEvent
+from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused
 from releases import gates
 from releases.approvals import actions as approvals_actions
@@ -50,11 +51,11 @@ class Report:
     status: str = ""
     candidate: str = ""
     merge_commit: str = ""
-    steps: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[JsonObject] = field(default_factory=list)
     revisions: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     branches: dict[str, dict[str, str]] = field(default_factory=dict)
     migrations: list[str] = field(default_factory=list)
-    audit: dict[str, Any] = field(default_factory=dict)
+    audit: JsonObject = field(default_factory=dict)
     seconds: float = 0.0
 
     def line(self) -> str:
@@ -343,7 +344,7 @@ def _revisions(project: Project) -> dict[str, list[str]]:
     places = places_of(rows.select_related("project"), databases_of(project))
     return {
         " ".join(filter(None, [place.environment.kind, place.database.called])): sorted(
-            database.current(url_of(place, Railway()), table=place.database.version_table)
+            database.current(url_of(place, railway_of(project)), table=place.database.version_table)
         )
         for place in places
     }

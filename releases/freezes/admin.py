@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Model
+from django.db.models import Model, QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
 
 from portal.ui.actions import Refused
@@ -24,7 +25,7 @@ class FreezeAdmin(ReadOnly):
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("releases.freeze_project")
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Freeze, form: ModelForm, change: bool) -> None:
         made = actions.freeze(obj.project, actor=person(request), reason=obj.reason)
         obj.pk, obj.started_by, obj.started_at = made.pk, made.started_by, made.started_at
 
@@ -36,7 +37,7 @@ class FreezeAdmin(ReadOnly):
             return self.response_post_save_add(request, None)
 
     @admin.action(description="Lift the freeze")
-    def lift(self, request: HttpRequest, queryset: Any) -> None:
+    def lift(self, request: HttpRequest, queryset: QuerySet) -> None:
         for freeze in queryset.select_related("project"):
             try:
                 actions.lift_freeze(freeze.project, actor=person(request))

@@ -29,6 +29,7 @@ from environments.models import (
 from environments.schema.plan.render import rendered_from_json
 from environments.services.liveness import Live, live_of
 from portal.configuration.signing import counts
+from portal.outbound.parsing import JsonObject
 from releases.gates.databases import DatabaseFacts, databases_in, heads_of, migrations_of, places_in
 from releases.gates.databases import annotations as database_annotations
 from releases.gates.plan import Planned, annotations, planned_of, with_unplanned
@@ -43,12 +44,16 @@ from releases.models.releases import Approval, Freeze, Release
 APPROVE = "releases.approve_release"
 
 
+# A `Release` with the columns that `release_queryset` adds, which no type can hold.
+type ReadRelease = Any
+
+
 @dataclass(frozen=True)
 class Facts:
     """A release and the world around it, as our rows know it at `now`."""
 
     now: datetime
-    release: Release
+    release: ReadRelease
     project: Project
     items: tuple[ChecklistItem, ...] = ()
     staging_head: str = ""
@@ -173,7 +178,7 @@ def release_queryset() -> QuerySet[Any]:
     )
 
 
-def gather(release: Any, *, now: datetime | None = None) -> Facts:
+def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
     """The facts around `release`, which must come from `release_queryset`.
 
     Ten queries, whatever the counts.
@@ -242,18 +247,18 @@ def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] |
     return tuple(name for name in names if name != settings.STATUS_CONTEXT)
 
 
-def _rules(kept: dict[str, Any] | None) -> MergeRules | None:
+def _rules(kept: JsonObject | None) -> MergeRules | None:
     return None if kept is None else merging.from_json(kept)
 
 
-def _pulls(release: Release) -> list[PullRequest]:
+def _pulls(release: ReadRelease) -> list[PullRequest]:
     """The promotion pull request and those that the release collected, newest first."""
     collected = release.pull_requests.through.objects.filter(release=release).values("pullrequest")
     mine = Q(pk__in=collected) | Q(number=release.pull_number or 0)
     return list(PullRequest.objects.filter(mine, project=release.project_id))
 
 
-def _databases(release: Any, project: Project) -> tuple[DatabaseFacts, ...]:
+def _databases(release: ReadRelease, project: Project) -> tuple[DatabaseFacts, ...]:
     """The release as each database sees it. Two queries, none where there is no database."""
     databases = databases_in(release, project)
     if not databases:
@@ -283,7 +288,7 @@ def _databases(release: Any, project: Project) -> tuple[DatabaseFacts, ...]:
 
 
 def _staged(
-    release: Release, plans: Mapping[int, Planned]
+    release: ReadRelease, plans: Mapping[int, Planned]
 ) -> dict[int, dict[tuple[str, str], Staged]]:
     """What staging ran of the release's revisions and of what production has still to run: of
     each, oldest first.

@@ -20,6 +20,7 @@ from environments.models import (
     MigrationRun,
     Project,
 )
+from portal.outbound.parsing import JsonObject
 from releases.gates.plan import Planned
 from releases.gates.rehearsal import Rehearsed
 from releases.gates.sql_diff import Staged
@@ -39,7 +40,7 @@ class DatabaseFacts:
 
     database: Database
     called: str = ""
-    migrations: tuple[dict[str, Any], ...] = ()
+    migrations: tuple[JsonObject, ...] = ()
     heads: tuple[str, ...] | None = ()
     places: Mapping[str, EnvironmentDatabase] = field(
         default_factory=dict
@@ -94,7 +95,7 @@ class DatabaseFacts:
         )
 
 
-def annotations(project: str) -> dict[str, Any]:
+def annotations(project: str) -> dict[str, object]:
     """Return the databases of a project, and where each is, for a query of rows in which this is
     the project.
     """
@@ -148,7 +149,7 @@ def places_in(row: Any, databases: Sequence[Database]) -> dict[int, dict[str, En
 
 def migrations_of(
     release: Release, database: Database, databases: Sequence[Database]
-) -> tuple[dict[str, Any], ...]:
+) -> tuple[JsonObject, ...]:
     """Return the release's revisions of one database; those collected before there were several
     are the first's.
     """

@@ -7,6 +7,7 @@ from typing import Any
 
 from environments.schema.history.reader import put_back
 from environments.schema.plan.edits import OTHER
+from releases.models.releases import Release
 
 ACCEPTED_AS = "danger edited-shipped"  # what an acceptance of such a file names, beside its content
 
@@ -26,7 +27,7 @@ def unaccepted(release: Any) -> Sequence[dict[str, str]]:
     return [one for one in changing if (one["revision"], one["sha256"]) not in words]
 
 
-def sentence_of(release: Any, edits: Sequence[dict[str, str]]) -> str:
+def sentence_of(release: Release, edits: Sequence[dict[str, str]]) -> str:
     """Return what these edits come to, and both ways on."""
     back = put_back(release.base, [edit["path"] for edit in edits])
     message = " ".join(edit["sentence"] for edit in edits)

@@ -17,6 +17,7 @@ from environments.schema.plan.render import Step, steps_from_json
 from environments.schema.plan.risk import DANGER, Risk
 from environments.schema.plan.table_stats import Table, many
 from portal.configuration.signing import counts
+from portal.outbound.parsing import JsonObject
 from releases.gates.sql_diff import Staged, unplanned
 from releases.models.releases import RiskAcceptance
 
@@ -59,10 +60,10 @@ class Planned:
     sentence: str = ""
     steps: tuple[Step, ...] = ()
     risks: tuple[Risk, ...] = ()
-    met: Mapping[str, Any] = field(default_factory=dict)
+    met: JsonObject = field(default_factory=dict)
     accepted: tuple[Acceptance, ...] = ()
     digest: str = ""
-    starts: Mapping[str, Any] = field(
+    starts: JsonObject = field(
         default_factory=dict
     )  # environments.databases.pending, by kind of environment
     renderer: str = ""
@@ -134,7 +135,7 @@ def names(risks: Sequence[Risk]) -> list[str]:
     return sorted({f"{risk.severity} {risk.code}" for risk in risks})
 
 
-def annotations() -> dict[str, Any]:
+def annotations() -> dict[str, object]:
     """The plans of a release's candidate and its project's acceptances, for a query of releases."""
     plans = MigrationPlan.objects.filter(
         project=OuterRef("project"), commit=OuterRef("candidate"), base=OuterRef("base")
@@ -166,12 +167,12 @@ def planned_of(release: Any) -> dict[int, Planned]:
     return {row["database_id"]: _planned(row, accepted, lapsed) for row in release.plan_rows}
 
 
-def _acceptance(row: Mapping[str, Any]) -> Acceptance:
+def _acceptance(row: JsonObject) -> Acceptance:
     return Acceptance(**{**row, "risks": tuple(row["risks"]), "at": parse_datetime(row["at"])})
 
 
 def _planned(
-    row: dict[str, Any], accepted: tuple[Acceptance, ...], lapsed: tuple[Acceptance, ...]
+    row: JsonObject, accepted: tuple[Acceptance, ...], lapsed: tuple[Acceptance, ...]
 ) -> Planned:
     return Planned(
         status=row["status"],

@@ -10,6 +10,7 @@ from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
 from environments.models import Direction, EnvironmentKind, Rehearsal
+from portal.outbound.parsing import JsonObject
 
 FIELDS = (
     "pk",
@@ -62,7 +63,7 @@ def rows(project: str, candidate: str) -> ArraySubquery:
     return ArraySubquery(newest.values(row=row))
 
 
-def rehearsed_of(found: list[dict[str, Any]]) -> tuple[Rehearsed, ...]:
+def rehearsed_of(found: list[JsonObject]) -> tuple[Rehearsed, ...]:
     """What `rows` brought along."""
     return tuple(
         Rehearsed(

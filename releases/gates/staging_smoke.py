@@ -2,17 +2,17 @@
 and its database.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef
 from django.db.models.functions import JSONObject
 
 from environments.models import SmokeTest
+from portal.outbound.parsing import JsonObject
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def tests(project: str) -> ArraySubquery:
     return ArraySubquery(rows.values(row=JSONObject(**{name: name for name in names})))
 
 
-def tests_of(rows: Iterable[Mapping[str, Any]]) -> tuple[Test, ...]:
+def tests_of(rows: Iterable[JsonObject]) -> tuple[Test, ...]:
     """Return the tests of staging as `tests` read them."""
     return tuple(Test(**row) for row in rows)
 
@@ -59,4 +59,4 @@ class Smoked:
     about: str
     ok: bool
     at: datetime | None
-    lines: tuple[Mapping[str, Any], ...] = ()
+    lines: tuple[JsonObject, ...] = ()

@@ -9,7 +9,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from environments.github import Check, GitHub, MergedPull, Overview, Pages, Pull, PullState
+from environments.clients import github_of
+from environments.github import Check, MergedPull, Overview, Pages, Pull, PullState
 from environments.models import Branch, Project
 from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.releases import Release, ReleaseKind, ReleaseReconciler, ReleaseStatus
@@ -177,7 +178,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
     )
 
 
-def checks_as_json(checks: Iterable[Check]) -> list[dict[str, Any]]:
+def checks_as_json(checks: Iterable[Check]) -> list[dict[str, object]]:
     """Checks as a row keeps them; `app` None: a status, or a run of which it is not told."""
     return [
         {"name": check.name, "state": check.state, "url": check.url or "", "app": check.app_id}
@@ -185,7 +186,7 @@ def checks_as_json(checks: Iterable[Check]) -> list[dict[str, Any]]:
     ]
 
 
-def _merging(pull: Pull) -> dict[str, Any] | None:
+def _merging(pull: Pull) -> dict[str, object] | None:
     if pull.merging is None:
         return None
     by: dict[str, list[str]] = {"approved": [], "changes_requested": []}
@@ -317,6 +318,4 @@ def _unknown_pulls(project: Project, commits: Iterable[Any]) -> tuple[MergedPull
     }
     known = PullRequest.objects.filter(project=project, number__in=named, state="merged")
     unknown = sorted(named - set(known.values_list("number", flat=True)))
-    return (
-        GitHub(project.repository).merged_pulls(project.staging_branch, unknown) if unknown else ()
-    )
+    return github_of(project).merged_pulls(project.staging_branch, unknown) if unknown else ()

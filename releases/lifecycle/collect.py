@@ -15,6 +15,7 @@ from environments.schema.history import identity
 from environments.schema.history import reader as history_reader
 from environments.schema.plan.edits import PRUNED, Edit, judge
 from portal import audit
+from portal.outbound.parsing import JsonObject
 from releases.github_mirror.sync import (
     COMMITS_KEPT,
     PULL_NUMBER,
@@ -108,7 +109,7 @@ def _pulls_in(project: Project, commits: Iterable[Any]) -> list[PullRequest]:
     return [row for row in merged if row.head_sha in shas or row.number in numbers]
 
 
-def _migrations(mirror: Mirror, release: Release) -> dict[str, Any]:
+def _migrations(mirror: Mirror, release: Release) -> JsonObject:
     """New revision files from production's head to the candidate, or one sentence why that
     cannot be said.
     """
@@ -116,12 +117,7 @@ def _migrations(mirror: Mirror, release: Release) -> dict[str, Any]:
     uncovered = list(
         history_reader.outside(mirror, since, until, *(database.alembic for database in databases))
     )
-    found: dict[str, Any] = {
-        "migrations": [],
-        "heads_of": {},
-        "problem": "",
-        "uncovered": uncovered,
-    }
+    found: JsonObject = {"migrations": [], "heads_of": {}, "problem": "", "uncovered": uncovered}
     found["edits"] = []
     for one in databases:
         new, heads, edits, problem = _migrations_of(mirror, release, one)
@@ -135,7 +131,7 @@ def _migrations(mirror: Mirror, release: Release) -> dict[str, Any]:
 
 def _migrations_of(
     mirror: Mirror, release: Release, database: Database
-) -> tuple[list[dict[str, Any]], list[str], tuple[Edit, ...], str]:
+) -> tuple[list[dict[str, object]], list[str], tuple[Edit, ...], str]:
     """One database's new revision files, its heads at the candidate, edits of shipped files,
     what must be mended.
     """

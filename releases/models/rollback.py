@@ -4,7 +4,6 @@ signatures, downgrades.
 
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -13,6 +12,7 @@ from django.utils import timezone
 
 from portal import audit
 from portal.jobs import OPEN, Finished, Job, JobStatus
+from portal.outbound.parsing import JsonObject
 from releases.models.steps import Step
 
 
@@ -254,7 +254,7 @@ class Downgrade(models.Model):
         return self.approved_at is None and self.withdrawn_at is None
 
 
-def downgrade_content(values: dict[str, Any]) -> str:
+def downgrade_content(values: JsonObject) -> str:
     """What both people's words are bound to: database, where it is, where it goes, and the file,
     hex SHA-256.
     """

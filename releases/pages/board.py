@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
 from environments.models import (
@@ -27,6 +28,7 @@ from environments.services.liveness import Live, live_of, serves_instead
 from portal.configuration.kinds import CONFIRM
 from portal.jobs import STOPPED
 from portal.models.configuration import ConfigurationChange
+from portal.outbound.parsing import JsonObject
 from releases.conditions.registry import counts
 from releases.models import Downgrade, Rollback, RollbackStep, RollbackStepName, StepStatus
 from releases.models.checklist import ChecklistItem
@@ -64,7 +66,7 @@ class Card:
     project: Project
     staging_head: str = ""
     production_head: str = ""
-    release: Any = None  # the one in preparation or still looked at, with its `pull_count`; or None
+    release: Any = None  # the one in preparation or still looked at, with its `pull_count`
     shipped: Release | None = None
     promotion: Promotion | None = None
     hotfix: Standing | None = None
@@ -99,7 +101,7 @@ class Card:
         return bool(self.staging_head) and self.staging_head == self.production_head
 
 
-def board_context(user: Any, *, now: datetime) -> dict[str, Any]:
+def board_context(user: User, *, now: datetime) -> JsonObject:
     """The cards, what waits for `user`, and how fresh the mirrors are.
 
     Fifteen queries whatever the counts.
@@ -347,7 +349,7 @@ def _cuttable(card: Card) -> bool:
     return ahead and (card.release is None or card.release.status == ReleaseStatus.VERIFYING)
 
 
-def _waiting(cards: Iterable[Card], user: Any) -> Iterable[tuple[str, int | None, str]]:
+def _waiting(cards: Iterable[Card], user: User) -> Iterable[tuple[str, int | None, str]]:
     """What waits for `user`: a sentence, the release it is about or None, and the project's
     slug.
     """
@@ -381,7 +383,7 @@ def _standings(card: Card) -> list[Standing]:
     return [one for one in (card.hotfix, normal) if one]
 
 
-def _wanted(standing: Standing, ticks: dict[int, int], project: Project, user: Any) -> str:
+def _wanted(standing: Standing, ticks: dict[int, int], project: Project, user: User) -> str:
     """What `user` can do about a release now; empty: nothing."""
     release = standing.release
     if standing.promotion and standing.promotion.status in STOPPED:
@@ -397,7 +399,7 @@ def _wanted(standing: Standing, ticks: dict[int, int], project: Project, user: A
     return f"{release.name} is ready to promote" if _can_promote(standing, user) else ""
 
 
-def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
+def _going_back(user: User) -> Iterable[tuple[str, int | None, str]]:
     """Rollbacks and downgrades that wait for `user`, before all else: somebody is having a bad
     day.
     """
@@ -430,7 +432,7 @@ def _going_back(user: Any) -> Iterable[tuple[str, int | None, str]]:
 
 
 def _to_confirm(
-    changes: Iterable[ConfigurationChange], user: Any
+    changes: Iterable[ConfigurationChange], user: User
 ) -> Iterable[tuple[str, int | None, str]]:
     """Changes of configuration that `user` may confirm; without a project they lead to their
     page.
@@ -458,7 +460,7 @@ def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:
     return found
 
 
-def _awaits_approval(standing: Standing, project: Project, user: Any) -> bool:
+def _awaits_approval(standing: Standing, project: Project, user: User) -> bool:
     release = standing.release
     return bool(
         release.status == ReleaseStatus.OPEN
@@ -477,6 +479,6 @@ def _is_about_approvals(release: Release) -> bool:
     return bool(reconciler.verdict_gate == "approved")
 
 
-def _can_promote(standing: Standing, user: Any) -> bool:
+def _can_promote(standing: Standing, user: User) -> bool:
     ready = standing.state == "pass" and standing.release.status == ReleaseStatus.OPEN
     return ready and user.has_perm("releases.promote_release")

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from environments.models import LONG_LIVED, EnvironmentKind
 from environments.schema.downgrade.compatibility import WayBack, advise
 from environments.schema.plan.render import Step
 from environments.schema.plan.risk import Risk
 from portal.jobs import JobStatus
+from portal.outbound.parsing import JsonObject
 from releases.gates.context import Facts
 from releases.gates.databases import DatabaseFacts
 from releases.gates.edits import unaccepted
@@ -26,7 +26,7 @@ class MigrationRow:
     been worked out.
     """
 
-    file: dict[str, Any]
+    file: JsonObject
     step: Step | None = None
     risks: tuple[tuple[str, Risk], ...] = ()  # with the state that has a mark
     accepted: Acceptance | None = None
@@ -51,7 +51,7 @@ class DatabasePanel:
     rehearsals: tuple[Rehearsed, ...]
 
 
-def context(facts: Facts) -> dict[str, Any]:
+def context(facts: Facts) -> JsonObject:
     """What the card of migrations shows: a part for each database, none of which is left out."""
     return {
         "migration_panels": [_panel(facts, database) for database in facts.databases],
@@ -106,7 +106,7 @@ def migration_rows(
 
 
 def _migration_row(
-    file: dict[str, Any], plan: Planned | None, step: Step | None, compared: Compared | None
+    file: JsonObject, plan: Planned | None, step: Step | None, compared: Compared | None
 ) -> MigrationRow:
     if plan is None or step is None:
         return MigrationRow(file)

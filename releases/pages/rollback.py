@@ -13,6 +13,7 @@ from environments.models import SERVING, VALID, Direction, EnvironmentKind, Migr
 from environments.models.rehearsals import hashes
 from environments.schema.downgrade.compatibility import DOWNGRADE_FIRST, FORWARD, PENDING, SAFE
 from portal.jobs import OPEN, STOPPED, JobStatus
+from portal.outbound.parsing import JsonObject
 from releases.gates.context import Facts
 from releases.models import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, StepStatus
 from releases.models.releases import Release, ReleaseStatus
@@ -57,7 +58,7 @@ class Back:
     file: dict[str, str]
     target: str
     database: str
-    losses: list[dict[str, Any]]
+    losses: list[JsonObject]
     unsure: str
     sql: str
     content: str
@@ -240,7 +241,7 @@ def _stopped(job: Rollback | None, steps: tuple[RollbackStep, ...]) -> RollbackS
     )
 
 
-def _service(one: dict[str, Any]) -> ServiceRow:
+def _service(one: JsonObject) -> ServiceRow:
     return ServiceRow(
         name=one["service"],
         state=SERVICE.get(one["state"], "attest"),

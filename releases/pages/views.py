@@ -3,9 +3,9 @@
 import functools
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
+from django.contrib.auth.models import User
 from django.db.models import Exists, F, Func, JSONField, OuterRef, Value
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
@@ -17,8 +17,10 @@ from django.views.decorators.http import require_POST
 from environments.models import EnvironmentKind, Project
 from environments.quota import pace
 from portal import audit
+from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused
-from portal.ui.site import by_htmx, page, run, run_action
+from portal.ui.paging import paged
+from portal.ui.site import by_htmx, page, person, run, run_action
 from releases import gates
 from releases.checklist import actions as checklist_actions
 from releases.checklist.forms import TickForm
@@ -41,7 +43,7 @@ COMMITS_SHOWN, EVENTS_SHOWN, RELEASES_SHOWN = 50, 30, 50
 def board(request: HttpRequest) -> HttpResponse:
     """Each project: what is in staging, what in production, what stands between."""
     return render(
-        request, "releases/pages/board.html", board_context(request.user, now=timezone.now())
+        request, "releases/pages/board.html", board_context(person(request), now=timezone.now())
     )
 
 
@@ -49,7 +51,9 @@ def board(request: HttpRequest) -> HttpResponse:
 def board_panels(request: HttpRequest) -> HttpResponse:
     """The board's moving parts, for the poll."""
     return render(
-        request, "releases/pages/board_panels.html", board_context(request.user, now=timezone.now())
+        request,
+        "releases/pages/board_panels.html",
+        board_context(person(request), now=timezone.now()),
     )
 
 
@@ -60,20 +64,14 @@ def releases(request: HttpRequest) -> HttpResponse:
         "commits", "migrations", "notes", "moved"
     )
     slug = request.GET.get("project", "").replace("\x00", "")
-    before = request.GET.get("before", "")
     if slug:
         rows = rows.filter(project__slug=slug)
-    if before.isdecimal() and len(before) < 19:
-        rows = rows.filter(pk__lt=int(before))
-    found = list(rows.order_by("-pk")[: RELEASES_SHOWN + 1])
-    older = found[RELEASES_SHOWN - 1].pk if len(found) > RELEASES_SHOWN else None
-    kept = urlencode({"project": slug}) if slug else ""
+    pager = paged(request, rows, RELEASES_SHOWN)
     context = {
-        "releases": found[:RELEASES_SHOWN],
-        "older": older,
+        "releases": pager.rows,
+        "pager": pager,
         "slug": slug,
-        "kept": kept,
-        "first_page": not before,
+        "project": Project.objects.filter(slug=slug).first() if slug else None,
     }
     return render(request, "releases/pages/releases.html", context)
 
@@ -119,7 +117,7 @@ def _page_queryset() -> Any:
     return rows.annotate(newest_commits=newest, variable_drift=F("reconciler__drift"), **going_back)
 
 
-def _release_context(request: HttpRequest, pk: int) -> dict[str, Any]:
+def _release_context(request: HttpRequest, pk: int) -> JsonObject:
     """Everything the page shows: the ten queries of the facts, the timeline, and the way back."""
     try:
         shown = _page_queryset().get(pk=pk)
@@ -197,7 +195,7 @@ def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     if not by_htmx(request):
         then = f"{reverse('releases:release', args=[item.release_id])}#item-{pk}"
         return run_action(request, then, act, form=form, refused=IllegalMove)
-    row = _ticked_row(item, verb, request.user, form, act)
+    row = _ticked_row(item, verb, person(request), form, act)
     response = render(
         request,
         "releases/pages/release/_row.html",
@@ -209,7 +207,7 @@ def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
 
 
 def _ticked_row(
-    item: ChecklistItem, verb: str, user: Any, form: forms.Form, act: Callable[..., ChecklistItem]
+    item: ChecklistItem, verb: str, user: User, form: forms.Form, act: Callable[..., ChecklistItem]
 ) -> pages_release.Row:
     """The item's row after `act`, or as it was with what is wrong."""
     try:

@@ -6,10 +6,12 @@ from django import forms
 from django.contrib import admin
 from django.db import connection
 from django.db.models import Model
+from django.forms import ModelForm
 from django.http import HttpRequest
 
 from environments.models import Database, Project, SmokeTest
 from portal.configuration.admin import TwoPeople
+from portal.outbound.parsing import JsonObject
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
 from releases.project_settings.connect import start_syncs
@@ -29,7 +31,7 @@ class SmokeTestInline(admin.TabularInline):
 class ProjectForm(forms.ModelForm):
     """A project that does not take over what another one ships."""
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Refuses the repository or Railway project of a project that is in production."""
         given = super().clean() or self.cleaned_data
         names = {
@@ -132,7 +134,7 @@ class ProjectAdmin(TwoPeople):
         ),
     )
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+    def get_changeform_initial_data(self, request: HttpRequest) -> JsonObject:
         return {
             "second_factor": True,
             "sign_in_minutes": 60,
@@ -155,13 +157,13 @@ class ProjectAdmin(TwoPeople):
             and not obj.releases.exists()
         )
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Project, form: ModelForm, change: bool) -> None:
         with connection.cursor() as cursor:  # its databases are saved after it
             cursor.execute("SET CONSTRAINTS project_railway_deploys_first DEFERRED")
         super().save_model(request, obj, form, change)
         start_syncs(obj)
 
-    def children_wanted(self, formset: Any) -> dict[str, Any]:
+    def children_wanted(self, formset: Any) -> JsonObject:
         """Databases and smoke tests as the form leaves them, as a proposal names them."""
         left = [form for form in formset.forms if form not in formset.deleted_forms]
         rows = [one.instance for one in left if one.has_changed() or one.instance.pk]
@@ -172,7 +174,9 @@ class ProjectAdmin(TwoPeople):
             kept(names_of(formset)[one.pk]): False for one in gone
         }
 
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+    def save_formset(
+        self, request: HttpRequest, form: ModelForm, formset: Any, change: bool
+    ) -> None:
         """What is being prepared is read again when the databases are others."""
         super().save_formset(request, form, formset, change)
         if formset.model is Database and formset.has_changed():

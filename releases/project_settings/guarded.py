@@ -11,7 +11,14 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import Q
 
-from environments.models import Database, EnvironmentKind, Project, SmokeTest
+from environments.models import (
+    Database,
+    EnvironmentDatabase,
+    EnvironmentKind,
+    Project,
+    SmokeTest,
+    VariableRule,
+)
 from environments.renaming.actions import took_over
 from portal.configuration.kinds import Kind, Values, nobody_else
 from portal.jobs import OPEN
@@ -21,6 +28,7 @@ from releases.models import RollbackApproval
 from releases.models.promotion import Promotion
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Approval, Release, ReleaseStatus, RiskAcceptance
+from releases.project_settings import watch_only
 
 NOT_PROMOTED = "nothing of this project was promoted yet"
 # What neither runs code nor decides where a credential goes, what is asked of a release, or who may
@@ -51,19 +59,19 @@ DATABASE_FIELDS = tuple(
 )
 
 
-class Projects(Kind):
+class Projects(Kind[Project]):
     """Everything of a project but `FREE`, its databases and its smoke tests."""
 
     permission = "environments.change_project"
     free = FREE
 
-    def read(self, obj: Any) -> Values:
+    def read(self, obj: Project) -> Values:
         rows = list(Database.objects.filter(project=obj.pk))
         databases = databases_as_values(rows, {row.pk: row.name for row in rows})
         tests = SmokeTest.objects.filter(project=obj.pk)
         return super().read(obj) | {"smoke_tests": smoke_tests_as_text(tests)} | databases
 
-    def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    def write(self, obj: Project, values: Values, secrets: Mapping[str, str]) -> None:
         with (
             connection.cursor() as cursor
         ):  # the project and its databases are right together, or not at all
@@ -76,9 +84,7 @@ class Projects(Kind):
             if object_.out_of_order:
                 raise Refused(f"Database {object_}: {object_.out_of_order}")
 
-    def refuse(
-        self, obj: Any, before: Mapping[str, Any], values: Mapping[str, Any], actor: User
-    ) -> None:
+    def refuse(self, obj: Project, before: Values, values: Values, actor: User) -> None:
         named = {
             name: values.get(name, getattr(obj, name))
             for name in ("repository", "railway_project_id")
@@ -86,10 +92,10 @@ class Projects(Kind):
         if other := claimed(obj, **named):
             raise Refused(other)
 
-    def alone(self, obj: Any, actor: User) -> str:
+    def alone(self, obj: Project, actor: User) -> str:
         return NOT_PROMOTED if not was_promoted(obj) else nobody_else(actor)
 
-    def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
+    def applied(self, change: ConfigurationChange, obj: Project, *, now: datetime) -> str:
         if renamed := change.values.get("repository"):
             took_over(obj, renamed["from"] or "", now=now)
         if any(
@@ -97,39 +103,43 @@ class Projects(Kind):
         ):  # what is being prepared is read again
             Release.objects.filter(project=obj, status=ReleaseStatus.OPEN).update(collected="")
             PullRequest.objects.filter(project=obj, state="open").update(read_for="")
+        if "watch_only" in change.values:
+            watch_only.resume(obj, now=now)
         return lapse(obj, change, now=now)
 
 
-class Addresses(Kind):
+class Addresses(Kind[EnvironmentDatabase]):
     """The address of a database in one environment."""
 
     permission = "environments.change_environmentdatabase"
 
-    def columns(self, obj: Any) -> tuple[str, ...]:
+    def columns(self, obj: EnvironmentDatabase) -> tuple[str, ...]:
         return ()
 
-    def write(self, obj: Any, values: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    def write(self, obj: EnvironmentDatabase, values: Values, secrets: Mapping[str, str]) -> None:
         obj.url = secrets.get("url", "")
         obj.save(update_fields=["url"])
 
-    def alone(self, obj: Any, actor: User) -> str:
+    def alone(self, obj: EnvironmentDatabase, actor: User) -> str:
         return NOT_PROMOTED if not was_promoted(obj.environment.project) else nobody_else(actor)
 
-    def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
+    def applied(
+        self, change: ConfigurationChange, obj: EnvironmentDatabase, *, now: datetime
+    ) -> str:
         return lapse(obj.environment.project, change, now=now)
 
 
-class VariableRules(Kind):
+class VariableRules(Kind[VariableRule]):
     """What must hold for variables: a weaker rule lets a production variable be what it must
     not.
     """
 
     permission = "environments.change_variablerule"
 
-    def alone(self, obj: Any, actor: User) -> str:
+    def alone(self, obj: VariableRule, actor: User) -> str:
         return NOT_PROMOTED if not was_promoted(obj.project) else nobody_else(actor)
 
-    def applied(self, change: ConfigurationChange, obj: Any, *, now: datetime) -> str:
+    def applied(self, change: ConfigurationChange, obj: VariableRule, *, now: datetime) -> str:
         return lapse(obj.project, change, now=now)
 
 
@@ -208,7 +218,7 @@ def kept(name: str) -> str:
     return f"{DATABASE}{name}: kept"
 
 
-def _write_databases(project: Project, values: Mapping[str, Any]) -> None:
+def _write_databases(project: Project, values: Mapping[str, object]) -> None:
     wanted: dict[str, Values] = {}
     for key, value in values.items():
         if key.startswith(DATABASE):

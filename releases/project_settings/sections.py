@@ -39,6 +39,7 @@ class IdentityForm(forms.ModelForm):
             "production_branch",
             "production_environment",
             "git_url",
+            "watch_only",
         )
         labels = {
             "name": "Name",
@@ -49,12 +50,15 @@ class IdentityForm(forms.ModelForm):
             "production_branch": "Branch of production",
             "production_environment": "Railway environment of production",
             "git_url": "Git address",
+            "watch_only": "Watch only",
         }
         help_texts = {
             "repository": "owner/name",
             "railway_project_id": "The ID in the address of the project on Railway.",
             "staging_environment": "",
             "production_environment": "",
+            "watch_only": "The portal writes nothing to GitHub, Railway or a database; it shows "
+            "and records what it would do.",
             "git_url": "Leave empty for github.com. Set it to read the repository over SSH.",
         }
 

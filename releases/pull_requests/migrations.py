@@ -4,7 +4,6 @@ cut from staging.
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 
@@ -17,6 +16,7 @@ from environments.schema.history import reader as history_reader
 from environments.schema.history.reader import Change
 from environments.schema.plan import edits
 from portal.jobs import Outcome, Requeue, holds, wake_now
+from portal.outbound.parsing import JsonObject
 from releases.models.pull_requests import PullReading, PullRequest
 from releases.pull_requests import comment as pull_requests_comment
 
@@ -85,7 +85,7 @@ def _pair(base: str, head: str) -> str:
     return f"{base}..{head}"
 
 
-def _of(mirror: Mirror, project: Project, base: str, head: str) -> dict[str, Any]:
+def _of(mirror: Mirror, project: Project, base: str, head: str) -> dict[str, object]:
     try:
         fork = mirror.merge_base(base, head)
         if fork is None:
@@ -107,11 +107,11 @@ def _of(mirror: Mirror, project: Project, base: str, head: str) -> dict[str, Any
 
 def _migrations(
     mirror: Mirror, project: Project, base: str, fork: str, head: str
-) -> tuple[list[dict[str, Any]], str]:
+) -> tuple[list[dict[str, object]], str]:
     """The revision files that the pull request itself touches, and what would be wrong once it
     is merged.
     """
-    rows, problems = list[dict[str, Any]](), list[str]()
+    rows, problems = list[JsonObject](), list[str]()
     for one in databases_of(project):
         files, problem = _migrations_of(mirror, one, base, fork, head)
         rows += [
@@ -125,7 +125,7 @@ def _migrations(
 
 def _migrations_of(
     mirror: Mirror, database: Database, base: str, fork: str, head: str
-) -> tuple[list[dict[str, Any]], str]:
+) -> tuple[list[JsonObject], str]:
     change = history_reader.compare(mirror, fork, head, database.alembic)
     touched = [("new", change.new), ("changed", change.changed), ("deleted", change.deleted)]
     rows = [
@@ -143,13 +143,8 @@ def _migrations_of(
 
 
 def _touching_what_is_there(
-    mirror: Mirror,
-    database: Database,
-    fork: str,
-    head: str,
-    change: Change,
-    rows: list[dict[str, Any]],
-) -> tuple[list[dict[str, Any]], str]:
+    mirror: Mirror, database: Database, fork: str, head: str, change: Change, rows: list[JsonObject]
+) -> tuple[list[JsonObject], str]:
     """The rows with what each edit comes to, and what is wrong with them.
 
     What production has is judged by what it runs, as in the release. What only staging has cannot

@@ -3,7 +3,6 @@ stopped.
 """
 
 from datetime import datetime
-from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -27,6 +26,7 @@ from portal.audit import Actor
 from portal.configuration.signing import counts
 from portal.configuration.signing import require as require_signer
 from portal.jobs import JobStatus, wake_now
+from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused, action, require_reason, require_seen
 from releases.models import (
     Advice,
@@ -312,7 +312,7 @@ def _production(release: Release) -> Environment:
     return found
 
 
-def _database(release: Release, known: dict[str, Any]) -> Database:
+def _database(release: Release, known: JsonObject) -> Database:
     """The database that the adviser's next step back is about."""
     databases = Database.objects.filter(project=release.project).exclude(alembic="")
     found = (
@@ -392,7 +392,7 @@ def request_downgrade(
 
 
 def _rehearsed(
-    environment: Environment, database: Database, known: dict[str, Any], now: datetime
+    environment: Environment, database: Database, known: JsonObject, now: datetime
 ) -> Rehearsal:
     """The rehearsal of exactly this downgrade; refuses without one that passed and is fresh."""
     passed = passed_rehearsal(

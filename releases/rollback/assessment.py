@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db.models import F, Max, Q
 from django.db.models.functions import Coalesce
 
+from environments.clients import railway_of
 from environments.clones.clone import mirror_of
 from environments.databases.address import NoDatabase, url_of
 from environments.git.repository import GitError
@@ -54,6 +55,7 @@ from environments.services.rollback_candidates import (
 from environments.variables.sync import going_back
 from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, wake_now
 from portal.outbound.http import ApiError
+from portal.outbound.parsing import JsonObject
 from releases.gates.context import INSTANCES, Facts
 from releases.gates.databases import migrations_of
 from releases.models import Advice
@@ -214,7 +216,7 @@ class _Database:
     in_effect: tuple[
         str, ...
     ]  # the release's revisions that it has, in order; all of them where it is not known
-    downgrade: dict[str, Any] | None = None
+    downgrade: JsonObject | None = None
     problem: str = ""
     half: Half | None = None
     kept: str = ""  # the backup taken before its newest run, and how to restore it
@@ -232,7 +234,7 @@ class _Databases:
     """
 
     found: tuple[_Database, ...]
-    downgrade: dict[str, Any] | None
+    downgrade: JsonObject | None
     steps: list[Step]
     risks: list[Risk]
     unplanned: list[str]
@@ -359,7 +361,7 @@ def _services(
     """Every service of production that is built from a commit, with what Railway can restore on
     it.
     """
-    project, railway = release.project, Railway()
+    project, railway = release.project, railway_of(release.project)
     noted: Mapping[str, Mapping[str, str]] | None = job.ran_before
     keep = timedelta(hours=project.retention_hours) if project.retention_hours else None
     instances = INSTANCES.filter(environment=production).order_by("service__name")
@@ -411,7 +413,7 @@ def _with_noted(
 
 def _with_variables(
     one: Restorable, instance: ServiceInstance, environment: Environment | None
-) -> dict[str, Any]:
+) -> JsonObject:
     """The row of a service: what would be restored, and what would go back with it."""
     row = asdict(one)
     row |= {
@@ -555,7 +557,7 @@ def _downgrade(
     in_effect: Sequence[str],
     url: str,
     planned: Callable[[Sequence[str]], tuple[list[Step], list[Risk], list[str]]],
-) -> tuple[dict[str, Any] | None, str]:
+) -> tuple[JsonObject | None, str]:
     """The one revision that can be taken back next, and what would be lost with it."""
     if not in_effect:
         return None, ""

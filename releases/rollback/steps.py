@@ -8,13 +8,13 @@ twice for one wish.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from environments.clients import railway_of, withhold
 from environments.findings import out_of_band
 from environments.mirror import sync as environment_sync
 from environments.models import (
@@ -26,12 +26,13 @@ from environments.models import (
     Project,
     ServiceInstance,
 )
-from environments.railway import Deployment, Railway
+from environments.railway import Deployment
 from environments.schema.downgrade.compatibility import PENDING
 from environments.services.liveness import Live
 from environments.services.rollback_candidates import newest_first
 from portal import audit
 from portal.jobs import STOPPED, Finished, JobStatus, Outcome, holds
+from portal.outbound.parsing import JsonObject
 from releases import gates
 from releases.gates.context import Facts, facts_of
 from releases.models import Advice, Rollback, RollbackStep, RollbackStepName, StepStatus
@@ -128,7 +129,7 @@ def restore(step: RollbackStep, facts: Facts) -> Look:
         return Stop(
             f"{step.service} no longer exists in production.", "No request was sent to Railway."
         )
-    railway, place = Railway(), live.instance.environment.railway_id
+    railway, place = railway_of(project), live.instance.environment.railway_id
     listed = railway.deployments(
         project.railway_project_id, place, target["service_id"], first=LISTED
     )
@@ -156,6 +157,8 @@ def restore(step: RollbackStep, facts: Facts) -> Look:
         return Stop(
             f"Railway can no longer restore {target['commit'][:7]} on {step.service}.", world
         )
+    content = {"service": step.service, "deployment": target["deployment"]}
+    withhold(project, "Railway", f"restore {target['commit'][:7]} on {step.service}", content)
     if not _note(step, live.instance, found, facts):
         return Wait(0, "")
     railway.rollback(target["deployment"])
@@ -193,7 +196,7 @@ def _note(
 
 
 def _came_of_it(
-    asked: dict[str, Any], target: dict[str, str], found: tuple[Deployment, ...], now: datetime
+    asked: JsonObject, target: dict[str, str], found: tuple[Deployment, ...], now: datetime
 ) -> Look:
     """What has become of the wish.
 
@@ -230,7 +233,8 @@ def _evidence(deployment: Deployment) -> tuple[dict[str, str], ...]:
 def live(step: RollbackStep, facts: Facts) -> Look:
     """Waits until every restored service serves its earlier commit."""
     project, job = facts.project, step.rollback
-    environment_sync.apply(project, Railway().project(project.railway_project_id), now=facts.now)
+    tree = railway_of(project).project(project.railway_project_id)
+    environment_sync.apply(project, tree, now=facts.now)
     facts = facts_of(facts.release.pk, now=facts.now)
     wanted = _restored(job)
     if not wanted:

@@ -5,7 +5,6 @@ the audit trail.
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -13,6 +12,7 @@ from django.utils import timezone
 from environments.models import Finding
 from portal import audit
 from portal.audit import Actor
+from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused, action
 from releases.models.releases import Release, TaskLog
 from releases.task_logs.markdown import SECTIONS, markdown, title_of
@@ -112,5 +112,5 @@ def _stale(log: TaskLog | None) -> Stale:
     )
 
 
-def _key(subject: Subject) -> dict[str, Any]:
+def _key(subject: Subject) -> JsonObject:
     return {"release" if isinstance(subject, Release) else "finding": subject}

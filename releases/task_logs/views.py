@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from environments.models import Finding
 from portal.audit import Actor
+from portal.outbound.parsing import JsonObject
 from portal.ui.actions import NotPermitted, Refused
 from portal.ui.site import page, person, run
 from releases.models.releases import Release, TaskLog
@@ -17,7 +18,7 @@ from releases.task_logs.forms import LONGEST, TaskLogForm
 from releases.task_logs.markdown import SECTIONS, file_name
 
 STATUS = {task_logs_actions.Stale: 409, NotPermitted: 403}  # of what is not saved; else 400
-SUBJECTS: dict[str, Any] = {"release": Release, "finding": Finding}
+SUBJECTS: JsonObject = {"release": Release, "finding": Finding}
 
 
 @page
@@ -87,6 +88,7 @@ def _shown(
     context = {
         "kind": kind,
         "subject": subject,
+        "project": subject.project,
         "log": log,
         "problem": problem,
         "back": back,
@@ -108,7 +110,7 @@ def _finding_address(finding: Any) -> str:
     return f"{page}?project={finding.project.slug}#finding-{finding.pk}"
 
 
-def panel(release: Any) -> dict[str, Any]:
+def panel(release: Release) -> JsonObject:
     """What the release page shows of a log that came along with its release: the sections that
     hold something.
     """

@@ -15,6 +15,7 @@ from environments.schema.downgrade.compatibility import WayBack, advise
 from environments.schema.history.reader import compare, read, why_empty
 from environments.schema.plan.render import Plan, make_plan, steps_as_json
 from environments.schema.plan.risk import Risk, RiskError, assess
+from portal.outbound.parsing import JsonObject
 
 
 class Command(BaseCommand):
@@ -58,7 +59,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         back = advise(plan.steps, risks)
         if options["json"]:
-            told: dict[str, Any] = {
+            told: JsonObject = {
                 "commit": commit,
                 "digest": plan.digest,
                 "steps": steps_as_json(plan.steps),

@@ -17,6 +17,7 @@ from environments.schema.history.reader import (
     read,
     why_empty,
 )
+from portal.outbound.parsing import JsonObject
 
 
 class Command(BaseCommand):
@@ -61,7 +62,7 @@ class Command(BaseCommand):
             )
 
 
-def _as_json(commit: str, history: History, change: Change | None) -> dict[str, Any]:
+def _as_json(commit: str, history: History, change: Change | None) -> JsonObject:
     problems = change.problems if change else history.problems
     found = {
         "commit": commit,
@@ -84,7 +85,7 @@ def _as_json(commit: str, history: History, change: Change | None) -> dict[str, 
     return found
 
 
-def _revision(revision: Revision) -> dict[str, Any]:
+def _revision(revision: Revision) -> JsonObject:
     return {
         "id": revision.id,
         "parents": list(revision.down),

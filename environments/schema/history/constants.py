@@ -17,7 +17,7 @@ class NotConstant(Exception):
     """The value is computed."""
 
 
-def constants(module: ast.Module) -> dict[str, Any]:
+def constants(module: ast.Module) -> dict[str, object]:
     """Return every name of `module` that is bound once, at its top, to a constant."""
     times: Counter[str] = Counter()
     for node in ast.walk(module):

@@ -10,9 +10,9 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from environments.schema.history.constants import NotConstant, constants, fold
+from portal.outbound.parsing import JsonObject
 
 DEFAULT_TABLE = "alembic_version"
 # Given to `configure` for autogenerate and offline mode, or about the connection: nothing of it
@@ -86,7 +86,7 @@ class _Reader:
         self.known = constants(module)
         self.refused: list[str] = []
         self.before: list[str] = []
-        self.settings: dict[str, Any] = {}
+        self.settings: JsonObject = {}
         self.metadata = self.configures = False
 
     def meaning(self) -> Meaning:

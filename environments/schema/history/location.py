@@ -18,6 +18,7 @@ from typing import Any
 
 from environments.git.repository import Mirror, Objects
 from environments.schema.history.candidates import Candidates, candidates, code_that_sets_location
+from portal.outbound.parsing import JsonObject
 
 _HERE = "/<here>"  # stands for the repository's root while paths are joined
 _SEPARATORS = {"space": " ", "newline": "\n", "os": ":", ":": ":", ";": ";"}
@@ -101,12 +102,7 @@ def _locate(objects: Objects, commit: str, alembic: str, path: str) -> Location:
 
 
 def _from_options(
-    objects: Objects,
-    commit: str,
-    alembic: str,
-    config: str,
-    options: Mapping[str, Any],
-    section: str,
+    objects: Objects, commit: str, alembic: str, config: str, options: JsonObject, section: str
 ) -> Location:
     script_location = options.get("script_location")
     if (
@@ -140,7 +136,7 @@ def _from_options(
 
 
 def _set_elsewhere(
-    objects: Objects, commit: str, config: str, value: Any, options: Mapping[str, Any], section: str
+    objects: Objects, commit: str, config: str, value: Any, options: JsonObject, section: str
 ) -> str:
     """Say why `config` names no script directory: another section does, code sets it, or nobody
     does.
@@ -185,12 +181,12 @@ def _text(objects: Objects, commit: str, path: str) -> str:
     return found.content.decode("utf-8-sig", "replace")
 
 
-def _ini(text: str, path: str, section: str) -> dict[str, Any]:
+def _ini(text: str, path: str, section: str) -> JsonObject:
     parser = ConfigParser({"here": posixpath.join(_HERE, posixpath.dirname(path)).rstrip("/")})
     try:
         parser.read_string(text)
         names = ("script_location", "version_locations", "path_separator", "version_path_separator")
-        options: dict[str, Any] = {
+        options: JsonObject = {
             name: parser.get(section, name) for name in names if parser.has_option(section, name)
         }
         recursive = parser.get(section, "recursive_version_locations", fallback=None)
@@ -223,7 +219,7 @@ def _split(options: Mapping[str, str], path: str) -> list[str]:
     return [part.strip() for part in value.split(_SEPARATORS[separator]) if part.strip()]
 
 
-def _toml(text: str, path: str, here: str) -> dict[str, Any]:
+def _toml(text: str, path: str, here: str) -> dict[str, object]:
     try:
         section = tomllib.loads(text).get("tool", {}).get("alembic", {})
     except (tomllib.TOMLDecodeError, AttributeError):

@@ -11,7 +11,6 @@ import shlex
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from environments.git.repository import Entry, Mirror, Objects
 from environments.schema.history.candidates import nothing_found
@@ -130,7 +129,7 @@ def why_empty(mirror: Mirror, commit: str, history: History) -> str:
         return nothing_found(objects, mirror.commit(commit), history.directories)
 
 
-def described(revision: Revision) -> dict[str, Any]:
+def described(revision: Revision) -> dict[str, object]:
     """What people are told of a revision file; plain values, fit to be stored."""
     return {
         "id": revision.id,

@@ -13,7 +13,7 @@ import string
 import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from environments.schema.history.constants import NotConstant, constants, fold
 
@@ -174,7 +174,7 @@ def _literal(key: str, value: ast.expr | int, module: ast.Module) -> Value:
     raise UnreadableError("unreadable", f"sets `{key}` to something that is not text", value.lineno)
 
 
-def _folded(key: str, value: ast.expr, module: ast.Module) -> Any:
+def _folded(key: str, value: ast.expr, module: ast.Module) -> object:
     """The value where it is put together of constants of the same file, as Alembic would find
     it.
     """

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from environments.git.repository import Mirror
 from environments.schema.history.reader import History, Revision
@@ -24,6 +23,7 @@ from environments.schema.run.command import Command, told
 from environments.schema.run.output import Output
 from environments.schema.run.process import Finished, Log, Redactor, follow
 from portal import isolation
+from portal.outbound.parsing import JsonObject
 
 TIME_LIMIT_S = 30.0
 COMMAND_LIMIT_S = 120.0  # a project's own packages take longer to load
@@ -227,7 +227,7 @@ def _render(steps: Sequence[Step], root: Path, time_limit_s: float, *, literal: 
     )
 
 
-def _rendered(event: dict[str, Any]) -> Rendered:
+def _rendered(event: JsonObject) -> Rendered:
     statements = tuple(
         Statement(without_passwords(one), bool(inside))
         for sent, inside in event.get("statements", ())
@@ -247,24 +247,24 @@ def without_passwords(sql: str) -> str:
     return _URL.sub(r"\1•••@", _PASSWORD.sub(r"\1'•••'", sql))
 
 
-def steps_as_json(steps: Sequence[Step]) -> list[dict[str, Any]]:
+def steps_as_json(steps: Sequence[Step]) -> list[dict[str, object]]:
     """Plain values, fit to be stored; `steps_from_json` reads them."""
     return [asdict(step) for step in steps]
 
 
-def steps_from_json(stored: Sequence[dict[str, Any]]) -> tuple[Step, ...]:
+def steps_from_json(stored: Sequence[JsonObject]) -> tuple[Step, ...]:
     """The steps that `steps_as_json` wrote."""
     return tuple(
         Step(**one | {way: _stored(one[way]) for way in (UPGRADE, DOWNGRADE)}) for one in stored
     )
 
 
-def rendered_from_json(one: dict[str, Any]) -> Rendered:
+def rendered_from_json(one: JsonObject) -> Rendered:
     """One direction of a step, as it was stored."""
     return _stored(one)
 
 
-def _stored(one: dict[str, Any]) -> Rendered:
+def _stored(one: JsonObject) -> Rendered:
     return Rendered(
         tuple(Statement(**statement) for statement in one["statements"]),
         one["kind"],

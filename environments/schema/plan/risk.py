@@ -12,13 +12,20 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from environments.schema.plan.render import Rendered, Statement, Step
 from environments.schema.plan.rules import CAUTION, DANGER, INFO, RANK, RULES, SQUAWK
 from environments.schema.plan.table_stats import Target, named
 from environments.schema.sql.kinds import CONCURRENT, OUTSIDE, ROWS, changes_schema, codes_of
-from environments.schema.sql.parser import UnreadableError, enum, joined, kind, parse, unwrap
+from environments.schema.sql.parser import (
+    Message,
+    UnreadableError,
+    enum,
+    joined,
+    kind,
+    parse,
+    unwrap,
+)
 from environments.schema.sql.parts import Part, made, parts
 
 SQUAWK_BINARY = Path(sys.executable).with_name("squawk")
@@ -161,7 +168,7 @@ _ADDS = "AlterTableStmt.AT_AddColumn"
 _EXPANDS = ("CreateStmt", "CreateTableAsStmt", _ADDS)
 
 
-def _read(statement: Statement) -> tuple[tuple[Any, ...], str]:
+def _read(statement: Statement) -> tuple[tuple[Message, ...], str]:
     """The statement as PostgreSQL's grammar reads it (several, where a string holds several), or
     why it cannot be.
     """

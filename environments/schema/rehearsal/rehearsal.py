@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -37,6 +36,7 @@ from environments.schema.rehearsal.scratch_server import Scratch, scratch_server
 from environments.schema.run import database, runner
 from environments.schema.run.command import Command
 from environments.schema.run.process import Child
+from portal.outbound.parsing import JsonObject
 
 UPGRADE, DOWNGRADE = "upgrade", "downgrade"
 PASSED, FAILED, UNKNOWN, CANCELLED = "passed", "failed", "unknown", "cancelled"
@@ -500,12 +500,12 @@ def _version(number: int) -> str:
     return f"{number // 10_000}.{number % 10_000}"
 
 
-def statements(run: str, events: tuple[dict[str, Any], ...]) -> tuple[Ran, ...]:
+def statements(run: str, events: tuple[JsonObject, ...]) -> tuple[Ran, ...]:
     """What the child recorded, each lock at the statement that took it and until its transaction
     ended.
     """
     found: list[Ran] = []
-    open_: list[tuple[dict[str, Any], dict[str, str], str]] = []
+    open_: list[tuple[JsonObject, dict[str, str], str]] = []
     held: dict[str, str] = {}
     revision = ""
 

@@ -5,10 +5,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from environments.schema.run.install import linked
+from portal.outbound.parsing import JsonObject
 
 APPLICATION_NAME = "release-portal migration"
 LISTENER = Path(__file__).parent / "alembic_env" / "listener"
@@ -82,7 +82,7 @@ def told(
     statement_timeout_ms: int,
     version: int,
     listen: bool = False,
-) -> dict[str, Any]:
+) -> JsonObject:
     """What the child is told over stdin: the line and its whole environment.
 
     The limits go into PGOPTIONS, behind what is there already, or into the address where that has

@@ -29,7 +29,7 @@ def _each(form: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 def _pair(
     first: Callable[[object], bool], second: Callable[[object], bool]
-) -> Callable[[Any], bool]:
+) -> Callable[[object], bool]:
     return lambda value: (
         isinstance(value, list) and len(value) == 2 and first(value[0]) and second(value[1])
     )
@@ -82,7 +82,7 @@ class Hearing:
         self._rest = b""
         self._count = self._bytes = 0
 
-    def feed(self, data: bytes) -> list[dict[str, Any]]:
+    def feed(self, data: bytes) -> list[dict[str, object]]:
         """The events that are whole by now."""
         self._bytes += len(data)
         if self._bytes > MAX_BYTES:
@@ -95,7 +95,7 @@ class Hearing:
         return kept
 
 
-def _event(line: bytes) -> dict[str, Any] | None:
+def _event(line: bytes) -> dict[str, object] | None:
     try:
         event = json.loads(line)
     except (ValueError, RecursionError):

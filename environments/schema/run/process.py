@@ -19,6 +19,7 @@ from typing import IO, Any, cast
 from urllib.parse import quote, quote_plus
 
 from environments.schema.run.events import Hearing
+from portal.outbound.parsing import JsonObject
 
 CHILD = Path(__file__).parent / "alembic_env" / "child.py"
 MAX_LOG_BYTES = 1_000_000
@@ -180,14 +181,14 @@ class Child:
 
 
 def follow(
-    request: Mapping[str, Any],
+    request: JsonObject,
     *,
     directory: Path,
     variables: Mapping[str, str],
     log: Log,
-    on_event: Callable[[dict[str, Any]], None],
+    on_event: Callable[[JsonObject], None],
     stop: Callable[[], str],
-    door: Mapping[str, Any] | None,
+    door: JsonObject | None,
     child: Child | None = None,
 ) -> Finished:
     """Runs the child to its end.
@@ -224,7 +225,7 @@ def _pump(
     reading: int,
     ended: Finished,
     log: Log,
-    on_event: Callable[[dict[str, Any]], None],
+    on_event: Callable[[JsonObject], None],
     stop: Callable[[], str],
 ) -> None:
     output = cast(IO[bytes], process.stdout).fileno()

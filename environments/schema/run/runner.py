@@ -47,6 +47,7 @@ from environments.schema.run.database import (
 from environments.schema.run.output import Output
 from environments.schema.run.process import Child, Finished, Log, Redactor, follow
 from portal import isolation
+from portal.outbound.parsing import JsonObject
 
 ENVIRONMENT = Path(__file__).parent / "alembic_env"
 POLL_SECONDS = 0.5
@@ -444,7 +445,7 @@ def _command(
     home: Path,
     *,
     relayed: bool,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """What the guard of a command is told.
 
     `relayed`: its statements are read on the wire, which needs the door.
@@ -471,7 +472,7 @@ def _command(
 
 def _ours(
     address: Address, request: Run, plan: _Plan, directory: Path, *, relayed: bool
-) -> dict[str, Any]:
+) -> JsonObject:
     """What our own child is told.
 
     Where its statements are known, a connection of a revision's own is held to them too.
@@ -496,7 +497,7 @@ def _allowed(request: Run, plan: _Plan) -> list[str] | None:
     return [key for step in plan.steps for key in request.expected[step.id]]
 
 
-def _door(address: Address, command: Command | None, directory: Path) -> dict[str, Any] | None:
+def _door(address: Address, command: Command | None, directory: Path) -> dict[str, object] | None:
     """What the run may use: its own files and the one database; a command its environment as
     well.
     """
@@ -505,7 +506,7 @@ def _door(address: Address, command: Command | None, directory: Path) -> dict[st
     return isolation.door(directory, readable=readable, hosts=places_of(address), size=size)
 
 
-def _portal(address: Address, request: Run, plan: _Plan, directory: Path) -> dict[str, Any]:
+def _portal(address: Address, request: Run, plan: _Plan, directory: Path) -> JsonObject:
     """What our own child is told over stdin."""
     table, schema = split_table(request.version_table, request.version_table_schema)
     return {
@@ -690,7 +691,7 @@ def _sentence(
     return f"The run ended, but the database is at {where}, not at {wanted}.{broken}"
 
 
-def _attributed(plan: _Plan, events: Sequence[Mapping[str, object]]) -> Iterator[Mapping[str, Any]]:
+def _attributed(plan: _Plan, events: Sequence[JsonObject]) -> Iterator[JsonObject]:
     """What a run told that it sent, and what was read on the wire, where a revision ends by
     Alembic's own write.
     """

@@ -7,13 +7,14 @@ wire.
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from portal.outbound.parsing import JsonObject
 
 _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 _NOT_FOR_THE_COMMAND = {*_TLS, "sslcrl", "sslnegotiation", "channel_binding", "gssencmode"}
@@ -27,7 +28,7 @@ def terms(
     version_table: str,
     allowed: Iterable[str] | None,
     record: bool = True,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return what the relay needs to know of one run.
 
     `allowed`: the keys of all that may be sent, None for all.
@@ -51,7 +52,7 @@ def terms(
     }
 
 
-def for_the_command(told: Mapping[str, Any], database_variable: str) -> dict[str, Any]:
+def for_the_command(told: JsonObject, database_variable: str) -> JsonObject:
     """Return what the command is told, without what only concerns TLS to the server, which the
     relay sees to.
     """

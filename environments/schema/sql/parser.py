@@ -14,6 +14,9 @@ LONGEST = 20_000
 _NAME = re.compile(r"[a-z_][a-z0-9_$]*")
 _ROW = re.compile(r"\(\s*(?:(?:''|-?[\d.]+|null|true|false|default)\s*,?\s*)+\)\s*,\s*", re.I)
 
+# One node of PostgreSQL's own parse tree: a protobuf message, of which mypy knows nothing.
+type Message = Any
+
 
 class UnreadableError(Exception):
     """PostgreSQL's grammar does not know the text, or it is too long or too deep to be looked
@@ -21,7 +24,7 @@ class UnreadableError(Exception):
     """
 
 
-def parse(sql: str) -> tuple[Any, ...]:
+def parse(sql: str) -> tuple[Message, ...]:
     """Return the statements of `sql` as libpg_query's messages. Raises `UnreadableError`."""
     # Imported here because only jobs look at SQL: the messages cost each process a quarter of a
     # second and 20 MB.
@@ -43,7 +46,7 @@ def parse(sql: str) -> tuple[Any, ...]:
         raise UnreadableError("It is nested too deeply.") from None
 
 
-def unwrap(message: Any) -> Any:
+def unwrap(message: Message) -> Message:
     """Return what a `Node` holds; any other message as it is, None for an empty `Node`."""
     if message.DESCRIPTOR.name != "Node":
         return message
@@ -51,7 +54,7 @@ def unwrap(message: Any) -> Any:
     return None if field is None else getattr(message, field)
 
 
-def walk(message: object) -> Iterator[Any]:
+def walk(message: object) -> Iterator[Message]:
     """Yield `message` and every message within, outermost first."""
     waiting = [message]
     while waiting:
@@ -66,12 +69,12 @@ def walk(message: object) -> Iterator[Any]:
         waiting += reversed(inner)
 
 
-def kind(message: Any) -> str:
+def kind(message: Message) -> str:
     """Return the message's type, such as `AlterTableStmt`."""
     return str(message.DESCRIPTOR.name)
 
 
-def enum(message: Any, field: str) -> str:
+def enum(message: Message, field: str) -> str:
     """Return the name of the value that an enumerated field has."""
     return str(
         message.DESCRIPTOR.fields_by_name[field]
@@ -80,12 +83,12 @@ def enum(message: Any, field: str) -> str:
     )
 
 
-def named(relation: Any) -> str:
+def named(relation: Message) -> str:
     """Return the name of a `RangeVar` as `joined` writes it."""
     return joined([relation.schemaname, relation.relname])
 
 
-def texts(message: Any) -> list[str]:
+def texts(message: Message) -> list[str]:
     """Return the parts of a name: of a `List`, a `TypeName`, an object with arguments, or a
     plain string.
     """
@@ -100,7 +103,7 @@ def texts(message: Any) -> list[str]:
     return []
 
 
-def strings(nodes: Any) -> list[str]:
+def strings(nodes: Message) -> list[str]:
     """Return the strings among `nodes`."""
     return [node.string.sval for node in nodes if node.WhichOneof("node") == "string"]
 

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from environments.schema.sql.functions import HARMLESS, SETTINGS, is_stable
-from environments.schema.sql.parser import enum, joined, kind, named, strings, texts, unwrap, walk
+from environments.schema.sql.parser import (
+    Message,
+    enum,
+    joined,
+    kind,
+    named,
+    strings,
+    texts,
+    unwrap,
+    walk,
+)
 
 RELATION, FUNCTION, TYPE, OTHER = "relation", "function", "type", "other"
 
@@ -49,7 +59,7 @@ def parts(statement: object) -> tuple[Part, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def made(statement: Any) -> frozenset[tuple[str, str]]:
+def made(statement: Message) -> frozenset[tuple[str, str]]:
     """Return the objects (their space and name) that surely did not exist before `statement`."""
     node = kind(statement)
     if getattr(statement, "if_not_exists", False) or getattr(statement, "replace", False):
@@ -86,7 +96,7 @@ def made(statement: Any) -> frozenset[tuple[str, str]]:
 # --- Where the object stands in a statement of which nothing else needs to be known.
 
 
-def _name(statement: Any) -> str:
+def _name(statement: Message) -> str:
     fields = statement.DESCRIPTOR.fields_by_name
     for field in ("relation", "view", "sequence", "table", "rel", "typevar"):
         if field in fields and statement.HasField(field):
@@ -101,7 +111,7 @@ def _name(statement: Any) -> str:
     return ""
 
 
-def _space(statement: Any) -> tuple[str]:
+def _space(statement: Message) -> tuple[str]:
     fields = statement.DESCRIPTOR.fields_by_name
     return (
         (
@@ -115,7 +125,7 @@ def _space(statement: Any) -> tuple[str]:
 # --- ALTER TABLE
 
 
-def _alter_table(statement: Any) -> Iterator[Part]:
+def _alter_table(statement: Message) -> Iterator[Part]:
     name, of = named(statement.relation), enum(statement, "objtype").removeprefix("OBJECT_")
     space = TYPE if of == "TYPE" else RELATION
     for cmd in statement.cmds:
@@ -142,7 +152,7 @@ def _columns(command: object) -> tuple[str, ...]:
     return _constrained(added) if kind(added) == "Constraint" else ()
 
 
-def _constrained(constraint: Any) -> tuple[str, ...]:
+def _constrained(constraint: Message) -> tuple[str, ...]:
     named_ = [*strings(constraint.keys), *strings(constraint.fk_attrs)]
     for one in walk(constraint):
         if kind(one) == "ColumnRef":
@@ -196,11 +206,11 @@ def _is_constant(default: object) -> bool:
     return all(map(is_stable, called))
 
 
-def _default(command: Any) -> Iterator[str]:
+def _default(command: Message) -> Iterator[str]:
     yield ".SET" if command.HasField("def") else ".DROP"
 
 
-def _constraint(command: Any) -> Iterator[str]:
+def _constraint(command: Message) -> Iterator[str]:
     constraint = unwrap(getattr(command, "def"))
     what = enum(constraint, "contype").removeprefix("CONSTR_")
     more = (
@@ -217,7 +227,7 @@ def _partition(command: object) -> Iterator[str]:
     yield " CONCURRENTLY" if unwrap(getattr(command, "def")).concurrent else ""
 
 
-_ALTER: dict[str, Callable[[Any], Any]] = {
+_ALTER: dict[str, Callable[[Message], Any]] = {
     "AT_AddColumn": _added_column,
     "AT_ColumnDefault": _default,
     "AT_AddConstraint": _constraint,
@@ -228,7 +238,7 @@ _ALTER: dict[str, Callable[[Any], Any]] = {
 # --- Other changes of the schema
 
 
-def _drop(statement: Any) -> Iterator[Part]:
+def _drop(statement: Message) -> Iterator[Part]:
     what = enum(statement, "remove_type").removeprefix("OBJECT_")
     label = _LABELS.get(what, what.lower().replace("_", " "))
     more = " CONCURRENTLY" if statement.concurrent else ""
@@ -281,7 +291,7 @@ _RENAMED = {f"OBJECT_{name}": space for name, space in _SPACES.items()} | {
 }
 
 
-def _rename(statement: Any) -> Iterator[Part]:
+def _rename(statement: Message) -> Iterator[Part]:
     what = enum(statement, "rename_type").removeprefix("OBJECT_")
     on_table = statement.HasField("relation") and what not in ("ATTRIBUTE",)
     name = (
@@ -299,7 +309,7 @@ def _rename(statement: Any) -> Iterator[Part]:
     )
 
 
-def _move(statement: Any) -> Iterator[Part]:
+def _move(statement: Message) -> Iterator[Part]:
     what = enum(statement, "object_type").removeprefix("OBJECT_")
     name = (
         named(statement.relation)
@@ -310,7 +320,7 @@ def _move(statement: Any) -> Iterator[Part]:
     yield Part(kind(statement), name, _SPACES.get(what, OTHER), label=label)
 
 
-def _index(statement: Any) -> Iterator[Part]:
+def _index(statement: Message) -> Iterator[Part]:
     more = [
         word
         for word, yes in (("UNIQUE", statement.unique), ("CONCURRENTLY", statement.concurrent))
@@ -326,14 +336,14 @@ def _index(statement: Any) -> Iterator[Part]:
     )
 
 
-def _create(statement: Any) -> Iterator[Part]:
+def _create(statement: Message) -> Iterator[Part]:
     if statement.HasField("partbound"):
         yield Part("CreateStmt.PARTITION", named(unwrap(statement.inh_relations[0])))
     yield Part("CreateStmt", named(statement.relation))
 
 
-def _replaced(of: str, space: str, label: str) -> Callable[[Any], Iterator[Part]]:
-    def found(statement: Any) -> Iterator[Part]:
+def _replaced(of: str, space: str, label: str) -> Callable[[Message], Iterator[Part]]:
+    def found(statement: Message) -> Iterator[Part]:
         name = (
             joined(strings(statement.funcname))
             if of == "CreateFunctionStmt"
@@ -345,18 +355,18 @@ def _replaced(of: str, space: str, label: str) -> Callable[[Any], Iterator[Part]
     return found
 
 
-def _alter_function(statement: Any) -> Iterator[Part]:
+def _alter_function(statement: Message) -> Iterator[Part]:
     yield Part(
         "AlterFunctionStmt", joined(strings(statement.func.objname)), FUNCTION, label="function"
     )
 
 
-def _refresh(statement: Any) -> Iterator[Part]:
+def _refresh(statement: Message) -> Iterator[Part]:
     more = " NO DATA" if statement.skip_data else " CONCURRENTLY" if statement.concurrent else ""
     yield Part(f"RefreshMatViewStmt{'.' + more.strip() if more else ''}", named(statement.relation))
 
 
-def _define(statement: Any) -> Iterator[Part]:
+def _define(statement: Message) -> Iterator[Part]:
     what = enum(statement, "kind").removeprefix("OBJECT_")
     label = _LABELS.get(what, what.lower())
     more = ".REPLACE" if statement.replace else ""
@@ -368,14 +378,14 @@ def _define(statement: Any) -> Iterator[Part]:
     )
 
 
-def _enum(statement: Any) -> Iterator[Part]:
+def _enum(statement: Message) -> Iterator[Part]:
     more = "RENAME VALUE" if statement.old_val else "ADD VALUE"
     yield Part(
         f"AlterEnumStmt.{more}", joined(strings(statement.type_name)), TYPE, label="enum type"
     )
 
 
-def _domain(statement: Any) -> Iterator[Part]:
+def _domain(statement: Message) -> Iterator[Part]:
     words = {
         "T": "DEFAULT",
         "N": "DROP NOT NULL",
@@ -390,7 +400,7 @@ def _domain(statement: Any) -> Iterator[Part]:
     )
 
 
-def _grant(statement: Any) -> Iterator[Part]:
+def _grant(statement: Message) -> Iterator[Part]:
     node = kind(statement)
     given = (
         statement.action.is_grant if node == "AlterDefaultPrivilegesStmt" else statement.is_grant
@@ -400,8 +410,8 @@ def _grant(statement: Any) -> Iterator[Part]:
     yield from (Part(f"{node}.{'GRANT' if given else 'REVOKE'}", table) for table in tables or [""])
 
 
-def _relations(field: str) -> Callable[[Any], Iterator[Part]]:
-    def found(statement: Any) -> Iterator[Part]:
+def _relations(field: str) -> Callable[[Message], Iterator[Part]]:
+    def found(statement: Message) -> Iterator[Part]:
         for one in getattr(statement, field):
             yield Part(kind(statement), named(unwrap(one)))
         if kind(statement) == "TruncateStmt" and enum(statement, "behavior") == "DROP_CASCADE":
@@ -410,7 +420,7 @@ def _relations(field: str) -> Callable[[Any], Iterator[Part]]:
     return found
 
 
-def _reindex(statement: Any) -> Iterator[Part]:
+def _reindex(statement: Message) -> Iterator[Part]:
     more = (
         "CONCURRENTLY"
         if any(unwrap(param).defname == "concurrently" for param in statement.params)
@@ -425,7 +435,7 @@ def _reindex(statement: Any) -> Iterator[Part]:
     yield Part(f"ReindexStmt.{more}" if more else "ReindexStmt", named(statement.relation))
 
 
-def _vacuum(statement: Any) -> Iterator[Part]:
+def _vacuum(statement: Message) -> Iterator[Part]:
     options = {unwrap(option).defname for option in statement.options}
     more = "FULL" if "full" in options else "VACUUM" if statement.is_vacuumcmd else "ANALYZE"
     on = [named(unwrap(rel).relation) for rel in statement.rels]
@@ -477,7 +487,7 @@ def _called(name: str) -> Iterator[Part]:
         yield Part("FuncCall", name, FUNCTION, label=name)
 
 
-def _within(statement: Any) -> Iterator[Part]:
+def _within(statement: Message) -> Iterator[Part]:
     """Yield what the statement inside does, where it is executed with this one."""
     inner = unwrap(statement.query)
     explains = kind(statement) == "ExplainStmt"
@@ -486,19 +496,19 @@ def _within(statement: Any) -> Iterator[Part]:
     yield Part(kind(statement))
 
 
-def _table_as(statement: Any) -> Iterator[Part]:
+def _table_as(statement: Message) -> Iterator[Part]:
     yield Part("CreateTableAsStmt", named(statement.into.rel))
     yield from (
         one for one in _query(unwrap(statement.query)) if not one.kind.startswith("SelectStmt")
     )
 
 
-def _copy(statement: Any) -> Iterator[Part]:
+def _copy(statement: Message) -> Iterator[Part]:
     more = "PROGRAM" if statement.is_program else "FROM" if statement.is_from else "TO"
     yield Part(f"CopyStmt.{more}", named(statement.relation))
 
 
-def _set(statement: Any) -> Iterator[Part]:
+def _set(statement: Message) -> Iterator[Part]:
     if enum(statement, "kind") == "VAR_SET_MULTI":
         yield Part("VariableSetStmt.TRANSACTION", space=OTHER)
         return
@@ -513,7 +523,7 @@ def _transaction(statement: object) -> Iterator[Part]:
     yield Part(f"TransactionStmt.{what}", space=OTHER, label=what)
 
 
-_PARTS: dict[str, Callable[[Any], Iterator[Part]]] = {
+_PARTS: dict[str, Callable[[Message], Iterator[Part]]] = {
     "AlterTableStmt": _alter_table,
     "DropStmt": _drop,
     "RenameStmt": _rename,

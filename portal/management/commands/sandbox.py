@@ -11,11 +11,11 @@ import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from portal.outbound.parsing import JsonObject
 from portal.sandbox import databases, furnish, own_command, sample, shapes
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
@@ -91,7 +91,7 @@ class Sandbox:
     starts.
     """
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: JsonObject) -> None:
         self.directory: Path = options["directory"].resolve()
         self.admin_url = os.environ.get("DATABASE_URL", "")
         if not self.admin_url:
@@ -128,7 +128,7 @@ class Sandbox:
         }
         self._keep()
 
-    def ready(self) -> dict[str, Any]:
+    def ready(self) -> JsonObject:
         """The line that tells whoever started this where everything is."""
         github, railway = (server.url for server in self.servers)
         return {
@@ -145,7 +145,7 @@ class Sandbox:
             "settings": self.shape.project() | self._database_settings(),
         }
 
-    def _database_settings(self) -> dict[str, Any]:
+    def _database_settings(self) -> JsonObject:
         """What the portal is told of a database that is not the usual one."""
         alembic, table = self.plan["alembic"], self.plan.get("version_table", "alembic_version")
         if own := self._own():
@@ -163,7 +163,7 @@ class Sandbox:
             server.stop()
         self.railway.stop()
 
-    def _plan(self, options: dict[str, Any]) -> dict[str, Any]:
+    def _plan(self, options: JsonObject) -> JsonObject:
         """What was set up here before; else a new plan, with what an interrupted set-up left
         cleared away.
         """
@@ -210,7 +210,7 @@ class Sandbox:
         fresh.write_text(json.dumps(self.plan))
         fresh.replace(self.path)
 
-    def _import(self, options: dict[str, Any]) -> None:
+    def _import(self, options: JsonObject) -> None:
         """Fills the GitHub stand-in and settles where the migrations lie."""
         if not self.plan["source"]:
             build = self.shape.build or sample.build
@@ -306,7 +306,7 @@ class Sandbox:
             )
 
 
-def _own_of(options: dict[str, Any]) -> dict[str, Any] | None:
+def _own_of(options: JsonObject) -> JsonObject | None:
     """The project's own command as options name it, fit to be stored."""
     if not options.get("command"):
         return None

@@ -11,11 +11,11 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from portal.outbound.parsing import JsonObject
 from portal.server import children, embedded_owner, embedded_postgres
 
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
@@ -115,8 +115,8 @@ class Command(BaseCommand):
             raise CommandError(f"{command[0]} failed: {done.stderr.strip()[-2000:]}")
 
     def _stand_ins(
-        self, stack: ExitStack, env: dict[str, str], directory: Path, options: dict[str, Any]
-    ) -> dict[str, Any]:
+        self, stack: ExitStack, env: dict[str, str], directory: Path, options: JsonObject
+    ) -> JsonObject:
         """What the running stand-ins say of themselves; starts them unless their URLs are given."""
         if STAND_INS_RUN:
             return running_stand_ins(options)
@@ -147,7 +147,7 @@ class Command(BaseCommand):
         raise CommandError(f"The stand-ins did not start: {' '.join(message)[-2000:]}")
 
 
-def running_stand_ins(options: Mapping[str, object]) -> dict[str, Any]:
+def running_stand_ins(options: Mapping[str, object]) -> dict[str, object]:
     """The same facts, asked of stand-ins that somebody else started."""
     import httpx
 

@@ -151,7 +151,7 @@ def test_an_account_and_a_workspace_token_are_told_apart(project, railway, setti
     found = of_railway()
 
     assert (found.kind, found.state) == (f"{kind} token", "pass")
-    assert found.sentence.startswith(f"A{'n' if kind == 'account' else ''} {kind} token")
+    assert found.sentence.startswith(f"{kind.capitalize()} token")
 
 
 def test_an_account_token_in_the_setting_of_project_tokens_is_the_wrong_header(project, settings):
@@ -300,7 +300,7 @@ def test_the_command_gives_the_same_diagnosis_and_fails_with_it(project, setting
         call_command("check_connections", stdout=out)
 
     assert ended.value.code == 1
-    assert "Unauthorized" in out.getvalue() and "to mend" in out.getvalue()
+    assert "Unauthorized" in out.getvalue() and "to fix" in out.getvalue()
 
 
 def test_the_page_shows_the_last_result_and_the_button_wakes_the_job():

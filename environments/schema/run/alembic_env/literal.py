@@ -95,7 +95,7 @@ def _do(stmt: ast.stmt) -> None:
     getattr(op, name)(*arguments, **named)
 
 
-def _arguments(call: ast.Call) -> tuple[list[Any], dict[str, Any]]:
+def _arguments(call: ast.Call) -> tuple[list[object], dict[str, object]]:
     if any(keyword.arg is None for keyword in call.keywords):
         raise NotLiteral(call)
     return [_value(arg) for arg in call.args], {

@@ -116,7 +116,7 @@ def _check_values(statement: object) -> None:
 
 
 def _checked(execute: Callable[..., object]) -> Callable[..., Any]:
-    def check(construct: object, *values: object, **options: object) -> Any:
+    def check(construct: object, *values: object, **options: object) -> object:
         _check_values(construct)
         return execute(construct, *values, **options)
 
@@ -232,7 +232,7 @@ def _one(function: Any, path: str) -> tuple[list[tuple[str, bool]], dict[str, An
     return statements, None
 
 
-def _problem(error: BaseException, path: str) -> dict[str, Any]:
+def _problem(error: BaseException, path: str) -> dict[str, object]:
     """What happened at which line. `kind`: connection, module, unread or raised."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path

@@ -1,0 +1,89 @@
+"""Which jobs are due or running, over all kinds of job, and whether the queue moves.
+
+Come here for what a worker looks at every second: each look is one query, for an idle portal has
+twenty kinds of job and nothing to do.
+"""
+
+import functools
+from datetime import datetime, timedelta
+
+from django.apps import apps
+from django.db import connection, models
+from django.db.models import Q
+from django.utils import timezone
+
+from portal.jobs import OPEN, RENEW_SECONDS, Heartbeat, Job, JobStatus, job_models, queue
+
+WAKE_AGAIN = timedelta(seconds=15)
+FRESH_BEAT = timedelta(seconds=2 * RENEW_SECONDS)
+EACH = 200  # of one kind, in one sweep
+
+_OPEN = ", ".join(f"'{status}'" for status in OPEN)
+_DUE = f"""status IN ({_OPEN}) AND wake_at <= clock.now
+    AND (lease_until IS NULL OR lease_until < clock.now)
+    AND (woken_at IS NULL OR woken_at < clock.since)"""
+_BUSY = f"""status = '{JobStatus.RUNNING}' AND lease_until IS NOT NULL
+    AND heartbeat_at > clock.since"""
+
+
+def sweep(now: datetime | None = None) -> int:
+    """Wakes every job that is due and that nobody woke lately. Returns how many."""
+    now = now or timezone.now()
+    lately = now - WAKE_AGAIN
+    woken = 0
+    for label, pk in _where(_DUE, now, since=lately):
+        model = apps.get_model(label)
+        # Claim the waking by UPDATE: another sweeper may have won.
+        asleep = Q(woken_at=None) | Q(woken_at__lt=lately)
+        if due(model, now).filter(asleep, pk=pk).update(woken_at=now):
+            queue(model, pk)
+            woken += 1
+    return woken
+
+
+def busy() -> frozenset[tuple[str, int]]:
+    """The jobs that a live worker runs at this moment, by label and key."""
+    now = timezone.now()
+    return frozenset(_where(_BUSY, now, since=now - FRESH_BEAT))
+
+
+def _where(condition: str, now: datetime, *, since: datetime) -> list[tuple[str, int]]:
+    """Label and key of every job for which `condition` holds, by one query over all tables."""
+    with connection.cursor() as cursor:
+        cursor.execute(_everywhere(condition), [now, since])
+        return cursor.fetchall()
+
+
+@functools.cache
+def _everywhere(condition: str) -> str:
+    # Only our own names stand in it. The times are handed over once, not once for each table.
+    one = "(SELECT '{}', id FROM {}, clock WHERE {} LIMIT {})"
+    return "WITH clock AS (SELECT %s AS now, %s AS since) " + " UNION ALL ".join(
+        one.format(model._meta.label, model._meta.db_table, condition, EACH)
+        for model in job_models()
+    )
+
+
+def due(model: type[Job], now: datetime) -> models.QuerySet[Job]:
+    """Return the jobs of this kind that are due and that nobody runs."""
+    return model._default_manager.filter(
+        Q(lease_until=None) | Q(lease_until__lt=now), status__in=OPEN, wake_at__lte=now
+    )
+
+
+def canary(token: str, name: str = "worker") -> None:
+    """Write the proof of progress that the worker `name` awaits.
+
+    Forgets workers that ended long ago.
+    """
+    now = timezone.now()
+    Heartbeat.objects.update_or_create(name=name, defaults={"token": token, "at": now})
+    Heartbeat.objects.filter(at__lt=now - timedelta(days=1)).delete()
+
+
+def canary_seen(token: str) -> bool:
+    """Return whether the canary `token` has flown.
+
+    Workers of several hosts each have their own row.
+    """
+    return Heartbeat.objects.filter(token=token).exists()
