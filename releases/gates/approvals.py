@@ -30,7 +30,7 @@ def fault_of(approval: Any, release: Release, content: str) -> str:
     if approval.content != content:
         return "outdated: new commits"
     if approval.lapsed_at is not None:
-        return f"outdated: {approval.lapsed_why}"
+        return f"lapsed: {approval.lapsed_why}"
     if not approval.user.is_active or not getattr(approval, "giver_may", False):
         return f"does not count: {approval.user} may no longer approve"
     return (

@@ -177,7 +177,7 @@ def test_a_service_that_pushes_do_not_deploy_is_found_switched_on_and_read_again
     repair = ended(world, repairs_actions.switch_push_on(row, actor=alice))
     row.refresh_from_db()
 
-    assert "backend in production is not deployed when main is pushed to" in finding.sentence
+    assert "backend in production does not deploy when main is pushed" in finding.sentence
     assert (repair.status, row.autodeploy, switch["autoDeploy"]) == ("succeeded", True, True)
     assert not Finding.objects.filter(kind="push", closed_at=None).exists()
     writes = [

@@ -160,7 +160,7 @@ def test_an_account_token_in_the_setting_of_project_tokens_is_the_wrong_header(p
     found = of_railway()
 
     assert found.state == "fail" and found.sentence.startswith("Wrong setting")
-    assert found.mend == "Put it into RAILWAY_API_TOKEN, and empty RAILWAY_TOKEN."
+    assert found.mend == "Move it to RAILWAY_API_TOKEN and clear RAILWAY_TOKEN."
 
 
 def test_the_first_setting_wins_and_what_is_set_in_vain_is_said(project, settings):
