@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from environments.models import Project
+from portal.configuration.admin import tell
 from portal.models.configuration import ConfigurationChange
 from portal.ui.site import page, run_action
 from releases.models import ChecklistTemplate
@@ -47,12 +48,9 @@ def save(request: HttpRequest, slug: str, key: str) -> HttpResponse:
 
 def _landing(request: HttpRequest, then: str, change: ConfigurationChange | None) -> str:
     """Tell the person whether the settings hold already; return `then`."""
-    if change is not None and change.state == ConfigurationChange.State.WAITING:
-        messages.warning(
-            request, f"Not changed yet: {change.words}. A second person must confirm it."
-        )
-    else:
+    if change is None:
         messages.success(request, "The settings are saved.")
+    tell(request, change)
     return then
 
 
