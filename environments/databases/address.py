@@ -138,14 +138,15 @@ def read_revisions(
     row.
     """
     revisions: list[str] | None = None
-    problem = ""
+    problem, tables = "", 0
     try:
-        url = url_of(place, railway)
-        revisions = list(database.current(url, table=place.database.version_table))
+        found, tables = database.look(url_of(place, railway), table=place.database.version_table)
+        revisions = list(found)
     except (NoDatabase, DatabaseError, ApiError) as error:
         problem = f"{place.environment}: {error}"
     EnvironmentDatabase.objects.filter(pk=place.pk).update(
         revisions=revisions,
+        tables=tables,
         revisions_at=now if revisions is not None else None,
         revisions_problem=problem,
     )

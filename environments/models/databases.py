@@ -222,6 +222,9 @@ class EnvironmentDatabase(models.Model):
     revisions = models.JSONField(
         null=True, blank=True, help_text="What the database reported; null: not known."
     )
+    tables = models.PositiveIntegerField(
+        default=0, help_text="How many tables it has, where it reports no revision."
+    )
     revisions_at = models.DateTimeField(null=True, blank=True)
     revisions_problem = models.TextField(blank=True, default="")
 

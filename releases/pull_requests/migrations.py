@@ -10,7 +10,14 @@ from django.conf import settings
 from environments.clones.clone import mirror_of
 from environments.databases import pending
 from environments.git.repository import GitError, Mirror
-from environments.models import Branch, Database, Project, StagedRevision, databases_of
+from environments.models import (
+    Branch,
+    Database,
+    Project,
+    StagedRevision,
+    databases_of,
+    stamped_from,
+)
 from environments.schema.history import graph
 from environments.schema.history import reader as history_reader
 from environments.schema.history.reader import Change
@@ -160,8 +167,16 @@ def _touching_what_is_there(
         if files:
             return rows, _rewritten(database, project.staging_branch, deed, files, fork)
     both = tuple(history_reader.read(mirror, at, database.alembic) for at in (fork, head))
-    ran = pending.reported(database)
-    found = edits.judge(mirror, fork, head, change, (both[0], both[1]), ran=ran, execute=False)
+    found = edits.judge(
+        mirror,
+        fork,
+        head,
+        change,
+        (both[0], both[1]),
+        ran=pending.reported(database),
+        stamped=stamped_from(database),
+        execute=False,
+    )
     told = {edit.revision: edit for edit in found}
     rows = [
         row | {"edit": told[row["id"]].kind, "told": told[row["id"]].sentence, "since": fork}
