@@ -2,6 +2,7 @@
 cut from staging.
 """
 
+import time
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -28,6 +29,8 @@ from releases.models.pull_requests import PullReading, PullRequest
 from releases.pull_requests import comment as pull_requests_comment
 
 AT_ONCE = 20
+SECONDS = 5.0  # after which a step ends before it has read so many
+BREATH = 0.5  # seconds between two steps, in which the worker does what others wait for
 HEADS = "heads"  # the kind of problem that only the merge brings
 
 
@@ -74,18 +77,21 @@ def read(job: PullReading, *, now: datetime) -> Outcome:
         mirror.fetch(pulls=[one.number for one in some])
     except GitError as error:
         return Requeue(30, str(error))
+    began, done = time.monotonic(), 0
     for one in some:
         if not holds(job):
             return Requeue(0)
+        if done and time.monotonic() - began > SECONDS:
+            break
         found = _of(mirror, project, base, one.head_sha)
         # Only while it is still the head that was read.
         rows = PullRequest.objects.filter(pk=one.pk, head_sha=one.head_sha)
         rows.update(read_for=_pair(base, one.head_sha), **found)
+        done += 1
     pull_requests_comment.wake(project, now=now)
-    return Requeue(
-        0 if len(waiting) > AT_ONCE else 10 * settings.SYNC_SECONDS,
-        f"{len(some)} pull requests were read.",
-    )
+    left = len(waiting) - done
+    message = f"{done} of {len(waiting)} pull requests that moved were read."
+    return Requeue(BREATH if left else 10 * settings.SYNC_SECONDS, message)
 
 
 def _pair(base: str, head: str) -> str:

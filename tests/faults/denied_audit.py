@@ -495,6 +495,14 @@ def tries() -> list[Try]:
         Try("confirm_change", proposed_change(on_configuration.confirm_change)),
         Try("decline_change", proposed_change(on_configuration.decline_change)),
         Try(
+            "require_of_branches",
+            lambda scene: (
+                lambda: branches_actions.require_of_branches(
+                    scene.project, actor=scene.dave, checks=[], approvals=3, portal_app=""
+                )
+            ),
+        ),
+        Try(
             "protect_branch",
             lambda scene: (
                 lambda: branches_actions.protect_branch(

@@ -48,7 +48,8 @@ ACT = words(
     " preview-remove preview-variable preview-variable-remove environment-delete environment-adopt"
     " protect connections-check host-keys finding-resolve schema-compare migration-cancel"
     " stamp-ask stamp-propose stamp-approve stamp-take-back"
-    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads settings-save "
+    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads "
+    "settings-save require "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
