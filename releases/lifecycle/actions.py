@@ -61,11 +61,10 @@ def cut(
             f"{project.staging_branch} moved from {seen[:7]} to {candidate[:7]} since you opened"
             " this page"
         )
-        raise Refused(f"{message}; look at what is new first.")
+        raise Refused(f"{message}. Review the changes first.")
     if candidate == base:
         raise Refused(
-            f"{project.staging_branch} equals {project.production_branch}: there is nothing to"
-            " release."
+            f"{project.staging_branch} equals {project.production_branch}: nothing to release."
         )
     brings_something(project, candidate, base)
     release = _create(project, candidate, base, actor, notes, now)
@@ -91,8 +90,8 @@ def cut_hotfix(
     require_seen(actor, candidate, "commit")
     if candidate and candidate != head:
         raise Refused(
-            f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}; look at what is new"
-            " first."
+            f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}. Review the "
+            "changes first."
         )
     base = (
         Branch.objects.filter(project=project, name=project.production_branch)
@@ -120,7 +119,9 @@ def _begun(
     wake_now(
         ReleaseReconciler.objects.create(release=release, created_at=now, wake_at=now), now=now
     )
-    message = f"{release.name} cut at {release.candidate[:7]} with {len(items)} checklist items."
+    message = (
+        f"{release.name} created at {release.candidate[:7]} with {len(items)} checklist items."
+    )
     audit.record(event, actor=actor, subject=release, sentence=message, data=data, now=now)
     return release
 
@@ -141,11 +142,11 @@ def _create(
     """
     for other in Release.objects.in_preparation().filter(project=project):
         if other.kind == kind:
-            raise Refused(f"{_called(other)} is in preparation; promote or abandon it first.")
+            raise Refused(f"{_called(other)} is in preparation. Promote or abandon it first.")
         if other.candidate == candidate:
             raise Refused(
-                f"{_called(other)} is about {candidate[:7]} already, and one commit has one"
-                " verdict."
+                f"{_called(other)} already covers {candidate[:7]}. A release and a hotfix cannot "
+                "share a commit."
             )
     day = timezone.localtime(now).strftime("%Y.%m.%d")
     number = (
@@ -166,7 +167,9 @@ def _create(
                 notes=notes[:20_000],
             )
     except IntegrityError:
-        raise Refused("Somebody else cut a release at this moment; open that one.") from None
+        raise Refused(
+            "Somebody else created a release at the same moment. Open that one."
+        ) from None
 
 
 def _called(release: Release) -> str:
@@ -260,8 +263,8 @@ def write_notes(release: Release, *, actor: Actor, notes: str, now: datetime | N
     """Replaces the release notes."""
     if not release.is_in_preparation:
         raise Refused(
-            f"Release {release.name} is {release.get_status_display()}; its notes are part of its"
-            " proof."
+            f"Release {release.name} is {release.get_status_display()}, so its notes can no "
+            "longer change."
         )
     Release.objects.filter(pk=release.pk).update(notes=notes[:20_000])
     audit.record(

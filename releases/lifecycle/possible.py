@@ -27,8 +27,7 @@ def head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> st
     main = project.production_branch
     if row is None:
         raise Refused(
-            f"There is no pull request #{number[:20]} that the portal knows of; it reads GitHub"
-            " every moment."
+            f"The portal does not know pull request #{number[:20]} yet. Try again in a minute."
         )
     if row.base != main:
         raise Refused(
@@ -45,10 +44,10 @@ def head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> st
         )
     if row.state != "open":
         raise Refused(
-            f"Pull request #{row.number} is {row.state}; a hotfix is made of an open one."
+            f"Pull request #{row.number} is {row.state}. A hotfix needs an open pull request."
         )
     if not row.head_sha:
         raise Refused(
-            f"The head of pull request #{row.number} has not been read yet; look again in a moment."
+            f"The head of pull request #{row.number} has not been read yet. Try again in a moment."
         )
     return row.head_sha

@@ -372,7 +372,7 @@ def _close(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome |
     later = _superseded_by(release)
     if not gates.stand(facts).verified and not later:
         return None
-    sentence = f"Superseded by {later}." if later else "Everything after promotion is green."
+    sentence = f"Superseded by {later}." if later else "Every check after promotion passed."
     with transaction.atomic():
         record.keep(release, now=now, superseded_by=later)
         fresh = (

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0024_proven_stamps_and_progress'),
+        ('environments', '0025_checks_that_ran'),
     ]
 
     operations = [
