@@ -78,6 +78,7 @@ def tries() -> list[Try]:
     from releases.models.releases import Freeze, Release
     from releases.models.rollback import downgrade_content
     from releases.notifications import actions as on_channels
+    from releases.project_settings import actions as settings_actions
     from releases.promotion import actions as promotion_actions
     from releases.rollback import actions as back
     from releases.task_logs import actions as task_logs_actions
@@ -424,6 +425,14 @@ def tries() -> list[Try]:
         ),
         Try("lift_freeze", frozen),
         Try(
+            "change_settings",
+            lambda scene: (
+                lambda: settings_actions.change_settings(
+                    scene.project, actor=scene.dave, preview_days=3
+                )
+            ),
+        ),
+        Try(
             "start_migration",
             lambda scene: (
                 lambda: databases_actions.start_migration(
@@ -485,6 +494,14 @@ def tries() -> list[Try]:
         Try("place_service", placed),
         Try("confirm_change", proposed_change(on_configuration.confirm_change)),
         Try("decline_change", proposed_change(on_configuration.decline_change)),
+        Try(
+            "require_of_branches",
+            lambda scene: (
+                lambda: branches_actions.require_of_branches(
+                    scene.project, actor=scene.dave, checks=[], approvals=3, portal_app=""
+                )
+            ),
+        ),
         Try(
             "protect_branch",
             lambda scene: (
