@@ -45,6 +45,7 @@ urlpatterns = [
     ),
     path("protections/", branches_views.protections_, name="protections"),
     path("protections/<slug:slug>/protect/", branches_views.protect, name="protect"),
+    path("protections/<slug:slug>/require/", branches_views.require, name="require"),
     path("protections/<slug:slug>/keep-heads/", branches_views.keep_heads, name="keep-heads"),
     path("protections/<slug:slug>/rename/", renaming.rename, name="rename"),
     path("variables/", variables_views.variables, name="variables"),

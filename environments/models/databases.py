@@ -65,7 +65,11 @@ class Database(models.Model):
         max_length=20,
         choices=Runner,
         default=Runner.PORTAL,
-        help_text="On Railway the code must come first: a deployment is what migrates there.",
+        help_text=(
+            "On Railway the code must come first: a deployment is what migrates there. The portal"
+            " still looks at the database before and after, so it needs an address that it can"
+            " reach."
+        ),
     )
     migration_command = models.CharField(
         max_length=500,

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from environments.models import SmokeTest
+from environments.quota import sharing
 from environments.smoke.probe import Probe, probe
 from portal import audit
 from portal.audit import Actor
@@ -86,10 +87,13 @@ def advance(
         return Finished(JobStatus.NEEDS_PERSON, f"{step} stopped: {step.sentence}")
     if step.started_at is None and not _begin(job, step, now):
         return Requeue(0)
-    try:
-        look = function(step)(step, facts_of(job.release_id, now=now))
-    except ApiError as error:
-        look = _trouble(step, error, now)
+    with sharing.ahead(job.release.project, now) as pause:
+        if pause:
+            return _write_down(job, step, Wait(pause.seconds, pause.sentence), keep)
+        try:
+            look = function(step)(step, facts_of(job.release_id, now=now))
+        except ApiError as error:
+            look = _trouble(step, error, now)
     return _write_down(job, step, look, keep)
 
 
@@ -125,12 +129,14 @@ def _trouble(step: object, error: ApiError, now: datetime) -> Look:
         "outdated",
     ):
         return Stop(error.sentence)
+    if error.kind == "rate_limited":
+        return Wait(max(error.retry_after or 0, 60), error.sentence)
     if error.kind == "watch_only":  # until somebody does it otherwise, or the switch is turned
         return Wait(WATCHING_SECONDS, error.sentence)
     if waited(step, now) > PATIENCE:
         unknown = error.kind in ("unknown_outcome", "malformed")
         return Stop(
-            error.sentence, "It is not known what the world looks like now.", unknown=unknown
+            error.sentence, "The current state of production is not known.", unknown=unknown
         )
     return Wait(max(error.retry_after or 0, 2), error.sentence)
 
@@ -200,9 +206,11 @@ def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
 
 
 def again(step: Any, **changes: Any) -> None:
-    """Lets a stopped step begin anew."""
+    """Lets a stopped step begin anew. What it said before stays in the audit trail alone."""
     rows = type(step).objects.filter(pk=step.pk)
-    rows.update(status=StepStatus.PENDING, started_at=None, finished_at=None, **changes)
+    nothing = {"sentence": "", "world": "", "evidence": []}
+    changes |= nothing | {"started_at": None, "finished_at": None}
+    rows.update(status=StepStatus.PENDING, **changes)
 
 
 def skip(step: Any, *, actor: Actor, reason: str, now: datetime) -> None:
@@ -216,7 +224,7 @@ def skip(step: Any, *, actor: Actor, reason: str, now: datetime) -> None:
 def go_on(job: Any, now: datetime) -> None:
     """Wakes a stopped job."""
     type(job).objects.filter(pk=job.pk).update(
-        status=JobStatus.QUEUED, finished_at=None, lease_until=None, crashes=0
+        status=JobStatus.QUEUED, finished_at=None, lease_until=None, crashes=0, sentence=""
     )
     wake_now(job, now=now)
 
@@ -229,10 +237,7 @@ def smoke(step: Any, facts: Facts, commits: Mapping[str, str], world: str) -> Lo
     """
     tests = list(SmokeTest.objects.filter(project=facts.project, on_production=True))
     if not tests:
-        return Stop(
-            "No smoke test is configured for this project; add one, or skip this step with a"
-            " reason."
-        )
+        return Stop("This project has no smoke tests. Add one, or skip this step with a reason.")
     probes = [(test, _probe(test, facts, commits)) for test in tests]
     evidence = tuple(
         {"label": f"{test.service} {test.path}", "said": one.sentence if one else "has no address"}
