@@ -4,6 +4,7 @@ from django.urls import path
 
 from releases.notifications import views as notifications
 from releases.pages import pull_requests, views
+from releases.project_settings import views as project_settings
 from releases.project_settings import watch_only_views
 from releases.setup import views as setup_views
 from releases.task_logs import views as task_logs_views
@@ -22,6 +23,8 @@ urlpatterns = [
     path("task-logs/<slug:kind>/<int:pk>/file/", task_logs_views.download, name="task-log-file"),
     path("notifications/", notifications.notifications, name="notifications"),
     path("notifications/<int:pk>/<slug:verb>/", notifications.channel_do, name="channel-do"),
+    path("settings/", project_settings.settings, name="settings"),
+    path("settings/<slug:slug>/<slug:key>/", project_settings.save, name="settings-save"),
     path("projects/<slug:slug>/checklist/", views.checklist_of, name="project-checklist"),
     path("new-project/", setup_views.new_project, name="new-project"),
     path("new-project/credential/", setup_views.paste, name="credential-paste"),

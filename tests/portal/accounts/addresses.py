@@ -185,5 +185,6 @@ def _filled(name: str, pattern: str) -> str:
     filled = re.sub(r"<int:pk>", str(row.pk if row else 1), pattern)
     filled = filled.replace("<int:position>", "1").replace("<slug:kind>", "release")
     filled = filled.replace("<slug:slug>", "inspector")
-    filled = filled.replace("<str:secret>", "wrong").replace("<slug:verb>", VERBS.get(name, ""))
-    return re.sub(r"<path:\w+>", "1", filled)
+    filled = filled.replace("<str:secret>", "wrong").replace("<slug:key>", "rules")
+    filled = filled.replace("<slug:verb>", VERBS.get(name, ""))
+    return re.sub(r"<(?:path:)?\w+>", "1", filled)

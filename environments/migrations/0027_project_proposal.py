@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0025_checks_that_ran'),
+        ('environments', '0026_repairs_open_reverts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
