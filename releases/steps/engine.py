@@ -18,7 +18,7 @@ from environments.smoke.probe import Probe, probe
 from portal import audit
 from portal.audit import Actor
 from portal.jobs import OPEN, STOPPED, Finished, JobStatus, Outcome, Requeue, holds, wake_now
-from portal.outbound.http import ApiError
+from portal.jobs.steps import FINAL, patiently
 from portal.ui.actions import Refused
 from releases.gates.context import Facts, facts_of
 from releases.models import StepStatus
@@ -26,7 +26,6 @@ from releases.models.releases import Release
 
 # How long a step puts up with GitHub or Railway not answering before a person is asked.
 PATIENCE = timedelta(minutes=15)
-WATCHING_SECONDS = 15  # between two looks of a step that may not write
 SMOKE_PATIENCE = timedelta(seconds=60)
 
 
@@ -59,7 +58,7 @@ class Stop:
     unknown: bool = False
 
 
-Look = Wait | Done | Stop
+Look = Requeue | Wait | Done | Stop
 
 
 def advance(
@@ -86,10 +85,11 @@ def advance(
         return Finished(JobStatus.NEEDS_PERSON, f"{step} stopped: {step.sentence}")
     if step.started_at is None and not _begin(job, step, now):
         return Requeue(0)
-    try:
-        look = function(step)(step, facts_of(job.release_id, now=now))
-    except ApiError as error:
-        look = _trouble(step, error, now)
+    look = patiently(
+        lambda: function(step)(step, facts_of(job.release_id, now=now)),
+        give_up=_given_up,
+        late=waited(step, now) > PATIENCE,
+    )
     return _write_down(job, step, look, keep)
 
 
@@ -111,28 +111,13 @@ def _begin(job: Any, step: Any, now: datetime) -> bool:
     return True
 
 
-def _trouble(step: object, error: ApiError, now: datetime) -> Look:
-    """No believable answer: the next look finds out what happened.
-
-    Refusals end the step at once.
-    """
-    if error.kind in (
-        "refused",
-        "forbidden",
-        "unauthorized",
-        "wrong_header",
-        "not_found",
-        "outdated",
-    ):
-        return Stop(error.sentence)
-    if error.kind == "watch_only":  # until somebody does it otherwise, or the switch is turned
-        return Wait(WATCHING_SECONDS, error.sentence)
-    if waited(step, now) > PATIENCE:
-        unknown = error.kind in ("unknown_outcome", "malformed")
-        return Stop(
-            error.sentence, "It is not known what the world looks like now.", unknown=unknown
-        )
-    return Wait(max(error.retry_after or 0, 2), error.sentence)
+def _given_up(error: Exception) -> Look:
+    """A refusal, or no believable answer for too long."""
+    kind = getattr(error, "kind", "")
+    if kind in FINAL:
+        return Stop(str(error))
+    unknown = kind in ("unknown_outcome", "malformed")
+    return Stop(str(error), "It is not known what the world looks like now.", unknown=unknown)
 
 
 def waited(step: Any, now: datetime) -> timedelta:
@@ -149,7 +134,7 @@ def _write_down(
             return Requeue(0)
         step.looks += 1
         step.sentence = look.sentence
-        if isinstance(look, Wait):
+        if isinstance(look, (Requeue, Wait)):
             step.save(update_fields=["looks", "sentence"])
             return Requeue(look.seconds, look.sentence)
         step.finished_at, step.evidence = now, list(look.evidence)
