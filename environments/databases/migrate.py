@@ -14,7 +14,8 @@ from environments.clients import withhold
 from environments.clones.clone import mirror_of
 from environments.databases import backup, railway_runner, runners
 from environments.databases.address import NoDatabase, url_of
-from environments.git.repository import GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
 from environments.models import (
     Direction,
     EnvironmentDatabase,

@@ -13,7 +13,7 @@ from environments.branches import fast_forward, protection
 from environments.clients import github_of, railway_of
 from environments.drift import detect
 from environments.findings import out_of_band
-from environments.git.repository import GitError
+from environments.git.calls import GitError
 from environments.mirror import sync as mirror_sync
 from environments.models import (
     ENDED_BADLY,
