@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from environments.github import answers, merged, overview, protection
+from environments.github import answers, merged, overview, protection, reverting
 from environments.github import pulls as answers_pulls
 from environments.github.answers import Check, Comment, CommitStatus, Comparison, Hook
 from environments.github.overview import EVERYTHING, Overview, Pages
@@ -130,6 +130,18 @@ class GitHub:
                 (pull for pull in found if pull.head_ref == head and pull.base_ref == base), None
             )
 
+    def newest_heads(self, base: str, count: int) -> list[str]:
+        """The heads of the `count` pull requests into `base` that changed last, in any state."""
+        query = {"base": base, "state": "all", "sort": "updated", "direction": "desc"}
+        with _shaped():
+            items = self.transport.get(
+                f"list pull requests into {base}", f"{self.path}/pulls", per_page=count, **query
+            )
+            if not isinstance(items, list):
+                raise Malformed("the list of pull requests is missing")
+            found = [answers_pulls.read_pull_state(item) for item in items]
+            return [pull.head_sha for pull in found if pull.base_ref == base][:count]
+
     def open_pull(self, *, head: str, base: str, title: str, body: str) -> PullState:
         """Opens a pull request, or returns the one already open.
 
@@ -151,6 +163,12 @@ class GitHub:
         with _shaped(write=True):
             return answers_pulls.read_pull_state(item)
 
+    def revert_pull(self, number: int, *, body: str) -> PullState:
+        """Opens GitHub's revert of a merged pull request, once; raises `ApiError`."""
+        with _shaped(write=True):
+            made = reverting.revert(self.transport, self.path, number, visible(body))
+        return self.pull(made)
+
     def merge(self, number: int, *, sha: str, title: str) -> str:
         """Merges, if the head is still `sha`, with a merge commit; returns that commit.
 
@@ -167,7 +185,7 @@ class GitHub:
             item = self.transport.write(doing, "PUT", f"{self.path}/pulls/{number:d}/merge", body)
         except ApiError as error:
             if error.status == 405 and (why := _passing(error.detail)):
-                sentence = f"GitHub could not {doing} because {why}: it is tried again."
+                sentence = f"GitHub could not {doing} because {why}: it is being retried."
                 raise ApiError(
                     SERVICE, "unavailable", sentence, status=405, detail=error.detail
                 ) from error

@@ -26,6 +26,7 @@ from environments.models.project import REPOSITORY_NAME, DeployOrder, Project
 from environments.models.rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
 from environments.models.repairs import DeploymentAsk, Repair, RepairKind
 from environments.models.services import AtStart, Deployment, Service, ServiceInstance, SmokeTest
+from environments.models.stamps import Stamp, stamped_from
 from environments.models.standings import DatabaseState, DatabaseStatus
 from environments.models.syncs import (
     ConnectionCheck,
@@ -82,6 +83,7 @@ __all__ = [
     "SmokeTest",
     "StagedRevision",
     "StagingReset",
+    "Stamp",
     "Variable",
     "VariableChange",
     "VariableRule",
@@ -90,6 +92,7 @@ __all__ = [
     "passed_rehearsal",
     "place_of",
     "places_of",
+    "stamped_from",
     "unknown_staging",
     "with_several_databases",
 ]

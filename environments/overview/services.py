@@ -2,20 +2,28 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from environments.models import ENDED_BADLY, SERVING, UNDER_WAY, Service, ServiceInstance
+from environments.models import (
+    ENDED_BADLY,
+    SERVING,
+    UNDER_WAY,
+    EnvironmentKind,
+    Service,
+    ServiceInstance,
+)
 from environments.overview import actions
 from environments.overview.forms import ANSWERS, PlaceForm
 from environments.railway.deployment_states import FAIL, PASS, PENDING, running
 from environments.services.liveness import Live, serves_instead
 from environments.services.roles import Role
 from environments.smoke.probe import address_of
+from portal.configuration.admin import tell
 from portal.ui.site import page, run_action
 
 STATE = {PASS: "pass", PENDING: "wait", FAIL: "fail"}
@@ -99,6 +107,8 @@ def _standing(live: Live) -> tuple[str, str]:
     latest = live.latest
     if live.instance.seen_at is None:
         return PENDING, "being read"
+    if latest is None and live.instance.environment.kind == EnvironmentKind.PREVIEW:
+        return PENDING, "no deployment yet"
     if latest is None:
         return FAIL, "no deployment"
     if latest.status == "SKIPPED" and serves_instead(live, latest.commit) == "":
@@ -133,7 +143,7 @@ def heading(name: str, cells: Iterable[Cell]) -> Heading:
     """The first column of a service's row; `cells` are its environments, at least one."""
     lives = [one.live for one in cells]
     service, counts = lives[0].instance.service, any(live.counts for live in lives)
-    message = "belongs to the release" if counts else "not part of the release"
+    message = "is part of the release" if counts else "not part of the release"
     return Heading(
         name, service, counts, message if service.belongs is None else f"{message}, as people say"
     )
@@ -142,8 +152,12 @@ def heading(name: str, cells: Iterable[Cell]) -> Heading:
 @page
 @require_POST
 def place(request: HttpRequest, pk: int) -> HttpResponse:
-    """Takes a person's word on whether a service belongs to the release."""
+    """Takes a person's word on whether a service is part of the release."""
     service = get_object_or_404(Service.objects.select_related("project"), pk=pk)
     then = f"{reverse('environments:environments')}?project={service.project.slug}#matrix-h"
-    act, form = partial(actions.place_service, service), PlaceForm(request.POST)
-    return run_action(request, then, act, f"Noted for {service}.", form=form)
+
+    def act(actor: User, belongs: bool | None) -> None:
+        made = actions.place_service(service, actor=actor, belongs=belongs)
+        tell(request, made, f"Noted for {service}.")
+
+    return run_action(request, then, act, form=PlaceForm(request.POST))

@@ -16,6 +16,7 @@ FINAL: frozenset[str] = frozenset(
     {"refused", "forbidden", "unauthorized", "wrong_header", "not_found", "outdated"}
 )
 PAUSE = 2.0  # seconds between two looks
+LIMITED_SECONDS = 60.0  # at least, where the vendor's quota is used up
 WATCHING_SECONDS = 15.0  # between two looks of a step that may not write
 
 
@@ -33,17 +34,20 @@ def patiently[Found](
 
     It gives up what does not pass by waiting (`final`), and all trouble once it is `late`; without
     `give_up` it never does. `pause` is the least number of seconds between two looks, and `say`
-    what is said of the trouble meanwhile. A project that only watches is never late: its step goes
-    on when somebody has done it otherwise, or the project acts again.
+    what is said of the trouble meanwhile. A used-up quota never makes it late, nor does a project
+    that only watches: its step goes on when somebody has done it otherwise.
     """
     try:
         return look()
     except trouble as error:
         kind = getattr(error, "kind", "")
         watching = kind == "watch_only" and kind not in final
-        if give_up is not None and (kind in final or (late and not watching)):
+        limited = kind == "rate_limited"
+        if give_up is not None and (kind in final or (late and not watching and not limited)):
             return give_up(error)
         if watching:
             return Requeue(WATCHING_SECONDS, str(error))
+        if limited:
+            pause = max(pause, LIMITED_SECONDS)
         wait = max(getattr(error, "retry_after", None) or 0, pause)
         return Requeue(wait, say.format(error))

@@ -15,8 +15,9 @@ from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
-from django.forms import Form
+from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -28,7 +29,7 @@ from portal.outbound.parsing import JsonObject
 from portal.ui import forms, held_form, recent_sign_in
 from portal.ui.actions import NotProven, Refused
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 READ = "releases.view_release"  # every role has it, and nobody sees anything without a role
 
 
@@ -39,8 +40,8 @@ class SignInForm(AuthenticationForm):
     """
 
     error_messages = {
-        "invalid_login": "The user name or the password is wrong.",
-        "inactive": "The user name or the password is wrong.",
+        "invalid_login": "The user name or password is wrong.",
+        "inactive": "The user name or password is wrong.",
     }
 
 
@@ -144,7 +145,8 @@ class PortalSite(admin.AdminSite):
     """Django's admin with the portal's name, in which nothing is changed without an event."""
 
     site_header = site_title = "Release portal"
-    index_title = "Configuration"
+    index_title = "All rows"
+    enable_nav_sidebar = False  # the portal's own is there
     site_url = "/"
     login_form = SignInForm
 
@@ -216,7 +218,7 @@ def page(view: View) -> View:
 
     @never_cache
     @functools.wraps(view)
-    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         if admin.site.has_permission(request):
             return view(request, *args, **kwargs)
         if request.user.is_authenticated:
@@ -266,7 +268,7 @@ def run_action[R](
     act: Callable[..., R],
     message: str = "",
     *,
-    form: Form | None = None,
+    form: BaseForm | None = None,
     landing: Callable[[R], str] | None = None,
     refused: type[Exception] = Refused,
 ) -> HttpResponse:
@@ -291,7 +293,7 @@ def run_action[R](
     return HttpResponseRedirect(landing(made) if landing else then)
 
 
-def run[R](act: Callable[..., R], actor: Actor, form: Form | None = None) -> R:
+def run[R](act: Callable[..., R], actor: Actor, form: BaseForm | None = None) -> R:
     """Return what the action `act` made of the fields of `form`.
 
     Raise `Refused` when one of them does not hold.

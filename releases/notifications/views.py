@@ -22,7 +22,11 @@ from releases.notifications.forms import ChannelForm, KindsForm
 from releases.notifications.kinds.registry import KINDS
 
 BUTTONS: dict[str, tuple[Callable[..., Any], type[forms.Form], str]] = {
-    "kinds": (actions.change_channel, KindsForm, "Channel saved."),
+    "kinds": (
+        actions.change_channel,
+        KindsForm,
+        "Noted. What a team's channel is told may wait for a second person.",
+    ),
     "remove": (actions.remove_channel, forms.Form, "Channel removed."),
     "test": (actions.test_channel, forms.Form, "A test is on its way."),
 }
@@ -59,7 +63,7 @@ def notifications(request: HttpRequest) -> HttpResponse:
 def channel_do(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     """Change, remove or test a channel."""
     if verb not in BUTTONS:
-        raise Http404("There is no such action.")
+        raise Http404("Unknown action.")
     act, form, message = BUTTONS[verb]
     channel = get_object_or_404(
         Channel.objects.filter(_mine(request)).defer("address", "secret"), pk=pk
@@ -82,7 +86,7 @@ def _add(request: HttpRequest, form: ChannelForm) -> tuple[HttpResponse, str]:
         secrets.append(secret)
 
     answer = run_action(
-        request, reverse("releases:notifications"), act, "Channel added. Send a test.", form=form
+        request, reverse("releases:notifications"), act, "Channel added.", form=form
     )
     return answer, "".join(secrets)
 

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from environments.models import SmokeTest
+from environments.quota import sharing
 from environments.smoke.probe import Probe, probe
 from portal import audit
 from portal.audit import Actor
@@ -85,11 +86,14 @@ def advance(
         return Finished(JobStatus.NEEDS_PERSON, f"{step} stopped: {step.sentence}")
     if step.started_at is None and not _begin(job, step, now):
         return Requeue(0)
-    look = patiently(
-        lambda: function(step)(step, facts_of(job.release_id, now=now)),
-        give_up=_given_up,
-        late=waited(step, now) > PATIENCE,
-    )
+    with sharing.ahead(job.release.project, now) as pause:
+        if pause:
+            return _write_down(job, step, pause, keep)
+        look = patiently(
+            lambda: function(step)(step, facts_of(job.release_id, now=now)),
+            give_up=_given_up,
+            late=waited(step, now) > PATIENCE,
+        )
     return _write_down(job, step, look, keep)
 
 
@@ -117,7 +121,7 @@ def _given_up(error: Exception) -> Look:
     if kind in FINAL:
         return Stop(str(error))
     unknown = kind in ("unknown_outcome", "malformed")
-    return Stop(str(error), "It is not known what the world looks like now.", unknown=unknown)
+    return Stop(str(error), "The current state of production is not known.", unknown=unknown)
 
 
 def waited(step: Any, now: datetime) -> timedelta:
@@ -185,9 +189,11 @@ def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
 
 
 def again(step: Any, **changes: Any) -> None:
-    """Lets a stopped step begin anew."""
+    """Lets a stopped step begin anew. What it said before stays in the audit trail alone."""
     rows = type(step).objects.filter(pk=step.pk)
-    rows.update(status=StepStatus.PENDING, started_at=None, finished_at=None, **changes)
+    nothing = {"sentence": "", "world": "", "evidence": []}
+    changes |= nothing | {"started_at": None, "finished_at": None}
+    rows.update(status=StepStatus.PENDING, **changes)
 
 
 def skip(step: Any, *, actor: Actor, reason: str, now: datetime) -> None:
@@ -201,7 +207,7 @@ def skip(step: Any, *, actor: Actor, reason: str, now: datetime) -> None:
 def go_on(job: Any, now: datetime) -> None:
     """Wakes a stopped job."""
     type(job).objects.filter(pk=job.pk).update(
-        status=JobStatus.QUEUED, finished_at=None, lease_until=None, crashes=0
+        status=JobStatus.QUEUED, finished_at=None, lease_until=None, crashes=0, sentence=""
     )
     wake_now(job, now=now)
 
@@ -214,10 +220,7 @@ def smoke(step: Any, facts: Facts, commits: Mapping[str, str], world: str) -> Lo
     """
     tests = list(SmokeTest.objects.filter(project=facts.project, on_production=True))
     if not tests:
-        return Stop(
-            "No smoke test is configured for this project; add one, or skip this step with a"
-            " reason."
-        )
+        return Stop("This project has no smoke tests. Add one, or skip this step with a reason.")
     probes = [(test, _probe(test, facts, commits)) for test in tests]
     evidence = tuple(
         {"label": f"{test.service} {test.path}", "said": one.sentence if one else "has no address"}

@@ -43,8 +43,10 @@ def tries() -> list[Try]:
     from environments.findings import actions as findings_actions
     from environments.models import (
         ConnectionCheck,
+        DatabaseStatus,
         DeployKey,
         Environment,
+        EnvironmentDatabase,
         Finding,
         MigrationRun,
         Preview,
@@ -55,6 +57,7 @@ def tries() -> list[Try]:
         Service,
         ServiceInstance,
         StagingReset,
+        Stamp,
     )
     from environments.overview import actions as overview_actions
     from environments.previews import actions as previews_actions
@@ -62,6 +65,7 @@ def tries() -> list[Try]:
     from environments.renaming.actions import use_new_name
     from environments.repairs import actions as repairs_actions
     from environments.schema.plan.risk import Risk
+    from environments.stamps import actions as stamps_actions
     from portal.configuration import actions as on_configuration
     from portal.models.configuration import ConfigurationChange
     from releases.approvals import actions as approvals_actions
@@ -74,10 +78,11 @@ def tries() -> list[Try]:
     from releases.models.releases import Freeze, Release
     from releases.models.rollback import downgrade_content
     from releases.notifications import actions as on_channels
+    from releases.project_settings import actions as settings_actions
     from releases.promotion import actions as promotion_actions
     from releases.rollback import actions as back
     from releases.task_logs import actions as task_logs_actions
-    from tests.factory import make_advice, make_downgrade, make_plan_row, make_rollback
+    from tests.factory import make_advice, make_downgrade, make_plan_row, make_rollback, make_stamp
 
     def manual(release: Any) -> Any:
         return release.items.filter(gate="", phase="before").first()
@@ -179,6 +184,33 @@ def tries() -> list[Try]:
             commit=scene.release.candidate,
         )
         return lambda: rehearsals_actions.cancel_rehearsal(rehearsal, actor=scene.dave)
+
+    def adopted(scene: Any) -> Callable[[], Any]:
+        Stamp.objects.all().delete()
+        environment = scene.project.environments.get(kind="staging")
+        database, now = scene.project.databases.get(), scene.now
+        place = {"environment": environment, "database": database}
+        EnvironmentDatabase.objects.filter(**place).update(revisions=[], tables=3)
+        standing, _ = DatabaseStatus.objects.update_or_create(
+            **place,
+            defaults={"branch": "staging", "state": "adopted", "since": now, "read_at": now},
+        )
+        return lambda: stamps_actions.request_stamp(standing, actor=scene.dave)
+
+    def stamping(
+        act: Callable[..., Any], proposed: bool = False, target: str | None = "", **given: Any
+    ) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            Stamp.objects.all().delete()
+            stamp = make_stamp(scene.project, by=scene.carol)
+            if proposed:
+                Stamp.objects.filter(pk=stamp.pk).update(
+                    target=stamp.equal[0], proposed_by=scene.carol
+                )
+            named = {} if target is None else {"target": stamp.equal[0][0]}
+            return lambda: act(stamp, actor=scene.dave, **named, **given)
+
+        return arrange
 
     def found(scene: Any) -> Callable[[], Any]:
         finding = Finding.objects.create(
@@ -309,6 +341,20 @@ def tries() -> list[Try]:
         release = shipped(scene)
         return lambda: back.request_rollback(release, actor=scene.dave, reason="known")
 
+    def reverting(scene: Any) -> Callable[[], Any]:
+        shipped(scene)
+        Release.objects.filter(pk=scene.release.pk).update(status="rolled_back", pull_number=9)
+        scene.release.refresh_from_db()
+        return lambda: back.open_revert(scene.release, actor=scene.dave)
+
+    def carrying(scene: Any) -> Callable[[], Any]:
+        carried = {"releases": [{"pk": 1, "name": "2026.11.01-1", "reverted": False}]}
+        Release.objects.filter(pk=scene.release.pk).update(carried=carried)
+        names = "2026.11.01-1"
+        return lambda: approvals_actions.confirm_carried(
+            scene.release, actor=scene.dave, names=names
+        )
+
     def rehearsing_back(scene: Any) -> Callable[[], Any]:
         release = shipped(scene)
         return lambda: back.rehearse_downgrade(release, actor=scene.dave)
@@ -372,6 +418,8 @@ def tries() -> list[Try]:
         Try("retry_rollback", rolling(back.retry_rollback)),
         Try("skip_rollback", rolling(back.skip_rollback, reason="known")),
         Try("abandon_rollback", rolling(back.abandon_rollback, reason="known")),
+        Try("open_revert", reverting),
+        Try("confirm_carried", carrying),
         Try("rehearse_downgrade", rehearsing_back),
         Try("request_downgrade", downgrading),
         Try("approve_downgrade", wished(back.approve_downgrade, signs=True)),
@@ -392,6 +440,14 @@ def tries() -> list[Try]:
             ),
         ),
         Try("lift_freeze", frozen),
+        Try(
+            "change_settings",
+            lambda scene: (
+                lambda: settings_actions.change_settings(
+                    scene.project, actor=scene.dave, preview_days=3
+                )
+            ),
+        ),
         Try(
             "start_migration",
             lambda scene: (
@@ -417,6 +473,10 @@ def tries() -> list[Try]:
             ),
         ),
         Try("cancel_rehearsal", rehearsing),
+        Try("request_stamp", adopted),
+        Try("propose_stamp", stamping(stamps_actions.propose_stamp, reason="known")),
+        Try("approve_stamp", stamping(stamps_actions.approve_stamp, proposed=True)),
+        Try("take_stamp_back", stamping(stamps_actions.take_stamp_back, target=None)),
         Try("resolve_finding", found),
         Try("check_connections", checked),
         Try("pin_host_keys", pinned),
@@ -450,6 +510,14 @@ def tries() -> list[Try]:
         Try("place_service", placed),
         Try("confirm_change", proposed_change(on_configuration.confirm_change)),
         Try("decline_change", proposed_change(on_configuration.decline_change)),
+        Try(
+            "require_of_branches",
+            lambda scene: (
+                lambda: branches_actions.require_of_branches(
+                    scene.project, actor=scene.dave, checks=[], approvals=3, portal_app=""
+                )
+            ),
+        ),
         Try(
             "protect_branch",
             lambda scene: (

@@ -20,7 +20,7 @@ def test_what_was_found_comes_back():
 
 def test_trouble_that_passes_is_looked_at_again_as_late_as_the_vendor_asks():
     soon = _looking(ApiError("GitHub", "unavailable", "No answer."), late=False)
-    later = _looking(ApiError("GitHub", "rate_limited", "Wait.", retry_after=40), late=False)
+    later = _looking(ApiError("GitHub", "unavailable", "Wait.", retry_after=40), late=False)
 
     assert (soon, later) == (Requeue(2, "No answer."), Requeue(40, "Wait."))
 
@@ -55,3 +55,9 @@ def test_a_step_that_never_gives_up_waits_even_for_a_refusal():
         raise ApiError("Railway", "forbidden", "Not yours.")
 
     assert patiently(look, pause=5, say="Seen: {}") == Requeue(5, "Seen: Not yours.")
+
+
+def test_a_quota_that_is_used_up_is_waited_for_however_long():
+    limited = ApiError("GitHub", "rate_limited", "Used up.", retry_after=5)
+
+    assert _looking(limited, late=True) == Requeue(60, "Used up.")

@@ -337,7 +337,7 @@ def test_host_keys_are_shown_compared_and_pinned_in_the_browser(project, server,
 
     dave.post("/connections/inspector/host-keys/", {"fingerprint": [fingerprint]})
     row.refresh_from_db()
-    event = AuditEvent.objects.get(action="host_keys.pinned")
+    event = AuditEvent.objects.get(action="configuration.confirmed")
 
     assert (
         found.state == "fail"
@@ -380,7 +380,7 @@ def test_a_key_that_nothing_uses_and_an_ssh_address_without_a_key_are_said(
         "not set",
         "fail",
     ) and "git.example.org" in missing.sentence
-    assert unused.state == "fail" and "no SSH address" in unused.sentence
+    assert unused.state == "fail" and "not an SSH address" in unused.sentence
 
 
 def test_the_command_tells_it_too(project, capsys):

@@ -29,8 +29,9 @@ ALL = "alice bob carol erin"
 READ = words(
     "board board-panels pulls releases release release-panels task-log task-log-file environments"
     " previews protections variables connections migrations migration migration-panels"
-    " migration-log rehearsal rehearsal-panels audit second-factor changes status notifications"
-    " watch-only "
+    " migration-log rehearsal rehearsal-panels stamp stamp-panels"
+    " audit audit-event audit-csv audit-jsonl"
+    " second-factor changes status notifications watch-only settings "
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
 READ_OTHERWISE = {
@@ -46,7 +47,9 @@ ACT = words(
     " reset-sign reset-take-back branch-repair push-repair head-deploy preview-rebuild"
     " preview-remove preview-variable preview-variable-remove environment-delete environment-adopt"
     " protect connections-check host-keys finding-resolve schema-compare migration-cancel"
+    " stamp-ask stamp-propose stamp-approve stamp-take-back"
     " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads "
+    "settings-save require "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
@@ -58,6 +61,7 @@ OPEN = {
     "webhooks/github/": 405,
     "webhooks/railway/<str:secret>/": 405,
     "sign-out": 405,
+    "invited": 200,
 }
 # Configuration, by model: who sees it, adds to it, deletes from it.
 SEES = {
