@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from environments.github import answers, merged, overview, protection
+from environments.github import answers, merged, overview, protection, reverting
 from environments.github.answers import (
     Check,
     Comment,
@@ -168,6 +168,12 @@ class GitHub:
             return existing
         with _shaped(write=True):
             return answers.read_pull_state(item)
+
+    def revert_pull(self, number: int, *, body: str) -> PullState:
+        """Opens GitHub's revert of a merged pull request, once; raises `ApiError`."""
+        with _shaped(write=True):
+            made = reverting.revert(self.transport, self.path, number, visible(body))
+        return self.pull(made)
 
     def merge(self, number: int, *, sha: str, title: str) -> str:
         """Merges, if the head is still `sha`, with a merge commit; returns that commit.

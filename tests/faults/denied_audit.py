@@ -341,6 +341,20 @@ def tries() -> list[Try]:
         release = shipped(scene)
         return lambda: back.request_rollback(release, actor=scene.dave, reason="known")
 
+    def reverting(scene: Any) -> Callable[[], Any]:
+        shipped(scene)
+        Release.objects.filter(pk=scene.release.pk).update(status="rolled_back", pull_number=9)
+        scene.release.refresh_from_db()
+        return lambda: back.open_revert(scene.release, actor=scene.dave)
+
+    def carrying(scene: Any) -> Callable[[], Any]:
+        carried = {"releases": [{"pk": 1, "name": "2026.11.01-1", "reverted": False}]}
+        Release.objects.filter(pk=scene.release.pk).update(carried=carried)
+        names = "2026.11.01-1"
+        return lambda: approvals_actions.confirm_carried(
+            scene.release, actor=scene.dave, names=names
+        )
+
     def rehearsing_back(scene: Any) -> Callable[[], Any]:
         release = shipped(scene)
         return lambda: back.rehearse_downgrade(release, actor=scene.dave)
@@ -404,6 +418,8 @@ def tries() -> list[Try]:
         Try("retry_rollback", rolling(back.retry_rollback)),
         Try("skip_rollback", rolling(back.skip_rollback, reason="known")),
         Try("abandon_rollback", rolling(back.abandon_rollback, reason="known")),
+        Try("open_revert", reverting),
+        Try("confirm_carried", carrying),
         Try("rehearse_downgrade", rehearsing_back),
         Try("request_downgrade", downgrading),
         Try("approve_downgrade", wished(back.approve_downgrade, signs=True)),

@@ -165,4 +165,4 @@ def _filled(name: str, pattern: str) -> str:
     filled = filled.replace("<slug:slug>", "inspector")
     filled = filled.replace("<str:secret>", "wrong").replace("<slug:key>", "rules")
     filled = filled.replace("<slug:verb>", VERBS.get(name, ""))
-    return re.sub(r"<path:\w+>", "1", filled)
+    return re.sub(r"<(?:path:)?\w+>", "1", filled)

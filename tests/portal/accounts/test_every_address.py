@@ -61,6 +61,7 @@ OPEN = {
     "webhooks/github/": 405,
     "webhooks/railway/<str:secret>/": 405,
     "sign-out": 405,
+    "invited": 200,
 }
 # Configuration, by model: who sees it, adds to it, deletes from it.
 SEES = {
