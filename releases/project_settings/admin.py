@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from environments.models import Database, Project, SmokeTest
 from portal.configuration.admin import TwoPeople
 from portal.outbound.parsing import JsonObject
+from portal.ui.site import TableInline
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
 from releases.project_settings.connect import start_syncs
@@ -23,7 +24,7 @@ from releases.project_settings.guarded import (
 )
 
 
-class SmokeTestInline(admin.TabularInline):
+class SmokeTestInline(TableInline):
     model = SmokeTest
     extra = 0
 
