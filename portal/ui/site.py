@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
-from django.forms import BaseInlineFormSet, Form
+from django.forms import BaseInlineFormSet, Form, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -48,7 +48,7 @@ class SignInForm(AuthenticationForm):
 class LabelledRows(BaseInlineFormSet):
     """Rows of a table whose every control has a name: its column's, for those who do not see it."""
 
-    def add_fields(self, form: Form, index: int | None) -> None:
+    def add_fields(self, form: ModelForm, index: int | None) -> None:
         super().add_fields(form, index)
         row = f" of row {index + 1}" if index is not None else ""
         for name, field in form.fields.items():

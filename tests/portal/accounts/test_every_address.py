@@ -30,7 +30,7 @@ READ = words(
     "board board-panels pulls releases release release-panels task-log task-log-file environments"
     " previews protections variables connections migrations migration migration-panels"
     " migration-log rehearsal rehearsal-panels audit audit-event audit-csv audit-jsonl"
-    " second-factor changes status notifications watch-only "
+    " second-factor changes status notifications watch-only search "
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
 READ_OTHERWISE = {
