@@ -26,6 +26,7 @@ from environments.models import (
     Service,
     ServiceInstance,
     StagedRevision,
+    Stamp,
 )
 from environments.schema.downgrade.compatibility import SAFE
 from environments.schema.plan.render import Rendered, Statement, Step, steps_as_json
@@ -336,6 +337,22 @@ def make_rehearsal(
     return Rehearsal.objects.create(
         environment=environment, commit=release.candidate, **(known | values)
     )
+
+
+def make_stamp(project: Project, *, by: Any, kind: str = "staging", **values: Any) -> Stamp:
+    """A proof that waits for somebody to propose what it found."""
+    known = {
+        "commit": CANDIDATE,
+        "branch": "staging",
+        "schema": "5" * 64,
+        "equal": [[REVISIONS[-1]["id"]]],
+        "tried": 3,
+        "sentence": f"The schema is exactly that of {REVISIONS[-1]['id']}.",
+        "wake_at": timezone.now() + timedelta(days=365),
+    }
+    environment = Environment.objects.get(project=project, kind=kind)
+    known["database"] = project.databases.first()
+    return Stamp.objects.create(environment=environment, requested_by=by, **(known | values))
 
 
 def make_run(

@@ -1,16 +1,20 @@
 """What people have done to the two long-lived branches."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments.branches import protection
+from environments.branches import applying, protection
 from environments.findings.repair_queue import _repair
-from environments.models import Branch, Project, Repair, RepairKind, StagingReset
+from environments.models import Branch, BranchProtection, Project, Repair, RepairKind, StagingReset
 from portal import audit
 from portal.audit import Actor
+from portal.configuration.actions import propose
 from portal.configuration.signing import require as require_signer
+from portal.models.configuration import ConfigurationChange
 from portal.ui.actions import Refused, action, require_reason
 
 
@@ -169,13 +173,27 @@ def _heads(row: StagingReset) -> dict[str, str]:
 
 @action("protection.requested", "environments.protect_branch")
 def protect_branch(
-    project: Project, *, actor: Actor, branch: str, now: datetime | None = None
+    project: Project,
+    *,
+    actor: Actor,
+    branch: str,
+    seen: str | None = None,
+    now: datetime | None = None,
 ) -> Repair:
     """Request that a long-lived branch is protected as the policy says; its rulesets stay as
     they are.
+
+    `seen`: `applying.digest` of the changes that the person had before them.
     """
     if branch not in protection.branches(project):
         raise Refused(f"{branch[:100] or 'That'} is none of the long-lived branches of {project}.")
+    row = BranchProtection.objects.filter(project=project, branch=branch).first()
+    shown = applying.digest(project, branch, row) if row else ""
+    if seen is not None and (not shown or seen != shown):
+        raise Refused(
+            f"The rules of {branch}, or what is to be required, changed since you looked: look"
+            " again, then apply."
+        )
     message = (
         f"Protect {branch}: changes only by pull request, with"
         f" {', '.join(protection.wanted_checks(project, branch))}."
@@ -188,8 +206,42 @@ def protect_branch(
         actor=actor,
         now=now,
         subject=branch,
-        wanted=branch,
+        wanted=shown,
     )
+
+
+@action("configuration.proposed", "environments.change_project")
+def require_of_branches(
+    project: Project,
+    *,
+    actor: User,
+    checks: Sequence[str],
+    approvals: int,
+    portal_app: str,
+    now: datetime | None = None,
+) -> ConfigurationChange | None:
+    """Propose what both long-lived branches are to require, of the checks that ran on both.
+
+    Return the proposal, applied where one person is enough; None where nothing differs.
+    """
+    project = Project.objects.select_for_update().get(pk=project.pk)
+    rows = {row.branch: row for row in BranchProtection.objects.filter(project=project)}
+    for branch in protection.branches(project):
+        ran = rows[branch].ran if branch in rows else None
+        chosen = set(checks) - set(project.protected_checks)
+        if chosen and ran is None:
+            raise Refused(f"It is not known yet which checks run on changes into {branch}.")
+        if never := sorted(chosen - set(ran or ())):
+            raise Refused(
+                f"{', '.join(never)[:300]} never ran on what is merged into {branch}, so requiring"
+                " it would stop every merge."
+            )
+    values = {
+        "protected_checks": sorted(set(checks)),
+        "protected_approvals": approvals,
+        "portal_app": portal_app,
+    }
+    return propose(project, actor=actor, values=values, now=now)
 
 
 @action("keep_heads.requested", "environments.protect_branch")

@@ -162,7 +162,9 @@ def _keep(
         for name, its in histories.items()
         if name != place.branch and not name.startswith("#")
     }
-    found = history_status.stand(at.environment.name, at.revisions, place.branch, own, others)
+    found = history_status.stand(
+        at.environment.name, at.revisions, place.branch, own, others, tables=at.tables
+    )
     same = row is not None and (row.state, row.revisions) == (found.state, at.revisions)
     values = {
         "branch": place.branch,

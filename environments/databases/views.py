@@ -30,7 +30,7 @@ REHEARSALS_SHOWN = 20
 def migrations(request: HttpRequest) -> HttpResponse:
     """Where every database stands, every migration run, newest first, and rehearsals.
 
-    Ten queries.
+    Eleven queries.
     """
     runs = MigrationRun.objects.select_related(
         "environment__project", "database", "requested_by"

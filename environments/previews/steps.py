@@ -37,7 +37,7 @@ from environments.models import (
 from environments.models import Environment as EnvironmentRow
 from environments.previews import comment as previews_comment
 from environments.previews import variables as previews_variables
-from environments.quota import allowance
+from environments.quota import allowance, sharing
 from environments.railway import Deployment, ProjectTree, Railway, ServiceInstance
 from environments.railway import Environment as Place
 from environments.railway.deployment_states import FAIL, PASS, PENDING, running
@@ -182,7 +182,7 @@ def step(job: Preview, *, now: datetime) -> Outcome:
         return told
     if job.state == PreviewState.GONE:
         return Finished(JobStatus.SUCCEEDED, f"{job} is gone: {job.why_not or 'it was removed'}.")
-    with allowance.counted(job.project, now) as wait:
+    with allowance.counted(job.project, now, kept=sharing.kept(now)) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _step(job, now)
 
 

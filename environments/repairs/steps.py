@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from environments.branches import fast_forward, protection
+from environments.branches import applying, fast_forward, protection
 from environments.clients import github_of, railway_of
 from environments.drift import detect
 from environments.findings import out_of_band
@@ -23,6 +23,7 @@ from environments.models import (
     RepairKind,
     ServiceInstance,
 )
+from environments.quota import sharing
 from environments.railway import ProjectTree, Trigger
 from environments.railway import ServiceInstance as InstanceState
 from portal.configuration.signing import may_sign
@@ -42,12 +43,19 @@ FINAL = (
 
 
 def step(job: Repair, *, now: datetime) -> Outcome:
-    """One look at what is to be repaired, and at most one write."""
+    """One look at what is to be repaired, and at most one write, while there is quota for it."""
+    with sharing.ahead(job.project, now) as pause:
+        return pause or _look(job, now)
+
+
+def _look(job: Repair, now: datetime) -> Outcome:
     try:
         return STEPS[RepairKind(job.kind)](job, now)
     except ApiError as error:
         if error.kind in FINAL:
             return Finished(JobStatus.FAILED, error.sentence)
+        if error.kind == "rate_limited":
+            return Requeue(max(error.retry_after or 0, 60), error.sentence)
         return _late(job, error.sentence, now) or Requeue(
             max(error.retry_after or 0, 2), error.sentence
         )
@@ -299,7 +307,7 @@ def _protect(job: Repair, now: datetime) -> Outcome:
     """Sends exactly what is to protect a branch, once, and reads what binds it then; rulesets
     stay as they are.
     """
-    project, branch = job.project, job.wanted
+    project, branch = job.project, job.subject
     protection.read(project, now=now)
     row = BranchProtection.objects.get(project=project, branch=branch)
     wrong = [line for line in row.lines if line["state"] != protection.PASS]
@@ -311,8 +319,13 @@ def _protect(job: Repair, now: datetime) -> Outcome:
             JobStatus.FAILED,
             f"The protection was sent, and still differs ({message}): look at the rulesets.",
         )
-    if locked_out := protection.lockout(project, branch):
+    if locked_out := applying.lockout(project, branch, row):
         return Finished(JobStatus.FAILED, locked_out)
+    if job.wanted and job.wanted != applying.digest(project, branch, row):
+        message = (
+            "Nothing was changed: other changes would be made now than were shown; look again."
+        )
+        return Finished(JobStatus.FAILED, message)
     if not holds(job):
         return Requeue(0)
     _keep(

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from portal.models.audit import AuditEvent
 from portal.secrets import known_secrets, redact
+from portal.visible import visible
 from releases.notifications.kinds.registry import Kind
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -44,8 +45,8 @@ def message_of(event: AuditEvent, kind: Kind) -> Message:
         )
     return Message(
         kind=kind.name,
-        title=without_secrets(f"{about}: {kind.label}"),
-        text=without_secrets(message),
+        title=visible(without_secrets(f"{about}: {kind.label}")),
+        text=visible(without_secrets(message)),
         link=settings.PORTAL_URL + _path(event),
         project=event.scope,
         at=event.at.isoformat(),

@@ -20,6 +20,7 @@ from environments.git.repository import GitError, Mirror
 from environments.github import comments
 from environments.github.comments import code, plain, prose
 from environments.models import Database, Project, databases_of
+from environments.quota.sharing import in_background
 from environments.schema.history import reader as history_reader
 from environments.schema.plan import edits, risk
 from environments.schema.plan import render as plan_render
@@ -73,6 +74,7 @@ def wake(project: Project, *, now: datetime) -> None:
             wake_now(note, now=now)
 
 
+@in_background
 def step(job: PullNote, *, now: datetime) -> Outcome:
     """Looks at the files if they are other ones, then at the comment; writes at most once."""
     project = job.project

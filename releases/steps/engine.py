@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from environments.models import SmokeTest
+from environments.quota import sharing
 from environments.smoke.probe import Probe, probe
 from portal import audit
 from portal.audit import Actor
@@ -86,10 +87,13 @@ def advance(
         return Finished(JobStatus.NEEDS_PERSON, f"{step} stopped: {step.sentence}")
     if step.started_at is None and not _begin(job, step, now):
         return Requeue(0)
-    try:
-        look = function(step)(step, facts_of(job.release_id, now=now))
-    except ApiError as error:
-        look = _trouble(step, error, now)
+    with sharing.ahead(job.release.project, now) as pause:
+        if pause:
+            return _write_down(job, step, Wait(pause.seconds, pause.sentence), keep)
+        try:
+            look = function(step)(step, facts_of(job.release_id, now=now))
+        except ApiError as error:
+            look = _trouble(step, error, now)
     return _write_down(job, step, look, keep)
 
 
@@ -125,6 +129,8 @@ def _trouble(step: object, error: ApiError, now: datetime) -> Look:
         "outdated",
     ):
         return Stop(error.sentence)
+    if error.kind == "rate_limited":
+        return Wait(max(error.retry_after or 0, 60), error.sentence)
     if error.kind == "watch_only":  # until somebody does it otherwise, or the switch is turned
         return Wait(WATCHING_SECONDS, error.sentence)
     if waited(step, now) > PATIENCE:

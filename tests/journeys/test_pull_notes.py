@@ -5,6 +5,7 @@ after.
 import pytest
 from django.utils import timezone
 
+from environments.clients import github_of
 from environments.github import comments
 from environments.models import Project
 from portal.jobs import running
@@ -69,6 +70,18 @@ def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_i
 
     assert "1 new" in mended and "brings none any more" in gone
     assert len(comments_on(world, number)) == 1
+
+
+def test_an_authors_comment_with_the_portals_mark_is_not_taken_for_its_own(world):
+    number = opened(world, "feature-rename")
+    forged = f"{pull_requests_comment.MARKER}\nMigrations: nothing can go wrong."
+    github_of(Project.objects.get()).comment(number, forged)
+    push(world, "feature-rename", migration("aaaaaaaaaaaa", HEAD, "rename", RENAME, BACK))
+
+    told(world, number, until=lambda said: "danger" in said)
+
+    first, second = comments_on(world, number)
+    assert first == forged and "danger" in second
 
 
 USERS, EMAIL = "3c5e7a9b1d23", 'sa.Column("email", sa.Text, nullable=False, unique=True)'

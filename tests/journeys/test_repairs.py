@@ -5,9 +5,11 @@ stand-ins.
 import io
 
 import pytest
+from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 
 from environments.branches import actions as branches_actions
+from environments.findings.actions import resolve_finding
 from environments.models import Finding, ServiceInstance, VariableSync
 from environments.repairs import actions as repairs_actions
 from portal import jobs
@@ -143,6 +145,14 @@ def test_a_push_that_railway_never_deployed_becomes_a_finding_and_is_deployed_by
 
     with pytest.raises(Refused, match="look at the page again"):
         repairs_actions.deploy_head(live, actor=world.person("alice"), commit="0" * 40)
+    world.work(lambda: Finding.objects.filter(kind="bypass", subject__contains=new).exists())
+    world.work(lambda: world.project.branches.get(name="main").judged == new)
+    with pytest.raises(Refused, match="around the portal"):
+        repairs_actions.deploy_head(live, actor=world.person("alice"), commit=new)
+    bypass = Finding.objects.get(kind="bypass", subject__contains=new)
+    another = User.objects.create_user("frank", is_staff=True)
+    another.groups.add(Group.objects.get(name="Release managers"))
+    resolve_finding(bypass, actor=another, reason="It was looked at.")
     repair = ended(
         world, repairs_actions.deploy_head(live, actor=world.person("alice"), commit=new)
     )

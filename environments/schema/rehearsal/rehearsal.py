@@ -18,6 +18,7 @@ from psycopg import sql
 
 from environments.git.repository import Mirror
 from environments.schema.history import identity
+from environments.schema.history import status as history_status
 from environments.schema.history.graph import History
 from environments.schema.history.reader import Revision, read
 from environments.schema.plan.render import without_passwords
@@ -232,38 +233,12 @@ class _Rehearsal:
         self.report.phases += ((name, time.monotonic() - began),)
 
     def _read(self) -> tuple[str, str]:
-        """The target's schema as text, and its database's name.
-
-        The revision must not move meanwhile.
-        """
+        """The target's schema as text, and its database's name."""
         request, report = self.request, self.report
-        with database.connection(request.url) as opened:
-            report.start = database.revisions_in(opened, request.version_table, None)
-            version = opened.info.server_version
-            report.server, report.scratch = _version(version), _version(self.scratch.version)
-            if version // 10_000 > self.scratch.version // 10_000:
-                raise UnknownError(
-                    f"The database runs PostgreSQL {report.server}, newer than the portal's"
-                    f" {report.scratch}: it cannot be rehearsed here; update the portal, or"
-                    " rehearse by hand and sign for it."
-                )
-            wanted = [
-                row[0] for row in opened.execute("select extname from pg_extension order by 1")
-            ]
-            roles = [
-                row[0]
-                for row in opened.execute(r"select rolname from pg_roles where rolname !~ '^pg_'")
-            ]
-        if missing := [one for one in wanted if one not in self.scratch.extensions()]:
-            raise UnknownError(
-                f"The database uses {', '.join(missing)}, which the scratch server has not: "
-                "rehearse on a copy by hand, and sign for it."
-            )
-        self.scratch.create_roles(roles)
-        text = dump(request.url, self.scratch.work / "target.sql", self.alive)
-        if database.current(request.url, table=request.version_table) != report.start:
-            raise DumpError("The database was migrated while its schema was read.", busy=True)
-        return text, database.normalise(request.url).database
+        found = read_target(self.scratch, request.url, request.version_table, self.alive)
+        report.start, report.server = found.revisions, found.server
+        report.scratch = _version(self.scratch.version)
+        return found.schema, database.normalise(request.url).database
 
     def _steps(self) -> tuple[tuple[Revision, ...], str]:
         """What is to run, and the revision to go back to afterwards ("" where one step back
@@ -274,7 +249,7 @@ class _Rehearsal:
         if unknown:
             raise UnknownError(
                 f"The database is at {unknown[0]}, which is in no file at"
-                f" {self.request.commit[:7]}; take a commit that has it."
+                f" {self.request.commit[:7]}; take a commit that has it. {history_status.PROVE}"
             )
         back = report.start[0] if len(report.start) == 1 else "" if report.start else "base"
         if self.request.direction == UPGRADE:
@@ -410,7 +385,9 @@ class _Rehearsal:
 
     def _go(self, url: str, run: str, direction: str, target: tuple[str, ...]) -> runner.Outcome:
         with closing(self._child(run)) as child:
-            outcome = self._run(url, direction, target, child)
+            outcome = run_in(
+                self.scratch, self.mirror, self.request, url, direction, target, child, self.alive
+            )
         if outcome.status == "cancelled":
             raise Cancelled
         self.report.statements += statements(run, outcome.recorded)
@@ -426,29 +403,6 @@ class _Rehearsal:
         if run != ("expected" if self._compares() else "again"):
             self.waiting = Child(self.scratch.work, early=True)
         return child
-
-    def _run(
-        self, url: str, direction: str, target: tuple[str, ...], child: Child
-    ) -> runner.Outcome:
-        request = self.request
-        if request.command:  # a project may know one kind of address only
-            url = f"{request.url.partition('://')[0]}://{url.partition('://')[2]}"
-        wanted = runner.Run(
-            commit=request.commit,
-            alembic=request.alembic,
-            url=url,
-            target=target,
-            direction=direction,
-            lock_timeout_ms=request.lock_timeout_ms,
-            statement_timeout_ms=request.statement_timeout_ms,
-            time_limit_s=request.time_limit_s,
-            version_table=request.version_table,
-            record=True,
-            workspace=self.scratch.work,
-            child=child,
-            command=request.command,
-        )
-        return runner.run(self.mirror, wanted, on_lines=lambda lines: None, alive=self.alive)
 
     def _compares(self) -> bool:
         return self.request.compare and self.request.direction == UPGRADE
@@ -496,6 +450,80 @@ class _Rehearsal:
             report.drift = drift(expected, original, self._trip, without=self._version_table)
         except DumpError as error:
             report.drift_problem = f"The two schemas could not be compared: {error}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A database as it was read: its `revisions`, its `schema` as text, its `server`'s version."""
+
+    revisions: tuple[str, ...]
+    schema: str
+    server: str
+
+
+def read_target(
+    scratch: Scratch, url: str, version_table: str, alive: Callable[[], bool]
+) -> Target:
+    """Read a database, whose revision must not move meanwhile, and make its roles in `scratch`.
+
+    Raises `UnknownError` where the scratch server cannot take it over, `DatabaseError`,
+    `DumpError` and `Cancelled`.
+    """
+    with database.connection(url) as opened:
+        revisions = database.revisions_in(opened, version_table, None)
+        version = opened.info.server_version
+        if version // 10_000 > scratch.version // 10_000:
+            raise UnknownError(
+                f"The database runs PostgreSQL {_version(version)}, newer than the portal's"
+                f" {_version(scratch.version)}: it cannot be rehearsed here; update the portal, or"
+                " rehearse by hand and sign for it."
+            )
+        wanted = [row[0] for row in opened.execute("select extname from pg_extension order by 1")]
+        roles = [
+            row[0]
+            for row in opened.execute(r"select rolname from pg_roles where rolname !~ '^pg_'")
+        ]
+    if missing := [one for one in wanted if one not in scratch.extensions()]:
+        raise UnknownError(
+            f"The database uses {', '.join(missing)}, which the scratch server has not: "
+            "rehearse on a copy by hand, and sign for it."
+        )
+    scratch.create_roles(roles)
+    text = dump(url, scratch.work / "target.sql", alive)
+    if database.current(url, table=version_table) != revisions:
+        raise DumpError("The database was migrated while its schema was read.", busy=True)
+    return Target(revisions, text, _version(version))
+
+
+def run_in(
+    scratch: Scratch,
+    mirror: Mirror,
+    request: Request,
+    url: str,
+    direction: str,
+    target: tuple[str, ...],
+    child: Child,
+    alive: Callable[[], bool],
+) -> runner.Outcome:
+    """One run of what is rehearsed, over the scratch database at `url`."""
+    if request.command:  # a project may know one kind of address only
+        url = f"{request.url.partition('://')[0]}://{url.partition('://')[2]}"
+    wanted = runner.Run(
+        commit=request.commit,
+        alembic=request.alembic,
+        url=url,
+        target=target,
+        direction=direction,
+        lock_timeout_ms=request.lock_timeout_ms,
+        statement_timeout_ms=request.statement_timeout_ms,
+        time_limit_s=request.time_limit_s,
+        version_table=request.version_table,
+        record=True,
+        workspace=scratch.work,
+        child=child,
+        command=request.command,
+    )
+    return runner.run(mirror, wanted, on_lines=lambda lines: None, alive=alive)
 
 
 def _version(number: int) -> str:

@@ -29,7 +29,8 @@ ALL = "alice bob carol erin"
 READ = words(
     "board board-panels pulls releases release release-panels task-log task-log-file environments"
     " previews protections variables connections migrations migration migration-panels"
-    " migration-log rehearsal rehearsal-panels audit audit-event audit-csv audit-jsonl"
+    " migration-log rehearsal rehearsal-panels stamp stamp-panels"
+    " audit audit-event audit-csv audit-jsonl"
     " second-factor changes status notifications watch-only search "
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
@@ -46,7 +47,8 @@ ACT = words(
     " reset-sign reset-take-back branch-repair push-repair head-deploy preview-rebuild"
     " preview-remove preview-variable preview-variable-remove environment-delete environment-adopt"
     " protect connections-check host-keys finding-resolve schema-compare migration-cancel"
-    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads "
+    " stamp-ask stamp-propose stamp-approve stamp-take-back"
+    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads require "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {

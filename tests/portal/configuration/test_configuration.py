@@ -296,6 +296,22 @@ def test_a_new_project_does_not_take_over_what_another_one_ships(erin, project):
     assert Project.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    "taken",
+    [
+        {"railway_project_id": "RP-Inspector"},
+        {"railway_project_id": " rp-inspector\n"},
+        {"repository": "acme/old-name"},
+        {"repository": "acme/New-Name"},
+    ],
+)
+def test_another_spelling_or_a_former_name_is_the_same(project, taken):
+    Project.objects.update(former_names=["acme/old-name"], renamed_to="acme/new-name")
+    named = {"repository": "acme/second", "railway_project_id": "p"} | taken
+
+    assert "in production" in project_settings_guarded.claimed(Project(), **named)
+
+
 def test_a_portal_of_one_person_works_and_shutting_the_others_out_does_not_make_it_one(
     people, project
 ):
