@@ -4,7 +4,9 @@ from django.urls import path
 
 from releases.notifications import views as notifications
 from releases.pages import pull_requests, search, views
+from releases.project_settings import views as project_settings
 from releases.project_settings import watch_only_views
+from releases.setup import views as setup_views
 from releases.task_logs import views as task_logs_views
 
 app_name = "releases"
@@ -22,7 +24,14 @@ urlpatterns = [
     path("task-logs/<slug:kind>/<int:pk>/file/", task_logs_views.download, name="task-log-file"),
     path("notifications/", notifications.notifications, name="notifications"),
     path("notifications/<int:pk>/<slug:verb>/", notifications.channel_do, name="channel-do"),
+    path("settings/", project_settings.settings, name="settings"),
+    path("settings/<slug:slug>/<slug:key>/", project_settings.save, name="settings-save"),
     path("projects/<slug:slug>/checklist/", views.checklist_of, name="project-checklist"),
+    path("new-project/", setup_views.new_project, name="new-project"),
+    path("new-project/credential/", setup_views.paste, name="credential-paste"),
+    path("new-project/choose/", setup_views.choose, name="new-project-choose"),
+    path("new-project/<int:pk>/", setup_views.proposal, name="proposal"),
+    path("projects/<slug:slug>/go-live/list/", setup_views.go_live, name="go-live"),
     path(
         "projects/<slug:slug>/watch-only/would/",
         watch_only_views.watch_only_page,

@@ -56,7 +56,7 @@ def request_reset(
     now = now or timezone.now()
     require_reason(reason)
     if actor is None:
-        raise Refused("A reset is asked for by a person.")
+        raise Refused("Only a person can request a reset.")
     _resettable(project, staging, main)
     # One that is about other heads can no longer be carried out, and makes room.
     StagingReset.objects.filter(project=project, closed_at=None).exclude(
@@ -73,7 +73,7 @@ def request_reset(
                 requested_at=now,
             )
     except IntegrityError:
-        raise Refused("This reset is asked for already; a second person can sign it.") from None
+        raise Refused("This reset is already requested. A second person can sign it.") from None
     message = (
         f"Reset {project.staging_branch} from {staging[:7]} to {main[:7]}: “{reason.strip()[:500]}”"
     )
@@ -103,12 +103,12 @@ def sign_reset(
     )
     project = row.project
     if row.closed_at is not None:
-        raise Refused("This reset was signed or taken back already.")
+        raise Refused("This reset was already signed or withdrawn.")
     if actor is None or actor.pk == row.requested_by_id:
-        raise Refused("Whoever asked for a reset cannot sign it; a second person must.")
+        raise Refused("You requested this reset, so a second person must sign it.")
     require_signer(actor, "environments.sign_reset")
     if (staging, main) != (row.staging_head, row.main_head):
-        raise Refused("This is not the reset that was on your page: look at it again.")
+        raise Refused("The reset has changed since you opened this page. Reload it.")
     _resettable(project, staging, main)
     message = (
         f"Signed: {project.staging_branch} is reset from {row.staging_head[:7]} to"
@@ -133,7 +133,7 @@ def take_reset_back(reset: StagingReset, *, actor: Actor, now: datetime | None =
     """Gives up a reset that nobody has signed."""
     now = now or timezone.now()
     if not StagingReset.objects.filter(pk=reset.pk, closed_at=None).update(closed_at=now):
-        raise Refused("This reset was signed or taken back already.")
+        raise Refused("This reset was already signed or withdrawn.")
     message = f"{reset.project.staging_branch} is not reset."
     audit.record(
         "staging.reset_taken_back",
@@ -164,7 +164,7 @@ def _resettable(project: Project, staging: str, main: str) -> None:
     heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
     for name, was in ((project.staging_branch, staging), (project.production_branch, main)):
         if heads.get(name) != was:
-            raise Refused(f"{name} is not at {was[:7]} any more: sync staging again, and look.")
+            raise Refused(f"{name} is no longer at {was[:7]}. Sync staging again and check.")
 
 
 def _heads(row: StagingReset) -> dict[str, str]:
@@ -186,7 +186,7 @@ def protect_branch(
     `seen`: `applying.digest` of the changes that the person had before them.
     """
     if branch not in protection.branches(project):
-        raise Refused(f"{branch[:100] or 'That'} is none of the long-lived branches of {project}.")
+        raise Refused(f"{branch[:100] or 'That'} is not a long-lived branch of {project}.")
     row = BranchProtection.objects.filter(project=project, branch=branch).first()
     shown = applying.digest(project, branch, row) if row else ""
     if seen is not None and (not shown or seen != shown):

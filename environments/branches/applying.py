@@ -39,8 +39,8 @@ def lockout(project: Project, branch: str, row: BranchProtection) -> str:
     """Return why protecting `branch` so would stop the team or the portal; "" when it would not."""
     if branch == project.staging_branch and project.protected_approvals and not project.portal_app:
         return (
-            f"Nothing was changed: {branch} would take changes only by pull request, and the portal"
-            " could not fast-forward it. Set the portal's App under Required first."
+            f"Nothing was changed: {branch} would require pull requests, and the portal could "
+            "not fast-forward it. Set the portal's App under Required first."
         )
     if row.settings is None:
         why = row.problems[0] if row.problems else "Look at the token's permissions."

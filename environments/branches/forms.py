@@ -15,7 +15,7 @@ class HeadsForm(forms.Form):
 class ResetForm(HeadsForm):
     """Why staging is reset to main."""
 
-    reason = Text(missing="Say why staging is to be reset.")
+    reason = Text(missing="Give a reason for the reset.")
 
 
 class ProtectForm(ConfirmedForm):

@@ -221,7 +221,7 @@ def clicks(project: Project, branch: str) -> list[str]:
             if allowed
             else ""
         ),
-        "Choose Save changes. The portal reads it again by itself.",
+        "Choose Save changes. The portal reads the new rules by itself.",
     ]
     return [one for one in done if one]
 
@@ -298,11 +298,8 @@ def problems(project: Project) -> Iterator[Problem]:
         wrong = [line for line in row.lines if line["state"] == FAIL]
         unknown = [line for line in row.lines if line["state"] == WAIT]
         if wrong:
-            message = "; ".join(
-                f"{line['rule'].lower()}: {line['actual']} (expected {line['wanted']})"
-                for line in wrong
-            )
-            sentence = f"{row.branch}: protection differs from policy: {message}."
+            names = ", ".join(line["rule"].lower() for line in wrong)
+            sentence = f"{row.branch}: protection differs from policy ({names})."
             yield Problem(PROTECTION, row.branch, sentence)
         elif NO_PLAN in row.problems:
             yield Problem(PROTECTION, row.branch, f"{row.branch} is not protected. {NO_PLAN}")

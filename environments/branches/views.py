@@ -24,7 +24,7 @@ REPAIRS_SHOWN = 10
 def sync_staging(request: HttpRequest, slug: str) -> HttpResponse:
     """Has staging brought level with main."""
     project = get_object_or_404(Project, slug=slug)
-    message = "Both branches are being looked at; what came of it stands below."
+    message = "Comparing both branches… See the result below."
     return run_action(
         request, repairs_of(project), partial(branches_actions.sync_staging, project), message
     )
@@ -58,6 +58,7 @@ def protections_(request: HttpRequest) -> HttpResponse:
         latest: dict[str, Repair] = {}
         for repair in repairs[:REPAIRS_SHOWN]:
             latest.setdefault(repair.subject, repair)
+        context["applying"] = any(repair.is_open for repair in latest.values())
         context["branches"] = [
             _shown(project, branch, rows.get(branch), latest.get(branch))
             for branch in protection.branches(project)
@@ -113,7 +114,7 @@ def protect(request: HttpRequest, slug: str) -> HttpResponse:
     def act(actor: Actor, value: str, seen: str) -> Repair:
         return branches_actions.protect_branch(project, actor=actor, branch=value, seen=seen)
 
-    message = f"{form['value'].value()} is being protected, and read again."
+    message = f"{form['value'].value()} is being protected…"
     return run_action(request, _protections_of(project), act, message, form=form)
 
 

@@ -70,7 +70,7 @@ def before(
             return None
         message = f"the backup before it could not be taken: {error}"
         return _unchanged(
-            job, JobStatus.FAILED, f"{message} Retry, or set BACKUP_MAX_MB=0 and take one by hand."
+            job, JobStatus.FAILED, f"{message} Retry, or set BACKUP_MAX_MB=0 and take one manually."
         )
     _keep(job, kept, tell)
     return None
@@ -134,7 +134,7 @@ def _take(
     named = "the whole database" if WHOLE in touched else ", ".join(tables)
     now = timezone.now().isoformat()
     if not tables and WHOLE not in touched:
-        return {"at": now, "sentence": "No backup is needed: the tables are not there yet."}
+        return {"at": now, "sentence": "No backup needed: the tables do not exist yet."}
     if size > settings.BACKUP_MAX_MB * 1_000_000:
         message = (
             f"No backup was taken: {named} holds {many(size)}B, more than"

@@ -55,7 +55,7 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
         who = job.approved_by or "Whoever"
         return Finished(
             JobStatus.FAILED,
-            f"Nothing was changed: {who} approved this downgrade and may no longer do so.",
+            f"Nothing was changed: {who} approved this downgrade but may no longer approve one.",
         )
     if waits := _waits(job):
         return waits
@@ -149,7 +149,7 @@ def _verify(
     """Looks whether Railway has migrated the database; runs nothing."""
     if job.cancel_requested_at:
         return Finished(
-            JobStatus.CANCELLED, "The portal no longer looks; what Railway does goes on there."
+            JobStatus.CANCELLED, "The portal stopped watching; the deployment continues on Railway."
         )
     try:
         place = railway_runner.place_of(job.environment, job.database)
@@ -208,7 +208,7 @@ def _not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
     if (now - job.created_at).total_seconds() < PATIENCE_SECONDS:
         return Requeue(10, f"The run was interrupted and the database cannot be read yet: {why}")
     return Finished(
-        JobStatus.NEEDS_PERSON, f"The run was interrupted, and what it left is not known: {why}"
+        JobStatus.NEEDS_PERSON, f"The run was interrupted, and its result is not known: {why}"
     )
 
 
@@ -260,8 +260,8 @@ def _not_agreed(
     if len(agreed) != 1 or (pending != agreed and not done):
         would = ", ".join(one for one, _ in pending) or "nothing"
         message = (
-            f"From {', '.join(current) or 'no revision'} this would undo {would}, which is not what"
-            " was agreed on."
+            f"From {', '.join(current) or 'no revision'} this would undo {would}, which differs "
+            "from the approved downgrade."
         )
         return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
     if job.environment.kind == EnvironmentKind.PRODUCTION and (

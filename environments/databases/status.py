@@ -207,7 +207,7 @@ def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
         if row.state in (DatabaseState.UNKNOWN, DatabaseState.OVERLAP):
             yield Problem(SCHEMA, subject, sentence)
         elif row.state == DatabaseState.AHEAD and row.pk not in brought:
-            message = f"{sentence} No run of the portal brought it there."
+            message = f"{sentence} No portal run applied them."
             yield Problem(SCHEMA, subject, message)
         elif _is_behind(row) and now - row.since > patience:
             message = f"{sentence} They run with the next release."

@@ -153,7 +153,7 @@ def _row(
 
 
 def _compared(project: Project) -> Any:
-    """The newest comparison of each environment's schema with the one that its migrations make."""
+    """Return the newest comparison of each environment's schema with its migrations."""
     done = Rehearsal.objects.filter(
         environment__project=project, direction=Direction.UPGRADE, drift__isnull=False
     )

@@ -9,7 +9,14 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from environments.models import ENDED_BADLY, SERVING, UNDER_WAY, Service, ServiceInstance
+from environments.models import (
+    ENDED_BADLY,
+    SERVING,
+    UNDER_WAY,
+    EnvironmentKind,
+    Service,
+    ServiceInstance,
+)
 from environments.overview import actions
 from environments.overview.forms import ANSWERS, PlaceForm
 from environments.railway.deployment_states import FAIL, PASS, PENDING, running
@@ -100,6 +107,8 @@ def _standing(live: Live) -> tuple[str, str]:
     latest = live.latest
     if live.instance.seen_at is None:
         return PENDING, "being read"
+    if latest is None and live.instance.environment.kind == EnvironmentKind.PREVIEW:
+        return PENDING, "no deployment yet"
     if latest is None:
         return FAIL, "no deployment"
     if latest.status == "SKIPPED" and serves_instead(live, latest.commit) == "":
@@ -134,7 +143,7 @@ def heading(name: str, cells: Iterable[Cell]) -> Heading:
     """The first column of a service's row; `cells` are its environments, at least one."""
     lives = [one.live for one in cells]
     service, counts = lives[0].instance.service, any(live.counts for live in lives)
-    message = "belongs to the release" if counts else "not part of the release"
+    message = "is part of the release" if counts else "not part of the release"
     return Heading(
         name, service, counts, message if service.belongs is None else f"{message}, as people say"
     )
@@ -143,7 +152,7 @@ def heading(name: str, cells: Iterable[Cell]) -> Heading:
 @page
 @require_POST
 def place(request: HttpRequest, pk: int) -> HttpResponse:
-    """Takes a person's word on whether a service belongs to the release."""
+    """Takes a person's word on whether a service is part of the release."""
     service = get_object_or_404(Service.objects.select_related("project"), pk=pk)
     then = f"{reverse('environments:environments')}?project={service.project.slug}#matrix-h"
 

@@ -22,14 +22,14 @@ def repair_branch(
     expected = expected_branches(project).get(instance.environment.kind)
     if not expected:
         raise Refused(
-            f"No branch is expected in {instance.environment}, so there is nothing to put right."
+            f"No branch is expected in {instance.environment}, so there is nothing to repair."
         )
     if wanted != expected:
-        raise Refused(f"{instance} should follow {expected}, not {wanted}: look at the page again.")
+        raise Refused(f"{instance} should follow {expected}, not {wanted}. Reload the page.")
     if instance.repository.lower() != project.repository.lower():
         raise Refused(f"{instance} is not built from {project.repository}: connect it in Railway.")
     if instance.branch == expected:
-        raise Refused(f"{instance} follows {expected} already.")
+        raise Refused(f"{instance} already follows {expected}.")
     message = f"Let {instance} follow {expected} instead of {instance.branch or 'no branch'}."
     return _repair(
         project,
@@ -51,7 +51,8 @@ def switch_push_on(
     _is_there(instance)
     if instance.environment.kind not in expected_branches(instance.service.project):
         raise Refused(
-            f"{instance.environment} is neither staging nor production; it is left as it is."
+            f"{instance.environment} is neither staging nor production, so the portal leaves it "
+            "unchanged."
         )
     if instance.autodeploy:
         raise Refused(f"{instance} is deployed on push already.")
@@ -78,13 +79,13 @@ def deploy_head(
     _is_there(instance)
     project = instance.service.project
     if instance.branch != expected_branches(project).get(instance.environment.kind):
-        raise Refused(f"{instance} does not follow the branch it should; put that right first.")
+        raise Refused(f"{instance} follows the wrong branch. Repair that first.")
     branch = Branch.objects.filter(project=project, name=instance.branch).first()
     head = branch.head if branch else ""
     if branch is None or not head or commit != head:
         raise Refused(
-            f"{instance.branch} is not at {commit[:7] or 'that commit'} (any more): look at the"
-            " page again."
+            f"{instance.branch} is not at {commit[:7] or 'that commit'} (any more). Reload the "
+            "page."
         )
     if instance.environment.kind == EnvironmentKind.PRODUCTION:
         require_shipped(project, branch, actor)

@@ -13,6 +13,7 @@ from environments.clients import github_of, railway_of
 from environments.drift import detect
 from environments.findings import out_of_band
 from environments.git.repository import GitError
+from environments.github.reverting import branch_of
 from environments.mirror import sync as mirror_sync
 from environments.models import (
     ENDED_BADLY,
@@ -72,7 +73,7 @@ def _late(
     if job.wrote_at is None:
         return Finished(JobStatus.FAILED, f"Nothing was changed: {sentence}")
     return Finished(
-        JobStatus.NEEDS_PERSON, f"It was asked for, and it is not known what came of it: {sentence}"
+        JobStatus.NEEDS_PERSON, f"The request was sent, but its result is not known: {sentence}"
     )
 
 
@@ -135,14 +136,14 @@ def _reset(job: Repair, now: datetime) -> Outcome:
             _keep(job, result=fast_forward.MOVED)
             return Finished(JobStatus.SUCCEEDED, seen.sentence)
         if job.wrote_at is not None:
-            message = f"It is not seen on GitHub yet that {job.project.staging_branch} moved."
+            message = f"GitHub does not show the move of {job.project.staging_branch} yet."
             return _late(job, seen.sentence if seen else message, now) or Requeue(2, message)
         if seen is not None:
             return Finished(JobStatus.FAILED, seen.sentence)
         if not may_sign(job.requested_by, "environments.sign_reset"):
             message = (
-                f"{job.requested_by} signed this reset and may no longer sign one; nothing was"
-                " reset."
+                f"{job.requested_by} signed this reset but may no longer sign one. Nothing was "
+                "reset."
             )
             return Finished(JobStatus.FAILED, message)
         if not holds(job):
@@ -175,8 +176,7 @@ def _back_merge(job: Repair, now: datetime) -> Outcome:
     if pull is None:
         if not github.compare(target, main).ahead_by:
             return Finished(
-                JobStatus.SUCCEEDED,
-                f"{target} holds everything that {main} has: there is nothing to merge.",
+                JobStatus.SUCCEEDED, f"{target} contains every commit of {main}: nothing to merge."
             )
         _keep(job, wrote_at=now)
         pull = fast_forward.open_back_merge(project, github)
@@ -185,6 +185,22 @@ def _back_merge(job: Repair, now: datetime) -> Outcome:
     )
     return Finished(
         JobStatus.SUCCEEDED, f"Pull request #{pull.number} merges {main} back into {target}."
+    )
+
+
+def _revert(job: Repair, now: datetime) -> Outcome:
+    """Finds the pull request that reverts #`wanted`, or has GitHub open it."""
+    project, github, number = job.project, github_of(job.project), int(job.wanted)
+    main, begins = project.production_branch, branch_of(int(job.wanted))
+    pull = next((one for one in github.pulls_into(main) if one.head_ref.startswith(begins)), None)
+    if pull is None:
+        _keep(job, wrote_at=now)
+        why = f"Takes back what #{number} brought to {main}; production was rolled back before."
+        pull = github.revert_pull(number, body=why)
+    said = f"{pull.head_ref} → {main}"
+    _keep(job, evidence=[{"label": f"#{pull.number}", "said": said, "link": pull.url}])
+    return Finished(
+        JobStatus.SUCCEEDED, f"Pull request #{pull.number} reverts #{number} on {main}."
     )
 
 
@@ -210,14 +226,14 @@ def _branch(job: Repair, now: datetime) -> Outcome:
         now,
         before=trigger.branch,
         write=lambda: railway.set_trigger_branch(trigger.id, job.wanted),
-        told=f"{job.subject} was told to follow {job.wanted}; reading it again.",
+        told=f"{job.subject} now follows {job.wanted}. Reading it again…",
         still=f"{job.subject} still follows {trigger.branch}.",
     )
 
 
 def _push(job: Repair, now: datetime) -> Outcome:
     if job.instance is None:
-        return Finished(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
+        return Finished(JobStatus.FAILED, f"{job.subject} is no longer on Railway.")
     railway, instance = railway_of(job.project), job.instance
     place = (
         job.project.railway_project_id,
@@ -239,7 +255,7 @@ def _push(job: Repair, now: datetime) -> Outcome:
         now,
         before="off",
         write=lambda: railway.set_autodeploy(*place, enabled=True),
-        told=f"{job.subject} was told to be deployed on push; reading it again.",
+        told=f"{job.subject} now deploys on push. Reading it again…",
         still=f"{job.subject} is still not deployed on push.",
     )
 
@@ -263,7 +279,7 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
     mirror_sync.apply(job.project, tree, now=timezone.now())
     state = _instance(job, tree)
     if state is None or job.instance is None:
-        return Finished(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
+        return Finished(JobStatus.FAILED, f"{job.subject} is no longer on Railway.")
     latest = state.latest_deployment if state.readable else None
     ours = (
         latest is not None
@@ -289,8 +305,8 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
     head = github_of(job.project).branch_head(job.instance.branch)
     if head != job.wanted:
         message = (
-            f"{job.instance.branch} is not at {job.wanted[:7]} any more, so nothing was deployed:"
-            " look again."
+            f"{job.instance.branch} is not at {job.wanted[:7]} anymore, so nothing was deployed. "
+            "Reload the page."
         )
         return Finished(JobStatus.FAILED, message)
     if not holds(job):
@@ -312,12 +328,12 @@ def _protect(job: Repair, now: datetime) -> Outcome:
     row = BranchProtection.objects.get(project=project, branch=branch)
     wrong = [line for line in row.lines if line["state"] != protection.PASS]
     if not wrong:
-        return Finished(JobStatus.SUCCEEDED, f"{branch} is protected as it should be.")
+        return Finished(JobStatus.SUCCEEDED, f"{branch} matches its protection policy.")
     if job.wrote_at is not None:
         message = "; ".join(f"{line['rule']}: {line['actual']}" for line in wrong)
         return Finished(
             JobStatus.FAILED,
-            f"The protection was sent, and still differs ({message}): look at the rulesets.",
+            f"The protection was applied but still differs ({message}). Check the rulesets.",
         )
     if locked_out := applying.lockout(project, branch, row):
         return Finished(JobStatus.FAILED, locked_out)
@@ -347,7 +363,7 @@ def _keep_heads(job: Repair, now: datetime) -> Outcome:
         now,
         before="on",
         write=github.keep_heads,
-        told="GitHub was told to leave merged branches; reading it again.",
+        told="GitHub now keeps merged branches. Reading the setting again…",
         still="GitHub still deletes merged branches.",
     )
 
@@ -375,8 +391,7 @@ def _delete(job: Repair, now: datetime) -> Outcome:
         )
     if place.name != job.subject or not (place.is_ephemeral or place.name.startswith("pr-")):
         return Finished(
-            JobStatus.FAILED,
-            f"{job.subject} is not what it was when it was confirmed; nothing was deleted.",
+            JobStatus.FAILED, f"{job.subject} has changed since you confirmed. Nothing was deleted."
         )
     return _once(
         job,
@@ -412,6 +427,7 @@ def _instance(job: Repair, tree: ProjectTree) -> InstanceState | None:
 STEPS: dict[RepairKind, Callable[[Repair, datetime], Outcome]] = {
     RepairKind.SYNC_STAGING: _sync_staging,
     RepairKind.BACK_MERGE: _back_merge,
+    RepairKind.REVERT: _revert,
     RepairKind.BRANCH: _branch,
     RepairKind.PUSH: _push,
     RepairKind.DEPLOY: _deploy,

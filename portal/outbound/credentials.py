@@ -227,8 +227,8 @@ class Installation(github.Auth.Auth):
         reply = http.send("GitHub", "POST", self.address, write=False, headers=headers)
         if reply.status >= 500 or reply.status == 429:
             sentence = (
-                f"GitHub gives no installation token (HTTP {reply.status}): it is tried again"
-                " later."
+                f"GitHub gives no installation token (HTTP {reply.status}). The portal tries "
+                "again later."
             )
             raise ApiError("GitHub", "unavailable", sentence, status=reply.status)
         if reply.status >= 300:

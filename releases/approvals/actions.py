@@ -12,6 +12,7 @@ from portal.jobs import JobStatus
 from portal.ui.actions import Refused, action, require_reason
 from releases import gates
 from releases.gates import edits
+from releases.gates.carried import again
 from releases.gates.context import APPROVE, facts_of
 from releases.gates.plan import names
 from releases.locking import _as_seen
@@ -37,10 +38,10 @@ def approve(
         )
     _as_seen(release, candidate, actor)
     if actor is None or actor.pk == release.cut_by_id:
-        raise Refused("Whoever cut a release cannot approve it; a second person must.")
+        raise Refused("You created this release, so a second person must approve it.")
     require_signer(actor, APPROVE)
     if release.collected != release.candidate:
-        raise Refused("The candidate has just moved and is being read; look again in a moment.")
+        raise Refused("The candidate has just changed and is loading. Try again in a moment.")
     approval, created = Approval.objects.get_or_create(
         release=release,
         user=actor,
@@ -86,7 +87,7 @@ def accept_risk(
         )
     _as_seen(release, candidate, actor)
     if actor is None or actor.pk == release.cut_by_id:
-        raise Refused("Whoever cut a release cannot accept its risks; a second person must.")
+        raise Refused("You created this release, so a second person must accept its risks.")
     require_signer(actor, APPROVE)
     require_reason(reason)
     if any(
@@ -97,7 +98,7 @@ def accept_risk(
     if release.collected != release.candidate or any(
         plan is None or plan.status != JobStatus.SUCCEEDED for plan in plans
     ):
-        raise Refused("The migrations are being planned; look again in a moment.")
+        raise Refused("The migrations are being analyzed. Try again in a moment.")
     # One file may run in several databases: its risks in all of them are taken together.
     asking = [
         risk
@@ -108,9 +109,7 @@ def accept_risk(
         for risk in plan.asking(step)
     ]
     if not asking:
-        raise Refused(
-            "This file has changed since, or no risk of it waits to be accepted; look again."
-        )
+        raise Refused("This file has changed, or it has no open risk. Reload the page.")
     return _accepted(release, actor, revision, sha256, names(asking), reason, now)
 
 
@@ -140,3 +139,38 @@ def _accepted(
         "risk.accepted", actor=actor, subject=release, sentence=message, data=data, now=now
     )
     return accepted
+
+
+@action("release.carried_confirmed", "releases.promote_release", guarded=True)
+def confirm_carried(
+    release: Release,
+    *,
+    actor: Actor,
+    candidate: str | None = None,
+    names: str = "",
+    now: datetime | None = None,
+) -> None:
+    """Says that rolled-back releases may ship again with this candidate; `names`: as typed."""
+    now = now or timezone.now()
+    release = Release.objects.select_for_update().get(pk=release.pk)
+    _as_seen(release, candidate, actor)
+    wanted = again(release.carried)
+    if release.status != ReleaseStatus.OPEN or not wanted:
+        raise Refused(f"{release.name} ships nothing that was rolled back.")
+    if names.replace(",", " ").split() != wanted:
+        raise Refused(f"Type {', '.join(wanted)} to confirm that it ships again.")
+    kept = {
+        "names": wanted,
+        "candidate": release.candidate,
+        "by": str(actor),
+        "at": now.isoformat(),
+    }
+    Release.objects.filter(pk=release.pk).update(carry_confirmed=kept)
+    audit.record(
+        "release.carried_confirmed",
+        actor=actor,
+        subject=release,
+        sentence=f"{', '.join(wanted)} may ship again with {release.candidate[:7]}.",
+        data=kept,
+        now=now,
+    )

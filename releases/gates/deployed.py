@@ -1,6 +1,6 @@
 """Whether the environments run what they should, hold together, and answer."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
@@ -8,7 +8,8 @@ from environments.models import EnvironmentKind
 from environments.services.liveness import Live, liveness, unread
 from releases.gates.context import Facts
 from releases.gates.registry import gate
-from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, outdated
+from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, outdated, step_of
+from releases.models.promotion import StepName
 from releases.models.releases import ReleaseStatus
 
 
@@ -37,7 +38,9 @@ def production_live(facts: Facts) -> Result:
 def rolled_back(facts: Facts) -> Result:
     """Return that the release is not in production any more, whatever else serves there now."""
     serving = tuple((one.service, one.serving[:7] or "nothing") for one in facts.in_production)
-    return Result(FAIL, "The release was rolled back: production runs what ran before it.", serving)
+    return Result(
+        FAIL, "The release was rolled back: production runs the earlier deployment.", serving
+    )
 
 
 def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
@@ -47,7 +50,7 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
     services = [live for live in facts.live.get(kind, ()) if live.counts]
     if not any(live.at_commits for live in services):
         return Result(FAIL, _none_counts(facts, kind))
-    judged = [liveness(live, commit, since=facts.fresh_since) for live in services]
+    judged = [live_at(facts, live, kind, commit) for live in services]
     evidence = tuple(
         (live.service, sentence) for live, (_, sentence) in zip(services, judged, strict=True)
     )
@@ -66,25 +69,43 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
     return Result(PASS, _serve(services, judged, commit, what), evidence, seen_at)
 
 
+def live_at(facts: Facts, live: Live, kind: str, commit: str) -> tuple[str, str]:
+    """`liveness` of one service. What was pushed a moment ago is on its way, and no failure."""
+    state, words = liveness(live, commit, since=facts.fresh_since)
+    latest, pushed = live.latest, _pushed_at(facts, kind)
+    if state != FAIL or latest is None or latest.commit == commit or not latest.is_active:
+        return state, words
+    grace = timedelta(seconds=settings.DEPLOY_GRACE_SECONDS)
+    if live.at_commits and pushed and facts.now - pushed < grace:
+        return PENDING, f"serves {live.serving[:7]}; Railway is about to deploy {commit[:7]}"
+    return state, words
+
+
+def _pushed_at(facts: Facts, kind: str) -> datetime | None:
+    """When the commit that is waited for was pushed to the branch of the environment."""
+    if kind == EnvironmentKind.STAGING:
+        return facts.release.candidate_at
+    merge = step_of(facts, StepName.MERGE)
+    return merge.finished_at if merge else None
+
+
 def _none_counts(facts: Facts, kind: str) -> str:
     """Why there is nothing to look at: then nothing says that the release is there."""
     if not facts.live.get(kind):
         return f"No service was found in {kind}; see the project's configuration and Railway."
     message = (
-        f"No service in {kind} is built from {facts.project.repository} and belongs to the release"
+        f"No service in {kind} is built from {facts.project.repository} and is part of the release"
     )
-    return f"{message}: connect one on Railway, or say under Environments which belong."
+    return (
+        f"{message}. Connect one on Railway, or choose the release's services under Environments."
+    )
 
 
 def _beside(facts: Facts, kind: str, commit: str) -> tuple[tuple[str, str], ...]:
     """Services that the release does not wait for, as they are."""
     others = [live for live in facts.live.get(kind, ()) if not live.counts]
-    message = (
-        (live.service, liveness(live, commit, since=facts.fresh_since)[1]) for live in others
-    )
-    return tuple(
-        (service, f"{words}; the release does not wait for it") for service, words in message
-    )
+    message = ((live.service, live_at(facts, live, kind, commit)[1]) for live in others)
+    return tuple((service, f"{words}; not part of the release") for service, words in message)
 
 
 def _serve(services: list[Live], judged: list[tuple[str, str]], commit: str, what: str) -> str:
@@ -100,8 +121,8 @@ def _serve(services: list[Live], judged: list[tuple[str, str]], commit: str, wha
         else []
     )
     if behind:
-        watch, serve = ("watches", "it serves") if len(behind) == 1 else ("watch", "they serve")
-        message.append(f"nothing that {and_(behind)} {watch} changed since what {serve}")
+        serve = "it serves" if len(behind) == 1 else "they serve"
+        message.append(f"no changes for {and_(behind)} since the deployment {serve}")
     message += [
         f"{live.service} {words}"
         for live, (_, words) in zip(services, judged, strict=True)
@@ -131,8 +152,7 @@ def environments_coherent(facts: Facts) -> Result:
     ]
     if blind:
         message = (
-            f"{and_(blind)} could not be read lately, so nothing says that branches and addresses"
-            " are right."
+            f"{and_(blind)} could not be read recently, so branches and addresses are not verified."
         )
         return Result(PENDING, message, evidence, facts.railway_seen_at)
     for name, environment in facts.environments.items():
@@ -141,10 +161,10 @@ def environments_coherent(facts: Facts) -> Result:
             seconds=settings.VARIABLES_SECONDS
         ):
             return Result(
-                PENDING, f"The variables of {name} were not read lately.", evidence, read_at
+                PENDING, f"The variables of {name} were not read recently.", evidence, read_at
             )
     if facts.findings:
-        message = f"{facts.findings[0].sentence} A person must say that it is right."
+        message = f"{facts.findings[0].sentence} Confirm the item or resolve the finding."
         return Result(ATTEST, message, evidence, facts.railway_seen_at)
     return Result(
         PASS, "Branches, services and addresses are as expected.", (), facts.railway_seen_at

@@ -22,8 +22,10 @@ from portal.audit import Actor
 from portal.jobs import wake_now
 from portal.ui.actions import Refused, action, require_reason, require_seen
 from releases.checklist import items as checklist_items
+from releases.gates import record
 from releases.gates.context import facts_of
 from releases.gates.databases import DatabaseFacts
+from releases.lifecycle.possible import brings_something, head_of_hotfix
 from releases.locking import _as_seen
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseKind, ReleaseReconciler, ReleaseStatus
@@ -59,12 +61,12 @@ def cut(
             f"{project.staging_branch} moved from {seen[:7]} to {candidate[:7]} since you opened"
             " this page"
         )
-        raise Refused(f"{message}; look at what is new first.")
+        raise Refused(f"{message}. Review the changes first.")
     if candidate == base:
         raise Refused(
-            f"{project.staging_branch} equals {project.production_branch}: there is nothing to"
-            " release."
+            f"{project.staging_branch} equals {project.production_branch}: nothing to release."
         )
+    brings_something(project, candidate, base)
     release = _create(project, candidate, base, actor, notes, now)
     return _begun(release, "release.cut", actor, {"candidate": candidate}, now)
 
@@ -84,12 +86,12 @@ def cut_hotfix(
     now = now or timezone.now()
     number = int(pull) if str(pull).isdecimal() and len(str(pull)) < 10 else 0
     row = PullRequest.objects.filter(project=project, number=number).first()
-    head = _head_of_hotfix(project, row, str(pull))
+    head = head_of_hotfix(project, row, str(pull))
     require_seen(actor, candidate, "commit")
     if candidate and candidate != head:
         raise Refused(
-            f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}; look at what is new"
-            " first."
+            f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}. Review the "
+            "changes first."
         )
     base = (
         Branch.objects.filter(project=project, name=project.production_branch)
@@ -108,38 +110,6 @@ def cut_hotfix(
     return _begun(release, "hotfix.cut", actor, {"candidate": head, "pull_number": number}, now)
 
 
-def _head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> str:
-    """The commit that the pull request brings; refuses one of which no hotfix can be made."""
-    main = project.production_branch
-    if row is None:
-        raise Refused(
-            f"There is no pull request #{number[:20]} that the portal knows of; it reads GitHub"
-            " every moment."
-        )
-    if row.base != main:
-        raise Refused(
-            f"Pull request #{row.number} goes into {row.base}; a hotfix goes straight into {main}."
-        )
-    if row.fork:
-        raise Refused(
-            f"Pull request #{row.number} comes from a fork; push its branch to {project.repository}"
-            " first."
-        )
-    if row.head == project.staging_branch:
-        raise Refused(
-            f"Pull request #{row.number} promotes {row.head}: that is a release, not a hotfix."
-        )
-    if row.state != "open":
-        raise Refused(
-            f"Pull request #{row.number} is {row.state}; a hotfix is made of an open one."
-        )
-    if not row.head_sha:
-        raise Refused(
-            f"The head of pull request #{row.number} has not been read yet; look again in a moment."
-        )
-    return row.head_sha
-
-
 def _begun(
     release: Release, event: str, actor: Actor, data: Mapping[str, object], now: datetime
 ) -> Release:
@@ -149,7 +119,9 @@ def _begun(
     wake_now(
         ReleaseReconciler.objects.create(release=release, created_at=now, wake_at=now), now=now
     )
-    message = f"{release.name} cut at {release.candidate[:7]} with {len(items)} checklist items."
+    message = (
+        f"{release.name} created at {release.candidate[:7]} with {len(items)} checklist items."
+    )
     audit.record(event, actor=actor, subject=release, sentence=message, data=data, now=now)
     return release
 
@@ -170,11 +142,11 @@ def _create(
     """
     for other in Release.objects.in_preparation().filter(project=project):
         if other.kind == kind:
-            raise Refused(f"{_called(other)} is in preparation; promote or abandon it first.")
+            raise Refused(f"{_called(other)} is in preparation. Promote or abandon it first.")
         if other.candidate == candidate:
             raise Refused(
-                f"{_called(other)} is about {candidate[:7]} already, and one commit has one"
-                " verdict."
+                f"{_called(other)} already covers {candidate[:7]}. A release and a hotfix cannot "
+                "share a commit."
             )
     day = timezone.localtime(now).strftime("%Y.%m.%d")
     number = (
@@ -195,7 +167,9 @@ def _create(
                 notes=notes[:20_000],
             )
     except IntegrityError:
-        raise Refused("Somebody else cut a release at this moment; open that one.") from None
+        raise Refused(
+            "Somebody else created a release at the same moment. Open that one."
+        ) from None
 
 
 def _called(release: Release) -> str:
@@ -277,6 +251,7 @@ def abandon(release: Release, *, actor: Actor, reason: str, now: datetime | None
         raise Refused(
             f"Release {release.name} is {release.get_status_display()}; it cannot be abandoned."
         )
+    record.keep(release, now=now)
     release.move_to(ReleaseStatus.ABANDONED, now=now)
     audit.record(
         "release.abandoned", actor=actor, subject=release, sentence=f"“{reason[:500]}”", now=now
@@ -288,8 +263,8 @@ def write_notes(release: Release, *, actor: Actor, notes: str, now: datetime | N
     """Replaces the release notes."""
     if not release.is_in_preparation:
         raise Refused(
-            f"Release {release.name} is {release.get_status_display()}; its notes are part of its"
-            " proof."
+            f"Release {release.name} is {release.get_status_display()}, so its notes can no "
+            "longer change."
         )
     Release.objects.filter(pk=release.pk).update(notes=notes[:20_000])
     audit.record(

@@ -225,8 +225,8 @@ def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> 
     )
     if same_content:
         message = (
-            f"{release.project.production_branch} moved to {base[:7]}; the release is compared with"
-            " it anew."
+            f"{release.project.production_branch} moved to {base[:7]}; the release is compared "
+            "with it again."
         )
     else:
         message = f"The candidate moved from {old[:7]} to {head[:7]}; {len(lapsed)} ticks lapsed."

@@ -41,7 +41,7 @@ def message_of(event: AuditEvent, kind: Kind) -> Message:
         message += (
             f" Waiting for: {', '.join(names)}."
             if names
-            else " Nobody can do this yet: give somebody the role."
+            else " Nobody can do this yet. Give somebody the role."
         )
     return Message(
         kind=kind.name,

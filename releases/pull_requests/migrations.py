@@ -196,7 +196,7 @@ def _touching_what_is_there(
     back = history_reader.put_back(fork, [edit.path for edit in moved])
     return (
         rows,
-        f"{' '.join(edit.sentence for edit in moved)} Put it back with `{back}`." if moved else "",
+        f"{' '.join(edit.sentence for edit in moved)} Restore it with `{back}`." if moved else "",
     )
 
 
@@ -219,7 +219,7 @@ def _rewritten(
     paths = [file.path for file in files]
     names, back = ", ".join(paths), history_reader.put_back(fork, paths)
     return (
-        f"{deed} what {branch} {has}: {names}. Put it back with `{back}` and write a new revision."
+        f"{deed} what {branch} {has}: {names}. Restore it with `{back}` and write a new revision."
     )
 
 
@@ -253,6 +253,6 @@ def _cut(mirror: Mirror, project: Project, base: str, head: str) -> str:
     staging, production = project.staging_branch, project.production_branch
     many = f"{count} commit{'s' if count != 1 else ''}"
     return (
-        f"It was cut from {production}, not from {staging}: it brings {many} that {staging} lacks. "
+        f"Branched from {production}, not from {staging}: it adds {many} that {staging} lacks. "
         f"Run git rebase --onto origin/{staging} {common[:7]} on its branch."
     )

@@ -136,7 +136,7 @@ def _trouble(step: object, error: ApiError, now: datetime) -> Look:
     if waited(step, now) > PATIENCE:
         unknown = error.kind in ("unknown_outcome", "malformed")
         return Stop(
-            error.sentence, "It is not known what the world looks like now.", unknown=unknown
+            error.sentence, "The current state of production is not known.", unknown=unknown
         )
     return Wait(max(error.retry_after or 0, 2), error.sentence)
 
@@ -206,9 +206,11 @@ def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
 
 
 def again(step: Any, **changes: Any) -> None:
-    """Lets a stopped step begin anew."""
+    """Lets a stopped step begin anew. What it said before stays in the audit trail alone."""
     rows = type(step).objects.filter(pk=step.pk)
-    rows.update(status=StepStatus.PENDING, started_at=None, finished_at=None, **changes)
+    nothing = {"sentence": "", "world": "", "evidence": []}
+    changes |= nothing | {"started_at": None, "finished_at": None}
+    rows.update(status=StepStatus.PENDING, **changes)
 
 
 def skip(step: Any, *, actor: Actor, reason: str, now: datetime) -> None:
@@ -222,7 +224,7 @@ def skip(step: Any, *, actor: Actor, reason: str, now: datetime) -> None:
 def go_on(job: Any, now: datetime) -> None:
     """Wakes a stopped job."""
     type(job).objects.filter(pk=job.pk).update(
-        status=JobStatus.QUEUED, finished_at=None, lease_until=None, crashes=0
+        status=JobStatus.QUEUED, finished_at=None, lease_until=None, crashes=0, sentence=""
     )
     wake_now(job, now=now)
 
@@ -235,10 +237,7 @@ def smoke(step: Any, facts: Facts, commits: Mapping[str, str], world: str) -> Lo
     """
     tests = list(SmokeTest.objects.filter(project=facts.project, on_production=True))
     if not tests:
-        return Stop(
-            "No smoke test is configured for this project; add one, or skip this step with a"
-            " reason."
-        )
+        return Stop("This project has no smoke tests. Add one, or skip this step with a reason.")
     probes = [(test, _probe(test, facts, commits)) for test in tests]
     evidence = tuple(
         {"label": f"{test.service} {test.path}", "said": one.sentence if one else "has no address"}

@@ -322,7 +322,8 @@ RUNS = [
         ENUM_LEFT,
         {
             "rehearsal": (
-                "Going back leaves the schema different: type myenum added. Run a second time, it"
+                "The downgrade leaves the schema different: type myenum added. Run a second "
+                "time, it"
                 " failed"
             )
         },

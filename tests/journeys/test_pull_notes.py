@@ -66,9 +66,9 @@ def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_i
     push(world, "feature-rename", dict.fromkeys(rename) | gentle)
     mended = told(world, number, until=lambda said: "danger" not in said)
     push(world, "feature-rename", dict.fromkeys(gentle))
-    gone = told(world, number, until=lambda said: "brings none any more" in said)
+    gone = told(world, number, until=lambda said: "has none anymore" in said)
 
-    assert "1 new" in mended and "brings none any more" in gone
+    assert "1 new" in mended and "has none anymore" in gone
     assert len(comments_on(world, number)) == 1
 
 
@@ -110,7 +110,7 @@ def test_an_edit_of_a_shipped_file_is_judged_by_what_it_runs(world, client):
     assert form_row.migrations_problem == "" and "danger" not in form
     assert "**info** (`edited-shipped`)" in same and "danger" not in same
     assert f"**danger** (`edited-shipped`) `{USERS}`" in other and "runs other SQL" in other
-    assert "git checkout" in other and "To mend" not in other
+    assert "git checkout" in other and "To fix" not in other
     assert "now runs other SQL (upgrade)" in page
     assert "Edits what staging has" in staged and "write a new revision" in staged
 
@@ -126,7 +126,7 @@ def test_two_heads_are_told_with_the_command_and_a_pull_request_without_migratio
 
     said = told(world, number, until=lambda said: "2 heads" in said)
 
-    assert "To mend before it is merged" in said and '`alembic merge -m "merge heads"' in said
+    assert "To fix before merging" in said and '`alembic merge -m "merge heads"' in said
     assert comments_on(world, quiet) == [] and not PullNote.objects.filter(number=quiet).exists()
 
 

@@ -90,7 +90,7 @@ def test_a_branch_that_was_cut_from_main_is_told_how_to_move(world, client):
 
     wrong, right = read(world, number), read(world, fine)
 
-    assert "It was cut from main, not from staging: it brings 1 commit" in wrong.cut_wrong
+    assert "Branched from main, not from staging: it adds 1 commit" in wrong.cut_wrong
     assert "git rebase --onto origin/staging" in wrong.cut_wrong and right.cut_wrong == ""
     assert wrong.cut_wrong.split(":")[0] in page_of(world, client)
 

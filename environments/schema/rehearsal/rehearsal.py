@@ -46,8 +46,8 @@ PHASES = {
     "read": "Read the schema",
     "load": "Load the schema",
     "first": "Run",
-    "back": "Run back",
-    "again": "Run again",
+    "back": "Run downgrade",
+    "again": "Run upgrade again",
     "compare": "Compare with the migrations",
 }
 # From weak to strong (PostgreSQL manual 13.3.1), with what others cannot do meanwhile.
@@ -177,7 +177,7 @@ def rehearse(
     except Cancelled:
         report.status, report.sentence = (
             CANCELLED,
-            "The rehearsal was cancelled; nothing of it is left.",
+            "The rehearsal was canceled; nothing of it remains.",
         )
     return report
 
@@ -308,8 +308,8 @@ class _Rehearsal:
             if lacking := _EXTENSION.search(outcome.sentence):
                 raise UnknownError(
                     f"Revision {outcome.failed_revision or report.target[0]} creates the extension"
-                    f" {lacking[1]}, which the scratch server has not: rehearse on a copy by hand,"
-                    " and sign for it."
+                    f" {lacking[1]}, which the scratch server does not have. Rehearse on a copy "
+                    "manually and sign off."
                 )
             if outcome.status != "succeeded":
                 report.status = FAILED if outcome.status == "failed" else UNKNOWN
@@ -338,19 +338,19 @@ class _Rehearsal:
         if self.request.direction == DOWNGRADE:
             outcome = self._go(url, "back", UPGRADE, report.start)
         elif not back:
-            report.warnings += ("The way back was not rehearsed: the database has several heads.",)
+            report.warnings += ("The downgrade was not rehearsed: the database has several heads.",)
             return False
         else:
             self._name_irreversible()
             outcome = self._go(url, "back", DOWNGRADE, (back,))
         if outcome.status != "succeeded":
-            report.warnings += (f"The way back is not there: {outcome.sentence}",)
+            report.warnings += (f"The downgrade failed: {outcome.sentence}",)
             return False
         report.left = self._differences(original, self._schema(url))
         if report.left:
             more = f" and {len(report.left) - 1} more" if len(report.left) > 1 else ""
             report.warnings += (
-                f"Going back leaves the schema different: {report.left[0].sentence}{more}.",
+                f"The downgrade leaves the schema different: {report.left[0].sentence}{more}.",
             )
         return not report.left
 
@@ -369,7 +369,7 @@ class _Rehearsal:
         report = self.report
         outcome = self._go(url, "again", *there)
         if outcome.status != "succeeded":
-            message = f"Run a second time, it failed: {outcome.sentence}"
+            message = f"The second upgrade failed: {outcome.sentence}"
             if returned:  # the same schema, and yet another outcome
                 report.status, report.sentence, report.failed_statement = (
                     FAILED,
@@ -379,9 +379,7 @@ class _Rehearsal:
             else:
                 report.warnings += (message,)
         elif returned and (other := self._differences(reached, self._schema(url))):
-            report.warnings += (
-                f"Run a second time, it came to another schema: {other[0].sentence}.",
-            )
+            report.warnings += (f"The second upgrade led to another schema: {other[0].sentence}.",)
 
     def _go(self, url: str, run: str, direction: str, target: tuple[str, ...]) -> runner.Outcome:
         with closing(self._child(run)) as child:
@@ -411,12 +409,12 @@ class _Rehearsal:
         report = self.report
         if not report.files:
             return (
-                f"Nothing was to run: the database is at {', '.join(report.start) or 'nothing'},"
+                f"Nothing to run: the database is at {', '.join(report.start) or 'nothing'},"
                 " the head."
             )
         count = f"{len(report.files)} migration{'' if len(report.files) == 1 else 's'}"
         if self.request.direction == DOWNGRADE:
-            count = f"The way back to {', '.join(report.target) or 'an empty database'}"
+            count = f"Downgrade to {', '.join(report.target) or 'an empty database'}"
         where = (
             f"from {', '.join(report.start) or 'an empty database'} on PostgreSQL {report.scratch}"
         )
@@ -433,7 +431,7 @@ class _Rehearsal:
         """
         report = self.report
         if not report.start:
-            report.drift_problem = "The database has no revision, so no schema is expected of it."
+            report.drift_problem = "The database has no revision, so it has no expected schema."
             return
         url = self.scratch.create("rehearsal_expected")
         recorded, report.statements = report.statements, ()
@@ -441,7 +439,7 @@ class _Rehearsal:
         report.statements = recorded
         if outcome.status != "succeeded":
             report.drift_problem = (
-                "The migrations alone could not make the schema to compare with:"
+                "The migrations alone could not build the schema to compare with:"
                 f" {outcome.sentence}"
             )
             return
@@ -475,8 +473,8 @@ def read_target(
         if version // 10_000 > scratch.version // 10_000:
             raise UnknownError(
                 f"The database runs PostgreSQL {_version(version)}, newer than the portal's"
-                f" {_version(scratch.version)}: it cannot be rehearsed here; update the portal, or"
-                " rehearse by hand and sign for it."
+                f" {_version(scratch.version)}. It cannot be rehearsed here: update the portal, "
+                "or rehearse manually and sign off."
             )
         wanted = [row[0] for row in opened.execute("select extname from pg_extension order by 1")]
         roles = [
@@ -485,8 +483,8 @@ def read_target(
         ]
     if missing := [one for one in wanted if one not in scratch.extensions()]:
         raise UnknownError(
-            f"The database uses {', '.join(missing)}, which the scratch server has not: "
-            "rehearse on a copy by hand, and sign for it."
+            f"The database uses {', '.join(missing)}, which the scratch server does not have. "
+            "Rehearse on a copy manually and sign off."
         )
     scratch.create_roles(roles)
     text = dump(url, scratch.work / "target.sql", alive)

@@ -180,7 +180,10 @@ def run(
             plan = _plan(history, before, request)
             if not plan.steps:
                 return Outcome(
-                    "succeeded", "The database was there already; nothing was run.", before, before
+                    "succeeded",
+                    "The database is already at this revision. Nothing to run.",
+                    before,
+                    before,
                 )
             if not (request.command or request.elsewhere):
                 plan = replace(plan, meaning=_kept_meaning(mirror, history, request))
@@ -269,7 +272,7 @@ def hold(
             )
         if time.monotonic() >= deadline:
             raise EarlyError(
-                "busy", f"{address.where} is being migrated by another run; try again later."
+                "busy", f"{address.where} is being migrated by another run. Try again later."
             )
         time.sleep(POLL_SECONDS)
 
@@ -559,8 +562,8 @@ def _outcome(
     after = _settled(request, ended)
     if after is None:
         sentence = (
-            f"{address.where} could not be read after the run; find out where it is before"
-            " going on."
+            f"{address.where} could not be read after the run. Check its revision before you "
+            "continue."
         )
         return Outcome("unknown", sentence, plan.before, None, output_bytes=log.output_bytes)
     known = all(id in plan.history.revisions for id in after)
@@ -670,7 +673,7 @@ def _sentence(
     invalid: tuple[str, ...],
 ) -> str:
     where = ", ".join(after) or "no revision"
-    broken = f" Invalid index: {', '.join(invalid)}; drop and build it anew." if invalid else ""
+    broken = f" Invalid index: {', '.join(invalid)}; drop and rebuild it." if invalid else ""
     if reached:
         how = f" (the run was ended: {ended.stopped})" if ended.stopped else ""
         but = f" But {ended.last('ended')}." if ended.last("ended") else ""
@@ -681,7 +684,7 @@ def _sentence(
         return f"The run was cancelled; the database is at {where}.{broken}"
     if ended.stopped == UNKNOWN:
         message = "It is not known whether the migration still runs on Railway"
-        return f"{message}; the database was at {where}.{broken} Look there before going on."
+        return f"{message}; the database was at {where}.{broken} Check Railway before you continue."
     if ended.stopped == "time limit":
         return (
             f"{what} did not end within the time limit and was stopped; the database is at"
@@ -705,11 +708,11 @@ def _sentence(
         return f"{what} failed: {reason}. The database is at {where}.{broken}{way_on}"
     if ended.returncode:
         return (
-            f"{what} broke off without a word (code {ended.returncode}); the database is at"
+            f"{what} ended without a message (code {ended.returncode}); the database is at"
             f" {where}.{broken}"
         )
     wanted = ", ".join(plan.history.tips(plan.wanted)) or "no revision"
-    return f"The run ended, but the database is at {where} and not at {wanted}.{broken}"
+    return f"The run ended, but the database is at {where}, not at {wanted}.{broken}"
 
 
 def _attributed(plan: _Plan, events: Sequence[JsonObject]) -> Iterator[JsonObject]:

@@ -196,9 +196,9 @@ def test_two_heads_are_refused_with_the_command_that_joins_them(tmp_path, databa
     ("body", "words"),
     [
         ('op.execute("drop table alembic_version")', "failed"),
-        ("import os; os._exit(0)", "is at aaaa00000001 and not at aaaa00000002"),
+        ("import os; os._exit(0)", "is at aaaa00000001, not at aaaa00000002"),
         ("import os, signal; os.kill(os.getppid(), 9); signal.pause()", "Operation not permitted"),
-        ("import os; os.kill(os.getpid(), 9)", "without a word"),
+        ("import os; os.kill(os.getpid(), 9)", "without a message"),
         (
             (
                 'op.execute("delete from alembic_version"); op.get_bind().commit(); import os;'
