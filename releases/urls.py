@@ -3,7 +3,7 @@
 from django.urls import path
 
 from releases.notifications import views as notifications
-from releases.pages import pull_requests, views
+from releases.pages import pull_requests, search, views
 from releases.project_settings import views as project_settings
 from releases.project_settings import watch_only_views
 from releases.setup import views as setup_views
@@ -14,6 +14,7 @@ urlpatterns = [
     path("", views.board, name="board"),
     path("board/panels/", views.board_panels, name="board-panels"),
     path("pulls/", pull_requests.index, name="pulls"),
+    path("search/", search.search, name="search"),
     path("releases/", views.releases, name="releases"),
     path("releases/<int:pk>/", views.release, name="release"),
     path("releases/<int:pk>/panels/", views.panels_, name="release-panels"),

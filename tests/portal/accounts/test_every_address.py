@@ -31,7 +31,7 @@ READ = words(
     " previews protections variables connections migrations migration migration-panels"
     " migration-log rehearsal rehearsal-panels stamp stamp-panels"
     " audit audit-event audit-csv audit-jsonl"
-    " second-factor changes status notifications watch-only settings "
+    " second-factor changes status notifications watch-only settings search "
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
 READ_OTHERWISE = {
