@@ -269,6 +269,12 @@ class GitHub:
             )
             return tuple(answers_pulls.read_pull_state(item) for item in items)
 
+    def default_branch(self) -> str:
+        """The repository's default branch."""
+        with _shaped():
+            item = self.transport.get("read the repository", self.path)
+            return text(field(item, "default_branch", str), 200)
+
     def deletes_heads(self) -> bool:
         """Whether *Automatically delete head branches* is switched on.
 

@@ -26,6 +26,7 @@ from environments.models.project import REPOSITORY_NAME, DeployOrder, Project
 from environments.models.rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
 from environments.models.repairs import DeploymentAsk, Repair, RepairKind
 from environments.models.services import AtStart, Deployment, Service, ServiceInstance, SmokeTest
+from environments.models.setup import ProjectProposal
 from environments.models.stamps import Stamp, stamped_from
 from environments.models.standings import DatabaseState, DatabaseStatus
 from environments.models.syncs import (
@@ -36,6 +37,7 @@ from environments.models.syncs import (
     VariableSync,
 )
 from environments.models.variables import RuleKind, Variable, VariableChange, VariableRule
+from environments.models.watch import WithheldWrite
 from environments.railway.deployment_states import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "PreviewState",
     "PreviewVariable",
     "Project",
+    "ProjectProposal",
     "ProtectionSync",
     "RailwayBudget",
     "RailwaySync",
@@ -88,6 +91,7 @@ __all__ = [
     "VariableChange",
     "VariableRule",
     "VariableSync",
+    "WithheldWrite",
     "databases_of",
     "passed_rehearsal",
     "place_of",

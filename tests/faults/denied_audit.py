@@ -51,6 +51,7 @@ def tries() -> list[Try]:
         MigrationRun,
         Preview,
         PreviewVariable,
+        ProjectProposal,
         RailwaySync,
         Rehearsal,
         Repair,
@@ -79,8 +80,10 @@ def tries() -> list[Try]:
     from releases.models.rollback import downgrade_content
     from releases.notifications import actions as on_channels
     from releases.project_settings import actions as settings_actions
+    from releases.project_settings import watch_only
     from releases.promotion import actions as promotion_actions
     from releases.rollback import actions as back
+    from releases.setup import actions as setup_actions
     from releases.task_logs import actions as task_logs_actions
     from tests.factory import make_advice, make_downgrade, make_plan_row, make_rollback, make_stamp
 
@@ -249,6 +252,24 @@ def tries() -> list[Try]:
         ConnectionCheck.objects.update_or_create(single=True, defaults={"found": found})
         return lambda: connections_actions.pin_host_keys(
             key, actor=scene.dave, fingerprints=["SHA256:x"]
+        )
+
+    def connecting(scene: Any) -> Callable[[], Any]:
+        proposal = ProjectProposal.objects.create(
+            repository="acme/other",
+            railway_project_id="other",
+            asked_by=scene.dave,
+            status="succeeded",
+        )
+        settings = {
+            "name": f"other {scene.project.pk}",
+            "staging_environment": "staging",
+            "staging_branch": "staging",
+            "production_environment": "production",
+            "production_branch": "main",
+        }
+        return lambda: setup_actions.accept(
+            proposal, actor=scene.dave, settings=settings, databases=[], smoke=[], checks=[]
         )
 
     def frozen(scene: Any) -> Callable[[], Any]:
@@ -561,6 +582,15 @@ def tries() -> list[Try]:
         ),
         Try("remove_channel", channel(on_channels.remove_channel)),
         Try("test_channel", channel(on_channels.test_channel)),
+        Try(
+            "propose",
+            lambda scene: lambda: setup_actions.propose("a/b", actor=scene.dave, railway="p"),
+        ),
+        Try("accept", connecting),
+        Try(
+            "watch_only",
+            lambda scene: lambda: watch_only.watch_only(scene.project, actor=scene.dave),
+        ),
         Try(
             "a refused action",
             lambda scene: lambda: promotion_actions.promote(scene.release, actor=scene.carol),
