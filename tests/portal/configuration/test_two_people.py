@@ -75,7 +75,8 @@ NO_CONFIGURATION = {
     ),
     "what people sign, ask for and write, each by an action that is in the trail": (
         "environments.finding environments.migrationrun environments.preview"
-        " environments.rehearsal environments.repair environments.stagingreset environments.stamp"
+        " environments.projectproposal environments.stamp"
+        " environments.rehearsal environments.repair environments.stagingreset"
         " releases.approval releases.checklistitem releases.downgrade releases.freeze"
         " releases.promotion releases.promotionstep releases.release releases.riskacceptance"
         " releases.pullnote releases.rollback releases.rollbackapproval"
