@@ -5,6 +5,7 @@ from django.urls import path
 from releases.notifications import views as notifications
 from releases.pages import pull_requests, views
 from releases.practice import views as practice_views
+from releases.project_settings import watch_only_views
 from releases.task_logs import views as task_logs_views
 
 app_name = "releases"
@@ -24,5 +25,10 @@ urlpatterns = [
     path("notifications/", notifications.notifications, name="notifications"),
     path("notifications/<int:pk>/<slug:verb>/", notifications.channel_do, name="channel-do"),
     path("projects/<slug:slug>/checklist/", views.checklist_of, name="project-checklist"),
+    path(
+        "projects/<slug:slug>/watch-only/would/",
+        watch_only_views.watch_only_page,
+        name="watch-only",
+    ),
     path("projects/<slug:slug>/<slug:verb>/", views.do_project, name="project-do"),
 ]

@@ -5,6 +5,7 @@ the command.
 import re
 from dataclasses import dataclass
 
+from environments.clients import github_of, withhold
 from environments.clones.clone import mirror_of
 from environments.git.repository import Commit, GitError, Mirror
 from environments.github import GitHub, PullState
@@ -39,11 +40,7 @@ def level(project: Project) -> SyncResult:
 
     Raises `ApiError`.
     """
-    github, staging, main = (
-        GitHub(project.repository),
-        project.staging_branch,
-        project.production_branch,
-    )
+    github, staging, main = (github_of(project), project.staging_branch, project.production_branch)
     compared = github.compare(staging, main)
     ahead, behind = compared.ahead_by, compared.behind_by
     if compared.status == "identical":
@@ -130,11 +127,7 @@ def look_at_reset(project: Project, staging_head: str, main_head: str) -> Reset 
 
     The heads are read last, immediately before the caller writes. Raises `ApiError` and `GitError`.
     """
-    github, staging, main = (
-        GitHub(project.repository),
-        project.staging_branch,
-        project.production_branch,
-    )
+    github, staging, main = (github_of(project), project.staging_branch, project.production_branch)
     mirror = mirror_of(project)
     mirror.fetch()
     known = mirror.has(staging_head) and mirror.has(main_head)
@@ -163,6 +156,9 @@ def reset(project: Project, staging_head: str, main_head: str) -> None:
 
     Raises `ApiError`, `GitError`.
     """
+    staging = project.staging_branch
+    moved = {"branch": staging, "from": staging_head, "to": main_head}
+    withhold(project, "git", f"set {staging} to {main_head[:7]} by force", moved)
     mirror_of(project).push_with_lease(project.staging_branch, main_head, expected=staging_head)
 
 

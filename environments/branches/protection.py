@@ -7,12 +7,13 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
+from environments.clients import github_of
 from environments.finding_kinds.protection import PROTECTION
 from environments.finding_kinds.registry import Reading
 from environments.findings import out_of_band
 from environments.findings import writer as findings
 from environments.findings.problem import Problem
-from environments.github import GitHub, Rules
+from environments.github import Rules
 from environments.github.protection import CLASSIC, NO_PLAN
 from environments.models import BranchProtection, Project, ProtectionSync, RailwaySync
 from portal.jobs import Outcome, Requeue
@@ -119,7 +120,7 @@ def lockout(project: Project, branch: str) -> str:
             f"Nothing was changed: {branch} would take changes only by pull request, and the portal"
             " could not fast-forward it. Set the portal's App in the project's settings first."
         )
-    github, seen = GitHub(project.repository), set()
+    github, seen = github_of(project), set()
     for one in branches(project):
         if head := github.branch_head(one):
             seen |= {check.name for check in github.checks(head) or ()}
@@ -257,7 +258,7 @@ def read(project: Project, *, now: datetime) -> None:
 
     Raises `ApiError` when GitHub does not answer.
     """
-    github = GitHub(project.repository)
+    github = github_of(project)
     found = {branch: github.rules(branch) for branch in branches(project)}
     with transaction.atomic():
         before = {

@@ -20,6 +20,7 @@ from environments.models import Project
 from portal import observed
 from portal.audit import anchors as audit_anchors
 from portal.audit.anchors import Anchor, Lost, Outside
+from portal.credentials import stored
 from portal.outbound.credentials import github_token
 from portal.outbound.http import ApiError
 
@@ -62,6 +63,8 @@ def write(now: datetime) -> str:
             return ""
         last = max((anchor.position for anchor in ledger.anchors(head)), default=-1)
         fresh = [anchor for anchor in audit_anchors.read_anchors() if anchor.position > last]
+        if fresh and Project.objects.filter(repository=ledger.repository, watch_only=True).exists():
+            return f"Not anchored on GitHub: {ledger.repository} is only watched."
         if fresh:
             ledger.add(fresh, head, now)
             observed.note("audit.anchored_outside", ledger.where)
@@ -80,7 +83,7 @@ def _ledger() -> "Ledger | None":
         Project.objects.order_by("pk").values_list("repository", flat=True).first() or ""
     )
     try:
-        token = github_token(settings.GITHUB_API_URL)
+        token = github_token(settings.GITHUB_API_URL, stored.github())
     except ApiError:
         return None  # the page Connections says so
     return Ledger(repository, settings.AUDIT_REF, token) if repository else None
@@ -100,6 +103,7 @@ class Ledger(Mirror):
             token=token,
             token_for=settings.GITHUB_GIT_URL,
         )
+        self.repository = repository
         self.ref, self.where = ref, f"{ref} of {repository}"
 
     def follow(self, *, timeout: float = 60) -> str:

@@ -5,10 +5,10 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from environments.clients import git_token_of
 from environments.git import addresses, ssh
 from environments.git.repository import GitError, Mirror
 from environments.models import DeployKey, Project
-from portal.outbound.credentials import github_token
 from portal.secrets import HiddenText, Unreadable
 
 
@@ -24,9 +24,7 @@ def mirror_of(project: Project) -> Mirror:
         private = cast(HiddenText, key.private_key).reveal()
         return Mirror(path, url, access=ssh.Access(private, key.host_keys, key.fingerprint))
     # Bound to the configured host: an address that leads elsewhere is read without it.
-    return Mirror(
-        path, url, token=github_token(settings.GITHUB_API_URL), token_for=settings.GITHUB_GIT_URL
-    )
+    return Mirror(path, url, token=git_token_of(project), token_for=settings.GITHUB_GIT_URL)
 
 
 def deploy_key_of(project: Project) -> DeployKey | None:

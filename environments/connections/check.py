@@ -9,13 +9,18 @@ from urllib.parse import quote
 
 from django.conf import settings
 
+from environments.clients import github_of, railway_of
 from environments.clones.clone import deploy_key_of, git_address, mirror_of
+from environments.connections.sources import Source, sources
 from environments.git import ssh
 from environments.git.repository import GitError
 from environments.github import GitHub
 from environments.models import DeployKey, Project
 from environments.railway import Railway, TokenReport
 from portal import isolation
+from portal.credentials import stored
+from portal.credentials.stored import Kind
+from portal.models.credentials import ServiceCredential
 from portal.outbound.credentials import Installation, github_token_kind
 from portal.outbound.http import ApiError
 from portal.secrets import describe_token
@@ -57,7 +62,9 @@ def diagnose() -> list[Connection]:
     """Looks at every credential of the settings with the projects it is for. Only reads."""
     projects = list(Project.objects.all())
     keys = [found for project in projects if (found := _deploy_key(project))]
-    return [_railway(projects), _github(projects), *keys, _isolation()]
+    railways = [_railway(one) for one in sources(stored.RAILWAY, projects)]
+    githubs = [_github(one) for one in sources(stored.GITHUB, projects)]
+    return [*railways, *githubs, *keys, _isolation()]
 
 
 def _isolation() -> Connection:
@@ -82,7 +89,9 @@ def _isolation() -> Connection:
 # Railway
 
 
-def _railway(projects: Sequence[Project]) -> Connection:
+def _railway(source: Source) -> Connection:
+    if source.row is not None:
+        return _pasted_railway(source, source.row)
     use_legacy = not settings.RAILWAY_API_TOKEN and bool(settings.RAILWAY_TOKEN)
     name = "RAILWAY_TOKEN" if use_legacy else "RAILWAY_API_TOKEN"
     raw = settings.RAILWAY_TOKEN if use_legacy else settings.RAILWAY_API_TOKEN
@@ -109,7 +118,22 @@ def _railway(projects: Sequence[Project]) -> Connection:
             f" {name}."
         )
         return Connection(name, FAIL, kind, message, mend=f"Put it into {other}, and empty {name}.")
-    return _reach(name, kind, report, projects)
+    return _reach(name, kind, report, source.projects)
+
+
+def _pasted_railway(source: Source, row: ServiceCredential) -> Connection:
+    """What a pasted token is and reaches; its kind was found out when it was pasted."""
+    try:
+        token, header = stored.secret_of(row), "project" if row.kind == Kind.PROJECT_TOKEN else ""
+        report = Railway(token=token, kind=header or "bearer").token_kind()
+    except ApiError as error:
+        state = FAIL if error.kind in REFUSED else WAIT
+        message = f"What the token is could not be found out: {error}"
+        return Connection(source.name, state, "token", message)
+    if report.kind == "unknown":
+        message = "Railway knows no such token any more: paste another one."
+        return Connection(source.name, FAIL, "token", message, mend=MAKE_RAILWAY)
+    return _reach(source.name, f"{report.kind} token", report, source.projects)
 
 
 def _reach(name: str, kind: str, report: TokenReport, projects: Sequence[Project]) -> Connection:
@@ -117,7 +141,7 @@ def _reach(name: str, kind: str, report: TokenReport, projects: Sequence[Project
     can, cannot, state = [], [], PASS
     for project in projects:
         try:
-            tree = Railway().project(project.railway_project_id)
+            tree = railway_of(project).project(project.railway_project_id)
         except ApiError as error:
             if error.kind in REFUSED:
                 state = FAIL
@@ -149,7 +173,7 @@ def _reach(name: str, kind: str, report: TokenReport, projects: Sequence[Project
     else:
         can.append("Deploy, follow another branch, and read variables that are not sealed.")
     cannot.append("Read the value of a sealed variable: nobody can.")
-    cannot += _stray_settings(projects)
+    cannot += _stray_settings(projects) if name.startswith("RAILWAY_") else []
     mend = MAKE_RAILWAY if state == FAIL or report.kind == "project" else ""
     return Connection(name, state, kind, report.sentence, tuple(can), tuple(cannot), mend)
 
@@ -316,7 +340,9 @@ _GRANTS = {
 _NEEDED = ("contents", "pull_requests", "statuses")
 
 
-def _github(projects: Sequence[Project]) -> Connection:
+def _github(source: Source) -> Connection:
+    if source.row is not None:
+        return _pasted_github(source, source.row)
     raw = settings.GITHUB_TOKEN
     app = (
         settings.GITHUB_APP_ID,
@@ -331,6 +357,21 @@ def _github(projects: Sequence[Project]) -> Connection:
     kind = github_token_kind(raw.strip("\"' \t\r\n")) if raw else "App installation"
     if raw and (spelled := _spelling(name, raw, kind)):
         return spelled
+    return _reach_on_github(name, kind, source.projects)
+
+
+def _pasted_github(source: Source, row: ServiceCredential) -> Connection:
+    """What a pasted token, or an App that was made here, can do."""
+    try:
+        token = stored.secret_of(row)
+    except ApiError as error:
+        return Connection(source.name, FAIL, "not readable", str(error), mend=MAKE_GITHUB)
+    kind = "App installation" if row.kind == Kind.APP else github_token_kind(token)
+    return _reach_on_github(source.name, kind, source.projects)
+
+
+def _reach_on_github(name: str, kind: str, projects: Sequence[Project]) -> Connection:
+    """What a credential can do in the repositories of the projects."""
     can: list[str] = []
     cannot: list[str] = []
     states = {_repository(project, kind, can, cannot) for project in projects}
@@ -352,7 +393,7 @@ def _repository(project: Project, kind: str, can: list[str], cannot: list[str]) 
     """Tries what can be tried without writing in one repository; returns its state."""
     label = project.repository
     try:
-        github = GitHub(label)
+        github = github_of(project)
         scopes = github.transport.scopes(f"read the repository {label}", github.path)
     except ApiError as error:
         cannot.append(f"{label}: {error.sentence}")

@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import cast
 
+from environments.clients import railway_of
 from environments.models import Database, Environment, EnvironmentDatabase, ServiceInstance
 from environments.railway import Railway
 from environments.railway.batch import Place
@@ -30,7 +31,7 @@ def url_of(place: EnvironmentDatabase, railway: Railway | None = None) -> str:
     """
     if place.url:
         return _reachable(place, cast(HiddenText, place.url).reveal(), "The address given here")
-    railway, one = railway or Railway(), place.database
+    railway, one = railway or railway_of(place.environment.project), place.database
     if one.public_service and (public := _public(place, railway)):
         return _reachable(place, public, f"{one.public_variable} of {one.public_service}")
     instance = instance_of(place.environment, one)

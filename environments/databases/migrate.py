@@ -10,6 +10,7 @@ from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
+from environments.clients import withhold
 from environments.clones.clone import mirror_of
 from environments.databases import backup, railway_runner, runners
 from environments.databases.address import NoDatabase, url_of
@@ -30,10 +31,11 @@ from environments.schema.run import database, runner
 from environments.schema.run.alembic_env.statements import MAX_STATEMENTS, READS, key_of
 from portal.configuration.signing import may_sign
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
-from portal.outbound.http import ApiError
+from portal.outbound.http import ApiError, WatchOnly
 
 # How long an interrupted run waits for its database before a person is asked.
 PATIENCE_SECONDS = 3600.0
+WATCHING_SECONDS = 15.0  # between two looks of a run that may not write
 APPROVE = "releases.approve_release"
 
 
@@ -74,9 +76,30 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
     _plan(job, history, start, pending)
     if job.runner == Runner.VERIFY:
         return _verify(job, mirror, history, current, url, now)
+    if watched := _watched(job, pending):
+        return watched
     if pending and (ended := backup.before(job, url, tell=_teller(job), alive=_alive(job))):
         return _after(job, ended)
     return _after(job, _execute(job, mirror, history, url))
+
+
+def _watched(job: MigrationRun, pending: Sequence[history_reader.Revision]) -> Outcome | None:
+    """Where the project only watches: what would run is recorded, and the run waits until the
+    database is there by somebody else's doing.
+    """
+    if not pending:
+        return None
+    revisions = [one.id for one in pending]
+    where = job.database.of(job.environment)
+    doing = f"{job.direction} {where}: {', '.join(revisions)}"
+    content = {"database": str(job.database), "revisions": revisions, "commit": job.commit}
+    try:
+        withhold(job.environment.project, "database", doing, content)
+    except WatchOnly as withheld:
+        if job.cancel_requested_at:
+            return Finished(JobStatus.CANCELLED, "The project is only watched: nothing was run.")
+        return Requeue(WATCHING_SECONDS, str(withheld))
+    return None
 
 
 def _waits(job: MigrationRun) -> Outcome | None:
@@ -128,7 +151,8 @@ def _verify(
             JobStatus.CANCELLED, "The portal no longer looks; what Railway does goes on there."
         )
     try:
-        values = railway_runner.variables(railway_runner.place_of(job.environment, job.database))
+        place = railway_runner.place_of(job.environment, job.database)
+        values = railway_runner.variables(job.environment.project, place)
         found = railway_runner.verify(
             job, history, current, url, secrets=runners.secrets_of(url, values), now=now
         )

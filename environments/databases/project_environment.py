@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 
 from django.conf import settings
 
+from environments.clients import railway_of
 from environments.databases.address import NoDatabase, instance_of
 from environments.git.repository import Mirror
 from environments.models import Database, Environment, Runner
-from environments.railway import Railway
 from environments.schema.run import virtualenvs
 from environments.schema.run.command import Command
 from environments.schema.run.process import Log, Redactor
@@ -97,7 +97,7 @@ def values_of(environment: Environment, database: Database) -> dict[str, str]:
     if not names:
         return {}
     service = instance_of(environment, database).service
-    found = Railway().variables(
+    found = railway_of(environment.project).variables(
         environment.project.railway_project_id,
         environment.railway_id,
         service.railway_id,

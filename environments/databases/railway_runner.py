@@ -13,10 +13,11 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from environments.clients import railway_of
 from environments.databases.address import NoDatabase, instance_of
 from environments.findings import out_of_band
 from environments.git.repository import Mirror
-from environments.models import SERVING, UNDER_WAY, Database, Environment, MigrationRun
+from environments.models import SERVING, UNDER_WAY, Database, Environment, MigrationRun, Project
 from environments.railway import Deployment, LogLine, Railway, pre_deploy_patch
 from environments.schema.history.graph import History
 from environments.schema.run.database import invalid_indexes
@@ -59,12 +60,14 @@ def place_of(environment: Environment, database: Database) -> Place:
     )
 
 
-def variables(place: Place) -> Mapping[str, str]:
+def variables(project: Project, place: Place) -> Mapping[str, str]:
     """What the service gets there, as far as Railway shows it: to be kept out of logs.
 
     Raises `ApiError`.
     """
-    found = Railway().variables(place.project, place.environment, place.service, unrendered=False)
+    found = railway_of(project).variables(
+        place.project, place.environment, place.service, unrendered=False
+    )
     return {name: value.reveal() for name, value in found.items() if value is not None}
 
 
@@ -72,7 +75,7 @@ def elsewhere(job: MigrationRun, place: Place) -> Callable[[Log, Callable[[], st
     """The part of a run that Railway does, for `environments.schema.run.runner`."""
 
     def act(log: Log, stop: Callable[[], str]) -> Finished:
-        railway = Railway()
+        railway = railway_of(job.environment.project)
         try:
             _set(job, place, railway, log)
             deployment = _deployed(job, place, railway, log)
@@ -281,7 +284,7 @@ def put_back(job: MigrationRun) -> str:
     place = Place(
         environment.project.railway_project_id, environment.railway_id, state["service"], name
     )
-    railway = Railway()
+    railway = railway_of(job.environment.project)
     try:
         now = list(railway.pre_deploy(place.environment, place.service))
         if now == state["command"] and now != state["was"]:
@@ -317,7 +320,8 @@ def verify(
         return Outcome(
             "succeeded", message, before, after, applied, invalid_indexes=invalid_indexes(url)
         )
-    place, railway = place_of(job.environment, job.database), Railway()
+    place = place_of(job.environment, job.database)
+    railway = railway_of(job.environment.project)
     found = railway.deployments(place.project, place.environment, place.service, RECENT)
     deployment = next((one for one in found if one.commit == job.commit), None)
     late = (now - job.created_at).total_seconds() > job.environment.project.deploy_minutes * 60

@@ -59,7 +59,7 @@ def run(
         elif job.runner == Runner.RAILWAY:
             place = railway_runner.place_of(job.environment, job.database)
             railway_runner.refuse_command_in_repository(job, mirror)
-            values = railway_runner.variables(place)
+            values = railway_runner.variables(job.environment.project, place)
             changes = {
                 "secrets": secrets_of(url, values),
                 "elsewhere": railway_runner.elsewhere(job, place),

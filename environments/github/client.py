@@ -24,7 +24,8 @@ from environments.github.answers import (
 from environments.github.overview import EVERYTHING, Overview, Pages
 from environments.github.protection import Rules
 from environments.github.transport import SERVICE, Transport, recent, unreadable
-from portal.outbound.http import ApiError, Reply, unknown_outcome
+from portal.outbound.credentials import App
+from portal.outbound.http import ApiError, Reply, Withhold, unknown_outcome
 from portal.outbound.parsing import Malformed, commit, commit_field, field, get_path, text
 from portal.visible import visible, visible_line
 
@@ -54,8 +55,9 @@ class GitHub:
         repository: str,
         *,
         api_url: str | None = None,
-        token: str | None = None,
+        token: str | App | None = None,
         kept: MutableMapping[str, tuple[str, Reply]] = recent,
+        withhold: Withhold | None = None,
     ) -> None:
         if not _REPOSITORY.fullmatch(repository) or repository.endswith(("/.", "/..")):
             sentence = f"“{text(repository, 80)}” is no repository: write it as owner/name."
@@ -63,7 +65,7 @@ class GitHub:
         self.owner, self.name = repository.split("/")
         self.path = f"/repos/{repository}"
         self.transport = Transport(
-            settings.GITHUB_API_URL if api_url is None else api_url, token, kept
+            settings.GITHUB_API_URL if api_url is None else api_url, token, kept, withhold=withhold
         )
 
     def overview(

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 
 from environments.github import limits
 from portal.outbound import http
-from portal.outbound.credentials import GITHUB_API_VERSION, github_requester
-from portal.outbound.http import ApiError, Reply
+from portal.outbound.credentials import GITHUB_API_VERSION, App, github_requester
+from portal.outbound.http import ApiError, Reply, Withhold
 from portal.outbound.parsing import JsonObject, Malformed, get_path, text
 
 SERVICE = "GitHub"
@@ -79,10 +79,12 @@ class Transport:
     def __init__(
         self,
         api_url: str,
-        token: str | None,
+        token: str | App | None,
         kept: MutableMapping[str, tuple[str, Reply]] = recent,
         clock: Callable[[], float] = time.time,
+        withhold: Withhold | None = None,
     ) -> None:
+        self.withhold = withhold
         self.requester = github_requester(
             http.checked_url(api_url, "GITHUB_API_URL", SERVICE), token
         )
@@ -126,7 +128,12 @@ class Transport:
         raise Malformed(f"the list has more than {MAX_PAGES} pages")
 
     def write(self, doing: str, method: str, path: str, body: dict[str, object]) -> Any:
-        """Sends a change, once; returns the JSON of the answer."""
+        """Sends a change, once; returns the JSON of the answer.
+
+        Raises `WatchOnly` where the project only watches.
+        """
+        if self.withhold is not None:
+            self.withhold(SERVICE, doing, {"method": method, "path": path, "body": body})
         reply = self._request(method, path, {}, body, {}, write=True)
         if reply.status >= 300:
             raise self.error(reply, doing, write=True)

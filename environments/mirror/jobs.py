@@ -5,6 +5,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
+from environments.clients import railway_of
 from environments.databases import railway_runner
 from environments.databases import status as databases_status
 from environments.databases.address import read_revisions, remember
@@ -23,7 +24,6 @@ from environments.models import (
 )
 from environments.previews import steps as previews_steps
 from environments.quota import allowance, pace
-from environments.railway import Railway
 from environments.services import watching
 from environments.variables import sync as variables_sync
 from portal.jobs import Outcome, Requeue
@@ -34,13 +34,13 @@ def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
     """One reading of the project on Railway; trouble is noted once and the next look comes as
     usual.
     """
-    with allowance.counted(now) as wait:
+    with allowance.counted(job.project, now) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _read_railway(job, now)
 
 
 def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
     try:
-        tree = Railway().project(job.project.railway_project_id)
+        tree = railway_of(job.project).project(job.project.railway_project_id)
     except ApiError as error:
         message = _unseen(job.project) if error.kind in ("not_found", "forbidden") else str(error)
         writer.note_problem(job, message, "Railway", now=now)
@@ -56,7 +56,7 @@ def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
         VariableSync.objects.filter(project=job.project, wake_at__gt=now).update(wake_at=now)
     rest = pace.of_railway(job, now=now)
     try:
-        unexpected_deployments.judge(job.project, Railway(), now=now)
+        unexpected_deployments.judge(job.project, railway_of(job.project), now=now)
     except ApiError as error:
         # What runs is known; how it came about is asked again at the next reading.
         return Requeue(max(rest, error.retry_after or 0), str(error))
@@ -77,14 +77,14 @@ def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
     """One reading of the variables that are due; trouble is noted once, and what was read before
     it is kept.
     """
-    with allowance.counted(now) as wait:
+    with allowance.counted(job.project, now) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _read_variables(job, now)
 
 
 def _read_variables(job: VariableSync, now: datetime) -> Outcome:
     try:
-        complete = variables_sync.read(job.project, Railway(), now=now)
-        unexpected_deployments.read_autodeploy(job.project, Railway(), now=now)
+        complete = variables_sync.read(job.project, railway_of(job.project), now=now)
+        unexpected_deployments.read_autodeploy(job.project, railway_of(job.project), now=now)
     except ApiError as error:
         writer.note_problem(job, str(error), "Railway's variables", now=now)
         return Requeue(max(2 * settings.SYNC_SECONDS, error.retry_after or 0), str(error))
@@ -102,7 +102,7 @@ def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
     """Reads the revision that every database reports, and where it stands beside the head of its
     branch.
     """
-    with allowance.counted(now) as wait:
+    with allowance.counted(job.project, now) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _read_databases(job, now)
 
 
@@ -115,7 +115,7 @@ def _read_databases(job: DatabaseSync, now: datetime) -> Outcome:
     databases = databases_of(job.project)
     if not databases:
         return Requeue(rest, "The project has no migrations.")
-    railway, places = Railway(), places_of(environments, databases)
+    railway, places = railway_of(job.project), places_of(environments, databases)
     remember([*places, *databases_status.due_previews(job.project, now=now)], railway)
     for place in places:
         read_revisions(place, now=now, railway=railway)

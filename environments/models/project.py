@@ -59,6 +59,13 @@ class Project(models.Model):
         ),
     )
     railway_project_id = models.CharField(max_length=64, blank=True)
+    watch_only = models.BooleanField(
+        "Watch only",
+        default=False,
+        help_text=(
+            "Nothing is sent to GitHub, Railway or a database: what would be is shown and recorded."
+        ),
+    )
     staging_branch = models.CharField(max_length=200, default="staging")
     production_branch = models.CharField(max_length=200, default="main")
     staging_environment = models.CharField(

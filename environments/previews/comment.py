@@ -8,7 +8,8 @@ from hashlib import sha256
 from django.conf import settings
 from django.utils.dateparse import parse_datetime
 
-from environments.github import GitHub, comments
+from environments.clients import github_of
+from environments.github import comments
 from environments.github.comments import plain
 from environments.models import Preview, PreviewState
 from portal.jobs import Outcome, Requeue, holds
@@ -100,7 +101,7 @@ def _comment(job: Preview) -> None:
     message, digest = text_of(job), _digest(job)
     known = job.told.get("comment")
     number = comments.put(
-        GitHub(job.project.repository), job.number, MARKER, message, known, lambda: holds(job)
+        github_of(job.project), job.number, MARKER, message, known, lambda: holds(job)
     )
     if number is None:
         job.keep(told={name: value for name, value in job.told.items() if name != "comment"})
@@ -125,7 +126,7 @@ def _announce(job: Preview) -> None:
     """One step towards GitHub showing the deployment of the head: the old one off, the new one
     made, its state.
     """
-    github, (commit, state) = GitHub(job.project.repository), _wanted(job)
+    github, (commit, state) = github_of(job.project), _wanted(job)
     old = job.told.get("deployment")
     if old is not None and job.told.get("commit") != commit and job.told.get("state") != "inactive":
         github.deployment_status(

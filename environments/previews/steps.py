@@ -17,6 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from environments.clients import railway_of
 from environments.databases.address import NoDatabase, url_of
 from environments.models import (
     ENDED_BADLY,
@@ -52,6 +53,7 @@ ASK_AGAIN = timedelta(minutes=1)
 MOST_ASKED = 3
 SELDOM_SECONDS = 1800.0  # between two looks at a preview that does not move
 NOTHING_HAPPENED = (
+    "watch_only",
     "too_quickly",
     "unavailable",
     "refused",
@@ -180,7 +182,7 @@ def step(job: Preview, *, now: datetime) -> Outcome:
         return told
     if job.state == PreviewState.GONE:
         return Finished(JobStatus.SUCCEEDED, f"{job} is gone: {job.why_not or 'it was removed'}.")
-    with allowance.counted(now) as wait:
+    with allowance.counted(job.project, now) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _step(job, now)
 
 
@@ -258,7 +260,7 @@ def _patient(job: Preview, outcome: Outcome, now: datetime) -> Outcome:
 
 
 def _look(job: Preview) -> Seen:
-    railway = Railway()
+    railway = railway_of(job.project)
     tree = railway.project(job.project.railway_project_id)
     wanted = job.project.staging_environment
     lasting = [environment for environment in tree.environments if not environment.is_ephemeral]

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.db.models import F
 
-from environments.models import RailwayBudget
+from environments.clients import railway_of
+from environments.models import Project, RailwayBudget
 from environments.railway import ledger
-from portal.outbound.credentials import railway_token
 from portal.outbound.http import ApiError
 
 HOUR = timedelta(hours=1)
@@ -22,12 +22,12 @@ KEPT_FOR_PEOPLE = 0.15  # of the limit: background readings leave it to promotio
 
 
 @contextmanager
-def counted(now: datetime) -> Iterator[float]:
+def counted(project: Project, now: datetime) -> Iterator[float]:
     """Yield the seconds that a background reading must wait (0: it may go on); count what it
     asks of Railway.
     """
     try:
-        token, _ = railway_token(None)
+        token = railway_of(project).transport.token
     except ApiError:
         yield 0.0
         return

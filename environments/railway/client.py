@@ -16,7 +16,7 @@ from environments.railway.batch import Place
 from environments.railway.transport import SERVICE, Transport, fragment
 from environments.railway.tree import read_tree
 from portal.outbound.credentials import Secret
-from portal.outbound.http import ApiError, malformed, unknown_outcome
+from portal.outbound.http import ApiError, Withhold, malformed, unknown_outcome
 from portal.outbound.parsing import (
     JsonObject,
     Malformed,
@@ -65,11 +65,19 @@ class Railway:
     """
 
     def __init__(
-        self, *, token: str | None = None, api_url: str | None = None, kind: str | None = None
+        self,
+        *,
+        token: str | None = None,
+        api_url: str | None = None,
+        kind: str | None = None,
+        withhold: Withhold | None = None,
     ) -> None:
         header = None if kind is None else ("project" if kind == "project" else "bearer")
         self.transport = Transport(
-            settings.RAILWAY_API_URL if api_url is None else api_url, token, header
+            settings.RAILWAY_API_URL if api_url is None else api_url,
+            token,
+            header,
+            withhold=withhold,
         )
         self._known: dict[tuple[str, str, str | None, bool], dict[str, Secret | None]] = {}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from environments.railway import ledger
 from portal.outbound import http
 from portal.outbound.credentials import railway_token
-from portal.outbound.http import ApiError, Kind, Reply
+from portal.outbound.http import ApiError, Kind, Reply, Withhold
 from portal.outbound.parsing import JsonObject, get_path, text
 
 SERVICE = "Railway"
@@ -122,7 +122,9 @@ class Transport:
         token: str | None,
         header: str | None,
         clock: Callable[[], float] = time.time,
+        withhold: Withhold | None = None,
     ) -> None:
+        self.withhold = withhold
         self.url = http.checked_url(api_url, "RAILWAY_API_URL", SERVICE)
         self.token, found = railway_token(token)
         self.header = header or found
@@ -159,7 +161,12 @@ class Transport:
     def write(
         self, name: str, *, read_seconds: float = http.READ_SECONDS, **variables: object
     ) -> JsonObject:
-        """The `data` of a mutation, sent once; any error in the answer is raised."""
+        """The `data` of a mutation, sent once; any error in the answer is raised.
+
+        Raises `WatchOnly` where the project only watches.
+        """
+        if self.withhold is not None:
+            self.withhold(SERVICE, name.replace("_", " "), {"mutation": name, **variables})
         return self._whole(name, variables, write=True, read_seconds=read_seconds)
 
     def _whole(
@@ -221,7 +228,7 @@ class Transport:
 
     def with_header(self, header: str) -> "Transport":
         """The same address and token, sent in the other kind of header."""
-        return Transport(self.url, self.token, header, self.clock)
+        return Transport(self.url, self.token, header, self.clock, self.withhold)
 
     def _credential(self) -> dict[str, str]:
         if self.header == "project":

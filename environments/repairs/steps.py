@@ -9,10 +9,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from environments.branches import fast_forward, protection
+from environments.clients import github_of, railway_of
 from environments.drift import detect
 from environments.findings import out_of_band
 from environments.git.repository import GitError
-from environments.github import GitHub
 from environments.mirror import sync as mirror_sync
 from environments.models import (
     ENDED_BADLY,
@@ -23,14 +23,22 @@ from environments.models import (
     RepairKind,
     ServiceInstance,
 )
-from environments.railway import ProjectTree, Railway, Trigger
+from environments.railway import ProjectTree, Trigger
 from environments.railway import ServiceInstance as InstanceState
 from portal.configuration.signing import may_sign
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 from portal.outbound.http import ApiError
 
 PATIENCE = timedelta(minutes=5)
-FINAL = ("refused", "forbidden", "unauthorized", "wrong_header", "not_found", "outdated")
+FINAL = (
+    "watch_only",
+    "refused",
+    "forbidden",
+    "unauthorized",
+    "wrong_header",
+    "not_found",
+    "outdated",
+)
 
 
 def step(job: Repair, *, now: datetime) -> Outcome:
@@ -153,7 +161,7 @@ def _expect_deployments(job: Repair, now: datetime) -> None:
 
 
 def _back_merge(job: Repair, now: datetime) -> Outcome:
-    project, github = job.project, GitHub(job.project.repository)
+    project, github = job.project, github_of(job.project)
     main, target = project.production_branch, project.staging_branch
     pull = fast_forward.find_back_merge(project, github)
     if pull is None:
@@ -173,7 +181,7 @@ def _back_merge(job: Repair, now: datetime) -> Outcome:
 
 
 def _branch(job: Repair, now: datetime) -> Outcome:
-    railway = Railway()
+    railway = railway_of(job.project)
     tree = railway.project(job.project.railway_project_id)
     mirror_sync.apply(job.project, tree, now=timezone.now())
     trigger = _trigger(job, tree)
@@ -202,7 +210,7 @@ def _branch(job: Repair, now: datetime) -> Outcome:
 def _push(job: Repair, now: datetime) -> Outcome:
     if job.instance is None:
         return Finished(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
-    railway, instance = Railway(), job.instance
+    railway, instance = railway_of(job.project), job.instance
     place = (
         job.project.railway_project_id,
         instance.environment.railway_id,
@@ -242,7 +250,7 @@ def _trigger(job: Repair, tree: ProjectTree) -> Trigger | None:
 
 
 def _deploy(job: Repair, now: datetime) -> Outcome:
-    railway = Railway()
+    railway = railway_of(job.project)
     tree = railway.project(job.project.railway_project_id)
     mirror_sync.apply(job.project, tree, now=timezone.now())
     state = _instance(job, tree)
@@ -270,7 +278,7 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
         return _late(job, message, now) or Requeue(2, message)
     if not state.readable:
         return _late(job, f"The deployments of {job.subject} cannot be read.", now) or Requeue(2)
-    head = GitHub(job.project.repository).branch_head(job.instance.branch)
+    head = github_of(job.project).branch_head(job.instance.branch)
     if head != job.wanted:
         message = (
             f"{job.instance.branch} is not at {job.wanted[:7]} any more, so nothing was deployed:"
@@ -312,13 +320,13 @@ def _protect(job: Repair, now: datetime) -> Outcome:
         wrote_at=now,
         before="; ".join(f"{one['rule']}: {one['actual']}" for one in wrong)[:200],
     )
-    GitHub(project.repository).protect(branch, protection.body_for(project, branch))
+    github_of(project).protect(branch, protection.body_for(project, branch))
     return Requeue(0, f"{branch} was protected; reading it again.")
 
 
 def _keep_heads(job: Repair, now: datetime) -> Outcome:
     """Switches *Automatically delete head branches* off, once, and reads the setting again."""
-    github = GitHub(job.project.repository)
+    github = github_of(job.project)
     if not github.deletes_heads():
         return Finished(JobStatus.SUCCEEDED, "GitHub leaves merged branches where they are.")
     return _once(
@@ -335,7 +343,7 @@ def _delete(job: Repair, now: datetime) -> Outcome:
     """Deletes an environment that looks like a preview; `wanted` is its id, which a person
     confirmed by its name.
     """
-    railway = Railway()
+    railway = railway_of(job.project)
     tree = railway.project(job.project.railway_project_id)
     mirror_sync.apply(job.project, tree, now=timezone.now())
     place = next(

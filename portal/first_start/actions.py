@@ -53,23 +53,23 @@ def make_administrator(
     return person
 
 
-@transaction.atomic
 def _guess(code: str, address: str, now: datetime) -> Refused | None:
     """Return why the code does not count; a wrong one counts against the address."""
-    row, _ = SetupGuess.objects.select_for_update().get_or_create(
-        address=address, defaults={"since": now}
-    )
-    if row.since < now - WINDOW:
-        row.failures, row.since = 0, now
-    if row.failures >= GUESSES:
-        minutes = int(WINDOW.total_seconds() // 60)
-        return Wait(f"Too many wrong codes from here: wait {minutes} minutes.")
-    if SetupCode.objects.filter(digest=codes.digest(code), expires_at__gt=now).exists():
-        return None
-    row.failures += 1
-    row.save()
-    _tell(row, now)
-    return Refused("The code is wrong or expired: take the newest one from the server's output.")
+    with transaction.atomic():
+        row, _ = SetupGuess.objects.select_for_update().get_or_create(
+            address=address, defaults={"since": now}
+        )
+        if row.since < now - WINDOW:
+            row.failures, row.since = 0, now
+        if row.failures >= GUESSES:
+            minutes = int(WINDOW.total_seconds() // 60)
+            return Wait(f"Too many wrong codes from here: wait {minutes} minutes.")
+        if SetupCode.objects.filter(digest=codes.digest(code), expires_at__gt=now).exists():
+            return None
+        row.failures += 1
+        row.save()
+        _tell(row, now)
+        return Refused("The code is wrong or expired: take the newest from the server's output.")
 
 
 def _tell(row: SetupGuess, now: datetime) -> None:

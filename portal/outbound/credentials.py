@@ -60,6 +60,15 @@ class Secret:
         raise TypeError("a Secret is not pickled: pass its name instead")
 
 
+@dataclass(frozen=True)
+class App:
+    """A GitHub App as it is installed: its id, private key (PEM) and installation."""
+
+    id: str
+    private_key: str = field(repr=False)
+    installation_id: str
+
+
 def checked_token(token: str, setting: str, service: str) -> str:
     """`token` as it is, or `ApiError` (unauthorized) naming its length, kind and fault, never
     the token.
@@ -99,7 +108,7 @@ def github_token_kind(token: str) -> str:
     return next((kind for start, kind in _GITHUB_KINDS.items() if token.startswith(start)), "token")
 
 
-def github_requester(api_url: str, token: str | None = None) -> Requester:
+def github_requester(api_url: str, token: str | App | None = None) -> Requester:
     """PyGithub's requester for `api_url`, with `token`, else GITHUB_TOKEN, else the App of the
     settings.
 
@@ -107,6 +116,9 @@ def github_requester(api_url: str, token: str | None = None) -> Requester:
     so that an App's installation token (one hour) is fetched once. Raises `ApiError`
     (unauthorized).
     """
+    if isinstance(token, App):
+        given_app = (token.id, token.private_key, token.installation_id)
+        return _requester(os.getpid(), api_url, "", given_app)
     given = settings.GITHUB_TOKEN if token is None else token
     app = (
         settings.GITHUB_APP_ID,
@@ -256,13 +268,13 @@ def railway_token(token: str | None = None) -> tuple[str, str]:
     return checked_token(settings.RAILWAY_TOKEN, "RAILWAY_TOKEN", "Railway"), "project"
 
 
-def github_token(api_url: str) -> str:
+def github_token(api_url: str, token: str | App | None = None) -> str:
     """The token with which git itself reads the repository: the plain one, or the App's present
-    installation token.
+    installation token. None: that of the settings.
 
     Raises `ApiError` (unauthorized) for an unusable one.
     """
-    auth = github_requester(api_url).auth
+    auth = github_requester(api_url, token).auth
     try:
         return auth.token if auth else ""
     except github.GithubException as error:

@@ -33,6 +33,7 @@ Kind = Literal[
     "unknown_outcome",  # a write without a believable answer: it may have happened
     "malformed",  # HTML, half a JSON, another shape than promised
     "outdated",  # the vendor's schema has moved on and the portal must follow
+    "watch_only",  # the project only watches: nothing was sent
     "too_quickly",  # Railway's pause between two new environments
 ]
 
@@ -85,6 +86,17 @@ class ApiError(Exception):
         self.status = status
         self.retry_after = retry_after
         self.detail = detail
+
+
+class WatchOnly(ApiError):
+    """A write that was not sent, because its project only watches."""
+
+    def __init__(self, service: str, sentence: str) -> None:
+        super().__init__(service, "watch_only", sentence)
+
+
+# Called before each write with service, what it does in words, and its content; raises `WatchOnly`.
+Withhold = Callable[[str, str, Mapping[str, object]], None]
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
+from environments.clients import railway_of
 from environments.clones.clone import mirror_of
 from environments.databases.address import url_of
 from environments.models import LONG_LIVED, Branch, Environment, Project, databases_of, places_of
-from environments.railway import Railway
 from environments.schema.history import reader as revisions
 from environments.schema.run import database
 from portal.audit import verification as audit_verification
@@ -344,7 +344,7 @@ def _revisions(project: Project) -> dict[str, list[str]]:
     places = places_of(rows.select_related("project"), databases_of(project))
     return {
         " ".join(filter(None, [place.environment.kind, place.database.called])): sorted(
-            database.current(url_of(place, Railway()), table=place.database.version_table)
+            database.current(url_of(place, railway_of(project)), table=place.database.version_table)
         )
         for place in places
     }

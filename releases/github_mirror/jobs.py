@@ -4,8 +4,8 @@ from datetime import datetime
 
 from django.conf import settings
 
+from environments.clients import github_of
 from environments.findings import writer as environment_sync
-from environments.github import GitHub
 from environments.services import watching
 from portal.jobs import Outcome, Requeue
 from portal.outbound.http import ApiError
@@ -22,7 +22,7 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     """One reading of the repository; trouble is noted once and the next look comes as usual."""
     project = job.project
     try:
-        github = GitHub(project.repository)
+        github = github_of(project)
         overview = github.overview(
             staging=project.staging_branch,
             production=project.production_branch,

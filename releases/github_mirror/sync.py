@@ -9,7 +9,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from environments.github import Check, GitHub, MergedPull, Overview, Pages, Pull, PullState
+from environments.clients import github_of
+from environments.github import Check, MergedPull, Overview, Pages, Pull, PullState
 from environments.models import Branch, Project
 from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.releases import Release, ReleaseKind, ReleaseReconciler, ReleaseStatus
@@ -317,6 +318,4 @@ def _unknown_pulls(project: Project, commits: Iterable[Any]) -> tuple[MergedPull
     }
     known = PullRequest.objects.filter(project=project, number__in=named, state="merged")
     unknown = sorted(named - set(known.values_list("number", flat=True)))
-    return (
-        GitHub(project.repository).merged_pulls(project.staging_branch, unknown) if unknown else ()
-    )
+    return github_of(project).merged_pulls(project.staging_branch, unknown) if unknown else ()

@@ -7,11 +7,11 @@ from django.conf import settings
 from django.db import transaction
 
 from environments.branches import fast_forward
+from environments.clients import github_of
 from environments.clones.clone import mirror_of
 from environments.databases import pending
 from environments.databases.address import NoDatabase
 from environments.git.repository import GitError
-from environments.github import GitHub
 from environments.models import (
     VALID,
     Branch,
@@ -31,7 +31,7 @@ from environments.schema.run.virtualenvs import NotPrepared
 from environments.services import watching
 from portal import audit
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, wake_now
-from portal.outbound.http import ApiError
+from portal.outbound.http import ApiError, WatchOnly
 from releases import gates
 from releases.commit_status import publish
 from releases.gates.context import facts_of
@@ -242,7 +242,7 @@ def _open_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outco
     """Finds the promotion pull request, or opens it. Only one can be open for the two branches."""
     if release.status != ReleaseStatus.OPEN or release.pull_number is not None:
         return None
-    project, github = release.project, GitHub(release.project.repository)
+    project, github = release.project, github_of(release.project)
     pull = github.find_pull(head=project.staging_branch, base=project.production_branch)
     word = "found"
     if pull is None:
@@ -251,12 +251,15 @@ def _open_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outco
             f"{release.notes}\n\nRelease {release.name}:"
             f" {settings.PORTAL_URL}/releases/{release.pk}/"
         )
-        pull = github.open_pull(
-            head=project.staging_branch,
-            base=project.production_branch,
-            title=f"Release {release.name}",
-            body=body,
-        )
+        try:
+            pull = github.open_pull(
+                head=project.staging_branch,
+                base=project.production_branch,
+                title=f"Release {release.name}",
+                body=body,
+            )
+        except WatchOnly:
+            return None  # until somebody opens it
     with transaction.atomic():
         github_mirror_sync.keep_pull(project, pull, now=now)
         Release.objects.filter(pk=release.pk, pull_number=None).update(pull_number=pull.number)
@@ -281,7 +284,7 @@ def _watch_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outc
     synced_at = release.project.github_sync.synced_at
     if row is None or row.state != "open" or synced_at is None or row.seen_at >= synced_at:
         return None
-    pull = GitHub(release.project.repository).pull(release.pull_number)
+    pull = github_of(release.project).pull(release.pull_number)
     github_mirror_sync.keep_pull(release.project, pull, now=now)
     # Still open, and yet in no list: the next full reading must show its checks.
     return None if (pull.state, pull.head_sha) == ("open", row.head_sha) else Requeue(0)
@@ -294,7 +297,7 @@ def _watch_back_merge(job: ReleaseReconciler, release: Release, now: datetime) -
     known = release.back_merge
     if not release.is_hotfix or release.status != ReleaseStatus.VERIFYING or known.get("contained"):
         return None
-    project, github = release.project, GitHub(release.project.repository)
+    project, github = release.project, github_of(release.project)
     seen = known | {
         "contained": not github.compare(project.staging_branch, release.merge_commit).ahead_by
     }
@@ -348,9 +351,7 @@ def _publish(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome
     if not publish.due(job, release, state, sentence, now):
         return None
     try:
-        publish.tell(
-            GitHub(release.project.repository), release, state=state, sentence=sentence, now=now
-        )
+        publish.tell(github_of(release.project), release, state=state, sentence=sentence, now=now)
     except ApiError as error:
         _note(job, error.sentence, release, now)
         return Requeue(LOOK_SECONDS, error.sentence)

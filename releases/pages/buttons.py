@@ -14,7 +14,7 @@ from releases.freezes import actions as freezes
 from releases.freezes.forms import FreezeForm
 from releases.lifecycle import actions as lifecycle
 from releases.lifecycle.forms import AbandonForm, CutForm, HotfixForm, NotesForm
-from releases.project_settings import smoke_tests
+from releases.project_settings import smoke_tests, watch_only
 from releases.project_settings.forms import SmokeTestForm
 from releases.promotion import actions as promotion
 from releases.promotion.forms import AbandonPromotionForm, SkipStepForm
@@ -102,5 +102,9 @@ PROJECT_BUTTONS = {
     ),
     "freeze": Button(freezes.freeze, "Promotions are frozen.", form=FreezeForm),
     "add-smoke-test": Button(smoke_tests.add, "The smoke test is added.", form=SmokeTestForm),
+    "watch-only": Button(watch_only.watch_only, "The project is only watched."),
+    "start-sending": Button(
+        watch_only.start_sending, "Saved; where it takes two people, it waits under Changes."
+    ),
     "unfreeze": Button(freezes.lift_freeze, "Promotions are allowed again."),
 }

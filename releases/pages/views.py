@@ -76,6 +76,7 @@ def releases(request: HttpRequest) -> HttpResponse:
         "releases": found[:RELEASES_SHOWN],
         "older": older,
         "slug": slug,
+        "project": Project.objects.filter(slug=slug).first() if slug else None,
         "kept": kept,
         "first_page": not before,
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from environments.models import EnvironmentKind, MigrationRun
-from portal.jobs import Status
+from portal.jobs import JobStatus
 from releases.models.checklist import Phase
 from releases.models.releases import Release, ReleaseStatus
 
@@ -89,7 +89,7 @@ def _staging_migrated(release: Release | None) -> bool:
             environment__project=release.project,
             environment__kind=EnvironmentKind.STAGING,
             commit=release.candidate,
-            status=Status.DONE,
+            status=JobStatus.SUCCEEDED,
         ).exists()
     )
 

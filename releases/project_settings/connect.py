@@ -10,7 +10,7 @@ from django.conf import settings as configured
 from django.db import transaction
 from django.db.models import Model
 
-from environments.github import GitHub
+from environments.clients import github_of, railway_of
 from environments.models import (
     ConnectionCheck,
     Database,
@@ -20,7 +20,6 @@ from environments.models import (
     RailwaySync,
     SmokeTest,
 )
-from environments.railway import Railway
 from environments.webhooks import EVENTS as RAILWAY_EVENTS
 from portal import audit, webhooks
 from portal.audit import Actor, row_changes
@@ -154,7 +153,7 @@ def connect_webhooks(
 def _connect_github(project: Project, renew: bool, announce: Callable[[], None]) -> Connected:
     if fault := _unreachable("GITHUB_WEBHOOK_SECRET", configured.GITHUB_API_URL):
         return Connected("GitHub", False, fault)
-    github, url = GitHub(project.repository), f"{configured.PORTAL_URL}/webhooks/github/"
+    github, url = github_of(project), f"{configured.PORTAL_URL}/webhooks/github/"
     secret = configured.GITHUB_WEBHOOK_SECRET
     hook = next((hook for hook in github.hooks() if hook.url == url), None)
     if hook is None:
@@ -181,7 +180,7 @@ def _connect_github(project: Project, renew: bool, announce: Callable[[], None])
 def _connect_railway(project: Project, renew: bool, announce: Callable[[], None]) -> Connected:
     if fault := _unreachable("RAILWAY_WEBHOOK_SECRET", configured.RAILWAY_API_URL):
         return Connected("Railway", False, fault)
-    railway, start = Railway(), f"{configured.PORTAL_URL}/webhooks/railway/"
+    railway, start = railway_of(project), f"{configured.PORTAL_URL}/webhooks/railway/"
     url = f"{start}{configured.RAILWAY_WEBHOOK_SECRET}/"
     tree = railway.project(project.railway_project_id)
     if not tree.workspace_id:

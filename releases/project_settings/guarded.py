@@ -28,6 +28,7 @@ from releases.models import RollbackApproval
 from releases.models.promotion import Promotion
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Approval, Release, ReleaseStatus, RiskAcceptance
+from releases.project_settings import watch_only
 
 NOT_PROMOTED = "nothing of this project was promoted yet"
 # What neither runs code nor decides where a credential goes, what is asked of a release, or who may
@@ -102,6 +103,8 @@ class Projects(Kind[Project]):
         ):  # what is being prepared is read again
             Release.objects.filter(project=obj, status=ReleaseStatus.OPEN).update(collected="")
             PullRequest.objects.filter(project=obj, state="open").update(read_for="")
+        if "watch_only" in change.values:
+            watch_only.resume(obj, now=now)
         return lapse(obj, change, now=now)
 
 

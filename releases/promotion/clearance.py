@@ -43,6 +43,8 @@ def refused(step: PromotionStep, facts: Facts, github: GitHub) -> Look | None:
     [pull] = overview.named or [None]
     if pull is None:
         return Wait(2, "GitHub does not show what the promotion pull request still needs.")
+    if project.watch_only:  # no verdict is there, so GitHub's word says nothing of the release
+        return None
     if facts.verdict_problem or not _is_told(pull) or identity.own(github, release) is None:
         ready = f"Release {release.name} is ready."
         stands = publish.tell(github, release, state="success", sentence=ready, now=facts.now)

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 
 from environments.branches import fast_forward
+from environments.clients import github_of, railway_of
 from environments.databases.actions import start_migration
 from environments.findings import out_of_band
 from environments.github import GitHub
@@ -76,7 +77,7 @@ def _finish(job: Promotion, now: datetime) -> Outcome:
 def merge(step: PromotionStep, facts: Facts) -> Look:
     """Merges the promotion pull request, if it is still exactly what was promised."""
     release, project = facts.release, facts.project
-    github = GitHub(project.repository)
+    github = github_of(project)
     if release.pull_number is None:
         return Stop("The release has no promotion pull request.")
     pull = github.pull(release.pull_number)
@@ -168,7 +169,7 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
     does not.
     """
     project, release = facts.project, facts.release
-    railway = Railway()
+    railway = railway_of(project)
     tree = railway.project(project.railway_project_id)
     environment_sync.apply(project, tree, now=facts.now)
     watching.settle(project, [release.merge_commit])
@@ -277,9 +278,7 @@ def _start_run(step: PromotionStep, facts: Facts, one: DatabaseFacts) -> Look:
     commit = facts.release.merge_commit if after_merge else facts.release.candidate
     if message := one.database.out_of_order:
         return Stop(message, "Nothing was changed.")
-    if not after_merge and (
-        refusal := clearance.refused(step, facts, GitHub(facts.project.repository))
-    ):
+    if not after_merge and (refusal := clearance.refused(step, facts, github_of(facts.project))):
         return refusal
     with transaction.atomic():
         step.migration_run = start_migration(
@@ -335,7 +334,7 @@ def back_merge(step: PromotionStep, facts: Facts) -> Look:
     """Sees that a pull request brings the hotfix to staging; that it is merged is an item of the
     checklist.
     """
-    project, github = facts.project, GitHub(facts.project.repository)
+    project, github = facts.project, github_of(facts.project)
     main, target = project.production_branch, project.staging_branch
     if not github.compare(target, main).ahead_by:
         GitHubSync.objects.filter(project=project).update(wake_at=facts.now)

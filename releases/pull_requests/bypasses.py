@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
+from environments.clients import github_of
 from environments.clones.clone import mirror_of
 from environments.findings import out_of_band
 from environments.git.repository import Commit, GitError, Mirror
@@ -81,7 +82,7 @@ def read(job: BranchScan, *, now: datetime) -> Outcome:
         main = mirror.head(project.production_branch)
         line = mirror.first_parents(main, limit=LINE) if main else frozenset()
         waits = [
-            not _read_branch(_Look(project, row, mirror, GitHub(project.repository), line, now))
+            not _read_branch(_Look(project, row, mirror, github_of(project), line, now))
             for row in moved
         ]
     except (ApiError, GitError) as error:

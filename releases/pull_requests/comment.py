@@ -14,9 +14,10 @@ from hashlib import sha256
 
 from django.conf import settings
 
+from environments.clients import github_of
 from environments.clones.clone import mirror_of
 from environments.git.repository import GitError, Mirror
-from environments.github import GitHub, comments
+from environments.github import comments
 from environments.github.comments import code, plain, prose
 from environments.models import Database, Project, databases_of
 from environments.schema.history import reader as history_reader
@@ -103,7 +104,7 @@ def _tell(job: PullNote, pull: PullRequest) -> Outcome:
         )
     if speaks and not job.told.get("asked"):  # written down first: an answer may be lost
         _keep(job, told={**job.told, "asked": True})
-    github, known = GitHub(job.project.repository), job.told.get("comment")
+    github, known = github_of(job.project), job.told.get("comment")
     number = comments.put(
         github, job.number, MARKER, message, known, lambda: holds(job), new=speaks
     )

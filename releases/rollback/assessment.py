@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db.models import F, Max, Q
 from django.db.models.functions import Coalesce
 
+from environments.clients import railway_of
 from environments.clones.clone import mirror_of
 from environments.databases.address import NoDatabase, url_of
 from environments.git.repository import GitError
@@ -360,7 +361,7 @@ def _services(
     """Every service of production that is built from a commit, with what Railway can restore on
     it.
     """
-    project, railway = release.project, Railway()
+    project, railway = release.project, railway_of(release.project)
     noted: Mapping[str, Mapping[str, str]] | None = job.ran_before
     keep = timedelta(hours=project.retention_hours) if project.retention_hours else None
     instances = INSTANCES.filter(environment=production).order_by("service__name")

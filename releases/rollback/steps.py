@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from environments.clients import railway_of, withhold
 from environments.findings import out_of_band
 from environments.mirror import sync as environment_sync
 from environments.models import (
@@ -25,7 +26,7 @@ from environments.models import (
     Project,
     ServiceInstance,
 )
-from environments.railway import Deployment, Railway
+from environments.railway import Deployment
 from environments.schema.downgrade.compatibility import PENDING
 from environments.services.liveness import Live
 from environments.services.rollback_candidates import newest_first
@@ -128,7 +129,7 @@ def restore(step: RollbackStep, facts: Facts) -> Look:
         return Stop(
             f"{step.service} no longer exists in production.", "Nothing was asked of Railway."
         )
-    railway, place = Railway(), live.instance.environment.railway_id
+    railway, place = railway_of(project), live.instance.environment.railway_id
     listed = railway.deployments(
         project.railway_project_id, place, target["service_id"], first=LISTED
     )
@@ -156,6 +157,8 @@ def restore(step: RollbackStep, facts: Facts) -> Look:
         return Stop(
             f"Railway can no longer restore {target['commit'][:7]} on {step.service}.", world
         )
+    content = {"service": step.service, "deployment": target["deployment"]}
+    withhold(project, "Railway", f"restore {target['commit'][:7]} on {step.service}", content)
     if not _note(step, live.instance, found, facts):
         return Wait(0, "")
     railway.rollback(target["deployment"])
@@ -232,7 +235,8 @@ def _evidence(deployment: Deployment) -> tuple[dict[str, str], ...]:
 def live(step: RollbackStep, facts: Facts) -> Look:
     """Waits until every restored service serves its earlier commit."""
     project, job = facts.project, step.rollback
-    environment_sync.apply(project, Railway().project(project.railway_project_id), now=facts.now)
+    tree = railway_of(project).project(project.railway_project_id)
+    environment_sync.apply(project, tree, now=facts.now)
     facts = facts_of(facts.release.pk, now=facts.now)
     wanted = _restored(job)
     if not wanted:

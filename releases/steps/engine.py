@@ -26,6 +26,7 @@ from releases.models.releases import Release
 
 # How long a step puts up with GitHub or Railway not answering before a person is asked.
 PATIENCE = timedelta(minutes=15)
+WATCHING_SECONDS = 15  # between two looks of a step that may not write
 SMOKE_PATIENCE = timedelta(seconds=60)
 
 
@@ -124,6 +125,8 @@ def _trouble(step: object, error: ApiError, now: datetime) -> Look:
         "outdated",
     ):
         return Stop(error.sentence)
+    if error.kind == "watch_only":  # until somebody does it otherwise, or the switch is turned
+        return Wait(WATCHING_SECONDS, error.sentence)
     if waited(step, now) > PATIENCE:
         unknown = error.kind in ("unknown_outcome", "malformed")
         return Stop(

@@ -88,6 +88,7 @@ def _shown(
     context = {
         "kind": kind,
         "subject": subject,
+        "project": subject.project,
         "log": log,
         "problem": problem,
         "back": back,

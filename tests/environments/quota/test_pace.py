@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from environments.models import Deployment, RailwayBudget, RailwaySync
+from environments.models import Deployment, Project, RailwayBudget, RailwaySync
 from environments.quota import allowance, pace
 from environments.railway import ledger
 from environments.railway.ledger import Account
@@ -124,7 +124,7 @@ def asked(monkeypatch, account: Account) -> None:
 
 def wait(settings, now=NOW) -> float:
     settings.RAILWAY_API_TOKEN = "sandbox-railway-token"
-    with allowance.counted(now) as seconds:
+    with allowance.counted(Project(slug="inspector"), now) as seconds:
         return seconds
 
 

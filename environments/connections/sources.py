@@ -1,0 +1,42 @@
+"""Where the credentials come from that the projects use: pasted here, or environment variables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from environments.models import Project
+from portal.credentials import stored
+from portal.models.credentials import ServiceCredential
+
+
+@dataclass(frozen=True)
+class Source:
+    """One credential and the projects for which it counts; `row` None: the environment's."""
+
+    row: ServiceCredential | None
+    projects: tuple[Project, ...]
+
+    @property
+    def name(self) -> str:
+        """What the page calls it; "" for the environment's, which has the variable's name."""
+        if self.row is None:
+            return ""
+        whose = f" of {self.projects[0].name}" if self.row.scope else ""
+        what = "App" if self.row.kind == ServiceCredential.Kind.APP else "token"
+        return f"{self.row.get_service_display()} {what}{whose}"
+
+
+def sources(service: str, projects: Sequence[Project]) -> list[Source]:
+    """Return the credentials that count for any of the projects, the portal's own first.
+
+    One query for each project, and one.
+    """
+    general = stored.effective(service)
+    groups: dict[int | None, tuple[ServiceCredential | None, list[Project]]] = {
+        general.pk if general else None: (general, [])
+    }
+    for project in projects:
+        row = stored.effective(service, project.slug)
+        groups.setdefault(row.pk if row else None, (row, []))[1].append(project)
+    found = [Source(row, tuple(used)) for row, used in groups.values()]
+    needed = [one for one in found if one.row is not None or one.projects]
+    return needed or found

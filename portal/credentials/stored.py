@@ -1,0 +1,47 @@
+"""Which credential counts: the project's own, else the portal's, else the environment variables."""
+
+from portal.models.credentials import ServiceCredential
+from portal.outbound.credentials import App
+from portal.outbound.http import ApiError
+from portal.secrets import HiddenText, Unreadable
+
+Kind = ServiceCredential.Kind
+GITHUB, RAILWAY = ServiceCredential.Service.GITHUB, ServiceCredential.Service.RAILWAY
+
+
+def effective(service: str, scope: str = "") -> ServiceCredential | None:
+    """Return the stored credential that counts for the project with the slug `scope`, without its
+    secret; None: the environment variables count. One query.
+    """
+    rows = ServiceCredential.objects.filter(service=service, scope__in={scope, ""})
+    return rows.defer("secret").order_by("-scope").first()
+
+
+def github(scope: str = "") -> str | App | None:
+    """Return the stored token or App; None: what the settings say. Raises `ApiError`."""
+    row = effective(GITHUB, scope)
+    if row is None:
+        return None
+    if row.kind == Kind.APP:
+        return App(row.app_id, secret_of(row), row.installation_id)
+    return secret_of(row)
+
+
+def railway(scope: str = "") -> tuple[str, str] | None:
+    """Return the stored token and its kind ("bearer", "project"); None: what the settings say.
+
+    Raises `ApiError`.
+    """
+    row = effective(RAILWAY, scope)
+    if row is None:
+        return None
+    return secret_of(row), "project" if row.kind == Kind.PROJECT_TOKEN else "bearer"
+
+
+def secret_of(row: ServiceCredential) -> str:
+    """Return the secret itself. Raises `ApiError` where its key is not configured any more."""
+    try:
+        secret = row.secret
+    except Unreadable as error:
+        raise ApiError(row.get_service_display(), "unauthorized", str(error)) from None
+    return secret.reveal() if isinstance(secret, HiddenText) else secret
