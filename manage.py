@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from dotenv import load_dotenv
+
 from portal.server.private_files import keep_private
 from portal.visible import VisibleStream
 
@@ -22,7 +24,7 @@ WITHOUT_DATABASE = {
 def main() -> None:
     """Run one management command with the portal's settings."""
     show_all_that_is_printed()
-    read_env_file(Path(os.environ.get("PORTAL_ENV_FILE") or BASE_DIR / ".env"))
+    load_dotenv(os.environ.get("PORTAL_ENV_FILE") or BASE_DIR / ".env", interpolate=False)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     if sys.argv[1:2] == ["run"]:
         from portal.server.supervisor import main as run
@@ -65,22 +67,6 @@ def needs_database(argv: list[str]) -> bool:
         and argv[1] not in WITHOUT_DATABASE
         and not {"-h", "--help", "--version"} & set(argv[1:])
     )
-
-
-def read_env_file(path: Path) -> None:
-    """Adds the `NAME=value` lines of `path` to the environment; what is set there already wins.
-
-    A value in double quotes may hold `\\n` for a new line, as a private key needs.
-    """
-    if not path.is_file():
-        return
-    for line in path.read_text().splitlines():
-        name, equals, value = line.removeprefix("export ").partition("=")
-        if not equals or line.lstrip().startswith("#"):
-            continue
-        if len(value) > 1 and value[0] == value[-1] == '"':
-            value = value[1:-1].replace("\\n", "\n")
-        os.environ.setdefault(name.strip(), value)
 
 
 if __name__ == "__main__":

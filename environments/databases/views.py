@@ -14,6 +14,7 @@ from environments.databases import status_views
 from environments.databases.failure import aftermath_of
 from environments.models import MigrationRun, Rehearsal, with_several_databases
 from portal.outbound.parsing import JsonObject
+from portal.ui.paging import paged
 from portal.ui.site import page, run_action
 
 LOG_CHARS = 20_000
@@ -34,14 +35,13 @@ def migrations(request: HttpRequest) -> HttpResponse:
     runs = MigrationRun.objects.select_related(
         "environment__project", "database", "requested_by"
     ).defer("log")
-    before = request.GET.get("before", "")
-    if before.isdecimal() and len(before) < 19:
-        runs = runs.filter(pk__lt=int(before))
-    found = list(runs.order_by("-pk")[: RUNS_SHOWN + 1])
-    older = found[RUNS_SHOWN - 1].pk if len(found) > RUNS_SHOWN else None
-    context: JsonObject = {"runs": found[:RUNS_SHOWN], "older": older, "first_page": not before}
-    context["several"] = with_several_databases()
-    if not before:
+    pager = paged(request, runs, RUNS_SHOWN)
+    context: dict[str, object] = {
+        "runs": pager.rows,
+        "pager": pager,
+        "several": with_several_databases(),
+    }
+    if pager.is_first:
         rehearsals = Rehearsal.objects.select_related(
             "environment__project", "database", "requested_by"
         )

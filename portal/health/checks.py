@@ -18,7 +18,8 @@ from portal.audit.watch import last_known
 from portal.database_role import role_fault
 from portal.health.registry import Result, State, check
 from portal.health.reports import database_clock
-from portal.jobs import due, job_models
+from portal.jobs import job_models
+from portal.jobs.sweep import due
 from portal.models.health import FRESH, Incident, Observation, ProcessReport
 
 OK, UNKNOWN, WARNING, FAILING = State.OK, State.UNKNOWN, State.WARNING, State.FAILING

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from portal import jobs
 from portal.health import incidents, reports
+from portal.jobs import running, sweep
 from portal.models import Incident
 
 log = logging.getLogger(__name__)
@@ -65,5 +66,5 @@ def do_urgent_jobs() -> None:
     """Run the due jobs of urgent kinds here, such as telling people that no worker lives."""
     now = timezone.now()
     for model in (model for model in jobs.job_models() if model.urgent):
-        for pk in list(jobs.due(model, now).values_list("pk", flat=True)[:50]):
-            jobs.wake(model._meta.label, pk)
+        for pk in list(sweep.due(model, now).values_list("pk", flat=True)[:50]):
+            running.wake(model._meta.label, pk)

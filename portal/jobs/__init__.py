@@ -1,37 +1,26 @@
 """Jobs that survive anything: the row is the job, the queue only wakes it.
 
 A job is a row with a status, a lease and a fencing number. A worker claims it by a conditional
-UPDATE, runs one step, and records the outcome only if its fencing number is still the row's. Steps
+UPDATE, runs one step, and records the outcome only if its fencing number is still the row's
+(`running`); what nobody woke is woken by the clock (`sweep`). Steps
 look at the world first and do at most one outward write, so a step that ran twice, or died half
 way, costs time and nothing else.
 """
 
-import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.apps import apps
 from django.conf import settings
-from django.db import connection, models, transaction
-from django.db.models import F, Q
-from django.db.models.functions import Coalesce
+from django.db import models
 from django.utils import timezone
-from django.utils.module_loading import import_string
 from django_q.tasks import async_task
 
-from portal import observed
 from portal.logs import trace
-
-log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
 RENEW_SECONDS = settings.JOB_LEASE_SECONDS / 4
-WAKE_AGAIN = timedelta(seconds=15)
-MAX_CRASHES = 8
 
 
 class JobStatus(models.TextChoices):
@@ -185,180 +174,22 @@ def wake_now(job: Job, *, now: datetime | None = None) -> None:
     now = now or timezone.now()
     caused = {"trace": trace.current()} if trace.current() else {}
     type(job)._default_manager.filter(pk=job.pk).update(wake_at=now, woken_at=now, **caused)
+    queue(type(job), job.pk)
+
+
+def queue(model: type[Job], pk: int) -> None:
+    """Tell the queue of one job; whoever takes the task runs the job's steps."""
     async_task(
-        "portal.jobs.wake",
-        job._meta.label,
-        job.pk,
-        task_name=f"{job._meta.model_name}-{job.pk}"[:100],
+        "portal.jobs.running.wake",
+        model._meta.label,
+        pk,
+        task_name=f"{model._meta.model_name}-{pk}"[:100],
     )
-
-
-def sweep(now: datetime | None = None) -> int:
-    """Wakes every job that is due and that nobody woke lately. Returns how many."""
-    now = now or timezone.now()
-    woken = 0
-    for model in job_models():
-        for pk in _due(model, now).values_list("pk", flat=True)[:200]:
-            # Claim the waking by UPDATE: another sweeper may have won.
-            if _due(model, now).filter(pk=pk).update(woken_at=now):
-                async_task(
-                    "portal.jobs.wake",
-                    model._meta.label,
-                    pk,
-                    task_name=f"{model._meta.model_name}-{pk}"[:100],
-                )
-                woken += 1
-    return woken
 
 
 def job_models() -> list[type[Job]]:
     """Every concrete kind of job that is installed."""
     return [model for model in apps.get_models() if issubclass(model, Job)]
-
-
-def _due(model: type[Job], now: datetime) -> models.QuerySet[Job]:
-    lately = Q(woken_at=None) | Q(woken_at__lt=now - WAKE_AGAIN)
-    return due(model, now).filter(lately)
-
-
-def due(model: type[Job], now: datetime) -> models.QuerySet[Job]:
-    """Return the jobs of this kind that are due and that nobody runs."""
-    return model._default_manager.filter(
-        Q(lease_until=None) | Q(lease_until__lt=now), status__in=OPEN, wake_at__lte=now
-    )
-
-
-def wake(label: str, pk: int) -> str:
-    """What the queue calls: runs the job's steps until it waits, ends, or belongs to somebody
-    else.
-    """
-    model = apps.get_model(label)
-    while (job := claim(model, pk)) is not None:
-        with trace.within(job.trace, f"{label} {pk}"):
-            outcome = _run_step(job)
-            observed.keep()
-            recorded = record(job, outcome)
-        if not recorded:
-            return "taken over"
-        if isinstance(outcome, Finished):
-            return outcome.status
-        if outcome.seconds > 0:
-            return "waiting"
-    return "nothing to do"
-
-
-def claim(model: type[Job], pk: int, *, now: datetime | None = None) -> Job | None:
-    """Takes the lease if the job is due and free, raising its fencing number; None if it is not
-    ours to run.
-    """
-    now = now or timezone.now()
-    won = model._default_manager.filter(
-        Q(lease_until=None) | Q(lease_until__lt=now), pk=pk, status__in=OPEN, wake_at__lte=now
-    ).update(
-        status=JobStatus.RUNNING,
-        fence=F("fence") + 1,
-        crashes=F("crashes") + 1,
-        lease_until=now + LEASE,
-        heartbeat_at=now,
-        started_at=Coalesce("started_at", now),
-    )
-    return model._default_manager.get(pk=pk) if won else None
-
-
-def _run_step(job: Job) -> Outcome:
-    if job.crashes > MAX_CRASHES and not job.retry_forever:
-        return Finished(
-            JobStatus.NEEDS_PERSON,
-            f"The worker stopped {MAX_CRASHES} times in a row in this step without an outcome; see"
-            " the log.",
-        )
-    step = import_string(job.step_function)
-    try:
-        with _renewed_lease(job):
-            return step(job, now=timezone.now())
-    except Exception:
-        log.exception("%s %s broke", job._meta.label, job.pk)
-        if job.crashes < 3 or job.retry_forever:
-            return Requeue(
-                min(2.0 * job.crashes, 60.0),
-                "An unexpected error stopped this step; it is tried again.",
-                errored=True,
-            )
-        return Finished(
-            JobStatus.NEEDS_PERSON,
-            "An unexpected error stopped this step three times; see the log.",
-        )
-
-
-def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
-    """Writes the outcome if this worker still holds the job; False when another one took it over
-    meanwhile.
-    """
-    now = now or timezone.now()
-    with transaction.atomic():
-        mine = (
-            type(job)
-            ._default_manager.select_for_update()
-            .filter(pk=job.pk, fence=job.fence, status__in=OPEN)
-        )
-        row = mine.first()
-        if row is None:
-            return False
-        if isinstance(outcome, Finished):
-            job.ended(outcome, now=now)
-            changes = {
-                "status": outcome.status,
-                "finished_at": now,
-                "sentence": outcome.sentence,
-                "crashes": 0,
-            }
-        else:
-            later = now + timedelta(seconds=outcome.seconds)
-            # Somebody who asked for another look while this one ran is not forgotten.
-            wake_at = later if row.wake_at == job.wake_at else min(row.wake_at, later)
-            changes = {"status": JobStatus.WAITING, "wake_at": wake_at}
-            if not outcome.errored:
-                changes["crashes"] = 0
-            if job.retry_forever and row.trace == job.trace:
-                changes["trace"] = (
-                    ""  # what comes next is by the clock, unless somebody else asks for it
-                )
-            if outcome.sentence:
-                changes["sentence"] = outcome.sentence
-        mine.update(lease_until=None, woken_at=None, heartbeat_at=now, **changes)
-    return True
-
-
-@contextmanager
-def _renewed_lease(job: Job) -> Iterator[None]:
-    """Keeps the lease while the step runs in this process, up to the step's own limit; a killed
-    process stops.
-    """
-    done = threading.Event()
-
-    def renew() -> None:
-        started = timezone.now()
-        try:
-            while not done.wait(RENEW_SECONDS):
-                now = timezone.now()
-                if (now - started).total_seconds() > job.step_seconds:
-                    return
-                if not holds(job, now=now):
-                    return
-        except Exception:
-            log.warning(
-                "The lease of %s %s was not renewed", job._meta.label, job.pk, exc_info=True
-            )
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=renew, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def holds(job: Job, *, now: datetime | None = None) -> bool:
@@ -368,21 +199,3 @@ def holds(job: Job, *, now: datetime | None = None) -> bool:
     now = now or timezone.now()
     mine = type(job)._default_manager.filter(pk=job.pk, fence=job.fence, status__in=OPEN)
     return bool(mine.update(lease_until=now + LEASE, heartbeat_at=now))
-
-
-def canary(token: str, name: str = "worker") -> None:
-    """Write the proof of progress that the worker `name` awaits.
-
-    Forgets workers that ended long ago.
-    """
-    now = timezone.now()
-    Heartbeat.objects.update_or_create(name=name, defaults={"token": token, "at": now})
-    Heartbeat.objects.filter(at__lt=now - timedelta(days=1)).delete()
-
-
-def canary_seen(token: str) -> bool:
-    """Return whether the canary `token` has flown.
-
-    Workers of several hosts each have their own row.
-    """
-    return Heartbeat.objects.filter(token=token).exists()

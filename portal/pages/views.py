@@ -1,15 +1,15 @@
 """The pages of the bottom layer: the audit trail, and what machines ask."""
 
-from typing import Any
-
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, connection
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
 from portal.audit import watch
 from portal.models.audit import AuditEvent
+from portal.ui.paging import paged
 from portal.ui.site import page
 
 PAGE = 50
@@ -42,18 +42,11 @@ def audit_page(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("portal.view_auditevent"):
         raise PermissionDenied
     asked = {name: _text(request, name) for name in ("scope", "subject", "actor", "outcome")}
-    before = request.GET.get("before", "")
-    number = int(before) if before.isdecimal() and len(before) < 19 else None
-    rows = list(_narrowed(asked, number)[: PAGE + 1])
-    older = rows[PAGE - 1].position if len(rows) > PAGE else None
-    kept = request.GET.copy()
-    kept.pop("before", None)
+    pager = paged(request, _narrowed(asked), PAGE, key="position")
     context: dict[str, object] = {
-        "events": rows[:PAGE],
+        "events": pager.rows,
         "asked": asked,
-        "older": older,
-        "kept": kept.urlencode(),
-        "first_page": number is None,
+        "pager": pager,
         "subjects": SUBJECTS,
         "outcomes": AuditEvent.Outcome.choices,
         "proof": watch.last_known(),
@@ -66,10 +59,8 @@ def _text(request: HttpRequest, name: str) -> str:
     return request.GET.get(name, "").replace("\x00", "").strip()[:200]
 
 
-def _narrowed(asked: dict[str, str], before: int | None) -> Any:
-    events = AuditEvent.objects.order_by("-position")
-    if before is not None:
-        events = events.filter(position__lt=before)
+def _narrowed(asked: dict[str, str]) -> QuerySet[AuditEvent]:
+    events = AuditEvent.objects.all()
     if asked["scope"]:
         events = events.filter(scope=asked["scope"])
     if asked["outcome"]:

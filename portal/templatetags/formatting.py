@@ -1,8 +1,8 @@
 """How moments, commits, states and addresses are written on every page."""
 
 import functools
+import itertools
 import json
-import re
 from datetime import date, datetime, tzinfo
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +11,9 @@ from django import template
 from django.utils import timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
+from pygments import lex
+from pygments.lexers.sql import PostgresLexer
+from pygments.token import Comment, Keyword, Name, Number, String
 
 register = template.Library()
 
@@ -209,29 +212,13 @@ def pretty(data: object, limit: int = 4000) -> str:
     )
 
 
-# What PostgreSQL calls key words, as far as migrations use them (manual, appendix C); names of
-# types among them.
-_WORDS_OF_SQL = (
-    "add all alter and any array as asc authorization before begin between bigint boolean by"
-    " cascade case cast check collate column comment commit concurrently conflict constraint copy"
-    " create cross current_timestamp database date default deferrable delete desc distinct do"
-    " domain double drop each else end enum every except exclude execute exists explain extension"
-    " false for foreign from full function generated grant group having identity if ilike immediate"
-    " in index initially inner insert instead integer interval into is join json jsonb key language"
-    " left like limit lock materialized merge move not nothing notnull null nulls numeric of offset"
-    " on only or order outer over owner partition policy precision primary privileges procedure"
-    " reassign references refresh reindex rename replace restrict returning returns revoke right"
-    " role rollback row rows savepoint schema select sequence serial set show smallint some start"
-    " stored system table tablespace temporary text then time timestamp to transaction trigger true"
-    " truncate type union unique unlogged update using uuid vacuum validate valid values varchar"
-    " varying view when where with without zone"
-)
-_SQL_WORDS = frozenset(_WORDS_OF_SQL.split())
-_SQL_PIECE = re.compile(
-    r"(?P<c>--[^\n]*|/\*.*?\*/)|(?P<s>'(?:[^']|'')*'|(?P<tag>\$\w*\$).*?(?P=tag))|(?P<q>\"(?:[^\"]|\"\")*\")"
-    r"|(?P<n>\b\d+(?:\.\d+)?\b)|(?P<w>\b[A-Za-z_]\w*)",
-    re.S,
-)
+_SQL = PostgresLexer(stripnl=False, ensurenl=False)
+# Pygments' kinds of tokens, and the classes that portal.css colours.
+_COLOURS = {Keyword: "w", Name.Builtin: "w", String: "s", Number: "n", Comment: "c"}
+
+
+def _colour(token: tuple[object, str]) -> str:
+    return next((name for kind, name in _COLOURS.items() if token[0] in kind), "")
 
 
 @register.filter
@@ -240,19 +227,11 @@ def sql(text: str) -> SafeString:
     """SQL with its key words, strings, numbers and comments marked by classes; everything else
     as it stands.
     """
-    parts, end = [], 0
-    for piece in _SQL_PIECE.finditer(text):
-        kind = str(piece.lastgroup if piece.lastgroup != "tag" else "s")
-        if kind == "q" or (kind == "w" and piece[0].lower() not in _SQL_WORDS):
-            continue
-        parts += [
-            escape(text[end : piece.start()]),
-            f'<span class="sql-{kind}">',
-            escape(piece[0]),
-            "</span>",
-        ]
-        end = piece.end()
-    return SafeString("".join([*parts, escape(text[end:])]))
+    parts = []
+    for colour, tokens in itertools.groupby(lex(text, _SQL), _colour):
+        piece = escape("".join(value for _, value in tokens))
+        parts.append(f'<span class="sql-{colour}">{piece}</span>' if colour else piece)
+    return SafeString("".join(parts))
 
 
 @register.filter

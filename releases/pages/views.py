@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.auth.models import User
@@ -20,6 +19,7 @@ from environments.quota import pace
 from portal import audit
 from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused
+from portal.ui.paging import paged
 from portal.ui.site import by_htmx, page, person, run, run_action
 from releases import gates
 from releases.checklist import actions as checklist_actions
@@ -64,21 +64,14 @@ def releases(request: HttpRequest) -> HttpResponse:
         "commits", "migrations", "notes", "moved"
     )
     slug = request.GET.get("project", "").replace("\x00", "")
-    before = request.GET.get("before", "")
     if slug:
         rows = rows.filter(project__slug=slug)
-    if before.isdecimal() and len(before) < 19:
-        rows = rows.filter(pk__lt=int(before))
-    found = list(rows.order_by("-pk")[: RELEASES_SHOWN + 1])
-    older = found[RELEASES_SHOWN - 1].pk if len(found) > RELEASES_SHOWN else None
-    kept = urlencode({"project": slug}) if slug else ""
+    pager = paged(request, rows, RELEASES_SHOWN)
     context = {
-        "releases": found[:RELEASES_SHOWN],
-        "older": older,
+        "releases": pager.rows,
+        "pager": pager,
         "slug": slug,
         "project": Project.objects.filter(slug=slug).first() if slug else None,
-        "kept": kept,
-        "first_page": not before,
     }
     return render(request, "releases/pages/releases.html", context)
 

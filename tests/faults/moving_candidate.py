@@ -16,6 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from portal.jobs import running
 from portal.sandbox import sample
 from tests.faults.scene import lift_allowances, world_of_its_own
 from tests.scratch import scratch_database
@@ -269,10 +270,8 @@ class Play:
         """Wakes one job now; its lease and its waiting time are over."""
         from django.utils import timezone
 
-        from portal import jobs
-
         type(job).objects.filter(pk=job.pk).update(wake_at=timezone.now(), lease_until=None)
-        jobs.wake(job._meta.label, job.pk)
+        running.wake(job._meta.label, job.pk)
 
     # -- what must never be
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal import jobs
+from portal.jobs import running
 from releases.models.promotion import Promotion, PromotionStep
 from releases.models.releases import Release
 from releases.promotion import steps as promotion_steps
@@ -34,7 +34,7 @@ def test_a_step_that_stopped_stays_stopped_when_the_worker_dies_before_the_promo
     monkeypatch.setitem(
         promotion_steps.STEPS, "merge", lambda step, facts: promotion_steps.Stop("CI is not green.")
     )
-    killed = jobs.claim(Promotion, row.pk)
+    killed = running.claim(Promotion, row.pk)
     promotion_steps.advance(
         killed, now=killed.created_at
     )  # and the worker dies before it records the outcome
@@ -45,7 +45,7 @@ def test_a_step_that_stopped_stays_stopped_when_the_worker_dies_before_the_promo
     )
     Promotion.objects.filter(pk=row.pk).update(lease_until=None)
 
-    ended = jobs.wake("releases.Promotion", row.pk)
+    ended = running.wake("releases.Promotion", row.pk)
 
     step.refresh_from_db()
     assert (ended, step.status) == ("needs_person", "failed")

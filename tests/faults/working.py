@@ -11,6 +11,8 @@ import signal
 import sys
 import time
 
+from portal.jobs import running
+
 
 def serve() -> None:
     import django
@@ -49,7 +51,7 @@ def _work() -> None:
                 due = model.objects.filter(status__in=jobs.OPEN, wake_at__lte=timezone.now())
                 for pk in due.values_list("pk", flat=True):
                     os.pwrite(note, f"{model.__name__} {pk}".ljust(40).encode(), 0)
-                    jobs.wake(model._meta.label, pk)
+                    running.wake(model._meta.label, pk)
                     os.pwrite(note, b"-".ljust(40), 0)
         except (
             Error

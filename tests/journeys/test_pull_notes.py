@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from environments.github import comments
 from environments.models import Project
-from portal import jobs
+from portal.jobs import running
 from portal.sandbox.sample import migration
 from portal.sandbox.server import Fault
 from releases.models.pull_requests import PullNote
@@ -163,11 +163,11 @@ def test_a_note_that_is_asked_for_while_it_is_worked_on_is_looked_at_again(world
     push(world, "feature-race", migration("aaaaaaaaaaaa", HEAD, "one", RENAME, BACK))
     told(world, number)
     PullNote.objects.update(wake_at=timezone.now())
-    note = jobs.claim(PullNote, PullNote.objects.get().pk)
+    note = running.claim(PullNote, PullNote.objects.get().pk)
 
     PullNote.objects.update(about="of before")
     pull_requests_comment.wake(world.project, now=timezone.now())
-    jobs.record(note, pull_requests_comment.step(note, now=timezone.now()))
+    running.record(note, pull_requests_comment.step(note, now=timezone.now()))
 
     row = PullNote.objects.get()
     assert row.is_open and row.wake_at <= timezone.now()

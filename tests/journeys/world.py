@@ -20,6 +20,7 @@ from django.utils import timezone
 from environments.models import Project
 from portal import jobs
 from portal.accounts import roles
+from portal.jobs import running
 from portal.sandbox import sample, shapes
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
@@ -106,7 +107,7 @@ def run_due() -> int:
     now = timezone.now()
     due = [(label, pk) for label, pk, wake_at in _open_jobs() if wake_at <= now]
     for label, pk in due:
-        jobs.wake(label, pk)
+        running.wake(label, pk)
     return len(due)
 
 

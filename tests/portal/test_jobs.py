@@ -8,7 +8,7 @@ from django_q.models import OrmQ
 
 from environments.models import Project, RailwaySync
 from portal import jobs
-from portal.jobs import Finished, JobStatus, Requeue
+from portal.jobs import Finished, JobStatus, Requeue, running, sweep
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +44,7 @@ def reread(job):
 def test_it_goes_on_at_once_until_it_must_wait(job):
     outcomes[:] = [Requeue(0, "one"), Requeue(0, "two"), Requeue(30, "waiting for the world")]
 
-    message = jobs.wake("environments.RailwaySync", job.pk)
+    message = running.wake("environments.RailwaySync", job.pk)
 
     assert message == "waiting"
     assert len(calls) == 3
@@ -54,20 +54,20 @@ def test_it_goes_on_at_once_until_it_must_wait(job):
 
 
 def test_a_second_worker_finds_nothing_to_claim(job):
-    first = jobs.claim(RailwaySync, job.pk)
+    first = running.claim(RailwaySync, job.pk)
 
-    second = jobs.claim(RailwaySync, job.pk)
+    second = running.claim(RailwaySync, job.pk)
 
     assert first is not None
     assert second is None
 
 
 def test_a_lease_that_ran_out_is_taken_over_and_the_late_worker_cannot_record(job):
-    late = jobs.claim(RailwaySync, job.pk)
+    late = running.claim(RailwaySync, job.pk)
     after = timezone.now() + jobs.LEASE + timedelta(seconds=1)
 
-    heir = jobs.claim(RailwaySync, job.pk, now=after)
-    recorded = jobs.record(late, Finished(JobStatus.SUCCEEDED, "too late"))
+    heir = running.claim(RailwaySync, job.pk, now=after)
+    recorded = running.record(late, Finished(JobStatus.SUCCEEDED, "too late"))
 
     assert heir.fence == late.fence + 1
     assert recorded is False
@@ -76,9 +76,9 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_late_worker_cannot_record(jo
 
 def test_it_asks_a_person_when_every_claim_ends_without_an_outcome(job, monkeypatch):
     monkeypatch.setattr(RailwaySync, "retry_forever", False)
-    RailwaySync.objects.filter(pk=job.pk).update(crashes=jobs.MAX_CRASHES)
+    RailwaySync.objects.filter(pk=job.pk).update(crashes=running.MAX_CRASHES)
 
-    jobs.wake("environments.RailwaySync", job.pk)
+    running.wake("environments.RailwaySync", job.pk)
 
     assert reread(job).status == JobStatus.NEEDS_PERSON
     assert calls == []
@@ -89,21 +89,21 @@ def test_an_unexpected_error_is_tried_again_and_then_ends_at_a_person(job, monke
     for _ in range(3):
         outcomes[:] = [RuntimeError("a bug")]
         RailwaySync.objects.filter(pk=job.pk).update(wake_at=timezone.now())
-        jobs.wake("environments.RailwaySync", job.pk)
+        running.wake("environments.RailwaySync", job.pk)
 
     assert reread(job).status == JobStatus.NEEDS_PERSON
     assert len(calls) == 3
 
 
 def test_what_keeps_a_mirror_fresh_goes_on_after_any_number_of_errors_and_crashes(job):
-    RailwaySync.objects.filter(pk=job.pk).update(crashes=10 * jobs.MAX_CRASHES)
+    RailwaySync.objects.filter(pk=job.pk).update(crashes=10 * running.MAX_CRASHES)
     outcomes[:] = [RuntimeError("a bug"), Requeue(30, "In step again.")]
 
-    jobs.wake("environments.RailwaySync", job.pk)
+    running.wake("environments.RailwaySync", job.pk)
     assert reread(job).is_open
     assert job.wake_at <= timezone.now() + timedelta(seconds=60)
     RailwaySync.objects.filter(pk=job.pk).update(wake_at=timezone.now())
-    jobs.wake("environments.RailwaySync", job.pk)
+    running.wake("environments.RailwaySync", job.pk)
 
     assert (reread(job).sentence, job.crashes) == ("In step again.", 0)
 
@@ -112,7 +112,7 @@ def test_an_outcome_forgets_earlier_crashes(job):
     RailwaySync.objects.filter(pk=job.pk).update(crashes=5)
     outcomes[:] = [Requeue(5)]
 
-    jobs.wake("environments.RailwaySync", job.pk)
+    running.wake("environments.RailwaySync", job.pk)
 
     assert reread(job).crashes == 0
 
@@ -120,30 +120,30 @@ def test_an_outcome_forgets_earlier_crashes(job):
 def test_the_sweeper_wakes_what_is_due_once_and_leaves_the_rest(job):
     RailwaySync.objects.filter(pk=job.pk).update(wake_at=timezone.now() - timedelta(seconds=1))
 
-    woken = [jobs.sweep(), jobs.sweep()]
+    woken = [sweep.sweep(), sweep.sweep()]
 
     assert woken == [1, 0]
     assert OrmQ.objects.count() == 1
 
 
 def test_the_sweeper_wakes_again_what_was_woken_and_never_ran(job):
-    jobs.sweep()
-    later = timezone.now() + jobs.WAKE_AGAIN + timedelta(seconds=1)
+    sweep.sweep()
+    later = timezone.now() + sweep.WAKE_AGAIN + timedelta(seconds=1)
 
-    assert jobs.sweep(later) == 1
+    assert sweep.sweep(later) == 1
 
 
 def test_the_sweeper_leaves_a_job_alone_that_a_worker_holds(job):
-    jobs.claim(RailwaySync, job.pk)
+    running.claim(RailwaySync, job.pk)
 
-    assert jobs.sweep() == 0
+    assert sweep.sweep() == 0
 
 
 def test_a_look_asked_for_while_one_runs_is_not_forgotten(job):
-    held = jobs.claim(RailwaySync, job.pk)
+    held = running.claim(RailwaySync, job.pk)
     RailwaySync.objects.filter(pk=job.pk).update(wake_at=timezone.now())
 
-    jobs.record(held, Requeue(300))
+    running.record(held, Requeue(300))
 
     assert reread(job).wake_at <= timezone.now()
 
@@ -159,8 +159,8 @@ def test_a_rolled_back_wake_never_was(job):
 
 
 def test_a_person_who_stops_a_job_takes_the_lease_away(job):
-    held = jobs.claim(RailwaySync, job.pk)
+    held = running.claim(RailwaySync, job.pk)
     RailwaySync.objects.filter(pk=job.pk).update(status=JobStatus.CANCELLED)
 
     assert jobs.holds(held) is False
-    assert jobs.record(held, Finished(JobStatus.SUCCEEDED)) is False
+    assert running.record(held, Finished(JobStatus.SUCCEEDED)) is False

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from environments.models import RailwaySync
 from portal import jobs
+from portal.jobs import running
 from portal.logs import trace
 from portal.logs.json_lines import JsonFormatter
 from portal.outbound import http
@@ -80,7 +81,7 @@ def test_one_id_from_the_delivery_through_the_job_to_the_outward_call(
         },
     )
     job = GitHubSync.objects.get()
-    jobs.wake(job._meta.label, job.pk)
+    running.wake(job._meta.label, job.pk)
 
     message = [line for line in lines() if line.get("trace") == DELIVERY]
     assert any(line["logger"] == "portal.logs.trace" for line in message)

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from environments.branches import actions, fast_forward
 from environments.models import Project, Repair
-from portal import jobs
+from portal.jobs import running
 from portal.ui.actions import Refused
 
 CODES = {
@@ -65,7 +65,7 @@ def one_project(slug: str) -> Project:
 def finished(repair: Repair) -> Repair:
     """The repair when it has ended; its own patience bounds the wait."""
     while repair.is_open:
-        jobs.wake(Repair._meta.label, repair.pk)
+        running.wake(Repair._meta.label, repair.pk)
         repair.refresh_from_db()
         if repair.is_open:
             time.sleep(0.2)

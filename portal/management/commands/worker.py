@@ -14,7 +14,6 @@ import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from types import FrameType
 
 from django.conf import settings
@@ -29,7 +28,8 @@ from django_q.tasks import async_task
 
 from portal.database_role import refusal
 from portal.health import reports, watch
-from portal.jobs import RENEW_SECONDS, JobStatus, canary_seen, job_models, sweep
+from portal.jobs.sweep import busy as busy_now
+from portal.jobs.sweep import canary_seen, sweep
 from portal.modes import WrongMode, settle
 from portal.server.children import fork, forks_die_with_us, has_ended, stop_group
 
@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 TICK = 1.0
 CANARY_EVERY = 3.0
 ECHO_WITHIN = 10.0
-FRESH_BEAT = timedelta(seconds=2 * RENEW_SECONDS)
 STOP_PATIENCE = 6.0
 
 Busy = frozenset[tuple[str, int]]
@@ -100,7 +99,11 @@ class Watch:
             if now >= self.next_at:
                 self.token, self.moved_at, self.queued = secrets.token_hex(8), now, set()
                 async_task(
-                    "portal.jobs.canary", self.token, self.name, save=False, task_name="canary"
+                    "portal.jobs.sweep.canary",
+                    self.token,
+                    self.name,
+                    save=False,
+                    task_name="canary",
                 )
             return False
         if canary_seen(self.token):
@@ -162,7 +165,7 @@ class Worker:
         self.watch.reset(now + TICK)  # a canary that could not fly or echo proves nothing
 
     def _keep_cluster(self, now: float) -> None:
-        busy = busy_jobs()
+        busy = busy_now()
         for pid, jobs in [entry for entry in self.retired if not entry[1] & busy]:
             stop_group(pid, patience=0)
             self.retired.remove((pid, jobs))
@@ -197,18 +200,6 @@ class Worker:
         for pid, _ in self.retired:
             stop_group(pid, patience=0)
         stop_group(self.cluster, patience=STOP_PATIENCE)
-
-
-def busy_jobs() -> Busy:
-    """The jobs that a live worker runs at this moment, by label and key."""
-    since = timezone.now() - FRESH_BEAT
-    return frozenset(
-        (model._meta.label, pk)
-        for model in job_models()
-        for pk in model._default_manager.filter(
-            status=JobStatus.RUNNING, lease_until__isnull=False, heartbeat_at__gt=since
-        ).values_list("pk", flat=True)
-    )
 
 
 def start_cluster() -> int:

@@ -9,10 +9,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from environments.clones import audit_anchors
-from portal import audit, jobs
+from portal import audit
 from portal.audit import anchors, verification
 from portal.audit.anchors import Lost, anchors_path
-from portal.jobs import AuditWatch
+from portal.jobs import AuditWatch, running
 from portal.models import AuditEvent
 from portal.sandbox import sample
 from portal.sandbox.github import GitHubStandIn
@@ -129,14 +129,14 @@ def test_the_watch_leaves_them_there_and_says_when_they_are_gone(hub, settings, 
     watch = AuditWatch.objects.create()
     happen(2)
 
-    jobs.wake("portal.AuditWatch", watch.pk)
+    running.wake("portal.AuditWatch", watch.pk)
     watch.refresh_from_db()
     assert watch.ok and "refs/release-portal" in watch.sentence
     call_command("verify_audit")
 
     hub.git.text("update-ref", "-d", settings.AUDIT_REF)
     AuditWatch.objects.update(wake_at=timezone.now())
-    jobs.wake("portal.AuditWatch", watch.pk)
+    running.wake("portal.AuditWatch", watch.pk)
     watch.refresh_from_db()
     assert not watch.ok and "gone" in watch.sentence
     with pytest.raises(SystemExit):
@@ -148,13 +148,13 @@ def test_the_watch_leaves_them_there_and_says_when_they_are_gone(hub, settings, 
 def test_a_worker_that_lost_its_disk_reads_the_anchors_back_and_says_so(hub, settings):
     watch = AuditWatch.objects.create()
     happen(2)
-    jobs.wake("portal.AuditWatch", watch.pk)
+    running.wake("portal.AuditWatch", watch.pk)
     kept = anchors.read_anchors()
     shutil.rmtree(settings.VAR_DIR / "audit-refs")
     anchors_path().unlink()
 
     AuditWatch.objects.update(wake_at=timezone.now())
-    jobs.wake("portal.AuditWatch", watch.pk)
+    running.wake("portal.AuditWatch", watch.pk)
 
     watch.refresh_from_db()
     assert watch.ok, watch.sentence

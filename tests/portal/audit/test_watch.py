@@ -4,10 +4,10 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from portal import audit, jobs
+from portal import audit
 from portal.audit import verification
 from portal.audit import watch as audit_watch
-from portal.jobs import AuditWatch
+from portal.jobs import AuditWatch, running
 from tests.chain import unguarded
 from tests.faults.audit_chain import edited
 
@@ -28,7 +28,7 @@ def happen(count: int) -> None:
 
 def look(watch: AuditWatch) -> AuditWatch:
     AuditWatch.objects.filter(pk=watch.pk).update(wake_at=timezone.now())
-    jobs.wake("portal.AuditWatch", watch.pk)
+    running.wake("portal.AuditWatch", watch.pk)
     watch.refresh_from_db()
     return watch
 

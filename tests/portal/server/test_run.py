@@ -157,7 +157,7 @@ def test_a_second_portal_on_the_same_data_is_refused(portal):
 
 
 def test_other_commands_work_beside_it_on_its_database(portal):
-    code = "from portal.jobs import canary_seen; print(canary_seen('nobody sent this'))"
+    code = "from portal.jobs.sweep import canary_seen; print(canary_seen('nobody sent this'))"
     env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
 
     done = subprocess.run(

@@ -2,7 +2,7 @@ import pytest
 from django_q.conf import Conf
 from django_q.models import OrmQ
 
-from portal import jobs
+from portal.jobs import sweep
 from portal.management.commands.worker import CANARY_EVERY, ECHO_WITHIN, Watch
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +21,7 @@ def watch():
 def test_a_canary_flies_through_the_queue(watch):
     [task] = OrmQ.objects.all()
 
-    assert task.func() == "portal.jobs.canary"
+    assert task.func() == "portal.jobs.sweep.canary"
     assert task.args() == (watch.token, watch.name)
 
 
@@ -31,7 +31,7 @@ def test_a_queue_that_stands_still_is_frozen_only_after_a_while(watch):
 
 
 def test_an_echo_is_progress_and_the_next_canary_flies_later(watch):
-    jobs.canary(watch.token)
+    sweep.canary(watch.token)
 
     assert not watch.is_frozen(100.0, NOBODY_BUSY)
     assert watch.token == ""
@@ -66,8 +66,8 @@ def test_workers_of_several_hosts_do_not_take_each_others_canary():
     for one in (here, there):
         assert not one.is_frozen(0.0, NOBODY_BUSY)
 
-    jobs.canary(here.token, here.name)
-    jobs.canary(there.token, there.name)
+    sweep.canary(here.token, here.name)
+    sweep.canary(there.token, there.name)
 
     for one in (here, there):
         assert not one.is_frozen(ECHO_WITHIN + 0.1, NOBODY_BUSY)

@@ -14,7 +14,8 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from portal import audit, jobs
+from portal import audit
+from portal.jobs import running
 from portal.models.audit import AuditEvent
 from portal.sandbox.server import Response, Server
 from portal.ui.actions import NotPermitted, Refused
@@ -88,7 +89,7 @@ def run(*, later=timedelta()):
     for model in (NotificationFeed, Notice):
         model.objects.update(wake_at=timezone.now())
         for pk in model.objects.values_list("pk", flat=True):
-            jobs.wake(model._meta.label, pk)
+            running.wake(model._meta.label, pk)
 
 
 def texts(receiver):

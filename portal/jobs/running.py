@@ -1,0 +1,168 @@
+"""What a worker does with one job: claim it, run its steps, write down what came of each.
+
+The queue calls `wake`. Come here for leases, fencing numbers and what happens after a crash.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django.apps import apps
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from portal import observed
+from portal.jobs import (
+    LEASE,
+    OPEN,
+    RENEW_SECONDS,
+    Finished,
+    Job,
+    JobStatus,
+    Outcome,
+    Requeue,
+    holds,
+)
+from portal.logs import trace
+
+log = logging.getLogger(__name__)
+
+MAX_CRASHES = 8
+
+
+def wake(label: str, pk: int) -> str:
+    """What the queue calls: runs the job's steps until it waits, ends, or belongs to somebody
+    else.
+    """
+    model = apps.get_model(label)
+    while (job := claim(model, pk)) is not None:
+        with trace.within(job.trace, f"{label} {pk}"):
+            outcome = _run_step(job)
+            observed.keep()
+            recorded = record(job, outcome)
+        if not recorded:
+            return "taken over"
+        if isinstance(outcome, Finished):
+            return outcome.status
+        if outcome.seconds > 0:
+            return "waiting"
+    return "nothing to do"
+
+
+def claim(model: type[Job], pk: int, *, now: datetime | None = None) -> Job | None:
+    """Takes the lease if the job is due and free, raising its fencing number; None if it is not
+    ours to run.
+    """
+    now = now or timezone.now()
+    won = model._default_manager.filter(
+        Q(lease_until=None) | Q(lease_until__lt=now), pk=pk, status__in=OPEN, wake_at__lte=now
+    ).update(
+        status=JobStatus.RUNNING,
+        fence=F("fence") + 1,
+        crashes=F("crashes") + 1,
+        lease_until=now + LEASE,
+        heartbeat_at=now,
+        started_at=Coalesce("started_at", now),
+    )
+    return model._default_manager.get(pk=pk) if won else None
+
+
+def _run_step(job: Job) -> Outcome:
+    if job.crashes > MAX_CRASHES and not job.retry_forever:
+        return Finished(
+            JobStatus.NEEDS_PERSON,
+            f"The worker stopped {MAX_CRASHES} times in a row in this step without an outcome; see"
+            " the log.",
+        )
+    step = import_string(job.step_function)
+    try:
+        with _renewed_lease(job):
+            return step(job, now=timezone.now())
+    except Exception:
+        log.exception("%s %s broke", job._meta.label, job.pk)
+        if job.crashes < 3 or job.retry_forever:
+            return Requeue(
+                min(2.0 * job.crashes, 60.0),
+                "An unexpected error stopped this step; it is tried again.",
+                errored=True,
+            )
+        return Finished(
+            JobStatus.NEEDS_PERSON,
+            "An unexpected error stopped this step three times; see the log.",
+        )
+
+
+def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
+    """Writes the outcome if this worker still holds the job; False when another one took it over
+    meanwhile.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        mine = (
+            type(job)
+            ._default_manager.select_for_update()
+            .filter(pk=job.pk, fence=job.fence, status__in=OPEN)
+        )
+        row = mine.first()
+        if row is None:
+            return False
+        if isinstance(outcome, Finished):
+            job.ended(outcome, now=now)
+            changes = {
+                "status": outcome.status,
+                "finished_at": now,
+                "sentence": outcome.sentence,
+                "crashes": 0,
+            }
+        else:
+            later = now + timedelta(seconds=outcome.seconds)
+            # Somebody who asked for another look while this one ran is not forgotten.
+            wake_at = later if row.wake_at == job.wake_at else min(row.wake_at, later)
+            changes = {"status": JobStatus.WAITING, "wake_at": wake_at}
+            if not outcome.errored:
+                changes["crashes"] = 0
+            if job.retry_forever and row.trace == job.trace:
+                changes["trace"] = (
+                    ""  # what comes next is by the clock, unless somebody else asks for it
+                )
+            if outcome.sentence:
+                changes["sentence"] = outcome.sentence
+        mine.update(lease_until=None, woken_at=None, heartbeat_at=now, **changes)
+    return True
+
+
+@contextmanager
+def _renewed_lease(job: Job) -> Iterator[None]:
+    """Keeps the lease while the step runs in this process, up to the step's own limit; a killed
+    process stops.
+    """
+    done = threading.Event()
+
+    def renew() -> None:
+        started = timezone.now()
+        try:
+            while not done.wait(RENEW_SECONDS):
+                now = timezone.now()
+                if (now - started).total_seconds() > job.step_seconds:
+                    return
+                if not holds(job, now=now):
+                    return
+        except Exception:
+            log.warning(
+                "The lease of %s %s was not renewed", job._meta.label, job.pk, exc_info=True
+            )
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=renew, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

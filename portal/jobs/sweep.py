@@ -1,0 +1,88 @@
+"""Which jobs are due or running, over all kinds of job, and whether the queue moves.
+
+Come here for what a worker looks at every second: each look is one query, for an idle portal has
+twenty kinds of job and nothing to do.
+"""
+
+import functools
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.apps import apps
+from django.db import connection, models
+from django.db.models import Q
+from django.utils import timezone
+
+from portal.jobs import OPEN, RENEW_SECONDS, Heartbeat, Job, JobStatus, job_models, queue
+
+WAKE_AGAIN = timedelta(seconds=15)
+FRESH_BEAT = timedelta(seconds=2 * RENEW_SECONDS)
+EACH = 200  # of one kind, in one sweep
+
+_DUE = f"""status IN ({", ".join(f"'{status}'" for status in OPEN)}) AND wake_at <= %(now)s
+    AND (lease_until IS NULL OR lease_until < %(now)s)
+    AND (woken_at IS NULL OR woken_at < %(lately)s)"""
+_BUSY = "status = %(running)s AND lease_until IS NOT NULL AND heartbeat_at > %(since)s"
+
+
+def sweep(now: datetime | None = None) -> int:
+    """Wakes every job that is due and that nobody woke lately. Returns how many."""
+    now = now or timezone.now()
+    lately = now - WAKE_AGAIN
+    woken = 0
+    for label, pk in _where(_DUE, now=now, lately=lately):
+        model = apps.get_model(label)
+        # Claim the waking by UPDATE: another sweeper may have won.
+        asleep = Q(woken_at=None) | Q(woken_at__lt=lately)
+        if due(model, now).filter(asleep, pk=pk).update(woken_at=now):
+            queue(model, pk)
+            woken += 1
+    return woken
+
+
+def busy() -> frozenset[tuple[str, int]]:
+    """The jobs that a live worker runs at this moment, by label and key."""
+    since = timezone.now() - FRESH_BEAT
+    return frozenset(_where(_BUSY, running=JobStatus.RUNNING.value, since=since))
+
+
+def _where(condition: str, **values: str | datetime) -> Iterable[tuple[str, int]]:
+    """Label and key of every job for which `condition` holds, by one query over all tables."""
+    with connection.cursor() as cursor:
+        cursor.execute(_everywhere(condition), values)
+        return cursor.fetchall()
+
+
+@functools.cache
+def _everywhere(condition: str) -> str:
+    quoted = connection.ops.quote_name
+    return " UNION ALL ".join(
+        f"(SELECT '{model._meta.label}', id"  # noqa: S608 - our own names
+        f" FROM {quoted(model._meta.db_table)} WHERE {condition} LIMIT {EACH})"
+        for model in job_models()
+    )
+
+
+def due(model: type[Job], now: datetime) -> models.QuerySet[Job]:
+    """Return the jobs of this kind that are due and that nobody runs."""
+    return model._default_manager.filter(
+        Q(lease_until=None) | Q(lease_until__lt=now), status__in=OPEN, wake_at__lte=now
+    )
+
+
+def canary(token: str, name: str = "worker") -> None:
+    """Write the proof of progress that the worker `name` awaits.
+
+    Forgets workers that ended long ago.
+    """
+    now = timezone.now()
+    Heartbeat.objects.update_or_create(name=name, defaults={"token": token, "at": now})
+    Heartbeat.objects.filter(at__lt=now - timedelta(days=1)).delete()
+
+
+def canary_seen(token: str) -> bool:
+    """Return whether the canary `token` has flown.
+
+    Workers of several hosts each have their own row.
+    """
+    return Heartbeat.objects.filter(token=token).exists()

@@ -1,0 +1,39 @@
+"""Pages of many rows, newest first: a page begins below the last row of the one before it.
+
+Come here for any list that may grow without end. `templates/portal/pages/_older.html` shows the
+buttons.
+"""
+
+from dataclasses import dataclass
+
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+FIELD = "before"
+
+
+@dataclass(frozen=True)
+class Pager[R: Model]:
+    """One page: its rows, the key below which the next begins (None: there is none), and the
+    other fields of the address.
+    """
+
+    rows: list[R]
+    older: int | None
+    kept: str
+    is_first: bool
+
+
+def paged[R: Model](
+    request: HttpRequest, rows: QuerySet[R], size: int, key: str = "pk"
+) -> Pager[R]:
+    """Return the page of `rows` that `request` asks for: at most `size`, by one query."""
+    typed = request.GET.get(FIELD, "")
+    before = int(typed) if typed.isdecimal() and len(typed) < 19 else None
+    if before is not None:
+        rows = rows.filter(**{f"{key}__lt": before})
+    found = list(rows.order_by(f"-{key}")[: size + 1])
+    kept = request.GET.copy()
+    kept.pop(FIELD, None)
+    older = getattr(found[size - 1], key) if len(found) > size else None
+    return Pager(found[:size], older, kept.urlencode(), before is None)
