@@ -36,7 +36,6 @@ def begin(project: Project, *, actor: Actor, name: str) -> None:
     title = next((day.title for day in offered() if day.name == name), None)
     if title is None:
         raise Refused("There is no such day.")
-    _asked("POST", json.dumps({"day": name}).encode())
     audit.record(
         "sandbox.day_begun",
         actor=actor,
@@ -45,6 +44,8 @@ def begin(project: Project, *, actor: Actor, name: str) -> None:
         sentence=f"{actor} began a day to practise: {title}.",
         data={"day": name},
     )
+    # Last: what the stand-ins refuse is rolled back with its event.
+    _asked("POST", json.dumps({"day": name}).encode())
 
 
 def _asked(method: str, body: bytes | None = None) -> list[Day]:

@@ -38,8 +38,8 @@ def practice(request: HttpRequest) -> HttpResponse:
     return render(request, "releases/practice/practice.html", context)
 
 
-@require_POST
 @page
+@require_POST
 def begin_day(request: HttpRequest) -> HttpResponse:
     """Begin the day of the form; back to the page with what happened."""
     project = Project.objects.order_by("pk").first() if settings.SANDBOX else None

@@ -39,6 +39,7 @@ READ_OTHERWISE = {
     "sign-in-again": 302,
     "sign-in-resume": 302,
     "project-checklist": 302,
+    "practice": 404,  # there in the sandbox only, where tests/journeys/test_practice.py asks
 }
 # Addresses of buttons: they take a POST.
 ACT = words(
@@ -46,7 +47,7 @@ ACT = words(
     " reset-sign reset-take-back branch-repair push-repair head-deploy preview-rebuild"
     " preview-remove preview-variable preview-variable-remove environment-delete environment-adopt"
     " protect connections-check host-keys finding-resolve schema-compare migration-cancel"
-    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads "
+    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads practice-day "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
