@@ -159,7 +159,7 @@ def broken_release(stage: Stage) -> None:
 @day(
     "A required check fails",
     f"{sample.CI} reports a failure for the newest commit of staging.",
-    "Look at a release in preparation: it cannot be promoted. “The check passes again” ends it.",
+    "Look at a release in preparation: it cannot be promoted. “Everything is well again” ends it.",
 )
 def red_check(stage: Stage) -> None:
     """The required check of staging's newest commit fails."""
