@@ -83,6 +83,9 @@ GITHUB_GIT_URL = os.environ.get("GITHUB_GIT_URL", "https://github.com").strip().
 RAILWAY_API_URL = os.environ.get(
     "RAILWAY_API_URL", "https://backboard.railway.com/graphql/v2"
 ).strip()
+# Railway's own pages, to which the portal links; empty, as for another API: no links.
+_DASHBOARD = "https://railway.com" if ".railway.com/" in RAILWAY_API_URL else ""
+RAILWAY_DASHBOARD_URL = os.environ.get("RAILWAY_DASHBOARD_URL", _DASHBOARD).strip().rstrip("/")
 # Read raw, with their spaces: a trailing newline is a fault to be named, not silently mended.
 GITHUB_TOKEN = os.environ.get("GITHUB_TOKEN", "")
 GITHUB_APP_ID = os.environ.get("GITHUB_APP_ID", "")
@@ -154,9 +157,12 @@ CONFIGURATION_KINDS = {
     "auth.user": "portal.configuration.people.People",
     "auth.group": "portal.configuration.people.Roles",
     "environments.project": "releases.project_settings.guarded.Projects",
-    "environments.environmentdatabase": "releases.project_settings.guarded.Addresses",
-    "environments.variablerule": "releases.project_settings.guarded.VariableRules",
-    "environments.deploykey": "releases.project_settings.guarded.DeployKeys",
+    "environments.environmentdatabase": "releases.project_settings.guarded_parts.Addresses",
+    "environments.variablerule": "releases.project_settings.guarded_parts.VariableRules",
+    "environments.deploykey": "releases.project_settings.guarded_parts.DeployKeys",
+    "environments.service": "releases.project_settings.guarded_parts.Services",
+    "releases.checklisttemplate": "releases.project_settings.guarded_parts.Checklists",
+    "releases.channel": "releases.project_settings.guarded_parts.Channels",
 }
 
 INSTALLED_APPS = [
@@ -335,10 +341,11 @@ SENTRY_DSN = os.environ.get("SENTRY_DSN", "").strip()
 Q_CLUSTER = {
     "name": "portal",
     "orm": "default",
+    "broker_class": "portal.jobs.broker.Broker",  # which waits itself
     "workers": int(os.environ.get("WORKERS", "2")),
     "queue_limit": 1,
     "bulk": 1,
-    "poll": 0.2,
+    "poll": 0,
     "timeout": 7200,
     "retry": 25000,
     "max_attempts": 1,

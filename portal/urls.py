@@ -8,13 +8,16 @@ from portal.accounts import views as access
 from portal.configuration import views as changes
 from portal.first_start import views as first_start
 from portal.health import views as health
-from portal.pages import views
+from portal.pages import audit, views
 
 portal_pages = [
     path("setup/", first_start.setup, name="setup"),
     path("configuration/changes/", changes.changes, name="changes"),
     path("configuration/changes/<int:pk>/<slug:verb>/", changes.decide, name="change-do"),
-    path("audit/", views.audit_page, name="audit"),
+    path("audit/", audit.audit_page, name="audit"),
+    path("audit/<int:position>/", audit.event_page, name="audit-event"),
+    path("audit/export.csv", audit.export, {"form": "csv"}, name="audit-csv"),
+    path("audit/export.jsonl", audit.export, {"form": "jsonl"}, name="audit-jsonl"),
     path("sign-out/", access.sign_out, name="sign-out"),
     path("sign-in/again/", access.again, name="sign-in-again"),
     path("sign-in/resume/", access.resume, name="sign-in-resume"),

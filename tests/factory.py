@@ -6,7 +6,7 @@ import functools
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import get_hasher, make_password
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
@@ -63,10 +63,15 @@ PEOPLE = {
 }
 
 
-@functools.cache
 def _hashed() -> str:
-    """The password's hash, worked out once: it is slow on purpose."""
-    return make_password(PASSWORD)
+    """The password's hash by the hasher that is set now: another would not know it again."""
+    return _hashed_by(get_hasher().algorithm)
+
+
+@functools.cache
+def _hashed_by(hasher: str) -> str:
+    """Worked out once: it is slow on purpose."""
+    return make_password(PASSWORD, hasher=hasher)
 
 
 def make_people() -> dict[str, User]:

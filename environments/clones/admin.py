@@ -14,8 +14,11 @@ from environments.clones.clone import git_address
 from environments.git import ssh
 from environments.git.repository import GitError
 from environments.models import DeployKey
-from portal.configuration.admin import TwoPeople
+from portal.configuration.admin import Asked, TwoPeople
 from portal.outbound.parsing import JsonObject
+from portal.ui.site import person
+
+KEY_PARTS = ("private_key", "kind", "public_key", "fingerprint")
 
 
 class SecretArea(forms.Textarea):
@@ -78,13 +81,9 @@ class DeployKeyForm(forms.ModelForm):
         except ssh.BadKey as error:
             self.add_error("new_key", str(error))
             return
-        key = self.instance
-        key.private_key, key.kind, key.public_key, key.fingerprint = (
-            private,
-            facts.kind,
-            facts.public,
-            facts.fingerprint,
-        )
+        parts = (private, facts.kind, facts.public, facts.fingerprint)
+        for name, part in zip(KEY_PARTS, parts, strict=True):
+            setattr(self.instance, name, part)
 
 
 @admin.register(DeployKey)
@@ -111,6 +110,33 @@ class DeployKeyAdmin(TwoPeople):
     def recorded_data(self, obj: DeployKey) -> JsonObject:
         return {"kind": obj.kind, "fingerprint": obj.fingerprint}
 
+    def has_delete_permission(self, request: HttpRequest, obj: DeployKey | None = None) -> bool:
+        # Without its key a project is read by the token: that takes two people as well.
+        return bool(
+            obj
+            and super().has_delete_permission(request, obj)
+            and (not obj.fingerprint or self.kind.alone(obj, person(request)))
+        )
+
+    def hold_back(self, obj: Any, row: Any, form: ModelForm, asked: Asked) -> None:
+        """A key is not used before a second person said so: what is new has none until then."""
+        if row:
+            obj.changed_at = row.changed_at
+        if "host_keys" in form.changed_data:
+            asked.wanted["host_keys"] = obj.host_keys
+            asked.wanted["fingerprints"] = ssh.fingerprints(obj.host_keys)
+            obj.host_keys = row.host_keys if row else ""
+        if obj.fingerprint == (row.fingerprint if row else ""):
+            return
+        asked.wanted["private_key"] = obj.fingerprint
+        asked.secrets |= {name: getattr(obj, name) for name in KEY_PARTS}
+        for name in KEY_PARTS[1:]:
+            setattr(obj, name, getattr(row, name) if row else "")
+        if row:
+            del obj.private_key  # is not read, so it is not written either
+        else:
+            obj.private_key = ""
+
     def save_model(
         self, request: HttpRequest, obj: DeployKey, form: ModelForm, change: bool
     ) -> None:
@@ -119,7 +145,7 @@ class DeployKeyAdmin(TwoPeople):
         """
         with suppress(GitError):  # an address that git is not given has no host to pin
             address = ssh.address_of(git_address(obj.project, over_ssh=True))
-            if not obj.host_keys and address:
+            if not change and not obj.host_keys and address:
                 obj.host_keys = ssh.published(address.host)
         obj.changed_at = timezone.now()
         super().save_model(request, obj, form, change)

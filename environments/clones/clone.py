@@ -28,12 +28,13 @@ def mirror_of(project: Project) -> Mirror:
 
 
 def deploy_key_of(project: Project) -> DeployKey | None:
-    """The project's deploy key; raises `GitError` when it was encrypted with a key that is gone.
+    """The project's deploy key, if one is in use; raises `GitError` when it was encrypted with a
+    key that is gone.
 
-    One query.
+    One query. A row without a fingerprint waits for a second person.
     """
     try:
-        return DeployKey.objects.filter(project=project).first()
+        return DeployKey.objects.filter(project=project).exclude(fingerprint="").first()
     except Unreadable as error:
         raise GitError(str(error), "key") from None
 

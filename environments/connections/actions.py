@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.utils import timezone
+from django.contrib.auth.models import User
 
+from environments.git import ssh
 from environments.models import ConnectionCheck, DeployKey
 from portal import audit
 from portal.audit import Actor
+from portal.configuration.actions import propose
 from portal.jobs import wake_now
+from portal.models.configuration import ConfigurationChange
 from portal.ui.actions import Refused, action
 
 
@@ -23,18 +26,18 @@ def check_connections(check: ConnectionCheck, *, actor: Actor, now: datetime | N
     )
 
 
-@action("host_keys.pinned", "environments.change_deploykey")
+@action("configuration.proposed", "environments.change_deploykey")
 def pin_host_keys(
-    key: DeployKey, *, actor: Actor, fingerprints: Sequence[str], now: datetime | None = None
-) -> None:
-    """Pins the host keys whose fingerprints the person compared, out of those that the last check
-    saw.
+    key: DeployKey, *, actor: User, fingerprints: Sequence[str], now: datetime | None = None
+) -> ConfigurationChange | None:
+    """Proposes to pin the host keys whose fingerprints the person compared, out of those that the
+    last check saw.
 
-    They take the place of what was pinned before.
+    They take the place of what was pinned before. Returns None where that is what is pinned.
     """
     if not fingerprints:
         raise Refused("Choose at least one host key; nothing was pinned.")
-    DeployKey.objects.select_for_update().defer("private_key").get(pk=key.pk)
+    key = DeployKey.objects.select_for_update().defer("private_key").get(pk=key.pk)
     check = ConnectionCheck.objects.first()
     offers = [
         one
@@ -50,8 +53,5 @@ def pin_host_keys(
             " pinned."
         )
     pinned = "".join(shown[one] for one in chosen)
-    DeployKey.objects.filter(pk=key.pk).update(host_keys=pinned, changed_at=now or timezone.now())
-    if check:
-        wake_now(check, now=now)
-    message = f"The git server may show {', '.join(chosen)}."
-    audit.record("host_keys.pinned", actor=actor, subject=key, sentence=message, now=now)
+    values = {"host_keys": pinned, "fingerprints": ssh.fingerprints(pinned)}
+    return propose(key, actor=actor, values=values, now=now)

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -11,7 +12,7 @@ from django.views.decorators.http import require_POST
 from environments.connections import actions as connections_actions
 from environments.connections.forms import HostKeysForm
 from environments.models import ConnectionCheck, DeployKey
-from portal.audit import Actor
+from portal.configuration.admin import tell
 from portal.ui.site import page, run_action
 
 
@@ -44,9 +45,12 @@ def pin_host_keys(request: HttpRequest, slug: str) -> HttpResponse:
     key = get_object_or_404(
         DeployKey.objects.select_related("project").defer("private_key"), project__slug=slug
     )
-    message = "The host keys are pinned; the connection is being tried again."
 
-    def act(actor: Actor, fingerprint: list[str]) -> None:
-        connections_actions.pin_host_keys(key, actor=actor, fingerprints=fingerprint)
+    def act(actor: User, fingerprint: list[str]) -> None:
+        tell(
+            request,
+            connections_actions.pin_host_keys(key, actor=actor, fingerprints=fingerprint),
+            "The host keys are pinned; the connection is being tried again.",
+        )
 
-    return run_action(request, then, act, message, form=HostKeysForm(request.POST))
+    return run_action(request, then, act, form=HostKeysForm(request.POST))

@@ -235,6 +235,14 @@ def published(host: str) -> str:
     return "\n".join(_GITHUB) if host.lower() in ("github.com", "ssh.github.com") else ""
 
 
+def fingerprints(host_keys: str) -> str:
+    """Return the fingerprints of pinned host keys, as people compare them."""
+    try:
+        return ", ".join(one.fingerprint for one in read_host_keys(host_keys))
+    except BadKey:
+        return "not readable"
+
+
 def read_host_keys(pasted: str) -> tuple[HostKey, ...]:
     """The keys in lines of known_hosts, of ssh-keyscan or of .pub files, whatever host they name.
 

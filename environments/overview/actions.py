@@ -2,34 +2,23 @@
 
 from datetime import datetime
 
-from django.utils import timezone
+from django.contrib.auth.models import User
 
-from environments.drift import detect
-from environments.models import RailwaySync, Service
-from portal import audit
-from portal.audit import Actor
+from environments.models import Service
+from portal.configuration.actions import propose
+from portal.configuration.kinds import kind_of
+from portal.models.configuration import ConfigurationChange
 from portal.ui.actions import action
 
 
-@action("service.placed", "environments.place_service")
+@action("configuration.proposed", "environments.place_service")
 def place_service(
-    service: Service, *, actor: Actor, belongs: bool | None, now: datetime | None = None
-) -> None:
-    """Says whether releases wait for `service`; None: as where it is built from says."""
-    now = now or timezone.now()
-    RailwaySync.objects.select_for_update().get(
-        project=service.project_id
-    )  # findings are compared by one at a time
-    before = Service.objects.values_list("belongs", flat=True).get(pk=service.pk)
-    Service.objects.filter(pk=service.pk).update(belongs=belongs)
-    what = {True: "belongs to the release", False: "does not belong to the release"}
-    message = (
-        f"{service} {what[belongs]}."
-        if belongs is not None
-        else f"{service} belongs by where it is built from."
-    )
-    data = {"before": before, "after": belongs}
-    audit.record(
-        "service.placed", actor=actor, subject=service, sentence=message, data=data, now=now
-    )
-    detect.compare(service.project, now=now)
+    service: Service, *, actor: User, belongs: bool | None, now: datetime | None = None
+) -> ConfigurationChange | None:
+    """Proposes whether releases wait for `service`; None: as where it is built from says.
+
+    Returns None where that is so already.
+    """
+    service = Service.objects.select_for_update(of=("self",)).get(pk=service.pk)
+    wanted = kind_of(service).read(Service(belongs=belongs))
+    return propose(service, actor=actor, values=wanted, now=now)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -16,6 +16,7 @@ from environments.railway.deployment_states import FAIL, PASS, PENDING, running
 from environments.services.liveness import Live, serves_instead
 from environments.services.roles import Role
 from environments.smoke.probe import address_of
+from portal.configuration.admin import tell
 from portal.ui.site import page, run_action
 
 STATE = {PASS: "pass", PENDING: "wait", FAIL: "fail"}
@@ -145,5 +146,9 @@ def place(request: HttpRequest, pk: int) -> HttpResponse:
     """Takes a person's word on whether a service belongs to the release."""
     service = get_object_or_404(Service.objects.select_related("project"), pk=pk)
     then = f"{reverse('environments:environments')}?project={service.project.slug}#matrix-h"
-    act, form = partial(actions.place_service, service), PlaceForm(request.POST)
-    return run_action(request, then, act, f"Noted for {service}.", form=form)
+
+    def act(actor: User, belongs: bool | None) -> None:
+        made = actions.place_service(service, actor=actor, belongs=belongs)
+        tell(request, made, f"Noted for {service}.")
+
+    return run_action(request, then, act, form=PlaceForm(request.POST))

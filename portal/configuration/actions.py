@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from portal import audit
-from portal.configuration.kinds import CONFIRM, Values, kind_of
+from portal.configuration.kinds import CONFIRM, Values, kind_of, stored
 from portal.configuration.signing import require as require_signer
 from portal.models.configuration import ConfigurationChange
 from portal.secrets import HiddenText
@@ -73,7 +73,7 @@ def record_alone(
     where nothing differs.
     """
     now, kind = now or timezone.now(), kind_of(obj)
-    after = kind.read(type(obj)._base_manager.get(pk=obj.pk))
+    after = kind.read(stored(type(obj)).get(pk=obj.pk))
     names = [*before, *(name for name in after if name not in before)]
     pairs = {name: (before.get(name), after.get(name)) for name in names}
     told = {name: {"from": old, "to": new} for name, (old, new) in pairs.items() if old != new}
@@ -192,7 +192,7 @@ def _applied(
 
 def _subject(change: ConfigurationChange) -> Model:
     model = apps.get_model(change.kind)
-    obj = model._base_manager.select_for_update(of=("self",)).filter(pk=change.object_id).first()
+    obj = stored(model).select_for_update(of=("self",)).filter(pk=change.object_id).first()
     if obj is None:
         raise Refused(f"{change.label} no longer exists; decline the change.")
     return obj

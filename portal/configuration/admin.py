@@ -15,21 +15,40 @@ from django.utils.html import format_html
 
 from portal import audit
 from portal.configuration.actions import propose, record_alone
-from portal.configuration.kinds import Kind, Values, kind_of
+from portal.configuration.kinds import Kind, Values, kind_of, stored
 from portal.models.configuration import ConfigurationChange
 from portal.ui.actions import Refused
 from portal.ui.site import AuditedAdmin, person
 
 
 @dataclass
-class _Asked:
-    """What a form asks of guarded fields: how they were, what is wanted, and why one person is
-    enough ("": is not).
+class Asked:
+    """What a form asks of guarded fields: how they were, what is wanted (of secrets, beside it,
+    what is never shown), and why one person is enough ("": is not).
     """
 
     before: Values
     alone: str
     wanted: Values = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+
+def leave(formset: Any) -> None:
+    """Lets the event say that nothing of the formset was saved."""
+    formset.new_objects = formset.changed_objects = formset.deleted_objects = []
+
+
+def tell(request: HttpRequest, made: ConfigurationChange | None, done: str = "") -> None:
+    """Tells the person what came of what they proposed; `done`: where it is changed already."""
+    if made and made.state == ConfigurationChange.State.WAITING:
+        link = format_html('<a href="{}">Changes</a>', reverse("portal:changes"))
+        message = format_html(
+            "Not changed yet: {}. A second person has to confirm it under {}.", made.words, link
+        )
+        messages.warning(request, message)
+    elif made:
+        words = f"Changed at once by one person, for {made.alone}: {made.words}."
+        messages.info(request, f"{done} {words}".strip())
 
 
 class TwoPeople(AuditedAdmin):
@@ -43,20 +62,24 @@ class TwoPeople(AuditedAdmin):
         """Puts guarded fields back to what is stored, for `save_related` to propose, unless one
         person is enough.
         """
-        stored = self.model._base_manager.get(pk=obj.pk) if change else None
-        asked = _Asked(
-            self.kind.read(stored) if stored else {},
-            self.kind.alone(stored or obj, person(request)),
-        )
+        row = stored(self.model).get(pk=obj.pk) if change else None
+        before = self.kind.read(row) if row else {}
+        asked = Asked(before, self.kind.alone(row or obj, person(request)))
         request.asked = asked  # type: ignore[attr-defined]
-        if stored and not asked.alone:
-            for name in self.kind.columns(obj):
-                if name in form.changed_data and not self.kind.harmless(name, getattr(obj, name)):
-                    asked.wanted[name] = getattr(obj, name)
-                    setattr(obj, name, getattr(stored, name))
+        if not asked.alone:
+            self.hold_back(obj, row, form, asked)
         super().save_model(request, obj, form, change)
         if not asked.alone and (change or self.kind.new_too):
             self._rows_wanted(obj, form, asked.wanted)
+
+    def hold_back(self, obj: Any, row: Any, form: ModelForm, asked: Asked) -> None:
+        """Puts the guarded fields of `obj` back to those of `row`, what is stored (None: it is
+        new), and keeps what was wanted of them in `asked`.
+        """
+        for name in self.kind.columns(obj) if row else ():
+            if name in form.changed_data and not self.kind.harmless(name, getattr(obj, name)):
+                asked.wanted[name] = getattr(obj, name)
+                setattr(obj, name, getattr(row, name))
 
     def _rows_wanted(self, obj: Model, form: ModelForm, wanted: Values) -> None:
         """What the form chose of other models' rows, which is left as it is until somebody
@@ -70,25 +93,23 @@ class TwoPeople(AuditedAdmin):
     def save_related(
         self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool
     ) -> None:
-        asked: _Asked = getattr(request, "asked", None) or _Asked({}, "")
+        asked: Asked = getattr(request, "asked", None) or Asked({}, "")
         kept = []
         for formset in formsets:
             found = self.children_wanted(formset) if change and not asked.alone else None
             if found is not None:
                 asked.wanted |= found
-                formset.new_objects = formset.changed_objects = (
-                    formset.deleted_objects
-                ) = []  # nothing was saved
+                leave(formset)
             else:
                 kept.append(formset)
         super().save_related(request, form, kept, change)
         if asked.wanted:
-            self.propose(request, form.instance, values=asked.wanted)
+            self.propose(request, form.instance, values=asked.wanted, secrets=asked.secrets)
         elif asked.alone and change:
-            self._tell(
-                request,
-                record_alone(form.instance, asked.before, actor=person(request), alone=asked.alone),
+            made = record_alone(
+                form.instance, asked.before, actor=person(request), alone=asked.alone
             )
+            tell(request, made)
 
     def children_wanted(self, formset: object) -> dict[str, object] | None:
         """The rows of a guarded formset as they are to be; None where they are saved at once."""
@@ -96,19 +117,7 @@ class TwoPeople(AuditedAdmin):
 
     def propose(self, request: HttpRequest, obj: Model, **what: Any) -> None:
         """Proposes, and tells the person what came of it."""
-        self._tell(request, propose(obj, actor=person(request), **what))
-
-    def _tell(self, request: HttpRequest, made: ConfigurationChange | None) -> None:
-        if made and made.state == ConfigurationChange.State.WAITING:
-            link = format_html('<a href="{}">Changes</a>', reverse("portal:changes"))
-            message = format_html(
-                "Not changed yet: {}. A second person has to confirm it under {}.", made.words, link
-            )
-            messages.warning(request, message)
-        elif made:
-            messages.info(
-                request, f"Changed at once by one person, for {made.alone}: {made.words}."
-            )
+        tell(request, propose(obj, actor=person(request), **what))
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any

@@ -5,7 +5,6 @@ twenty kinds of job and nothing to do.
 """
 
 import functools
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.apps import apps
@@ -19,10 +18,12 @@ WAKE_AGAIN = timedelta(seconds=15)
 FRESH_BEAT = timedelta(seconds=2 * RENEW_SECONDS)
 EACH = 200  # of one kind, in one sweep
 
-_DUE = f"""status IN ({", ".join(f"'{status}'" for status in OPEN)}) AND wake_at <= %(now)s
-    AND (lease_until IS NULL OR lease_until < %(now)s)
-    AND (woken_at IS NULL OR woken_at < %(lately)s)"""
-_BUSY = "status = %(running)s AND lease_until IS NOT NULL AND heartbeat_at > %(since)s"
+_OPEN = ", ".join(f"'{status}'" for status in OPEN)
+_DUE = f"""status IN ({_OPEN}) AND wake_at <= clock.now
+    AND (lease_until IS NULL OR lease_until < clock.now)
+    AND (woken_at IS NULL OR woken_at < clock.since)"""
+_BUSY = f"""status = '{JobStatus.RUNNING}' AND lease_until IS NOT NULL
+    AND heartbeat_at > clock.since"""
 
 
 def sweep(now: datetime | None = None) -> int:
@@ -30,7 +31,7 @@ def sweep(now: datetime | None = None) -> int:
     now = now or timezone.now()
     lately = now - WAKE_AGAIN
     woken = 0
-    for label, pk in _where(_DUE, now=now, lately=lately):
+    for label, pk in _where(_DUE, now, since=lately):
         model = apps.get_model(label)
         # Claim the waking by UPDATE: another sweeper may have won.
         asleep = Q(woken_at=None) | Q(woken_at__lt=lately)
@@ -42,23 +43,23 @@ def sweep(now: datetime | None = None) -> int:
 
 def busy() -> frozenset[tuple[str, int]]:
     """The jobs that a live worker runs at this moment, by label and key."""
-    since = timezone.now() - FRESH_BEAT
-    return frozenset(_where(_BUSY, running=JobStatus.RUNNING.value, since=since))
+    now = timezone.now()
+    return frozenset(_where(_BUSY, now, since=now - FRESH_BEAT))
 
 
-def _where(condition: str, **values: str | datetime) -> Iterable[tuple[str, int]]:
+def _where(condition: str, now: datetime, *, since: datetime) -> list[tuple[str, int]]:
     """Label and key of every job for which `condition` holds, by one query over all tables."""
     with connection.cursor() as cursor:
-        cursor.execute(_everywhere(condition), values)
+        cursor.execute(_everywhere(condition), [now, since])
         return cursor.fetchall()
 
 
 @functools.cache
 def _everywhere(condition: str) -> str:
-    quoted = connection.ops.quote_name
-    return " UNION ALL ".join(
-        f"(SELECT '{model._meta.label}', id"  # noqa: S608 - our own names
-        f" FROM {quoted(model._meta.db_table)} WHERE {condition} LIMIT {EACH})"
+    # Only our own names stand in it. The times are handed over once, not once for each table.
+    one = "(SELECT '{}', id FROM {}, clock WHERE {} LIMIT {})"
+    return "WITH clock AS (SELECT %s AS now, %s AS since) " + " UNION ALL ".join(
+        one.format(model._meta.label, model._meta.db_table, condition, EACH)
         for model in job_models()
     )
 

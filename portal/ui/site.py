@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -28,7 +29,7 @@ from portal.outbound.parsing import JsonObject
 from portal.ui import forms, held_form, recent_sign_in
 from portal.ui.actions import NotProven, Refused
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 READ = "releases.view_release"  # every role has it, and nobody sees anything without a role
 
 
@@ -216,7 +217,7 @@ def page(view: View) -> View:
 
     @never_cache
     @functools.wraps(view)
-    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         if admin.site.has_permission(request):
             return view(request, *args, **kwargs)
         if request.user.is_authenticated:

@@ -1,9 +1,15 @@
 """Checklist templates in the admin."""
 
-from django import forms
-from django.contrib import admin
+from typing import Any
 
-from portal.ui.site import AuditedAdmin
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest
+
+from portal.configuration.admin import TwoPeople, leave
+from portal.ui.site import person
+from releases.checklist import items
+from releases.checklist.lines import BETWEEN, wanted_lines
 from releases.gates import GATES
 from releases.models.checklist import ChecklistTemplate, ChecklistTemplateItem
 
@@ -28,6 +34,8 @@ class TemplateItemForm(forms.ModelForm):
         link = self.cleaned_data["link"]
         if link and not link.startswith(("/", "https://", "http://")):
             raise forms.ValidationError("Begin the link with / or https://.")
+        if BETWEEN in link:
+            raise forms.ValidationError("Write the link without spaces.")
         return link
 
 
@@ -38,7 +46,7 @@ class TemplateItemInline(admin.TabularInline):
 
 
 @admin.register(ChecklistTemplate)
-class ChecklistTemplateAdmin(AuditedAdmin):
+class ChecklistTemplateAdmin(TwoPeople):
     list_display = ("name", "kind", "project", "count")
     list_select_related = ("project",)
     inlines = (TemplateItemInline,)
@@ -46,3 +54,32 @@ class ChecklistTemplateAdmin(AuditedAdmin):
     @admin.display(description="items")
     def count(self, template: ChecklistTemplate) -> int:
         return template.items.count()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        # A template that moves to another project is gone from this one.
+        return ("project",) if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # What it asked would be asked no longer.
+        return bool(
+            obj
+            and super().has_delete_permission(request, obj)
+            and self.kind.alone(obj, person(request))
+        )
+
+    def children_wanted(self, formset: Any) -> dict[str, Any]:
+        """The items as the form leaves them, as a proposal names them."""
+        left = [form for form in formset.forms if form not in formset.deleted_forms]
+        rows = [one.instance for one in left if one.has_changed() or one.instance.pk]
+        return wanted_lines(rows, [one.instance for one in formset.deleted_forms])
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """A new template asks at first what the default asks; what else it is to ask takes two."""
+        if not change and not self.kind.alone(form.instance, person(request)):
+            for formset in formsets:
+                leave(formset)
+            formsets = []
+            items.copy_default(form.instance)
+            message = "It asks what the default asks. Change its items; a second person confirms."
+            messages.warning(request, message)
+        super().save_related(request, form, formsets, change)

@@ -72,18 +72,7 @@ def ensure_default(kind: ReleaseKind = ReleaseKind.NORMAL) -> ChecklistTemplate:
         project=None, kind=kind, defaults={"name": _free_name(DEFAULT_NAMES[kind])}
     )
     if created:
-        ChecklistTemplateItem.objects.bulk_create(
-            ChecklistTemplateItem(
-                template=template,
-                position=10 * (n + 1),
-                text=text,
-                gate=gate,
-                phase=phase,
-                condition=condition,
-                link=link,
-            )
-            for n, (text, gate, phase, condition, link) in enumerate(SHIPPED[kind])
-        )
+        _copy(_shipped(kind), template)
     return template
 
 
@@ -102,10 +91,28 @@ def ensure_for(project: Project, *, pages: Iterable[tuple[str, str]] = ()) -> No
         )
         if created:
             lines = list(default.items.all())
-            shown = [page_ for line in lines for page_ in _with_pages(line, list(pages))]
-            for line in shown:
-                line.pk, line.template = None, own
-            ChecklistTemplateItem.objects.bulk_create(shown)
+            _copy([page_ for line in lines for page_ in _with_pages(line, list(pages))], own)
+
+
+def copy_default(template: ChecklistTemplate) -> None:
+    """Give a template without items those of the default of its kind."""
+    kind = ReleaseKind(template.kind)
+    _copy(list(ensure_default(kind).items.all()) or _shipped(kind), template)
+
+
+def _copy(lines: Sequence[ChecklistTemplateItem], template: ChecklistTemplate) -> None:
+    for line in lines:
+        line.pk, line.template = None, template
+    ChecklistTemplateItem.objects.bulk_create(lines)
+
+
+def _shipped(kind: ReleaseKind) -> list[ChecklistTemplateItem]:
+    return [
+        ChecklistTemplateItem(
+            position=10 * n, text=text, gate=gate, phase=phase, condition=condition, link=link
+        )
+        for n, (text, gate, phase, condition, link) in enumerate(SHIPPED[kind], 1)
+    ]
 
 
 def _with_pages(

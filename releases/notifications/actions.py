@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from environments.models import Project
 from portal import audit
+from portal.configuration.actions import propose
+from portal.configuration.kinds import kind_of
 from portal.jobs import wake_now
 from portal.secrets import HiddenText
 from portal.ui.actions import NotPermitted, Refused, action
@@ -37,6 +39,8 @@ def add_channel(
 ) -> tuple[Channel, str]:
     """Add a channel for `project` (None: every project); return it with the signing secret,
     shown only now.
+
+    A team's is told nothing until a second person has confirmed what it is to be told.
     """
     now, address = now or timezone.now(), address.strip()
     if not personal and not actor.has_perm(MANAGE):
@@ -51,8 +55,8 @@ def add_channel(
     if fault := transports.fault_of(transport, address):
         raise Refused(fault)
     secret = transports.new_secret() if transport == Transport.WEBHOOK else ""
-    place = transports.place_of(transport, address)
-    channel = Channel.objects.create(
+    place, chosen = transports.place_of(transport, address), _known(kinds)
+    channel = Channel(
         name=name.strip()[:100] or place[:100],
         transport=transport,
         address=HiddenText(address),
@@ -60,10 +64,12 @@ def add_channel(
         secret=HiddenText(secret) if secret else "",
         project=project,
         person=actor if personal else None,
-        kinds=_known(kinds),
         created_by=actor,
         created_at=now,
     )
+    alone = _alone(channel, actor)
+    channel.kinds = chosen if alone else []
+    channel.save()
     feed.begin(now)
     _record(
         "channel.added",
@@ -72,6 +78,9 @@ def add_channel(
         f"Channel {channel.name} added: {channel.get_transport_display()}",
         now,
     )
+    if not alone:
+        leads = {"address": ("", f"{channel.get_transport_display()} to {channel.place}")}
+        propose(channel, actor=actor, values={"kinds": chosen}, shown=leads, now=now)
     return channel, secret
 
 
@@ -79,10 +88,13 @@ def add_channel(
 def change_channel(
     channel: Channel, *, actor: User, kinds: Iterable[str], now: datetime | None = None
 ) -> None:
-    """Choose what the channel is told."""
-    channel = _locked(channel, actor)
-    Channel.objects.filter(pk=channel.pk).update(kinds=_known(kinds))
-    channel.kinds = _known(kinds)
+    """Choose what the channel is told; of a team's this is proposed."""
+    channel, chosen = _locked(channel, actor), _known(kinds)
+    if not _alone(channel, actor):
+        propose(channel, actor=actor, values={"kinds": chosen}, now=now)
+        return
+    Channel.objects.filter(pk=channel.pk).update(kinds=chosen)
+    channel.kinds = chosen
     _record(
         "channel.changed", channel, actor, f"Channel {channel.name} is told: {_told(channel)}", now
     )
@@ -101,6 +113,8 @@ def test_channel(channel: Channel, *, actor: User, now: datetime | None = None) 
     """Send one notification that says it is a test."""
     now = now or timezone.now()
     channel = _locked(channel, actor)
+    if not channel.kinds:
+        raise Refused("A second person has to confirm this channel before anything is sent to it.")
     if channel.notices.filter(position=None, finished_at=None).exists():
         raise Refused("A test is on its way already.")
     text = f"{audit.actor_name(actor)} had this test sent. Nothing happened."
@@ -129,6 +143,11 @@ def _locked(channel: Channel, actor: User) -> Channel:
     if row.person_id != actor.pk and (row.person_id is not None or not actor.has_perm(MANAGE)):
         raise NotPermitted("This channel is not yours to change.")
     return row
+
+
+def _alone(channel: Channel, actor: User) -> bool:
+    """Whether one person is enough: for a channel of their own, or before the first promotion."""
+    return channel.person_id is not None or bool(kind_of(channel).alone(channel, actor))
 
 
 def _known(kinds: Iterable[str]) -> list[str]:

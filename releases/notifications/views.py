@@ -22,7 +22,11 @@ from releases.notifications.forms import ChannelForm, KindsForm
 from releases.notifications.kinds.registry import KINDS
 
 BUTTONS: dict[str, tuple[Callable[..., Any], type[forms.Form], str]] = {
-    "kinds": (actions.change_channel, KindsForm, "Channel saved."),
+    "kinds": (
+        actions.change_channel,
+        KindsForm,
+        "Noted. What a team's channel is told may wait for a second person.",
+    ),
     "remove": (actions.remove_channel, forms.Form, "Channel removed."),
     "test": (actions.test_channel, forms.Form, "A test is on its way."),
 }
@@ -82,7 +86,7 @@ def _add(request: HttpRequest, form: ChannelForm) -> tuple[HttpResponse, str]:
         secrets.append(secret)
 
     answer = run_action(
-        request, reverse("releases:notifications"), act, "Channel added. Send a test.", form=form
+        request, reverse("releases:notifications"), act, "Channel added.", form=form
     )
     return answer, "".join(secrets)
 

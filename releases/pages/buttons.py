@@ -42,7 +42,7 @@ class Button:
 
 
 RELEASE_BUTTONS = {
-    "promote": Button(promotion.promote, "The promotion has started.", "promotion", SeenCandidate),
+    "promote": Button(promotion.promote, "The promotion has started.", form=SeenCandidate),
     "migrate-staging": Button(
         lifecycle.migrate_staging,
         "The migration of staging is queued.",
@@ -55,11 +55,11 @@ RELEASE_BUTTONS = {
     ),
     "notes": Button(lifecycle.write_notes, "The notes are saved.", "notes", NotesForm),
     "abandon": Button(lifecycle.abandon, "The release is abandoned.", form=AbandonForm),
-    "retry-step": Button(promotion.retry_step, "The step is tried again.", "promotion"),
+    "retry-step": Button(promotion.retry_step, "The step is tried again."),
     "deploy-commit": Button(
-        promotion.deploy_commit, "The commit is being deployed.", "promotion", SeenCandidate
+        promotion.deploy_commit, "The commit is being deployed.", form=SeenCandidate
     ),
-    "skip-step": Button(promotion.skip_step, "The step is skipped.", "promotion", SkipStepForm),
+    "skip-step": Button(promotion.skip_step, "The step is skipped.", form=SkipStepForm),
     "abandon-promotion": Button(
         promotion.abandon_promotion, "The promotion is abandoned.", form=AbandonPromotionForm
     ),

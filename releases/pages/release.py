@@ -308,7 +308,7 @@ def _now_promoting(facts: Facts) -> Now:
         details = tuple(
             part for part in (step.sentence or facts.promotion.sentence, step.world) if part
         )
-        return Now("fail", message, details, button="Show recovery options", anchor="promotion")
+        return Now("fail", message, details)
     done = sum(step.status in (StepStatus.DONE, StepStatus.SKIPPED) for step in facts.steps)
     return Now(
         "active", f"Step {done + 1} of {len(facts.steps)}: {step}.", (step.sentence or "Starting.",)

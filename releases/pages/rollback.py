@@ -107,6 +107,11 @@ class WayBackPanel:
         return self.advice is not None and self.advice.verdict == DOWNGRADE_FIRST
 
     @property
+    def is_going_on(self) -> bool:
+        """Whether a rollback waits, runs or stopped, so that it is what people deal with."""
+        return self.job is not None and self.job.status in (*OPEN, *STOPPED)
+
+    @property
     def is_quiet(self) -> bool:
         """Whether nobody needs the downgrade or is at work on it."""
         busy = self.wish or self.downgrades or (self.back and self.back.rehearsal)

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from environments.github.pages import commit_page
 from environments.models import EnvironmentKind, Project
 from environments.quota import pace
 from portal import audit
@@ -28,9 +29,10 @@ from releases.gates.context import gather, release_queryset
 from releases.models import Downgrade, Rollback
 from releases.models.checklist import ChecklistItem, ChecklistTemplate, Phase
 from releases.models.releases import IllegalMove, Release, ReleaseKind
+from releases.pages import confirm, rollback
 from releases.pages import migrations as pages_migrations
 from releases.pages import release as pages_release
-from releases.pages import rollback
+from releases.pages import trouble as pages_trouble
 from releases.pages.board import board_context
 from releases.pages.buttons import PROJECT_BUTTONS, RELEASE_BUTTONS, Button
 from releases.task_logs import views as task_logs_views
@@ -134,6 +136,7 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
     stopped, repairs = pages_release.repairs(facts)
     content, logged = gates.content_digest(shown), pages_release.log_run(facts)
     back = rollback.way_back(facts, now=facts.now)
+    panels = pages_migrations.context(facts)
     if run := rollback.log_run(back):
         logged = EnvironmentKind.PRODUCTION, run
     return {
@@ -151,6 +154,11 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         "steps": facts.steps,
         "steps_done": sum(step.status in ("done", "skipped") for step in facts.steps),
         "stopped": stopped,
+        "trouble": None if back.is_going_on else pages_trouble.trouble(facts, stopped),
+        "confirm": confirm.confirmation(facts, panels["migration_panels"], content),
+        "asks": confirm.asks(facts, stopped),
+        "candidate_page": commit_page(facts.project.repository, shown.candidate),
+        "github_links": pages_trouble.github_links(facts),
         "repairs": repairs,
         "can_migrate": pages_release.can_migrate_staging(facts),
         "run": logged[1] if logged else None,
@@ -158,7 +166,7 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         "run_called": pages_release.called(facts, logged[1]) if logged else "",
         "aftermath": pages_release.aftermath(facts, logged),
         "staged_at": facts.staged_at(),
-        **pages_migrations.context(facts),
+        **panels,
         "way_back": pages_migrations.way_back(facts) if back.advice is None else None,
         "back": back,
         "live": pages_release.live_rows(facts),

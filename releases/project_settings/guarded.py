@@ -1,6 +1,4 @@
-"""Projects and environments as guarded configuration: what one person may change alone, and what
-follows.
-"""
+"""Projects as guarded configuration: what one person may change alone, and what follows."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -11,14 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import Q
 
-from environments.models import (
-    Database,
-    EnvironmentDatabase,
-    EnvironmentKind,
-    Project,
-    SmokeTest,
-    VariableRule,
-)
+from environments.models import Database, EnvironmentKind, Project, SmokeTest
 from environments.renaming.actions import took_over
 from portal.configuration.kinds import Kind, Values, nobody_else
 from portal.jobs import OPEN
@@ -31,8 +22,8 @@ from releases.models.releases import Approval, Release, ReleaseStatus, RiskAccep
 from releases.project_settings import watch_only
 
 NOT_PROMOTED = "nothing of this project was promoted yet"
-# What neither runs code nor decides where a credential goes, what is asked of a release, or who may
-# do what.
+# What neither is code nor decides where credentials go (a preview has staging's), what is asked of
+# a release, or who may do what.
 FREE = frozenset(
     {
         "name",
@@ -41,9 +32,6 @@ FREE = frozenset(
         "retention_hours",
         "statement_seconds",
         "lock_seconds",
-        "pre_push",
-        "previews",
-        "preview_drafts",
         "preview_limit",
         "preview_days",
         "pull_comments",
@@ -93,7 +81,7 @@ class Projects(Kind[Project]):
             raise Refused(other)
 
     def alone(self, obj: Project, actor: User) -> str:
-        return NOT_PROMOTED if not was_promoted(obj) else nobody_else(actor)
+        return alone_for(obj, actor)
 
     def applied(self, change: ConfigurationChange, obj: Project, *, now: datetime) -> str:
         if renamed := change.values.get("repository"):
@@ -106,52 +94,6 @@ class Projects(Kind[Project]):
         if "watch_only" in change.values:
             watch_only.resume(obj, now=now)
         return lapse(obj, change, now=now)
-
-
-class Addresses(Kind[EnvironmentDatabase]):
-    """The address of a database in one environment."""
-
-    permission = "environments.change_environmentdatabase"
-
-    def columns(self, obj: EnvironmentDatabase) -> tuple[str, ...]:
-        return ()
-
-    def write(self, obj: EnvironmentDatabase, values: Values, secrets: Mapping[str, str]) -> None:
-        obj.url = secrets.get("url", "")
-        obj.save(update_fields=["url"])
-
-    def alone(self, obj: EnvironmentDatabase, actor: User) -> str:
-        return NOT_PROMOTED if not was_promoted(obj.environment.project) else nobody_else(actor)
-
-    def applied(
-        self, change: ConfigurationChange, obj: EnvironmentDatabase, *, now: datetime
-    ) -> str:
-        return lapse(obj.environment.project, change, now=now)
-
-
-class VariableRules(Kind[VariableRule]):
-    """What must hold for variables: a weaker rule lets a production variable be what it must
-    not.
-    """
-
-    permission = "environments.change_variablerule"
-
-    def alone(self, obj: VariableRule, actor: User) -> str:
-        return NOT_PROMOTED if not was_promoted(obj.project) else nobody_else(actor)
-
-    def applied(self, change: ConfigurationChange, obj: VariableRule, *, now: datetime) -> str:
-        return lapse(obj.project, change, now=now)
-
-
-class DeployKeys(VariableRules):
-    """The host keys that a git server may show: another one decides who is believed to be that
-    server.
-    """
-
-    permission = "environments.change_deploykey"
-    free = frozenset(
-        {"kind", "public_key", "fingerprint", "changed_at"}
-    )  # of a key that is written, never read
 
 
 def was_promoted(project: Project) -> bool:
@@ -182,23 +124,36 @@ def claimed(project: Project, *, repository: str, railway_project_id: str) -> st
     return ""
 
 
-def lapse(project: Project, change: ConfigurationChange, *, now: datetime) -> str:
-    """What was signed before the change no longer counts; a sentence that says how much that
-    was.
+def alone_for(project: Project | None, actor: User) -> str:
+    """Why one person is enough for what belongs to `project` (None: to every project); "" where a
+    second is needed.
+    """
+    promoted = Promotion.objects.exists() if project is None else was_promoted(project)
+    return nobody_else(actor) if promoted else NOT_PROMOTED
+
+
+def lapse(project: Project | None, change: ConfigurationChange, *, now: datetime) -> str:
+    """What was signed before the change, for releases of `project` (None: of every project), no
+    longer counts; a sentence that says how much that was.
     """
     ended = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
-    open_ = Q(release__project=project) & ~Q(release__status__in=ended)
+    open_ = ~Q(release__status__in=ended) & _of("release__project", project)
     why = {
         "lapsed_at": now,
         "lapsed_why": f"configuration changed: {', '.join(change.values)}"[:300],
     }
     approvals = Approval.objects.filter(open_, lapsed_at=None).update(**why)
-    risks = RiskAcceptance.objects.filter(project=project, lapsed_at=None).update(**why)
+    accepted = RiskAcceptance.objects.filter(_of("project", project), lapsed_at=None)
+    risks = accepted.update(**why)
     rollbacks = RollbackApproval.objects.filter(
-        rollback__release__project=project, rollback__status__in=OPEN, lapsed_at=None
+        _of("rollback__release__project", project), rollback__status__in=OPEN, lapsed_at=None
     ).update(**why)
     count = approvals + risks + rollbacks
     return f"{count} signature{'s' if count != 1 else ''} lapsed." if count else ""
+
+
+def _of(field: str, project: Project | None) -> Q:
+    return Q() if project is None else Q(**{field: project})
 
 
 def databases_as_values(rows: Iterable[Database], names: Mapping[int, str]) -> Values:

@@ -90,7 +90,7 @@ def test_a_promotion_is_told_live_and_disturbs_neither_words_nor_details(open_as
     PromotionStep.objects.filter(name="merge").update(status="failed", sentence="CI is red.")
     Promotion.objects.update(status="failed")
     page.wait_for_selector("#now >> text=Merge failed.", timeout=6000)
-    page.click("#ask-stop > summary")
+    page.click("#open-stop")
     page.fill("#stop-reason", "half a sen")
     page.evaluate("document.activeElement.blur()")
     PromotionStep.objects.filter(name="merge").update(sentence="Another word on the merge.")

@@ -131,6 +131,7 @@ def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_men
         world.railway.fail_next("frontend", "production")
         world.railway.freeze()  # else the deployment is over before the page looks
         page.click("#promote:not([disabled])", timeout=SLOW)
+        page.click("#promote-now")
         says(page, "#now", "Step ")
         page.evaluate("window.kept = true")
         says(page, "#now", "Step 2 of 5")

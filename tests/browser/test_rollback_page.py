@@ -60,6 +60,7 @@ def test_every_page_can_be_read_in_both_schemes_and_on_a_phone(open_as, carried,
 def test_alice_asks_and_bob_approves_by_clicking(open_as, carried):
     people, (ready, *_) = carried
     page = open_as(people["alice"], ready)
+    page.click("#open-rollback")
     page.fill("#rollback-reason", "Checkout is broken")
     page.click("#request-rollback")
     page.wait_for_selector("#now >> text=A rollback waits for a second person.")

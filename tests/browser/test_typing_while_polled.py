@@ -122,7 +122,7 @@ def test_a_form_that_is_gone_on_the_server_keeps_its_words_and_says_that_it_chan
 ):
     make_promotion(release, by=people["alice"], at="merge", failed=True)
     page = opened(open_as, people, release)
-    page.click("#ask-stop > summary")
+    page.click("#open-stop")
     page.fill("#stop-reason", "half a sen")
     page.evaluate("document.activeElement.blur()")
 

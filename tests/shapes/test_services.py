@@ -106,7 +106,8 @@ def test_what_another_repository_does_is_shown_and_waited_for_only_if_people_say
     client.post(f"/services/{website.pk}/place/", {"belongs": "yes"})
 
     assert healthy(release).state == gates.FAIL and "website" in healthy(release).sentence
-    assert AuditEvent.objects.filter(action="service.placed", outcome="done").count() == 1
+    event = AuditEvent.objects.get(action="configuration.confirmed")
+    assert "website" in event.sentence and "by where it is built from → yes" in event.sentence
     page = client.get("/environments/").content.decode()
     assert (
         "belongs to the release, as people say" in page

@@ -13,6 +13,7 @@ _SQL = re.compile(r"^\[SQL: (.*)$")
 _ERROR = re.compile(
     r"^(?:FAILED: |ERROR \[.*?\] |[\w.]*(?:Error|Exception): |[a-z]\w*(?:\.\w+)+: )(.*\S)"
 )
+_DETAIL = re.compile(r"^DETAIL:\s+(.*\S)")
 _LEADING = re.compile(r"^\([\w.]+\) ")
 MAX_STATEMENT = 2000
 
@@ -29,6 +30,7 @@ class Output:
     file: str = ""
     statement: str = ""
     error: str = ""
+    detail: str = ""  # PostgreSQL's, which follows its error
     _open: bool = False
 
     def read(self, lines: Iterable[str]) -> None:
@@ -41,12 +43,14 @@ class Output:
             self._continue(line)
         elif found := _STEP.search(line):
             self.revision = found[3] if found[1] == "upgrade" else found[2].split(",")[0].strip()
-            self.statement = self.error = ""
+            self.statement = self.error = self.detail = ""
         elif found := _FRAME.match(line):
             self.file = found[1]
         elif found := _SQL.match(line):
             self.statement, self._open = "", True
             self._continue(found[1])
+        elif found := _DETAIL.match(line):
+            self.detail = found[1][:500]
         elif found := _ERROR.match(line):
             self.error = _LEADING.sub("", found[1])[:500]
 

@@ -29,6 +29,7 @@ from environments.schema.run.alembic_env.statements import (
     key_of,
     version_in,
 )
+from environments.schema.run.causes import cause
 from environments.schema.run.command import APPLICATION_NAME, Command, redirected, told
 from environments.schema.run.database import (
     Address,
@@ -373,7 +374,8 @@ def _hear(output: Output, ended: Finished, plan: _Plan) -> None:
     if (ended.returncode or output.statement) and not ended.last("error"):
         code = f"the command ended with code {ended.returncode}; its log says why"
         message = output.error or ended.last("ended") or code
-        ended.events.append({"error": {"message": message, "statement": output.statement}})
+        told = {"message": message, "statement": output.statement, "detail": output.detail}
+        ended.events.append({"error": told})
 
 
 def _follow(
@@ -677,7 +679,8 @@ def _sentence(
             f" file, or use the project's own command. The database is at {where}."
         )
     if error:
-        reason = str(error.get("message", "")).strip().rstrip(".") or str(error.get("type"))
+        message = str(error.get("message", "")).strip().rstrip(".")
+        reason = cause(error) or message or str(error.get("type"))
         return f"{what} failed: {' '.join(reason.split())}. The database is at {where}.{broken}"
     if ended.returncode:
         return (

@@ -165,7 +165,8 @@ class Worker:
         self.watch.reset(now + TICK)  # a canary that could not fly or echo proves nothing
 
     def _keep_cluster(self, now: float) -> None:
-        busy = busy_now()
+        # Asked only while somebody wants to know: a canary is out, or a cluster is to go.
+        busy = busy_now() if self.retired or self.watch.token else Busy()
         for pid, jobs in [entry for entry in self.retired if not entry[1] & busy]:
             stop_group(pid, patience=0)
             self.retired.remove((pid, jobs))

@@ -77,6 +77,12 @@
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    const ask = event.key === "Escape" && document.querySelector("details.ask[open]");
+    if (ask) {
+      ask.open = false;
+      ask.querySelector("summary").focus({ preventScroll: true });
+      return;
+    }
     if (isTyping(event.target)) {
       if (event.key !== "Escape") return;
       const item = event.target.closest("[data-item]");
@@ -93,6 +99,12 @@
       const theme = THEMES[(THEMES.indexOf(root.dataset.theme) + 1) % THEMES.length];
       try { localStorage.setItem("theme", theme); } catch { /* the choice then lasts for this page */ }
       showTheme(theme);
+    }
+    // Browsers older than 2026 do not know what a button commands.
+    const button = event.target.closest("button[commandfor]");
+    if (button && !("commandForElement" in button)) {
+      const dialog = document.getElementById(button.getAttribute("commandfor"));
+      if (button.getAttribute("command") === "close") dialog.close(); else dialog.showModal();
     }
     // One menu of questions at a time.
     const ask = event.target.closest("details.ask");

@@ -336,7 +336,7 @@ def test_host_keys_are_shown_compared_and_pinned_in_the_browser(project, server,
 
     dave.post("/connections/inspector/host-keys/", {"fingerprint": [fingerprint]})
     row.refresh_from_db()
-    event = AuditEvent.objects.get(action="host_keys.pinned")
+    event = AuditEvent.objects.get(action="configuration.confirmed")
 
     assert (
         found.state == "fail"

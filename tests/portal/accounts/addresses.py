@@ -157,6 +157,7 @@ def _filled(name: str, pattern: str) -> str:
         return "admin/nothing/here/"
     row = next((rows.objects.first() for begins, rows in _ROWS if name.startswith(begins)), None)
     filled = re.sub(r"<int:pk>", str(row.pk if row else 1), pattern)
-    filled = filled.replace("<slug:kind>", "release").replace("<slug:slug>", "inspector")
+    filled = filled.replace("<int:position>", "1").replace("<slug:kind>", "release")
+    filled = filled.replace("<slug:slug>", "inspector")
     filled = filled.replace("<str:secret>", "wrong").replace("<slug:verb>", VERBS.get(name, ""))
     return re.sub(r"<path:\w+>", "1", filled)

@@ -29,8 +29,8 @@ ALL = "alice bob carol erin"
 READ = words(
     "board board-panels pulls releases release release-panels task-log task-log-file environments"
     " previews protections variables connections migrations migration migration-panels"
-    " migration-log rehearsal rehearsal-panels audit second-factor changes status notifications"
-    " watch-only "
+    " migration-log rehearsal rehearsal-panels audit audit-event audit-csv audit-jsonl"
+    " second-factor changes status notifications watch-only "
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
 READ_OTHERWISE = {

@@ -64,16 +64,12 @@ def confirm(people, name="bob") -> ConfigurationChange:
 
 def test_a_guarded_field_waits_and_a_free_one_is_saved_at_once(erin, people, project):
     commanded = {"databases-0-migration_command": "make migrate", "databases-0-runner": "command"}
-    page = send(erin, project, pre_push="npm test", **commanded)
+    page = send(erin, project, preview_days="9", **commanded)
 
     project.refresh_from_db()
     database = project.databases.get()
     change = waiting()
-    assert (database.runner, database.migration_command, project.pre_push) == (
-        "portal",
-        "",
-        "npm test",
-    )
+    assert (database.runner, database.migration_command, project.preview_days) == ("portal", "", 9)
     assert change.values["database main: runner"] == {"from": "portal", "to": "command"}
     assert "Not changed yet" in squeezed(page) and "make migrate" in squeezed(page)
 

@@ -110,7 +110,7 @@ def test_promoting_starts_the_promotion_and_comes_back_to_it(alice, people):
         {"candidate": release.candidate},
     )
 
-    assert response["Location"] == f"/releases/{release.pk}/#promotion"
+    assert response["Location"] == f"/releases/{release.pk}/"
     assert Promotion.objects.get().steps.count() == 5
     assert "The promotion has started." in page(alice, release)
 

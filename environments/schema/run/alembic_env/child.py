@@ -275,7 +275,7 @@ def _upgrade(run: dict[str, Any]) -> None:
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    """What the portal makes a sentence of: kind, module, message, statement, SQLSTATE."""
+    """What the portal makes a sentence of: kind, module, message, statement, PostgreSQL's names."""
     origin = getattr(error, "orig", None) or error
     diagnosis = getattr(origin, "diag", None)
     message = getattr(diagnosis, "message_primary", None) or str(origin)
@@ -285,6 +285,10 @@ def _described(error: BaseException) -> dict[str, str]:
         "message": message[:500],
         "statement": str(getattr(error, "statement", None) or "")[:2000],
         "sqlstate": getattr(origin, "sqlstate", None) or "",
+        "detail": (getattr(diagnosis, "message_detail", None) or "")[:500],
+        "table": getattr(diagnosis, "table_name", None) or "",
+        "column": getattr(diagnosis, "column_name", None) or "",
+        "constraint": getattr(diagnosis, "constraint_name", None) or "",
     }
 
 

@@ -3,6 +3,7 @@ PostgreSQL.
 """
 
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,6 +14,7 @@ from portal import isolation
 from tests.environments.schema.history.histories import repository, source
 from tests.environments.schema.run.test_command import go, tree
 from tests.environments.schema.run.test_runner import FIRST, SECOND, tables
+from tests.portal.isolation.tls import behind_tls, certificate
 
 pytestmark = [
     pytest.mark.slow,
@@ -122,3 +124,17 @@ def test_what_staging_did_not_run_is_not_sent(tmp_path, database):
     )
 
     assert again.status == "succeeded", (again, lines)
+
+
+def test_a_command_reaches_a_database_that_demands_tls_and_is_read_all_the_same(tmp_path, database):
+    mirror, own = repository(tmp_path / "git", tree(FIRST)), certificate(tmp_path)
+    plain = urlsplit(database)
+    with behind_tls((plain.hostname, plain.port), own) as port:
+        place = f"{plain.netloc.rpartition(':')[0]}:{port}"
+        asked = f"sslmode=verify-full&sslrootcert={own.file}"
+        demanding = plain._replace(netloc=place, query=asked).geturl()
+
+        outcome, lines = go(mirror, demanding)
+
+    assert outcome.status == "succeeded" and "one" in tables(database), (outcome, lines)
+    assert any("create table one" in one.lower() for one in sent(outcome)["aaaa00000001"])

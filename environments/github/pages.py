@@ -1,0 +1,25 @@
+"""Addresses of GitHub's own pages."""
+
+from urllib.parse import quote
+
+from django.conf import settings
+
+
+def commit_page(repository: str, commit: str) -> str:
+    """Return the address of a commit; "" where one of the two is not known."""
+    return _page(repository, f"commit/{quote(commit, safe='')}") if commit else ""
+
+
+def compare_page(repository: str, base: str, head: str) -> str:
+    """Return the address that compares two commits; "" where one of them is not known."""
+    ends = f"{quote(base, safe='')}...{quote(head, safe='')}"
+    return _page(repository, f"compare/{ends}") if base and head else ""
+
+
+def pull_page(repository: str, number: int | None) -> str:
+    """Return the address of a pull request; "" where there is none."""
+    return _page(repository, f"pull/{number}") if number else ""
+
+
+def _page(repository: str, rest: str) -> str:
+    return f"{settings.GITHUB_GIT_URL}/{quote(repository)}/{rest}" if repository else ""

@@ -1,0 +1,149 @@
+"""What belongs to a project and lies in tables of its own, as guarded configuration: addresses of
+databases, rules for variables, deploy keys, services, checklists, channels of a team.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db.models import Model
+
+from environments.drift import detect
+from environments.git import ssh
+from environments.models import (
+    ConnectionCheck,
+    DeployKey,
+    EnvironmentDatabase,
+    Project,
+    RailwaySync,
+    Service,
+    VariableRule,
+)
+from portal.configuration.kinds import Kind, Values
+from portal.jobs import wake_now
+from portal.models.configuration import ConfigurationChange
+from releases.checklist.lines import line_of, write_lines
+from releases.models import Channel
+from releases.models.checklist import ChecklistTemplate
+from releases.project_settings.guarded import alone_for, lapse
+
+
+class Part[M: Model](Kind[M]):
+    """What belongs to one project, or to every project."""
+
+    def project(self, obj: M) -> Project | None:
+        """Whose it is; None: every project's."""
+        project: Project | None = getattr(obj, "project")  # noqa: B009 - every such model has it
+        return project
+
+    def alone(self, obj: M, actor: User) -> str:
+        return alone_for(self.project(obj), actor)
+
+    def applied(self, change: ConfigurationChange, obj: M, *, now: datetime) -> str:
+        return lapse(self.project(obj), change, now=now)
+
+
+class Addresses(Part[EnvironmentDatabase]):
+    """The address of a database in one environment."""
+
+    permission = "environments.change_environmentdatabase"
+
+    def project(self, obj: EnvironmentDatabase) -> Project | None:
+        return obj.environment.project
+
+    def columns(self, obj: EnvironmentDatabase) -> tuple[str, ...]:
+        return ()
+
+    def write(self, obj: EnvironmentDatabase, values: Values, secrets: Mapping[str, str]) -> None:
+        obj.url = secrets.get("url", "")
+        obj.save(update_fields=["url"])
+
+
+class VariableRules(Part[VariableRule]):
+    """What must hold for variables: a weaker rule lets a production variable be what it must
+    not.
+    """
+
+    permission = "environments.change_variablerule"
+
+
+class DeployKeys(Part[DeployKey]):
+    """The key that lets git in, and the host keys that a git server may show: others decide who
+    is believed to be that server.
+    """
+
+    permission = "environments.change_deploykey"
+    free = frozenset({"kind", "public_key", "fingerprint", "changed_at"})  # they go with the key
+    new_too = True
+
+    def read(self, obj: DeployKey) -> Values:
+        return super().read(obj) | {
+            "private_key": obj.fingerprint,
+            "fingerprints": ssh.fingerprints(obj.host_keys),
+        }
+
+    def write(self, obj: DeployKey, values: Values, secrets: Mapping[str, str]) -> None:
+        super().write(obj, values, secrets)
+        for name in secrets:
+            setattr(obj, name, secrets[name])
+        obj.save(update_fields=list(secrets))
+
+    def applied(self, change: ConfigurationChange, obj: DeployKey, *, now: datetime) -> str:
+        DeployKey.objects.filter(pk=obj.pk).update(changed_at=now)
+        for check in ConnectionCheck.objects.all():
+            wake_now(check, now=now)
+        return super().applied(change, obj, now=now)
+
+
+class Services(Part[Service]):
+    """A person's word on whether releases wait for a service."""
+
+    permission = "environments.place_service"
+    ANSWERS = {None: "by where it is built from", True: "yes", False: "no"}
+
+    def columns(self, obj: Service) -> tuple[str, ...]:
+        return ()  # the others are Railway's word
+
+    def read(self, obj: Service) -> Values:
+        return {"belongs": self.ANSWERS[obj.belongs]}
+
+    def write(self, obj: Service, values: Values, secrets: Mapping[str, str]) -> None:
+        said = {words: answer for answer, words in self.ANSWERS.items()}
+        Service.objects.filter(pk=obj.pk).update(belongs=said[values["belongs"]])
+
+    def applied(self, change: ConfigurationChange, obj: Service, *, now: datetime) -> str:
+        # Findings are compared by one at a time.
+        RailwaySync.objects.select_for_update().filter(project=obj.project_id).first()
+        detect.compare(obj.project, now=now)
+        return super().applied(change, obj, now=now)
+
+
+class Checklists(Part[ChecklistTemplate]):
+    """What a release must satisfy: the items that each new release copies."""
+
+    permission = "releases.change_checklisttemplate"
+    free = frozenset({"name"})
+    new_too = True
+
+    def read(self, obj: ChecklistTemplate) -> Values:
+        lines = {f"item {line.pk}": line_of(line) for line in obj.items.all()}
+        return super().read(obj) | lines
+
+    def write(self, obj: ChecklistTemplate, values: Values, secrets: Mapping[str, str]) -> None:
+        super().write(obj, values, secrets)
+        write_lines(obj, values)
+
+
+class Channels(Part[Channel]):
+    """Where a team is told, and of what: a channel is told nothing until it is confirmed."""
+
+    permission = "releases.manage_channels"
+
+    def columns(self, obj: Channel) -> tuple[str, ...]:
+        return ()
+
+    def read(self, obj: Channel) -> Values:
+        return {"kinds": list(obj.kinds)}
+
+    def write(self, obj: Channel, values: Values, secrets: Mapping[str, str]) -> None:
+        Channel.objects.filter(pk=obj.pk).update(kinds=values["kinds"])

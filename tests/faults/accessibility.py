@@ -1,0 +1,83 @@
+"""Every page of the portal and of its admin under axe-core: light and dark, wide and on a phone.
+
+`python -m tests.faults.accessibility [part of a path]`, or by `make faults`. Prints a table of
+pages with the number of serious or critical violations, and ends with 1 when there is one.
+"""
+
+from tests.scratch import scratch_database  # first: it sets Django up
+
+# isort: split
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.contrib.auth.models import User
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.test import Client
+from django.test.testcases import LiveServerThread
+from playwright.sync_api import sync_playwright
+
+from tests.browser.axe import WAYS, sentences, violations
+from tests.browser.conftest import ARGUMENTS, CHROMIUM, session_of
+from tests.portal.accounts.addresses import every, furnish
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The portal on a free port of 127.0.0.1, as an address."""
+    thread = LiveServerThread("127.0.0.1", StaticFilesHandler)
+    thread.daemon = True
+    thread.start()
+    thread.is_ready.wait()
+    if thread.error:
+        raise thread.error
+    try:
+        yield f"http://127.0.0.1:{thread.port}"
+    finally:
+        thread.terminate()
+
+
+def pages(user: User, part: str) -> list[str]:
+    """The paths that answer `user` with a whole page."""
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    found = []
+    for _name, _pattern, path in every():
+        if part not in path or path in found:
+            continue
+        answer = client.get(path)
+        whole = answer.status_code == 200 and not answer.streaming
+        if whole and b"<!doctype html" in answer.content[:200].lower():
+            found.append(path)
+    return sorted(found)
+
+
+def main() -> int:
+    """Print the table; 1 when a page has a serious or critical violation."""
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    part = sys.argv[1] if len(sys.argv) > 1 else ""
+    lines: list[str] = []
+    with scratch_database():
+        people = furnish()
+        user = User.objects.create(username="axe", is_staff=True, is_superuser=True)
+        asked = [*pages(user, part)]
+        with served() as url, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+            context = browser.new_context(base_url=url)
+            context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": url}])
+            page = context.new_page()
+            print("page".ljust(70), *(f"{size} {scheme}".rjust(12) for size, scheme in WAYS))
+            for path in asked:
+                found = violations(page, path)
+                counts = (len(found[way]) for way in WAYS)
+                print(path.ljust(70), *(str(count).rjust(12) for count in counts), flush=True)
+                lines += sentences(path, found)
+            browser.close()
+    print(f"{len(asked)} pages, {len(lines)} violations, {len(people)} people")
+    print("\n".join(lines))
+    return 1 if lines or not asked else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
