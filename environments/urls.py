@@ -13,6 +13,7 @@ from environments.previews import views as previews_views
 from environments.rehearsals import views as rehearsals_views
 from environments.renaming import views as renaming
 from environments.repairs import views as repairs_views
+from environments.stamps import views as stamps_views
 from environments.variables import views as variables_views
 
 app_name = "environments"
@@ -44,6 +45,7 @@ urlpatterns = [
     ),
     path("protections/", branches_views.protections_, name="protections"),
     path("protections/<slug:slug>/protect/", branches_views.protect, name="protect"),
+    path("protections/<slug:slug>/require/", branches_views.require, name="require"),
     path("protections/<slug:slug>/keep-heads/", branches_views.keep_heads, name="keep-heads"),
     path("protections/<slug:slug>/rename/", renaming.rename, name="rename"),
     path("variables/", variables_views.variables, name="variables"),
@@ -53,6 +55,12 @@ urlpatterns = [
     path("findings/<int:pk>/resolve/", findings_views.resolve, name="finding-resolve"),
     path("migrations/", databases_views.migrations, name="migrations"),
     path("databases/<int:pk>/compare/", rehearsals_views.compare, name="schema-compare"),
+    path("databases/<int:pk>/stamp/", stamps_views.ask, name="stamp-ask"),
+    path("stamps/<int:pk>/", stamps_views.stamp, name="stamp"),
+    path("stamps/<int:pk>/panels/", stamps_views.panels, name="stamp-panels"),
+    path("stamps/<int:pk>/propose/", stamps_views.propose, name="stamp-propose"),
+    path("stamps/<int:pk>/approve/", stamps_views.approve, name="stamp-approve"),
+    path("stamps/<int:pk>/take-back/", stamps_views.take_back, name="stamp-take-back"),
     path("migrations/<int:pk>/", databases_views.migration, name="migration"),
     path("migrations/<int:pk>/panels/", databases_views.migration_panels, name="migration-panels"),
     path("migrations/<int:pk>/log/", databases_views.migration_log, name="migration-log"),

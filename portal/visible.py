@@ -6,6 +6,7 @@ forget it:
 logs, and `portal.outbound.parsing` for what is read from others and written to GitHub again.
 """
 
+import json
 import logging
 import re
 from collections.abc import Callable
@@ -90,6 +91,8 @@ def only_visible(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
         kind = response.get("Content-Type", "").partition(";")[0].strip()
         if response.streaming or not (kind.startswith("text/") or kind == "application/json"):
             return response
+        if kind == "application/json" and b"\\u" in response.content:  # spelt with letters
+            response.content = _spelt_out(response.content)
         if _SUSPECT.search(response.content):
             response.content = visible(response.content.decode(response.charset, "surrogateescape"))
             if response.has_header("Content-Length"):
@@ -97,6 +100,22 @@ def only_visible(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return response
 
     return handle
+
+
+def _spelt_out(content: bytes) -> bytes:
+    """JSON whose signs stand there as themselves; what is no JSON stays as it is."""
+    try:
+        return json.dumps(_shown(json.loads(content)), ensure_ascii=False).encode()
+    except ValueError:
+        return content
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {visible(name): _shown(one) for name, one in value.items()}
+    return [_shown(one) for one in value] if isinstance(value, list) else value
 
 
 class VisibleStream:

@@ -15,4 +15,4 @@ def _as_seen(release: Release, candidate: str | None, actor: Actor) -> None:
             f"The candidate moved from {candidate[:7]} to {release.candidate[:7]} since you opened"
             " this page"
         )
-        raise Refused(f"{moved}; look at what is new first.")
+        raise Refused(f"{moved}. Review the changes first.")

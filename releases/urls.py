@@ -5,6 +5,7 @@ from django.urls import path
 from releases.notifications import views as notifications
 from releases.pages import pull_requests, views
 from releases.practice import views as practice_views
+from releases.project_settings import views as project_settings
 from releases.project_settings import watch_only_views
 from releases.task_logs import views as task_logs_views
 
@@ -24,6 +25,8 @@ urlpatterns = [
     path("practice/begin/", practice_views.begin_day, name="practice-day"),
     path("notifications/", notifications.notifications, name="notifications"),
     path("notifications/<int:pk>/<slug:verb>/", notifications.channel_do, name="channel-do"),
+    path("settings/", project_settings.settings, name="settings"),
+    path("settings/<slug:slug>/<slug:key>/", project_settings.save, name="settings-save"),
     path("projects/<slug:slug>/checklist/", views.checklist_of, name="project-checklist"),
     path(
         "projects/<slug:slug>/watch-only/would/",

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 import pytest
 from django.db.backends.base.operations import BaseDatabaseOperations
 
+from portal import observed
 from tests.chain import start_over
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_observed() -> None:
+    """What GitHub said about its limits in one test is no reason to wait in the next."""
+    observed._noted.clear()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -26,6 +26,7 @@ from environments.models import (
     Service,
     ServiceInstance,
     StagedRevision,
+    Stamp,
 )
 from environments.schema.downgrade.compatibility import SAFE
 from environments.schema.plan.render import Rendered, Statement, Step, steps_as_json
@@ -239,7 +240,7 @@ def make_release(
         project, 131, f"Release {release.name}", state="open", base="main", head="staging", now=now
     )
     release.pull_requests.set(pulls)
-    _record("release.cut", by, release, f"{release.name} cut at {release.candidate[:7]}.")
+    _record("release.cut", by, release, f"{release.name} created at {release.candidate[:7]}.")
     if ready:
         make_run(project, now=now)
         for item in items:
@@ -338,6 +339,22 @@ def make_rehearsal(
     )
 
 
+def make_stamp(project: Project, *, by: Any, kind: str = "staging", **values: Any) -> Stamp:
+    """A proof that waits for somebody to propose what it found."""
+    known = {
+        "commit": CANDIDATE,
+        "branch": "staging",
+        "schema": "5" * 64,
+        "equal": [[REVISIONS[-1]["id"]]],
+        "tried": 3,
+        "sentence": f"The schema is exactly that of {REVISIONS[-1]['id']}.",
+        "wake_at": timezone.now() + timedelta(days=365),
+    }
+    environment = Environment.objects.get(project=project, kind=kind)
+    known["database"] = project.databases.first()
+    return Stamp.objects.create(environment=environment, requested_by=by, **(known | values))
+
+
 def make_run(
     project: Project, *, kind: str = "staging", now: datetime | None = None, **values: Any
 ) -> MigrationRun:
@@ -419,7 +436,7 @@ def make_promotion(
             finished_at=now - timedelta(minutes=3) if passed or (current and failed) else None,
             sentence=message.get(name, "") if passed or current else "",
             world=(
-                "The merge is done and stays; production partly runs the release."
+                "The merge is done. Production partly runs the release."
                 if current and failed
                 else ""
             ),
@@ -488,8 +505,8 @@ def make_advice(release: Release, **values: Any) -> Advice:
         "services": services,
         "in_effect": [migration["id"] for migration in release.migrations],
         "reasons": [
-            "What runs now can work with the new schema: nothing it uses is dropped, renamed or"
-            " narrowed."
+            "The earlier code works with the new schema: nothing it uses is dropped, renamed or "
+            "narrowed."
         ],
         "steps": [
             "Roll back every service of the release to its earlier deployment.",
@@ -536,7 +553,7 @@ def make_rollback(
         content=advice.content,
         status=status,
         created_at=now - timedelta(minutes=5),
-        sentence=message.get(at, "backend and frontend went back to what ran before."),
+        sentence=message.get(at, "backend and frontend went back to the earlier deployment."),
         wake_at=now + timedelta(days=365),
         finished_at=now - timedelta(minutes=3) if not at else None,
     )
@@ -568,7 +585,7 @@ def make_rollback(
                 else ""
             ),
             world=(
-                f"{service} serves c51e0d7; nothing was asked of Railway."
+                f"{service} serves c51e0d7. No request was sent to Railway."
                 if current and failed
                 else ""
             ),

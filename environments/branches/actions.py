@@ -1,16 +1,20 @@
 """What people have done to the two long-lived branches."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments.branches import protection
+from environments.branches import applying, protection
 from environments.findings.repair_queue import _repair
-from environments.models import Branch, Project, Repair, RepairKind, StagingReset
+from environments.models import Branch, BranchProtection, Project, Repair, RepairKind, StagingReset
 from portal import audit
 from portal.audit import Actor
+from portal.configuration.actions import propose
 from portal.configuration.signing import require as require_signer
+from portal.models.configuration import ConfigurationChange
 from portal.ui.actions import Refused, action, require_reason
 
 
@@ -52,7 +56,7 @@ def request_reset(
     now = now or timezone.now()
     require_reason(reason)
     if actor is None:
-        raise Refused("A reset is asked for by a person.")
+        raise Refused("Only a person can request a reset.")
     _resettable(project, staging, main)
     # One that is about other heads can no longer be carried out, and makes room.
     StagingReset.objects.filter(project=project, closed_at=None).exclude(
@@ -69,7 +73,7 @@ def request_reset(
                 requested_at=now,
             )
     except IntegrityError:
-        raise Refused("This reset is asked for already; a second person can sign it.") from None
+        raise Refused("This reset is already requested. A second person can sign it.") from None
     message = (
         f"Reset {project.staging_branch} from {staging[:7]} to {main[:7]}: “{reason.strip()[:500]}”"
     )
@@ -99,12 +103,12 @@ def sign_reset(
     )
     project = row.project
     if row.closed_at is not None:
-        raise Refused("This reset was signed or taken back already.")
+        raise Refused("This reset was already signed or withdrawn.")
     if actor is None or actor.pk == row.requested_by_id:
-        raise Refused("Whoever asked for a reset cannot sign it; a second person must.")
+        raise Refused("You requested this reset, so a second person must sign it.")
     require_signer(actor, "environments.sign_reset")
     if (staging, main) != (row.staging_head, row.main_head):
-        raise Refused("This is not the reset that was on your page: look at it again.")
+        raise Refused("The reset has changed since you opened this page. Reload it.")
     _resettable(project, staging, main)
     message = (
         f"Signed: {project.staging_branch} is reset from {row.staging_head[:7]} to"
@@ -129,7 +133,7 @@ def take_reset_back(reset: StagingReset, *, actor: Actor, now: datetime | None =
     """Gives up a reset that nobody has signed."""
     now = now or timezone.now()
     if not StagingReset.objects.filter(pk=reset.pk, closed_at=None).update(closed_at=now):
-        raise Refused("This reset was signed or taken back already.")
+        raise Refused("This reset was already signed or withdrawn.")
     message = f"{reset.project.staging_branch} is not reset."
     audit.record(
         "staging.reset_taken_back",
@@ -160,7 +164,7 @@ def _resettable(project: Project, staging: str, main: str) -> None:
     heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
     for name, was in ((project.staging_branch, staging), (project.production_branch, main)):
         if heads.get(name) != was:
-            raise Refused(f"{name} is not at {was[:7]} any more: sync staging again, and look.")
+            raise Refused(f"{name} is no longer at {was[:7]}. Sync staging again and check.")
 
 
 def _heads(row: StagingReset) -> dict[str, str]:
@@ -169,13 +173,27 @@ def _heads(row: StagingReset) -> dict[str, str]:
 
 @action("protection.requested", "environments.protect_branch")
 def protect_branch(
-    project: Project, *, actor: Actor, branch: str, now: datetime | None = None
+    project: Project,
+    *,
+    actor: Actor,
+    branch: str,
+    seen: str | None = None,
+    now: datetime | None = None,
 ) -> Repair:
     """Request that a long-lived branch is protected as the policy says; its rulesets stay as
     they are.
+
+    `seen`: `applying.digest` of the changes that the person had before them.
     """
     if branch not in protection.branches(project):
-        raise Refused(f"{branch[:100] or 'That'} is none of the long-lived branches of {project}.")
+        raise Refused(f"{branch[:100] or 'That'} is not a long-lived branch of {project}.")
+    row = BranchProtection.objects.filter(project=project, branch=branch).first()
+    shown = applying.digest(project, branch, row) if row else ""
+    if seen is not None and (not shown or seen != shown):
+        raise Refused(
+            f"The rules of {branch}, or what is to be required, changed since you looked: look"
+            " again, then apply."
+        )
     message = (
         f"Protect {branch}: changes only by pull request, with"
         f" {', '.join(protection.wanted_checks(project, branch))}."
@@ -188,8 +206,42 @@ def protect_branch(
         actor=actor,
         now=now,
         subject=branch,
-        wanted=branch,
+        wanted=shown,
     )
+
+
+@action("configuration.proposed", "environments.change_project")
+def require_of_branches(
+    project: Project,
+    *,
+    actor: User,
+    checks: Sequence[str],
+    approvals: int,
+    portal_app: str,
+    now: datetime | None = None,
+) -> ConfigurationChange | None:
+    """Propose what both long-lived branches are to require, of the checks that ran on both.
+
+    Return the proposal, applied where one person is enough; None where nothing differs.
+    """
+    project = Project.objects.select_for_update().get(pk=project.pk)
+    rows = {row.branch: row for row in BranchProtection.objects.filter(project=project)}
+    for branch in protection.branches(project):
+        ran = rows[branch].ran if branch in rows else None
+        chosen = set(checks) - set(project.protected_checks)
+        if chosen and ran is None:
+            raise Refused(f"It is not known yet which checks run on changes into {branch}.")
+        if never := sorted(chosen - set(ran or ())):
+            raise Refused(
+                f"{', '.join(never)[:300]} never ran on what is merged into {branch}, so requiring"
+                " it would stop every merge."
+            )
+    values = {
+        "protected_checks": sorted(set(checks)),
+        "protected_approvals": approvals,
+        "portal_app": portal_app,
+    }
+    return propose(project, actor=actor, values=values, now=now)
 
 
 @action("keep_heads.requested", "environments.protect_branch")

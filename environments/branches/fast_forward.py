@@ -50,19 +50,19 @@ def level(project: Project) -> SyncResult:
     if ahead and behind:
         return _diverged(project, behind)
     if behind:
-        message = f"{main} is {_commits(behind)} behind {staging}: not ready, promote first."
+        message = f"{main} is {_commits(behind)} behind {staging}: not ready. Promote first."
         return SyncResult(NOT_READY, message)
     head = github.branch_head(main)
     if head is None or not ahead:
         return SyncResult(
-            UNSURE, f"GitHub does not say how {main} stands to {staging}: looking again."
+            UNSURE, f"GitHub does not show how {main} compares with {staging}. Checking again…"
         )
     try:
         github.fast_forward(staging, head)
     except ApiError as error:
         if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
             raise
-        return SyncResult(UNSURE, f"{error.sentence} Looking whether {staging} moved.")
+        return SyncResult(UNSURE, f"{error.sentence} Checking whether {staging} moved…")
     return SyncResult(MOVED, f"{staging} moved to {head[:7]}; Railway redeploys staging.")
 
 
@@ -95,13 +95,16 @@ def _diverged(project: Project, behind: int) -> SyncResult:
         named, same = _lacking(project, mirror), _same_files(project, mirror)
     except (ApiError, GitError) as error:
         return SyncResult(
-            DIVERGED, f"{message} What {main} has beyond it could not be read: {error}"
+            DIVERGED, f"{message} The commits only on {main} could not be read: {error}"
         )
     listed = ", ".join(f"{one['label']} “{one['said']}”" for one in named[:NAMED])
     more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
-    both = " Both hold the same files." if same else ""
+    both = " Both contain the same files." if same else ""
     return SyncResult(
-        DIVERGED, f"{message} {main} has, and {staging} lacks: {listed}{more}.{both}", named, same
+        DIVERGED,
+        f"{message} Commits of {main} missing in {staging}: {listed}{more}.{both}",
+        named,
+        same,
     )
 
 
@@ -133,7 +136,7 @@ def look_at_reset(project: Project, staging_head: str, main_head: str) -> Reset 
     known = mirror.has(staging_head) and mirror.has(main_head)
     if not known or not mirror.same_tree(staging_head, main_head):
         return Reset(
-            False, f"{staging} and {main} do not hold the same files, so {staging} is not reset."
+            False, f"{staging} and {main} do not contain the same files, so {staging} is not reset."
         )
     now_main, now_staging = github.branch_head(main), github.branch_head(staging)
     if now_staging == main_head:
@@ -145,9 +148,7 @@ def look_at_reset(project: Project, staging_head: str, main_head: str) -> Reset 
                 f"{name} moved from {was[:7]} to {(is_ or 'nowhere')[:7]} since the reset was"
                 " signed"
             )
-            return Reset(
-                False, f"{gone}: nothing was done. Sync staging again to see how they stand now."
-            )
+            return Reset(False, f"{gone}. Nothing was done. Sync staging again to compare them.")
     return None
 
 

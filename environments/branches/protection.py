@@ -7,6 +7,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
+from environments.branches import checks_that_ran
 from environments.clients import github_of
 from environments.finding_kinds.protection import PROTECTION
 from environments.finding_kinds.registry import Reading
@@ -16,6 +17,7 @@ from environments.findings.problem import Problem
 from environments.github import Rules
 from environments.github.protection import CLASSIC, NO_PLAN
 from environments.models import BranchProtection, Project, ProtectionSync, RailwaySync
+from environments.quota.sharing import in_background
 from portal.jobs import Outcome, Requeue
 from portal.outbound.http import ApiError
 
@@ -108,30 +110,6 @@ def closed_to_portal(project: Project, rules: Rules) -> bool | None:
     if by_role or project.portal_app.lower() in {one.lower() for one in rules.passing or ()}:
         closed_by -= {CLASSIC}
     return bool(closed_by)
-
-
-def lockout(project: Project, branch: str) -> str:
-    """Why protecting `branch` so would stop the team or the portal; "" when it would not.
-
-    Raises `ApiError`.
-    """
-    if branch == project.staging_branch and project.protected_approvals and not project.portal_app:
-        return (
-            f"Nothing was changed: {branch} would take changes only by pull request, and the portal"
-            " could not fast-forward it. Set the portal's App in the project's settings first."
-        )
-    github, seen = github_of(project), set()
-    for one in branches(project):
-        if head := github.branch_head(one):
-            seen |= {check.name for check in github.checks(head) or ()}
-    never = sorted(set(project.protected_checks) - seen)
-    if not never:
-        return ""
-    known = ", ".join(sorted(seen - {settings.STATUS_CONTEXT})) or "none"
-    return (
-        f"Nothing was changed: {', '.join(never)} never ran at the head of a long-lived branch, and"
-        f" requiring it would stop every merge. Checks that ran: {known}."
-    )
 
 
 def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
@@ -243,7 +221,7 @@ def clicks(project: Project, branch: str) -> list[str]:
             if allowed
             else ""
         ),
-        "Choose Save changes. The portal reads it again by itself.",
+        "Choose Save changes. The portal reads the new rules by itself.",
     ]
     return [one for one in done if one]
 
@@ -259,13 +237,16 @@ def read(project: Project, *, now: datetime) -> None:
     Raises `ApiError` when GitHub does not answer.
     """
     github = github_of(project)
-    found = {branch: github.rules(branch) for branch in branches(project)}
+    found = {
+        branch: (github.rules(branch), checks_that_ran.on_changes_into(github, project, branch))
+        for branch in branches(project)
+    }
     with transaction.atomic():
         before = {
             row.branch: row
             for row in BranchProtection.objects.select_for_update().filter(project=project)
         }
-        for branch, rules in found.items():
+        for branch, (rules, ran) in found.items():
             lines = [asdict(one) for one in compared(project, branch, rules)]
             if was := before.get(branch):
                 if was.read_at > now:
@@ -279,6 +260,8 @@ def read(project: Project, *, now: datetime) -> None:
                 defaults={
                     "lines": lines,
                     "problems": list(rules.problems),
+                    "settings": rules.classic,
+                    "ran": ran,
                     "closed": closed_to_portal(project, rules),
                     "read_at": now,
                 },
@@ -315,11 +298,8 @@ def problems(project: Project) -> Iterator[Problem]:
         wrong = [line for line in row.lines if line["state"] == FAIL]
         unknown = [line for line in row.lines if line["state"] == WAIT]
         if wrong:
-            message = "; ".join(
-                f"{line['rule'].lower()}: {line['actual']} (expected {line['wanted']})"
-                for line in wrong
-            )
-            sentence = f"{row.branch}: protection differs from policy: {message}."
+            names = ", ".join(line["rule"].lower() for line in wrong)
+            sentence = f"{row.branch}: protection differs from policy ({names})."
             yield Problem(PROTECTION, row.branch, sentence)
         elif NO_PLAN in row.problems:
             yield Problem(PROTECTION, row.branch, f"{row.branch} is not protected. {NO_PLAN}")
@@ -330,6 +310,7 @@ def problems(project: Project) -> Iterator[Problem]:
             yield Problem(PROTECTION, row.branch, sentence, True)
 
 
+@in_background
 def sync(job: ProtectionSync, *, now: datetime) -> Outcome:
     """One reading of the rules; trouble is noted once, and what was read before it grows old."""
     try:

@@ -21,7 +21,7 @@ def ask(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask for a reset."""
     project = get_object_or_404(Project, slug=slug)
     act, form = partial(actions.request_reset, project), ResetForm(request.POST)
-    message = "The reset is asked for; a second person has to sign it."
+    message = "The reset is requested; a second person must sign it."
     return run_action(request, repairs_of(project), act, message, form=form)
 
 
@@ -31,7 +31,7 @@ def sign(request: HttpRequest, pk: int) -> HttpResponse:
     """Sign a reset that somebody else asked for."""
     reset = _reset(pk)
     act, form = partial(actions.sign_reset, reset), HeadsForm(request.POST)
-    message = "The reset is signed; what comes of it stands below."
+    message = "The reset is signed. See its progress below."
     return run_action(request, repairs_of(reset.project), act, message, form=form)
 
 
@@ -41,7 +41,7 @@ def take_back(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a reset up."""
     reset = _reset(pk)
     act = partial(actions.take_reset_back, reset)
-    return run_action(request, repairs_of(reset.project), act, "The reset is taken back.")
+    return run_action(request, repairs_of(reset.project), act, "The reset is withdrawn.")
 
 
 def _reset(pk: int) -> StagingReset:

@@ -9,11 +9,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from environments.branches import actions as branches_actions
-from environments.branches import protection
+from environments.branches import applying, protection
+from environments.branches.forms import ProtectForm, RequiredForm
 from environments.findings.views import repairs_of
 from environments.models import Branch, BranchProtection, Project, Repair, RepairKind
 from portal.audit import Actor
-from portal.ui.forms import ConfirmedForm
 from portal.ui.site import page, run_action
 
 REPAIRS_SHOWN = 10
@@ -24,7 +24,7 @@ REPAIRS_SHOWN = 10
 def sync_staging(request: HttpRequest, slug: str) -> HttpResponse:
     """Has staging brought level with main."""
     project = get_object_or_404(Project, slug=slug)
-    message = "Both branches are being looked at; what came of it stands below."
+    message = "Comparing both branches… See the result below."
     return run_action(
         request, repairs_of(project), partial(branches_actions.sync_staging, project), message
     )
@@ -59,15 +59,10 @@ def protections_(request: HttpRequest) -> HttpResponse:
         for repair in repairs[:REPAIRS_SHOWN]:
             latest.setdefault(repair.subject, repair)
         context["branches"] = [
-            (
-                branch,
-                rows.get(branch),
-                latest.get(branch),
-                json.dumps(protection.body_for(project, branch), indent=2),
-                protection.clicks(project, branch),
-            )
+            _shown(project, branch, rows.get(branch), latest.get(branch))
             for branch in protection.branches(project)
         ]
+        context["checks"] = applying.proposed(project, rows)
         main = (
             Branch.objects.filter(project=project, name=project.production_branch)
             .only("merge_rules")
@@ -78,17 +73,47 @@ def protections_(request: HttpRequest) -> HttpResponse:
     return render(request, "environments/branches/protections.html", context)
 
 
+def _shown(
+    project: Project, branch: str, row: BranchProtection | None, repair: Repair | None
+) -> dict[str, object]:
+    """What the page says of one branch."""
+    return {
+        "name": branch,
+        "row": row,
+        "repair": repair,
+        "changes": applying.changes(project, branch, row) if row else None,
+        "seen": applying.digest(project, branch, row) if row else "",
+        "body": json.dumps(protection.body_for(project, branch), indent=2),
+        "clicks": protection.clicks(project, branch),
+    }
+
+
+@page
+@require_POST
+def require(request: HttpRequest, slug: str) -> HttpResponse:
+    """Have checks, approvals and the portal's App required as a person picked them."""
+    project = get_object_or_404(Project, slug=slug)
+    message = "What is required is saved, or waits under Changes for a second person to confirm it."
+    return run_action(
+        request,
+        _protections_of(project),
+        partial(branches_actions.require_of_branches, project),
+        message,
+        form=RequiredForm(request.POST),
+    )
+
+
 @page
 @require_POST
 def protect(request: HttpRequest, slug: str) -> HttpResponse:
     """Has a branch protected as it should be."""
     project = get_object_or_404(Project, slug=slug)
-    form = ConfirmedForm(request.POST)
+    form = ProtectForm(request.POST)
 
-    def act(actor: Actor, value: str) -> Repair:
-        return branches_actions.protect_branch(project, actor=actor, branch=value)
+    def act(actor: Actor, value: str, seen: str) -> Repair:
+        return branches_actions.protect_branch(project, actor=actor, branch=value, seen=seen)
 
-    message = f"{form['value'].value()} is being protected, and read again."
+    message = f"{form['value'].value()} is being protected…"
     return run_action(request, _protections_of(project), act, message, form=form)
 
 

@@ -49,8 +49,8 @@ def pin_host_keys(
     chosen = list(dict.fromkeys(fingerprints))
     if missing := [one for one in chosen if one not in shown]:
         raise Refused(
-            f"The last check did not see the host key {missing[0][:60]}; check again, nothing was"
-            " pinned."
+            f"The last check did not see the host key {missing[0][:60]}; check again. Nothing "
+            "was pinned."
         )
     pinned = "".join(shown[one] for one in chosen)
     values = {"host_keys": pinned, "fingerprints": ssh.fingerprints(pinned)}

@@ -72,7 +72,7 @@ def _isolation() -> Connection:
     name, kind = "Isolation of repository code", "Landlock and seccomp"
     if why := isolation.why_not():
         message = (
-            "Code of a repository cannot be isolated here, so no pull request's file is executed."
+            "This machine cannot isolate repository code, so no file of a pull request is executed."
         )
         cannot = (
             "Plan what a pull request computes: only its literal op.… calls are read.",
@@ -80,8 +80,8 @@ def _isolation() -> Connection:
         )
         return Connection(name, FAIL, kind, f"{message} {why}", cannot=cannot, mend=MAKE_ISOLATION)
     message = (
-        "Migrations, commands and packages see their own files and their one database, and nothing"
-        " of the portal."
+        "Migrations, commands and packages see only their own files and one database, and "
+        "nothing of the portal."
     )
     return Connection(name, PASS, kind, message)
 
@@ -96,28 +96,26 @@ def _railway(source: Source) -> Connection:
     name = "RAILWAY_TOKEN" if use_legacy else "RAILWAY_API_TOKEN"
     raw = settings.RAILWAY_TOKEN if use_legacy else settings.RAILWAY_API_TOKEN
     if not raw:
-        return Connection(
-            name, FAIL, "not set", "There is no token for Railway.", mend=MAKE_RAILWAY
-        )
+        return Connection(name, FAIL, "not set", "No Railway token is set.", mend=MAKE_RAILWAY)
     if spelled := _spelling(name, raw, "token"):
         return spelled
     try:
         report = Railway().token_kind()
     except ApiError as error:
-        return Connection(name, WAIT, "token", f"What the token is could not be found out: {error}")
+        return Connection(
+            name, WAIT, "token", f"The kind of token could not be determined: {error}"
+        )
     kind = {"unknown": "token that Railway does not know"}.get(report.kind, f"{report.kind} token")
     if report.kind == "unknown":
         message = (
-            "Unauthorized: Railway knows no such token; it was deleted, or was not copied whole."
+            "Unauthorized: Railway does not know this token. It was deleted, or copied "
+            "incompletely."
         )
         return Connection(name, FAIL, kind, message, mend=MAKE_RAILWAY)
     if (report.kind == "project") != use_legacy:
         other = "RAILWAY_API_TOKEN" if use_legacy else "RAILWAY_TOKEN"
-        message = (
-            f"Wrong header for this kind: a {kind} is sent in another one, so it does nothing in"
-            f" {name}."
-        )
-        return Connection(name, FAIL, kind, message, mend=f"Put it into {other}, and empty {name}.")
+        message = f"Wrong setting: a {kind} does not work in {name}."
+        return Connection(name, FAIL, kind, message, mend=f"Move it to {other} and clear {name}.")
     return _reach(name, kind, report, source.projects)
 
 
@@ -128,7 +126,7 @@ def _pasted_railway(source: Source, row: ServiceCredential) -> Connection:
         report = Railway(token=token, kind=header or "bearer").token_kind()
     except ApiError as error:
         state = FAIL if error.kind in REFUSED else WAIT
-        message = f"What the token is could not be found out: {error}"
+        message = f"The kind of token could not be determined: {error}"
         return Connection(source.name, state, "token", message)
     if report.kind == "unknown":
         message = "Railway knows no such token any more: paste another one."
@@ -182,9 +180,7 @@ def _stray_settings(projects: Sequence[Project]) -> list[str]:
     """What is set and has no effect."""
     message = []
     if settings.RAILWAY_API_TOKEN and settings.RAILWAY_TOKEN:
-        message.append(
-            "RAILWAY_TOKEN is set as well and is not used: RAILWAY_API_TOKEN comes first."
-        )
+        message.append("RAILWAY_TOKEN is also set but not used: RAILWAY_API_TOKEN comes first.")
     known = {project.railway_project_id for project in projects}
     if settings.RAILWAY_PROJECT_ID and known and settings.RAILWAY_PROJECT_ID not in known:
         message.append("RAILWAY_PROJECT_ID names no project that is connected here.")
@@ -228,9 +224,9 @@ def _deploy_key(project: Project) -> Connection | None:
         return Connection(name, FAIL, "not set", message, mend=MAKE_KEY) if address else None
     kind = f"{key.kind} key, {key.fingerprint}"
     if address is None:
-        message = "The key is not used: the project's git address is no SSH address."
+        message = "The key is not used: the project's git address is not an SSH address."
         mend = (
-            f"Empty the git address of {project.name}, or write it as"
+            f"Clear the git address of {project.name}, or write it as"
             " ssh://git@host/owner/name.git."
         )
         return Connection(name, FAIL, kind, message, mend=mend)
@@ -263,11 +259,11 @@ def _let_in(
         name,
         PASS,
         kind,
-        f"{address.label} lets it in, and shows a host key that is pinned ({pinned}).",
+        f"{address.label} accepts it and shows a pinned host key ({pinned}).",
         can=(f"{project.repository}: read {branches} branches over SSH.",),
         cannot=(
-            "Be shown: only its public half is.",
-            "Write: the portal never tries; one that only reads is enough.",
+            "Show the private key: only the public key is shown.",
+            "Write: the portal never does; a read-only key is enough.",
         ),
         public_key=key.public_key,
     )
@@ -351,9 +347,7 @@ def _github(source: Source) -> Connection:
     )
     name = "GITHUB_TOKEN" if raw or not any(app) else "GITHUB_APP_ID"
     if not raw and not any(app):
-        return Connection(
-            name, FAIL, "not set", "There is no credential for GitHub.", mend=MAKE_GITHUB
-        )
+        return Connection(name, FAIL, "not set", "No GitHub credential is set.", mend=MAKE_GITHUB)
     kind = github_token_kind(raw.strip("\"' \t\r\n")) if raw else "App installation"
     if raw and (spelled := _spelling(name, raw, kind)):
         return spelled
@@ -378,12 +372,12 @@ def _reach_on_github(name: str, kind: str, projects: Sequence[Project]) -> Conne
     state = FAIL if FAIL in states else WAIT if WAIT in states else PASS
     message = {
         PASS: (
-            f"A {kind}; it can do what it must."
+            f"A {kind}with every required permission."
             if projects
-            else f"A {kind}; no project is connected to try it on."
+            else f"A {kind}; no project is connected, so it was not tried."
         ),
-        FAIL: f"A {kind} that cannot do what it must: {next(iter(cannot), '')}",
-        WAIT: f"A {kind}; GitHub did not answer everything.",
+        FAIL: f"A {kind} with missing permissions: {next(iter(cannot), '')}",
+        WAIT: f"A {kind}; GitHub did not answer every request.",
     }
     mend = MAKE_GITHUB if state == FAIL else ""
     return Connection(name, state, kind, message[state], tuple(can), tuple(cannot), mend)
@@ -410,8 +404,7 @@ def _repository(project: Project, kind: str, can: list[str], cannot: list[str]) 
         states.add(_granted(label, lambda name: _in_scope(name, scopes), can, cannot))
     else:
         cannot.append(
-            f"{label}: say beforehand what it may write; GitHub tells that of a {kind} only when it"
-            " tries."
+            f"{label}: write permissions; GitHub shows those of a {kind} only when it writes."
         )
     return FAIL if FAIL in states else WAIT if WAIT in states else PASS
 

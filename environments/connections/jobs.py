@@ -31,7 +31,7 @@ def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
                 actor=None,
                 subject=job,
                 outcome="found" if bad else "done",
-                sentence=" ".join(bad) or "Every credential can do what it must.",
+                sentence=" ".join(bad) or "Every credential has the required permissions.",
                 data={"states": states},
                 now=now,
             )

@@ -33,7 +33,7 @@ def check_connections(request: HttpRequest) -> HttpResponse:
     """Has the credentials looked at again."""
     then = reverse("environments:connections")
     check = ConnectionCheck.objects.first() or ConnectionCheck(single=True)
-    message = "The connections are being checked."
+    message = "Checking connections…"
     return run_action(request, then, partial(connections_actions.check_connections, check), message)
 
 
@@ -50,7 +50,7 @@ def pin_host_keys(request: HttpRequest, slug: str) -> HttpResponse:
         tell(
             request,
             connections_actions.pin_host_keys(key, actor=actor, fingerprints=fingerprint),
-            "The host keys are pinned; the connection is being tried again.",
+            "The host keys are pinned. Checking the connection again…",
         )
 
     return run_action(request, then, act, form=HostKeysForm(request.POST))

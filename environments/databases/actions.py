@@ -52,7 +52,7 @@ def start_migration(
             )
     except IntegrityError:
         raise Refused(
-            f"{database.of(environment)} is being migrated already; wait for that run to end."
+            f"{database.of(environment)} is already being migrated. Wait for that run to end."
         ) from None
     wake_now(run, now=now)
     message = (
@@ -103,7 +103,7 @@ def queue_downgrade(
             )
     except IntegrityError:
         raise Refused(
-            f"{database.of(environment)} is being migrated already; wait for that run to end."
+            f"{database.of(environment)} is already being migrated. Wait for that run to end."
         ) from None
     wake_now(run, now=now)
     return run
@@ -116,7 +116,7 @@ def cancel_migration(run: MigrationRun, *, actor: Actor, now: datetime | None = 
     if not MigrationRun.objects.filter(
         pk=run.pk, cancel_requested_at=None, finished_at=None
     ).update(cancel_requested_at=now):
-        raise Refused("This run has ended, or is being stopped already.")
+        raise Refused("This run has ended or is already stopping.")
     audit.record(
         "migration.cancelled", actor=actor, subject=run, sentence=f"Stop the {run}.", now=now
     )
@@ -136,17 +136,17 @@ def retry_migration(
         raise Refused("This run has not failed, so there is nothing to retry.")
     if newest.first() != run.pk:
         raise Refused(
-            f"{run.database.of(run.environment)} was migrated again since; look at the newest run."
+            f"{run.database.of(run.environment)} has been migrated since. Open the newest run."
         )
     if run.direction == Direction.DOWNGRADE:
-        raise Refused("Two people agreed on this step back: ask for it anew on the release's page.")
+        raise Refused("Two people approved this downgrade. Request it again on the release's page.")
     if not can_be_retried(run):
-        raise Refused("This run belongs to a promotion: retry its step on the release's page.")
+        raise Refused("This run is part of a promotion. Retry its step on the release's page.")
     why = f"again, after run {run.pk}"
     fresh = start_migration(
         run.environment, database=run.database, actor=actor, commit=run.commit, reason=why, now=now
     )
-    message = f"Migration {run.pk} is tried again from where the database is."
+    message = f"Migration {run.pk} is being retried from the database's revision."
     audit.record(
         "migration.retried",
         actor=actor,

@@ -7,7 +7,14 @@ from datetime import datetime
 from typing import cast
 
 from environments.clients import railway_of
-from environments.models import Database, Environment, EnvironmentDatabase, ServiceInstance
+from environments.models import (
+    LONG_LIVED,
+    ON_RAILWAY,
+    Database,
+    Environment,
+    EnvironmentDatabase,
+    ServiceInstance,
+)
 from environments.railway import Railway
 from environments.railway.batch import Place
 from environments.schema.run import database
@@ -47,6 +54,34 @@ def url_of(place: EnvironmentDatabase, railway: Railway | None = None) -> str:
     return _reachable(place, value.reveal(), f"{one.variable} of {one.service}")
 
 
+def out_of_sight(one: Database, railway: Railway | None = None) -> str:
+    """Return why the portal could not look at a database that Railway migrates; "" when it can.
+
+    Reads the variables of the long-lived environments now; what Railway does not answer is no
+    reason. `one` may be a row that is not saved yet.
+    """
+    if one.runner not in ON_RAILWAY:
+        return ""
+    found = Environment.objects.filter(
+        project=one.project_id, kind__in=LONG_LIVED, gone_at=None
+    ).select_related("project")
+    for environment in found:
+        place = EnvironmentDatabase(environment=environment, database=one)
+        if one.pk:
+            known = EnvironmentDatabase.objects.filter(environment=environment, database=one.pk)
+            place.url = next((row.url for row in known), "")
+        try:
+            url_of(place, railway)
+        except NoDatabase as why:
+            return (
+                "Railway would run the migrations, but the portal looks at the database before and"
+                f" after, and cannot: {why}"
+            )
+        except ApiError:
+            continue  # whoever cannot reach Railway now is not kept from configuring
+    return ""
+
+
 def _public(place: EnvironmentDatabase, railway: Railway) -> str:
     """Return the address that the database's own service gives the world; "" where it has none
     that can be read.
@@ -81,7 +116,8 @@ def _reachable(place: EnvironmentDatabase, url: str, source: str) -> str:
         f"{source} is {host}, a name that only services of {place.environment} can reach. Give the"
         f" database a TCP proxy on Railway, so that it has a {place.database.public_variable}; or"
         f" run the portal inside {place.environment}; or let Railway run the migrations there and"
-        " give an address here with which the portal can look at the result."
+        " give an address under Configuration, Environment databases, with which the portal can"
+        " look at the result."
     )
 
 
@@ -138,14 +174,15 @@ def read_revisions(
     row.
     """
     revisions: list[str] | None = None
-    problem = ""
+    problem, tables = "", 0
     try:
-        url = url_of(place, railway)
-        revisions = list(database.current(url, table=place.database.version_table))
+        found, tables = database.look(url_of(place, railway), table=place.database.version_table)
+        revisions = list(found)
     except (NoDatabase, DatabaseError, ApiError) as error:
         problem = f"{place.environment}: {error}"
     EnvironmentDatabase.objects.filter(pk=place.pk).update(
         revisions=revisions,
+        tables=tables,
         revisions_at=now if revisions is not None else None,
         revisions_problem=problem,
     )

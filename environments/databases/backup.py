@@ -1,8 +1,8 @@
-"""Keep the rows that a risky migration of production may lose, before it runs: `pg_dump` of the
-tables it touches.
+"""Keep the rows that a risky migration of production may lose, before it runs: a backup of the
+volume by Railway, where the database has one there; else `pg_dump` of the tables it touches.
 
-What is kept lies in VAR_DIR/backups, readable by the portal's user alone, for `BACKUP_DAYS`. The
-run holds where, and how to bring it back.
+What `pg_dump` wrote lies in VAR_DIR/backups, readable by the portal's user alone, for
+`BACKUP_DAYS`. The run holds where, and how to bring it back.
 """
 
 import time
@@ -12,13 +12,14 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
+from environments.databases import volume_backup
 from environments.models import Direction, EnvironmentKind, MigrationPlan, MigrationRun, Runner
 from environments.schema.downgrade.data_loss import dropped
 from environments.schema.plan.render import Step, steps_from_json
 from environments.schema.plan.table_stats import many
 from environments.schema.rehearsal.dump import Cancelled, DumpError, dump_rows
 from environments.schema.run import database
-from portal.jobs import Finished, JobStatus
+from portal.jobs import Finished, JobStatus, Outcome, Requeue
 from portal.outbound.parsing import JsonObject
 
 WHOLE = "*"  # what is touched is not known
@@ -29,21 +30,33 @@ _UNKNOWN = {"cascade", "unrendered", "opaque", "calls", "unknown"}
 
 def before(
     job: MigrationRun, url: str, *, tell: Callable[[list[str]], None], alive: Callable[[], bool]
-) -> Finished | None:
-    """Take the backup that this run needs, once; return how the run ends where it could not be
-    taken.
+) -> Outcome | None:
+    """Take the backup that this run needs, once; return how the job goes on while it is being
+    taken, or ends where it could not be. None: the run may begin.
 
     `tell` gets lines for the run's log.
     """
     if (
         job.environment.kind != EnvironmentKind.PRODUCTION
         or job.runner == Runner.VERIFY
-        or job.backup
+        or job.backup.get("sentence")
     ):
         return None
     touched = tables_of(job)
     if not touched or settings.BACKUP_MAX_MB <= 0:
         return None
+    by_railway = volume_backup.take(job, now=timezone.now())
+    if isinstance(by_railway, Requeue):
+        if not alive():
+            return _unchanged(
+                job, JobStatus.CANCELLED, "the run was cancelled while a backup was taken."
+            )
+        return by_railway
+    if by_railway.kept:
+        _keep(job, by_railway.kept, tell)
+        return None
+    if by_railway.why:
+        tell([f"Railway took no backup of the volume: {by_railway.why} pg_dump does it instead."])
     try:
         kept = _take(job, url, touched, alive)
     except Cancelled:
@@ -57,7 +70,7 @@ def before(
             return None
         message = f"the backup before it could not be taken: {error}"
         return _unchanged(
-            job, JobStatus.FAILED, f"{message} Retry, or set BACKUP_MAX_MB=0 and take one by hand."
+            job, JobStatus.FAILED, f"{message} Retry, or set BACKUP_MAX_MB=0 and take one manually."
         )
     _keep(job, kept, tell)
     return None
@@ -121,7 +134,7 @@ def _take(
     named = "the whole database" if WHOLE in touched else ", ".join(tables)
     now = timezone.now().isoformat()
     if not tables and WHOLE not in touched:
-        return {"at": now, "sentence": "No backup is needed: the tables are not there yet."}
+        return {"at": now, "sentence": "No backup needed: the tables do not exist yet."}
     if size > settings.BACKUP_MAX_MB * 1_000_000:
         message = (
             f"No backup was taken: {named} holds {many(size)}B, more than"
@@ -129,7 +142,10 @@ def _take(
         )
         return {
             "at": now,
-            "sentence": f"{message} Railway's volume backups are the way for this database.",
+            "sentence": (
+                f"{message} Take one by hand, or give the database a volume on Railway, of which"
+                " Railway takes one."
+            ),
         }
     folder = Path(settings.VAR_DIR) / "backups"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

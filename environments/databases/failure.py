@@ -47,7 +47,7 @@ def can_be_retried(run: MigrationRun) -> bool:
 
 def _applied(run: MigrationRun) -> str:
     if run.before is None:
-        return "Nothing was begun."
+        return "Nothing was started."
     where = "not known" if run.after is None else ", ".join(run.after) or "no revision"
     return (
         f"{len(run.applied)} of {len(run.planned)} revisions are applied; the database is at:"
@@ -57,21 +57,18 @@ def _applied(run: MigrationRun) -> str:
 
 def _half(run: MigrationRun, invalid: tuple[str, ...], kept: tuple[str, ...]) -> str:
     if run.before is None:
-        return "Nothing is half applied."
+        return "No partial changes"
     message = [f"Invalid: {', '.join(invalid)}."] if invalid else []
     if kept:
         message.append(
-            f"{len(kept)} statement{'s' if len(kept) != 1 else ''} of the failed revision stay"
-            " done."
+            f"{len(kept)} statement{'s' if len(kept) != 1 else ''} of the failed revision remain "
+            "applied."
         )
     if run.runner != Runner.PORTAL:
         message.append(
-            "What a failed revision did outside its transaction cannot be seen from here: read its"
-            " file."
+            "The portal cannot see what the failed revision did outside its transaction. Read "
+            "its file."
         )
     elif run.after is None:
         message.append("What the last revision did is not known.")
-    return (
-        " ".join(message)
-        or "Nothing is half applied: what the failed revision did was rolled back."
-    )
+    return " ".join(message) or "No partial changes: the failed revision was rolled back."

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from environments.clients import withhold
 from environments.clones.clone import mirror_of
-from environments.databases import backup, railway_runner, runners
+from environments.databases import backup, railway_runner, run_progress, runners
 from environments.databases.address import NoDatabase, url_of
 from environments.git.repository import GitError, Mirror
 from environments.models import (
@@ -27,6 +27,7 @@ from environments.models import (
 )
 from environments.schema.history import identity
 from environments.schema.history import reader as history_reader
+from environments.schema.history.status import PROVE
 from environments.schema.run import database, runner
 from environments.schema.run.alembic_env.statements import MAX_STATEMENTS, READS, key_of
 from portal.configuration.signing import may_sign
@@ -54,7 +55,7 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
         who = job.approved_by or "Whoever"
         return Finished(
             JobStatus.FAILED,
-            f"Nothing was changed: {who} approved this downgrade and may no longer do so.",
+            f"Nothing was changed: {who} approved this downgrade but may no longer approve one.",
         )
     if waits := _waits(job):
         return waits
@@ -148,7 +149,7 @@ def _verify(
     """Looks whether Railway has migrated the database; runs nothing."""
     if job.cancel_requested_at:
         return Finished(
-            JobStatus.CANCELLED, "The portal no longer looks; what Railway does goes on there."
+            JobStatus.CANCELLED, "The portal stopped watching; the deployment continues on Railway."
         )
     try:
         place = railway_runner.place_of(job.environment, job.database)
@@ -207,7 +208,7 @@ def _not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
     if (now - job.created_at).total_seconds() < PATIENCE_SECONDS:
         return Requeue(10, f"The run was interrupted and the database cannot be read yet: {why}")
     return Finished(
-        JobStatus.NEEDS_PERSON, f"The run was interrupted, and what it left is not known: {why}"
+        JobStatus.NEEDS_PERSON, f"The run was interrupted, and its result is not known: {why}"
     )
 
 
@@ -226,7 +227,7 @@ def _refusal(
     unknown = [one for one in current if one not in history.revisions]
     if unknown:
         at = f"{job.database.of(environment)} is at {', '.join(unknown)}"
-        message = f"{at}, which commit {job.commit[:7]} does not know."
+        message = f"{at}, which commit {job.commit[:7]} does not know. {PROVE}"
         return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
     if job.before is not None and invalid and job.runner != Runner.VERIFY:
         message = (
@@ -259,8 +260,8 @@ def _not_agreed(
     if len(agreed) != 1 or (pending != agreed and not done):
         would = ", ".join(one for one, _ in pending) or "nothing"
         message = (
-            f"From {', '.join(current) or 'no revision'} this would undo {would}, which is not what"
-            " was agreed on."
+            f"From {', '.join(current) or 'no revision'} this would undo {would}, which differs "
+            "from the approved downgrade."
         )
         return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
     if job.environment.kind == EnvironmentKind.PRODUCTION and (
@@ -367,7 +368,14 @@ def _execute(
 ) -> Outcome:
     tell, alive = _teller(job), _alive(job)
     outcome = runners.run(
-        job, mirror, history, url, expected=_expected(job), on_lines=tell, alive=alive
+        job,
+        mirror,
+        history,
+        url,
+        expected=_expected(job),
+        on_lines=tell,
+        on_progress=run_progress.teller(job),
+        alive=alive,
     )
     return _settle(job, mirror, history, outcome)
 
@@ -450,6 +458,7 @@ def _ended(job: MigrationRun, history: history_reader.History, outcome: runner.O
         "failed_statement": (outcome.failed_statement or "")[:10_000],
         "invalid_indexes": list(outcome.invalid_indexes),
         "kept": list(outcome.kept),
+        "progress": {},
         "executed": {**job.executed, **outcome.executed},
     }
     if outcome.after is not None:

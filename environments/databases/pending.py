@@ -15,6 +15,7 @@ from environments.models import (
     StagedRevision,
 )
 from environments.schema.history.graph import History, HistoryError
+from environments.schema.history.status import PROVE
 from environments.schema.plan.render import Step, digest_of, steps_as_json, steps_from_json
 from portal.outbound.parsing import JsonObject
 
@@ -36,7 +37,8 @@ def read(database: Database, history: History) -> dict[str, JsonObject]:
                 steps = history.between(place.revisions, history.effective_heads)
                 made["revisions"] = [step.id for step in steps]
             except HistoryError as error:
-                made["problem"] = f"{one}: {error}"
+                strange = not set(place.revisions) <= history.revisions.keys()
+                made["problem"] = f"{one}: {error}{f' {PROVE}' if strange else ''}"
         found[str(one.kind)] = made
     return found
 

@@ -108,7 +108,5 @@ def _production(
         return table_stats.Target(), str(error)
     except (ApiError, database.DatabaseError) as error:
         if now - (job.started_at or now) < MOMENT:
-            return Requeue(
-                5, f"The migrations are planned as soon as production's database answers: {error}"
-            )
+            return Requeue(5, f"Waiting for production's database to plan the migrations: {error}")
         return table_stats.Target(), str(error)

@@ -108,5 +108,5 @@ def values_of(environment: Environment, database: Database) -> dict[str, str]:
         message = (
             f"{service.name} in {environment} has no variable {', '.join(missing)} that can be read"
         )
-        raise NoDatabase(f"{message}; set it, or take it off the migration's variables.")
+        raise NoDatabase(f"{message}; set it, or remove it from the migration's variables.")
     return {name: value.reveal() for name in names if (value := found[name]) is not None}

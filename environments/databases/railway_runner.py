@@ -142,8 +142,8 @@ def _write(place: Place, railway: Railway, command: list[str], why: str) -> None
     staged = railway.staged(place.environment)
     if staged and staged != pre_deploy_patch(place.service, command):
         message = (
-            f"There are staged changes in the environment of {place.name} on Railway; deploy or"
-            " discard them first."
+            f"There are staged changes in the environment of {place.name} on Railway. Deploy or "
+            "discard them first."
         )
         raise ApiError("Railway", "refused", message)
     if not staged:
@@ -151,7 +151,7 @@ def _write(place: Place, railway: Railway, command: list[str], why: str) -> None
     railway.commit_staged(place.environment, why)
     if list(railway.pre_deploy(place.environment, place.service)) != command:
         raise ApiError(
-            "Railway", "refused", f"Railway did not take the pre-deploy command of {place.name}."
+            "Railway", "refused", f"Railway rejected the pre-deploy command of {place.name}."
         )
 
 

@@ -14,6 +14,7 @@ from environments.git.repository import GitError, Mirror
 from environments.models import MigrationRun, Runner
 from environments.schema.history.graph import History
 from environments.schema.run import runner, virtualenvs
+from environments.schema.run.progress import Progress
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import JsonObject
 
@@ -33,6 +34,7 @@ def run(
     *,
     expected: Mapping[str, list[str]],
     on_lines: Callable[[list[str]], None],
+    on_progress: Callable[[Progress], None],
     alive: Callable[[], bool],
 ) -> runner.Outcome:
     """One run with the job's runner, as `environments.schema.run.runner.run`; never raises what
@@ -52,6 +54,7 @@ def run(
         version_table=database.version_table,
         lock_wait_s=5,
         expected=expected,
+        on_progress=on_progress,
     )
     try:
         if job.runner == Runner.COMMAND:

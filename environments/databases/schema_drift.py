@@ -44,12 +44,14 @@ def problems(project: Project) -> Iterator[Problem]:
 
 
 def sentence(difference: Difference, where: str) -> str:
-    """“production has an index ix_x that no migration made.”"""
+    """“production has an index ix_x that no migration creates.”"""
     article = "an" if difference.type[0] in "aeiou" else "a"
     if difference.how == "added":
-        return f"{where} has {article} {difference.type} {difference.name} that no migration made."
+        return (
+            f"{where} has {article} {difference.type} {difference.name} that no migration creates."
+        )
     if difference.how == "removed":
-        return f"{where} lacks the {difference.type} {difference.name} that its migrations make."
+        return f"{where} lacks the {difference.type} {difference.name} that its migrations create."
     told = "; ".join(difference.lines[:4])
-    message = f"In {where} the {difference.type} {difference.name} is not as its migrations make it"
+    message = f"In {where} the {difference.type} {difference.name} differs from its migrations"
     return f"{message} ({told})."[:1000]

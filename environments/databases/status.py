@@ -162,7 +162,9 @@ def _keep(
         for name, its in histories.items()
         if name != place.branch and not name.startswith("#")
     }
-    found = history_status.stand(at.environment.name, at.revisions, place.branch, own, others)
+    found = history_status.stand(
+        at.environment.name, at.revisions, place.branch, own, others, tables=at.tables
+    )
     same = row is not None and (row.state, row.revisions) == (found.state, at.revisions)
     values = {
         "branch": place.branch,
@@ -205,7 +207,7 @@ def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
         if row.state in (DatabaseState.UNKNOWN, DatabaseState.OVERLAP):
             yield Problem(SCHEMA, subject, sentence)
         elif row.state == DatabaseState.AHEAD and row.pk not in brought:
-            message = f"{sentence} No run of the portal brought it there."
+            message = f"{sentence} No portal run applied them."
             yield Problem(SCHEMA, subject, message)
         elif _is_behind(row) and now - row.since > patience:
             message = f"{sentence} They run with the next release."

@@ -1,6 +1,6 @@
 """State at a glance: where every database is beside its branch, on the page Migrations."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest
@@ -18,8 +18,10 @@ from environments.models import (
     EnvironmentKind,
     Project,
     Rehearsal,
+    Stamp,
     databases_of,
 )
+from environments.schema.history.status import STRANGE
 from environments.schema.rehearsal.dump import Difference
 from portal.outbound.parsing import JsonObject
 
@@ -29,6 +31,7 @@ STATES = {
     DatabaseState.BEHIND: "wait",
     DatabaseState.HEADS: "attest",
     DatabaseState.AHEAD: "attest",
+    DatabaseState.ADOPTED: "attest",
     DatabaseState.UNKNOWN: "fail",
     DatabaseState.OVERLAP: "fail",
     DatabaseState.BROKEN: "fail",
@@ -51,6 +54,9 @@ class Row:
     compared: Rehearsal | None = None
     differences: tuple[str, ...] = ()
     more: int = 0
+    # Branches whose files do not say where it is, and one of whose revisions its schema may be.
+    provable: tuple[str, ...] = ()
+    stamp: Stamp | None = None  # the newest
 
     @property
     def moved(self) -> bool:
@@ -80,7 +86,7 @@ class Mark:
 def context(request: HttpRequest) -> JsonObject:
     """The state of one project's databases, for the page Migrations.
 
-    Six queries whatever the counts.
+    Seven queries whatever the counts.
     """
     migrated = Database.objects.exclude(alembic="").values("project")
     projects = list(Project.objects.filter(pk__in=migrated).select_related("database_sync"))
@@ -91,8 +97,8 @@ def context(request: HttpRequest) -> JsonObject:
     if project is None:
         return {"projects": projects, "project": None}
     databases = databases_of(project)
-    found = rows(project, databases)
     sync = getattr(project, "database_sync", None)
+    found = [_with_stamps(row, sync) for row in rows(project, databases)]
     trails = [
         _trail(database, sync, [row for row in found if row.database.pk == database.pk])
         for database in databases
@@ -107,7 +113,7 @@ def context(request: HttpRequest) -> JsonObject:
 
 
 def rows(project: Project, databases: list[Database]) -> list[Row]:
-    """Every database of staging, production and the previews that have one. Four queries."""
+    """Every database of staging, production and the previews that have one. Five queries."""
     environments = Environment.objects.present().filter(
         project=project, kind__in=[*LONG_LIVED, EnvironmentKind.PREVIEW]
     )
@@ -116,15 +122,15 @@ def rows(project: Project, databases: list[Database]) -> list[Row]:
     standing_of = {(row.environment_id, row.database_id): row for row in standings}
     places = EnvironmentDatabase.objects.filter(environment__in=environments)
     place_of = {(row.environment_id, row.database_id): row for row in places}
+    stamps = _stamps(project)
     found = []
     for environment in environments:
         for database in databases:
             key = environment.pk, database.pk
             standing = standing_of.get(key)
             if environment.kind in ORDER or standing is not None:
-                found.append(
-                    _row(environment, database, place_of.get(key), standing, newest.get(key))
-                )
+                row = _row(environment, database, place_of.get(key), standing, newest.get(key))
+                found.append(replace(row, stamp=stamps.get(key)))
     return sorted(found, key=lambda row: (ORDER.get(row.environment.kind, 2), row.environment.name))
 
 
@@ -147,7 +153,7 @@ def _row(
 
 
 def _compared(project: Project) -> Any:
-    """The newest comparison of each environment's schema with the one that its migrations make."""
+    """Return the newest comparison of each environment's schema with its migrations."""
     done = Rehearsal.objects.filter(
         environment__project=project, direction=Direction.UPGRADE, drift__isnull=False
     )
@@ -155,6 +161,32 @@ def _compared(project: Project) -> Any:
         "environment_id", "database_id"
     )
     return newest.only("environment_id", "database_id", "drift", "finished_at")
+
+
+def _with_stamps(row: Row, sync: DatabaseSync | None) -> Row:
+    """The row with what can be proven of a long-lived environment's database."""
+    standing, at = row.standing, row.place.revisions if row.place else None
+    if not row.comparable or standing is None or at is None:
+        return row
+    told = sync.timeline.get(str(row.database.pk), {}) if sync else {}
+    branches = {one["id"]: one["branches"] for one in told.get("entries", ())}
+    known = dict.fromkeys(name for names in branches.values() for name in names)
+    mine = [name for name in known if not name.startswith("#") and name != standing.branch]
+    lacking = [
+        name for name in mine if at and any(name not in branches.get(id, [name]) for id in at)
+    ]
+    own = [standing.branch] if standing.state in STRANGE else []
+    return replace(row, provable=(*own, *lacking))
+
+
+def _stamps(project: Project) -> dict[tuple[int, int], Stamp]:
+    newest = Stamp.objects.filter(environment__project=project).order_by(
+        "environment_id", "database_id", "-pk"
+    )
+    few = newest.distinct("environment_id", "database_id").only(
+        "environment_id", "database_id", "status", "sentence", "created_at"
+    )
+    return {(one.environment_id, one.database_id): one for one in few}
 
 
 def _trail(database: Database, sync: DatabaseSync | None, found: list[Row]) -> dict[str, object]:

@@ -30,7 +30,7 @@ REHEARSALS_SHOWN = 20
 def migrations(request: HttpRequest) -> HttpResponse:
     """Where every database stands, every migration run, newest first, and rehearsals.
 
-    Ten queries.
+    Eleven queries.
     """
     runs = MigrationRun.objects.select_related(
         "environment__project", "database", "requested_by"
@@ -116,7 +116,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
         MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk
     )
     then = reverse("environments:migration", args=[pk])
-    message = "The run is being stopped; the database is read afterwards."
+    message = "Stopping the run… The portal reads the database afterwards."
     return run_action(request, then, partial(databases_actions.cancel_migration, run), message)
 
 

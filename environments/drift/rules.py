@@ -123,8 +123,8 @@ def _none_named(name: str, environments: Iterable[Environment]) -> str:
         return f"There is no environment named {name} on Railway."
     which = ", ".join(alike)
     return (
-        f"There is no environment named {name} on Railway, but {which}: say under Projects which of"
-        " them is meant."
+        f"There is no environment named {name} on Railway, but {which}. Choose the right one "
+        "under Projects."
     )
 
 
@@ -133,12 +133,12 @@ def _uploaded(project: Project, lives: Iterable[Live]) -> Iterator[Problem]:
     for live in lives:
         if live.role is Role.UPLOADED and live.instance.service.belongs is not False:
             message = (
-                f"{live.instance} was uploaded by Railway's CLI, without a commit, so what it runs"
-                " is not known"
+                f"{live.instance} was uploaded by Railway's CLIwithout a commit, so its code is "
+                "not known"
             )
             do = (
-                f"Connect it to {project.repository} on Railway, or say that it does not belong to"
-                " the release."
+                f"Connect it to {project.repository} on Railway, or exclude it from the release "
+                "under Environments."
             )
             yield Problem(UPLOADED, str(live.instance), f"{message}. {do}")
 
@@ -149,15 +149,15 @@ def _twice(project: Project, environments: Iterable[Environment]) -> Iterator[Pr
         found = [environment for environment in environments if environment.name == name]
         if len(found) > 1:
             message = f"Railway has {len(found)} environments named {name}; the oldest is meant"
-            yield Problem(TWICE, name, f"{message}: rename or delete the others.")
+            yield Problem(TWICE, name, f"{message}. Rename or delete the others.")
 
 
 def _pushes(instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
     for instance in instances:
         if instance.autodeploy is False:
             message = (
-                f"{instance} is not deployed when {instance.branch or 'its branch'} is pushed to;"
-                " it should be."
+                f"{instance} does not deploy when {instance.branch or 'its branch'} is pushed; "
+                "it should."
             )
             yield Problem(PUSH, str(instance), message)
 
@@ -202,10 +202,10 @@ def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> It
         message = _not_live(live, branch.head)
         if message and instance.rolled_back_from == branch.head:
             back = (
-                f"{instance} was rolled back by people: {branch.name} is still at"
+                f"{instance} was rolled back on Railway: {branch.name} is still at"
                 f" {branch.head[:7]}."
             )
-            after = "The next release must revert or correct what it brought."
+            after = "The next release must revert or fix its changes."
             yield Problem(ROLLED_BACK, str(instance), f"{back} {after}")
         elif message:
             yield Problem(
@@ -231,7 +231,7 @@ def _not_live(live: Live, head: str) -> str:
         return ""  # nothing it watches changed, or that is being read
     serves = f"serves {next((one.commit[:7] for one in serving), '') or 'no known commit'}"
     if latest is None or latest.commit != head:
-        return f"{serves}, and Railway did not begin to deploy it"
+        return f"{serves}, and Railway did not start a deployment"
     if latest.status in ENDED_BADLY:
         return f"{serves}: its deployment was {latest.status.lower()}"
     return ""

@@ -137,12 +137,12 @@ def _said(instance: ServiceInstance, deployment: Deployment, deed: str) -> str:
     by = (
         f"by {deployment.creator}"
         if deployment.creator
-        else f"around the portal; {out_of_band.NOT_KNOWN}"
+        else f"outside the portal; {out_of_band.NOT_KNOWN}"
     )
     words = f"was {deed}" if deed != REASONS["rollback"] else "was brought back by a rollback"
     return (
         f"On {instance}, {what} {words}{at}"
-        f" {by}{', around the portal' if deployment.creator else ''}."
+        f" {by}{', outside the portal' if deployment.creator else ''}."
     )
 
 

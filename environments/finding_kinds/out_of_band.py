@@ -2,4 +2,4 @@
 
 from environments.finding_kinds.registry import Reading, kind
 
-BYPASS = kind("bypass", "done around the portal", reading=Reading.NOTHING, blocks=False)
+BYPASS = kind("bypass", "out-of-band change", reading=Reading.NOTHING, blocks=False)

@@ -4,7 +4,7 @@ from environments.finding_kinds.registry import Reading, kind
 
 PROTECTION = kind(
     "protection",
-    "not protected as it should be",
+    "branch protection differs from policy",
     reading=Reading.PROTECTION,
     blocks=False,
     sign_off=True,

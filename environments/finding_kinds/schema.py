@@ -2,4 +2,4 @@
 
 from environments.finding_kinds.registry import kind
 
-SCHEMA = kind("schema", "schema changed by hand", sign_off=True)
+SCHEMA = kind("schema", "schema changed outside migrations", sign_off=True)

@@ -3,5 +3,5 @@
 from environments.finding_kinds.registry import kind
 
 MISSING = kind("missing", "missing in an environment", sign_off=True)
-STRAY = kind("stray", "present where it should not be")
+STRAY = kind("stray", "set where it does not belong")
 TWICE = kind("twice", "one name for two environments", sign_off=True)

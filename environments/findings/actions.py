@@ -25,7 +25,7 @@ def resolve_finding(
         closed_at=now, closed_by=actor, reason=reason[:2000]
     )
     if not changed:
-        raise Refused("This finding is closed already.")
+        raise Refused("This finding is already closed.")
     audit.record(
         "finding.resolved", actor=actor, subject=finding, sentence=f"“{reason[:500]}”", now=now
     )

@@ -8,4 +8,4 @@ from portal.ui.forms import Text
 class ResolveForm(forms.Form):
     """Why a finding can be closed."""
 
-    reason = Text(missing="Say why this finding can be closed.")
+    reason = Text(missing="Give a reason for resolving this finding.")

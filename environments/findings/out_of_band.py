@@ -152,7 +152,7 @@ def protection_changed(
 
     What a repair of ours put right is none of them.
     """
-    ours = _since(RepairKind.PROTECT, since).filter(project=project, wanted=branch).exists()
+    ours = _since(RepairKind.PROTECT, since).filter(project=project, subject=branch).exists()
     told = [
         f"{rule.lower()}: {was} became {is_}"
         for rule, was, is_, state in changes

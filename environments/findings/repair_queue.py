@@ -15,12 +15,10 @@ from portal.ui.actions import Refused
 def _is_there(instance: ServiceInstance) -> None:
     """Refuses for what Railway no longer has."""
     if instance.service.gone_at:
-        raise Refused(
-            f"{instance.service} was deleted on Railway, so there is nothing to put right."
-        )
+        raise Refused(f"{instance.service} was deleted on Railway, so there is nothing to repair.")
     if instance.environment.gone_at:
         raise Refused(
-            f"{instance.environment} was deleted on Railway, so there is nothing to put right."
+            f"{instance.environment} was deleted on Railway, so there is nothing to repair."
         )
 
 
@@ -53,7 +51,7 @@ def _repair(
                 wake_at=now,
             )
     except IntegrityError:
-        raise Refused("The same repair is under way already; wait for it to end.") from None
+        raise Refused("The same repair is already running. Wait for it to end.") from None
     wake_now(repair, now=now)
     audit.record(
         event, actor=actor, subject=repair, sentence=message, data={"wanted": wanted}, now=now

@@ -22,8 +22,8 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     then = f"{reverse('environments:environments')}?project={finding.project.slug}#findings"
     again = KINDS[finding.kind].closes_itself
     message = (
-        "The finding is"
-        f" closed{'; it opens again if the next reading still sees it' if again else ''}."
+        "The finding is "
+        f"resolved{'; it reopens if the next reading still sees it' if again else ''}."
     )
     act, form = partial(findings_actions.resolve_finding, finding), ResolveForm(request.POST)
     return run_action(request, then, act, message, form=form)

@@ -315,7 +315,7 @@ def signed_in(access: Access, url: str, within: Path) -> Iterator[dict[str, str]
     """
     address = address_of(url)
     if address is None:
-        raise BadKey("The git address is no SSH address; write ssh://git@host/owner/name.git.")
+        raise BadKey("The git address is not an SSH address. Write ssh://git@host/owner/name.git.")
     if shutil.which("ssh") is None:
         raise BadKey("OpenSSH (ssh) is not installed where the portal runs.")
     examine(access.private_key)

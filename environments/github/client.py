@@ -136,6 +136,18 @@ class GitHub:
                 (pull for pull in found if pull.head_ref == head and pull.base_ref == base), None
             )
 
+    def newest_heads(self, base: str, count: int) -> list[str]:
+        """The heads of the `count` pull requests into `base` that changed last, in any state."""
+        query = {"base": base, "state": "all", "sort": "updated", "direction": "desc"}
+        with _shaped():
+            items = self.transport.get(
+                f"list pull requests into {base}", f"{self.path}/pulls", per_page=count, **query
+            )
+            if not isinstance(items, list):
+                raise Malformed("the list of pull requests is missing")
+            found = [answers.read_pull_state(item) for item in items]
+            return [pull.head_sha for pull in found if pull.base_ref == base][:count]
+
     def open_pull(self, *, head: str, base: str, title: str, body: str) -> PullState:
         """Opens a pull request, or returns the one already open.
 
@@ -173,7 +185,7 @@ class GitHub:
             item = self.transport.write(doing, "PUT", f"{self.path}/pulls/{number:d}/merge", body)
         except ApiError as error:
             if error.status == 405 and (why := _passing(error.detail)):
-                sentence = f"GitHub could not {doing} because {why}: it is tried again."
+                sentence = f"GitHub could not {doing} because {why}: it is being retried."
                 raise ApiError(
                     SERVICE, "unavailable", sentence, status=405, detail=error.detail
                 ) from error

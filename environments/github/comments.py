@@ -8,6 +8,8 @@ or Markdown.
 import re
 from collections.abc import Callable
 
+from django.utils.crypto import salted_hmac
+
 from environments.github import GitHub
 from portal.outbound.http import ApiError
 from portal.visible import visible
@@ -28,14 +30,16 @@ def put(
     *,
     new: bool = True,
 ) -> int | None:
-    """Edits the comment `known`, or the one that holds `marker`, or writes it (`new`); its id.
+    """Edits the comment `known`, or our one of the kind `marker`, or writes it (`new`); its id.
 
     At most one write. None: nothing was written, because there is no comment (any more) or the job
     is not ours. Raises `ApiError`; after a lost answer the next look finds the comment by its
     marker.
     """
+    own = _own(github, number, marker)
+    message = f"{message}\n{own}"
     if known is None:
-        found = github.find_comment(number, marker)
+        found = github.find_comment(number, own)
         known = found.id if found else None
     if not alive() or (known is None and not new):
         return None
@@ -48,6 +52,14 @@ def put(
             raise
         return None  # somebody deleted it: the next look writes another
     return known
+
+
+def _own(github: GitHub, number: int, marker: str) -> str:
+    """What only the portal can have put into a comment before its own stands there: an author who
+    writes `marker` first would otherwise have their comment taken for it, and may edit it.
+    """
+    of = f"{github.path} {number} {marker}"
+    return f"<!-- {salted_hmac('release-portal comment', of, algorithm='sha256').hexdigest()} -->"
 
 
 def plain(message: str, limit: int = 1000) -> str:

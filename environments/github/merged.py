@@ -68,7 +68,9 @@ def _ask(transport: Transport, document: str, owner: str, name: str) -> JsonObje
     if errors or not isinstance(repository, dict):
         words = text(get_path(errors[0], "message")) if errors else "no repository in it"
         raise ApiError(
-            "GitHub", "unavailable", f"GitHub could not {DOING} ({words}): it is asked again later."
+            "GitHub",
+            "unavailable",
+            f"GitHub could not {DOING} ({words}). The portal asks again later.",
         )
     return repository
 

@@ -176,7 +176,7 @@ def _read_pages(
         if cursor is None:
             break
         if cursor in cursors:
-            seen.lacks("GitHub's pages of pull requests go round in a circle: some may be missing.")
+            seen.lacks("GitHub repeats pages of pull requests, so some may be missing.")
             break
         cursors.add(cursor)
         if read + 1 == pages.most:
@@ -294,7 +294,7 @@ def graphql_error(errors: list[object], repository: str) -> ApiError:
         )
         return ApiError(SERVICE, "outdated", sentence, status=200, detail=words)
     if words:
-        sentence = f"GitHub could not answer ({words}): it is asked again later."
+        sentence = f"GitHub could not answer ({words}). The portal asks again later."
         status = 504 if "timeout" in words.lower() else 200  # its own time limit, wrapped in a 200
         return ApiError(SERVICE, "unavailable", sentence, status=status, detail=words)
     return http.malformed(SERVICE, "no repository in it", 200)

@@ -2,9 +2,10 @@
 known.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from environments.github import classic_settings
 from environments.github.transport import Transport
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import Malformed, field, get_path, nullable, optional, text, word
@@ -41,6 +42,7 @@ class Rules:
     )  # required contexts that one App alone can fulfil
     closed_by: frozenset[str] | None = frozenset()
     problems: tuple[str, ...] = ()
+    classic: Mapping[str, str] | None = None  # every setting of the classic protection, in words
 
 
 UNKNOWN = Rules(None, None, None, None, None, None, None, None, None, None)
@@ -85,6 +87,7 @@ def together(parts: Iterable[Rules]) -> Rules:
         apps=_pairs([one.apps for one in found]),
         closed_by=_union([one.closed_by for one in found]),
         problems=tuple(dict.fromkeys(message for one in found for message in one.problems)),
+        classic=next((one.classic for one in found if one.classic is not None), None),
     )
 
 
@@ -117,7 +120,7 @@ def _classic(transport: Transport, path: str, branch: str) -> Rules:
         item = transport.get("read branch protection", f"{path}/branches/{branch}/protection")
     except ApiError as error:
         if error.status == 404 and "not protected" in error.detail.lower():
-            return Rules()
+            return Rules(classic=classic_settings.in_words(None))
         raise
     reviews = optional(item, "required_pull_request_reviews", dict)
     allowed = get_path(reviews, "bypass_pull_request_allowances") or {}
@@ -137,6 +140,7 @@ def _classic(transport: Transport, path: str, branch: str) -> Rules:
         passing=frozenset(passing),
         apps=_bound(get_path(item, "required_status_checks", "checks"), "app_id"),
         closed_by=frozenset([CLASSIC] if reviews is not None else []),
+        classic=classic_settings.in_words(item),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from environments.github import limits
 from portal.outbound import http
-from portal.outbound.credentials import GITHUB_API_VERSION, App, github_requester
+from portal.outbound.credentials import GITHUB_API_VERSION, App, Installation, github_requester
 from portal.outbound.http import ApiError, Reply, Withhold
 from portal.outbound.parsing import JsonObject, Malformed, get_path, text
 
@@ -210,7 +210,7 @@ class Transport:
         self._token()
         line = _Line(self.origin, write)
         self.requester.requestJson(method, path, dict(query), headers, body, line)  # type: ignore[arg-type]
-        limits.note(line.reply)
+        limits.note(line.reply, self.account)
         return line.reply
 
     def _token(self) -> str:
@@ -221,11 +221,22 @@ class Transport:
         assert auth is not None  # noqa: S101  (the requester is always made with one)
         return auth.token
 
+    @property
+    def account(self) -> str:
+        """What names the credential where it must not stand: an App's installation keeps its name
+        while its tokens change.
+        """
+        auth = self.requester.auth
+        held = auth.address if isinstance(auth, Installation) else self._token()
+        return hashlib.sha256(f"github account {held}".encode()).hexdigest()[:16]
+
     def error(self, reply: Reply, doing: str, *, write: bool) -> ApiError:
         """What an answer with an error status means, by status *and* words."""
         words = self._words(reply)
         kind, sentence = self._meaning(reply, doing, words, write)
         wait = self._wait(reply) if kind in {"rate_limited", "unavailable"} else None
+        if kind == "rate_limited" and wait is not None:
+            limits.note_block(self.clock() + wait, self.account)
         return ApiError(
             SERVICE, kind, sentence, status=reply.status, retry_after=wait, detail=words
         )
@@ -275,7 +286,8 @@ class Transport:
         if status == 409:
             return (
                 "conflict",
-                f"GitHub cannot {doing} because something moved{message}: look again, then decide.",
+                f"GitHub cannot {doing} because something changed{message}. Reload the page, "
+                "then decide.",
             )
         if 300 <= status < 400:
             mend = "use its new name (page Branch protections)"
@@ -285,13 +297,13 @@ class Transport:
         if status >= 500:
             return (
                 "unavailable",
-                f"GitHub is out of order (HTTP {status}): it is tried again later.",
+                f"GitHub is out of order (HTTP {status}). The portal tries again later.",
             )
         if 200 <= status < 300:
             return "malformed", http.malformed(SERVICE, f"unexpected HTTP {status}").sentence
         return (
             "refused",
-            f"GitHub refuses to {doing}{message}: settle that on GitHub, then try again.",
+            f"GitHub refuses to {doing}{message}. Fix that on GitHub, then try again.",
         )
 
     def _is_limit(self, reply: Reply, words: str) -> bool:

@@ -47,7 +47,7 @@ def sync_result(
         state = FAILING if late or (age or 0) > SYNCS_LATE else WARNING
         message = f"{read}. {problem}"
     elif late:
-        state, message = FAILING, f"{read}, which is too long: look at the worker's log."
+        state, message = FAILING, f"{read}, which is too long. Check the worker's log."
     else:
         state, message = OK, f"{read}."
     return Result(state, message, subject=project.slug, value=age, scope=project.slug)
@@ -75,7 +75,8 @@ def token_expiry(now: datetime) -> Iterator[Result]:
             yield Result(FAILING, f"GitHub's token expired at {when}: set a new one.", value=left)
         elif left < EXPIRES_SOON:
             message = (
-                f"GitHub's token expires at {when}, in {left / 86400:.0f} days: make the next one."
+                f"GitHub's token expires at {when}, in {left / 86400:.0f} days. Create the next "
+                "one."
             )
             yield Result(WARNING, message, value=left)
         else:
@@ -101,8 +102,8 @@ def railway_quota(now: datetime) -> Iterator[Result]:
             yield Result(FAILING, message, value=0)
         elif left is not None and left < limit * allowance.KEPT_FOR_PEOPLE:
             message = (
-                f"{left} of {limit} requests to Railway are left: background readings wait for the"
-                " next hour."
+                f"{left} of {limit} requests to Railway are left. Background readings wait for "
+                "the next hour."
             )
             yield Result(WARNING, message, value=left)
         else:
@@ -118,9 +119,7 @@ def github_quota(now: datetime) -> Iterator[Result]:
         kind = seen.name.rpartition(".")[2]
         left, limit, resets = (seen.value.get(name) for name in ("remaining", "limit", "reset"))
         if resets is None or resets <= now.timestamp():
-            yield Result(
-                OK, f"GitHub's quota ({kind}) begins anew with the next request.", subject=kind
-            )
+            yield Result(OK, f"GitHub's quota ({kind}) resets with the next request.", subject=kind)
             continue
         until = f"{datetime.fromtimestamp(resets, UTC):%H:%M} UTC"
         state = FAILING if left == 0 else WARNING if left < limit * GITHUB_LITTLE else OK

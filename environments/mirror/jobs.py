@@ -23,7 +23,7 @@ from environments.models import (
     places_of,
 )
 from environments.previews import steps as previews_steps
-from environments.quota import allowance, pace
+from environments.quota import allowance, pace, sharing
 from environments.services import watching
 from environments.variables import sync as variables_sync
 from portal.jobs import Outcome, Requeue
@@ -34,7 +34,7 @@ def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
     """One reading of the project on Railway; trouble is noted once and the next look comes as
     usual.
     """
-    with allowance.counted(job.project, now) as wait:
+    with allowance.counted(job.project, now, kept=sharing.kept(now)) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _read_railway(job, now)
 
 
@@ -77,7 +77,7 @@ def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
     """One reading of the variables that are due; trouble is noted once, and what was read before
     it is kept.
     """
-    with allowance.counted(job.project, now) as wait:
+    with allowance.counted(job.project, now, kept=sharing.kept(now)) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _read_variables(job, now)
 
 
@@ -102,7 +102,7 @@ def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
     """Reads the revision that every database reports, and where it stands beside the head of its
     branch.
     """
-    with allowance.counted(job.project, now) as wait:
+    with allowance.counted(job.project, now, kept=sharing.kept(now)) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _read_databases(job, now)
 
 

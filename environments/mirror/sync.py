@@ -171,7 +171,7 @@ def _instances(
                 root_directory=_directory(state.root_directory),
                 config_file=(state.config_file or "")[:500],
                 cron=state.cron or "",
-                domains=[domain.domain for domain in state.domains],
+                domains=[domain.domain for domain in state.domains if domain.counts],
                 seen_at=now if state.readable else None,
                 healthcheck_path=(state.healthcheck_path or "")[:500],
                 at_start=at_start(state.pre_deploy_command, state.start_command),

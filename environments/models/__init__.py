@@ -34,6 +34,7 @@ from environments.models.services import (
     ServiceInstance,
     SmokeTest,
 )
+from environments.models.stamps import Stamp, stamped_from
 from environments.models.standings import DatabaseState, DatabaseStatus
 from environments.models.syncs import (
     ConnectionCheck,
@@ -90,6 +91,7 @@ __all__ = [
     "SmokeTest",
     "StagedRevision",
     "StagingReset",
+    "Stamp",
     "Variable",
     "VariableChange",
     "VariableRule",
@@ -98,6 +100,7 @@ __all__ = [
     "passed_rehearsal",
     "place_of",
     "places_of",
+    "stamped_from",
     "unknown_staging",
     "with_several_databases",
 ]

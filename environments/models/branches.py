@@ -53,6 +53,16 @@ class BranchProtection(models.Model):
     problems = models.JSONField(
         default=list, blank=True, help_text="What could not be read, and why."
     )
+    settings = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Each setting of the classic protection, in words. Null: not known.",
+    )
+    ran = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="The checks that ran on changes into the branch. Null: not known.",
+    )
     closed = models.BooleanField(
         null=True,
         help_text=(

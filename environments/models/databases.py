@@ -65,7 +65,11 @@ class Database(models.Model):
         max_length=20,
         choices=Runner,
         default=Runner.PORTAL,
-        help_text="On Railway the code must come first: a deployment is what migrates there.",
+        help_text=(
+            "On Railway the code must come first: a deployment is what migrates there. The portal"
+            " still looks at the database before and after, so it needs an address that it can"
+            " reach."
+        ),
     )
     migration_command = models.CharField(
         max_length=500,
@@ -221,6 +225,9 @@ class EnvironmentDatabase(models.Model):
     )
     revisions = models.JSONField(
         null=True, blank=True, help_text="What the database reported; null: not known."
+    )
+    tables = models.PositiveIntegerField(
+        default=0, help_text="How many tables it has, where it reports no revision."
     )
     revisions_at = models.DateTimeField(null=True, blank=True)
     revisions_problem = models.TextField(blank=True, default="")

@@ -51,6 +51,9 @@ class MigrationRun(Job):
             "Revision: key and text of each different statement, as the run's own process told it."
         ),
     )
+    progress = models.JSONField(
+        default=dict, help_text="What runs now and how far it is; empty when nothing does."
+    )
     backup = models.JSONField(
         default=dict, help_text="What was kept of production before it, and how to restore it."
     )

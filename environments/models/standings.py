@@ -15,6 +15,7 @@ class DatabaseState(models.TextChoices):
     BEHIND = "behind", "behind"
     HEADS = "heads", "behind, two heads"
     AHEAD = "ahead", "ahead of its branch"
+    ADOPTED = "adopted", "tables without a revision"
     UNKNOWN = "unknown", "unknown revision"
     OVERLAP = "overlap", "rows that overlap"
     BROKEN = "broken", "files cannot be read"

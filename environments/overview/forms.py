@@ -6,7 +6,7 @@ ANSWERS = {"yes": True, "no": False, "": None}
 
 
 class PlaceForm(forms.Form):
-    """Whether the service belongs to the release; empty: as where it is built from says."""
+    """Whether the service is part of the release; empty: as where it is built from says."""
 
     belongs = forms.TypedChoiceField(
         choices=[(name, name) for name in ANSWERS],

@@ -134,7 +134,7 @@ def heading(name: str, cells: Iterable[Cell]) -> Heading:
     """The first column of a service's row; `cells` are its environments, at least one."""
     lives = [one.live for one in cells]
     service, counts = lives[0].instance.service, any(live.counts for live in lives)
-    message = "belongs to the release" if counts else "not part of the release"
+    message = "is part of the release" if counts else "not part of the release"
     return Heading(
         name, service, counts, message if service.belongs is None else f"{message}, as people say"
     )
@@ -143,7 +143,7 @@ def heading(name: str, cells: Iterable[Cell]) -> Heading:
 @page
 @require_POST
 def place(request: HttpRequest, pk: int) -> HttpResponse:
-    """Takes a person's word on whether a service belongs to the release."""
+    """Takes a person's word on whether a service is part of the release."""
     service = get_object_or_404(Service.objects.select_related("project"), pk=pk)
     then = f"{reverse('environments:environments')}?project={service.project.slug}#matrix-h"
 

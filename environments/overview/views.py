@@ -13,9 +13,11 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
 from environments.branches import fast_forward
+from environments.finding_kinds.protection import PROTECTION
 from environments.finding_kinds.registry import KINDS, Situation
 from environments.models import (
     Branch,
+    BranchProtection,
     Deployment,
     Environment,
     EnvironmentDatabase,
@@ -69,8 +71,14 @@ def environments(request: HttpRequest) -> HttpResponse:
         heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
         instances = context.pop("instances")
         findings = Finding.objects.open().filter(project=project)
+        unprotected = any(finding.kind == PROTECTION for finding in findings)
+        differing = _differing_rules(project) if unprotected else {}
         context["findings"] = [
-            (finding, _repair(finding, instances.get(finding.subject), project, heads))
+            (
+                finding,
+                _repair(finding, instances.get(finding.subject), project, heads),
+                differing.get(finding.subject, []) if finding.kind == PROTECTION else [],
+            )
             for finding in findings
         ]
         resolved = Finding.objects.filter(project=project, closed_by__isnull=False).select_related(
@@ -106,6 +114,12 @@ def _repair(
         if repair is None
         else asdict(repair) | {"url": reverse(repair.url, args=[instance.pk])}
     )
+
+
+def _differing_rules(project: Project) -> dict[str, list[dict[str, str]]]:
+    """Return of each protected branch the rules that differ from what the project expects."""
+    rows = BranchProtection.objects.filter(project=project)
+    return {row.branch: [line for line in row.lines if line["state"] == "fail"] for row in rows}
 
 
 def _repairs(project: Project) -> dict[str, object]:

@@ -29,7 +29,7 @@ def rebuild_preview(preview: Preview, *, actor: Actor, now: datetime | None = No
     """Has a preview's variables and deployments made anew, at the pull request's head."""
     now = now or timezone.now()
     if not preview.wanted and preview.why_not not in FORGIVEN:
-        raise Refused(f"{preview} is not to be: {preview.why_not}.")
+        raise Refused(f"{preview} is not wanted: {preview.why_not}.")
     previews_steps.requeue(
         preview,
         now=now,
@@ -42,7 +42,7 @@ def rebuild_preview(preview: Preview, *, actor: Actor, now: datetime | None = No
         head_at=now,
         state=PreviewState.CREATING,
     )
-    message = f"Build {preview} anew at {preview.head[:7]}."
+    message = f"Rebuild {preview} at {preview.head[:7]}."
     audit.record(
         "preview.rebuild_requested", actor=actor, subject=preview, sentence=message, now=now
     )
@@ -53,7 +53,7 @@ def remove_preview(preview: Preview, *, actor: Actor, now: datetime | None = Non
     """Has a preview deleted; the next push, or a rebuild, brings it back."""
     now = now or timezone.now()
     if not preview.wanted:
-        raise Refused(f"{preview} is being removed already.")
+        raise Refused(f"{preview} is already being removed.")
     previews_steps.requeue(preview, now=now, wanted=False, why_not=previews_steps.BY_A_PERSON)
     audit.record(
         "preview.removal_requested",
@@ -86,7 +86,7 @@ def set_preview_variable(
     )
     for preview in waiting:
         previews_steps.requeue(preview, now=now, variables_at=None, deployed={}, log="")
-    message = f"Previews get a value of their own for {name} of {service}."
+    message = f"Previews get a separate value for {name} of {service}."
     audit.record("preview.variable_set", actor=actor, subject=row, sentence=message, now=now)
 
 
@@ -95,7 +95,7 @@ def remove_preview_variable(
     row: PreviewVariable, *, actor: Actor, now: datetime | None = None
 ) -> None:
     """From now on new previews keep what is copied from staging."""
-    message = f"Previews no longer get a value of their own for {row.name} of {row.service}."
+    message = f"Previews no longer get a separate value for {row.name} of {row.service}."
     audit.record("preview.variable_removed", actor=actor, subject=row, sentence=message, now=now)
     PreviewVariable.objects.filter(pk=row.pk).delete()
 
@@ -106,9 +106,9 @@ def adopt_environment(
 ) -> None:
     """Has the portal take over a preview that others made; the person types its name."""
     if environment.kind != EnvironmentKind.PREVIEW:
-        raise Refused(f"{environment} is no preview, so it cannot be adopted.")
+        raise Refused(f"{environment} is not a preview, so it cannot be adopted.")
     if typed.strip() != environment.name:
-        raise Refused(f"Type the name {environment} to adopt it; nothing was done.")
+        raise Refused(f"Type the name {environment} to adopt it. Nothing was done.")
     preview, why_not = previews_steps.adopt(environment)
     if preview is None:
         raise Refused(why_not)
@@ -133,9 +133,9 @@ def delete_environment(
 ) -> Repair:
     """Has an environment deleted that the portal did not make; the person types its name."""
     if environment.kind != EnvironmentKind.PREVIEW:
-        raise Refused(f"{environment} is no preview, so it is not deleted from here.")
+        raise Refused(f"{environment} is not a preview, so the portal does not delete it.")
     if typed.strip() != environment.name:
-        raise Refused(f"Type the name {environment} to have it deleted; nothing was done.")
+        raise Refused(f"Type the name {environment} to delete it. Nothing was done.")
     message = f"Delete the environment {environment} with everything in it."
     return _repair(
         environment.project,

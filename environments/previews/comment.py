@@ -71,7 +71,7 @@ def text_of(job: Preview) -> str:
 
 
 SAID = {
-    PreviewState.CREATING: "is being made",
+    PreviewState.CREATING: "is being created",
     PreviewState.ASKING: "waits for variables",
     PreviewState.DEPLOYING: "is being deployed",
     PreviewState.LIVE: "is live",

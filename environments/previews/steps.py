@@ -37,7 +37,7 @@ from environments.models import (
 from environments.models import Environment as EnvironmentRow
 from environments.previews import comment as previews_comment
 from environments.previews import variables as previews_variables
-from environments.quota import allowance
+from environments.quota import allowance, sharing
 from environments.railway import Deployment, ProjectTree, Railway, ServiceInstance
 from environments.railway import Environment as Place
 from environments.railway.deployment_states import FAIL, PASS, PENDING, running
@@ -133,7 +133,7 @@ def wish(project: Project, wishes: Mapping[int, Wish], *, now: datetime) -> None
                 created_at=now,
                 wake_at=now,
             )
-            message = f"{row} is to be made for “{one.title}” at {one.head[:7]}."
+            message = f"{row} is wanted for “{one.title}” at {one.head[:7]}."
             wake_now(row, now=now)
             audit.record("preview.wanted", actor=None, subject=row, sentence=message, now=now)
         elif row is not None:
@@ -163,7 +163,9 @@ def _change(row: Preview, one: Wish, now: datetime) -> None:
     wake_now(row, now=now)
     if values["wanted"] != row.wanted:
         message = (
-            f"{row} is wanted again." if values["wanted"] else f"{row} is to go: {one.why_not}."
+            f"{row} is wanted again."
+            if values["wanted"]
+            else f"{row} is no longer wanted: {one.why_not}."
         )
         audit.record(
             "preview.wanted" if values["wanted"] else "preview.unwanted",
@@ -182,7 +184,7 @@ def step(job: Preview, *, now: datetime) -> Outcome:
         return told
     if job.state == PreviewState.GONE:
         return Finished(JobStatus.SUCCEEDED, f"{job} is gone: {job.why_not or 'it was removed'}.")
-    with allowance.counted(job.project, now) as wait:
+    with allowance.counted(job.project, now, kept=sharing.kept(now)) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _step(job, now)
 
 
@@ -320,7 +322,7 @@ def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
     just now.
     """
     if not seen.tree.complete:
-        return Requeue(5, "Railway does not show every environment, so none is made.")
+        return Requeue(5, "Railway does not show every environment, so no preview is created.")
     if (message := _owned_by_others(job, seen)) is not None:
         job.keep(state=PreviewState.BLOCKED)
         return Requeue(30, message)
@@ -329,7 +331,7 @@ def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
     if job.environment_id:  # it was there and somebody deleted it
         with transaction.atomic():
             job.keep(**FRESH)
-            message = f"{job} was deleted by somebody else; it is made anew."
+            message = f"{job} was deleted outside the portal. Recreating it…"
             audit.record(
                 "preview.vanished",
                 actor=None,
@@ -339,7 +341,7 @@ def _make(job: Preview, seen: Seen, now: datetime) -> Outcome:
                 now=now,
             )
     if job.asked_at is not None and now - job.asked_at < _patience():
-        return Requeue(3, "Railway was asked for the environment and does not show it yet.")
+        return Requeue(3, "Waiting for Railway to show the new environment…")
     wait = _pause(job, now)
     if wait > 0:
         return Requeue(wait, "Waiting: Railway allows one new environment per 30 seconds.")
@@ -374,12 +376,12 @@ def _owned_by_others(job: Preview, seen: Seen) -> str | None:
     """
     if seen.other is not None and seen.other.pr_number is not None:
         return (
-            f"Railway made {seen.other.name} for #{job.number}; the portal leaves it alone."
+            f"Railway made {seen.other.name} for #{job.number}. The portal does not touch it."
             f" {RAILWAY_MAKES}"
         )
     if seen.other is not None:
         message = (
-            f"Somebody else made the environment {seen.other.name}; the portal leaves it alone"
+            f"Somebody else created the environment {seen.other.name}. The portal does not touch it"
         )
         return f"{message}. Adopt it below, rename it, or delete it."
     if seen.tree.pr_environments:
@@ -421,7 +423,7 @@ def _quiet(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
             job.project.railway_project_id, place.id, service, enabled=False
         )
         job.keep(quiet=[*job.quiet, service])
-        return Requeue(0, "Settings are being made.")
+        return Requeue(0, "Setting variables…")
     return None
 
 
@@ -444,9 +446,7 @@ def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | 
             return Requeue(2, f"Railway does not show the deployment of {one.service_name} yet.")
         if again and asked["times"] >= MOST_ASKED:
             return _fail(
-                job,
-                f"Railway was asked {MOST_ASKED} times to deploy {one.service_name} and did not.",
-                now,
+                job, f"Railway did not deploy {one.service_name} after {MOST_ASKED} requests.", now
             )
         if not holds(job):
             return Requeue(0)
@@ -590,7 +590,7 @@ def _migrate(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome |
         project=job.project, railway_id=job.environment_id, gone_at=None
     ).first()
     if row is None:
-        return Requeue(3, "The new environment is being read.")
+        return Requeue(3, "Reading the new environment…")
     for database in databases:
         if outcome := _migrate_one(job, row, database, now):
             return outcome
@@ -635,7 +635,10 @@ def _not_its_own(preview: EnvironmentRow, database: Database) -> str:
         long_lived = EnvironmentRow.objects.present().long_lived().filter(project=preview.project)
         for one in places_of(long_lived.select_related("project"), databases_of(preview.project)):
             if same_database(url, url_of(one)):
-                message = "which is not migrated for it: give previews one of their own."
+                message = (
+                    "which the portal does not migrate for a preview. Give previews a separate "
+                    "database."
+                )
                 return f"{preview} uses {one}, {message}"
     except (NoDatabase, DatabaseError) as error:
         return f"{preview}'s database was not migrated: {error}"
@@ -677,16 +680,17 @@ def _be_gone(job: Preview, seen: Seen, now: datetime) -> Outcome:
         if not seen.tree.complete:
             return Requeue(5, "Railway does not show every environment.")
         if not job.environment_id and job.asked_at is not None and now - job.asked_at < _patience():
-            return Requeue(5, "Railway was asked for the environment; if it appears it is removed.")
+            return Requeue(
+                5,
+                "The environment was requested from Railway; the portal removes it if it appears.",
+            )
         with transaction.atomic():
             job.keep(state=PreviewState.GONE, services=[], address="", live_at=None)
             message = f"{job} is gone from Railway."
             audit.record("preview.gone", actor=None, subject=job, sentence=message, now=now)
         return Requeue(0, message)
     if job.deleted_at is not None and now - job.deleted_at < ASK_AGAIN:
-        return Requeue(
-            2, "Railway was asked to delete the environment; looking whether it is gone."
-        )
+        return Requeue(2, "Railway is deleting the environment. Checking whether it is gone…")
     if not holds(job):
         return Requeue(0)
     job.keep(deleted_at=now, state=PreviewState.REMOVING)
@@ -740,8 +744,8 @@ def _whose(row: EnvironmentRow, railway: bool) -> str:
         return f"For #{row.pull_number}: Railway {does}."
     number = f" for #{row.pull_number}" if row.pull_number else ""
     return (
-        f"Named like a preview{number}; nothing tells who made it, perhaps a GitHub Action of the"
-        " team."
+        f"Named like a preview{number}. Its creator is not known; perhaps a GitHub Action of the "
+        "team."
     )
 
 
@@ -756,9 +760,9 @@ def _unadoptable(one: EnvironmentRow, rows: Mapping[int, Preview], railway: bool
         )
     row = rows.get(one.pull_number)
     if row is None or not row.wanted:
-        return f"No preview of #{one.pull_number} is wanted, so there is nothing to adopt it for."
+        return f"No preview of #{one.pull_number} is wanted, so it cannot be adopted."
     if row.environment_id:
-        return f"#{one.pull_number} has a preview of the portal's already."
+        return f"#{one.pull_number} already has a preview of the portal."
     return ""
 
 

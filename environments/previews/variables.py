@@ -76,7 +76,7 @@ def settle(job: Preview, seen: Any, place: Place, now: datetime) -> Outcome | No
     if missing:
         job.keep(state=PreviewState.ASKING)
         message = (
-            f"Sealed variables are not copied: give {', '.join(missing)} a value for previews."
+            f"Sealed variables are not copied. Set a value of {', '.join(missing)} for previews."
         )
         return Requeue(60, message)
     job.keep(variables_at=now)

@@ -83,7 +83,7 @@ def _back(project: Project) -> str:
 def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a preview built anew."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
-    message = f"{preview} is being built anew."
+    message = f"{preview} is being rebuilt."
     return run_action(
         request, _back(preview.project), partial(actions.rebuild_preview, preview), message
     )
@@ -94,7 +94,7 @@ def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a preview deleted."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
-    message = f"{preview} is being removed; the next push brings it back."
+    message = f"{preview} is being removed. The next push recreates it."
     return run_action(
         request, _back(preview.project), partial(actions.remove_preview, preview), message
     )
@@ -106,7 +106,7 @@ def set_variable(request: HttpRequest, slug: str) -> HttpResponse:
     """Keeps a value that every preview gets."""
     project = get_object_or_404(Project, slug=slug)
     form = PreviewVariableForm(request.POST)
-    message = f"Previews get this value of {form['name'].value()}; it is not shown again."
+    message = f"The value of {form['name'].value()} is saved for previews. It is not shown again."
     return run_action(
         request, _back(project), partial(actions.set_preview_variable, project), message, form=form
     )
@@ -117,7 +117,7 @@ def set_variable(request: HttpRequest, slug: str) -> HttpResponse:
 def remove_variable(request: HttpRequest, pk: int) -> HttpResponse:
     """Forgets a value that every preview got."""
     row = get_object_or_404(PreviewVariable.objects.select_related("project"), pk=pk)
-    message = f"New previews no longer get a value of their own for {row.name}."
+    message = f"New previews no longer get a separate value for {row.name}."
     return run_action(
         request, _back(row.project), partial(actions.remove_preview_variable, row), message
     )
@@ -129,7 +129,7 @@ def adopt_outsider(request: HttpRequest, pk: int) -> HttpResponse:
     """Has the portal take over an environment that others made."""
     environment = get_object_or_404(Environment.objects.select_related("project"), pk=pk)
     act, form = partial(actions.adopt_environment, environment), TypedNameForm(request.POST)
-    message = f"{environment} is the portal's from now on."
+    message = f"{environment} is now managed by the portal."
     return run_action(request, _back(environment.project), act, message, form=form)
 
 

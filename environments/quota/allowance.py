@@ -19,12 +19,18 @@ from portal.outbound.http import ApiError
 
 HOUR = timedelta(hours=1)
 KEPT_FOR_PEOPLE = 0.15  # of the limit: background readings leave it to promotions and people
+KEPT_FOR_RELEASES = 0.5  # of the limit, while a release is under way
+MOST_BEHIND_A_RELEASE = 300.0  # seconds; then it is looked whether it still is
 
 
 @contextmanager
-def counted(project: Project, now: datetime) -> Iterator[float]:
-    """Yield the seconds that a background reading must wait (0: it may go on); count what it
-    asks of Railway.
+def counted(
+    project: Project, now: datetime, *, kept: float | None = KEPT_FOR_PEOPLE
+) -> Iterator[float]:
+    """Yield the seconds that one must wait (0: it may go on); count what is asked of Railway.
+
+    `kept`: the share of the limit that is left to others. None: nothing is, and only Railway's own
+    word that nothing is left counts.
     """
     try:
         token = railway_of(project).transport.token
@@ -32,7 +38,7 @@ def counted(project: Project, now: datetime) -> Iterator[float]:
         yield 0.0
         return
     try:
-        yield _wait(_collected(token, now), now)
+        yield _wait(_collected(token, now), now, kept)
     finally:
         _collected(token, now)
 
@@ -65,12 +71,19 @@ def _collected(token: str, now: datetime) -> RailwayBudget:
     return row
 
 
-def _wait(row: RailwayBudget, now: datetime) -> float:
-    """Seconds until a background reading may go on."""
+def _wait(row: RailwayBudget, now: datetime, kept: float | None) -> float:
+    """Seconds until one may go on who leaves the share `kept` of the limit to others."""
     if row.blocked_until and row.blocked_until > now:
         return (row.blocked_until - now).total_seconds()
     limit = row.limit or settings.RAILWAY_REQUESTS_PER_HOUR
     left, until = limit - row.used, row.hour + HOUR
     if row.remaining is not None and row.resets_at and row.resets_at > now:
         left, until = row.remaining, row.resets_at
-    return max(1.0, (until - now).total_seconds()) if left < limit * KEPT_FOR_PEOPLE else 0.0
+        kept = kept or 1 / limit  # none left
+    if kept is None:
+        return 0.0
+    if left >= limit * kept:
+        return 0.0
+    seconds = max(1.0, (until - now).total_seconds())
+    short = kept == KEPT_FOR_RELEASES and left >= limit * KEPT_FOR_PEOPLE
+    return min(seconds, MOST_BEHIND_A_RELEASE) if short else seconds

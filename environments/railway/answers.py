@@ -69,6 +69,11 @@ class Domain:
     target_port: int | None
     sync_status: str
 
+    @property
+    def counts(self) -> bool:
+        """Whether the service has the domain, and goes on having it."""
+        return self.sync_status not in ("DELETED", "DELETING")
+
 
 @dataclass(frozen=True)
 class ServiceInstance:

@@ -262,7 +262,47 @@ class Railway:
         with _shaped():
             return tuple(answers.read_rule(item) for item in field(data, "notificationRules", list))
 
+    def volume(self, environment: str, service: str) -> str | None:
+        """The id of the volume that the service has in that environment; None where it has
+        none that is ready.
+        """
+        data = self.transport.ask("volumes", environmentId=environment)
+        with _shaped():
+            found = answers.nodes(field(_part(data, "environment"), "volumeInstances", dict))
+            ready = (
+                field(one, "id", str)
+                for one in found
+                if optional(one, "serviceId", str) == service
+                and word(optional(one, "state", str) or "ready") == "ready"
+            )
+            return next(ready, None)
+
+    def volume_backup(self, volume: str, name: str) -> str | None:
+        """The id of the volume's newest backup of that name; None where there is none."""
+        data = self.transport.ask("volume_backups", volumeInstanceId=volume)
+        with _shaped():
+            found = [
+                (field(one, "createdAt", str), field(one, "id", str))
+                for one in field(data, "volumeInstanceBackupList", list)
+                if optional(one, "name", str) == name
+            ]
+        return max(found)[1] if found else None
+
+    def workflow(self, workflow_id: str) -> tuple[str, str]:
+        """How a workflow stands: complete, error, notfound or running; and Railway's reason."""
+        data = self.transport.ask("workflow", workflowId=workflow_id)
+        with _shaped():
+            found = _part(data, "workflowStatus")
+            return word(field(found, "status", str)), text(optional(found, "error", str) or "")
+
     # Writes: sent once
+
+    def back_up_volume(self, volume: str, name: str) -> str | None:
+        """Begins a backup of a volume; returns the id of the workflow that takes it."""
+        data = self.transport.write("create_volume_backup", volumeInstanceId=volume, label=name)
+        with _shaped(write=True):
+            found = field(data, "volumeInstanceBackupCreate", dict)
+            return optional(found, "workflowId", str)
 
     def add_rule(self, workspace: str, project: str, url: str, events: Sequence[str]) -> str:
         """From now on Railway posts these events of all the project's environments to `url`;

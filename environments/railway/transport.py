@@ -282,4 +282,4 @@ def _meaning(words: str, code: str, status: int, write: bool) -> tuple[Kind, str
     if status == 200 and not words:
         return "malformed", http.malformed(SERVICE, "not a GraphQL answer").sentence
     message = words or f"HTTP {status}"
-    return "unavailable", f"Railway could not answer ({message}): it is asked again later."
+    return "unavailable", f"Railway could not answer ({message}). The portal asks again later."

@@ -36,7 +36,7 @@ def start_rehearsal(
         environment, database, commit=commit, direction=direction, by=actor, now=now
     )
     if rehearsal is None:
-        raise Refused("The same rehearsal is under way already; wait for it to end.")
+        raise Refused("The same rehearsal is already running. Wait for it to end.")
     place = " ".join(filter(None, [str(environment), database.called]))
     message = f"Rehearse {Direction(direction).label} at {commit[:7]} for {place}."
     audit.record(
@@ -84,7 +84,7 @@ def cancel_rehearsal(rehearsal: Rehearsal, *, actor: Actor, now: datetime | None
     if not Rehearsal.objects.filter(
         pk=rehearsal.pk, cancel_requested_at=None, finished_at=None
     ).update(cancel_requested_at=now):
-        raise Refused("This rehearsal has ended, or is being stopped already.")
+        raise Refused("This rehearsal has ended or is already stopping.")
     wake_now(rehearsal, now=now)
     audit.record(
         "rehearsal.cancelled",

@@ -24,9 +24,9 @@ from portal.ui.site import page, run_action
 RUNS = {
     Direction.UPGRADE: (("first", "Upgrade"), ("back", "Downgrade"), ("again", "Upgrade again")),
     Direction.DOWNGRADE: (
-        ("first", "One revision back"),
+        ("first", "One revision down"),
         ("back", "Upgrade"),
-        ("again", "Back again"),
+        ("again", "Downgrade"),
     ),
 }
 
@@ -62,7 +62,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
         Rehearsal.objects.select_related("environment__project", "database"), pk=pk
     )
     then = reverse("environments:rehearsal", args=[pk])
-    message = "The rehearsal is being stopped; nothing of it will be left."
+    message = "Stopping the rehearsal… Nothing of it remains."
     return run_action(request, then, partial(actions.cancel_rehearsal, row), message)
 
 
@@ -74,7 +74,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
         Rehearsal.objects.select_related("environment__project", "database"), pk=pk
     )
     then = reverse("environments:rehearsal", args=[pk])
-    message = "It is being rehearsed anew; the newest rehearsal is linked here."
+    message = "Rehearsing anew; the newest rehearsal is linked here."
     return run_action(request, then, partial(_start, row), message)
 
 
@@ -174,7 +174,7 @@ def compare(request: HttpRequest, pk: int) -> HttpResponse:
     standing = get_object_or_404(standings, pk=pk, environment__gone_at=None)
     environment, project = standing.environment, standing.environment.project
     then = f"{reverse('environments:migrations')}?project={project.slug}"
-    message = "The schema is being compared; the rehearsal that does it is the newest below."
+    message = "Comparing the schema… See the newest rehearsal below."
     return run_action(
         request, then, partial(_start_comparison, environment, standing.database), message
     )

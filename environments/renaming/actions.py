@@ -22,8 +22,8 @@ def use_new_name(
         raise Refused(f"GitHub calls the repository {project.repository}, as the project does.")
     if name != project.renamed_to:
         raise Refused(
-            f"The repository is now called {project.renamed_to}; look again before you take that"
-            " over."
+            f"The repository is now called {project.renamed_to}. Reload the page before you take "
+            "that over."
         )
     return propose(project, actor=actor, values={"repository": project.renamed_to}, now=now)
 

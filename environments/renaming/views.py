@@ -12,7 +12,7 @@ from environments.renaming.actions import use_new_name
 from environments.renaming.forms import RenameForm
 from portal.ui.site import page, run_action
 
-SAID = "The new name is taken over, or waits under Changes for a second person to confirm it."
+SAID = "The new name is taken over, or needs a second person's confirmation under Changes."
 
 
 @page

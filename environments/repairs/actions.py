@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from environments.findings.repair_queue import _is_there, _repair
-from environments.models import Branch, Repair, RepairKind, ServiceInstance
+from environments.models import Branch, EnvironmentKind, Repair, RepairKind, ServiceInstance
+from environments.repairs.around import require_shipped
 from environments.services.expected import expected_branches
 from portal.audit import Actor
 from portal.ui.actions import Refused, action
@@ -21,14 +22,14 @@ def repair_branch(
     expected = expected_branches(project).get(instance.environment.kind)
     if not expected:
         raise Refused(
-            f"No branch is expected in {instance.environment}, so there is nothing to put right."
+            f"No branch is expected in {instance.environment}, so there is nothing to repair."
         )
     if wanted != expected:
-        raise Refused(f"{instance} should follow {expected}, not {wanted}: look at the page again.")
+        raise Refused(f"{instance} should follow {expected}, not {wanted}. Reload the page.")
     if instance.repository.lower() != project.repository.lower():
         raise Refused(f"{instance} is not built from {project.repository}: connect it in Railway.")
     if instance.branch == expected:
-        raise Refused(f"{instance} follows {expected} already.")
+        raise Refused(f"{instance} already follows {expected}.")
     message = f"Let {instance} follow {expected} instead of {instance.branch or 'no branch'}."
     return _repair(
         project,
@@ -50,7 +51,8 @@ def switch_push_on(
     _is_there(instance)
     if instance.environment.kind not in expected_branches(instance.service.project):
         raise Refused(
-            f"{instance.environment} is neither staging nor production; it is left as it is."
+            f"{instance.environment} is neither staging nor production, so the portal leaves it "
+            "unchanged."
         )
     if instance.autodeploy:
         raise Refused(f"{instance} is deployed on push already.")
@@ -72,22 +74,21 @@ def deploy_head(
     instance: ServiceInstance, *, actor: Actor, commit: str, now: datetime | None = None
 ) -> Repair:
     """Asks for the head of the branch that `instance` follows to be deployed there; `commit` was
-    confirmed.
+    confirmed. In production not what came around the portal, unless two people stand for it.
     """
     _is_there(instance)
     project = instance.service.project
     if instance.branch != expected_branches(project).get(instance.environment.kind):
-        raise Refused(f"{instance} does not follow the branch it should; put that right first.")
-    head = (
-        Branch.objects.filter(project=project, name=instance.branch)
-        .values_list("head", flat=True)
-        .first()
-    )
-    if not head or commit != head:
+        raise Refused(f"{instance} follows the wrong branch. Repair that first.")
+    branch = Branch.objects.filter(project=project, name=instance.branch).first()
+    head = branch.head if branch else ""
+    if branch is None or not head or commit != head:
         raise Refused(
-            f"{instance.branch} is not at {commit[:7] or 'that commit'} (any more): look at the"
-            " page again."
+            f"{instance.branch} is not at {commit[:7] or 'that commit'} (any more). Reload the "
+            "page."
         )
+    if instance.environment.kind == EnvironmentKind.PRODUCTION:
+        require_shipped(project, branch, actor)
     message = f"Deploy {head[:7]}, the head of {instance.branch}, on {instance}."
     return _repair(
         project,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from environments.branches import fast_forward, protection
+from environments.branches import applying, fast_forward, protection
 from environments.clients import github_of, railway_of
 from environments.drift import detect
 from environments.findings import out_of_band
@@ -23,6 +23,7 @@ from environments.models import (
     RepairKind,
     ServiceInstance,
 )
+from environments.quota import sharing
 from environments.railway import ProjectTree, Trigger
 from environments.railway import ServiceInstance as InstanceState
 from portal.configuration.signing import may_sign
@@ -42,12 +43,19 @@ FINAL = (
 
 
 def step(job: Repair, *, now: datetime) -> Outcome:
-    """One look at what is to be repaired, and at most one write."""
+    """One look at what is to be repaired, and at most one write, while there is quota for it."""
+    with sharing.ahead(job.project, now) as pause:
+        return pause or _look(job, now)
+
+
+def _look(job: Repair, now: datetime) -> Outcome:
     try:
         return STEPS[RepairKind(job.kind)](job, now)
     except ApiError as error:
         if error.kind in FINAL:
             return Finished(JobStatus.FAILED, error.sentence)
+        if error.kind == "rate_limited":
+            return Requeue(max(error.retry_after or 0, 60), error.sentence)
         return _late(job, error.sentence, now) or Requeue(
             max(error.retry_after or 0, 2), error.sentence
         )
@@ -64,7 +72,7 @@ def _late(
     if job.wrote_at is None:
         return Finished(JobStatus.FAILED, f"Nothing was changed: {sentence}")
     return Finished(
-        JobStatus.NEEDS_PERSON, f"It was asked for, and it is not known what came of it: {sentence}"
+        JobStatus.NEEDS_PERSON, f"The request was sent, but its result is not known: {sentence}"
     )
 
 
@@ -127,14 +135,14 @@ def _reset(job: Repair, now: datetime) -> Outcome:
             _keep(job, result=fast_forward.MOVED)
             return Finished(JobStatus.SUCCEEDED, seen.sentence)
         if job.wrote_at is not None:
-            message = f"It is not seen on GitHub yet that {job.project.staging_branch} moved."
+            message = f"GitHub does not show the move of {job.project.staging_branch} yet."
             return _late(job, seen.sentence if seen else message, now) or Requeue(2, message)
         if seen is not None:
             return Finished(JobStatus.FAILED, seen.sentence)
         if not may_sign(job.requested_by, "environments.sign_reset"):
             message = (
-                f"{job.requested_by} signed this reset and may no longer sign one; nothing was"
-                " reset."
+                f"{job.requested_by} signed this reset but may no longer sign one. Nothing was "
+                "reset."
             )
             return Finished(JobStatus.FAILED, message)
         if not holds(job):
@@ -167,8 +175,7 @@ def _back_merge(job: Repair, now: datetime) -> Outcome:
     if pull is None:
         if not github.compare(target, main).ahead_by:
             return Finished(
-                JobStatus.SUCCEEDED,
-                f"{target} holds everything that {main} has: there is nothing to merge.",
+                JobStatus.SUCCEEDED, f"{target} contains every commit of {main}: nothing to merge."
             )
         _keep(job, wrote_at=now)
         pull = fast_forward.open_back_merge(project, github)
@@ -202,14 +209,14 @@ def _branch(job: Repair, now: datetime) -> Outcome:
         now,
         before=trigger.branch,
         write=lambda: railway.set_trigger_branch(trigger.id, job.wanted),
-        told=f"{job.subject} was told to follow {job.wanted}; reading it again.",
+        told=f"{job.subject} now follows {job.wanted}. Reading it again…",
         still=f"{job.subject} still follows {trigger.branch}.",
     )
 
 
 def _push(job: Repair, now: datetime) -> Outcome:
     if job.instance is None:
-        return Finished(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
+        return Finished(JobStatus.FAILED, f"{job.subject} is no longer on Railway.")
     railway, instance = railway_of(job.project), job.instance
     place = (
         job.project.railway_project_id,
@@ -231,7 +238,7 @@ def _push(job: Repair, now: datetime) -> Outcome:
         now,
         before="off",
         write=lambda: railway.set_autodeploy(*place, enabled=True),
-        told=f"{job.subject} was told to be deployed on push; reading it again.",
+        told=f"{job.subject} now deploys on push. Reading it again…",
         still=f"{job.subject} is still not deployed on push.",
     )
 
@@ -255,7 +262,7 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
     mirror_sync.apply(job.project, tree, now=timezone.now())
     state = _instance(job, tree)
     if state is None or job.instance is None:
-        return Finished(JobStatus.FAILED, f"{job.subject} is not on Railway (any more).")
+        return Finished(JobStatus.FAILED, f"{job.subject} is no longer on Railway.")
     latest = state.latest_deployment if state.readable else None
     ours = (
         latest is not None
@@ -281,8 +288,8 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
     head = github_of(job.project).branch_head(job.instance.branch)
     if head != job.wanted:
         message = (
-            f"{job.instance.branch} is not at {job.wanted[:7]} any more, so nothing was deployed:"
-            " look again."
+            f"{job.instance.branch} is not at {job.wanted[:7]} anymore, so nothing was deployed. "
+            "Reload the page."
         )
         return Finished(JobStatus.FAILED, message)
     if not holds(job):
@@ -299,20 +306,25 @@ def _protect(job: Repair, now: datetime) -> Outcome:
     """Sends exactly what is to protect a branch, once, and reads what binds it then; rulesets
     stay as they are.
     """
-    project, branch = job.project, job.wanted
+    project, branch = job.project, job.subject
     protection.read(project, now=now)
     row = BranchProtection.objects.get(project=project, branch=branch)
     wrong = [line for line in row.lines if line["state"] != protection.PASS]
     if not wrong:
-        return Finished(JobStatus.SUCCEEDED, f"{branch} is protected as it should be.")
+        return Finished(JobStatus.SUCCEEDED, f"{branch} matches its protection policy.")
     if job.wrote_at is not None:
         message = "; ".join(f"{line['rule']}: {line['actual']}" for line in wrong)
         return Finished(
             JobStatus.FAILED,
-            f"The protection was sent, and still differs ({message}): look at the rulesets.",
+            f"The protection was applied but still differs ({message}). Check the rulesets.",
         )
-    if locked_out := protection.lockout(project, branch):
+    if locked_out := applying.lockout(project, branch, row):
         return Finished(JobStatus.FAILED, locked_out)
+    if job.wanted and job.wanted != applying.digest(project, branch, row):
+        message = (
+            "Nothing was changed: other changes would be made now than were shown; look again."
+        )
+        return Finished(JobStatus.FAILED, message)
     if not holds(job):
         return Requeue(0)
     _keep(
@@ -334,7 +346,7 @@ def _keep_heads(job: Repair, now: datetime) -> Outcome:
         now,
         before="on",
         write=github.keep_heads,
-        told="GitHub was told to leave merged branches; reading it again.",
+        told="GitHub now keeps merged branches. Reading the setting again…",
         still="GitHub still deletes merged branches.",
     )
 
@@ -362,8 +374,7 @@ def _delete(job: Repair, now: datetime) -> Outcome:
         )
     if place.name != job.subject or not (place.is_ephemeral or place.name.startswith("pr-")):
         return Finished(
-            JobStatus.FAILED,
-            f"{job.subject} is not what it was when it was confirmed; nothing was deleted.",
+            JobStatus.FAILED, f"{job.subject} has changed since you confirmed. Nothing was deleted."
         )
     return _once(
         job,

@@ -56,9 +56,9 @@ def _repaired(
         .first()
     )
     if instance is not None:
-        then, message = repairs_of(instance.service.project), "Railway is being told."
+        then, message = repairs_of(instance.service.project), "Sending the request to Railway…"
         return run_action(request, then, partial(act, instance), message, form=form)
     messages.error(
-        request, "This service was deleted on Railway, so nothing was done; look at the page again."
+        request, "This service was deleted on Railway, so nothing was done. Reload the page."
     )
     return HttpResponseRedirect(reverse("environments:environments"))

@@ -29,6 +29,6 @@ class SecondFactorForm(forms.Form):
 
     verb = forms.ChoiceField(
         choices=[(name, name) for name in ("begin", "confirm", "codes", "remove")],
-        error_messages=dict.fromkeys(("required", "invalid_choice"), "There is no such action."),
+        error_messages=dict.fromkeys(("required", "invalid_choice"), "Unknown action."),
     )
     code = Text(100)

@@ -33,7 +33,7 @@ def begin(user: object, *, now: datetime | None = None) -> Authenticator:
     """
     with transaction.atomic():
         if of(user):
-            raise Refused("You have a second factor already; remove it before you set up another.")
+            raise Refused("You already have a second factor. Remove it before you set up another.")
         Authenticator.objects.filter(user=user).delete()
         secret = encoded(secrets.token_bytes(20))
         return Authenticator.objects.create(
@@ -53,10 +53,7 @@ def confirm(user: User, code: str, *, now: datetime | None = None) -> list[str]:
     with transaction.atomic():
         found = Authenticator.objects.select_for_update().filter(user=user, confirmed=False).first()
         if found is None or not found.accepts(_typed(code), now):
-            raise Refused(
-                "That is not the code of this moment: look at the app, and at the clock of your"
-                " phone."
-            )
+            raise Refused("The code does not match. Check the app, and the clock of your phone.")
         found.confirmed = True
         found.save()
         codes = _new_codes(found)
@@ -105,11 +102,11 @@ def prove(user: User, code: str, *, now: datetime | None = None) -> None:
 def _judged(user: User, code: str, now: datetime) -> str:
     found = Authenticator.objects.select_for_update().filter(user=user, confirmed=True).first()
     if found is None:
-        return "You have no second factor yet: set one up first."
+        return "You have no second factor yet. Set one up first."
     allowed, about = found.verify_is_allowed()
     if not allowed:
         seconds = int((about["locked_until"] - now).total_seconds()) + 1
-        return f"The last code was wrong; try again in {seconds} s. Nothing was checked."
+        return f"The last code was wrong. Try again in {seconds} s."
     if found.accepts(code, now):
         found.throttle_reset()
         return ""
@@ -128,11 +125,11 @@ def _judged(user: User, code: str, now: datetime) -> str:
         )
         return ""
     found.throttle_increment()
-    message = f"{user} gave a wrong code of the second factor."
+    message = f"{user} entered a wrong second-factor code."
     audit.record(
         "second_factor.failed", actor=user, subject=user, outcome="failed", sentence=message
     )
-    return "That code is wrong, or was used already. Wait for the next one and try again."
+    return "That code is wrong or already used. Wait for the next one and try again."
 
 
 def _typed(code: str) -> str:

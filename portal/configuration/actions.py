@@ -101,7 +101,7 @@ def _create(
             )
     except IntegrityError:
         raise Refused(
-            f"A change of {name} waits for a second person already; confirm or decline that first."
+            f"A change of {name} already needs a second person. Confirm or decline that first."
         ) from None
 
 
@@ -116,7 +116,7 @@ def confirm_change(
     now = now or timezone.now()
     change = _waiting(change)
     if actor is None or actor.pk == change.proposed_by_id:
-        raise Refused("Whoever proposed a change cannot confirm it; a second person must.")
+        raise Refused("You proposed this change, so a second person must confirm it.")
     require_signer(actor, CONFIRM)
     return _apply(change, actor=actor, now=now)
 
@@ -194,7 +194,7 @@ def _subject(change: ConfigurationChange) -> Model:
     model = apps.get_model(change.kind)
     obj = stored(model).select_for_update(of=("self",)).filter(pk=change.object_id).first()
     if obj is None:
-        raise Refused(f"{change.label} no longer exists; decline the change.")
+        raise Refused(f"{change.label} no longer exists. Decline the change.")
     return obj
 
 
@@ -203,8 +203,8 @@ def _refuse_outdated(change: ConfigurationChange, obj: Model, actor: User) -> No
     kind, proposer = kind_of(obj), change.proposed_by
     if not proposer.is_active or not proposer.has_perm(kind.permission):
         raise Refused(
-            f"{audit.actor_name(proposer)} may no longer propose this; decline it, and propose it"
-            " anew."
+            f"{audit.actor_name(proposer)} may no longer propose this. Decline it and propose it "
+            "again."
         )
     kind.refuse_second(change, obj, actor)
     known = kind.read(obj)
@@ -216,7 +216,7 @@ def _refuse_outdated(change: ConfigurationChange, obj: Model, actor: User) -> No
     ]
     if moved:
         raise Refused(
-            f"{', '.join(moved)} changed since this was proposed; decline it, and propose it anew."
+            f"{', '.join(moved)} changed since this was proposed. Decline it and propose it again."
         )
 
 

@@ -43,7 +43,7 @@ def tell(request: HttpRequest, made: ConfigurationChange | None, done: str = "")
     if made and made.state == ConfigurationChange.State.WAITING:
         link = format_html('<a href="{}">Changes</a>', reverse("portal:changes"))
         message = format_html(
-            "Not changed yet: {}. A second person has to confirm it under {}.", made.words, link
+            "Not changed yet: {}. A second person must confirm it under {}.", made.words, link
         )
         messages.warning(request, message)
     elif made:

@@ -27,7 +27,7 @@ def permissions_of(codes: Iterable[str]) -> list[Permission]:
         code_of(object_): object_ for object_ in Permission.objects.select_related("content_type")
     }
     if missing := [code for code in codes if code not in known]:
-        raise Refused(f"There is no permission {missing[0]} any more; decline this change.")
+        raise Refused(f"The permission {missing[0]} no longer exists. Decline this change.")
     return [known[code] for code in codes]
 
 
@@ -57,7 +57,7 @@ class People(Kind[User]):
         if "groups" in values:
             groups = list(Group.objects.filter(name__in=values["groups"]))
             if len(groups) < len(values["groups"]):
-                raise Refused("One of these roles does not exist any more; decline this change.")
+                raise Refused("One of these roles no longer exists. Decline this change.")
             obj.groups.set(groups)
         if "user_permissions" in values:
             obj.user_permissions.set(permissions_of(values["user_permissions"]))
@@ -73,11 +73,13 @@ class People(Kind[User]):
 
     def refuse(self, obj: User, before: Values, values: Values, actor: User) -> None:
         if actor is not None and actor.pk == obj.pk and _gained(before, values):
-            raise Refused("Nobody gives themselves a role or a right: ask another administrator.")
+            raise Refused(
+                "You cannot give yourself a role or permission. Ask another administrator."
+            )
 
     def refuse_second(self, change: ConfigurationChange, obj: User, actor: User) -> None:
         if actor.pk == obj.pk:
-            raise Refused("This change is about you, so somebody else must confirm it.")
+            raise Refused("This change concerns you, so somebody else must confirm it.")
 
     def applied(self, change: ConfigurationChange, obj: User, *, now: datetime) -> str:
         """Keeps who granted what; a role that was taken away leaves no grant behind."""
@@ -139,13 +141,13 @@ class Roles(Kind[Group]):
     def refuse(self, obj: Group, before: Values, values: Values, actor: User) -> None:
         if actor is not None and obj.user_set.filter(pk=actor.pk).exists():
             raise Refused(
-                f"You hold the role {obj.name}, so somebody else must change what it may do."
+                f"You hold the role {obj.name}, so somebody else must change its permissions."
             )
 
     def refuse_second(self, change: ConfigurationChange, obj: Group, actor: User) -> None:
         if obj.user_set.filter(pk=actor.pk).exists():
             raise Refused(
-                f"You hold the role {obj.name}, so somebody else must confirm what it may do."
+                f"You hold the role {obj.name}, so somebody else must confirm its permissions."
             )
 
 

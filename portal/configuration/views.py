@@ -17,9 +17,9 @@ SHOWN = 30
 VERBS: dict[str, tuple[Callable[..., object], str]] = {
     "confirm": (
         actions.confirm_change,
-        "The change is applied; approvals of open releases have lapsed.",
+        "The change is applied. Approvals of open releases have lapsed.",
     ),
-    "decline": (actions.decline_change, "The change is dropped; nothing was changed."),
+    "decline": (actions.decline_change, "The change is declined. Nothing was changed."),
 }
 
 
@@ -50,6 +50,6 @@ def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     """Confirms or declines one change."""
     change = get_object_or_404(ConfigurationChange.objects.defer("secrets"), pk=pk)
     if verb not in VERBS:
-        raise Http404("There is no such action.")
+        raise Http404("Unknown action.")
     act, told = VERBS[verb]
     return run_action(request, reverse("portal:changes"), partial(act, change), told)

@@ -100,8 +100,8 @@ def workers(now: datetime) -> Iterator[Result]:
     ]  # else that one took its place
     if silent:
         message = (
-            f"{silent[0]} has been silent since {silent[0].at:%H:%M:%S} UTC: look whether it was"
-            " frozen or killed."
+            f"{silent[0]} has been silent since {silent[0].at:%H:%M:%S} UTC. Check whether it is "
+            "frozen or was killed."
         )
         yield Result(WARNING, message, value=len(live))
     else:
@@ -120,7 +120,7 @@ def queue(now: datetime) -> Iterator[Result]:
     state = FAILING if waited >= OVERDUE_FAILING else WARNING
     yield Result(
         state,
-        f"A job has been waiting for {waited:.0f} s: add workers, or look at their log.",
+        f"A job has been waiting for {waited:.0f} s. Add workers, or check their log.",
         value=waited,
     )
 
@@ -173,7 +173,7 @@ def audit_chain(now: datetime) -> Iterator[Result]:
     if seen is None or seen.at is None:
         yield Result(
             UNKNOWN,
-            "The audit trail has not been verified yet; the worker does it after its start.",
+            "The audit trail has not been verified yet. The worker verifies it after its start.",
         )
         return
     age = (now - seen.at).total_seconds()
@@ -182,7 +182,7 @@ def audit_chain(now: datetime) -> Iterator[Result]:
     elif age > 2 * settings.ANCHOR_SECONDS + 120:
         yield Result(
             FAILING,
-            f"The audit trail was last verified {_minutes(age)} ago: look at the worker.",
+            f"The audit trail was last verified {_minutes(age)} ago. Check the worker.",
             value=age,
         )
     else:
@@ -218,7 +218,7 @@ def restarts(now: datetime) -> Iterator[Result]:
     last = Incident.objects.filter(
         check_name="restarts", opened_at__gt=now - timedelta(minutes=10)
     ).last()
-    yield Result(OK, last.sentence if last else "The database has not been restarted lately.")
+    yield Result(OK, last.sentence if last else "The database has not been restarted recently.")
 
 
 def _reporting() -> list[ProcessReport]:

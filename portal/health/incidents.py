@@ -95,12 +95,7 @@ def _close(row: Incident, now: datetime) -> None:
             return
         if row.announced_at is not None:
             lasted = (now - row.opened_at).total_seconds()
-            _record(
-                "health.recovered",
-                row,
-                f"In order again after {_span(lasted)}: {row.sentence}",
-                now,
-            )
+            _record("health.recovered", row, f"Resolved after {_span(lasted)}: {row.sentence}", now)
 
 
 def _record(action: str, row: Incident, sentence: str, now: datetime) -> None:
@@ -128,8 +123,7 @@ def _note_restart(now: datetime) -> None:
         ):
             return
         message = (
-            f"PostgreSQL was restarted at {started:%H:%M:%S} UTC; jobs went on from where they"
-            " were."
+            f"PostgreSQL was restarted at {started:%H:%M:%S} UTC; jobs continued where they were."
         )
         values = {"check_name": "restarts", "state": State.WARNING, "sentence": message}
         row = Incident.objects.create(**values, opened_at=started, announced_at=now, closed_at=now)

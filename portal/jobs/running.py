@@ -88,12 +88,12 @@ def _run_step(job: Job) -> Outcome:
         if job.crashes < 3 or job.retry_forever:
             return Requeue(
                 min(2.0 * job.crashes, 60.0),
-                "An unexpected error stopped this step; it is tried again.",
+                "An unexpected error stopped this step; it is being retried.",
                 errored=True,
             )
         return Finished(
             JobStatus.NEEDS_PERSON,
-            "An unexpected error stopped this step three times; see the log.",
+            "An unexpected error stopped this step three times. See the log.",
         )
 
 

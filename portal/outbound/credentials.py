@@ -193,7 +193,7 @@ class Installation(github.Auth.Auth):
         installation_id: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._url = f"{api_url}/app/installations/{installation_id}/access_tokens"
+        self.address = f"{api_url}/app/installations/{installation_id}/access_tokens"
         self._app = app
         self._clock = clock
         self._lock = threading.Lock()
@@ -224,11 +224,11 @@ class Installation(github.Auth.Auth):
             "X-GitHub-Api-Version": GITHUB_API_VERSION,
         }
         # No write: a token fetched in vain harms nobody.
-        reply = http.send("GitHub", "POST", self._url, write=False, headers=headers)
+        reply = http.send("GitHub", "POST", self.address, write=False, headers=headers)
         if reply.status >= 500 or reply.status == 429:
             sentence = (
-                f"GitHub gives no installation token (HTTP {reply.status}): it is tried again"
-                " later."
+                f"GitHub gives no installation token (HTTP {reply.status}). The portal tries "
+                "again later."
             )
             raise ApiError("GitHub", "unavailable", sentence, status=reply.status)
         if reply.status >= 300:

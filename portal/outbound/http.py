@@ -239,7 +239,7 @@ def _transport_error(service: str, error: Exception, write: bool, seconds: float
     if isinstance(error, _TooLarge | httpx.DecodingError | UnicodeError):
         return malformed(service, "its answer is too large or cannot be unpacked")
     if isinstance(error, httpx.TimeoutException):
-        sentence = f"{service} did not answer within {seconds:g} s: it is tried again later."
+        sentence = f"{service} did not answer within {seconds:g} s. The portal tries again later."
     else:
         sentence = (
             f"{service} cannot be reached: look at the network and at {service}'s status page."
@@ -258,7 +258,7 @@ def unknown_outcome(service: str, detail: str = "", status: int | None = None) -
 
 def malformed(service: str, what: str, status: int | None = None) -> ApiError:
     """The error for an answer that is not what its vendor promises; `what` says in which way."""
-    sentence = f"{service}'s answer cannot be read ({what}): it is asked again later."
+    sentence = f"{service}'s answer cannot be read ({what}). The portal asks again later."
     return ApiError(service, "malformed", sentence, status=status, detail=what)
 
 

@@ -15,6 +15,7 @@ from alembic.util import CommandError as AlembicError
 from psycopg import sql
 
 ENVIRONMENT = Path(__file__).with_name("branch_head")
+TABLE = "alembic_version"
 
 
 class DatabaseProblem(Exception):
@@ -54,11 +55,14 @@ def drop(admin_url: str, name: str) -> None:
         )
 
 
-def revisions(url: str) -> list[str]:
+def revisions(url: str, table: str = TABLE) -> list[str]:
     """The revisions that the database itself reports; none when it was never migrated."""
+    query = sql.SQL("SELECT version_num FROM {} ORDER BY 1").format(
+        sql.Identifier(*table.split("."))
+    )
     with _connect(url) as connection:
         try:
-            rows = connection.execute("SELECT version_num FROM alembic_version ORDER BY 1")
+            rows = connection.execute(query)
             return [str(row[0]) for row in rows]
         except psycopg.errors.UndefinedTable:
             return []
@@ -73,26 +77,30 @@ def _connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
         ) from None
 
 
-def bring_to_branch_head(url: str, repository: Path, ref: str, alembic_path: str) -> list[str]:
+def bring_to_branch_head(
+    url: str, repository: Path, ref: str, alembic_path: str, table: str = TABLE
+) -> list[str]:
     """Upgrades the empty database at `url` to the heads that `ref` of `repository` holds; returns
     them.
 
-    `alembic_path` names, inside the repository, an ini file, a script directory or a directory of
-    version files. Where `ref` does not have it yet, the database stays empty. Raises
-    `DatabaseProblem`.
+    `alembic_path` names, inside the repository, an ini file (with `:section` behind it where that
+    is not the usual), a pyproject.toml, a script directory or a directory of version files. Where
+    `ref` has no version files there, the database stays empty. Raises `DatabaseProblem`.
     """
     with tempfile.TemporaryDirectory(prefix="sandbox-checkout-") as name:
         checkout = Path(name) / "checkout"
         checkout.mkdir()
         extract(repository, ref, checkout)
-        target = (checkout / alembic_path).resolve()
+        path, _, section = alembic_path.partition(":")
+        target = (checkout / path).resolve()
         if not target.is_relative_to(checkout.resolve()):
             raise DatabaseProblem(f"The Alembic path {alembic_path!r} leads out of the repository.")
-        if target.exists():
+        configuration = target.exists() and _configuration(target, checkout, path, section)
+        if configuration:
             ini = Path(name) / "alembic.ini"
-            ini.write_text(_configuration(target, checkout, alembic_path))
-            _upgrade(url, ini, target if target.is_dir() else target.parent, ref)
-    return revisions(url)
+            ini.write_text(configuration)
+            _upgrade(url, ini, target if target.is_dir() else target.parent, ref, table)
+    return revisions(url, table)
 
 
 def extract(repository: Path, ref: str, checkout: Path) -> None:
@@ -107,13 +115,17 @@ def extract(repository: Path, ref: str, checkout: Path) -> None:
         raise DatabaseProblem(f"The repository {repository} has no branch or commit {ref!r}.")
 
 
-def _configuration(target: Path, checkout: Path, alembic_path: str) -> str:
-    """An ini file that points Alembic at their version files and at our own environment."""
+def _configuration(target: Path, checkout: Path, alembic_path: str, section: str = "") -> str:
+    """An ini file that points Alembic at their version files and at our own environment; "" where
+    those are not there, which the portal says in words of its own.
+    """
     if target.is_dir():
         versions = target / "versions"
         locations, recursive = [versions if versions.is_dir() else target], False
     else:
-        locations, recursive = _locations(target, checkout, alembic_path)
+        locations, recursive = _locations(target, section, checkout, alembic_path)
+    if not locations:
+        return ""
     lines = [
         "[alembic]",
         f"script_location = {ENVIRONMENT}",
@@ -125,10 +137,15 @@ def _configuration(target: Path, checkout: Path, alembic_path: str) -> str:
     return "\n".join(line.replace("%", "%%") for line in lines) + "\n"
 
 
-def _locations(ini: Path, checkout: Path, alembic_path: str) -> tuple[list[Path], bool]:
-    """Where the ini file says that version files lie, and whether in folders below as well."""
+def _locations(
+    file: Path, section: str, checkout: Path, alembic_path: str
+) -> tuple[list[Path], bool]:
+    """Where the file says that version files lie, and whether in folders below as well."""
     try:
-        config = Config(str(ini))
+        toml = file.suffix == ".toml"
+        config = (
+            Config(toml_file=file) if toml else Config(str(file), ini_section=section or "alembic")
+        )
         script = config.get_alembic_option("script_location") or "alembic"
         listed = config.get_version_locations_list() or []
         recursive = (
@@ -139,12 +156,13 @@ def _locations(ini: Path, checkout: Path, alembic_path: str) -> tuple[list[Path]
             f"The file {alembic_path} cannot be read by Alembic: {error}"
         ) from None
     names = listed or [f"{script}/versions"]
-    return [_found(name, ini.parent, checkout, alembic_path) for name in names], recursive
+    found = [_found(name, file.parent, checkout) for name in names]
+    return [one for one in found if one], recursive
 
 
-def _found(name: str, beside: Path, checkout: Path, alembic_path: str) -> Path:
-    """A location of the ini file: absolute, or below the ini file's folder, or below the
-    repository's root.
+def _found(name: str, beside: Path, checkout: Path) -> Path | None:
+    """A location of the file: absolute, or below the file's folder, or below the repository's
+    root; None where nothing lies there.
 
     `package:folder` is looked up as a path, since their packages are not installed here.
     """
@@ -152,10 +170,10 @@ def _found(name: str, beside: Path, checkout: Path, alembic_path: str) -> Path:
     for base in (beside, checkout):
         if (base / relative).is_dir():
             return base / relative
-    raise DatabaseProblem(f"The folder {name!r} that {alembic_path} names does not exist.")
+    return None
 
 
-def _upgrade(url: str, ini: Path, directory: Path, ref: str) -> None:
+def _upgrade(url: str, ini: Path, directory: Path, ref: str, table: str) -> None:
     passed = {
         name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
     }
@@ -163,7 +181,8 @@ def _upgrade(url: str, ini: Path, directory: Path, ref: str) -> None:
         [sys.executable, "-m", "alembic", "-c", str(ini), "upgrade", "heads"],
         cwd=directory,
         env=passed
-        | {"SANDBOX_TARGET_URL": url, "DATABASE_URL": url, "PYTHONDONTWRITEBYTECODE": "1"},
+        | {"SANDBOX_TARGET_URL": url, "DATABASE_URL": url, "PYTHONDONTWRITEBYTECODE": "1"}
+        | {"SANDBOX_VERSION_TABLE": table},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -30,7 +30,7 @@ WORDS = {
     "pass": "passed",
     "wait": "waiting",
     "fail": "failed",
-    "attest": "to be attested",
+    "attest": "needs sign-off",
     "active": "running",
     "closed": "not open yet",
     "skipped": "skipped",

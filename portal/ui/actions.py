@@ -72,7 +72,7 @@ def require(actor: Actor, permission: str) -> None:
     """
     if actor is not None and not actor.has_perm(permission):
         wanted = permission.split(".")[-1].replace("_", " ")
-        raise NotPermitted(f"You are not allowed to do this: it needs the permission “{wanted}”.")
+        raise NotPermitted(f"You are not allowed to do this. It needs the permission “{wanted}”.")
 
 
 def require_proof(actor: Actor, policy: sign_in_policy.Policy, now: datetime | None = None) -> None:
@@ -86,12 +86,9 @@ def require_proof(actor: Actor, policy: sign_in_policy.Policy, now: datetime | N
     if not lacks:
         return
     if sign_in is None:
-        raise NotProven(
-            "This is done by a person who is signed in to the portal, not by a command or a job.",
-            policy,
-        )
+        raise NotProven("Only a person who is signed in to the portal can do this.", policy)
     raise NotProven(
-        f"Confirm first that it is you, by your {' and '.join(lacks)}; nothing was done yet.",
+        f"Confirm your identity first with your {' and '.join(lacks)}. Nothing was done yet.",
         policy,
     )
 
@@ -104,8 +101,7 @@ def require_seen(actor: Actor, seen: str | None, what: str) -> None:
     """
     if not seen and (seen is not None or hasattr(actor, "sign_in")):
         raise Refused(
-            f"Your page did not say which {what} it showed, so nothing was done; load the page"
-            " again."
+            f"Your page did not say which {what} it showed. Nothing was done. Reload the page."
         )
 
 
@@ -115,4 +111,4 @@ def require_reason(reason: str) -> None:
     The form asks first, in words of its own; this holds for other callers.
     """
     if not reason.strip():
-        raise Refused("Say why; nothing was done.")
+        raise Refused("Give a reason. Nothing was done.")

@@ -57,6 +57,6 @@ class SeenCandidate(forms.Form):
     candidate = Mark()
 
 
-def sentence(form: forms.Form) -> str:
+def sentence(form: forms.BaseForm) -> str:
     """Return what is wrong with `form` in one line; "" when nothing is."""
     return " ".join(str(error) for errors in form.errors.values() for error in errors)

@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
-from django.forms import Form
+from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -40,8 +40,8 @@ class SignInForm(AuthenticationForm):
     """
 
     error_messages = {
-        "invalid_login": "The user name or the password is wrong.",
-        "inactive": "The user name or the password is wrong.",
+        "invalid_login": "The user name or password is wrong.",
+        "inactive": "The user name or password is wrong.",
     }
 
 
@@ -145,7 +145,8 @@ class PortalSite(admin.AdminSite):
     """Django's admin with the portal's name, in which nothing is changed without an event."""
 
     site_header = site_title = "Release portal"
-    index_title = "Configuration"
+    index_title = "All rows"
+    enable_nav_sidebar = False  # the portal's own is there
     site_url = "/"
     login_form = SignInForm
 
@@ -267,7 +268,7 @@ def run_action[R](
     act: Callable[..., R],
     message: str = "",
     *,
-    form: Form | None = None,
+    form: BaseForm | None = None,
     landing: Callable[[R], str] | None = None,
     refused: type[Exception] = Refused,
 ) -> HttpResponse:
@@ -292,7 +293,7 @@ def run_action[R](
     return HttpResponseRedirect(landing(made) if landing else then)
 
 
-def run[R](act: Callable[..., R], actor: Actor, form: Form | None = None) -> R:
+def run[R](act: Callable[..., R], actor: Actor, form: BaseForm | None = None) -> R:
     """Return what the action `act` made of the fields of `form`.
 
     Raise `Refused` when one of them does not hold.

@@ -37,10 +37,10 @@ def approve(
         )
     _as_seen(release, candidate, actor)
     if actor is None or actor.pk == release.cut_by_id:
-        raise Refused("Whoever cut a release cannot approve it; a second person must.")
+        raise Refused("You created this release, so a second person must approve it.")
     require_signer(actor, APPROVE)
     if release.collected != release.candidate:
-        raise Refused("The candidate has just moved and is being read; look again in a moment.")
+        raise Refused("The candidate has just changed and is loading. Try again in a moment.")
     approval, created = Approval.objects.get_or_create(
         release=release,
         user=actor,
@@ -86,7 +86,7 @@ def accept_risk(
         )
     _as_seen(release, candidate, actor)
     if actor is None or actor.pk == release.cut_by_id:
-        raise Refused("Whoever cut a release cannot accept its risks; a second person must.")
+        raise Refused("You created this release, so a second person must accept its risks.")
     require_signer(actor, APPROVE)
     require_reason(reason)
     if any(
@@ -97,7 +97,7 @@ def accept_risk(
     if release.collected != release.candidate or any(
         plan is None or plan.status != JobStatus.SUCCEEDED for plan in plans
     ):
-        raise Refused("The migrations are being planned; look again in a moment.")
+        raise Refused("The migrations are being analyzed. Try again in a moment.")
     # One file may run in several databases: its risks in all of them are taken together.
     asking = [
         risk
@@ -108,9 +108,7 @@ def accept_risk(
         for risk in plan.asking(step)
     ]
     if not asking:
-        raise Refused(
-            "This file has changed since, or no risk of it waits to be accepted; look again."
-        )
+        raise Refused("This file has changed, or it has no open risk. Reload the page.")
     return _accepted(release, actor, revision, sha256, names(asking), reason, now)
 
 

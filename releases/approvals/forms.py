@@ -14,4 +14,4 @@ class AcceptRiskForm(SeenCandidate):
 
     revision = Mark()
     sha256 = Mark()
-    reason = Text(missing="Say why this risk can be taken.")
+    reason = Text(missing="Give a reason for accepting this risk.")

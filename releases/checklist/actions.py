@@ -33,7 +33,7 @@ def tick(
     if item.gate and not _asks_for_a_person(item, now):
         raise Refused(f"“{item.text}” is decided by the portal, not ticked.")
     if item.phase == "after" and release.is_in_preparation:
-        raise Refused("Items after promotion open when production is live.")
+        raise Refused("Items after promotion open when the release is live in production.")
     if item.is_ticked and item.ticked_candidate == release.candidate:
         return item  # a doubled click: the first person and time stand
     ChecklistItem.objects.filter(pk=item.pk).update(

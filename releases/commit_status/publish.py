@@ -22,8 +22,8 @@ MOST = 900
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=20), timedelta(minutes=10)
 PLAIN = {
     "success": "Ready.",
-    "pending": "Not ready: the portal says why.",
-    "failure": "Stopped: the portal says why.",
+    "pending": "Not ready. See the portal for details.",
+    "failure": "Stopped. See the portal for details.",
 }
 WORN_OUT = (
     f"This commit has had {MOST} verdicts, and GitHub takes no more than 1,000: push a new commit."

@@ -271,7 +271,7 @@ def _follow(release: Release, report: Report, say: Say, deadline: float) -> None
         if promotion.status not in OPEN:
             break
         if time.monotonic() > deadline:
-            raise DemoFailed(f"The promotion did not end in time: {promotion.sentence}")
+            raise DemoFailed(f"The promotion timed out: {promotion.sentence}")
         time.sleep(0.2)
     report.steps = [
         {

@@ -8,4 +8,4 @@ from portal.ui.forms import Text
 class FreezeForm(forms.Form):
     """Why promotions are frozen."""
 
-    reason = Text(300, missing="Say why promotions are frozen.")
+    reason = Text(300, missing="Give a reason for the freeze.")

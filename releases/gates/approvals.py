@@ -32,9 +32,9 @@ def fault_of(approval: Any, release: Release, content: str) -> str:
     if approval.lapsed_at is not None:
         return f"lapsed: {approval.lapsed_why}"
     if not approval.user.is_active or not getattr(approval, "giver_may", False):
-        return f"does not count: {approval.user} may not approve now"
+        return f"does not count: {approval.user} may no longer approve"
     return (
-        "does not count: given by who cut the release"
+        "does not count: given by the person who created the release"
         if approval.user_id == release.cut_by_id
         else ""
     )

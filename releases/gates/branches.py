@@ -31,7 +31,7 @@ def promotion_open(facts: Facts) -> Result:
         ("head", pull.head_sha[:7]),
     )
     if pull.state == "merged":
-        return Result(FAIL, f"Pull request #{pull.number} was merged around the portal.", evidence)
+        return Result(FAIL, f"Pull request #{pull.number} was merged outside the portal.", evidence)
     if pull.base != facts.project.production_branch:
         message = (
             f"Pull request #{pull.number} goes into {pull.base}, not into"
@@ -41,19 +41,19 @@ def promotion_open(facts: Facts) -> Result:
     if pull.state != "open":
         return Result(
             FAIL,
-            f"Pull request #{pull.number} is {pull.state}; reopen it, or abandon the release.",
+            f"Pull request #{pull.number} is {pull.state}. Reopen it, or abandon the release.",
             evidence,
         )
     if pull.seen_at < facts.fresh_since:
         return Result(
             PENDING,
-            f"Pull request #{pull.number} was last seen too long ago.",
+            f"Pull request #{pull.number} has not been read recently.",
             evidence,
             pull.seen_at,
         )
     if pull.draft:
         return Result(
-            FAIL, f"Pull request #{pull.number} is a draft; mark it ready for review.", evidence
+            FAIL, f"Pull request #{pull.number} is a draft. Mark it ready for review.", evidence
         )
     if pull.head_sha != release.candidate:
         moved = (
@@ -68,9 +68,7 @@ def promotion_open(facts: Facts) -> Result:
         )
         return Result(FAIL, conflict, evidence, pull.seen_at)
     if pull.mergeable != "mergeable":
-        return Result(
-            PENDING, f"GitHub is still working out whether #{pull.number} merges cleanly.", evidence
-        )
+        return Result(PENDING, f"GitHub is checking #{pull.number} for conflicts.", evidence)
     return Result(
         PASS, f"Pull request #{pull.number} is open at the candidate.", evidence, pull.seen_at
     )
@@ -84,17 +82,13 @@ def ci_green(facts: Facts) -> Result:
         return stale
     pull = facts.promotion_pull
     if pull is None or pull.head_sha != facts.release.candidate or pull.seen_at < facts.fresh_since:
-        return Result(PENDING, "The candidate's checks have not been read yet.")
+        return Result(PENDING, "Reading the candidate's checks…")
     if pull.checks is None or pull.checks_at is None:
         return Result(
-            PENDING,
-            "The candidate's checks are not read yet; Connections says what the token may read.",
+            PENDING, "Reading the candidate's checks… Connections shows what the token may read."
         )
     if pull.checks_at < facts.fresh_since:
-        message = (
-            "The candidate's checks were last read too long ago; Connections says what the token"
-            " may read."
-        )
+        message = "The candidate's checks are outdated. Connections shows what the token may read."
         return Result(PENDING, message, (), pull.checks_at)
     if facts.required_contexts is None:
         return Result(
@@ -142,17 +136,12 @@ def judge_checks(
     if foreign:
         message = and_(f"{one.context} (App {one.app_id})" for one in foreign)
         return Result(
-            PENDING,
-            f"Required from one App, and not seen from it yet: {message}.",
-            evidence,
-            seen_at,
+            PENDING, f"Required from one App, not reported by it yet: {message}.", evidence, seen_at
         )
     if running:
         return Result(PENDING, f"Still running: {and_(running)}.", evidence, seen_at)
     if not states:
-        return Result(
-            PENDING, "No check has reported on the candidate, so nothing says that it is green."
-        )
+        return Result(PENDING, "No check has reported on the candidate yet.")
     return Result(PASS, f"{and_(states)} passed; {len(required)} required.", evidence, seen_at)
 
 
@@ -215,10 +204,10 @@ def back_merged(facts: Facts) -> Result:
         return Result(PASS, f"{staging} equals {main}.", evidence, facts.github_seen_at)
     if number and known.get("state") == "closed":
         message = (
-            f"Pull request #{number} was closed, and {staging} does not hold {commit}: open a"
-            " back-merge anew."
+            f"Pull request #{number} was closed, and {staging} does not hold {commit}. Open a "
+            "new back-merge."
         )
-        return Result(FAIL, f"{message} The page Environments does that.", evidence)
+        return Result(FAIL, f"{message} Use the page Environments.", evidence)
     if not number:
         message = (
             f"{staging} does not hold {commit} yet: open a back-merge on the page Environments."

@@ -37,7 +37,9 @@ def production_live(facts: Facts) -> Result:
 def rolled_back(facts: Facts) -> Result:
     """Return that the release is not in production any more, whatever else serves there now."""
     serving = tuple((one.service, one.serving[:7] or "nothing") for one in facts.in_production)
-    return Result(FAIL, "The release was rolled back: production runs what ran before it.", serving)
+    return Result(
+        FAIL, "The release was rolled back: production runs the earlier deployment.", serving
+    )
 
 
 def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
@@ -71,9 +73,11 @@ def _none_counts(facts: Facts, kind: str) -> str:
     if not facts.live.get(kind):
         return f"No service was found in {kind}; see the project's configuration and Railway."
     message = (
-        f"No service in {kind} is built from {facts.project.repository} and belongs to the release"
+        f"No service in {kind} is built from {facts.project.repository} and is part of the release"
     )
-    return f"{message}: connect one on Railway, or say under Environments which belong."
+    return (
+        f"{message}. Connect one on Railway, or choose the release's services under Environments."
+    )
 
 
 def _beside(facts: Facts, kind: str, commit: str) -> tuple[tuple[str, str], ...]:
@@ -82,9 +86,7 @@ def _beside(facts: Facts, kind: str, commit: str) -> tuple[tuple[str, str], ...]
     message = (
         (live.service, liveness(live, commit, since=facts.fresh_since)[1]) for live in others
     )
-    return tuple(
-        (service, f"{words}; the release does not wait for it") for service, words in message
-    )
+    return tuple((service, f"{words}; not part of the release") for service, words in message)
 
 
 def _serve(services: list[Live], judged: list[tuple[str, str]], commit: str, what: str) -> str:
@@ -100,8 +102,8 @@ def _serve(services: list[Live], judged: list[tuple[str, str]], commit: str, wha
         else []
     )
     if behind:
-        watch, serve = ("watches", "it serves") if len(behind) == 1 else ("watch", "they serve")
-        message.append(f"nothing that {and_(behind)} {watch} changed since what {serve}")
+        serve = "it serves" if len(behind) == 1 else "they serve"
+        message.append(f"no changes for {and_(behind)} since the deployment {serve}")
     message += [
         f"{live.service} {words}"
         for live, (_, words) in zip(services, judged, strict=True)
@@ -131,8 +133,7 @@ def environments_coherent(facts: Facts) -> Result:
     ]
     if blind:
         message = (
-            f"{and_(blind)} could not be read lately, so nothing says that branches and addresses"
-            " are right."
+            f"{and_(blind)} could not be read recently, so branches and addresses are not verified."
         )
         return Result(PENDING, message, evidence, facts.railway_seen_at)
     for name, environment in facts.environments.items():
@@ -141,10 +142,10 @@ def environments_coherent(facts: Facts) -> Result:
             seconds=settings.VARIABLES_SECONDS
         ):
             return Result(
-                PENDING, f"The variables of {name} were not read lately.", evidence, read_at
+                PENDING, f"The variables of {name} were not read recently.", evidence, read_at
             )
     if facts.findings:
-        message = f"{facts.findings[0].sentence} A person must say that it is right."
+        message = f"{facts.findings[0].sentence} Confirm the item or resolve the finding."
         return Result(ATTEST, message, evidence, facts.railway_seen_at)
     return Result(
         PASS, "Branches, services and addresses are as expected.", (), facts.railway_seen_at

@@ -32,6 +32,6 @@ def sentence_of(release: Release, edits: Sequence[dict[str, str]]) -> str:
     back = put_back(release.base, [edit["path"] for edit in edits])
     message = " ".join(edit["sentence"] for edit in edits)
     return (
-        f"{message} Put it back with `{back}`, or have an approver who did not cut the release"
-        " accept it."
+        f"{message} Restore it with `{back}`, or have an approver who did not create the release "
+        "accept it."
     )

@@ -43,34 +43,30 @@ def merge_allowed(facts: Facts) -> Result:
         return stale
     if facts.renamed_to:
         message = (
-            f"The repository is now called {facts.renamed_to}, and GitHub takes changes only under"
-            " that name"
+            f"The repository is now called {facts.renamed_to}, and GitHub accepts changes only "
+            "under that name"
         )
-        return Result(FAIL, f"{message}: use it, on the page Branch protections.")
+        return Result(FAIL, f"{message}. Take over the new name on the page Branch protections.")
     main, rules, pull = facts.project.production_branch, facts.merge_rules, facts.promotion_pull
     if rules is None or facts.staging_rules is None:
-        return Result(
-            PENDING,
-            f"What GitHub demands of a merge into {main} is not read yet, or not all of it is"
-            " shown.",
-        )
+        return Result(PENDING, f"Reading what GitHub requires for a merge into {main}…")
     if (
         pull is None
         or pull.state != "open"
         or pull.merging is None
         or pull.head_sha != facts.release.candidate
     ):
-        return Result(PENDING, "What the promotion pull request still needs has not been read yet.")
+        return Result(PENDING, "Reading what the promotion pull request still needs…")
     if pull.seen_at < facts.fresh_since:
         return Result(
-            PENDING, f"Pull request #{pull.number} was last seen too long ago.", (), pull.seen_at
+            PENDING, f"Pull request #{pull.number} has not been read recently.", (), pull.seen_at
         )
     demands = tuple(demanded(facts, rules, facts.staging_rules, pull))
     evidence = tuple((demand.name, f"{demand.said} {demand.link}".strip()) for demand in demands)
     for one in sorted((demand for demand in demands if not demand.met), key=_order):
         state = FAIL if one.met is False and not one.waits else PENDING
         return Result(state, one.said, evidence, pull.seen_at)
-    return Result(PASS, f"GitHub takes a merge commit into {main}.", evidence, pull.seen_at)
+    return Result(PASS, f"GitHub accepts a merge commit into {main}.", evidence, pull.seen_at)
 
 
 def _order(demand: Demand) -> tuple[bool, bool]:
@@ -113,33 +109,29 @@ def _ways(facts: Facts, rules: MergeRules, staging: MergeRules, web: str) -> Ite
         where = f"{web}/settings/branches"
         if found.linear:
             message = (
-                f"{branch} demands a linear history, which a merge commit breaks: take that rule"
-                f" off {branch}."
+                f"{branch} requires a linear history, which blocks merge commits. Remove that "
+                f"rule from {branch}."
             )
             yield Demand("linear history", False, message, where)
         if found.queue:
             message = (
-                f"{branch} takes changes only from a merge queue, which merges other commits than"
-                " were promised"
+                f"{branch} requires a merge queue, which merges commits other than the candidate"
             )
             yield Demand(
                 "merge queue",
                 False,
-                f"{message}: take the queue off {branch}.",
+                f"{message}. Remove the merge queue from {branch}.",
                 f"{web}/settings/rules",
             )
         if found.locked:
-            message = (
-                f"{branch} is locked: unlock it, or let the portal's App bypass the rule that"
-                " locks it."
-            )
+            message = f"{branch} is locked. Unlock it, or let the portal's App bypass the rule."
             yield Demand("lock", False, message, where)
     if staging.pull_required and not facts.release.is_hotfix:
         yield _fast_forward(facts, below, f"{web}/settings/branches")
     if rules.deletes_heads and staging.deletable and not facts.release.is_hotfix:
         message = (
-            f"GitHub deletes {below} at the merge (Automatically delete head branches): switch"
-            " that off"
+            f"GitHub deletes {below} at the merge (Automatically delete head branches). Switch "
+            "that off"
         )
         yield Demand(
             "head branch",
@@ -154,23 +146,23 @@ def _fast_forward(facts: Facts, staging: str, where: str) -> Demand:
     requests.
     """
     name, main = "fast-forward", facts.project.production_branch
-    way = f"let the portal bypass that on {staging}, or take that rule off"
+    way = f"let the portal bypass that on {staging}, or remove that rule"
     if facts.staging_closed:
         message = (
-            f"{staging} takes changes only by pull request, so the portal cannot fast-forward it to"
+            f"{staging} requires pull requests, so the portal cannot fast-forward it to"
             f" {main} afterwards"
         )
         return Demand(name, False, f"{message}: {way}.", where)
     if facts.staging_closed is None and not facts.project.portal_app:
         message = (
-            f"{staging} takes changes only by pull request, and whether the portal may bypass that"
-            " is not known"
+            f"{staging} requires pull requests, and the portal cannot tell whether it may bypass "
+            "that"
         )
         return Demand(
             name, None, f"{message}: {way}, and name its App in the project's settings.", where
         )
     return Demand(
-        name, True, f"The portal may fast-forward {staging} past its demand for pull requests."
+        name, True, f"The portal may fast-forward {staging} although it requires pull requests."
     )
 
 
@@ -191,11 +183,11 @@ def _reviews(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
     if pull.review_decision == "changes_requested" and (asked or rules.pull_required):
         who = and_(seen.get("asking") or ["a reviewer"])
         message = (
-            f"{who} requested changes of #{pull.number}: settle them, then have it reviewed again."
+            f"{who} requested changes on #{pull.number}. Resolve them, then request another review."
         )
         yield Demand("reviews", False, message, pull.url)
     elif not asked:
-        yield Demand("reviews", True, "No review is demanded.")
+        yield Demand("reviews", True, "No review required.")
     elif pull.review_decision == "approved":
         yield Demand(
             "reviews",
@@ -212,8 +204,8 @@ def _reviews(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
     else:
         known = pull.merge_state in GOOD_STATES or None
         message = (
-            f"Pull request #{pull.number} needs {and_(asked)}, and GitHub does not say whether it"
-            " has them."
+            f"Pull request #{pull.number} needs {and_(asked)}. GitHub does not show whether it "
+            "has them."
         )
         yield Demand("reviews", known, message, where)
 
@@ -240,8 +232,8 @@ def _counted(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
                 else f"{count} commits are not"
             )
             message = (
-                f"{many} signed and verified, which {pull.base} demands: sign them, or take that"
-                " rule off."
+                f"{many} signed and verified, as {pull.base} requires. Sign them, or remove that "
+                "rule."
             )
         met = None if count is None else count == 0
         yield Demand("signatures", met or _if_good(met, pull), message, f"{pull.url}/commits")
@@ -265,7 +257,7 @@ def _up_to_date(facts: Facts, rules: MergeRules, pull: PullRequest) -> Iterator[
     if rules.strict is False and pull.merge_state != "behind":
         return
     if behind == 0 and facts.release.base == facts.production_head and pull.merge_state != "behind":
-        yield Demand("up to date", True, f"The candidate holds everything that {main} has.")
+        yield Demand("up to date", True, f"The candidate contains every commit of {main}.")
         return
     lacks = (
         f"lacks {behind} commit{'s' if behind != 1 else ''} of {main}"
@@ -273,7 +265,7 @@ def _up_to_date(facts: Facts, rules: MergeRules, pull: PullRequest) -> Iterator[
         else f"may lack commits of {main}"
     )
     message = (
-        f"The candidate {lacks}, and GitHub demands that it is up to date: merge {main} into"
+        f"The candidate {lacks}, and GitHub requires it to be up to date. Merge {main} into"
         f" {pull.head}."
     )
     known = False if rules.strict and behind else None
@@ -292,7 +284,7 @@ def _unseen(facts: Facts, rules: MergeRules, pull: PullRequest, web: str) -> Ite
     main, met = facts.project.production_branch, _if_good(None, pull)
     if rules.deployments:
         message = (
-            f"{main} demands a successful deployment to {and_(rules.deployments)}, announced on"
+            f"{main} requires a successful deployment to {and_(rules.deployments)}, announced on"
             " GitHub."
         )
         yield Demand("deployments", met, message, f"{web}/settings/environments")
@@ -300,12 +292,9 @@ def _unseen(facts: Facts, rules: MergeRules, pull: PullRequest, web: str) -> Ite
         yield Demand("lock", met, f"Whether {main} is locked is shown only to administrators.", web)
     if rules.others:
         names = and_(other.replace("_", " ") for other in rules.others)
-        message = f"{main} demands {names}, and only GitHub can tell whether that is met"
+        message = f"{main} requires {names}, and only GitHub can tell whether they are met"
         yield Demand(
-            "other rules",
-            met,
-            f"{message}: look at #{pull.number}, or take the rule off.",
-            pull.url,
+            "other rules", met, f"{message}. Check #{pull.number}, or remove the rule.", pull.url
         )
 
 
@@ -316,16 +305,16 @@ def _by_github(facts: Facts, rules: MergeRules, pull: PullRequest) -> Demand:
     """
     word, number = pull.merge_state, f"#{pull.number}"
     if word in GOOD_STATES:
-        return Demand("GitHub's word", True, f"GitHub calls {number} {word.replace('_', ' ')}.")
+        return Demand("state on GitHub", True, f"GitHub calls {number} {word.replace('_', ' ')}.")
     if word == "dirty":
         return Demand(
-            "GitHub's word",
+            "state on GitHub",
             False,
             f"{number} conflicts with {pull.base}: merge {pull.base} first.",
             pull.url,
         )
     if word in ("behind", "draft"):
-        return Demand("GitHub's word", False, f"GitHub calls {number} {word}.", pull.url)
+        return Demand("state on GitHub", False, f"GitHub calls {number} {word}.", pull.url)
     if word == "blocked":
         since = pull.blocked_at
         settled = since is not None and facts.now - since >= SETTLED
@@ -333,17 +322,13 @@ def _by_github(facts: Facts, rules: MergeRules, pull: PullRequest) -> Demand:
             message = (
                 f"GitHub calls {number} blocked, as it does until all required checks are green,"
             )
-            return Demand("GitHub's word", True, f"{message} the portal's own among them.")
+            return Demand("state on GitHub", True, f"{message} the portal's own among them.")
         message = (
-            f"GitHub blocks {number}, and nothing that it shows explains why: look there what it"
-            " asks for."
+            f"GitHub blocks {number}without a visible reason. Check the pull request on GitHub."
         )
-        return Demand("GitHub's word", None, message, pull.url)
+        return Demand("state on GitHub", None, message, pull.url)
     return Demand(
-        "GitHub's word",
-        None,
-        f"GitHub is still working out whether {number} may be merged.",
-        pull.url,
+        "state on GitHub", None, f"GitHub is checking whether {number} may be merged.", pull.url
     )
 
 

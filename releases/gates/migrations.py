@@ -49,7 +49,7 @@ def _unread(facts: Any) -> Result | None:
         for migration in facts.release.migrations
     ):
         return Result(
-            PENDING, "The project's databases were changed; the release is being read again."
+            PENDING, "The project's databases have changed. The release is loading again."
         )
     return None
 
@@ -99,19 +99,19 @@ def _ready(facts: Facts, one: DatabaseFacts) -> Result:
             )
         if staging and sorted(staging.revisions or ()) == sorted(heads):
             message = (
-                "Staging's database is at the release's head, but no run here has proven it with"
-                f" these {count}."
+                "Staging's database is at the release's head, but no portal run has verified"
+                f" these {count} yet."
             )
             return Result(PENDING, f"{message} Press Migrate staging.", files)
-        return Result(PENDING, f"{count} wait to be applied in staging.", files)
+        return Result(PENDING, f"{count} not applied in staging yet.", files)
     if staging is None or staging.revisions is None:
         why = f" {staging.revisions_problem}" if staging and staging.revisions_problem else ""
-        message = f"Staging's database could not be read, so its revision is not known.{why}"
+        message = f"Staging's database cannot be read, so its revision is not known.{why}"
         return Result(PENDING, message, files)
     if staging.revisions_at is None or staging.revisions_at < facts.fresh_since:
         return Result(
             PENDING,
-            "Reading staging's database: what is known is too old.",
+            "Reading staging's database: the last reading is too old.",
             files,
             staging.revisions_at,
         )
@@ -162,7 +162,7 @@ def _hotfix_staged(
     )
     if same_revisions(one) and not failed:
         return Result(
-            PENDING, f"Staging has not run {and_(waiting)}: press Migrate staging.", files
+            PENDING, f"Staging has not run {and_(waiting)}. Press Migrate staging.", files
         )
     message = (
         f"Staging has not run {and_(waiting)}, and production runs only what staging ran.{tried}"
@@ -200,7 +200,7 @@ def _edited(facts: DatabaseFacts, paths: list[str]) -> str:
     backs = [put_back(commits[path], [path]) for path in paths if commits.get(path)]
     back = f" with `{' && '.join(backs)}`" if backs else ""
     return (
-        f"Edited after staging ran it, itself or a file that it can read: {', '.join(paths)}. "
+        f"Edited after staging ran it (the file or one that it imports): {', '.join(paths)}. "
         f"Put it back{back}, or downgrade staging below it and run it again."
     )
 
@@ -214,48 +214,37 @@ def migration_risks(facts: Facts) -> Result:
     if facts.databases and (waiting := edits.unaccepted(release)):
         return Result(ATTEST, edits.sentence_of(release, waiting))
     if not facts.databases or not release.migrations or release.migrations_problem:
-        return Result(PASS, "There are no migrations to look for risks in.")
+        return Result(PASS, "No migrations")
     return _unread(facts) or _each(facts, _risks)
 
 
 def _risks(facts: Facts, one: DatabaseFacts) -> Result:
     plan = one.planned
     if not one.migrations:
-        return Result(PASS, "There are no migrations to look for risks in.")
+        return Result(PASS, "No migrations")
     if plan is None or plan.status in OPEN:
-        message = (
-            plan.sentence
-            if plan and plan.sentence
-            else "It is being worked out what the migrations will do."
-        )
+        message = plan.sentence if plan and plan.sentence else "Analyzing migrations…"
         return Result(PENDING, message)
     if plan.status != JobStatus.SUCCEEDED:
         return Result(FAIL, plan.sentence)
     if plan.met.get("order", one.order) != one.order:
-        return Result(
-            PENDING,
-            "The order of deploying and migrating was changed; the plan is being made anew.",
-        )
+        return Result(PENDING, "The order of deploy and migration has changed. Updating the plan…")
     if not {(file["id"], file["sha256"]) for file in one.migrations} <= plan.files:
-        return Result(
-            PENDING, "The plan is not about these migration files; it is being made anew."
-        )
+        return Result(PENDING, "The migration files have changed. Updating the plan…")
     production = one.places.get(EnvironmentKind.PRODUCTION)
     at = production.revisions if production else None
     if at is not None and is_elsewhere(
         plan.starts, EnvironmentKind.PRODUCTION, at, one.heads or ()
     ):
-        return Result(
-            PENDING, "Production's database is elsewhere than the plan says; it is being made anew."
-        )
+        return Result(PENDING, "Production's database has changed. Updating the plan…")
     evidence = tuple((risk.revision, f"{risk.severity}: {risk.sentence}") for risk in plan.risks)
     waiting = plan.unaccepted
     if waiting:
         risks = [risk for step in waiting for risk in plan.asking(step)]
         more = f" (and {len(risks) - 1} more)" if len(risks) > 1 else ""
         message = (
-            f"{risks[0].revision}: {risks[0].sentence}{more} An approver has to accept it, or the"
-            " file to change."
+            f"{risks[0].revision}: {risks[0].sentence}{more} An approver must accept the risk, "
+            "or the file must change."
         )
         return Result(ATTEST, message, evidence)
     words = {
@@ -266,7 +255,7 @@ def _risks(facts: Facts, one: DatabaseFacts) -> Result:
     if words:
         message = "; ".join(f"{who}: “{word.reason}”" for who, word in words.items())
         return Result(PASS, f"Risks accepted by {message}", evidence)
-    return Result(PASS, "No migration brings a risk that somebody must accept.", evidence)
+    return Result(PASS, "No risk needs acceptance.", evidence)
 
 
 @gate("Rehearsed", sign_off=True)
@@ -276,31 +265,29 @@ def rehearsed(facts: Facts) -> Result:
     """
     release = facts.release
     if not facts.databases or not release.migrations or release.migrations_problem:
-        return Result(PASS, "There are no migrations to rehearse.")
+        return Result(PASS, "No migrations to rehearse")
     return _unread(facts) or _each(facts, _rehearsed)
 
 
 def _rehearsed(facts: Any, one: DatabaseFacts) -> Result:
     if not one.migrations:
-        return Result(PASS, "There are no migrations to rehearse.")
+        return Result(PASS, "No migrations to rehearse")
     production = one.places.get(EnvironmentKind.PRODUCTION)
     if production is None or production.revisions is None or production.revisions_at is None:
         return Result(PENDING, _why_unread(production))
     if production.revisions_at < facts.fresh_since:
         return Result(
             PENDING,
-            "Reading production's database: what is known is too old.",
+            "Reading production's database: the last reading is too old.",
             (),
             production.revisions_at,
         )
     if sorted(production.revisions) == sorted(one.heads or ()):
-        return Result(
-            PASS, "Production's database is at the release's head: nothing is left to rehearse."
-        )
+        return Result(PASS, "Production's database is at the release's head: nothing to rehearse.")
     row = next((row for row in one.rehearsals if row.kind == EnvironmentKind.PRODUCTION), None)
     if row is None or row.status in OPEN:
         message = PHASES.get(row.phase, "") if row else ""
-        return Result(PENDING, f"It is being rehearsed{f': {message.lower()}' if message else ''}.")
+        return Result(PENDING, f"Rehearsing{f': {message.lower()}' if message else ''}.")
     evidence = (*(("warning", message) for message in row.warnings), ("rehearsal", str(row.pk)))
     if row.status == JobStatus.CANCELLED:
         return Result(
@@ -313,13 +300,11 @@ def _rehearsed(facts: Any, one: DatabaseFacts) -> Result:
         sorted(row.start or ()) != sorted(production.revisions)
         and row.status != JobStatus.NEEDS_PERSON
     ):
-        return Result(
-            PENDING, "Production's database has moved since; it is rehearsed anew.", evidence
-        )
+        return Result(PENDING, "Production's database has changed. Rehearsing again…", evidence)
     if row.finished_at is None or facts.now - row.finished_at > VALID:
         return Result(
             PENDING,
-            "The rehearsal is older than a day; it is being done anew.",
+            "The rehearsal is older than a day. Rehearsing again…",
             evidence,
             row.finished_at,
         )
@@ -328,14 +313,14 @@ def _rehearsed(facts: Any, one: DatabaseFacts) -> Result:
     if row.status != JobStatus.SUCCEEDED:
         return Result(
             ATTEST,
-            f"{row.sentence} A person must say that it was rehearsed.",
+            f"{row.sentence} Rehearse it yourself and confirm the item.",
             evidence,
             row.finished_at,
         )
     ran = dict(row.files)
     if any(ran.get(file["id"], file["sha256"]) != file["sha256"] for file in one.migrations):
         return Result(
-            PENDING, "What was rehearsed are not these migration files.", evidence, row.finished_at
+            PENDING, "The rehearsal ran other migration files.", evidence, row.finished_at
         )
     return Result(PASS, row.sentence, evidence, row.finished_at)
 
@@ -357,14 +342,14 @@ def _at_head(facts: Facts, one: DatabaseFacts) -> Result:
     if one.heads is None:
         return Result(
             PENDING,
-            "The release was read before this database was configured.",
+            "This database was added after the release was created.",
             (),
             production.revisions_at,
         )
     if production.revisions_at < max(facts.release.candidate_at, facts.fresh_since):
         return Result(
             PENDING,
-            "Reading production's database: what is known is too old.",
+            "Reading production's database: the last reading is too old.",
             (),
             production.revisions_at,
         )

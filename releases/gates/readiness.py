@@ -67,7 +67,7 @@ def _item_result(item: ChecklistItem, facts: Facts) -> Result:
         return _tick_result(item, facts, Result(PENDING, "Not confirmed"))
     gate = GATES.get(item.gate)
     if gate is None or not gate.listed:
-        return Result(FAIL, f"The checklist names a gate that does not exist: {item.gate}.")
+        return Result(FAIL, f"The checklist names an unknown gate: {item.gate}.")
     result = gate(facts)
     return _tick_result(item, facts, result) if result.state == ATTEST else result
 

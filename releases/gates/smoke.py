@@ -15,48 +15,41 @@ SMOKE_VALID = timedelta(hours=2)
 
 def _is_not_asked(facts: Facts) -> str:
     asked = facts.staging_tests and not facts.release.is_hotfix
-    return "" if asked else "No smoke test asks staging anything."
+    return "" if asked else "No smoke tests for staging"
 
 
-@gate("Staging smoked", always=True, sign_off=True, exempt=_is_not_asked)
+@gate("Staging smoke tests", always=True, sign_off=True, exempt=_is_not_asked)
 def staging_smoked(facts: Facts) -> Result:
     """Staging answered every smoke test as it serves the candidate now, with its database as it
     is now.
     """
     if not facts.staging_tests:
-        message = (
-            "No smoke test asks staging anything. Add one to the project, or confirm what you"
-            " looked at."
-        )
+        message = "No smoke tests for staging. Add one to the project, or confirm what you checked."
         return Result(ATTEST, message)
     seen = facts.smoked
     count = f"{len(facts.staging_tests)} request{'s' if len(facts.staging_tests) > 1 else ''}"
     if seen is None or seen.at is None or seen.about != facts.smoke_about:
         message = (
-            f"Staging is asked {count} as soon as it serves {facts.release.candidate[:7]} and is"
-            " migrated."
+            f"Staging's smoke tests ({count}) run when it serves {facts.release.candidate[:7]} "
+            "and its database is migrated."
         )
         return Result(PENDING, message)
     evidence = tuple((str(line.get("label", "")), str(line.get("said", ""))) for line in seen.lines)
     bad = [line for line in seen.lines if line.get("ok") is not True]
     if bad or not seen.ok or len(seen.lines) != len(facts.staging_tests):
-        message = (
-            f"{bad[0]['label']}: {bad[0]['said']}"
-            if bad
-            else "Staging did not answer every smoke test."
-        )
+        message = f"{bad[0]['label']}: {bad[0]['said']}" if bad else "Staging failed a smoke test."
         return Result(FAIL, message, evidence, seen.at)
     if facts.now - seen.at > SMOKE_VALID:
         return Result(
             PENDING,
-            "Staging was last asked more than 2 h ago; it is being asked again.",
+            "The last smoke tests of staging are older than 2 hours. Running again…",
             evidence,
             seen.at,
         )
-    return Result(PASS, f"Staging answered {count} as expected.", evidence, seen.at)
+    return Result(PASS, f"Staging passed {count}.", evidence, seen.at)
 
 
-@gate("Smoke green", sign_off=True)
+@gate("Smoke tests green", sign_off=True)
 def smoke_green(facts: Facts) -> Result:
     """The promotion's smoke tests were all answered properly."""
     if facts.release.status == ReleaseStatus.ROLLED_BACK:

@@ -18,8 +18,8 @@ _SAME_SQL = "The same file and the same SQL as staging ran."
 # Staging had the revision before the portal's first run there, or something ran it whose statements
 # nobody reads.
 _NOT_RECORDED = (
-    "The same file and the same plan as in staging. What staging sent was not recorded; "
-    "the portal's own runner lets production send only what the plan shows."
+    "The same file and the same plan as in staging. Staging's statements were not recorded; the "
+    "portal's runner lets production run only the planned SQL."
 )
 LINES = 6
 
@@ -91,9 +91,7 @@ def _compared(step: Step, staged: Mapping[tuple[str, str], Staged], renderer: st
         )
     if ran.rendered is None:
         return Compared(
-            step.revision,
-            UNKNOWN,
-            "The file is the same; what its SQL was when staging ran it was not kept.",
+            step.revision, UNKNOWN, "The file is the same; its SQL in staging was not recorded."
         )
     if ran.rendered == step.upgrade:
         if step.upgrade.kind:
@@ -124,9 +122,9 @@ def _why(ran: Staged, step: Step, renderer: str) -> str:
             " writes it now."
         )
     return (
-        "The file is the same, and yet its SQL is another one each time: it depends on the clock,"
-        " on chance or on code that it imports. What production runs was never run by staging;"
-        " write the values out."
+        "The file is the same, but its SQL changes with each run: it depends on the clock, on "
+        "random values or on imported code. Production would run SQL that staging never ran. "
+        "Write the values out."
     )
 
 
@@ -155,7 +153,7 @@ def summary(compared: Sequence[Compared]) -> tuple[str, str]:
         if found:
             verb = message if len(found) > 1 else message.replace("differ ", "differs ")
             return state, f"Of production's {count}, {', '.join(found[:4])} {verb}."
-    return SAME, f"Production is to run the same SQL as staging ran: {count}."
+    return SAME, f"Production will run the same SQL as staging: {count}."
 
 
 def route(kind: str, start: Mapping[str, object], heads: Sequence[str]) -> tuple[str, str]:

@@ -1,15 +1,17 @@
-"""Whether GitHub holds the portal's verdict."""
+"""Whether The verdict is on GitHub."""
 
 from releases.gates.context import Facts
 from releases.gates.registry import gate
 from releases.gates.result import PASS, PENDING, Result
 
 
-@gate("Verdict told", always=True, listed=False)
+@gate("Verdict posted", always=True, listed=False)
 def verdict_told(facts: Facts) -> Result:
     """GitHub holds the portal's verdict: while it does not, an older one may stand there."""
     if facts.project.watch_only:
         return Result(PASS, "Watch only: no verdict is posted.")
     if facts.verdict_problem:
-        return Result(PENDING, f"The verdict is not on GitHub: {facts.verdict_problem}")
-    return Result(PASS, "GitHub holds the portal's verdict.")
+        return Result(
+            PENDING, f"The verdict could not be posted to GitHub: {facts.verdict_problem}"
+        )
+    return Result(PASS, "The verdict is on GitHub.")

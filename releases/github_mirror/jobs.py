@@ -6,6 +6,7 @@ from django.conf import settings
 
 from environments.clients import github_of
 from environments.findings import writer as environment_sync
+from environments.quota.sharing import in_background
 from environments.services import watching
 from portal.jobs import Outcome, Requeue
 from portal.outbound.http import ApiError
@@ -18,6 +19,7 @@ from releases.pull_requests import migrations as pull_requests_migrations
 from releases.rollback import assessment as rollback_assessment
 
 
+@in_background
 def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     """One reading of the repository; trouble is noted once and the next look comes as usual."""
     project = job.project

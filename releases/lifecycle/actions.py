@@ -59,11 +59,10 @@ def cut(
             f"{project.staging_branch} moved from {seen[:7]} to {candidate[:7]} since you opened"
             " this page"
         )
-        raise Refused(f"{message}; look at what is new first.")
+        raise Refused(f"{message}. Review the changes first.")
     if candidate == base:
         raise Refused(
-            f"{project.staging_branch} equals {project.production_branch}: there is nothing to"
-            " release."
+            f"{project.staging_branch} equals {project.production_branch}: nothing to release."
         )
     release = _create(project, candidate, base, actor, notes, now)
     return _begun(release, "release.cut", actor, {"candidate": candidate}, now)
@@ -88,8 +87,8 @@ def cut_hotfix(
     require_seen(actor, candidate, "commit")
     if candidate and candidate != head:
         raise Refused(
-            f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}; look at what is new"
-            " first."
+            f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}. Review the "
+            "changes first."
         )
     base = (
         Branch.objects.filter(project=project, name=project.production_branch)
@@ -113,8 +112,7 @@ def _head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> s
     main = project.production_branch
     if row is None:
         raise Refused(
-            f"There is no pull request #{number[:20]} that the portal knows of; it reads GitHub"
-            " every moment."
+            f"The portal does not know pull request #{number[:20]} yet. Try again in a minute."
         )
     if row.base != main:
         raise Refused(
@@ -131,11 +129,11 @@ def _head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> s
         )
     if row.state != "open":
         raise Refused(
-            f"Pull request #{row.number} is {row.state}; a hotfix is made of an open one."
+            f"Pull request #{row.number} is {row.state}. A hotfix needs an open pull request."
         )
     if not row.head_sha:
         raise Refused(
-            f"The head of pull request #{row.number} has not been read yet; look again in a moment."
+            f"The head of pull request #{row.number} has not been read yet. Try again in a moment."
         )
     return row.head_sha
 
@@ -149,7 +147,9 @@ def _begun(
     wake_now(
         ReleaseReconciler.objects.create(release=release, created_at=now, wake_at=now), now=now
     )
-    message = f"{release.name} cut at {release.candidate[:7]} with {len(items)} checklist items."
+    message = (
+        f"{release.name} created at {release.candidate[:7]} with {len(items)} checklist items."
+    )
     audit.record(event, actor=actor, subject=release, sentence=message, data=data, now=now)
     return release
 
@@ -170,11 +170,11 @@ def _create(
     """
     for other in Release.objects.in_preparation().filter(project=project):
         if other.kind == kind:
-            raise Refused(f"{_called(other)} is in preparation; promote or abandon it first.")
+            raise Refused(f"{_called(other)} is in preparation. Promote or abandon it first.")
         if other.candidate == candidate:
             raise Refused(
-                f"{_called(other)} is about {candidate[:7]} already, and one commit has one"
-                " verdict."
+                f"{_called(other)} already covers {candidate[:7]}. A release and a hotfix cannot "
+                "share a commit."
             )
     day = timezone.localtime(now).strftime("%Y.%m.%d")
     number = (
@@ -195,7 +195,9 @@ def _create(
                 notes=notes[:20_000],
             )
     except IntegrityError:
-        raise Refused("Somebody else cut a release at this moment; open that one.") from None
+        raise Refused(
+            "Somebody else created a release at the same moment. Open that one."
+        ) from None
 
 
 def _called(release: Release) -> str:
@@ -288,8 +290,8 @@ def write_notes(release: Release, *, actor: Actor, notes: str, now: datetime | N
     """Replaces the release notes."""
     if not release.is_in_preparation:
         raise Refused(
-            f"Release {release.name} is {release.get_status_display()}; its notes are part of its"
-            " proof."
+            f"Release {release.name} is {release.get_status_display()}, so its notes can no "
+            "longer change."
         )
     Release.objects.filter(pk=release.pk).update(notes=notes[:20_000])
     audit.record(

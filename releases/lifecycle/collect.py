@@ -10,9 +10,10 @@ from django.db import transaction
 from environments.databases import pending
 from environments.databases.project_environment import planning_command
 from environments.git.repository import Mirror
-from environments.models import Database, Project, databases_of
+from environments.models import Database, Project, databases_of, stamped_from
 from environments.schema.history import identity
 from environments.schema.history import reader as history_reader
+from environments.schema.history.status import PROVE
 from environments.schema.plan.edits import PRUNED, Edit, judge
 from portal import audit
 from portal.outbound.parsing import JsonObject
@@ -159,6 +160,7 @@ def _migrations_of(
             change,
             both,
             ran=pending.reported(database),
+            stamped=stamped_from(database),
             command=lambda: planning_command(database, mirror, release.candidate),
         )
     problem = _migrations_problem(
@@ -180,9 +182,10 @@ def _migrations_problem(
     if deleted:
         names = ", ".join(one.path for one in deleted)
         lacking = "the hotfix's branch" if release.is_hotfix else staging
+        squashed = f" {PROVE}" if any(not one.down for one in change.new) else ""
         return (
             f"{main} has revisions that {lacking} lacks: {names}. Merge {main} into {lacking}"
-            " first."
+            f" first.{squashed}"
         )
     return ""
 
@@ -222,8 +225,8 @@ def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> 
     )
     if same_content:
         message = (
-            f"{release.project.production_branch} moved to {base[:7]}; the release is compared with"
-            " it anew."
+            f"{release.project.production_branch} moved to {base[:7]}; the release is compared "
+            "with it again."
         )
     else:
         message = f"The candidate moved from {old[:7]} to {head[:7]}; {len(lapsed)} ticks lapsed."

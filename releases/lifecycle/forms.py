@@ -29,4 +29,4 @@ class NotesForm(forms.Form):
 class AbandonForm(forms.Form):
     """Why a release is abandoned."""
 
-    reason = Text(missing="Say why the release is abandoned.")
+    reason = Text(missing="Give a reason for abandoning the release.")

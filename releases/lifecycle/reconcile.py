@@ -380,7 +380,7 @@ def _close(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome |
             "release.done",
             actor=None,
             subject=fresh,
-            sentence="Everything after promotion is green.",
+            sentence="Every check after promotion passed.",
             now=now,
         )
     return Requeue(0)

@@ -51,7 +51,7 @@ def add_channel(
     if personal and Channel.objects.filter(person=actor).count() >= MOST_CHANNELS:
         raise Refused(f"You have {MOST_CHANNELS} channels already: remove one first.")
     if transport not in Transport.values:
-        raise Refused("Choose how the notification is to travel.")
+        raise Refused("Choose how to send notifications.")
     if fault := transports.fault_of(transport, address):
         raise Refused(fault)
     secret = transports.new_secret() if transport == Transport.WEBHOOK else ""
@@ -116,8 +116,8 @@ def test_channel(channel: Channel, *, actor: User, now: datetime | None = None) 
     if not channel.kinds:
         raise Refused("A second person has to confirm this channel before anything is sent to it.")
     if channel.notices.filter(position=None, finished_at=None).exists():
-        raise Refused("A test is on its way already.")
-    text = f"{audit.actor_name(actor)} had this test sent. Nothing happened."
+        raise Refused("A test is already on its way.")
+    text = f"{audit.actor_name(actor)} sent this test notification."
     link = settings.PORTAL_URL + reverse("releases:notifications")
     message = Message(
         "test", "Release portal: test", text, link, channel.audit_scope, now.isoformat()
@@ -139,9 +139,9 @@ def _locked(channel: Channel, actor: User) -> Channel:
         .first()
     )
     if row is None:
-        raise Refused("This channel has been removed meanwhile.")
+        raise Refused("This channel has been removed.")
     if row.person_id != actor.pk and (row.person_id is not None or not actor.has_perm(MANAGE)):
-        raise NotPermitted("This channel is not yours to change.")
+        raise NotPermitted("You may not change this channel.")
     return row
 
 

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from portal.models.audit import AuditEvent
 from portal.secrets import known_secrets, redact
+from portal.visible import visible
 from releases.notifications.kinds.registry import Kind
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -40,12 +41,12 @@ def message_of(event: AuditEvent, kind: Kind) -> Message:
         message += (
             f" Waiting for: {', '.join(names)}."
             if names
-            else " Nobody can do this yet: give somebody the role."
+            else " Nobody can do this yet. Give somebody the role."
         )
     return Message(
         kind=kind.name,
-        title=without_secrets(f"{about}: {kind.label}"),
-        text=without_secrets(message),
+        title=visible(without_secrets(f"{about}: {kind.label}")),
+        text=visible(without_secrets(message)),
         link=settings.PORTAL_URL + _path(event),
         project=event.scope,
         at=event.at.isoformat(),

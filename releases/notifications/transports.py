@@ -174,11 +174,11 @@ def _judge(channel: Channel, reply: Reply) -> None:
         raise ApiError(
             "notification",
             "unavailable",
-            f"{message}: it is tried again.",
+            f"{message}: it is being retried.",
             status=reply.status,
             retry_after=wait,
         )
-    raise Undeliverable(f"{message}: look whether the address is still right.")
+    raise Undeliverable(f"{message}. Check whether the address is still right.")
 
 
 def _escaped(text: str) -> str:

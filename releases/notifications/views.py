@@ -63,7 +63,7 @@ def notifications(request: HttpRequest) -> HttpResponse:
 def channel_do(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     """Change, remove or test a channel."""
     if verb not in BUTTONS:
-        raise Http404("There is no such action.")
+        raise Http404("Unknown action.")
     act, form, message = BUTTONS[verb]
     channel = get_object_or_404(
         Channel.objects.filter(_mine(request)).defer("address", "secret"), pk=pk

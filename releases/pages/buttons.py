@@ -55,36 +55,36 @@ RELEASE_BUTTONS = {
     ),
     "notes": Button(lifecycle.write_notes, "The notes are saved.", "notes", NotesForm),
     "abandon": Button(lifecycle.abandon, "The release is abandoned.", form=AbandonForm),
-    "retry-step": Button(promotion.retry_step, "The step is tried again."),
+    "retry-step": Button(promotion.retry_step, "The step is being retried."),
     "deploy-commit": Button(
         promotion.deploy_commit, "The commit is being deployed.", form=SeenCandidate
     ),
     "skip-step": Button(promotion.skip_step, "The step is skipped.", form=SkipStepForm),
     "abandon-promotion": Button(
-        promotion.abandon_promotion, "The promotion is abandoned.", form=AbandonPromotionForm
+        promotion.abandon_promotion, "The promotion is canceled.", form=AbandonPromotionForm
     ),
     "request-rollback": Button(
         rollback.request_rollback,
-        "The rollback waits for a second person.",
+        "The rollback is requested; it needs a second approver.",
         "rollback",
         RequestRollbackForm,
     ),
     "approve-rollback": Button(
         rollback.approve_rollback, "Your approval is recorded.", "rollback", ApproveRollbackForm
     ),
-    "retry-rollback": Button(rollback.retry_rollback, "The step is tried again.", "rollback"),
+    "retry-rollback": Button(rollback.retry_rollback, "The step is being retried.", "rollback"),
     "skip-rollback": Button(
         rollback.skip_rollback, "The step is skipped.", "rollback", SkipStepForm
     ),
     "abandon-rollback": Button(
-        rollback.abandon_rollback, "The rollback is abandoned.", form=AbandonRollbackForm
+        rollback.abandon_rollback, "The rollback is canceled.", form=AbandonRollbackForm
     ),
     "rehearse-downgrade": Button(
         rollback.rehearse_downgrade, "The downgrade is being rehearsed.", "downgrade"
     ),
     "request-downgrade": Button(
         rollback.request_downgrade,
-        "The downgrade waits for a second person.",
+        "The downgrade is requested; it needs a second approver.",
         "way-back",
         RequestDowngradeForm,
     ),
@@ -96,9 +96,11 @@ RELEASE_BUTTONS = {
     ),
 }
 PROJECT_BUTTONS = {
-    "cut": Button(lifecycle.cut, "The release is cut; its contents are being read.", form=CutForm),
+    "cut": Button(
+        lifecycle.cut, "The release is created. Loading commits and checks…", form=CutForm
+    ),
     "cut-hotfix": Button(
-        lifecycle.cut_hotfix, "The hotfix is cut; its contents are being read.", form=HotfixForm
+        lifecycle.cut_hotfix, "The hotfix is created. Loading commits and checks…", form=HotfixForm
     ),
     "freeze": Button(freezes.freeze, "Promotions are frozen.", form=FreezeForm),
     "add-smoke-test": Button(smoke_tests.add, "The smoke test is added.", form=SmokeTestForm),

@@ -124,12 +124,12 @@ def _risks(note: PullNote | None, pull: PullRequest) -> tuple[tuple[str, Risk], 
 
 def _checks(project: Project, pull: PullRequest, branch: Branch | None) -> gates.Result:
     if pull.checks is None:
-        message = "The checks are not read yet; Connections says what the token may read."
+        message = "Reading checks… Connections shows what the token may read."
         return gates.Result(gates.PENDING, message)
     if branch is None or branch.required_contexts is None:
         return gates.Result(
             gates.PENDING,
-            f"The rules of {pull.base} could not be read: what is required is unknown.",
+            f"The rules of {pull.base} could not be read, so required checks are unknown.",
         )
     required = tuple(dict.fromkeys([*branch.required_contexts, *project.required_checks]))
     return gates.judge_checks(pull.checks, required, pull.checks_at or pull.seen_at)
@@ -139,9 +139,9 @@ def _migrations(
     project: Project, pull: PullRequest, staging: Branch | None, migrated: bool
 ) -> tuple[str, str]:
     if pull.base != project.staging_branch:
-        return "skipped", "see its release"
+        return "skipped", "see release"
     if not migrated:
-        return "skipped", "the project has none"
+        return "skipped", "not used by this project"
     if staging is None or pull.read_for != f"{staging.head}..{pull.head_sha}":
         return "wait", "being read"
     if pull.migrations_problem:

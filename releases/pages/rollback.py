@@ -88,13 +88,7 @@ class WayBackPanel:
     @property
     def verdict(self) -> str:
         """What the pill says: no verdict that something has overtaken."""
-        return (
-            "being worked out again"
-            if self.outdated
-            else self.advice.verdict
-            if self.advice
-            else ""
-        )
+        return "updating" if self.outdated else self.advice.verdict if self.advice else ""
 
     @property
     def done(self) -> int:
@@ -190,12 +184,12 @@ def _outdated(facts: Facts, known: Advice, downgrades: Sequence[Downgrade], now:
         for step in facts.steps
         for moment in (step.started_at, step.finished_at)
     ):
-        return "The promotion has gone on since."
+        return "The promotion has continued since."
     if facts.railway_seen_at and facts.railway_seen_at > at and (moved := _moved(facts, known)):
-        return f"{moved} serves something else by now."
+        return f"{moved} serves another deployment now."
     if known.problem:
-        return f"It could not be looked at again: {known.problem}"
-    return "The last look is too long ago." if advice_of.is_old(known, now) else ""
+        return f"The assessment could not be updated: {known.problem}"
+    return "The assessment is outdated." if advice_of.is_old(known, now) else ""
 
 
 def _moved(facts: Facts, known: Advice) -> str:
@@ -238,13 +232,9 @@ def _why_not(facts: Facts, advice: Advice | None, job: Rollback | None) -> str:
     if not facts.release.merge_commit:
         return "The release is not merged yet: there is nothing to roll back."
     if facts.promotion and facts.promotion.status in OPEN:
-        return (
-            "The promotion is under way. A rollback can be asked for when it has ended or stopped."
-        )
+        return "The promotion is running. You can request a rollback when it has ended or stopped."
     if advice.verdict == DOWNGRADE_FIRST:
-        return (
-            "The database goes first; when it is back, the verdict changes and the services follow."
-        )
+        return "Downgrade the database first; then the services can be rolled back."
     return "" if advice.targets else "Railway has nothing to restore."
 
 
@@ -313,8 +303,8 @@ def now(facts: Facts, panel: WayBackPanel) -> Now | None:
     branch = facts.project.production_branch
     if release.status == ReleaseStatus.ROLLED_BACK:
         message = (
-            f"{branch} still holds it: the next release must revert or correct it. Staging was not"
-            " touched."
+            f"{branch} still contains it: the next release must revert or fix it. Staging is "
+            "unchanged."
         )
         details: tuple[str, ...] = (job.sentence,) if job and job.sentence else (message,)
         return Now("skipped", "This release was rolled back.", details)
@@ -332,12 +322,12 @@ def now(facts: Facts, panel: WayBackPanel) -> Now | None:
             anchor="rollback",
         )
     if panel.waits:
-        message = f"{job.requested_by} asks for a rollback: “{job.reason[:300]}”"
+        message = f"{job.requested_by} requests a rollback: “{job.reason[:300]}”"
         return Now(
             "attest",
-            "A rollback waits for a second person.",
+            "The rollback needs a second approver",
             (message,),
-            button="Look at it",
+            button="Review rollback",
             anchor="rollback",
         )
     current = next((step for step in panel.steps if step.finished_at is None), None)

@@ -194,7 +194,7 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
 def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     """Tick or untick one item; with htmx only its row comes back, drawn from what is at hand."""
     if verb not in ("tick", "untick"):
-        raise Http404("There is no such action.")
+        raise Http404("Unknown action.")
     item = get_object_or_404(ChecklistItem.objects.select_related("release__project"), pk=pk)
     form = TickForm(request.POST, prefix=str(pk)) if verb == "tick" else forms.Form(request.POST)
     act = functools.partial(
@@ -269,7 +269,7 @@ def do_project(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
 
 def _button(buttons: dict[str, Button], verb: str) -> Button:
     if verb not in buttons:
-        raise Http404("There is no such action.")
+        raise Http404("Unknown action.")
     return buttons[verb]
 
 

@@ -9,6 +9,7 @@ from django.db.models import Model
 from django.forms import ModelForm
 from django.http import HttpRequest
 
+from environments.databases.address import out_of_sight
 from environments.models import Database, Project, SmokeTest
 from portal.configuration.admin import TwoPeople
 from portal.outbound.parsing import JsonObject
@@ -43,11 +44,17 @@ class ProjectForm(forms.ModelForm):
         return given
 
 
+# Of a database's fields, those that decide whether the portal can look at it.
+SEEN_BY = {"runner", "service", "variable", "public_service", "public_variable"}
+
+
 class DatabaseFormSet(forms.BaseInlineFormSet):
     """The databases of a project, held against the project's own rules."""
 
     def clean(self) -> None:
-        """Refuse a runner that cannot keep the project's order of deploying and migrating."""
+        """Refuse a runner that cannot keep the project's order of deploying and migrating, or whose
+        result the portal could not see.
+        """
         super().clean()
         for form in self.forms:
             one = form.instance
@@ -55,6 +62,8 @@ class DatabaseFormSet(forms.BaseInlineFormSet):
                 one.project = self.instance
                 if one.out_of_order:
                     form.add_error("runner", one.out_of_order)
+                elif SEEN_BY.intersection(form.changed_data) and (why := out_of_sight(one)):
+                    form.add_error("runner", why)
 
 
 class DatabaseInline(admin.StackedInline):

@@ -106,17 +106,12 @@ def claimed(project: Project, *, repository: str, railway_project_id: str) -> st
 
     A new project is set up by one person.
     """
-    same = Q(repository__iexact=repository)
-    if railway_project_id:
-        same |= Q(railway_project_id=railway_project_id)
-    others = Project.objects.filter(same).exclude(pk=project.pk)
-    for other in others:
-        if was_promoted(other):
-            what = (
-                "repository"
-                if other.repository.lower() == repository.lower()
-                else "Railway project"
-            )
+    railway = railway_project_id.strip().lower()
+    for other in Project.objects.exclude(pk=project.pk):
+        takes_code = other.is_own(repository.strip())
+        takes_place = bool(railway) and other.railway_project_id.strip().lower() == railway
+        if (takes_code or takes_place) and was_promoted(other):
+            what = "repository" if takes_code else "Railway project"
             return (
                 f"{other} releases this {what} already, and is in production: change that project"
                 " instead."

@@ -77,9 +77,9 @@ def promote(
         raise Refused(f"Release {release.name} is {release.get_status_display()} already.")
     _as_seen(release, candidate, actor)
     if Rollback.objects.unsettled().filter(release__project=release.project).exists():
-        raise Refused("Production is being rolled back; end or abandon that first.")
+        raise Refused("Production is being rolled back. Finish or cancel that first.")
     if release.collected != release.candidate:
-        raise Refused("The candidate has just moved and is being read; look again in a moment.")
+        raise Refused("The candidate has just changed and is loading. Try again in a moment.")
     standing = gates.stand(facts)
     if not standing.ready:
         raise Refused(" ".join(f"{line.text}: {line.result.sentence}" for line in standing.missing))
@@ -135,7 +135,7 @@ def retry_step(release: Release, *, actor: Actor, now: datetime | None = None) -
     steps_engine.again(step, migration_run=None)
     steps_engine.go_on(promotion, now)
     audit.record(
-        "step.retried", actor=actor, subject=release, sentence=f"{step} is tried again.", now=now
+        "step.retried", actor=actor, subject=release, sentence=f"{step} is being retried.", now=now
     )
 
 
@@ -177,7 +177,9 @@ def skip_step(release: Release, *, actor: Actor, reason: str, now: datetime | No
     promotion, step = _failed_step(release)
     require_reason(reason)
     if step.name == StepName.MERGE:
-        raise Refused("Without the merge nothing is promoted; retry it, or abandon the promotion.")
+        raise Refused(
+            "Without the merge nothing is promoted. Retry the step, or cancel the promotion."
+        )
     steps_engine.skip(step, actor=actor, reason=reason, now=now)
     steps_engine.go_on(promotion, now)
     audit.record(
@@ -208,7 +210,7 @@ def abandon_promotion(
         ReleaseStatus.ABANDONED if release.merge_commit else ReleaseStatus.OPEN, now=now
     )
     after = "merged" if release.merge_commit else "not merged"
-    message = f"Promotion abandoned at {step} ({after}): “{reason[:500]}”"
+    message = f"Promotion canceled at {step} ({after}): “{reason[:500]}”"
     audit.record(
         "promotion.abandoned",
         actor=actor,
@@ -225,5 +227,5 @@ def _failed_step(release: Release) -> tuple[Promotion, PromotionStep]:
     """
     found = steps_engine.stopped(release.promotions, "promotion")
     if release.rollbacks.filter(status__in=[*OPEN, *STOPPED]).exists():
-        raise Refused("A rollback of this release is under way; end or abandon that first.")
+        raise Refused("A rollback of this release is running. Finish or cancel it first.")
     return found

@@ -50,7 +50,7 @@ def refused(step: PromotionStep, facts: Facts, github: GitHub) -> Look | None:
         stands = publish.tell(github, release, state="success", sentence=ready, now=facts.now)
         if stands != "success":
             return Stop(publish.WORN_OUT, NOTHING)
-        return Wait(0.2, "The verdict is on GitHub; looking whether anything blocks the merge.")
+        return Wait(0.2, "The verdict is on GitHub. Checking whether anything blocks the merge…")
     return _by_its_word(step, facts, pull)
 
 
@@ -75,13 +75,10 @@ def _by_its_word(step: PromotionStep, facts: Facts, pull: Pull) -> Look | None:
             )
         return Wait(min(15.0, max(1.0, waited.total_seconds() / 10)), f"{message}.")
     if waited > SETTLING:
-        message = (
-            f"GitHub calls {number} {pull.merge_state}, and nothing that it shows explains why"
-        )
-        return Stop(f"{message}: look there what it asks for, then try again.", NOTHING)
+        message = f"GitHub calls {number} {pull.merge_state}without a visible reason"
+        return Stop(f"{message}. Check the pull request on GitHub, then try again.", NOTHING)
     return Wait(
-        2,
-        f"GitHub calls {number} {pull.merge_state}; it may not have reckoned with the verdict yet.",
+        2, f"GitHub calls {number} {pull.merge_state}. It may not have processed the verdict yet."
     )
 
 

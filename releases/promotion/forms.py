@@ -8,10 +8,10 @@ from portal.ui.forms import Text
 class SkipStepForm(forms.Form):
     """Why a step can be skipped; rollbacks use it as well."""
 
-    reason = Text(missing="Say why this step can be skipped.")
+    reason = Text(missing="Give a reason for skipping this step.")
 
 
 class AbandonPromotionForm(forms.Form):
     """Why a promotion is abandoned."""
 
-    reason = Text(missing="Say why the promotion is abandoned.")
+    reason = Text(missing="Give a reason for canceling the promotion.")

@@ -101,7 +101,7 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
             f" {pull.head_sha[:7]}."
         )
         return Stop(
-            f"{moved} Abandon this promotion, and the release takes up the new commits.", world
+            f"{moved} Cancel this promotion, and the release takes up the new commits.", world
         )
     if pull.mergeable is False:
         return Stop(f"Pull request #{pull.number} conflicts with {pull.base_ref}.", world)
@@ -117,7 +117,7 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
             raise
         if steps_engine.waited(step, facts.now) > PATIENCE:
             raise
-        return Wait(2, f"{error.sentence} Looking whether it was merged.")
+        return Wait(2, f"{error.sentence} Checking whether it was merged…")
     return Wait(0, "Merged; reading the merge commit.")
 
 
@@ -137,7 +137,7 @@ def _restored(facts: Facts, github: GitHub) -> Look | None:
         github.retarget(number, below)
     back = f" {len(moved)} pull requests go into it again." if moved else ""
     message = (
-        f"GitHub had deleted {below} at the merge; it was made again at"
+        f"GitHub deleted {below} at the merge. The portal restored it at"
         f" {release.candidate[:7]}.{back}"
     )
     with transaction.atomic():
@@ -153,9 +153,11 @@ def _merged(pull: Any, release: Release) -> Look:
             f"Pull request #{pull.number} was merged at {pull.head_sha[:7]}, not at"
             f" {release.candidate[:7]}."
         )
-        return Stop(message, "Production's branch holds commits that nobody promised here.")
+        return Stop(
+            message, "Production's branch contains commits that are not part of this release."
+        )
     if not pull.merge_commit:
-        return Wait(1, "GitHub has merged, but does not name the merge commit yet.")
+        return Wait(1, "GitHub has merged; waiting for the merge commit…")
     evidence = ({"label": f"#{pull.number}", "said": pull.merge_commit, "link": pull.url},)
     return Done(
         f"Pull request #{pull.number} merged as {pull.merge_commit[:7]}.",
@@ -187,9 +189,7 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
     )
     late = result.state == gates.FAIL and waited.total_seconds() > settings.DEPLOY_GRACE_SECONDS
     if broken or late or waited > timedelta(minutes=project.deploy_minutes):
-        world = (
-            "The merge is done and stays; production partly runs the release." if services else ""
-        )
+        world = "The merge is done. Production partly runs the release." if services else ""
         return Stop(result.sentence, world, evidence)
     # Railway counts requests by the hour: look often at first, then less.
     return Wait(min(10.0, max(1.0, waited.total_seconds() / 10)), result.sentence)
@@ -240,10 +240,7 @@ def migrate(step: PromotionStep, facts: Facts) -> Look:
         (database for database in facts.databases if database.database.pk == step.database_id), None
     )
     if one is None or one.heads is None:
-        return Stop(
-            "The release was not read for this database: it was configured, or retired, in the"
-            " meantime."
-        )
+        return Stop("This database was added or retired after the release was created.")
     run = step.migration_run
     if run is None:
         return _start_run(step, facts, one)
@@ -254,7 +251,7 @@ def migrate(step: PromotionStep, facts: Facts) -> Look:
         return Stop(run.sentence, world, unknown=run.status == JobStatus.NEEDS_PERSON)
     if sorted(run.after or []) != sorted(run.target):
         return Stop(
-            "The run ended well, but the database reports another revision.",
+            "The run succeeded, but the database reports another revision.",
             _database_world(step, run),
             unknown=True,
         )
@@ -304,7 +301,7 @@ def smoke(step: PromotionStep, facts: Facts) -> Look:
     commits = {
         live.service: _expected(live, facts) for live in facts.in_production if live.at_commits
     }
-    world = "Production runs the release; these requests are not answered as expected."
+    world = "Production runs the release, but these smoke tests fail."
     return steps_engine.smoke(step, facts, commits, world)
 
 
@@ -338,7 +335,7 @@ def back_merge(step: PromotionStep, facts: Facts) -> Look:
     main, target = project.production_branch, project.staging_branch
     if not github.compare(target, main).ahead_by:
         GitHubSync.objects.filter(project=project).update(wake_at=facts.now)
-        return Done(f"{target} holds everything that {main} has: there is nothing to merge back.")
+        return Done(f"{target} contains every commit of {main}: nothing to merge back.")
     pull = fast_forward.find_back_merge(project, github) or fast_forward.open_back_merge(
         project, github
     )

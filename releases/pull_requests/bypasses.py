@@ -14,6 +14,7 @@ from environments.findings import out_of_band
 from environments.git.repository import Commit, GitError, Mirror
 from environments.github import GitHub, PullState
 from environments.models import Branch, Project, Repair, RepairKind
+from environments.quota.sharing import in_background
 from portal.jobs import Outcome, Requeue, wake_now
 from portal.models.webhooks import WebhookDelivery
 from portal.outbound.http import ApiError
@@ -63,6 +64,7 @@ def wake(project: Project, *, now: datetime) -> None:
         wake_now(job, now=now)
 
 
+@in_background
 def read(job: BranchScan, *, now: datetime) -> Outcome:
     """Looks at the new commits of both branches.
 

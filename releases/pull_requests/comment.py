@@ -20,6 +20,7 @@ from environments.git.repository import GitError, Mirror
 from environments.github import comments
 from environments.github.comments import code, plain, prose
 from environments.models import Database, Project, databases_of
+from environments.quota.sharing import in_background
 from environments.schema.history import reader as history_reader
 from environments.schema.plan import edits, risk
 from environments.schema.plan import render as plan_render
@@ -36,12 +37,9 @@ NOT_ISOLATED = (
     "The portal's machine cannot isolate code, so nothing was executed: only literal calls of `op`"
     " were read."
 )
-DRAFT = "It is a draft: its SQL is looked at when it is ready for review."
-FORK = (
-    "It comes from a fork: its files were read and not executed, so what their SQL brings is not"
-    " known."
-)
-MEND_FIRST = "What its SQL brings is looked at when the files are mended."
+DRAFT = "Draft: the SQL is analyzed when it is ready for review."
+FORK = "From a fork: the files were read but not executed, so their SQL is not known."
+MEND_FIRST = "The SQL is analyzed when the files are fixed."
 
 
 def wake(project: Project, *, now: datetime) -> None:
@@ -73,6 +71,7 @@ def wake(project: Project, *, now: datetime) -> None:
             wake_now(note, now=now)
 
 
+@in_background
 def step(job: PullNote, *, now: datetime) -> Outcome:
     """Looks at the files if they are other ones, then at the comment; writes at most once."""
     project = job.project
@@ -227,7 +226,7 @@ def _edited(
             edit.revision,
             edit.sha256,
             edit.sentence,
-            f"Put it back with {history_reader.put_back(since, [edit.path])} and write a new"
+            f"Restore it with {history_reader.put_back(since, [edit.path])} and write a new"
             " revision."
             if edit.blocks
             else "",
@@ -250,10 +249,7 @@ def text_of(job: PullNote, pull: PullRequest) -> str:
     Nothing in it changes by itself. Every word from outside is escaped, and its length bounded.
     """
     if not _speaks(pull):
-        return (
-            f"{MARKER}\n**Migrations**: this pull request brings none any more, and there is"
-            " nothing to mend."
-        )
+        return f"{MARKER}\n**Migrations**: this pull request has none anymore; nothing to fix."
     risks = [risk.Risk(**one) for one in job.risks]
     lines = [
         MARKER,
@@ -261,7 +257,7 @@ def text_of(job: PullNote, pull: PullRequest) -> str:
         "\n".join(_files(pull)),
     ]
     if pull.migrations_problem:
-        lines += ["**To mend before it is merged**", f"- {prose(pull.migrations_problem, 2000)}"]
+        lines += ["**To fix before merging**", f"- {prose(pull.migrations_problem, 2000)}"]
     asking = sorted((one for one in risks if one.asks), key=lambda one: -risk.RANK[one.severity])
     if asking:
         lines += ["**What can go wrong**", "\n".join(_risks(asking))]
@@ -274,10 +270,10 @@ def text_of(job: PullNote, pull: PullRequest) -> str:
     if job.unread:
         lines.append(plain(job.unread))
     elif not asking and not pull.migrations_problem:
-        lines.append("No findings: nothing here needs another word.")
+        lines.append("No findings.")
     if asking:
         lines.append(
-            "An approver can accept what remains, with a reason, on the page of the release."
+            "An approver can accept the remaining risks, with a reason, on the release page."
         )
     lines.append(
         "[This pull request in the"

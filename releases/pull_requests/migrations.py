@@ -2,6 +2,7 @@
 cut from staging.
 """
 
+import time
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -10,7 +11,14 @@ from django.conf import settings
 from environments.clones.clone import mirror_of
 from environments.databases import pending
 from environments.git.repository import GitError, Mirror
-from environments.models import Branch, Database, Project, StagedRevision, databases_of
+from environments.models import (
+    Branch,
+    Database,
+    Project,
+    StagedRevision,
+    databases_of,
+    stamped_from,
+)
 from environments.schema.history import graph
 from environments.schema.history import reader as history_reader
 from environments.schema.history.reader import Change
@@ -21,6 +29,8 @@ from releases.models.pull_requests import PullReading, PullRequest
 from releases.pull_requests import comment as pull_requests_comment
 
 AT_ONCE = 20
+SECONDS = 5.0  # after which a step ends before it has read so many
+BREATH = 0.5  # seconds between two steps, in which the worker does what others wait for
 HEADS = "heads"  # the kind of problem that only the merge brings
 
 
@@ -67,18 +77,21 @@ def read(job: PullReading, *, now: datetime) -> Outcome:
         mirror.fetch(pulls=[one.number for one in some])
     except GitError as error:
         return Requeue(30, str(error))
+    began, done = time.monotonic(), 0
     for one in some:
         if not holds(job):
             return Requeue(0)
+        if done and time.monotonic() - began > SECONDS:
+            break
         found = _of(mirror, project, base, one.head_sha)
         # Only while it is still the head that was read.
         rows = PullRequest.objects.filter(pk=one.pk, head_sha=one.head_sha)
         rows.update(read_for=_pair(base, one.head_sha), **found)
+        done += 1
     pull_requests_comment.wake(project, now=now)
-    return Requeue(
-        0 if len(waiting) > AT_ONCE else 10 * settings.SYNC_SECONDS,
-        f"{len(some)} pull requests were read.",
-    )
+    left = len(waiting) - done
+    message = f"{done} of {len(waiting)} pull requests that moved were read."
+    return Requeue(BREATH if left else 10 * settings.SYNC_SECONDS, message)
 
 
 def _pair(base: str, head: str) -> str:
@@ -160,8 +173,16 @@ def _touching_what_is_there(
         if files:
             return rows, _rewritten(database, project.staging_branch, deed, files, fork)
     both = tuple(history_reader.read(mirror, at, database.alembic) for at in (fork, head))
-    ran = pending.reported(database)
-    found = edits.judge(mirror, fork, head, change, (both[0], both[1]), ran=ran, execute=False)
+    found = edits.judge(
+        mirror,
+        fork,
+        head,
+        change,
+        (both[0], both[1]),
+        ran=pending.reported(database),
+        stamped=stamped_from(database),
+        execute=False,
+    )
     told = {edit.revision: edit for edit in found}
     rows = [
         row | {"edit": told[row["id"]].kind, "told": told[row["id"]].sentence, "since": fork}
@@ -175,7 +196,7 @@ def _touching_what_is_there(
     back = history_reader.put_back(fork, [edit.path for edit in moved])
     return (
         rows,
-        f"{' '.join(edit.sentence for edit in moved)} Put it back with `{back}`." if moved else "",
+        f"{' '.join(edit.sentence for edit in moved)} Restore it with `{back}`." if moved else "",
     )
 
 
@@ -198,7 +219,7 @@ def _rewritten(
     paths = [file.path for file in files]
     names, back = ", ".join(paths), history_reader.put_back(fork, paths)
     return (
-        f"{deed} what {branch} {has}: {names}. Put it back with `{back}` and write a new revision."
+        f"{deed} what {branch} {has}: {names}. Restore it with `{back}` and write a new revision."
     )
 
 
@@ -232,6 +253,6 @@ def _cut(mirror: Mirror, project: Project, base: str, head: str) -> str:
     staging, production = project.staging_branch, project.production_branch
     many = f"{count} commit{'s' if count != 1 else ''}"
     return (
-        f"It was cut from {production}, not from {staging}: it brings {many} that {staging} lacks. "
+        f"Branched from {production}, not from {staging}: it adds {many} that {staging} lacks. "
         f"Run git rebase --onto origin/{staging} {common[:7]} on its branch."
     )

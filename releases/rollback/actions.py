@@ -66,15 +66,22 @@ def request_rollback(
     release, row = _in_production(release, now)
     require_seen(actor, content, "deployments")
     if content and content != row.content:
-        raise Refused("What would be restored has changed since you opened this page; look again.")
+        raise Refused(
+            "The deployments to restore have changed since you opened this page. Reload it."
+        )
     if row.verdict == PENDING:
         raise Refused(
-            f"{' '.join(row.reasons)} Wait until that has ended, or end it, and ask again."
+            f"{' '.join(row.reasons)} Wait until it has ended, or cancel it, then request the "
+            "rollback again."
         )
     if row.verdict == DOWNGRADE_FIRST:
-        raise Refused("The earlier code does not work with the database as it is: downgrade first.")
+        raise Refused(
+            "The earlier code does not work with the current schema. Downgrade the database first."
+        )
     if not row.targets:
-        raise Refused("There is nothing that Railway could restore; correct it by a new release.")
+        raise Refused(
+            "Railway keeps no earlier deployment to restore. Fix the problem in a new release."
+        )
     rollback = _create(release, row, actor, reason, now)
     wake_now(rollback, now=now)
     names = ", ".join(
@@ -110,7 +117,7 @@ def _create(release: Release, row: Advice, actor: User, reason: str, now: dateti
                 wake_at=now,
             )
     except IntegrityError:
-        raise Refused("A rollback of this release is under way already.") from None
+        raise Refused("A rollback of this release is already running.") from None
     RollbackStep.objects.create(rollback=rollback, position=0, name=RollbackStepName.APPROVE)
     plan_steps(rollback)
     return rollback
@@ -146,21 +153,21 @@ def _in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
     if message := rollback_assessment.over(release):
         raise Refused(message)
     if not release.merge_commit:
-        raise Refused("The release is not merged yet: abandon its promotion instead.")
+        raise Refused("The release is not merged yet. Cancel its promotion instead.")
     if Promotion.objects.open().filter(release=release).exists():
-        raise Refused("The promotion is still under way; wait until it has ended or stopped.")
+        raise Refused("The promotion is still running. Wait until it has ended or stopped.")
     later = Release.objects.filter(project=release.project, status=ReleaseStatus.PROMOTING).exclude(
         pk=release.pk
     )
     if later.exists():
         raise Refused(
-            f"Release {later[0].name} is being promoted; wait until that has ended or stopped."
+            f"Release {later[0].name} is being promoted. Wait until that has ended or stopped."
         )
     row = Advice.objects.filter(release=release).first()
     if row is None:
-        raise Refused("The way back is still being worked out; look again in a moment.")
+        raise Refused("The rollback assessment is still running. Try again in a moment.")
     if message := rollback_assessment.outdated(row, release, now=now):
-        raise Refused(f"{message} The way back is being worked out again; look at it in a moment.")
+        raise Refused(f"{message} The rollback assessment is running again. Try again in a moment.")
     return release, row
 
 
@@ -176,12 +183,14 @@ def approve_rollback(
     job = Rollback.objects.open().select_for_update().filter(release=release).first()
     step = job.steps.order_by("position").first() if job else None
     if job is None or step is None or step.finished_at is not None:
-        raise Refused("No rollback of this release waits for an approval.")
+        raise Refused("No rollback of this release needs an approval.")
     if actor is None or actor.pk == job.requested_by_id:
-        raise Refused("Whoever asked for a rollback cannot approve it; a second person must.")
+        raise Refused("You requested this rollback, so a second person must approve it.")
     require_signer(actor, APPROVE)
     if content != job.content:
-        raise Refused("What would be restored has changed since you opened this page; look again.")
+        raise Refused(
+            "The deployments to restore have changed since you opened this page. Reload it."
+        )
     approval, created = RollbackApproval.objects.get_or_create(
         rollback=job,
         user=actor,
@@ -209,7 +218,7 @@ def retry_rollback(release: Release, *, actor: Actor, now: datetime | None = Non
     steps_engine.again(step, asked=None)
     steps_engine.go_on(job, now)
     audit.record(
-        "step.retried", actor=actor, subject=release, sentence=f"{step} is tried again.", now=now
+        "step.retried", actor=actor, subject=release, sentence=f"{step} is being retried.", now=now
     )
 
 
@@ -225,7 +234,9 @@ def skip_rollback(
     job, step = steps_engine.stopped(release.rollbacks, "rollback")
     require_reason(reason)
     if step.name == RollbackStepName.APPROVE:
-        raise Refused("Without approval nothing is restored; retry it, or abandon the rollback.")
+        raise Refused(
+            "Without approval nothing is restored. Retry the step, or cancel the rollback."
+        )
     steps_engine.skip(step, actor=actor, reason=reason, now=now)
     steps_engine.go_on(job, now)
     data = {"step": str(step), "reason": reason[:2000], "before": step.sentence}
@@ -245,10 +256,10 @@ def abandon_rollback(
     require_reason(reason)
     job = Rollback.objects.unsettled().select_for_update().filter(release=release).first()
     if job is None:
-        raise Refused("There is no rollback of this release to abandon.")
+        raise Refused("There is no rollback of this release to cancel.")
     begun = job.steps.exclude(name=RollbackStepName.APPROVE).exclude(started_at=None)
     if job.is_open and begun.exists():
-        raise Refused("The rollback is under way; wait until it has ended or stopped.")
+        raise Refused("The rollback is running. Wait until it has ended or stopped.")
     # A worker that looks at it in this moment finds that it no longer holds it.
     Rollback.objects.filter(pk=job.pk).update(status=JobStatus.CANCELLED, finished_at=now)
     done = [
@@ -257,7 +268,7 @@ def abandon_rollback(
         if one.name == RollbackStepName.RESTORE and one.status == "done"
     ]
     after = f"restored: {', '.join(done)}" if done else "nothing was restored"
-    message = f"Rollback abandoned ({after}): “{reason.strip()[:500]}”"
+    message = f"Rollback canceled ({after}): “{reason.strip()[:500]}”"
     audit.record(
         "rollback.abandoned",
         actor=actor,
@@ -274,7 +285,9 @@ def rehearse_downgrade(release: Release, *, actor: Actor, now: datetime | None =
     now = now or timezone.now()
     release, row = _in_production(release, now)
     if row.downgrade is None:
-        raise Refused(row.downgrade_problem or "Production's database has nothing of this release.")
+        raise Refused(
+            row.downgrade_problem or "Production's database has no revision of this release."
+        )
     rehearsal = start_rehearsal(
         _production(release),
         database=_database(release, row.downgrade),
@@ -309,7 +322,7 @@ def _database(release: Release, known: JsonObject) -> Database:
     )
     if found is None:
         raise Refused(
-            "The database is no longer one of the project's; the way back is being worked out anew."
+            "The project no longer has this database. The rollback assessment is running again."
         )
     found.project = release.project
     return found
@@ -334,20 +347,22 @@ def request_downgrade(
     release, row = _in_production(release, now)
     known = row.downgrade
     if known is None:
-        raise Refused(row.downgrade_problem or "Production's database has nothing of this release.")
+        raise Refused(
+            row.downgrade_problem or "Production's database has no revision of this release."
+        )
     require_seen(actor, content, "downgrade")
     if content and content != downgrade_content(known):
-        raise Refused(
-            "What would be taken back has changed since you opened this page; look again."
-        )
+        raise Refused("The downgrade has changed since you opened this page. Reload it.")
     if typed.strip() != known["database"]:
         raise Refused(
-            f"Type the name of the database, {known['database']}, to have it taken back; nothing"
-            " was done."
+            f"Type the name of the database, {known['database']}, to confirm the downgrade. "
+            "Nothing was done."
         )
     database = _database(release, known)
     if message := unknown_staging(database):
-        raise Refused(f"Production does not go back after an unknown staging. {message}")
+        raise Refused(
+            f"Production is downgraded only after a successful downgrade of staging. {message}"
+        )
     environment = _production(release)
     rehearsal = _rehearsed(environment, database, known, now)
     values = {
@@ -366,7 +381,7 @@ def request_downgrade(
                 **values,
             )
     except IntegrityError:
-        raise Refused("A downgrade waits for its approval already.") from None
+        raise Refused("A downgrade already needs an approval.") from None
     message = f"Take {known['file']['id']} back in {known['database']}: “{wish.reason[:500]}”"
     data = {key: values[key] for key in ("commit", "database", "start", "target", "file", "losses")}
     data |= {"content": wish.content, "rehearsal": rehearsal.pk}
@@ -408,17 +423,20 @@ def approve_downgrade(
     release, row = _in_production(release, now)
     wish = _waiting(release)
     if actor is None or actor.pk == wish.requested_by_id:
-        raise Refused("Whoever asked for a downgrade cannot approve it; a second person must.")
+        raise Refused("You requested this downgrade, so a second person must approve it.")
     require_signer(actor, APPROVE)
     if content != wish.content:
-        raise Refused("This is another downgrade than the one on your page; look again.")
+        raise Refused("The downgrade has changed since you opened this page. Reload it.")
     if row.downgrade is None or downgrade_content(row.downgrade) != wish.content:
         raise Refused(
-            "The database or the file has moved since it was asked for; withdraw it and ask anew."
+            "The database or the file has changed since the request. Withdraw it and request it "
+            "again."
         )
     database = wish.rehearsal.database
     if message := unknown_staging(database):
-        raise Refused(f"Production does not go back after an unknown staging. {message}")
+        raise Refused(
+            f"Production is downgraded only after a successful downgrade of staging. {message}"
+        )
     _rehearsed(wish.environment, database, row.downgrade, now)
     run = queue_downgrade(
         wish.environment,
@@ -432,9 +450,7 @@ def approve_downgrade(
     )
     Downgrade.objects.filter(pk=wish.pk).update(approved_by=actor, approved_at=now, run=run)
     rollback_assessment.hurry(release, now=now)
-    message = (
-        f"Approved that {wish.file['id']} is taken back in {wish.database}; run {run.pk} does it."
-    )
+    message = f"Approved downgrade of {wish.file['id']} in {wish.database}; run {run.pk} does it."
     data = {
         "content": wish.content,
         "run": run.pk,
@@ -455,7 +471,7 @@ def _waiting(release: Release) -> Downgrade:
         .first()
     )
     if wish is None:
-        raise Refused("No downgrade of this release waits for an approval.")
+        raise Refused("No downgrade of this release needs an approval.")
     return wish
 
 

@@ -141,9 +141,9 @@ def outdated(row: Advice, release: Release, *, now: datetime) -> str:
     holds.
     """
     if row.computed_at is None:
-        return "The way back is still being worked out."
+        return "The rollback assessment is still running."
     if row.problem:
-        return f"It could not be looked at again: {row.problem}"
+        return f"The assessment could not be updated: {row.problem}"
     production = Q(
         environment__project=release.project_id, environment__kind=EnvironmentKind.PRODUCTION
     )
@@ -156,7 +156,7 @@ def outdated(row: Advice, release: Release, *, now: datetime) -> str:
         promotion__release=release, finished_at__gt=row.computed_at
     ).exists():
         return "A step of the promotion has ended since."
-    return "The last look is too long ago." if is_old(row, now) else ""
+    return "The assessment is outdated." if is_old(row, now) else ""
 
 
 def is_old(row: Advice, now: datetime) -> bool:
@@ -562,16 +562,19 @@ def _downgrade(
     if not in_effect:
         return None, ""
     if len(current) != 1:
-        return None, "The database has several heads, so there is no single revision to go back to."
+        return (
+            None,
+            "The database has several heads, so there is no single revision to downgrade to.",
+        )
     one = history.revisions[current[0]]
     if len(one.down) > 1 or one.id not in in_effect:
-        what = "is a merge" if len(one.down) > 1 else "was not brought by this release"
-        return None, f"{one.id} {what}, so it is not taken back here."
+        what = "is a merge" if len(one.down) > 1 else "is not part of this release"
+        return None, f"{one.id} {what}, so it cannot be downgraded here."
     target = one.down[0] if one.down else "base"
     steps, _, _ = planned([one.id])
     rendered = steps[0].downgrade if steps else None
     lost = data_loss.count(url, data_loss.dropped(rendered)) if rendered else ()
-    unsure = "What it drops was not worked out." if rendered is None else rendered.problem
+    unsure = "What it drops is not known." if rendered is None else rendered.problem
     file = {"id": one.id, "path": one.path, "sha256": one.sha256}
     return {
         "file": file,

@@ -14,7 +14,7 @@ class ContentForm(forms.Form):
 class RequestRollbackForm(ContentForm):
     """Why production goes back."""
 
-    reason = Text(missing="Say why production is to go back.")
+    reason = Text(missing="Give a reason for the rollback.")
 
 
 class ApproveRollbackForm(ContentForm):
@@ -26,11 +26,11 @@ class ApproveRollbackForm(ContentForm):
 class AbandonRollbackForm(forms.Form):
     """Why a rollback is abandoned."""
 
-    reason = Text(missing="Say why the rollback is abandoned.")
+    reason = Text(missing="Give a reason for canceling the rollback.")
 
 
 class RequestDowngradeForm(ContentForm):
     """Why the database goes back, and its name as a confirmation. The action compares the name."""
 
     typed = Text(200)
-    reason = Text(missing="Say why the database is to go back.")
+    reason = Text(missing="Give a reason for the downgrade.")

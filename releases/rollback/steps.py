@@ -74,7 +74,7 @@ def approve(step: RollbackStep, facts: Facts) -> Look:
         )
     row = rollback_assessment.refresh(row, facts.release, now=facts.now)
     if row.verdict == PENDING:
-        return Wait(3, f"Waits until nothing moves: {' '.join(row.reasons)}")
+        return Wait(3, f"Waiting for running changes to end: {' '.join(row.reasons)}")
     if row.content != job.content:
         return _moved(job, row, facts)
     names = ", ".join(str(one.user) for one in given)
@@ -88,12 +88,12 @@ def _moved(job: Rollback, row: Advice, facts: Facts) -> Look:
     """
     if not row.targets or row.verdict != job.verdict:
         news = (
-            "nothing can be restored any more"
+            "nothing can be restored anymore"
             if not row.targets
             else f"the verdict is now “{row.verdict}”"
         )
         return Stop(
-            f"The world moved: {news}. Abandon this rollback, and decide anew.",
+            f"Production has changed: {news}. Cancel this rollback and decide again.",
             "Nothing was restored.",
         )
     with transaction.atomic():
@@ -105,7 +105,7 @@ def _moved(job: Rollback, row: Advice, facts: Facts) -> Look:
             verdict=job.verdict, targets=job.targets, content=job.content
         )
         plan_steps(job)
-        message = "What would be restored has changed; what was approved before no longer counts."
+        message = "The deployments to restore have changed, so earlier approvals no longer count."
         data = {"content": job.content, "targets": job.targets, "lapsed": lapsed}
         audit.record(
             "rollback.moved",
@@ -127,7 +127,7 @@ def restore(step: RollbackStep, facts: Facts) -> Look:
     live = _live(facts, step.service)
     if live is None:
         return Stop(
-            f"{step.service} no longer exists in production.", "Nothing was asked of Railway."
+            f"{step.service} no longer exists in production.", "No request was sent to Railway."
         )
     railway, place = railway_of(project), live.instance.environment.railway_id
     listed = railway.deployments(
@@ -143,7 +143,7 @@ def restore(step: RollbackStep, facts: Facts) -> Look:
         )
     serves = next((one.commit or "" for one in found if one.status in SERVING), "")
     world = (
-        f"{step.service} serves {serves[:7] or 'no known commit'}; nothing was asked of Railway."
+        f"{step.service} serves {serves[:7] or 'no known commit'}. No request was sent to Railway."
     )
     if newest and newest.commit not in (facts.release.merge_commit, target["commit"]):
         stranger = newest.commit[:7] if newest.commit else "an unknown commit"
@@ -211,16 +211,14 @@ def _came_of_it(
         )
     asked_at = parse_datetime(asked["at"]) or now
     if now - asked_at < timedelta(seconds=settings.DEPLOY_GRACE_SECONDS):
-        return Wait(
-            2, f"Railway was asked to restore {target['service']}; its new deployment is awaited."
-        )
+        return Wait(2, f"Railway is restoring {target['service']}. Waiting for its new deployment.")
     message = (
         f"Railway was asked at {asked_at:%H:%M:%S} UTC to restore {target['service']}, and shows no"
         " deployment of it."
     )
     return Stop(
         message,
-        "Whether it will still come is not known. Look at Railway; a retry asks once more.",
+        "It may still appear. Check Railway; a retry sends the request again.",
         unknown=True,
     )
 
@@ -240,9 +238,7 @@ def live(step: RollbackStep, facts: Facts) -> Look:
     facts = facts_of(facts.release.pk, now=facts.now)
     wanted = _restored(job)
     if not wanted:
-        return Stop(
-            "No service was restored, so there is nothing to watch.", "Production runs the release."
-        )
+        return Stop("No service was restored.", "Production runs the release.")
     judged = []
     failed = False
     for service, commit in wanted.items():
@@ -256,14 +252,14 @@ def live(step: RollbackStep, facts: Facts) -> Look:
     late = [f"{service} {message}" for service, state, message in judged if state != gates.PASS]
     if not late:
         return Done(
-            f"{gates.and_(wanted)} serve{'s' if len(wanted) == 1 else ''} what ran before.",
+            f"{gates.and_(wanted)} serve{'s' if len(wanted) == 1 else ''} the earlier deployment.",
             evidence,
         )
     waited = steps_engine.waited(step, facts.now)
     if failed or waited > timedelta(minutes=project.deploy_minutes):
         return Stop(
             f"In production, {'; '.join(late)}.",
-            "Production is between this release and the earlier one.",
+            "Production partly runs this release and partly the earlier one.",
             evidence,
         )
     return Wait(
@@ -276,7 +272,7 @@ def smoke(step: RollbackStep, facts: Facts) -> Look:
     brought back to.
     """
     commits = {one.service: one.serving for one in facts.in_production} | _restored(step.rollback)
-    world = "Production runs what ran before; these requests are not answered as expected."
+    world = "Production runs the earlier deployments, but these smoke tests fail."
     return steps_engine.smoke(step, facts, commits, world)
 
 
@@ -300,7 +296,7 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
     restored = _restored(job)
     if not restored:
         return Finished(
-            JobStatus.CANCELLED, "Nothing was restored; production runs the release as before."
+            JobStatus.CANCELLED, "Nothing was restored. Production still runs the release."
         )
     with transaction.atomic():
         if not holds(job):
@@ -322,8 +318,8 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
         left = [target["service"] for target in job.targets if target["service"] not in restored]
         partly = f" Not restored: {gates.and_(left)}." if left else ""
         branch = release.project.production_branch
-        message = f"{gates.and_(restored)} went back to what ran before {release.name}.{partly}"
-        message += f" {branch} still holds it: the next release must revert or correct it."
+        message = f"{gates.and_(restored)} runs the deployment before {release.name}.{partly}"
+        message += f" {branch} still contains it: the next release must revert or fix it."
         audit.record(
             "release.rolled_back",
             actor=None,
@@ -339,7 +335,7 @@ def _end_promotion(release: Release, now: datetime) -> None:
     """A promotion that had stopped is not to be taken up again."""
     stopped = Promotion.objects.filter(release=release, status__in=STOPPED)
     if stopped.update(status=JobStatus.CANCELLED, finished_at=now):
-        message = "Promotion abandoned: the release was rolled back."
+        message = "Promotion canceled: the release was rolled back."
         audit.record("promotion.abandoned", actor=None, subject=release, sentence=message, now=now)
 
 

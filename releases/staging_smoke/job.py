@@ -28,7 +28,7 @@ def look(job: StagingSmoke, *, now: datetime) -> Outcome:
     if not facts.release.is_in_preparation or facts.release.merge_commit:
         return Finished(JobStatus.SUCCEEDED, "The release is no longer in preparation.")
     if not facts.staging_tests:
-        return Requeue(LOOK, "No smoke test asks staging anything.")
+        return Requeue(LOOK, "No smoke tests for staging")
     if (message := _not_yet(facts)) is not None:
         return Requeue(LOOK, message)
     if not _is_due(job, facts, now):
@@ -40,9 +40,9 @@ def _not_yet(facts: Facts) -> str | None:
     """What staging must come to first; None when it can be asked."""
     healthy = staging_healthy(facts)
     if not healthy.passed:
-        return f"Staging is asked when it serves the candidate. {healthy.sentence}"
+        return f"Smoke tests run when staging serves the candidate. {healthy.sentence}"
     if facts.release.migrations and facts.staged_at() is None:
-        return "Staging is asked when its migrations ran."
+        return "Smoke tests run when staging is migrated."
     return None
 
 

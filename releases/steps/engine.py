@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from environments.models import SmokeTest
+from environments.quota import sharing
 from environments.smoke.probe import Probe, probe
 from portal import audit
 from portal.audit import Actor
@@ -86,10 +87,13 @@ def advance(
         return Finished(JobStatus.NEEDS_PERSON, f"{step} stopped: {step.sentence}")
     if step.started_at is None and not _begin(job, step, now):
         return Requeue(0)
-    try:
-        look = function(step)(step, facts_of(job.release_id, now=now))
-    except ApiError as error:
-        look = _trouble(step, error, now)
+    with sharing.ahead(job.release.project, now) as pause:
+        if pause:
+            return _write_down(job, step, Wait(pause.seconds, pause.sentence), keep)
+        try:
+            look = function(step)(step, facts_of(job.release_id, now=now))
+        except ApiError as error:
+            look = _trouble(step, error, now)
     return _write_down(job, step, look, keep)
 
 
@@ -125,12 +129,14 @@ def _trouble(step: object, error: ApiError, now: datetime) -> Look:
         "outdated",
     ):
         return Stop(error.sentence)
+    if error.kind == "rate_limited":
+        return Wait(max(error.retry_after or 0, 60), error.sentence)
     if error.kind == "watch_only":  # until somebody does it otherwise, or the switch is turned
         return Wait(WATCHING_SECONDS, error.sentence)
     if waited(step, now) > PATIENCE:
         unknown = error.kind in ("unknown_outcome", "malformed")
         return Stop(
-            error.sentence, "It is not known what the world looks like now.", unknown=unknown
+            error.sentence, "The current state of production is not known.", unknown=unknown
         )
     return Wait(max(error.retry_after or 0, 2), error.sentence)
 
@@ -229,10 +235,7 @@ def smoke(step: Any, facts: Facts, commits: Mapping[str, str], world: str) -> Lo
     """
     tests = list(SmokeTest.objects.filter(project=facts.project, on_production=True))
     if not tests:
-        return Stop(
-            "No smoke test is configured for this project; add one, or skip this step with a"
-            " reason."
-        )
+        return Stop("This project has no smoke tests. Add one, or skip this step with a reason.")
     probes = [(test, _probe(test, facts, commits)) for test in tests]
     evidence = tuple(
         {"label": f"{test.service} {test.path}", "said": one.sentence if one else "has no address"}

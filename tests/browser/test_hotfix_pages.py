@@ -105,7 +105,7 @@ def scene():
         result="diverged",
         before=CANDIDATE,
         wanted=BASE,
-        sentence="staging has 1 commit that main lacks. Both hold the same files.",
+        sentence="staging has 1 commit that main lacks. Both contain the same files.",
         requested_by=alice,
         evidence=[{"label": "squash 1234567", "said": "Promotion (#131)", "sha": "1234567"}],
     )

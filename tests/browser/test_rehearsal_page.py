@@ -62,7 +62,10 @@ def carried():
         changes=CHANGES,
         left=CHANGES[1:],
         drift=CHANGES,
-        warnings=["Going back leaves the schema different: index events_workspace_id added.", LONG],
+        warnings=[
+            "The downgrade leaves the schema different: index events_workspace_id added.",
+            LONG,
+        ],
     )
     failed = make_rehearsal(
         release,

@@ -63,7 +63,7 @@ def test_alice_asks_and_bob_approves_by_clicking(open_as, carried):
     page.click("#open-rollback")
     page.fill("#rollback-reason", "Checkout is broken")
     page.click("#request-rollback")
-    page.wait_for_selector("#now >> text=A rollback waits for a second person.")
+    page.wait_for_selector("#now >> text=The rollback needs a second approver")
     assert page.locator("#approve-rollback").count() == 0
 
     second = open_as(people["bob"], ready)

@@ -75,11 +75,11 @@ def table(id: str, down: Any = None, **more: Any) -> str:
 class Case:
     """One situation.
 
-    `expected`: by what is looked at (read, plan, rehearsal, run, same) the words that must be said.
+    `expected`: by what is looked at (a method of `Stage`) the words that must be said.
 
     `main` and `staging`: path → text (None: deleted), the second upon the first. `packages`: a
     module of the project's environment → its source; with it, or with `variables`, the project's
-    own command is the runner.
+    own command is the runner. `requirements`: packages of it that come from the index.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Case:
     packages: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     version_table: str = "alembic_version"
-    slow: bool = False
+    requirements: tuple[str, ...] = ()
 
     def build(self, where: Path) -> Mirror:
         """Return its repository: the tag c0 is production, the branch main (and c1) is to be

@@ -16,8 +16,10 @@ import psycopg
 from environments.git.repository import Mirror
 from environments.schema.history.env_file import read_meaning
 from environments.schema.history.reader import compare, read, why_empty
+from environments.schema.plan.edits import judge
 from environments.schema.plan.render import make_plan
 from environments.schema.rehearsal import rehearsal
+from environments.schema.rehearsal.adoption import prove
 from environments.schema.rehearsal.dump import differences, dump, objects
 from environments.schema.rehearsal.rehearsal import Report
 from environments.schema.run.command import Command
@@ -67,9 +69,15 @@ def environment(case: Case, folder: Path) -> Path:
     place = (
         folder.parent
         / "environments"
-        / hashlib.sha256(repr(sorted(case.packages.items())).encode()).hexdigest()[:12]
+        / hashlib.sha256(
+            repr((sorted(case.packages.items()), case.requirements)).encode()
+        ).hexdigest()[:12]
     )
-    if not place.exists():
+    if not place.exists() and case.requirements:
+        venv.create(place, symlinks=True, with_pip=True)
+        pip = [place / "bin" / "pip", "install", "--quiet", *case.requirements]
+        subprocess.run(pip, check=True, capture_output=True)
+    elif not place.exists():
         venv.create(place, symlinks=True)
         site = next(place.glob("lib/python*/site-packages"))
         (site / "ours.pth").write_text(sysconfig.get_path("purelib"))
@@ -176,6 +184,35 @@ class Stage:
         outcome = run(self.mirror, request, on_lines=lambda lines: None, alive=lambda: True)
         kept = f" kept: {'; '.join(outcome.kept)}" if outcome.kept else ""
         return f"{outcome.status}: {outcome.sentence}{kept}"
+
+    def edits(self) -> str:
+        """Return what each edited or deleted file comes to."""
+        change = compare(self.mirror, "c0", "main", self.case.alembic)
+        both = (
+            read(self.mirror, "c0", self.case.alembic),
+            read(self.mirror, "main", self.case.alembic),
+        )
+        found = judge(self.mirror, "c0", "main", change, both, ran=both[0].effective_heads)
+        return " ".join(one.sentence for one in found)
+
+    def forgotten(self) -> str:
+        """Run over the tables of production without its version table."""
+        with psycopg.connect(self.url) as opened:
+            opened.execute("drop table alembic_version")
+        return self.run()
+
+    def proof(self) -> str:
+        """Return which revision of `main` the schema is."""
+        request = rehearsal.Request(
+            self.mirror.commit("main"),
+            self.case.alembic,
+            self.url,
+            self.folder.parent / "rehearsals" / self.folder.name,
+            version_table=self.case.version_table,
+            command=self.command(),
+        )
+        found = prove(self.mirror, request, on_tried=lambda *_: None, alive=lambda: True)
+        return found.sentence
 
     def same(self) -> str:
         """Compare what the portal's runner makes of an empty database with what the project's

@@ -45,6 +45,29 @@ WITH_METADATA = env(head="from models import metadata").replace(
 )
 LONG = "0009_agent_ownership_public_channel_model"
 
+ASYNC = """import asyncio
+import os
+
+from alembic import context
+from sqlalchemy import pool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def do_run_migrations(connection):
+    context.configure(connection=connection, target_metadata=None)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def run_async_migrations():
+    engine = create_async_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(do_run_migrations)
+    await engine.dispose()
+
+
+asyncio.run(run_async_migrations())
+"""
 MEANINGS = [
     meant("plain-env", env(), "the same"),
     meant(
@@ -123,6 +146,7 @@ MEANINGS = [
         REFUSED + "its env.py sets `on_version_apply`",
     ),
     meant("transaction-per-migration", env(options="transaction_per_migration=True"), "the same"),
+    meant("async-env", ASYNC, "the same"),
     meant(
         "for-each-tenant",
         env()
@@ -298,7 +322,8 @@ RUNS = [
         ENUM_LEFT,
         {
             "rehearsal": (
-                "Going back leaves the schema different: type myenum added. Run a second time, it"
+                "The downgrade leaves the schema different: type myenum added. Run a second "
+                "time, it"
                 " failed"
             )
         },

@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 
 import tests.scratch  # noqa: F401 - starts PostgreSQL, before anything asks for its address
-from tests.cases import reading, running
+from tests.cases import changes, reading, running
 from tests.cases.builder import Case
 from tests.cases.looking import Stage, look_read, scratch
+
+ALL = (*reading.CASES, *running.CASES, *changes.CASES, *changes.INSTALLED)
 
 
 def rows(case: Case, folder: Path) -> list[tuple[str, str, str]]:
@@ -34,7 +36,7 @@ def say(line: str) -> None:
 def main() -> None:
     wanted, differing, began = sys.argv[1:], 0, time.monotonic()
     with tempfile.TemporaryDirectory(prefix="portal-cases-") as folder:
-        for number, case in enumerate((*reading.CASES, *running.CASES)):
+        for number, case in enumerate(ALL):
             if wanted and not any(part in case.name for part in wanted):
                 continue
             place = Path(folder) / str(number)

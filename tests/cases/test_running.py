@@ -1,21 +1,25 @@
-"""Every case of `tests.cases.running`: what plan, rehearsal and run say is what is right."""
+"""Every case of `tests.cases.running` and `changes`: what is said is what is right.
+
+Those that install packages are looked at by `make cases`.
+"""
 
 import pytest
 
+from tests.cases import changes
 from tests.cases.builder import Case
 from tests.cases.looking import Stage, scratch
 from tests.cases.running import CASES
 
-SLOW = ("rehearsal", "same")
+SLOW = {"rehearsal", "same", "proof", "edits"}
 
 
 @pytest.mark.parametrize(
     "case",
     [
         pytest.param(
-            case, id=case.name, marks=[pytest.mark.slow] if set(SLOW) & set(case.expected) else []
+            case, id=case.name, marks=[pytest.mark.slow] if SLOW & set(case.expected) else []
         )
-        for case in CASES
+        for case in (*CASES, *changes.CASES)
     ],
 )
 def test_it_ends_as_it_should(case: Case, tmp_path):

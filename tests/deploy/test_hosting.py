@@ -109,6 +109,26 @@ def test_railway_compose_and_systemd_start_what_the_page_says():
         )
 
 
+def test_web_and_worker_are_two_users_with_a_directory_each():
+    units = [
+        (ROOT / f"deploy/systemd/release-portal-{name}.service").read_text()
+        for name in ("web", "worker")
+    ]
+    found = [
+        {
+            name: re.search(rf"{name}=(\S+)", unit)[1]
+            for name in ("User", "StateDirectory", "VAR_DIR")
+        }
+        for unit in units
+    ]
+
+    for name in found[0]:
+        assert found[0][name] != found[1][name]
+    for unit in found:
+        assert unit["VAR_DIR"] == f"/var/lib/{unit['StateDirectory']}"
+        assert f"useradd --system --home-dir /opt/release-portal {unit['User']}\n" in HOSTING
+
+
 def test_compose_is_what_its_specification_allows():
     done = subprocess.run(
         [

@@ -197,10 +197,9 @@ def test_of_two_environments_with_one_name_the_oldest_is_meant_and_the_other_is_
     html = squeezed(alice.get("/environments/?project=odd"))
     message = Finding.objects.get(kind="twice").sentence
     assert Environment.objects.get(kind="staging").railway_id == "old-one"
-    assert (
-        message
-        == "Railway has 2 environments named staging; the oldest is meant: rename or delete the"
-        " others."
+    assert message == (
+        "Railway has 2 environments named staging; the oldest is meant. "
+        "Rename or delete the others."
     )
     assert "<code>new-one</code>" in html and "<code>old-one</code>" in html
 
@@ -266,7 +265,7 @@ def test_a_deleted_service_or_environment_is_not_repaired(people, alice):
     instance.delete()
     vanished = squeezed(alice.post(address, {"value": "main"}, follow=True))
 
-    assert "was deleted on Railway, so there is nothing to put right." in deleted
+    assert "was deleted on Railway, so there is nothing to repair." in deleted
     assert "This service was deleted on Railway, so nothing was done" in vanished
     assert not Repair.objects.exists()
 

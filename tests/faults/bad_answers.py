@@ -424,9 +424,13 @@ def _forget_refusals() -> None:
     """What was said about limits in the first half is no reason to wait in the second."""
     from environments.models import RailwayBudget
     from environments.railway import ledger
+    from portal import observed
+    from portal.models.health import Observation
 
     ledger._accounts.clear()
     RailwayBudget.objects.all().delete()
+    observed._noted.clear()
+    Observation.objects.all().delete()
 
 
 def main(each: int = 2000, seed: int = 20262, *shape: str) -> int:

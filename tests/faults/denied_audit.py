@@ -45,8 +45,10 @@ def tries() -> list[Try]:
     from environments.findings import actions as findings_actions
     from environments.models import (
         ConnectionCheck,
+        DatabaseStatus,
         DeployKey,
         Environment,
+        EnvironmentDatabase,
         Finding,
         MigrationRun,
         Preview,
@@ -57,6 +59,7 @@ def tries() -> list[Try]:
         Service,
         ServiceInstance,
         StagingReset,
+        Stamp,
     )
     from environments.overview import actions as overview_actions
     from environments.previews import actions as previews_actions
@@ -64,6 +67,7 @@ def tries() -> list[Try]:
     from environments.renaming.actions import use_new_name
     from environments.repairs import actions as repairs_actions
     from environments.schema.plan.risk import Risk
+    from environments.stamps import actions as stamps_actions
     from portal.configuration import actions as on_configuration
     from portal.models.configuration import ConfigurationChange
     from portal.sandbox.server import Response, Server
@@ -78,10 +82,11 @@ def tries() -> list[Try]:
     from releases.models.rollback import downgrade_content
     from releases.notifications import actions as on_channels
     from releases.practice import days as practice_days
+    from releases.project_settings import actions as settings_actions
     from releases.promotion import actions as promotion_actions
     from releases.rollback import actions as back
     from releases.task_logs import actions as task_logs_actions
-    from tests.factory import make_advice, make_downgrade, make_plan_row, make_rollback
+    from tests.factory import make_advice, make_downgrade, make_plan_row, make_rollback, make_stamp
 
     def manual(release: Any) -> Any:
         return release.items.filter(gate="", phase="before").first()
@@ -183,6 +188,33 @@ def tries() -> list[Try]:
             commit=scene.release.candidate,
         )
         return lambda: rehearsals_actions.cancel_rehearsal(rehearsal, actor=scene.dave)
+
+    def adopted(scene: Any) -> Callable[[], Any]:
+        Stamp.objects.all().delete()
+        environment = scene.project.environments.get(kind="staging")
+        database, now = scene.project.databases.get(), scene.now
+        place = {"environment": environment, "database": database}
+        EnvironmentDatabase.objects.filter(**place).update(revisions=[], tables=3)
+        standing, _ = DatabaseStatus.objects.update_or_create(
+            **place,
+            defaults={"branch": "staging", "state": "adopted", "since": now, "read_at": now},
+        )
+        return lambda: stamps_actions.request_stamp(standing, actor=scene.dave)
+
+    def stamping(
+        act: Callable[..., Any], proposed: bool = False, target: str | None = "", **given: Any
+    ) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            Stamp.objects.all().delete()
+            stamp = make_stamp(scene.project, by=scene.carol)
+            if proposed:
+                Stamp.objects.filter(pk=stamp.pk).update(
+                    target=stamp.equal[0], proposed_by=scene.carol
+                )
+            named = {} if target is None else {"target": stamp.equal[0][0]}
+            return lambda: act(stamp, actor=scene.dave, **named, **given)
+
+        return arrange
 
     def found(scene: Any) -> Callable[[], Any]:
         finding = Finding.objects.create(
@@ -412,6 +444,14 @@ def tries() -> list[Try]:
         ),
         Try("lift_freeze", frozen),
         Try(
+            "change_settings",
+            lambda scene: (
+                lambda: settings_actions.change_settings(
+                    scene.project, actor=scene.dave, preview_days=3
+                )
+            ),
+        ),
+        Try(
             "start_migration",
             lambda scene: (
                 lambda: databases_actions.start_migration(
@@ -436,6 +476,10 @@ def tries() -> list[Try]:
             ),
         ),
         Try("cancel_rehearsal", rehearsing),
+        Try("request_stamp", adopted),
+        Try("propose_stamp", stamping(stamps_actions.propose_stamp, reason="known")),
+        Try("approve_stamp", stamping(stamps_actions.approve_stamp, proposed=True)),
+        Try("take_stamp_back", stamping(stamps_actions.take_stamp_back, target=None)),
         Try("resolve_finding", found),
         Try("check_connections", checked),
         Try("pin_host_keys", pinned),
@@ -469,6 +513,14 @@ def tries() -> list[Try]:
         Try("place_service", placed),
         Try("confirm_change", proposed_change(on_configuration.confirm_change)),
         Try("decline_change", proposed_change(on_configuration.decline_change)),
+        Try(
+            "require_of_branches",
+            lambda scene: (
+                lambda: branches_actions.require_of_branches(
+                    scene.project, actor=scene.dave, checks=[], approvals=3, portal_app=""
+                )
+            ),
+        ),
         Try(
             "protect_branch",
             lambda scene: (

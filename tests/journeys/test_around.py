@@ -1,4 +1,4 @@
-"""What is done around the portal: found once, attributed, resolved by a person, and never opened
+"""Out-of-band changes: found once, attributed, resolved by a person, and never opened
 again.
 """
 
@@ -77,7 +77,7 @@ def again(world) -> None:
 def resolve(world, row: Finding) -> None:
     """Bob may not, without a reason nobody may; once resolved it stays so."""
     alice = world.person("alice")
-    with pytest.raises(Refused, match="Say why"):
+    with pytest.raises(Refused, match="Give a reason"):
         findings_actions.resolve_finding(row, actor=alice, reason=" ")
     findings_actions.resolve_finding(row, actor=alice, reason="Agreed with the team on the phone")
     again(world)

@@ -113,7 +113,7 @@ def test_an_actions_environment_is_left_alone_until_a_person_adopts_it_and_is_th
     actions.adopt_environment(theirs.environment, actor=world.person("alice"), typed=name)
     world.work(lambda: Preview.objects.get().state == "live", seconds=60)
 
-    assert untouched and "Somebody else made" in told and theirs.why_not == ""
+    assert untouched and "Somebody else created" in told and theirs.why_not == ""
     assert len(rows(world, name)) == 1 and Preview.objects.get().adopted
     assert previews_steps.outsiders(world.project) == []
     event = AuditEvent.objects.get(action="preview.adopted", outcome="done")
@@ -132,4 +132,4 @@ def test_an_actions_environment_whose_pull_request_is_closed_stays(world):
     world.work(lambda: not Preview.objects.get().is_open, seconds=60)
 
     assert len(rows(world, f"pr-{number}")) == 1
-    assert "nothing to adopt it for" in outsider(f"pr-{number}").why_not
+    assert "so it cannot be adopted" in outsider(f"pr-{number}").why_not

@@ -3,11 +3,12 @@ request.
 """
 
 import json
+import re
 
 import pytest
 from django.utils import timezone
 
-from environments.branches import actions, protection
+from environments.branches import actions, applying, protection
 from environments.github import Rules
 from environments.github.protection import CLASSIC
 from environments.models import BranchProtection, Finding, Project, ProtectionSync
@@ -15,6 +16,7 @@ from portal.ui.actions import Refused
 from releases import gates
 from releases.gates.context import facts_of
 from tests.journeys.test_release import cut, reread
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.slow
 RULE = {
@@ -48,14 +50,14 @@ def test_an_unprotected_branch_is_a_finding_until_it_is_protected_by_a_click(wor
     found = lines(world, "main")
     finding = Finding.objects.get(kind="protection", subject="main", closed_at=None)
     client.force_login(world.person("alice"))
-    client.post(f"/protections/{world.project.slug}/protect/", {"value": "main"})
+    shown = client.get("/protections/").text
+    seen = re.findall(r'name="seen" value="([0-9a-f]{32})"', shown)[0]
+    client.post(f"/protections/{world.project.slug}/protect/", {"value": "main", "seen": seen})
     world.work(lambda: reread(finding).closed_at is not None)
 
     page = client.get("/protections/").text
 
-    assert (
-        found["pull_request"] == "fail" and "changes only by pull request: no" in finding.sentence
-    )
+    assert found["pull_request"] == "fail" and "require a pull request: no" in finding.sentence
     assert set(lines(world, "main").values()) == {"pass"}
     kept = world.github.state["protections"]["main"]
     contexts = {one["context"] for one in kept["required_status_checks"]["checks"]}
@@ -69,6 +71,60 @@ def test_exactly_what_was_shown_is_sent_once(world):
     [body] = world.sent("PUT", "/branches/main/protection")
 
     assert json.loads(body) == protection.body_for(world.project, "main")
+
+
+def test_apply_names_all_that_it_takes_away_and_does_not_follow_what_moved(world, client):
+    world.github.protect(
+        "main", checks=("python-ci", "lint"), approvals=2, enforce_admins=True, strict=True
+    )
+    lines(world, "main")
+    client.force_login(world.person("alice"))
+    shown = squeezed(client.get("/protections/"))
+    row = BranchProtection.objects.get(branch="main")
+    told, seen = (of(world.project, "main", row) for of in (applying.changes, applying.digest))
+    world.github.protect("main", checks=("python-ci", "lint", "types"), approvals=2)
+
+    repair = actions.protect_branch(
+        world.project, actor=world.person("alice"), branch="main", seen=seen
+    )
+    world.work(lambda: not reread(repair).is_open)
+
+    assert "Approvals: now 2, then 1." in shown
+    assert "Required checks: now lint, python-ci, then python-ci, release-portal." in shown
+    assert "Branch up to date: now yes, then no." in shown
+    assert {setting for setting, _, _ in told} == {
+        "Approvals",
+        "Required checks",
+        "Branch up to date",
+        "Conversations resolved",
+    }
+    assert "other changes would be made now than were shown" in reread(repair).sentence
+    assert world.sent("PUT", "/branches/main/protection") == []
+
+
+def test_the_checks_that_ran_on_both_branches_are_proposed_and_others_refused(world, client):
+    type(world.project).objects.update(protected_checks=[])
+    heads = world.github.heads()
+    world.github.set_check(heads["staging"], "only-into-main")
+    found = lines(world, "main")
+    client.force_login(world.person("dave"))
+    page = squeezed(client.get("/protections/"))
+    address = f"/protections/{world.project.slug}/require/"
+
+    bad = client.post(
+        address, {"checks": ["only-into-main"], "approvals": 1, "portal_app": ""}, follow=True
+    )
+    client.post(address, {"checks": ["python-ci"], "approvals": 2, "portal_app": "our-app"})
+
+    assert found
+    assert "python-ci: not required, ran on pull requests into main, staging." in page
+    assert "only-into-main: not required, ran on pull requests into main only." in page
+    assert re.search(r'value="python-ci" checked', page)
+    assert 'value="only-into-main"' not in page
+    assert "only-into-main never ran on what is merged into staging" in squeezed(bad)
+    world.project.refresh_from_db()
+    assert (world.project.protected_checks, world.project.protected_approvals) == (["python-ci"], 2)
+    assert world.project.portal_app == "our-app"
 
 
 def test_protecting_again_sends_nothing(world):
@@ -187,7 +243,7 @@ def test_a_ruleset_says_itself_whether_this_credential_passes(world, bypass, clo
 
 
 def test_a_branch_that_is_not_long_lived_is_refused(world):
-    with pytest.raises(Refused, match="none of the long-lived"):
+    with pytest.raises(Refused, match="not a long-lived branch"):
         actions.protect_branch(world.project, actor=world.person("alice"), branch="feature/ünïcode")
 
 

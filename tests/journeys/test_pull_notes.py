@@ -5,6 +5,7 @@ after.
 import pytest
 from django.utils import timezone
 
+from environments.clients import github_of
 from environments.github import comments
 from environments.models import Project
 from portal.jobs import running
@@ -65,10 +66,22 @@ def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_i
     push(world, "feature-rename", dict.fromkeys(rename) | gentle)
     mended = told(world, number, until=lambda said: "danger" not in said)
     push(world, "feature-rename", dict.fromkeys(gentle))
-    gone = told(world, number, until=lambda said: "brings none any more" in said)
+    gone = told(world, number, until=lambda said: "has none anymore" in said)
 
-    assert "1 new" in mended and "brings none any more" in gone
+    assert "1 new" in mended and "has none anymore" in gone
     assert len(comments_on(world, number)) == 1
+
+
+def test_an_authors_comment_with_the_portals_mark_is_not_taken_for_its_own(world):
+    number = opened(world, "feature-rename")
+    forged = f"{pull_requests_comment.MARKER}\nMigrations: nothing can go wrong."
+    github_of(Project.objects.get()).comment(number, forged)
+    push(world, "feature-rename", migration("aaaaaaaaaaaa", HEAD, "rename", RENAME, BACK))
+
+    told(world, number, until=lambda said: "danger" in said)
+
+    first, second = comments_on(world, number)
+    assert first == forged and "danger" in second
 
 
 USERS, EMAIL = "3c5e7a9b1d23", 'sa.Column("email", sa.Text, nullable=False, unique=True)'
@@ -97,7 +110,7 @@ def test_an_edit_of_a_shipped_file_is_judged_by_what_it_runs(world, client):
     assert form_row.migrations_problem == "" and "danger" not in form
     assert "**info** (`edited-shipped`)" in same and "danger" not in same
     assert f"**danger** (`edited-shipped`) `{USERS}`" in other and "runs other SQL" in other
-    assert "git checkout" in other and "To mend" not in other
+    assert "git checkout" in other and "To fix" not in other
     assert "now runs other SQL (upgrade)" in page
     assert "Edits what staging has" in staged and "write a new revision" in staged
 
@@ -113,7 +126,7 @@ def test_two_heads_are_told_with_the_command_and_a_pull_request_without_migratio
 
     said = told(world, number, until=lambda said: "2 heads" in said)
 
-    assert "To mend before it is merged" in said and '`alembic merge -m "merge heads"' in said
+    assert "To fix before merging" in said and '`alembic merge -m "merge heads"' in said
     assert comments_on(world, quiet) == [] and not PullNote.objects.filter(number=quiet).exists()
 
 

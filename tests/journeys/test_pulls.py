@@ -8,6 +8,7 @@ from django.utils import timezone
 from environments.models import Branch, Project
 from portal.sandbox.sample import migration
 from releases.models.pull_requests import PullReading, PullRequest
+from releases.pull_requests import migrations as pull_migrations
 from tests.journeys.test_previews import opened, push
 
 pytestmark = pytest.mark.slow
@@ -89,7 +90,7 @@ def test_a_branch_that_was_cut_from_main_is_told_how_to_move(world, client):
 
     wrong, right = read(world, number), read(world, fine)
 
-    assert "It was cut from main, not from staging: it brings 1 commit" in wrong.cut_wrong
+    assert "Branched from main, not from staging: it adds 1 commit" in wrong.cut_wrong
     assert "git rebase --onto origin/staging" in wrong.cut_wrong and right.cut_wrong == ""
     assert wrong.cut_wrong.split(":")[0] in page_of(world, client)
 
@@ -139,3 +140,20 @@ def test_the_list_takes_the_same_queries_for_few_and_for_many(
         page = client.get("/pulls/").text
 
     assert page.count("&lt;script&gt;") >= 60 and "<script>" not in page.split("<main")[1]
+
+
+def test_many_pull_requests_are_read_in_short_steps_between_which_others_have_their_turn(
+    world, monkeypatch
+):
+    for number in range(3):
+        opened(world, f"many-{number}")
+    world.work(lambda: PullRequest.objects.filter(base="staging", state="open").count() >= 3)
+    PullRequest.objects.update(read_for="")
+    waiting = len(pull_migrations.unread(world.project))
+    monkeypatch.setattr(pull_migrations, "SECONDS", 0.0)
+
+    job, _ = PullReading.objects.get_or_create(project=world.project)
+    one = pull_migrations.read(job, now=timezone.now())
+
+    assert 0 < one.seconds < 1
+    assert one.sentence == f"1 of {waiting} pull requests that moved were read."

@@ -45,7 +45,7 @@ def test_a_release_is_rehearsed_by_itself_and_what_was_changed_by_hand_is_found(
     assert row.left == [] and row.statements and row.warnings == []
     finding = Finding.objects.get(kind="schema", closed_at=None)
     assert (
-        finding.sentence == "production has an index ix_by_hand that no migration made."
+        finding.sentence == "production has an index ix_by_hand that no migration creates."
         and finding.attestable
     )
     assert world.revisions("production") != release.heads

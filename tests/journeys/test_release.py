@@ -121,7 +121,7 @@ def test_a_release_goes_from_staging_to_production_when_everything_allows_it_and
     assert world.project.pull_requests.get(number=number).title == "<script>alert(1)</script>", (
         "kept as data"
     )
-    with pytest.raises(Refused, match="wait to be applied in staging"):
+    with pytest.raises(Refused, match="not applied in staging yet"):
         promotion_actions.promote(release, actor=alice)
     with pytest.raises(NotPermitted):
         promotion_actions.promote(release, actor=world.person("carol"))
@@ -225,7 +225,7 @@ def test_what_goes_wrong_in_production_is_named_and_can_be_done_again_or_skipped
     step = stopped_step(world, release)
     assert step.name == "smoke" and "frontend /" in step.sentence
 
-    with pytest.raises(Refused, match="Say why"):
+    with pytest.raises(Refused, match="Give a reason"):
         promotion_actions.skip_step(release, actor=alice, reason=" ")
     promotion_actions.skip_step(release, actor=alice, reason="known, fixed tomorrow")
     world.work(lambda: reread(release).status == "verifying")

@@ -5,9 +5,11 @@ stand-ins.
 import io
 
 import pytest
+from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 
 from environments.branches import actions as branches_actions
+from environments.findings.actions import resolve_finding
 from environments.models import Finding, ServiceInstance, VariableSync
 from environments.repairs import actions as repairs_actions
 from portal import jobs
@@ -60,7 +62,7 @@ def test_main_behind_staging_means_promote_first(world):
 
     code, message = sync_staging()
 
-    assert code == 3 and "promote first" in message
+    assert code == 3 and "Promote first" in message
     assert world.github.heads() == before
 
 
@@ -115,7 +117,7 @@ def test_a_service_on_the_wrong_branch_is_found_repaired_and_read_again(world):
 
     with pytest.raises(NotPermitted):
         repairs_actions.repair_branch(wrong, actor=world.person("carol"), wanted="main")
-    with pytest.raises(Refused, match="look at the page again"):
+    with pytest.raises(Refused, match="Reload the page"):
         repairs_actions.repair_branch(wrong, actor=alice, wanted="develop")
     repair = ended(world, repairs_actions.repair_branch(wrong, actor=alice, wanted="main"))
 
@@ -141,8 +143,16 @@ def test_a_push_that_railway_never_deployed_becomes_a_finding_and_is_deployed_by
     world.work(lambda: Finding.objects.filter(kind="behind", closed_at=None).exists())
     finding = Finding.objects.get(kind="behind", closed_at=None)
 
-    with pytest.raises(Refused, match="look at the page again"):
+    with pytest.raises(Refused, match="Reload the page"):
         repairs_actions.deploy_head(live, actor=world.person("alice"), commit="0" * 40)
+    world.work(lambda: Finding.objects.filter(kind="bypass", subject__contains=new).exists())
+    world.work(lambda: world.project.branches.get(name="main").judged == new)
+    with pytest.raises(Refused, match="around the portal"):
+        repairs_actions.deploy_head(live, actor=world.person("alice"), commit=new)
+    bypass = Finding.objects.get(kind="bypass", subject__contains=new)
+    another = User.objects.create_user("frank", is_staff=True)
+    another.groups.add(Group.objects.get(name="Release managers"))
+    resolve_finding(bypass, actor=another, reason="It was looked at.")
     repair = ended(
         world, repairs_actions.deploy_head(live, actor=world.person("alice"), commit=new)
     )
@@ -177,7 +187,7 @@ def test_a_service_that_pushes_do_not_deploy_is_found_switched_on_and_read_again
     repair = ended(world, repairs_actions.switch_push_on(row, actor=alice))
     row.refresh_from_db()
 
-    assert "backend in production is not deployed when main is pushed to" in finding.sentence
+    assert "backend in production does not deploy when main is pushed" in finding.sentence
     assert (repair.status, row.autodeploy, switch["autoDeploy"]) == ("succeeded", True, True)
     assert not Finding.objects.filter(kind="push", closed_at=None).exists()
     writes = [

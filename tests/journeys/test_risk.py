@@ -61,7 +61,9 @@ def test_a_database_that_does_not_answer_for_a_moment_is_asked_again(world):
         "production", "backend", "DATABASE_URL", url.replace("127.0.0.1:", "127.0.0.2:1")
     )
     release = cut(world)
-    world.work(lambda: MigrationPlan.objects.filter(sentence__contains="as soon as").exists())
+    world.work(
+        lambda: MigrationPlan.objects.filter(sentence__contains="Waiting for production").exists()
+    )
 
     world.railway.set_variable("production", "backend", "DATABASE_URL", url)
     MigrationPlan.objects.update(wake_at=timezone.now())
@@ -87,7 +89,7 @@ def test_a_dropped_column_waits_for_bob_and_his_word_lapses_with_the_file(world)
 
     assert (asked.state, accepted.state, lapsed.state) == (gates.ATTEST, gates.PASS, gates.ATTEST)
     assert "bob: “nothing reads it since June”" in accepted.sentence
-    with pytest.raises(Refused, match="changed since"):
+    with pytest.raises(Refused, match="file has changed"):
         approvals_actions.accept_risk(release, actor=bob, **seen, reason="still")
     approvals_actions.accept_risk(release, actor=bob, **dropping(release), reason="still nothing")
     make_ready(world, release)

@@ -119,7 +119,7 @@ def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost(
     job = ask(world, release)
     world.work(lambda: "approval" in reread(job).sentence)
     assert asked_of_railway(world) == []
-    with pytest.raises(Refused, match="under way already"):
+    with pytest.raises(Refused, match="already running"):
         ask(world, release)
     alice.groups.add(*bob.groups.all())
     with pytest.raises(Refused, match="second person"):
@@ -188,7 +188,7 @@ def test_a_stopped_promotion_is_taken_back_and_a_restore_that_is_not_seen_is_lef
     world.railway.break_path("frontend", "production", "/", None)
     advised(world, release)
     job = ask(world, release)
-    with pytest.raises(Refused, match="rollback of this release is under way"):
+    with pytest.raises(Refused, match="rollback of this release is running"):
         promotion_actions.retry_step(release, actor=alice)
     world.railway_server.faults.append(Fault("refuse", body="deploymentRollback"))
     sign(world, job)
@@ -196,7 +196,9 @@ def test_a_stopped_promotion_is_taken_back_and_a_restore_that_is_not_seen_is_lef
 
     step = RollbackStep.objects.get(rollback=job, status="failed")
     assert (step.service, job.status) == ("backend", "needs_person")
-    assert "shows no deployment" in step.sentence and "a retry asks once more" in step.world
+    assert (
+        "shows no deployment" in step.sentence and "a retry sends the request again" in step.world
+    )
     assert AuditEvent.objects.filter(action="step.restoring").count() == 1
 
     world.railway_server.faults.append(
@@ -205,7 +207,7 @@ def test_a_stopped_promotion_is_taken_back_and_a_restore_that_is_not_seen_is_lef
     back.retry_rollback(release, actor=alice)
     world.work(lambda: not reread(job).is_open)
     assert (job.status, "Not Authorized" in job.sentence) == ("failed", True)
-    with pytest.raises(Refused, match="Say why"):
+    with pytest.raises(Refused, match="Give a reason"):
         back.skip_rollback(release, actor=alice, reason=" ")
     back.skip_rollback(release, actor=alice, reason="its new code is fine")
     world.work(lambda: not reread(job).is_open)
@@ -225,7 +227,7 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
     advice = advised(world, release)
     assert advice.verdict == DOWNGRADE_FIRST
     assert [(one["table"], one["rows"]) for one in advice.downgrade["losses"]] == [("levels", 3)]
-    with pytest.raises(Refused, match="downgrade first"):
+    with pytest.raises(Refused, match="Downgrade the database first"):
         ask(world, release)
     name = world.databases["production"].rsplit("/", 1)[1]
     wish = {"actor": alice, "typed": name, "reason": "the rename breaks the old code"}
@@ -245,14 +247,14 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
     staged = MigrationRun.objects.filter(environment__kind="staging")
     newest = staged.order_by("-created_at")[:1].get()
     staged.filter(pk=newest.pk).update(status="needs_person")
-    with pytest.raises(Refused, match="unknown staging"):
+    with pytest.raises(Refused, match="successful downgrade of staging"):
         back.request_downgrade(release, **wish)
     staged.filter(pk=newest.pk).update(status="succeeded")
     asked = back.request_downgrade(release, **wish)
     alice.groups.add(*bob.groups.all())
     with pytest.raises(Refused, match="second person"):
         back.approve_downgrade(release, actor=world.person("alice"), content=asked.content)
-    with pytest.raises(Refused, match="another downgrade"):
+    with pytest.raises(Refused, match="downgrade has changed"):
         back.approve_downgrade(release, actor=bob, content="0" * 64)
     assert world.revisions("production") == ["7a9c1e3f5b67"]
 
@@ -290,7 +292,7 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
         production, run.database, commit=run.commit, target="4d6f8b0c2e34", file=asked.file, **both
     )
     world.work(lambda: not reread(far).is_open)
-    assert far.status == "failed" and "not what was agreed on" in far.sentence
+    assert far.status == "failed" and "differs from the approved downgrade" in far.sentence
     assert world.revisions("production") == ["6f8b0d2e4a56"]
     with pytest.raises(IntegrityError), transaction.atomic():
         MigrationRun.objects.create(
@@ -340,7 +342,7 @@ def test_after_half_a_migration_and_a_failed_deploy_exactly_that_is_told(world):
         "Roll back backend to its earlier deployment.",
         "frontend can stay as it is.",
     ]
-    assert "The database has nothing of this release." in release.advice.reasons
+    assert "The database has no revision of this release." in release.advice.reasons
 
     promotion_actions.skip_step(release, actor=alice, reason="the frontend comes later")
     assert stopped_step(world, release).name == "migrate"
@@ -353,7 +355,7 @@ def test_after_half_a_migration_and_a_failed_deploy_exactly_that_is_told(world):
     )
     assert any("8b0d2e4a5678 failed half-way" in reason for reason in release.advice.reasons)
     assert "In the database: DROP INDEX CONCURRENTLY IF EXISTS one_name;" in release.advice.steps
-    assert not any("nothing of this release" in reason for reason in release.advice.reasons)
+    assert not any("no revision of this release" in reason for reason in release.advice.reasons)
     assert {target["commit"] for target in release.advice.targets} == {before}
 
 
@@ -361,7 +363,7 @@ def test_what_was_dropped_does_not_come_back_and_commands_at_the_start_are_seen(
     release = ship(world, DROP)
     advice = release.advice
     assert advice.verdict == FORWARD
-    assert any("does not come back" in reason for reason in advice.reasons)
+    assert any("does not restore what it removes" in reason for reason in advice.reasons)
     with psycopg.connect(world.databases["production"], autocommit=True) as connection:
         connection.execute("update alembic_version set version_num = '6f8b0d2e4a56'")
 

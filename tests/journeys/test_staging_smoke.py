@@ -20,7 +20,7 @@ def test_a_release_is_promoted_only_after_staging_answered_as_it_is_now(world):
 
     world.work(
         lambda: (
-            "migrations ran"
+            "staging is migrated"
             in (StagingSmoke.objects.values_list("sentence", flat=True).first() or "")
         )
     )

@@ -51,8 +51,8 @@ def test_each_database_has_its_plan_its_run_and_the_rule_that_staging_comes_firs
     world.work(lambda: MigrationPlan.objects.filter(status="succeeded").count() == 2)
     waits = gates.GATES["migrations_ready"](facts_of(release.pk)).sentence
     assert (
-        waits == "signals: 2 migrations wait to be applied in staging. "
-        "billing: 1 migration wait to be applied in staging."
+        waits == "signals: 2 migrations not applied in staging yet. "
+        "billing: 1 migration not applied in staging yet."
     )
 
     lifecycle_actions.migrate_staging(release, actor=world.person("alice"))

@@ -43,7 +43,7 @@ def test_a_file_that_a_revision_reads_is_part_of_what_staging_ran(world):
     edited = gates.GATES["migrations_ready"](facts_of(release.pk))
 
     assert ready.passed, ready
-    assert edited.state == gates.FAIL and "a file that it can read" in edited.sentence
+    assert edited.state == gates.FAIL and "the file or one that it imports" in edited.sentence
 
 
 def test_a_revision_that_shows_one_statement_and_runs_another_waits_for_an_approver(world):

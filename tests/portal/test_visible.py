@@ -1,6 +1,7 @@
 """What people read is what is there, on every way out."""
 
 import io
+import json
 import logging
 import os
 import subprocess
@@ -9,7 +10,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from django.http import FileResponse, HttpResponse
+from django.http import FileResponse, HttpResponse, JsonResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -156,6 +157,15 @@ def test_an_answer_leaves_with_what_it_held_to_be_seen_and_its_length_right():
 )
 def test_every_kind_of_text_is_looked_through(kind):
     assert "⟨U+2066⟩" in answered(HttpResponse("\u2066", content_type=kind)).content.decode()
+
+
+def test_json_that_spells_a_sign_with_letters_shows_it_too():
+    body = {"checks": [{"name\u200b": "ma\u202ein", "count": 3, "plain": "grün 😀"}]}
+
+    answer = only_visible(lambda request: JsonResponse(body))(None)
+
+    shown = json.loads(answer.content)["checks"][0]
+    assert shown == {"name⟨U+200B⟩": "ma⟨U+202E⟩in", "count": 3, "plain": "grün 😀"}
 
 
 def test_files_that_are_no_text_go_out_as_they_are(tmp_path):

@@ -97,7 +97,9 @@ def test_what_another_repository_does_is_shown_and_waited_for_only_if_people_say
 
     world.work(lambda: healthy(release).passed)
     beside = dict(healthy(release).evidence)["website"]
-    assert "is not live at c0ffee0 of acme/website" in beside and "does not wait for it" in beside
+    assert (
+        "is not live at c0ffee0 of acme/website" in beside and "not part of the release" in beside
+    )
     assert not Finding.objects.filter(closed_at=None).exclude(kind="protection").exists()
     with pytest.raises(NotPermitted):
         actions.place_service(website, actor=world.person("carol"), belongs=True)
@@ -110,7 +112,7 @@ def test_what_another_repository_does_is_shown_and_waited_for_only_if_people_say
     assert "website" in event.sentence and "by where it is built from → yes" in event.sentence
     page = client.get("/environments/").content.decode()
     assert (
-        "belongs to the release, as people say" in page
+        "is part of the release, as people say" in page
         and "built from acme/website, branch main" in page
     )
 

@@ -1,4 +1,4 @@
-"""Says of every credential what it is, what it can do, what it cannot, and how to mend it.
+"""Says of every credential what it is, what it can do, what it cannot, and how to fix it.
 
 Exit code 1: one fails.
 """
@@ -25,6 +25,6 @@ class Command(BaseCommand):
                 published = " (as GitHub publishes it)" if known else ""
                 self.stdout.write(f"  not pinned  {kind} {fingerprint}{published}")
             if one.mend:
-                self.stdout.write(f"  to mend  {one.mend}")
+                self.stdout.write(f"  to fix  {one.mend}")
         if any(one.state != check.PASS for one in found):
             raise SystemExit(1)

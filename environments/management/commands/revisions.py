@@ -58,7 +58,7 @@ class Command(BaseCommand):
             raise CommandError(nothing, returncode=2)
         if problems:
             raise CommandError(
-                f"{len(problems)} to mend before these revisions may run.", returncode=2
+                f"{len(problems)} to fix before these revisions can run.", returncode=2
             )
 
 

@@ -75,7 +75,7 @@ def advise(
         return WayBack(
             PENDING,
             now.moving,
-            ("Wait until it has ended; this is looked at again every few seconds.",),
+            ("Wait until it has ended; the assessment updates every few seconds.",),
         )
     ids = ", ".join([*(step.revision for step in steps), *unplanned])
     stays = tuple(one.sentence for one in half)
@@ -90,8 +90,8 @@ def advise(
         breaking = (*breaking, *(f"{one} {stops}" for one in now.starting))
     if now.missing:
         again = (
-            "Or deploy the earlier commit anew on Railway, which builds it again, and look at it as"
-            " at a release."
+            "Or redeploy the earlier commit on Railway, which builds it again, and check it like "
+            "a release."
         )
         return WayBack(FORWARD, (*now.missing, *breaking), (_CORRECT, again))
     mend = tuple(f"In the database: {command}" for one in half for command in one.commands)
@@ -101,11 +101,13 @@ def advise(
     if final or not ids:
         return WayBack(FORWARD, (*breaking, *final), (*mend, _CORRECT))
     back = ", then ".join(step.revision for step in reversed(steps))
-    downgrade = f"Undo {back} with the newer image, for the old one does not have these files."
+    downgrade = (
+        f"Downgrade {back} with the newer image, because the old one does not contain these files."
+    )
     return WayBack(DOWNGRADE_FIRST, breaking, (*mend, downgrade, *_images(services)))
 
 
-_CORRECT = "Write the correction as a new release and promote that."
+_CORRECT = "Fix the problem in a new release and promote it."
 
 
 def _images(services: Services | None) -> tuple[str, ...]:
@@ -145,14 +147,14 @@ def _safe(
     kept = tuple(sentence for _, sentence in now.stay)
     if not ids:
         message = (
-            "The database has nothing of this release."
+            "The database has no revision of this release."
             if not stays
             else "No revision of this release is applied."
         )
         return WayBack(SAFE, (message, *stays, *kept), images)
     why = (
-        "What runs now can work with the new schema: nothing it uses is dropped, renamed or"
-        " narrowed."
+        "The earlier code works with the new schema: nothing it uses is dropped, renamed or "
+        "narrowed."
     )
     image = (*images[:-1], f"{images[-1]} The database stays at {steps[-1].revision}.")
     start = (
@@ -168,25 +170,23 @@ def _breaking(
     """Why the old image cannot be trusted to work with the new schema."""
     found = [f"{risk.revision}: {risk.sentence}" for risk in risks if risk.breaks_old]
     unknown = [
-        f"{step.revision}: what it does is not known without a run."
+        f"{step.revision}: its effect is not known without a run."
         for step in steps
         if step.upgrade.kind
     ]
-    unknown += [f"{one}: it was not worked out what it does." for one in unplanned]
+    unknown += [f"{one}: its effect was not analyzed." for one in unplanned]
     return tuple(dict.fromkeys([*found, *unknown]))
 
 
 def _final(steps: Sequence[Step], risks: Sequence[Risk]) -> tuple[str, ...]:
     """Why a downgrade does not bring the old state back."""
     lost = [
-        f"{risk.revision}: what it removes does not come back with a downgrade."
+        f"{risk.revision}: a downgrade does not restore what it removes."
         for risk in risks
         if risk.loses_data
     ]
     closed = [
-        f"{step.revision}: its downgrade cannot be relied on."
-        for step in steps
-        if not _goes_back(step)
+        f"{step.revision}: its downgrade is not reliable." for step in steps if not _goes_back(step)
     ]
     return tuple(dict.fromkeys([*lost, *closed]))
 

@@ -10,7 +10,14 @@ from environments.schema.history.graph import History, HistoryError, Revision
 
 LEVEL, BEHIND, HEADS, AHEAD = "level", "behind", "heads", "ahead"
 UNKNOWN, OVERLAP, BROKEN, UNREAD = "unknown", "overlap", "broken", "unread"
+ADOPTED = "adopted"
+STRANGE = (UNKNOWN, AHEAD, ADOPTED)  # no file of its branch may say where it is
 NAMED = 4
+# The way on where the files that made a schema are not there any more, or were never run.
+PROVE = (
+    "If it was squashed or pruned, have it proven on the page Migrations which revision the schema"
+    " is, and stamped."
+)
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,7 @@ class Standing:
 
     `state`: level; behind; heads (two in the version table, joined by what is to run); ahead
     (another branch has the rest); unknown (no file has it); overlap (one row builds upon another);
-    broken (the files at the branch); unread.
+    broken (the files at the branch); adopted (tables and no revision); unread.
     `between` is what an upgrade to the branch's heads would run, in order; `beyond` what only the
     database has.
     """
@@ -36,9 +43,11 @@ def stand(
     branch: str,
     history: History,
     others: Mapping[str, History],
+    *,
+    tables: int = 0,
 ) -> Standing:
     """`where` names the environment; `others` are the histories of the other long-lived
-    branches, by name.
+    branches, by name; `tables` counts those of a database that reports no revision.
     """
     if current is None:
         return Standing(UNREAD, f"{where}'s database has not been read.")
@@ -55,7 +64,15 @@ def stand(
             f" refuses that. Make sure that {upper} has run, then delete the row {lower}."
         )
         return Standing(OVERLAP, message)
-    return _below(where, rows, branch, history)
+    found = _below(where, rows, branch, history)
+    if rows or not tables or not found.between:
+        return found
+    message = (
+        f"{where}'s database has {tables} table{'s' if tables > 1 else ''} and no revision. If"
+        " other than these migrations made them, the first run begins at the first revision; if"
+        " these did, have it proven which revision the schema is, and stamped."
+    )
+    return Standing(ADOPTED, message, found.between)
 
 
 def _strange(
@@ -72,15 +89,16 @@ def _strange(
             beyond = tuple(
                 id for id in _order(other, other.ancestors(rows)) if id not in history.revisions
             )
+            apart = other.ancestors(rows) == set(beyond)  # nothing of it is in its own branch
             message = (
                 f"{where}'s database is ahead of {branch} by {_revisions(beyond)}, which {name}"
-                " has."
+                f" has.{f' {PROVE}' if apart and history.revisions else ''}"
             )
             return Standing(AHEAD, message, (), beyond)
     known = _and([branch, *others])
     message = (
         f"{where}'s database is at {_and(strange)}, which no file of {known} has: bring the file"
-        " back, or downgrade from the commit that has it."
+        f" back, or downgrade from the commit that has it. {PROVE}"
     )
     return Standing(UNKNOWN, message, (), tuple(strange))
 

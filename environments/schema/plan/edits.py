@@ -6,7 +6,7 @@ would make databases differ that report the same revision: that needs two people
 """
 
 import ast
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,17 +48,19 @@ def judge(
     histories: tuple[History, History],
     *,
     ran: Collection[str] = (),
+    stamped: Mapping[str, Collection[str]] | None = None,
     command: Callable[[], Command | None] = lambda: None,
     execute: bool = True,
 ) -> tuple[Edit, ...]:
     """Return what each edited or deleted file of `change` comes to; `histories`: before and after
     it.
 
-    `ran`: the revisions that the databases report, () where that is not known. `command` is asked
-    only where SQL has to be compared; without `execute` that is left open. Raises `GitError`.
+    `ran`: the revisions that the databases report, () where that is not known; `stamped`: what a
+    proven stamp put each in the place of. `command` is asked only where SQL has to be compared;
+    without `execute` that is left open. Raises `GitError`.
     """
     before, after = histories
-    gone = _pruned(before, after, [one.id for one in change.deleted], ran)
+    gone = _pruned(before, after, [one.id for one in change.deleted], ran, stamped or {})
     edits = [
         Edit(
             one.id,
@@ -166,19 +168,21 @@ def _sql(way: Rendered) -> list[tuple[str, bool]]:
 
 
 def _pruned(
-    before: History, after: History, deleted: Sequence[str], ran: Collection[str]
+    before: History,
+    after: History,
+    deleted: Sequence[str],
+    ran: Collection[str],
+    stamped: Mapping[str, Collection[str]],
 ) -> frozenset[str]:
     """Those of `deleted` that every database has behind it: they may go, as Alembic's
     documentation advises.
     """
-    if (
-        not deleted
-        or not ran
-        or not set(ran) <= after.revisions.keys()
-        or not set(ran) <= before.revisions.keys()
-    ):
+    if not deleted or not ran or not set(ran) <= after.revisions.keys():
         return frozenset()
-    return before.ancestors(ran) & set(deleted)
+    origins = [[id] if id in before.revisions else stamped.get(id, ()) for id in ran]
+    if any(not origin or not set(origin) <= before.revisions.keys() for origin in origins):
+        return frozenset()
+    return before.ancestors(id for origin in origins for id in origin) & set(deleted)
 
 
 def _moved(old: Revision, new: Revision, gone: frozenset[str]) -> str:

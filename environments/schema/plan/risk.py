@@ -281,7 +281,7 @@ def _squawk(steps: Sequence[Step], server: int) -> dict[int, dict[int, list[str]
         findings = json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, ValueError):
         raise RiskError(
-            "squawk, which looks for risky statements, did not answer; install it anew."
+            "squawk, which finds risky statements, did not answer. Reinstall it."
         ) from None
     found: dict[int, dict[int, list[str]]] = {}
     for finding in findings:

@@ -122,7 +122,7 @@ RULES = {
     "truncate": Rule(
         DANGER,
         "Empties {table}.",
-        "Do it by hand, with a backup at hand.",
+        "Do it manually, with a backup.",
         breaks_old=True,
         loses_data=True,
     ),
@@ -141,7 +141,7 @@ RULES = {
     "data-loss": Rule(
         CAUTION,
         "Deletes rows of {table}, which no downgrade brings back.",
-        "Do it by hand, with a backup at hand.",
+        "Do it manually, with a backup.",
         loses_data=True,
     ),
     "data-mixed": Rule(
@@ -153,14 +153,14 @@ RULES = {
     ),
     "opaque": Rule(
         CAUTION,
-        "Runs a DO block, into which no rule can look.",
+        "Runs a DO block, which the rules cannot analyze.",
         "Write its statements out, or read it and accept it.",
         breaks_old=True,
     ),
     "unreadable": Rule(INFO, "squawk could not read a statement, so fewer rules looked at it."),
     "unknown": Rule(
         CAUTION,
-        "Nobody has described what this statement does ({kind}). {why}",
+        "The portal does not know this statement ({kind}). {why}",
         "Write it in another way, or read it and accept it.",
         breaks_old=True,
     ),
@@ -273,7 +273,7 @@ RULES = {
     ),
     "calls": Rule(
         CAUTION,
-        "Calls {called}, into which no rule can look.",
+        "Calls {called}, which the rules cannot analyze.",
         "Write its statements out, or read it and accept it.",
         breaks_old=True,
     ),
@@ -287,19 +287,19 @@ RULES = {
         CAUTION,
         "Changes the whole server or its roles, not only this database; a rehearsal cannot"
         " show it.",
-        "Do it by hand, outside the migrations.",
+        "Do it manually, outside the migrations.",
         breaks_old=True,
     ),
     "replication": Rule(
         CAUTION,
         "Changes what is sent to other databases; those who receive it are not seen from here.",
-        "Agree on it with whoever receives it, and do it by hand.",
+        "Agree on it with whoever receives it, and do it manually.",
         breaks_old=True,
     ),
     "foreign-server": Rule(
         CAUTION,
         "Changes how another server is reached; a rehearsal does not reach it.",
-        "Do it by hand, outside the migrations.",
+        "Do it manually, outside the migrations.",
         breaks_old=True,
     ),
     "transaction-control": Rule(
@@ -317,11 +317,13 @@ RULES = {
     ),
     "expand": Rule(
         INFO,
-        "The candidate is live before this runs: until then it must do without what is added here"
-        " ({table}).",
+        "The candidate is live before this runs: its code cannot use what is added here "
+        "({table}) yet.",
     ),
     "unrendered": Rule(
-        CAUTION, "Only a run shows what it does. {why}", "Write it as plain operations, or read it."
+        CAUTION,
+        "Its effect is known only after a run. {why}",
+        "Write it as plain operations, or read it.",
     ),
     "no-way-back": Rule(
         CAUTION,

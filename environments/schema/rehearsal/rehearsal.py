@@ -18,6 +18,7 @@ from psycopg import sql
 
 from environments.git.repository import Mirror
 from environments.schema.history import identity
+from environments.schema.history import status as history_status
 from environments.schema.history.graph import History
 from environments.schema.history.reader import Revision, read
 from environments.schema.plan.render import without_passwords
@@ -45,8 +46,8 @@ PHASES = {
     "read": "Read the schema",
     "load": "Load the schema",
     "first": "Run",
-    "back": "Run back",
-    "again": "Run again",
+    "back": "Run downgrade",
+    "again": "Run upgrade again",
     "compare": "Compare with the migrations",
 }
 # From weak to strong (PostgreSQL manual 13.3.1), with what others cannot do meanwhile.
@@ -176,7 +177,7 @@ def rehearse(
     except Cancelled:
         report.status, report.sentence = (
             CANCELLED,
-            "The rehearsal was cancelled; nothing of it is left.",
+            "The rehearsal was canceled; nothing of it remains.",
         )
     return report
 
@@ -232,38 +233,12 @@ class _Rehearsal:
         self.report.phases += ((name, time.monotonic() - began),)
 
     def _read(self) -> tuple[str, str]:
-        """The target's schema as text, and its database's name.
-
-        The revision must not move meanwhile.
-        """
+        """The target's schema as text, and its database's name."""
         request, report = self.request, self.report
-        with database.connection(request.url) as opened:
-            report.start = database.revisions_in(opened, request.version_table, None)
-            version = opened.info.server_version
-            report.server, report.scratch = _version(version), _version(self.scratch.version)
-            if version // 10_000 > self.scratch.version // 10_000:
-                raise UnknownError(
-                    f"The database runs PostgreSQL {report.server}, newer than the portal's"
-                    f" {report.scratch}: it cannot be rehearsed here; update the portal, or"
-                    " rehearse by hand and sign for it."
-                )
-            wanted = [
-                row[0] for row in opened.execute("select extname from pg_extension order by 1")
-            ]
-            roles = [
-                row[0]
-                for row in opened.execute(r"select rolname from pg_roles where rolname !~ '^pg_'")
-            ]
-        if missing := [one for one in wanted if one not in self.scratch.extensions()]:
-            raise UnknownError(
-                f"The database uses {', '.join(missing)}, which the scratch server has not: "
-                "rehearse on a copy by hand, and sign for it."
-            )
-        self.scratch.create_roles(roles)
-        text = dump(request.url, self.scratch.work / "target.sql", self.alive)
-        if database.current(request.url, table=request.version_table) != report.start:
-            raise DumpError("The database was migrated while its schema was read.", busy=True)
-        return text, database.normalise(request.url).database
+        found = read_target(self.scratch, request.url, request.version_table, self.alive)
+        report.start, report.server = found.revisions, found.server
+        report.scratch = _version(self.scratch.version)
+        return found.schema, database.normalise(request.url).database
 
     def _steps(self) -> tuple[tuple[Revision, ...], str]:
         """What is to run, and the revision to go back to afterwards ("" where one step back
@@ -274,7 +249,7 @@ class _Rehearsal:
         if unknown:
             raise UnknownError(
                 f"The database is at {unknown[0]}, which is in no file at"
-                f" {self.request.commit[:7]}; take a commit that has it."
+                f" {self.request.commit[:7]}; take a commit that has it. {history_status.PROVE}"
             )
         back = report.start[0] if len(report.start) == 1 else "" if report.start else "base"
         if self.request.direction == UPGRADE:
@@ -333,8 +308,8 @@ class _Rehearsal:
             if lacking := _EXTENSION.search(outcome.sentence):
                 raise UnknownError(
                     f"Revision {outcome.failed_revision or report.target[0]} creates the extension"
-                    f" {lacking[1]}, which the scratch server has not: rehearse on a copy by hand,"
-                    " and sign for it."
+                    f" {lacking[1]}, which the scratch server does not have. Rehearse on a copy "
+                    "manually and sign off."
                 )
             if outcome.status != "succeeded":
                 report.status = FAILED if outcome.status == "failed" else UNKNOWN
@@ -363,19 +338,19 @@ class _Rehearsal:
         if self.request.direction == DOWNGRADE:
             outcome = self._go(url, "back", UPGRADE, report.start)
         elif not back:
-            report.warnings += ("The way back was not rehearsed: the database has several heads.",)
+            report.warnings += ("The downgrade was not rehearsed: the database has several heads.",)
             return False
         else:
             self._name_irreversible()
             outcome = self._go(url, "back", DOWNGRADE, (back,))
         if outcome.status != "succeeded":
-            report.warnings += (f"The way back is not there: {outcome.sentence}",)
+            report.warnings += (f"The downgrade failed: {outcome.sentence}",)
             return False
         report.left = self._differences(original, self._schema(url))
         if report.left:
             more = f" and {len(report.left) - 1} more" if len(report.left) > 1 else ""
             report.warnings += (
-                f"Going back leaves the schema different: {report.left[0].sentence}{more}.",
+                f"The downgrade leaves the schema different: {report.left[0].sentence}{more}.",
             )
         return not report.left
 
@@ -394,7 +369,7 @@ class _Rehearsal:
         report = self.report
         outcome = self._go(url, "again", *there)
         if outcome.status != "succeeded":
-            message = f"Run a second time, it failed: {outcome.sentence}"
+            message = f"The second upgrade failed: {outcome.sentence}"
             if returned:  # the same schema, and yet another outcome
                 report.status, report.sentence, report.failed_statement = (
                     FAILED,
@@ -404,13 +379,13 @@ class _Rehearsal:
             else:
                 report.warnings += (message,)
         elif returned and (other := self._differences(reached, self._schema(url))):
-            report.warnings += (
-                f"Run a second time, it came to another schema: {other[0].sentence}.",
-            )
+            report.warnings += (f"The second upgrade led to another schema: {other[0].sentence}.",)
 
     def _go(self, url: str, run: str, direction: str, target: tuple[str, ...]) -> runner.Outcome:
         with closing(self._child(run)) as child:
-            outcome = self._run(url, direction, target, child)
+            outcome = run_in(
+                self.scratch, self.mirror, self.request, url, direction, target, child, self.alive
+            )
         if outcome.status == "cancelled":
             raise Cancelled
         self.report.statements += statements(run, outcome.recorded)
@@ -427,29 +402,6 @@ class _Rehearsal:
             self.waiting = Child(self.scratch.work, early=True)
         return child
 
-    def _run(
-        self, url: str, direction: str, target: tuple[str, ...], child: Child
-    ) -> runner.Outcome:
-        request = self.request
-        if request.command:  # a project may know one kind of address only
-            url = f"{request.url.partition('://')[0]}://{url.partition('://')[2]}"
-        wanted = runner.Run(
-            commit=request.commit,
-            alembic=request.alembic,
-            url=url,
-            target=target,
-            direction=direction,
-            lock_timeout_ms=request.lock_timeout_ms,
-            statement_timeout_ms=request.statement_timeout_ms,
-            time_limit_s=request.time_limit_s,
-            version_table=request.version_table,
-            record=True,
-            workspace=self.scratch.work,
-            child=child,
-            command=request.command,
-        )
-        return runner.run(self.mirror, wanted, on_lines=lambda lines: None, alive=self.alive)
-
     def _compares(self) -> bool:
         return self.request.compare and self.request.direction == UPGRADE
 
@@ -457,12 +409,12 @@ class _Rehearsal:
         report = self.report
         if not report.files:
             return (
-                f"Nothing was to run: the database is at {', '.join(report.start) or 'nothing'},"
+                f"Nothing to run: the database is at {', '.join(report.start) or 'nothing'},"
                 " the head."
             )
         count = f"{len(report.files)} migration{'' if len(report.files) == 1 else 's'}"
         if self.request.direction == DOWNGRADE:
-            count = f"The way back to {', '.join(report.target) or 'an empty database'}"
+            count = f"Downgrade to {', '.join(report.target) or 'an empty database'}"
         where = (
             f"from {', '.join(report.start) or 'an empty database'} on PostgreSQL {report.scratch}"
         )
@@ -479,7 +431,7 @@ class _Rehearsal:
         """
         report = self.report
         if not report.start:
-            report.drift_problem = "The database has no revision, so no schema is expected of it."
+            report.drift_problem = "The database has no revision, so it has no expected schema."
             return
         url = self.scratch.create("rehearsal_expected")
         recorded, report.statements = report.statements, ()
@@ -487,7 +439,7 @@ class _Rehearsal:
         report.statements = recorded
         if outcome.status != "succeeded":
             report.drift_problem = (
-                "The migrations alone could not make the schema to compare with:"
+                "The migrations alone could not build the schema to compare with:"
                 f" {outcome.sentence}"
             )
             return
@@ -496,6 +448,80 @@ class _Rehearsal:
             report.drift = drift(expected, original, self._trip, without=self._version_table)
         except DumpError as error:
             report.drift_problem = f"The two schemas could not be compared: {error}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A database as it was read: its `revisions`, its `schema` as text, its `server`'s version."""
+
+    revisions: tuple[str, ...]
+    schema: str
+    server: str
+
+
+def read_target(
+    scratch: Scratch, url: str, version_table: str, alive: Callable[[], bool]
+) -> Target:
+    """Read a database, whose revision must not move meanwhile, and make its roles in `scratch`.
+
+    Raises `UnknownError` where the scratch server cannot take it over, `DatabaseError`,
+    `DumpError` and `Cancelled`.
+    """
+    with database.connection(url) as opened:
+        revisions = database.revisions_in(opened, version_table, None)
+        version = opened.info.server_version
+        if version // 10_000 > scratch.version // 10_000:
+            raise UnknownError(
+                f"The database runs PostgreSQL {_version(version)}, newer than the portal's"
+                f" {_version(scratch.version)}. It cannot be rehearsed here: update the portal, "
+                "or rehearse manually and sign off."
+            )
+        wanted = [row[0] for row in opened.execute("select extname from pg_extension order by 1")]
+        roles = [
+            row[0]
+            for row in opened.execute(r"select rolname from pg_roles where rolname !~ '^pg_'")
+        ]
+    if missing := [one for one in wanted if one not in scratch.extensions()]:
+        raise UnknownError(
+            f"The database uses {', '.join(missing)}, which the scratch server does not have. "
+            "Rehearse on a copy manually and sign off."
+        )
+    scratch.create_roles(roles)
+    text = dump(url, scratch.work / "target.sql", alive)
+    if database.current(url, table=version_table) != revisions:
+        raise DumpError("The database was migrated while its schema was read.", busy=True)
+    return Target(revisions, text, _version(version))
+
+
+def run_in(
+    scratch: Scratch,
+    mirror: Mirror,
+    request: Request,
+    url: str,
+    direction: str,
+    target: tuple[str, ...],
+    child: Child,
+    alive: Callable[[], bool],
+) -> runner.Outcome:
+    """One run of what is rehearsed, over the scratch database at `url`."""
+    if request.command:  # a project may know one kind of address only
+        url = f"{request.url.partition('://')[0]}://{url.partition('://')[2]}"
+    wanted = runner.Run(
+        commit=request.commit,
+        alembic=request.alembic,
+        url=url,
+        target=target,
+        direction=direction,
+        lock_timeout_ms=request.lock_timeout_ms,
+        statement_timeout_ms=request.statement_timeout_ms,
+        time_limit_s=request.time_limit_s,
+        version_table=request.version_table,
+        record=True,
+        workspace=scratch.work,
+        child=child,
+        command=request.command,
+    )
+    return runner.run(mirror, wanted, on_lines=lambda lines: None, alive=alive)
 
 
 def _version(number: int) -> str:

@@ -277,6 +277,23 @@ def revisions_in(opened: psycopg.Connection, table: str, schema: str | None) -> 
     return tuple(sorted(str(row[0]) for row in rows))
 
 
+_STANDING = (
+    "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind"
+    " in ('r', 'p') and not c.relispartition and n.nspname !~ '^pg_' and n.nspname <>"
+    " 'information_schema' and c.oid is distinct from to_regclass(%s) and not exists (select from"
+    " pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')"
+)
+
+
+def look(url: str, *, table: str = "alembic_version") -> tuple[tuple[str, ...], int]:
+    """Return `current`, and how many tables stand there besides, where that is no revision."""
+    with connection(url) as opened:
+        found = revisions_in(opened, table, None)
+        name = identifier(table).as_string(opened)
+        row = None if found else opened.execute(_STANDING, [name]).fetchone()
+    return found, int(row[0]) if row else 0
+
+
 def version_width(opened: psycopg.Connection, table: str, schema: str | None) -> int:
     """Return how long an id the version table takes: 32 where Alembic has yet to make it, 0 for
     any length.

@@ -52,8 +52,8 @@ def next_commands(
         found.append(NextCommand(why, f"SELECT version_num FROM {table};"))  # noqa: S608 - text
     for name in invalid:
         why = (
-            f"The index {name} was not built to its end and is invalid: drop it, and the run builds"
-            " it anew."
+            f"The index {name} was not built to its end and is invalid: drop it, and the next "
+            "run builds it again."
         )
         found.append(NextCommand(why, f"DROP INDEX CONCURRENTLY IF EXISTS {name};"))
     for statement in reversed(kept):  # the last one first, as it rests on those before
@@ -67,8 +67,8 @@ def next_commands(
             )
         elif not any(one.command == back for one in found):
             why = (
-                "was not rolled back, so it would be in the way: undo it, unless the revision says"
-                " IF NOT EXISTS."
+                "was not rolled back, so it would block the next run. Undo it, unless the "
+                "revision says IF NOT EXISTS."
             )
             found.append(NextCommand(f"“{message}” {why}", back))
     return tuple(found)

@@ -7,6 +7,7 @@ explains.
 """
 
 import hashlib
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from environments.git.repository import GitError, Mirror
 from environments.schema.history.env_file import read_meaning
 from environments.schema.history.env_meaning import Meaning
 from environments.schema.history.reader import History, HistoryError, Revision, read
+from environments.schema.history.status import PROVE
 from environments.schema.plan.render import without_passwords
 from environments.schema.run import wire
 from environments.schema.run.alembic_env.statements import (
@@ -47,6 +49,7 @@ from environments.schema.run.database import (
 )
 from environments.schema.run.output import Output
 from environments.schema.run.process import Child, Finished, Log, Redactor, follow
+from environments.schema.run.progress import Progress, Watch
 from portal import isolation
 from portal.outbound.parsing import JsonObject
 
@@ -55,6 +58,11 @@ POLL_SECONDS = 0.5
 SETTLE_SECONDS = 15.0
 UNKNOWN = "unknown"
 KEY_LETTERS = 32
+_EXISTS = re.compile(r'(?:relation|type|schema|table) "?[^"]+"? already exists')
+ADOPT = (
+    "It has tables and no revision: if these migrations made them, have it proven on the page"
+    " Migrations which revision the schema is, and stamped."
+)
 _AT_WORK = (
     "select count(*) from pg_stat_activity where datname = current_database() and application_name"
     " = %s"
@@ -95,6 +103,7 @@ class Run:
         None  # where the files are checked out, if not in the system's place for such
     )
     child: Child | None = field(default=None, repr=False)  # one that waits already
+    on_progress: Callable[[Progress], None] | None = None  # gets what runs now, every few seconds
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,7 @@ class Outcome:
     ] = ()  # what the failed revision had done that was not rolled back, as far as it was heard
 
 
-class _EarlyError(Exception):
+class EarlyError(Exception):
     """Ends a run before anything was changed."""
 
     def __init__(self, status: str, sentence: str) -> None:
@@ -163,15 +172,18 @@ def run(
         redact = Redactor([address.password, *request.secrets])
         history = read(mirror, request.commit, request.alembic)
         if history.problems:
-            raise _EarlyError("failed", history.problems[0].sentence)
+            raise EarlyError("failed", history.problems[0].sentence)
         request = _redirected(request, history)
         with connection(request.url) as opened:
-            _lock(opened, address, request, alive)
+            hold(opened, address, alive, wait_s=request.lock_wait_s)
             before = revisions_in(opened, request.version_table, request.version_table_schema)
             plan = _plan(history, before, request)
             if not plan.steps:
                 return Outcome(
-                    "succeeded", "The database was there already; nothing was run.", before, before
+                    "succeeded",
+                    "The database is already at this revision. Nothing to run.",
+                    before,
+                    before,
                 )
             if not (request.command or request.elsewhere):
                 plan = replace(plan, meaning=_kept_meaning(mirror, history, request))
@@ -179,7 +191,7 @@ def run(
             if refused := refusal(
                 opened, address, request.version_table, request.version_table_schema
             ):
-                raise _EarlyError("failed", refused)
+                raise EarlyError("failed", refused)
             with tempfile.TemporaryDirectory(
                 prefix="portal-migration-", dir=request.workspace
             ) as directory:
@@ -192,11 +204,17 @@ def run(
                 log = Log(heard, redact)
                 if request.elsewhere is None:
                     _checkout(mirror, request, plan, Path(directory))
-                ended = _follow(opened, address, request, plan, Path(directory), log, alive)
+                watch = Watch(
+                    opened,
+                    request.on_progress or (lambda found: None),
+                    output,
+                    redact=lambda sql: without_passwords(redact(sql)),
+                )
+                ended = _follow(opened, address, request, plan, Path(directory), log, alive, watch)
                 if request.command or request.elsewhere:
                     _hear(output, ended, plan)
             return _outcome(address, request, plan, ended, log, redact)  # still under the lock
-    except _EarlyError as early:
+    except EarlyError as early:
         return Outcome(early.status, str(early), before, before)
     except (DatabaseError, GitError, HistoryError) as error:
         return Outcome("failed", str(error), before, before)
@@ -211,7 +229,7 @@ def _redirected(request: Run, history: History) -> Run:
     if request.direction == "upgrade" and (at_heads or not request.record):
         return request
     if request.elsewhere:
-        raise _EarlyError(
+        raise EarlyError(
             "failed", "On Railway only upgrades are run; go back with the portal's runner."
         )
     if request.command is None:
@@ -222,15 +240,15 @@ def _redirected(request: Run, history: History) -> Run:
         else ""
     )
     if not line:
-        raise _EarlyError(
+        raise EarlyError(
             "failed",
             f"How “{request.command.line}” would go to another revision cannot be read from it.",
         )
     return replace(request, command=replace(request.command, line=line))
 
 
-def _lock(
-    opened: psycopg.Connection, address: Address, request: Run, alive: Callable[[], bool]
+def hold(
+    opened: psycopg.Connection, address: Address, alive: Callable[[], bool], *, wait_s: float
 ) -> None:
     """Waits for the lock of this database, which lives as long as `opened`, and for killed runs to
     be over.
@@ -242,19 +260,19 @@ def _lock(
     key = int.from_bytes(
         hashlib.sha256(f"release-portal:{address.database}".encode()).digest()[:8], signed=True
     )
-    deadline = time.monotonic() + request.lock_wait_s
+    deadline = time.monotonic() + wait_s
     locked = False
     while True:
         locked = locked or _first(opened, "select pg_try_advisory_lock(%s)", [key])
         if locked and not _first(opened, _AT_WORK, [APPLICATION_NAME]):
             return
         if not alive():
-            raise _EarlyError(
+            raise EarlyError(
                 "cancelled", "The run was cancelled before it began; nothing was changed."
             )
         if time.monotonic() >= deadline:
-            raise _EarlyError(
-                "busy", f"{address.where} is being migrated by another run; try again later."
+            raise EarlyError(
+                "busy", f"{address.where} is being migrated by another run. Try again later."
             )
         time.sleep(POLL_SECONDS)
 
@@ -267,10 +285,10 @@ def _first(opened: psycopg.Connection, statement: str, values: Sequence[object])
 def _plan(history: History, before: tuple[str, ...], request: Run) -> _Plan:
     unknown = [id for id in before if id not in history.revisions]
     if unknown:
-        raise _EarlyError(
+        raise EarlyError(
             "failed",
             f"The database is at revision “{unknown[0]}”, which is in no file at"
-            f" {request.commit[:10]}; take a commit that has it.",
+            f" {request.commit[:10]}; take a commit that has it. {PROVE}",
         )
     applied = history.ancestors(before)
     if request.direction == "upgrade":
@@ -284,7 +302,7 @@ def _plan(history: History, before: tuple[str, ...], request: Run) -> _Plan:
             applied | {s.id for s in steps},
         )
     if len(request.target) != 1:
-        raise _EarlyError("failed", "A downgrade needs exactly one revision to go back to.")
+        raise EarlyError("failed", "A downgrade needs exactly one revision to go back to.")
     steps = history.back(before, request.target[0])
     return _Plan(history, before, steps, request.target, applied - {step.id for step in steps})
 
@@ -296,7 +314,7 @@ def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
     meaning = read_meaning(mirror, request.commit, history)
     if meaning.refused:
         why = "; ".join(meaning.refused[:3])
-        raise _EarlyError(
+        raise EarlyError(
             "failed",
             f"The portal's runner cannot do what the project's own command does here: {why}. "
             "Have the project's command run the migrations.",
@@ -304,7 +322,7 @@ def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
     table, schema = split_table(request.version_table, request.version_table_schema)
     configured = f"{schema}.{table}" if schema not in (None, "public") else table
     if meaning.configures and meaning.table != configured:
-        raise _EarlyError(
+        raise EarlyError(
             "failed",
             f"The project keeps its revisions in “{meaning.table}”, and the portal was told"
             f" “{configured}”; set the database's version table to the project's.",
@@ -325,7 +343,7 @@ def _check_ids(opened: psycopg.Connection, request: Run, plan: _Plan) -> None:
     )
     if long and not widened:
         table = identifier(request.version_table, request.version_table_schema).as_string(opened)
-        raise _EarlyError(
+        raise EarlyError(
             "failed",
             f"The id {long[0]} has {len(long[0])} characters, and the version table holds {width};"
             f" widen it with `ALTER TABLE {table} ALTER COLUMN version_num TYPE varchar(255)`, or"
@@ -361,7 +379,7 @@ def _checkout(mirror: Mirror, request: Run, plan: _Plan, into: Path) -> None:
 
 def _same(into: Path, revision: Revision) -> None:
     if hashlib.sha256((into / revision.path).read_bytes()).hexdigest() != revision.sha256:
-        raise _EarlyError("failed", f"{revision.path} is not the file that was read; try again.")
+        raise EarlyError("failed", f"{revision.path} is not the file that was read; try again.")
 
 
 def _hear(output: Output, ended: Finished, plan: _Plan) -> None:
@@ -386,6 +404,7 @@ def _follow(
     directory: Path,
     log: Log,
     alive: Callable[[], bool],
+    watch: Watch,
 ) -> Finished:
     deadline = time.monotonic() + request.time_limit_s
 
@@ -396,12 +415,15 @@ def _follow(
             return "time limit"
         try:
             opened.execute("select 1")
+            if request.on_progress:
+                watch.look()
         except psycopg.Error:
             return "lock lost"
         return ""
 
     def on_event(event: Mapping[str, object]) -> None:
         if (id := event.get("start")) in plan.history.revisions:
+            watch.revision = str(id)
             log.say(f"Running {id} {plan.history.revisions[str(id)].message}".rstrip())
         elif "end" in event:
             log.say(f"Finished {event['end']} in {_seconds(event):.2f} s")
@@ -540,8 +562,8 @@ def _outcome(
     after = _settled(request, ended)
     if after is None:
         sentence = (
-            f"{address.where} could not be read after the run; find out where it is before"
-            " going on."
+            f"{address.where} could not be read after the run. Check its revision before you "
+            "continue."
         )
         return Outcome("unknown", sentence, plan.before, None, output_bytes=log.output_bytes)
     known = all(id in plan.history.revisions for id in after)
@@ -651,7 +673,7 @@ def _sentence(
     invalid: tuple[str, ...],
 ) -> str:
     where = ", ".join(after) or "no revision"
-    broken = f" Invalid index: {', '.join(invalid)}; drop and build it anew." if invalid else ""
+    broken = f" Invalid index: {', '.join(invalid)}; drop and rebuild it." if invalid else ""
     if reached:
         how = f" (the run was ended: {ended.stopped})" if ended.stopped else ""
         but = f" But {ended.last('ended')}." if ended.last("ended") else ""
@@ -662,7 +684,7 @@ def _sentence(
         return f"The run was cancelled; the database is at {where}.{broken}"
     if ended.stopped == UNKNOWN:
         message = "It is not known whether the migration still runs on Railway"
-        return f"{message}; the database was at {where}.{broken} Look there before going on."
+        return f"{message}; the database was at {where}.{broken} Check Railway before you continue."
     if ended.stopped == "time limit":
         return (
             f"{what} did not end within the time limit and was stopped; the database is at"
@@ -680,15 +702,17 @@ def _sentence(
         )
     if error:
         message = str(error.get("message", "")).strip().rstrip(".")
-        reason = cause(error) or message or str(error.get("type"))
-        return f"{what} failed: {' '.join(reason.split())}. The database is at {where}.{broken}"
+        reason = " ".join((cause(error) or message or str(error.get("type"))).split())
+        adopted = not plan.before and _EXISTS.search(message) and not ended.stopped
+        way_on = f" {ADOPT}" if adopted else ""
+        return f"{what} failed: {reason}. The database is at {where}.{broken}{way_on}"
     if ended.returncode:
         return (
-            f"{what} broke off without a word (code {ended.returncode}); the database is at"
+            f"{what} ended without a message (code {ended.returncode}); the database is at"
             f" {where}.{broken}"
         )
     wanted = ", ".join(plan.history.tips(plan.wanted)) or "no revision"
-    return f"The run ended, but the database is at {where} and not at {wanted}.{broken}"
+    return f"The run ended, but the database is at {where}, not at {wanted}.{broken}"
 
 
 def _attributed(plan: _Plan, events: Sequence[JsonObject]) -> Iterator[JsonObject]:

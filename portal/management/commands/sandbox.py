@@ -288,6 +288,7 @@ class Sandbox:
                     repository,
                     self.shape.branch(target.kind),
                     target.alembic,
+                    self.plan.get("version_table", databases.TABLE),
                 )
                 for target in targets
                 if target.alembic

@@ -13,7 +13,7 @@ from graphql import ExecutionResult, GraphQLError, GraphQLSchema, build_schema, 
 from portal.sandbox import documents
 from portal.sandbox.server import Request, Response
 
-from . import environments, logs, mutations, pages, predeploy  # noqa: F401 - these modules register resolvers
+from . import environments, logs, mutations, pages, predeploy, volumes  # noqa: F401 - these modules register resolvers
 from .access import ACCOUNT, Caller, identify
 from .addresses import Addresses
 from .configuration import reopen_addresses

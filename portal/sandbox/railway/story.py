@@ -112,6 +112,27 @@ class Story:
         if spec["public"]:
             add_domain(self.world, environment["id"], service["id"])
 
+    def add_volume(self, service: str, environment: str, *, backup_error: str | None = None) -> str:
+        """A volume of the service there; returns its id. `backup_error`: why no backup of it
+        works.
+        """
+        with self.world.changing():
+            instance = self._instance(service, environment)
+            return self.world.add(
+                "volumes",
+                environmentId=instance["environmentId"],
+                serviceId=instance["serviceId"],
+                mountPath="/var/lib/postgresql/data",
+                sizeMB=5000,
+                state="READY",
+                backupError=backup_error,
+            )["id"]
+
+    def backups(self) -> list[Row]:
+        """Every backup of a volume, in the order of their making."""
+        with self.world.reading():
+            return self.world.rows("backups")
+
     def set_trigger(
         self, service: str, environment: str, branch: str, *, check_suites: bool = False
     ) -> str:

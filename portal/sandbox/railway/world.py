@@ -31,6 +31,8 @@ TABLES = (
     "domains",
     "patches",
     "rules",
+    "volumes",
+    "backups",
     "tokens",
     "keys",
 )

@@ -13,8 +13,7 @@ def arrange(hub: "GitHubStandIn") -> None:
 
 
 SHAPE = Shape(
-    "main takes changes only from a merge queue, which merges other commits than were promised:"
-    " refused.",
+    "main requires a merge queue, which merges commits other than the candidate: refused.",
     refused="merge queue",
     github=(arrange,),
 )

@@ -126,7 +126,9 @@ def test_unknown_wrong_header_and_no_such_project_are_three_things(project, rail
 
     assert [one.state for one in (unknown, wrong_header, elsewhere)] == ["fail"] * 3
     assert unknown.sentence.startswith("Unauthorized")
-    assert wrong_header.sentence.startswith("Wrong header") and "RAILWAY_TOKEN" in wrong_header.mend
+    assert (
+        wrong_header.sentence.startswith("Wrong setting") and "RAILWAY_TOKEN" in wrong_header.mend
+    )
     assert "no such project" in elsewhere.cannot[0]
 
 
@@ -157,8 +159,8 @@ def test_an_account_token_in_the_setting_of_project_tokens_is_the_wrong_header(p
 
     found = of_railway()
 
-    assert found.state == "fail" and found.sentence.startswith("Wrong header")
-    assert found.mend == "Put it into RAILWAY_API_TOKEN, and empty RAILWAY_TOKEN."
+    assert found.state == "fail" and found.sentence.startswith("Wrong setting")
+    assert found.mend == "Move it to RAILWAY_API_TOKEN and clear RAILWAY_TOKEN."
 
 
 def test_the_first_setting_wins_and_what_is_set_in_vain_is_said(project, settings):
@@ -167,7 +169,7 @@ def test_the_first_setting_wins_and_what_is_set_in_vain_is_said(project, setting
     found = of_railway()
 
     assert (found.name, found.state) == ("RAILWAY_API_TOKEN", "pass")
-    assert any("RAILWAY_TOKEN is set as well and is not used" in line for line in found.cannot)
+    assert any("RAILWAY_TOKEN is also set but not used" in line for line in found.cannot)
     assert any("RAILWAY_PROJECT_ID names no project" in line for line in found.cannot)
 
 
@@ -298,7 +300,7 @@ def test_the_command_gives_the_same_diagnosis_and_fails_with_it(project, setting
         call_command("check_connections", stdout=out)
 
     assert ended.value.code == 1
-    assert "Unauthorized" in out.getvalue() and "to mend" in out.getvalue()
+    assert "Unauthorized" in out.getvalue() and "to fix" in out.getvalue()
 
 
 def test_the_page_shows_the_last_result_and_the_button_wakes_the_job():

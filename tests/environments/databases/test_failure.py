@@ -81,7 +81,7 @@ def test_a_run_that_was_rolled_back_as_a_whole_says_that_nothing_is_half_applied
     lost = make_run(project, **FAILED | {"status": "needs_person", "after": None, "kept": []})
 
     assert "rolled back" in aftermath_of(clean).half and aftermath_of(clean).commands == ()
-    assert "cannot be seen from here" in aftermath_of(theirs).half
+    assert "cannot see what the failed revision did" in aftermath_of(theirs).half
     assert aftermath_of(lost).commands[0].command == "SELECT version_num FROM alembic_version;"
     assert aftermath_of(make_run(project)) is None
 
@@ -135,7 +135,7 @@ def test_a_step_back_that_failed_is_not_turned_into_an_upgrade_by_one_person(peo
         approved_by=bob,
     )
 
-    with pytest.raises(Refused, match="Two people agreed on this step back"):
+    with pytest.raises(Refused, match="Two people approved this downgrade"):
         actions.retry_migration(run, actor=alice)
 
     assert aftermath_of(run).retry is False

@@ -132,7 +132,7 @@ def test_production_ahead_of_main_is_a_finding_unless_a_run_of_the_portal_brough
     assert (
         message
         == "production's database is ahead of main by 1 revision: c3, which staging has. "
-        + "No run of the portal brought it there."
+        + "No portal run applied them."
     )
     assert findings() == []
 
@@ -185,7 +185,7 @@ def test_the_page_shows_databases_heads_and_what_lies_between(client, project):
     html = squeezed(client.get("/migrations/"))
 
     assert "staging&#x27;s database is behind staging by 2 revisions: b2 and c3." in html
-    assert "production has an index ix_by_hand that no migration made." in html
+    assert "production has an index ix_by_hand that no migration creates." in html
     assert "head of main" in html and "production’s database" in html
 
 

@@ -379,7 +379,7 @@ def test_a_key_that_nothing_uses_and_an_ssh_address_without_a_key_are_said(
         "not set",
         "fail",
     ) and "git.example.org" in missing.sentence
-    assert unused.state == "fail" and "no SSH address" in unused.sentence
+    assert unused.state == "fail" and "not an SSH address" in unused.sentence
 
 
 def test_the_command_tells_it_too(project, capsys):

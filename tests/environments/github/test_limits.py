@@ -85,7 +85,7 @@ def test_odd_headers_note_nothing():
 
     for value in ("", "-1", "1e9", "x" * 5000, "٣"):
         limits.note(
-            Reply(500, {"x-ratelimit-resource": "core", "x-ratelimit-remaining": value}, b"")
+            Reply(500, {"x-ratelimit-resource": "core", "x-ratelimit-remaining": value}, b""), "a"
         )
     observed.keep(at_once=True)
 

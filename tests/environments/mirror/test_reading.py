@@ -95,8 +95,8 @@ def test_names_that_differ_in_case_alone_are_listed_for_a_person(project):
     sync.apply(project, tree("staging", "Production", "PRODUCTION"), now=NOW)
 
     assert missing() == [
-        "There is no environment named production on Railway, but PRODUCTION, Production: say under"
-        " Projects which of them is meant."
+        "There is no environment named production on Railway, but PRODUCTION, Production. Choose "
+        "the right one under Projects."
     ]
 
 

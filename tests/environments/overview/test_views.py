@@ -102,7 +102,7 @@ def test_a_finding_is_not_resolved_without_a_reason(alice):
 
     finding.refresh_from_db()
     assert finding.closed_at is None
-    assert "Say why this finding can be closed." in squeezed(response)
+    assert "Give a reason for resolving this finding." in squeezed(response)
 
 
 def test_a_wrong_branch_has_a_repair_that_says_what_it_will_do(alice):
@@ -130,7 +130,7 @@ def test_a_commit_that_was_not_shown_is_not_deployed(alice):
         )
     )
 
-    assert "look at the page again" in html
+    assert "Reload the page" in html
     assert not Repair.objects.exists()
 
 
@@ -201,7 +201,7 @@ def test_a_running_migration_can_be_cancelled_and_only_once(alice):
     again = squeezed(alice.post(address, follow=True))
 
     assert MigrationRun.objects.get().cancel_requested_at is not None
-    assert "This run has ended, or is being stopped already." in again and "Stopping…" in again
+    assert "This run has ended or is already stopping." in again and "Stopping…" in again
 
 
 def test_a_failed_run_shows_its_statement_and_revision(alice):

@@ -35,6 +35,7 @@ from tests.factory import (
     make_release,
     make_rollback,
     make_run,
+    make_stamp,
 )
 
 
@@ -80,6 +81,7 @@ def furnish() -> dict[str, Any]:
     )
     PreviewVariable.objects.create(project=project, service="backend", name="A", value="v")
     SmokeTest.objects.create(project=project, service="backend", path="/health")
+    make_stamp(project, by=people["alice"])
     StagingReset.objects.create(
         project=project,
         staging_head=CANDIDATE,
@@ -117,6 +119,8 @@ _ROWS: tuple[tuple[str, Any], ...] = (
     ("preview", Preview),
     ("environment-", apps.get_model("environments", "Environment")),
     ("service-place", apps.get_model("environments", "Service")),
+    ("stamp-ask", apps.get_model("environments", "DatabaseStatus")),
+    ("stamp", apps.get_model("environments", "Stamp")),
     ("schema-compare", apps.get_model("environments", "DatabaseStatus")),
     ("finding", Finding),
     ("migration", MigrationRun),
@@ -159,5 +163,6 @@ def _filled(name: str, pattern: str) -> str:
     filled = re.sub(r"<int:pk>", str(row.pk if row else 1), pattern)
     filled = filled.replace("<int:position>", "1").replace("<slug:kind>", "release")
     filled = filled.replace("<slug:slug>", "inspector")
-    filled = filled.replace("<str:secret>", "wrong").replace("<slug:verb>", VERBS.get(name, ""))
+    filled = filled.replace("<str:secret>", "wrong").replace("<slug:key>", "rules")
+    filled = filled.replace("<slug:verb>", VERBS.get(name, ""))
     return re.sub(r"<path:\w+>", "1", filled)

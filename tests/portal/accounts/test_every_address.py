@@ -29,8 +29,9 @@ ALL = "alice bob carol erin"
 READ = words(
     "board board-panels pulls releases release release-panels task-log task-log-file environments"
     " previews protections variables connections migrations migration migration-panels"
-    " migration-log rehearsal rehearsal-panels audit audit-event audit-csv audit-jsonl"
-    " second-factor changes status notifications watch-only "
+    " migration-log rehearsal rehearsal-panels stamp stamp-panels"
+    " audit audit-event audit-csv audit-jsonl"
+    " second-factor changes status notifications watch-only settings "
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
 READ_OTHERWISE = {
@@ -47,7 +48,9 @@ ACT = words(
     " reset-sign reset-take-back branch-repair push-repair head-deploy preview-rebuild"
     " preview-remove preview-variable preview-variable-remove environment-delete environment-adopt"
     " protect connections-check host-keys finding-resolve schema-compare migration-cancel"
-    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads practice-day "
+    " stamp-ask stamp-propose stamp-approve stamp-take-back"
+    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads "
+    "settings-save require practice-day "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {

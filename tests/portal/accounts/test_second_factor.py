@@ -168,7 +168,7 @@ def test_a_code_counts_once(people):
 
     second_factor.prove(people["alice"], code)
 
-    with pytest.raises(Refused, match="wrong, or was used"):
+    with pytest.raises(Refused, match="wrong or already used"):
         second_factor.prove(people["alice"], code)
 
 

@@ -243,7 +243,7 @@ def test_what_was_typed_outlives_a_session_that_ended(people):
         gone["Location"], {"username": "alice", "password": PASSWORD}, follow=True
     ).text
 
-    assert "an hour of typing" in back and "Send it now: notes" in back
+    assert "an hour of typing" in back and "Continue: notes" in back
 
 
 def test_what_was_typed_is_not_shown_to_the_next_person(people):

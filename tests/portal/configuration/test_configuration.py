@@ -296,6 +296,22 @@ def test_a_new_project_does_not_take_over_what_another_one_ships(erin, project):
     assert Project.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    "taken",
+    [
+        {"railway_project_id": "RP-Inspector"},
+        {"railway_project_id": " rp-inspector\n"},
+        {"repository": "acme/old-name"},
+        {"repository": "acme/New-Name"},
+    ],
+)
+def test_another_spelling_or_a_former_name_is_the_same(project, taken):
+    Project.objects.update(former_names=["acme/old-name"], renamed_to="acme/new-name")
+    named = {"repository": "acme/second", "railway_project_id": "p"} | taken
+
+    assert "in production" in project_settings_guarded.claimed(Project(), **named)
+
+
 def test_a_portal_of_one_person_works_and_shutting_the_others_out_does_not_make_it_one(
     people, project
 ):
@@ -379,7 +395,7 @@ def test_nobody_gives_themselves_a_role_or_a_right_not_even_a_superuser(client, 
     assert person.is_superuser == (person.username == "dave")
     assert not ConfigurationChange.objects.exists()
     if person.username == "dave":
-        assert "Nobody gives themselves" in squeezed(page)
+        assert "You cannot give yourself" in squeezed(page)
         assert AuditEvent.objects.filter(
             action="configuration.proposed", outcome="refused"
         ).exists()
@@ -390,7 +406,7 @@ def test_whoever_a_change_is_about_does_not_confirm_it(people):
         people["bob"], actor=people["erin"], values={"groups": ["Approvers", "Release managers"]}
     )
 
-    with pytest.raises(Refused, match="about you"):
+    with pytest.raises(Refused, match="concerns you"):
         confirm(people)
     confirm(people, "dave")
 
@@ -426,8 +442,8 @@ def test_an_approval_counts_only_while_its_giver_still_may(client, people, proje
     people["bob"].groups.clear()
     result = gates.GATES["approved"](facts_of(release.pk))
     client.force_login(people["carol"])
-    assert not result.passed and "bob may not approve now" in result.sentence
-    assert "bob may not approve now" in client.get(f"/releases/{release.pk}/").text
+    assert not result.passed and "bob may no longer approve" in result.sentence
+    assert "bob may no longer approve" in client.get(f"/releases/{release.pk}/").text
 
     people["bob"].groups.set(Group.objects.filter(name="Approvers"))
     assert gates.GATES["approved"](facts_of(release.pk)).passed
@@ -443,7 +459,7 @@ def test_another_persons_password_takes_two_where_they_sign(erin, people):
 
     bob = User.objects.get(username="bob")
     assert bob.check_password(PASSWORD) and new not in str(waiting().values)
-    with pytest.raises(Refused, match="about you"):
+    with pytest.raises(Refused, match="concerns you"):
         confirm(people)
     confirm(people, "dave")
     assert User.objects.get(username="bob").check_password(new)

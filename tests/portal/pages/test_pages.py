@@ -129,7 +129,7 @@ def test_elsewhere_the_sign_in_page_names_nobody(client):
 def test_a_wrong_password_gets_a_sentence(client, people):
     html = squeezed(client.post("/admin/login/", {"username": "alice", "password": "no"}))
 
-    assert 'role="alert"' in html and "The user name or the password is wrong." in html
+    assert 'role="alert"' in html and "The user name or password is wrong." in html
 
 
 def test_signing_in_leads_to_what_was_asked_for(client, people):

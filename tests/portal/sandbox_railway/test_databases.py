@@ -130,8 +130,27 @@ def test_a_branch_without_migrations_leaves_the_database_empty(repository, targe
     assert databases.bring_to_branch_head(target, repository.bare, "main", "db/alembic.ini") == []
 
 
-def test_what_cannot_be_done_is_one_clear_sentence(repository, target):
+def test_files_that_lead_nowhere_leave_it_empty_for_the_portal_says_why(repository, target):
     configured(repository, "script_location = nowhere")
+
+    assert databases.bring_to_branch_head(target, repository.bare, "main", "db/alembic.ini") == []
+
+
+def test_sections_pyproject_and_another_version_table_serve(repository, target):
+    repository.commit("[alembic]\n[users]\nscript_location = db/alembic\n", "alembic.ini")
+    repository.commit('[tool.alembic]\nscript_location = "%(here)s/src/more"\n', "pyproject.toml")
+    revision(repository, "a1")
+    revision(repository, "m1", folder="src/more/versions")
+
+    def reached(path, table):
+        return databases.bring_to_branch_head(target, repository.bare, "main", path, table)
+
+    assert reached("alembic.ini:users", "kept.versions") == ["a1"]
+    assert reached("pyproject.toml", "alembic_version") == ["m1"]
+    assert databases.revisions(target, "kept.versions") == ["a1"]
+
+
+def test_what_cannot_be_done_is_one_clear_sentence(repository, target):
     broken = REVISION.format(id="x1", down=None).replace("CREATE TABLE t_x1 ()", "CREATE NONSENSE")
     repository.commit(broken, "other/versions/x1.py")
 
@@ -141,9 +160,6 @@ def test_what_cannot_be_done_is_one_clear_sentence(repository, target):
         return str(caught.value)
 
     assert "has no branch or commit 'nope'" in problem("nope", "other")
-    assert "The folder 'nowhere/versions' that db/alembic.ini names" in problem(
-        "main", "db/alembic.ini"
-    )
     assert "could not bring an empty database to the head of main" in problem("main", "other")
     assert "leads out of the repository" in problem("main", "../other")
     assert databases.revisions(target) == []

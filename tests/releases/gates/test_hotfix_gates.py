@@ -69,7 +69,7 @@ def test_it_may_be_run_in_staging_right_away_only_where_both_databases_stand_ali
     at(hotfix, "production", "2a8f45e9b1c0")
     at(hotfix, "staging", "2a8f45e9b1c0")
 
-    assert "press Migrate staging" in said(hotfix, "migrations_ready").sentence
+    assert "Press Migrate staging" in said(hotfix, "migrations_ready").sentence
 
 
 def test_what_failed_in_staging_is_said_with_the_way_out(hotfix):

@@ -77,7 +77,7 @@ UNKNOWN = {
     "reviews": (
         MergeRules(approvals=1),
         {"review_decision": "", "merge_state": "blocked"},
-        "does not say",
+        "does not show",
     ),
     "conversations": (
         MergeRules(conversations=True),
@@ -92,7 +92,7 @@ UNKNOWN = {
     "deployments": (MergeRules(deployments=("staging",)), {}, "deployment to staging"),
     "lock": (MergeRules(locked=None), {}, "locked"),
     "others": (MergeRules(others=("code_scanning",)), {}, "code scanning"),
-    "word": (MergeRules(), {}, "nothing that it shows"),
+    "word": (MergeRules(), {}, "without a visible reason"),
 }
 
 
@@ -215,7 +215,7 @@ CLOSED = MergeRules(pull_required=True)
     [
         (True, "", FAIL, "cannot fast-forward it to main"),
         (True, "release-portal", FAIL, "cannot fast-forward it to main"),
-        (None, "", PENDING, "is not known"),
+        (None, "", PENDING, "cannot tell whether"),
         (None, "release-portal", PASS, ""),
         (False, "", PASS, ""),
     ],

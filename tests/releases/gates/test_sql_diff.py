@@ -32,19 +32,19 @@ ASKS = Rendered(SQL.statements, "connection", "Line 9 reads an answer.")
             STEP,
             {KEY: Staged(NOW, rendered=SQL, executed=(("k", "x"),))},
             "pass",
-            "same SQL as staging ran",
+            "same SQL as staging",
         ),
         (
             STEP,
             {KEY: Staged(NOW, rendered=SQL, renderer="x")},
             "pass",
-            "What staging sent was not recorded",
+            "Staging's statements were not recorded",
         ),
         (
             STEP,
             {KEY: Staged(NOW, rendered=LATER, renderer="x")},
             "attest",
-            "depends on the clock, on chance",
+            "depends on the clock, on random values",
         ),
         (
             STEP,
@@ -52,7 +52,7 @@ ASKS = Rendered(SQL.statements, "connection", "Line 9 reads an answer.")
             "attest",
             "Alembic 1.19 wrote its SQL when",
         ),
-        (STEP, {KEY: Staged(NOW)}, "wait", "was not kept"),
+        (STEP, {KEY: Staged(NOW)}, "wait", "in staging was not recorded"),
         (
             STEP,
             {KEY: Staged(NOW, rendered=ASKS, renderer="x")},
@@ -144,7 +144,7 @@ def test_what_staging_ran_keeps_the_planned_sql_and_the_page_says_production_run
     facts = facts_of(release.pk)
     assert pages_migrations.context(facts)["migration_panels"][0].same_sql == (
         "pass",
-        "Production is to run the same SQL as staging ran: 2 revisions.",
+        "Production will run the same SQL as staging: 2 revisions.",
     )
     assert [route.sentence for route in pages_migrations.routes(facts.databases[0])] == [
         "staging is at 4d1a2b3c4d5e: nothing is left to run.",

@@ -9,6 +9,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.core import mail
 from django.db import transaction
 from django.test import Client
@@ -181,6 +182,16 @@ def test_a_team_channel_is_told_who_is_awaited_and_of_its_project_alone(people, 
 
     assert len(receiver.got) == 2
     assert "Waiting for: bob" in texts(receiver)[0]
+
+
+def test_a_name_that_deceives_is_written_out_in_a_notification(people, receiver):
+    User.objects.filter(username="bob").update(first_name="bo\u202eb", last_name="B\u200b")
+    channel(people, receiver, project=make_project())
+
+    tell("rollback.requested", actor=people["dave"], scope="inspector")
+    run()
+
+    assert "Waiting for: bo⟨U+202E⟩b B⟨U+200B⟩" in texts(receiver)[0]
 
 
 def test_refused_events_and_kinds_that_were_not_chosen_are_not_told(people, receiver):

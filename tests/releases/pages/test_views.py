@@ -89,7 +89,7 @@ def test_the_page_says_what_stands_between_in_one_sentence(alice, people):
     html = page(alice, release)
 
     assert "2 checks left before promotion" in html
-    assert "but no run here has proven it with these 2 migrations." in html
+    assert "but no portal run has verified these 2 migrations yet." in html
     assert re.search(r'id="promote"[^>]* disabled', html)
 
 
@@ -307,7 +307,7 @@ def test_a_stopped_step_says_what_the_world_looks_like_and_what_can_be_done(alic
 
     html = page(alice, release)
 
-    assert "Deploy failed." in html and "The merge is done and stays" in html
+    assert "Deploy failed." in html and "The merge is done" in html
     for verb in ("retry-step", "deploy-commit", "skip-step", "abandon-promotion"):
         assert reverse("releases:release-do", args=[release.pk, verb]) in html
 
@@ -596,7 +596,7 @@ def test_what_does_not_say_what_was_seen_or_names_another_is_refused(
 
     [event] = AuditEvent.objects.filter(position__gt=before)
     assert event.outcome == "refused"
-    wanted = "load the page again" if not seen else r"since you opened this page"
+    wanted = "Reload the page" if not seen else r"since you opened this page"
     assert re.search(wanted, event.sentence), event.sentence
 
 

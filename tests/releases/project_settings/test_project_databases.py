@@ -4,12 +4,13 @@ import pytest
 from django.urls import reverse
 
 from environments.drift import rules as drift_rules
-from environments.models import Database, Project
+from environments.models import Database, EnvironmentDatabase, Project
 from releases.lifecycle import reconcile
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release
 from tests.factory import make_people, make_project, make_release
 from tests.faults.denied_configuration import address, filled
+from tests.journeys.world import quick_world
 from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
@@ -136,3 +137,32 @@ def test_a_release_that_was_read_for_other_databases_is_read_again(heads_of, oth
         Database.objects.create(project=project, name=f"more {number}", alembic="billing")
 
     assert reconcile._was_read_for_others(release) is again
+
+
+@pytest.mark.slow
+def test_a_runner_on_railway_is_refused_where_the_portal_could_not_look_at_the_result(
+    tmp_path, settings, transactional_db, client
+):
+    with quick_world(tmp_path, settings, shape=["internal-only"]) as world:
+        kinds = ["staging", "production"]
+        world.work(lambda: world.project.environments.filter(kind__in=kinds).count() == 2)
+        client.force_login(world.person("dave"))
+        wanted = {
+            "databases-0-runner": "railway",
+            "databases-0-migration_command": "alembic upgrade head",
+        }
+
+        refused = send(client, world.project, **wanted)
+        row = EnvironmentDatabase.objects.filter(environment__project=world.project)
+        world.work(lambda: row.count() == 2)
+        for place in row:
+            place.url = "postgresql://looker@proxy.example.org/railway"
+            place.save()
+        taken = send(client, world.project, **wanted)
+
+    message = squeezed(refused)
+    assert "Railway would run the migrations, but the portal looks at the database" in message
+    assert "Give the database a TCP proxy" in message and "run the portal inside" in message
+    assert "give an address under Configuration, Environment databases" in message
+    assert taken.status_code == 302, taken.context["errors"]
+    assert world.project.databases.get().runner == "railway"

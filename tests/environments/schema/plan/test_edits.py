@@ -38,12 +38,15 @@ def downgrade() -> None:
 '''
 
 
-def judged(tmp_path, main: dict, staging: dict, ran: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+def judged(
+    tmp_path, main: dict, staging: dict, ran: tuple[str, ...] = (), **more
+) -> list[tuple[str, str]]:
     mirror = repository(tmp_path / "git", main, staging)
     change = compare(mirror, "c0", "main", "alembic.ini")
     both = read(mirror, "c0", "alembic.ini"), read(mirror, "main", "alembic.ini")
     return [
-        (one.kind, one.sentence) for one in edits.judge(mirror, "c0", "main", change, both, ran=ran)
+        (one.kind, one.sentence)
+        for one in edits.judge(mirror, "c0", "main", change, both, ran=ran, **more)
     ]
 
 
@@ -78,3 +81,27 @@ def test_old_files_may_be_pruned_once_every_database_is_past_them(tmp_path):
     assert [kind for kind, _ in judged(tmp_path / "2", usual(A, B), without, ran=("a1",))] == [
         "other"
     ]
+
+
+def test_squashed_files_are_pruned_once_a_proven_stamp_took_their_place(tmp_path):
+    squashed = {
+        "db/versions/a1.py": None,
+        "db/versions/b2.py": None,
+        "db/versions/s1.py": table("s1"),
+    }
+    known = usual(A, B)
+
+    def kinds(name: str, **more) -> list[str]:
+        return [kind for kind, _ in judged(tmp_path / name, known, squashed, **more)]
+
+    assert kinds("proven", ran=("s1",), stamped={"s1": ["b2"]}) == ["pruned", "pruned"]
+    assert kinds("typed", ran=("s1",)) == []
+    assert kinds("half", ran=("b2", "s1"), stamped={"s1": ["b2"]}) == []
+
+
+def test_where_nothing_may_be_executed_sql_is_left_open(tmp_path):
+    edited = {"db/versions/b2.py": B.replace("sa.Text", "sa.Integer")}
+
+    [(kind, sentence)] = judged(tmp_path, usual(A, B), edited, execute=False)
+
+    assert kind == edits.UNCLEAR and "another look" in sentence

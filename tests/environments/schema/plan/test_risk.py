@@ -310,7 +310,7 @@ def test_a_merge_needs_no_downgrade_and_an_unknown_upgrade_is_a_risk():
 def test_without_squawk_nothing_is_called_harmless(monkeypatch, tmp_path):
     monkeypatch.setattr(risk, "SQUAWK_BINARY", tmp_path / "none")
 
-    with pytest.raises(RiskError, match="install it anew"):
+    with pytest.raises(RiskError, match="Reinstall it"):
         assess([step("select 1")])
 
 

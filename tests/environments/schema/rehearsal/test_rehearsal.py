@@ -160,8 +160,8 @@ def test_what_only_this_database_has_makes_the_statement_fail_and_going_back_sta
 @pytest.mark.parametrize(
     ("back", "warning"),
     [
-        ('raise NotImplementedError("no way")', "The way back is not there: Revision aaaa00000002"),
-        ("pass", "Going back leaves the schema different: index ix_n added"),
+        ('raise NotImplementedError("no way")', "The downgrade failed: Revision aaaa00000002"),
+        ("pass", "The downgrade leaves the schema different: index ix_n added"),
     ],
 )
 def test_a_way_back_that_is_not_there_warns_and_does_not_fail(tmp_path, database, back, warning):
@@ -307,7 +307,5 @@ def test_with_nothing_to_run_it_still_compares_the_schema(tmp_path, database):
     report = stage.rehearse(compare=True)
 
     assert (report.status, report.files, report.left) == ("passed", (), ())
-    assert report.sentence.startswith(
-        "Nothing was to run: the database is at aaaa00000001, the head."
-    )
+    assert report.sentence.startswith("Nothing to run: the database is at aaaa00000001, the head.")
     assert [one.sentence for one in report.drift] == ["index ix_hand added"]

@@ -159,7 +159,7 @@ def test_a_command_that_plays_tricks_never_ends_as_success(tmp_path, database):
         " autocommit=True).execute('$psql_drop')"
     )
     tricks = {
-        "true": "is at no revision and not at aaaa00000001",
+        "true": "is at no revision, not at aaaa00000001",
         "exit 3": "code 3",
         "nosuchprogram upgrade head": "code 127",
         "kill -9 $PPID || exit 9": "code 9",

@@ -1,0 +1,75 @@
+"""What the page of a run shows while it runs: the statement's place in the plan, and how far it
+is.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from environments.models import MigrationPlan, MigrationRun
+from environments.schema.plan.render import steps_from_json
+from environments.schema.plan.table_stats import many
+from environments.schema.run.progress import Progress
+from portal.jobs import JobStatus
+
+PLANS = 20  # so many plans are looked through for what is known of a revision
+SHORTEST = 40  # letters by which a statement is known: the server keeps the first 1,023
+
+
+def teller(job: MigrationRun) -> Callable[[Progress], None]:
+    """Return what keeps how far the run is on its row."""
+    planned = statements_of(job)
+    reached: dict[str, int] = {}
+
+    def tell(found: Progress) -> None:
+        mine = planned.get(found.revision, [])
+        at = place(found.sql, mine, after=reached.get(found.revision, 0))
+        reached[found.revision] = at or reached.get(found.revision, 0)
+        kept = asdict(found) | {"at": at, "statements": len(mine), "told": sentence(found)}
+        MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(progress=kept)
+
+    return tell
+
+
+def statements_of(job: MigrationRun) -> dict[str, list[str]]:
+    """Return what the newest plans say that each revision of the run sends. One query."""
+    files = {(one["id"], one["sha256"]) for one in job.planned}
+    plans = MigrationPlan.objects.filter(database=job.database, status=JobStatus.SUCCEEDED)
+    found: dict[str, list[str]] = {}
+    for plan in plans.order_by("-pk").only("steps")[:PLANS]:
+        for step in steps_from_json(plan.steps):
+            if (step.revision, step.sha256) in files and step.revision not in found:
+                found[step.revision] = [one.sql for one in step.upgrade.statements]
+    return found
+
+
+def place(sql: str, planned: Sequence[str], *, after: int) -> int:
+    """Return which of `planned` runs, from 1, not before the one that was reached; 0: not told."""
+    seen = " ".join(sql.split())
+    for number, one in enumerate(planned, 1):
+        known = " ".join(one.split()).rstrip(";")
+        shared = min(len(seen), len(known), 1000)
+        same = seen[:shared] == known[:shared]
+        whole = shared >= SHORTEST or len(seen.rstrip(";")) == len(known)
+        if number >= after and shared and same and whole:
+            return number
+    return 0
+
+
+def sentence(found: Progress) -> str:
+    """Return how far the statement is, in words; "" where PostgreSQL tells nothing of it."""
+    parts = []
+    if found.waits:
+        parts.append(f"It waits for {found.waits}.")
+    if found.of:
+        parts.append(f"{found.phase}: {found.done:,} of {found.of:,} {found.unit}.")
+    elif found.phase:
+        done = f": {found.done:,} {found.unit}" if found.done else ""
+        parts.append(f"{found.phase}{done}.")
+    if found.table and found.rows:
+        changed = (
+            f", {found.changed:,} of them changed by what is committed" if found.changed else ""
+        )
+        parts.append(f"{found.table} has about {found.rows:,} rows{changed}.")
+    if found.grew:
+        parts.append(f"{found.table} has grown by {many(found.grew)}B.")
+    return " ".join(parts)

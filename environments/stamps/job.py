@@ -1,0 +1,159 @@
+"""The job of a stamp: it proves, waits for two people, looks once more and writes."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from environments.clients import withhold
+from environments.clones.clone import mirror_of
+from environments.databases import runners
+from environments.databases.address import NoDatabase, read_revisions, url_of
+from environments.databases.project_environment import command_for
+from environments.git.repository import GitError, Mirror
+from environments.models import Stamp, place_of
+from environments.schema.history.graph import HistoryError
+from environments.schema.rehearsal import adoption
+from environments.schema.rehearsal.dump import Cancelled, DumpError
+from environments.schema.rehearsal.rehearsal import Request
+from environments.schema.run import database
+from environments.schema.run.virtualenvs import NotPrepared
+from portal.configuration.signing import may_sign
+from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
+from portal.outbound.http import ApiError, WatchOnly
+from portal.server.embedded_postgres import StartError
+
+PATIENCE = timedelta(minutes=10)
+WAIT_SECONDS = 3600.0  # the people's clicks wake it
+APPROVE = "releases.approve_release"
+UNCHANGED = "Nothing was changed:"
+
+
+def step(job: Stamp, *, now: datetime) -> Outcome:
+    """Prove which revision the schema is; or, once two people agreed, write it down."""
+    if job.cancel_requested_at:
+        return Finished(JobStatus.CANCELLED, f"{UNCHANGED} the stamp was taken back.")
+    try:
+        if not job.schema:
+            return _prove(job)
+        if job.approved_by is None:
+            return Requeue(WAIT_SECONDS, job.sentence)
+        return _write(job, now)
+    except WatchOnly as held:
+        return Requeue(WAIT_SECONDS, str(held))
+    except Cancelled:
+        return Finished(JobStatus.CANCELLED, f"{UNCHANGED} the stamp was taken back.")
+    except NotPrepared as error:
+        return Finished(JobStatus.FAILED, f"{UNCHANGED} {error}")
+    except (
+        ApiError,
+        GitError,
+        HistoryError,
+        NoDatabase,
+        database.DatabaseError,
+        DumpError,
+        StartError,
+    ) as error:
+        if isinstance(error, NoDatabase | HistoryError) or now - job.created_at > PATIENCE:
+            return Finished(JobStatus.FAILED, f"{UNCHANGED} {error}")
+        return Requeue(10, f"It could not be done yet: {error}")
+
+
+def _alive(job: Stamp) -> Callable[[], bool]:
+    def alive() -> bool:
+        return Stamp.objects.filter(pk=job.pk, cancel_requested_at=None).exists() and holds(job)
+
+    return alive
+
+
+def _mirror(job: Stamp) -> Mirror:
+    mirror = mirror_of(job.environment.project)
+    if not mirror.has(job.commit):
+        mirror.fetch()
+    return mirror
+
+
+def _prove(job: Stamp) -> Outcome:
+    mirror, url = _mirror(job), url_of(place_of(job.environment, job.database))
+    alive, rows = _alive(job), Stamp.objects.filter(pk=job.pk, fence=job.fence)
+
+    def on_tried(tried: int, of: int) -> None:
+        rows.update(tried=tried, sentence=f"{tried} of {of} revisions were made and compared.")
+
+    request = Request(
+        commit=job.commit,
+        alembic=job.database.alembic,
+        url=url,
+        root=settings.VAR_DIR / "rehearsals",
+        version_table=job.database.version_table,
+        lock_timeout_ms=job.environment.project.lock_seconds * 1000,
+        statement_timeout_ms=job.environment.project.statement_seconds * 1000,
+        command=command_for(
+            job.environment,
+            job.database,
+            mirror,
+            job.commit,
+            secrets=lambda values: runners.secrets_of(url, values),
+            alive=alive,
+        ),
+    )
+    found = adoption.prove(mirror, request, on_tried=on_tried, alive=alive)
+    kept = {
+        "before": list(found.before),
+        "schema": found.schema if found.proven else "",
+        "equal": [list(one) for one in found.equal],
+        "nearest": [] if found.proven else list(found.nearest),
+        "differences": [one.sentence for one in found.differences[:50]],
+        "tried": found.tried,
+    }
+    rows.update(**kept)
+    for name, value in kept.items():
+        setattr(job, name, value)
+    if not found.proven:
+        return Finished(JobStatus.FAILED, f"{UNCHANGED} {found.sentence}")
+    return Requeue(WAIT_SECONDS, found.sentence)
+
+
+def _write(job: Stamp, now: datetime) -> Outcome:
+    """The last look, and the stamp: one transaction in the database, under the lock of runs."""
+    if not may_sign(job.approved_by, APPROVE):
+        return Finished(
+            JobStatus.FAILED,
+            f"{UNCHANGED} {job.approved_by} approved this stamp and may no longer do so.",
+        )
+    place = place_of(job.environment, job.database)
+    url, alive, table = url_of(place), _alive(job), job.database.version_table
+    folder = settings.VAR_DIR / "stamps"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / f"{job.pk}.sql"
+
+    def proven() -> bool:
+        try:
+            text = adoption.dump(url, file, alive)
+        finally:
+            file.unlink(missing_ok=True)
+            file.with_suffix(".said").unlink(missing_ok=True)
+        return adoption.digest(text, database.split_table(table)[0]) == job.schema
+
+    target = ", ".join(job.target)
+    doing = f"write {target} into the version table of {job.database.of(job.environment)}"
+    withhold(job.environment.project, "database", doing, {"target": job.target})
+    try:
+        adoption.stamp(
+            url,
+            table,
+            before=tuple(job.before),
+            target=tuple(job.target),
+            proven=proven,
+            alive=alive,
+        )
+    except adoption.StampError as error:
+        if error.busy:
+            return Requeue(5, str(error))
+        return Finished(JobStatus.FAILED, f"{UNCHANGED} {error}")
+    read_revisions(place, now=now)
+    was = f", in place of {', '.join(job.before)}" if job.before else ""
+    return Finished(
+        JobStatus.SUCCEEDED,
+        f"{job.database.of(job.environment)} is stamped: its version table holds {target}{was}.",
+    )

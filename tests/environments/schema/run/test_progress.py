@@ -1,0 +1,81 @@
+"""How far a long statement is, as others can see it while it runs."""
+
+import psycopg
+import pytest
+
+from environments.schema.run.progress import Progress
+from environments.schema.run.runner import run
+from tests.environments.schema.history.histories import repository, source
+from tests.environments.schema.run.test_runner import FIRST, asked, tree
+
+SLOW = (
+    "create function slow(int) returns int language plpgsql immutable as"
+    " 'begin perform pg_sleep(0.02); return $1; end'"
+)
+ROWS = ("create table rows_ as select n, 0 as m from generate_series(1, 400) n", "analyze rows_")
+
+
+def seen(tmp_path, database, body: str) -> list[Progress]:
+    """What was told while `body` ran over a table of 400 rows."""
+    with psycopg.connect(database, autocommit=True) as opened:
+        for statement in (SLOW, *ROWS):
+            opened.execute(statement)
+    script = source("aaaa00000002", "aaaa00000001", body=body)
+    mirror = repository(tmp_path / "git", tree(FIRST, script))
+    told: list[Progress] = []
+    outcome = run(
+        mirror,
+        asked(mirror, database, on_progress=told.append),
+        on_lines=lambda lines: None,
+        alive=lambda: True,
+    )
+    assert outcome.status == "succeeded", outcome
+    return told
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    monkeypatch.setattr("environments.schema.run.progress.EVERY_S", 0.1)
+
+
+def test_postgresqls_own_counters_are_told(tmp_path, database):
+    told = seen(tmp_path, database, 'op.execute("create index on rows_ (slow(n))")')
+
+    best = max(told, key=lambda one: one.done)
+    assert best.revision == "aaaa00000002" and best.sql.startswith("create index on rows_")
+    assert best.phase.startswith("building index") and best.of >= best.done > 0
+    assert max(one.seconds for one in told) > 1
+    assert best.table == "rows_" and best.rows == 400
+
+
+def test_batches_are_counted_by_what_they_committed(tmp_path, database):
+    body = (
+        "\n    with op.get_context().autocommit_block():"
+        "\n        for first in range(0, 400, 50):"
+        "\n            op.execute(f'update rows_ set m = slow(n) where n > {first} and n <="
+        " {first} + 50')"
+    )
+    told = seen(tmp_path, database, body)
+
+    assert {one.table for one in told} == {"rows_"} and told[-1].rows == 400
+    assert 50 <= told[-1].changed <= 400 and told[-1].seconds < 5
+
+
+def test_a_wait_for_a_lock_says_who_holds_it(tmp_path, database):
+    with psycopg.connect(database, autocommit=True) as opened:
+        opened.execute("create table held (id int)")
+    with psycopg.connect(database, application_name="reporting") as other:
+        other.execute("select * from held")
+        told: list[Progress] = []
+        body = 'op.execute("alter table held add column n int")'
+        script = source("aaaa00000002", "aaaa00000001", body=body)
+        mirror = repository(tmp_path / "git", tree(FIRST, script))
+        run(
+            mirror,
+            asked(mirror, database, on_progress=told.append, lock_timeout_ms=3000),
+            on_lines=lambda lines: None,
+            alive=lambda: True,
+        )
+
+    waiting = next(one for one in told if one.waits)
+    assert "(reporting, idle in transaction for" in waiting.waits and waiting.table == "held"
