@@ -159,6 +159,7 @@ CONFIGURATION_KINDS = {
     "environments.project": "releases.project_settings.guarded.Projects",
     "environments.environmentdatabase": "releases.project_settings.guarded_parts.Addresses",
     "environments.variablerule": "releases.project_settings.guarded_parts.VariableRules",
+    "portal.servicecredential": "releases.project_settings.guarded_parts.Credentials",
     "environments.deploykey": "releases.project_settings.guarded_parts.DeployKeys",
     "environments.service": "releases.project_settings.guarded_parts.Services",
     "releases.checklisttemplate": "releases.project_settings.guarded_parts.Checklists",

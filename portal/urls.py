@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from portal import webhooks
+from portal.accounts import invitations
 from portal.accounts import views as access
 from portal.configuration import views as changes
 from portal.first_start import views as first_start
@@ -21,6 +22,7 @@ portal_pages = [
     path("sign-out/", access.sign_out, name="sign-out"),
     path("sign-in/again/", access.again, name="sign-in-again"),
     path("sign-in/resume/", access.resume, name="sign-in-resume"),
+    path("invited/<uidb64>/<token>/", invitations.invited, name="invited"),
     path("account/second-factor/", access.second_factor_page, name="second-factor"),
     path("healthz", views.healthz, name="healthz"),
     path("health/live", health.live, name="health-live"),

@@ -3,10 +3,11 @@
 from django.urls import path
 
 from releases.notifications import views as notifications
-from releases.pages import pull_requests, views
+from releases.pages import pull_requests, search, views
 from releases.practice import views as practice_views
 from releases.project_settings import views as project_settings
 from releases.project_settings import watch_only_views
+from releases.setup import views as setup_views
 from releases.task_logs import views as task_logs_views
 
 app_name = "releases"
@@ -14,6 +15,7 @@ urlpatterns = [
     path("", views.board, name="board"),
     path("board/panels/", views.board_panels, name="board-panels"),
     path("pulls/", pull_requests.index, name="pulls"),
+    path("search/", search.search, name="search"),
     path("releases/", views.releases, name="releases"),
     path("releases/<int:pk>/", views.release, name="release"),
     path("releases/<int:pk>/panels/", views.panels_, name="release-panels"),
@@ -28,6 +30,11 @@ urlpatterns = [
     path("settings/", project_settings.settings, name="settings"),
     path("settings/<slug:slug>/<slug:key>/", project_settings.save, name="settings-save"),
     path("projects/<slug:slug>/checklist/", views.checklist_of, name="project-checklist"),
+    path("new-project/", setup_views.new_project, name="new-project"),
+    path("new-project/credential/", setup_views.paste, name="credential-paste"),
+    path("new-project/choose/", setup_views.choose, name="new-project-choose"),
+    path("new-project/<int:pk>/", setup_views.proposal, name="proposal"),
+    path("projects/<slug:slug>/go-live/list/", setup_views.go_live, name="go-live"),
     path(
         "projects/<slug:slug>/watch-only/would/",
         watch_only_views.watch_only_page,

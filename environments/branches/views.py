@@ -58,6 +58,7 @@ def protections_(request: HttpRequest) -> HttpResponse:
         latest: dict[str, Repair] = {}
         for repair in repairs[:REPAIRS_SHOWN]:
             latest.setdefault(repair.subject, repair)
+        context["applying"] = any(repair.is_open for repair in latest.values())
         context["branches"] = [
             _shown(project, branch, rows.get(branch), latest.get(branch))
             for branch in protection.branches(project)

@@ -30,6 +30,8 @@ def withhold(
 
     `doing` completes "the portal would now …". The switch is read anew each time: one query.
     """
+    if project.pk is None:  # it is only being proposed
+        raise WatchOnly(service, f"{project} is not connected yet, so nothing is sent.")
     if not Project.objects.filter(pk=project.pk, watch_only=True).exists():
         return
     _record(project, service, doing[:300], _without_secrets(content), now or timezone.now())

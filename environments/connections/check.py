@@ -383,6 +383,18 @@ def _reach_on_github(name: str, kind: str, projects: Sequence[Project]) -> Conne
     return Connection(name, state, kind, message[state], tuple(can), tuple(cannot), mend)
 
 
+def repository_permissions(project: Project) -> tuple[list[str], list[str]]:
+    """Return what the GitHub credential can and cannot do in a repository; it only reads."""
+    can: list[str] = []
+    cannot: list[str] = []
+    raw = stored.github(project.slug)
+    plain = settings.GITHUB_TOKEN if raw is None else raw
+    is_token = isinstance(plain, str) and bool(plain)
+    kind = github_token_kind(str(plain).strip()) if is_token else "App installation"
+    _repository(project, kind, can, cannot)
+    return can, cannot
+
+
 def _repository(project: Project, kind: str, can: list[str], cannot: list[str]) -> str:
     """Tries what can be tried without writing in one repository; returns its state."""
     label = project.repository

@@ -66,9 +66,7 @@ def sentence(found: Progress) -> str:
         done = f": {found.done:,} {found.unit}" if found.done else ""
         parts.append(f"{found.phase}{done}.")
     if found.table and found.rows:
-        changed = (
-            f", {found.changed:,} of them changed by what is committed" if found.changed else ""
-        )
+        changed = f", {found.changed:,} changed by committed batches" if found.changed else ""
         parts.append(f"{found.table} has about {found.rows:,} rows{changed}.")
     if found.grew:
         parts.append(f"{found.table} has grown by {many(found.grew)}B.")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from environments.github import answers, merged, overview, protection
+from environments.github import answers, merged, overview, protection, reverting
 from environments.github.answers import (
     Check,
     Comment,
@@ -169,6 +169,12 @@ class GitHub:
         with _shaped(write=True):
             return answers.read_pull_state(item)
 
+    def revert_pull(self, number: int, *, body: str) -> PullState:
+        """Opens GitHub's revert of a merged pull request, once; raises `ApiError`."""
+        with _shaped(write=True):
+            made = reverting.revert(self.transport, self.path, number, visible(body))
+        return self.pull(made)
+
     def merge(self, number: int, *, sha: str, title: str) -> str:
         """Merges, if the head is still `sha`, with a merge commit; returns that commit.
 
@@ -268,6 +274,12 @@ class GitHub:
                 "list pull requests", f"{self.path}/pulls", base=base, state="open"
             )
             return tuple(answers.read_pull_state(item) for item in items)
+
+    def default_branch(self) -> str:
+        """The repository's default branch."""
+        with _shaped():
+            item = self.transport.get("read the repository", self.path)
+            return text(field(item, "default_branch", str), 200)
 
     def deletes_heads(self) -> bool:
         """Whether *Automatically delete head branches* is switched on.

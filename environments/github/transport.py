@@ -21,6 +21,28 @@ KEPT_ANSWERS = 256
 KEPT_BYTES = 256 * 1024
 
 
+# GitHub: "Troubleshooting the REST API", validation failed.
+VALIDATION = "Validation Failed"
+CODES = {
+    "missing": "{resource} does not exist",
+    "missing_field": "{field} is missing",
+    "invalid": "{field} is not valid",
+    "already_exists": "{resource} with this {field} exists already",
+    "unprocessable": "{field} is not valid",
+    "too_large": "{field} is too large",
+}
+
+
+def _said(error: object) -> str:
+    """One of the errors beside a refusal: GitHub's own words where it has any, else its code's."""
+    if not isinstance(error, dict):
+        return text(error, 200)
+    if own := text(error.get("message"), 200):
+        return own
+    names = {name: text(error.get(name), 60) or "a field" for name in ("resource", "field")}
+    return CODES.get(text(error.get("code"), 40), "{field} is refused").format_map(names)
+
+
 class Recent(OrderedDict[str, tuple[str, Reply]]):
     """The last answers with their ETags; the oldest goes when there are too many."""
 
@@ -142,6 +164,13 @@ class Transport:
         except ValueError:
             raise http.unknown_outcome(SERVICE, "not JSON", reply.status) from None
 
+    def mutate(self, doing: str, document: str, variables: dict[str, object]) -> JsonObject:
+        """Sends one GraphQL mutation, once. Raises `WatchOnly` where the project only watches."""
+        if self.withhold is not None:
+            content: dict[str, object] = {"query": document, "variables": variables}
+            self.withhold(SERVICE, doing, {"method": "POST", "path": "/graphql", "body": content})
+        return self.graphql(doing, document, variables)
+
     def graphql(self, doing: str, document: str, variables: dict[str, object]) -> JsonObject:
         """One query, tried once: an object with `data` and perhaps `errors`, both for the caller
         to judge.
@@ -250,12 +279,11 @@ class Transport:
         except ValueError:
             return ""
         errors = get_path(body, "errors")
-        parts = [get_path(body, "message"), *(errors if isinstance(errors, list) else [])]
-        message = [
-            text(get_path(part, "message") if isinstance(part, dict) else part, 200)
-            for part in parts[:6]
-        ]
-        return ": ".join(filter(None, message)).replace(self._token(), "…")
+        said = [text(get_path(body, "message"), 200)]
+        said += [_said(part) for part in (errors if isinstance(errors, list) else [])[:5]]
+        if said[0] == VALIDATION:  # GitHub's word for every 422: what follows says what it is
+            said = said[1:] or ["it does not say why"]
+        return ": ".join(filter(None, said)).replace(self._token(), "…")
 
     def _meaning(self, reply: Reply, doing: str, words: str, write: bool) -> tuple[http.Kind, str]:
         status, message = reply.status, f" ({words})" if words else ""

@@ -33,7 +33,7 @@ def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
     RailwaySync.objects.select_for_update().get(project=project)
     services = _services(project, tree, now)
     environments = _environments(project, tree, now)
-    instances = _instances(tree, services, environments, now)
+    instances, moved = _instances(tree, services, environments, now)
     _deployments(tree, instances, now)
     if tree.complete:
         alive = [row.pk for row in instances.values()]
@@ -42,6 +42,8 @@ def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
         synced_at=now, pr_environments=tree.pr_environments
     )
     compare(project, now=now, complete=tree.complete)
+    for row, was in moved:  # last, for until the end nobody else can add an event
+        out_of_band.trigger_moved(row, was, now=now)
 
 
 def _services(project: Project, tree: ProjectTree, now: datetime) -> dict[str, Service]:
@@ -86,7 +88,7 @@ def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[st
                 pull_number=_pull_number(state),
                 by_railway=state.pr_number is not None,
             )
-            for state in tree.environments
+            for state in sorted(tree.environments, key=lambda one: one.id)
         ],
         update_conflicts=True,
         unique_fields=["project", "railway_id"],
@@ -148,8 +150,11 @@ def _instances(
     services: dict[str, Service],
     environments: dict[str, Environment],
     now: datetime,
-) -> dict[str, ServiceInstance]:
-    """The instances by Railway's id. What could not be read keeps the time it was last seen."""
+) -> tuple[dict[str, ServiceInstance], list[tuple[ServiceInstance, ServiceInstance]]]:
+    """The instances by Railway's id, and those that were known with how they were before.
+
+    What could not be read keeps the time it was last seen.
+    """
     known: dict[
         tuple[str, str], ServiceInstance
     ] = {}  # by environment and service: a broken answer may repeat one
@@ -195,12 +200,10 @@ def _instances(
     }
     rows = _upsert_instances(known.values(), [*kept, "seen_at"])
     pairs = [(row, before.get((row.service_id, row.environment_id))) for row in rows]
-    for row, was in pairs:
-        if was is not None:
-            out_of_band.trigger_moved(row, was, now=now)
     _confirm_limits([(row, was) for row, was in pairs if row.environment.kind in LONG_LIVED])
     rows += _upsert_instances(unknown.values(), ["railway_id"])
-    return {row.railway_id: row for row in rows}
+    moved = [(row, was) for row, was in pairs if was is not None]
+    return {row.railway_id: row for row in rows}, moved
 
 
 def _long_lived(environments: Iterable[Environment]) -> Iterable[ServiceInstance]:

@@ -34,6 +34,7 @@ from environments.models.services import (
     ServiceInstance,
     SmokeTest,
 )
+from environments.models.setup import ProjectProposal
 from environments.models.stamps import Stamp, stamped_from
 from environments.models.standings import DatabaseState, DatabaseStatus
 from environments.models.syncs import (
@@ -44,6 +45,7 @@ from environments.models.syncs import (
     VariableSync,
 )
 from environments.models.variables import RuleKind, Variable, VariableChange, VariableRule
+from environments.models.watch import WithheldWrite
 from environments.railway.deployment_states import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
 
 __all__ = [
@@ -78,6 +80,7 @@ __all__ = [
     "PreviewState",
     "PreviewVariable",
     "Project",
+    "ProjectProposal",
     "ProtectionSync",
     "RailwayBudget",
     "RailwaySync",
@@ -96,6 +99,7 @@ __all__ = [
     "VariableChange",
     "VariableRule",
     "VariableSync",
+    "WithheldWrite",
     "databases_of",
     "passed_rehearsal",
     "place_of",

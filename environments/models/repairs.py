@@ -23,6 +23,7 @@ class RepairKind(models.TextChoices):
     DELETE = "delete", "delete the environment"
     PROTECT = "protect", "protect the branch"
     RESET = "reset", "reset staging to main"
+    REVERT = "revert", "open the revert"
     KEEP_HEADS = "keep_heads", "leave merged branches on GitHub"
 
 

@@ -9,7 +9,14 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from environments.models import ENDED_BADLY, SERVING, UNDER_WAY, Service, ServiceInstance
+from environments.models import (
+    ENDED_BADLY,
+    SERVING,
+    UNDER_WAY,
+    EnvironmentKind,
+    Service,
+    ServiceInstance,
+)
 from environments.overview import actions
 from environments.overview.forms import ANSWERS, PlaceForm
 from environments.railway.deployment_states import FAIL, PASS, PENDING, running
@@ -100,6 +107,8 @@ def _standing(live: Live) -> tuple[str, str]:
     latest = live.latest
     if live.instance.seen_at is None:
         return PENDING, "being read"
+    if latest is None and live.instance.environment.kind == EnvironmentKind.PREVIEW:
+        return PENDING, "no deployment yet"
     if latest is None:
         return FAIL, "no deployment"
     if latest.status == "SKIPPED" and serves_instead(live, latest.commit) == "":

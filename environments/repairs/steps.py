@@ -13,6 +13,7 @@ from environments.clients import github_of, railway_of
 from environments.drift import detect
 from environments.findings import out_of_band
 from environments.git.repository import GitError
+from environments.github.reverting import branch_of
 from environments.mirror import sync as mirror_sync
 from environments.models import (
     ENDED_BADLY,
@@ -184,6 +185,22 @@ def _back_merge(job: Repair, now: datetime) -> Outcome:
     )
     return Finished(
         JobStatus.SUCCEEDED, f"Pull request #{pull.number} merges {main} back into {target}."
+    )
+
+
+def _revert(job: Repair, now: datetime) -> Outcome:
+    """Finds the pull request that reverts #`wanted`, or has GitHub open it."""
+    project, github, number = job.project, github_of(job.project), int(job.wanted)
+    main, begins = project.production_branch, branch_of(int(job.wanted))
+    pull = next((one for one in github.pulls_into(main) if one.head_ref.startswith(begins)), None)
+    if pull is None:
+        _keep(job, wrote_at=now)
+        why = f"Takes back what #{number} brought to {main}; production was rolled back before."
+        pull = github.revert_pull(number, body=why)
+    said = f"{pull.head_ref} → {main}"
+    _keep(job, evidence=[{"label": f"#{pull.number}", "said": said, "link": pull.url}])
+    return Finished(
+        JobStatus.SUCCEEDED, f"Pull request #{pull.number} reverts #{number} on {main}."
     )
 
 
@@ -410,6 +427,7 @@ def _instance(job: Repair, tree: ProjectTree) -> InstanceState | None:
 STEPS: dict[RepairKind, Callable[[Repair, datetime], Outcome]] = {
     RepairKind.SYNC_STAGING: _sync_staging,
     RepairKind.BACK_MERGE: _back_merge,
+    RepairKind.REVERT: _revert,
     RepairKind.BRANCH: _branch,
     RepairKind.PUSH: _push,
     RepairKind.DEPLOY: _deploy,

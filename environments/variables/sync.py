@@ -16,6 +16,7 @@ from environments.models import (
     LONG_LIVED,
     Environment,
     Project,
+    RailwaySync,
     RuleKind,
     Service,
     ServiceInstance,
@@ -201,14 +202,17 @@ def _keep(
         rows += [_row(place, name, value) for name, value in kept.items()]
         read_places.append(place)
     with transaction.atomic():
-        known = _edited(project, environment, read_places, rows, now)
+        # Whoever writes rows of a project's environments takes this lock first, and the chain of
+        # the audit trail last: in one order nobody waits for another in a circle.
+        RailwaySync.objects.select_for_update().filter(project=project).first()
+        known, edits = _edited(environment, read_places, rows)
         for place in read_places:
             names = [row.name for row in rows if row.service == place.service]
             Variable.objects.filter(environment=environment, service=place.service).exclude(
                 name__in=names
             ).delete()
         Variable.objects.bulk_create(
-            rows,
+            sorted(rows, key=lambda row: (row.service_id or 0, row.name)),
             update_conflicts=True,
             unique_fields=["environment", "service", "name"],
             update_fields=[
@@ -229,24 +233,32 @@ def _keep(
             variables_since=since or (None if problem else now),
             variables_etag=environment.config_etag,
         )
+        for edit in edits:
+            _note(project, edit, now)
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """Names of variables at one place that differ from the reading before."""
+
+    place: Place
+    changed: list[str]
+    added: list[str]
+    removed: list[str]
 
 
 def _edited(
-    project: Project,
-    environment: Environment,
-    places: Sequence["Place"],
-    rows: Sequence[Variable],
-    now: datetime,
-) -> JsonObject:
-    """Notes what differs from the reading before in staging or production, and returns what the
-    next may rely on.
+    environment: Environment, places: Sequence["Place"], rows: Sequence[Variable]
+) -> tuple[JsonObject, list[_Edit]]:
+    """What the next reading may rely on, and what differs from the one before in staging or
+    production.
 
     A place that was not read before, or under another key, has nothing to be compared with.
     """
-    Environment.objects.select_for_update().get(pk=environment.pk)
     key, known = fingerprint("the key that fingerprints are made with"), environment.variables_known
     comparable = set(known.get("read", ())) if known.get("key") == key else set()
     read = sorted(comparable | {_number(place.service) for place in places})
+    edits = []
     if environment.kind in LONG_LIVED and comparable:
         kept: dict[int, dict[str, Variable]] = {}
         for row in Variable.objects.filter(environment=environment):
@@ -255,38 +267,40 @@ def _edited(
             number = _number(place.service)
             if number in comparable:
                 fresh = {row.name: row for row in rows if row.service == place.service}
-                _compare(project, place, kept.get(number, {}), fresh, now)
-    return {"key": key, "read": read}
+                edits.append(_compare(place, kept.get(number, {}), fresh))
+    return {"key": key, "read": read}, edits
 
 
 def _number(service: Service | None) -> int:
     return service.pk if service else 0
 
 
-def _compare(
-    project: Project,
-    place: "Place",
-    was: dict[str, Variable],
-    now_: dict[str, Variable],
-    now: datetime,
-) -> None:
+def _compare(place: Place, was: dict[str, Variable], now_: dict[str, Variable]) -> _Edit:
     both = was.keys() & now_.keys()
     changed = [
         name
         for name in both
         if (was[name].sealed, was[name].fingerprint) != (now_[name].sealed, now_[name].fingerprint)
     ]
+    return _Edit(place, changed, list(now_.keys() - was.keys()), list(was.keys() - now_.keys()))
+
+
+def _note(project: Project, edit: _Edit, now: datetime) -> None:
+    place = edit.place
     whose = place.service.name if place.service else "all services"
     where = f"{whose} in {place.environment.name}"
-    added, removed = list(now_.keys() - was.keys()), list(was.keys() - now_.keys())
-    out_of_band.variables_edited(project, where, changed, added, removed, now)
     VariableChange.objects.bulk_create(
         VariableChange(
             environment=place.environment, service=place.service, name=name, what=what, at=now
         )
-        for what, names in (("changed", changed), ("added", added), ("removed", removed))
+        for what, names in (
+            ("changed", edit.changed),
+            ("added", edit.added),
+            ("removed", edit.removed),
+        )
         for name in names
     )
+    out_of_band.variables_edited(project, where, edit.changed, edit.added, edit.removed, now)
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,21 @@ Rights are given by two.
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 
 from portal import audit
 from portal.accounts import sessions  # noqa: F401 - its receivers end the sessions of changed accounts
+from portal.accounts.invitations import PersonForm, link_of
 from portal.configuration.admin import TwoPeople
 from portal.configuration.people import AS_IT_IS, may_ever_sign
 from portal.outbound.parsing import JsonObject
@@ -35,6 +36,39 @@ class PersonAdmin(TwoPeople, UserAdmin):
     Two people give rights, and nobody gives them to themselves. An account is shut by one, and
     never deleted: it has signed things.
     """
+
+    add_form = PersonForm
+    add_fieldsets = (
+        (None, {"fields": ("username", "email", "groups", "usable_password")}),
+        ("Password", {"fields": ("password1", "password2")}),
+    )
+    list_display = ("username", "full_name", "roles", "email", "may_sign_in", "last_login")
+    list_filter = ("groups", "is_active", "is_superuser")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    @admin.display(description="name")
+    def full_name(self, person: User) -> str:
+        return person.get_full_name()
+
+    @admin.display(description="roles")
+    def roles(self, person: User) -> str:
+        names = [group.name for group in person.groups.all()]
+        return ", ".join(names + ["superuser"] * person.is_superuser) or "no role"
+
+    @admin.display(description="may sign in", boolean=True)
+    def may_sign_in(self, person: User) -> bool:
+        return person.is_active and person.is_staff
+
+    def response_add(
+        self, request: HttpRequest, obj: User, post_url_continue: str | None = None
+    ) -> Any:
+        """Show the link of an invitation, once, to who made the account."""
+        if not obj.has_usable_password():
+            message = f"Send {obj} this link to set a password; it works once: {link_of(obj)}"
+            messages.info(request, message)
+        return super().response_add(request, obj, post_url_continue)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         fields = tuple(super().get_readonly_fields(request, obj))

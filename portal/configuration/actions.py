@@ -208,7 +208,7 @@ def _refuse_outdated(change: ConfigurationChange, obj: Model, actor: User) -> No
         )
     kind.refuse_second(change, obj, actor)
     known = kind.read(obj)
-    shown = {"password", "address"}  # never read, only said
+    shown = {"password", "address", "credential"}  # never read, only said
     moved = [
         name
         for name, value in change.values.items()

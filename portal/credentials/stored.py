@@ -13,8 +13,8 @@ def effective(service: str, scope: str = "") -> ServiceCredential | None:
     """Return the stored credential that counts for the project with the slug `scope`, without its
     secret; None: the environment variables count. One query.
     """
-    rows = ServiceCredential.objects.filter(service=service, scope__in={scope, ""})
-    return rows.defer("secret").order_by("-scope").first()
+    rows = ServiceCredential.objects.exclude(secret="").defer("secret")
+    return rows.filter(service=service, scope__in={scope, ""}).order_by("-scope").first()
 
 
 def github(scope: str = "") -> str | App | None:

@@ -12,6 +12,7 @@ from portal.jobs import JobStatus
 from portal.ui.actions import Refused, action, require_reason
 from releases import gates
 from releases.gates import edits
+from releases.gates.carried import again
 from releases.gates.context import APPROVE, facts_of
 from releases.gates.plan import names
 from releases.locking import _as_seen
@@ -138,3 +139,38 @@ def _accepted(
         "risk.accepted", actor=actor, subject=release, sentence=message, data=data, now=now
     )
     return accepted
+
+
+@action("release.carried_confirmed", "releases.promote_release", guarded=True)
+def confirm_carried(
+    release: Release,
+    *,
+    actor: Actor,
+    candidate: str | None = None,
+    names: str = "",
+    now: datetime | None = None,
+) -> None:
+    """Says that rolled-back releases may ship again with this candidate; `names`: as typed."""
+    now = now or timezone.now()
+    release = Release.objects.select_for_update().get(pk=release.pk)
+    _as_seen(release, candidate, actor)
+    wanted = again(release.carried)
+    if release.status != ReleaseStatus.OPEN or not wanted:
+        raise Refused(f"{release.name} ships nothing that was rolled back.")
+    if names.replace(",", " ").split() != wanted:
+        raise Refused(f"Type {', '.join(wanted)} to confirm that it ships again.")
+    kept = {
+        "names": wanted,
+        "candidate": release.candidate,
+        "by": str(actor),
+        "at": now.isoformat(),
+    }
+    Release.objects.filter(pk=release.pk).update(carry_confirmed=kept)
+    audit.record(
+        "release.carried_confirmed",
+        actor=actor,
+        subject=release,
+        sentence=f"{', '.join(wanted)} may ship again with {release.candidate[:7]}.",
+        data=kept,
+        now=now,
+    )

@@ -15,3 +15,9 @@ class AcceptRiskForm(SeenCandidate):
     revision = Mark()
     sha256 = Mark()
     reason = Text(missing="Give a reason for accepting this risk.")
+
+
+class ConfirmCarriedForm(SeenCandidate):
+    """The names of the rolled-back releases that ship again. The action compares them."""
+
+    names = Text(300, missing="Type the names of the releases that ship again.")

@@ -39,7 +39,7 @@ from releases.gates.staging_smoke import Smoked, Test, about, tests, tests_of
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import Promotion, PromotionStep
 from releases.models.pull_requests import PullRequest
-from releases.models.releases import Approval, Freeze, Release
+from releases.models.releases import Approval, Freeze, Release, ReleaseStatus
 
 APPROVE = "releases.approve_release"
 
@@ -82,6 +82,7 @@ class Facts:
     steps: tuple[PromotionStep, ...] = ()
     staging_tests: tuple[Test, ...] = ()
     smoked: Smoked | None = None
+    was_rolled_back: bool = False  # whether any release of the project ever was
 
     @property
     def in_staging(self) -> tuple[Live, ...]:
@@ -171,6 +172,11 @@ def release_queryset() -> QuerySet[Any]:
         reconciler_problem=F("reconciler__problem"),
         verdict_problem=F("reconciler__verdict_problem"),
         was_promoted=Exists(Promotion.objects.filter(release=OuterRef("pk"))),
+        was_rolled_back=Exists(
+            Release.objects.filter(
+                project=OuterRef("project"), status=ReleaseStatus.ROLLED_BACK
+            ).exclude(merge_commit="")
+        ),
         rehearsal_rows=rows("project", "candidate"),
         staging_tests=tests("project"),
         **annotations(),
@@ -222,6 +228,7 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
         steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
         staging_tests=tests_of(release.staging_tests),
         smoked=_smoked(release),
+        was_rolled_back=release.was_rolled_back,
     )
 
 

@@ -1,6 +1,6 @@
 """Whether the environments run what they should, hold together, and answer."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
@@ -8,7 +8,8 @@ from environments.models import EnvironmentKind
 from environments.services.liveness import Live, liveness, unread
 from releases.gates.context import Facts
 from releases.gates.registry import gate
-from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, outdated
+from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, outdated, step_of
+from releases.models.promotion import StepName
 from releases.models.releases import ReleaseStatus
 
 
@@ -49,7 +50,7 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
     services = [live for live in facts.live.get(kind, ()) if live.counts]
     if not any(live.at_commits for live in services):
         return Result(FAIL, _none_counts(facts, kind))
-    judged = [liveness(live, commit, since=facts.fresh_since) for live in services]
+    judged = [live_at(facts, live, kind, commit) for live in services]
     evidence = tuple(
         (live.service, sentence) for live, (_, sentence) in zip(services, judged, strict=True)
     )
@@ -68,6 +69,26 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
     return Result(PASS, _serve(services, judged, commit, what), evidence, seen_at)
 
 
+def live_at(facts: Facts, live: Live, kind: str, commit: str) -> tuple[str, str]:
+    """`liveness` of one service. What was pushed a moment ago is on its way, and no failure."""
+    state, words = liveness(live, commit, since=facts.fresh_since)
+    latest, pushed = live.latest, _pushed_at(facts, kind)
+    if state != FAIL or latest is None or latest.commit == commit or not latest.is_active:
+        return state, words
+    grace = timedelta(seconds=settings.DEPLOY_GRACE_SECONDS)
+    if live.at_commits and pushed and facts.now - pushed < grace:
+        return PENDING, f"serves {live.serving[:7]}; Railway is about to deploy {commit[:7]}"
+    return state, words
+
+
+def _pushed_at(facts: Facts, kind: str) -> datetime | None:
+    """When the commit that is waited for was pushed to the branch of the environment."""
+    if kind == EnvironmentKind.STAGING:
+        return facts.release.candidate_at
+    merge = step_of(facts, StepName.MERGE)
+    return merge.finished_at if merge else None
+
+
 def _none_counts(facts: Facts, kind: str) -> str:
     """Why there is nothing to look at: then nothing says that the release is there."""
     if not facts.live.get(kind):
@@ -83,9 +104,7 @@ def _none_counts(facts: Facts, kind: str) -> str:
 def _beside(facts: Facts, kind: str, commit: str) -> tuple[tuple[str, str], ...]:
     """Services that the release does not wait for, as they are."""
     others = [live for live in facts.live.get(kind, ()) if not live.counts]
-    message = (
-        (live.service, liveness(live, commit, since=facts.fresh_since)[1]) for live in others
-    )
+    message = ((live.service, live_at(facts, live, kind, commit)[1]) for live in others)
     return tuple((service, f"{words}; not part of the release") for service, words in message)
 
 

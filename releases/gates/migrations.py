@@ -43,6 +43,8 @@ def _each(facts: Any, judge: Callable[[Any, DatabaseFacts], Result]) -> Result:
 
 def _unread(facts: Any) -> Result | None:
     """The answer while the release was read for other databases than the project has now."""
+    if facts.release.collected != facts.release.candidate and not facts.release.merge_commit:
+        return Result(PENDING, "Reading the release's commits and migrations…")
     known = {database.database.pk for database in facts.databases}
     if any(database.heads is None for database in facts.databases) or any(
         migration.get("database", next(iter(known), None)) not in known
@@ -79,7 +81,8 @@ def _ready(facts: Facts, one: DatabaseFacts) -> Result:
     count = f"{len(one.migrations)} migration{'s' if len(one.migrations) > 1 else ''}"
     open_run = next((run for run in one.runs if run.is_open), None)
     if open_run:
-        return Result(PENDING, f"Staging is being migrated to {', '.join(open_run.target)}.", files)
+        target = f" to {', '.join(open_run.target)}" if open_run.target else ""
+        return Result(PENDING, f"Staging is being migrated{target}.", files)
     staged_at = one.staged_at()
     edited = one.edited_since_staged()
     if edited:
@@ -213,9 +216,11 @@ def migration_risks(facts: Facts) -> Result:
     release = facts.release
     if facts.databases and (waiting := edits.unaccepted(release)):
         return Result(ATTEST, edits.sentence_of(release, waiting))
+    if facts.databases and (unread := _unread(facts)):
+        return unread
     if not facts.databases or not release.migrations or release.migrations_problem:
         return Result(PASS, "No migrations")
-    return _unread(facts) or _each(facts, _risks)
+    return _each(facts, _risks)
 
 
 def _risks(facts: Facts, one: DatabaseFacts) -> Result:
@@ -264,9 +269,11 @@ def rehearsed(facts: Facts) -> Result:
     where it is now.
     """
     release = facts.release
+    if facts.databases and (unread := _unread(facts)):
+        return unread
     if not facts.databases or not release.migrations or release.migrations_problem:
         return Result(PASS, "No migrations to rehearse")
-    return _unread(facts) or _each(facts, _rehearsed)
+    return _each(facts, _rehearsed)
 
 
 def _rehearsed(facts: Any, one: DatabaseFacts) -> Result:

@@ -1,6 +1,9 @@
 """What the gates and the checklist say of a release now, and the verdict that GitHub is told."""
 
 from dataclasses import dataclass
+from typing import TypedDict
+
+from django.utils.dateparse import parse_datetime
 
 from releases.conditions.registry import counts
 from releases.gates.context import Facts
@@ -25,10 +28,24 @@ class Line:
         return self.result.passed
 
 
+class Recorded(TypedDict):
+    """A line as `Release.record` keeps it."""
+
+    item: int | None
+    text: str
+    gate: str
+    state: str
+    sentence: str
+    evidence: list[list[str]]
+    at: str | None
+
+
 def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
     """The checklist of one phase with what each line says now, and the always-asked gates it
     does not name.
     """
+    if kept := facts.release.record.get(phase):
+        return _as_recorded(kept, facts)
     shown = [
         item
         for item in facts.items
@@ -44,6 +61,25 @@ def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
     extra = [Line(None, gate.name, gate.label, gate.unlisted(facts)) for gate in rest]
     # Rules that ask nothing of this release stay out of sight.
     return listed + tuple(line for line in extra if not line.done or line.gate == "approved")
+
+
+def _as_recorded(kept: list[Recorded], facts: Facts) -> tuple[Line, ...]:
+    """What the lines said when the release ended."""
+    items = {item.pk: item for item in facts.items}
+    return tuple(
+        Line(
+            items.get(row["item"] or 0),
+            row["gate"],
+            row["text"],
+            Result(
+                row["state"],
+                row["sentence"],
+                tuple((label, said) for label, said in row["evidence"]),
+                parse_datetime(row["at"]) if row["at"] else None,
+            ),
+        )
+        for row in kept
+    )
 
 
 def _as_promoted(shown: list[ChecklistItem], promotion: Promotion) -> tuple[Line, ...]:

@@ -67,6 +67,7 @@ GATES: Registry[Gate] = Registry(
         "smoke",
         "approvals",
         "freezes",
+        "carried",
         "verdict_told",
     )
 )

@@ -10,7 +10,7 @@ from environments.quota.sharing import in_background
 from environments.services import watching
 from portal.jobs import Outcome, Requeue
 from portal.outbound.http import ApiError
-from releases.github_mirror import checks
+from releases.github_mirror import checks, relation
 from releases.github_mirror import sync as github_mirror_sync
 from releases.models.pull_requests import GitHubSync
 from releases.pull_requests import bypasses, preview_policy
@@ -48,6 +48,7 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     )
     environment_sync.note_problem(job, problem, "GitHub", now=now)
     github_mirror_sync.apply(project, overview, now=now)
+    relation.settle(job)
     watching.settle(project)
     preview_policy.make(project, now=now)
     pull_requests_migrations.wake(project, now=now)

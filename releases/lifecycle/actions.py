@@ -22,8 +22,10 @@ from portal.audit import Actor
 from portal.jobs import wake_now
 from portal.ui.actions import Refused, action, require_reason, require_seen
 from releases.checklist import items as checklist_items
+from releases.gates import record
 from releases.gates.context import facts_of
 from releases.gates.databases import DatabaseFacts
+from releases.lifecycle.possible import brings_something, head_of_hotfix
 from releases.locking import _as_seen
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseKind, ReleaseReconciler, ReleaseStatus
@@ -64,6 +66,7 @@ def cut(
         raise Refused(
             f"{project.staging_branch} equals {project.production_branch}: nothing to release."
         )
+    brings_something(project, candidate, base)
     release = _create(project, candidate, base, actor, notes, now)
     return _begun(release, "release.cut", actor, {"candidate": candidate}, now)
 
@@ -83,7 +86,7 @@ def cut_hotfix(
     now = now or timezone.now()
     number = int(pull) if str(pull).isdecimal() and len(str(pull)) < 10 else 0
     row = PullRequest.objects.filter(project=project, number=number).first()
-    head = _head_of_hotfix(project, row, str(pull))
+    head = head_of_hotfix(project, row, str(pull))
     require_seen(actor, candidate, "commit")
     if candidate and candidate != head:
         raise Refused(
@@ -105,37 +108,6 @@ def cut_hotfix(
         project, head, base, actor, notes, now, kind=ReleaseKind.HOTFIX, pull_number=number
     )
     return _begun(release, "hotfix.cut", actor, {"candidate": head, "pull_number": number}, now)
-
-
-def _head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> str:
-    """The commit that the pull request brings; refuses one of which no hotfix can be made."""
-    main = project.production_branch
-    if row is None:
-        raise Refused(
-            f"The portal does not know pull request #{number[:20]} yet. Try again in a minute."
-        )
-    if row.base != main:
-        raise Refused(
-            f"Pull request #{row.number} goes into {row.base}; a hotfix goes straight into {main}."
-        )
-    if row.fork:
-        raise Refused(
-            f"Pull request #{row.number} comes from a fork; push its branch to {project.repository}"
-            " first."
-        )
-    if row.head == project.staging_branch:
-        raise Refused(
-            f"Pull request #{row.number} promotes {row.head}: that is a release, not a hotfix."
-        )
-    if row.state != "open":
-        raise Refused(
-            f"Pull request #{row.number} is {row.state}. A hotfix needs an open pull request."
-        )
-    if not row.head_sha:
-        raise Refused(
-            f"The head of pull request #{row.number} has not been read yet. Try again in a moment."
-        )
-    return row.head_sha
 
 
 def _begun(
@@ -279,6 +251,7 @@ def abandon(release: Release, *, actor: Actor, reason: str, now: datetime | None
         raise Refused(
             f"Release {release.name} is {release.get_status_display()}; it cannot be abandoned."
         )
+    record.keep(release, now=now)
     release.move_to(ReleaseStatus.ABANDONED, now=now)
     audit.record(
         "release.abandoned", actor=actor, subject=release, sentence=f"“{reason[:500]}”", now=now

@@ -34,10 +34,11 @@ from portal.jobs import Finished, JobStatus, Outcome, Requeue, wake_now
 from portal.outbound.http import ApiError, WatchOnly
 from releases import gates
 from releases.commit_status import publish
+from releases.gates import record
 from releases.gates.context import facts_of
 from releases.gates.databases import heads_of, migrations_of
 from releases.github_mirror import sync as github_mirror_sync
-from releases.lifecycle import collect
+from releases.lifecycle import carried, collect
 from releases.models import StagingSmoke
 from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
@@ -58,6 +59,7 @@ def reconcile(job: ReleaseReconciler, *, now: datetime) -> Outcome:
         for need in (
             _follow_candidate,
             _collect,
+            carried.read,
             _plan,
             _rehearse,
             _open_pull,
@@ -367,20 +369,27 @@ def _close(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome |
     if release.status != ReleaseStatus.VERIFYING:
         return None
     facts = facts_of(release.pk, now=now)
-    if not gates.stand(facts).verified:
+    later = _superseded_by(release)
+    if not gates.stand(facts).verified and not later:
         return None
+    sentence = f"Superseded by {later}." if later else "Every check after promotion passed."
     with transaction.atomic():
+        record.keep(release, now=now, superseded_by=later)
         fresh = (
             Release.objects.select_for_update(of=("self",))
             .select_related("project")
             .get(pk=release.pk)
         )
         fresh.move_to(ReleaseStatus.DONE, now=now)
-        audit.record(
-            "release.done",
-            actor=None,
-            subject=fresh,
-            sentence="Every check after promotion passed.",
-            now=now,
-        )
+        audit.record("release.done", actor=None, subject=fresh, sentence=sentence, now=now)
     return Requeue(0)
+
+
+def _superseded_by(release: Release) -> str:
+    """The name of the release that was merged after this one; "" while production runs it, and
+    while staging lacks what a hotfix brought.
+    """
+    newest = Release.objects.newest_merged().filter(project=release.project_id).first()
+    if newest is None or newest.pk == release.pk or newest.status == ReleaseStatus.ROLLED_BACK:
+        return ""
+    return "" if release.is_hotfix and not release.back_merge.get("contained") else newest.name

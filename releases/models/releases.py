@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from environments.models import Finding, Project
@@ -54,6 +54,20 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
     def active(self) -> Self:
         """Return those that somebody still has something to do about."""
         return self.filter(status__in=ACTIVE)
+
+    def merged(self) -> Self:
+        """Return those that reached production's branch, the one that was promoted last first."""
+        found = self.exclude(merge_commit="").exclude(status=ReleaseStatus.PROMOTING)
+        return found.order_by(F("promotions__created_at").desc(nulls_last=True), "-cut_at")
+
+    def newest_merged(self) -> Self:
+        """Return of each project the release that was promoted last, also if it was rolled back."""
+        same = Release.objects.filter(pk=models.OuterRef("pk"))
+        newest = same.order_by("-promotions__created_at").values("promotions__created_at")[:1]
+        merged = self.exclude(merge_commit="").exclude(status=ReleaseStatus.PROMOTING)
+        dated = merged.annotate(promoted_at=models.Subquery(newest))
+        last = F("promoted_at").desc(nulls_last=True)
+        return dated.order_by("project_id", last, "-cut_at").distinct("project_id")
 
 
 class Release(models.Model):
@@ -130,6 +144,17 @@ class Release(models.Model):
         default=dict,
         blank=True,
         help_text="Of a hotfix: the pull request into staging, and whether staging holds it.",
+    )
+    carried = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What it brings beyond what production serves: `gates.carried`.",
+    )
+    carry_confirmed = models.JSONField(
+        default=dict, blank=True, help_text="Who confirmed that rolled-back releases ship again."
+    )
+    record = models.JSONField(
+        default=dict, blank=True, help_text="What the checklist said when it ended: `gates.record`."
     )
     ended_at = models.DateTimeField(null=True, blank=True)
 

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
+from django.utils import timezone
 
 from environments.models import (
     SERVING,
@@ -17,6 +18,7 @@ from environments.models import (
     Deployment,
     Environment,
     EnvironmentDatabase,
+    EnvironmentKind,
     Finding,
     Project,
     ServiceInstance,
@@ -30,12 +32,14 @@ from portal.jobs import STOPPED
 from portal.models.configuration import ConfigurationChange
 from portal.outbound.parsing import JsonObject
 from releases.conditions.registry import counts
+from releases.github_mirror.relation import Relation
 from releases.models import Downgrade, Rollback, RollbackStep, RollbackStepName, StepStatus
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import Promotion
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Freeze, Release, ReleaseStatus
 from releases.project_settings import smoke_tests
+from releases.rollback.rolled_back import RolledBack, rolled_back, with_revert
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,11 @@ class Card:
     staging_head: str = ""
     production_head: str = ""
     release: Any = None  # the one in preparation or still looked at, with its `pull_count`
+    newest: Release | None = None  # the last that was merged, also if it was rolled back
     shipped: Release | None = None
+    lives: list[Live] = field(default_factory=list)  # of production
+    rolled: RolledBack | None = None
+    relation: Relation | None = None  # of both branches; None: not read yet
     promotion: Promotion | None = None
     hotfix: Standing | None = None
     pulls: list[PullRequest] = field(
@@ -99,6 +107,18 @@ class Card:
     def level(self) -> bool:
         """Whether both branches are at the same commit."""
         return bool(self.staging_head) and self.staging_head == self.production_head
+
+    @property
+    def compared(self) -> str:
+        """How staging stands to main, in words."""
+        staging, main = self.project.staging_branch, self.project.production_branch
+        return self.relation.words(staging, main) if self.relation else f"comparing with {main}…"
+
+    @property
+    def brings(self) -> bool:
+        """Whether staging may have content that main lacks; the action asks again."""
+        known = self.relation
+        return not self.level and (known is None or known.brings)
 
 
 def board_context(user: User, *, now: datetime) -> JsonObject:
@@ -143,6 +163,8 @@ def board_context(user: User, *, now: datetime) -> JsonObject:
     ]
     may = {
         "freeze": user.has_perm("releases.freeze_project"),
+        "revert": user.has_perm("releases.roll_back_release"),
+        "write": user.has_perm("releases.cut_release"),
         "checklist": user.has_perm("releases.change_checklisttemplate"),
         "smoke": user.has_perm(smoke_tests.ADD),
     }
@@ -175,14 +197,12 @@ def _releases(cards: dict[int, Card]) -> None:
             cards[release.project_id].hotfix = Standing(release)
         else:
             cards[release.project_id].release = release
-    shipped = Release.objects.exclude(merge_commit="").filter(
-        status__in=[ReleaseStatus.DONE, ReleaseStatus.VERIFYING]
-    )
-    newest = (
-        shipped.order_by("project_id", "-cut_at").distinct("project_id").select_related("cut_by")
-    )
-    for release in newest.defer("commits", "migrations", "notes"):
-        cards[release.project_id].shipped = release
+    newest = Release.objects.newest_merged().select_related("cut_by", "project")
+    for release in newest.defer("commits", "notes"):
+        card = cards[release.project_id]
+        card.newest = release
+        if release.status in (ReleaseStatus.DONE, ReleaseStatus.VERIFYING):
+            card.shipped = release
     promotions = Promotion.objects.filter(release__status=ReleaseStatus.PROMOTING).order_by(
         "created_at"
     )
@@ -230,22 +250,23 @@ def _live(cards: dict[int, Card], now: datetime) -> None:
     for instance in instances:
         grouped[instance.environment.project_id, instance.environment.kind].append(instance)
     for (project, kind), members in grouped.items():
-        setattr(cards[project], kind, _servings(cards[project].project, members, current))
+        repository = cards[project].project.repository
+        lives = [live_of(one, current[one.pk], repository) for one in members]
+        setattr(cards[project], kind, _servings(lives))
+        if kind == EnvironmentKind.PRODUCTION:
+            cards[project].lives = lives
         cards[project].proposals = smoke_tests.proposals([*members, *cards[project].instances])
         cards[project].instances += members
 
 
-def _servings(
-    project: Project, members: Iterable[ServiceInstance], current: dict[int, list[Deployment]]
-) -> tuple[Serving, ...]:
+def _servings(lives: Iterable[Live]) -> tuple[Serving, ...]:
     """Services of one environment that a release is about, those with the same commit and words
     together.
     """
     found: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for instance in members:
-        live = live_of(instance, current[instance.pk], project.repository)
+    for live in lives:
         if live.at_commits:
-            found[_serving(live)].append(instance.service.name)
+            found[_serving(live)].append(live.service)
     return tuple(Serving(tuple(names), *key) for key, names in found.items())
 
 
@@ -290,13 +311,21 @@ def _sources(card: Card, now: datetime) -> None:
     card.synced_at = min(ages) if len(ages) == len(syncs) else None
     github, railway = syncs["GitHub"], syncs["Railway"]
     old = now - timedelta(seconds=max(120, 4 * settings.SYNC_SECONDS))
-    card.stale = not (
-        card.synced_at
-        and github
-        and github.synced_at >= old
-        and railway
-        and railway.synced_at >= pace.stale_since(railway, now)
-    )
+    seen_at = railway.synced_at if railway else None
+    unseen = not (railway and seen_at and seen_at >= pace.stale_since(railway, now))
+    card.stale = not (card.synced_at and github and github.synced_at >= old and not unseen)
+    if unseen and seen_at:
+        card.staging, card.production = (
+            tuple(_last_seen(one, seen_at) for one in lane)
+            for lane in (card.staging, card.production)
+        )
+
+
+def _last_seen(serving: Serving, at: datetime) -> Serving:
+    """What was so when it was last read: nothing of it is passed now."""
+    local = timezone.localtime(at)
+    words = f"last seen at {local:%H:%M} {local.tzname()}"
+    return replace(serving, state="wait", words=f"{serving.words} · {words}".strip(" ·"))
 
 
 def _standing(card: Card) -> None:
@@ -307,13 +336,24 @@ def _standing(card: Card) -> None:
         hotfix.words = words.removeprefix(
             f"{hotfix.release.name} "
         )  # its name stands beside the pill
+    sync = getattr(card.project, "github_sync", None)
+    heads = card.staging_head, card.production_head
+    card.relation = Relation.of(sync.relation if sync else {}, *heads)
+    card.rolled = rolled_back(card.newest, card.lives, card.production_head)
+    if card.rolled:
+        card.rolled = with_revert(card.rolled)
     if card.release is None:
         if card.problems and card.synced_at:
             card.state, card.words = "fail", "not readable"
+        elif card.rolled:
+            card.state, card.words = "attest", "rolled back"
         elif not card.staging_head or not card.production_head:
             card.state, card.words = "wait", "not read yet"
-        elif card.level:
-            card.state, card.words = "pass", "nothing to release"
+        elif card.level or (card.relation and not card.brings):
+            card.state = "wait" if card.stale else "pass"
+            card.words = "not read lately" if card.stale else "nothing to release"
+        elif card.relation and card.relation.diverged:
+            card.state, card.words = "attest", "branches diverged"
         else:
             card.state, card.words = "wait", "ready to release"
         return
@@ -345,7 +385,7 @@ def _release_standing(release: Release, promotion: Promotion | None) -> tuple[st
 
 
 def _cuttable(card: Card) -> bool:
-    ahead = bool(card.staging_head and card.production_head) and not card.level
+    ahead = bool(card.staging_head and card.production_head) and card.brings
     return ahead and (card.release is None or card.release.status == ReleaseStatus.VERIFYING)
 
 

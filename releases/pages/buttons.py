@@ -9,7 +9,7 @@ from django import forms
 
 from portal.ui.forms import SeenCandidate
 from releases.approvals import actions as approvals
-from releases.approvals.forms import AcceptRiskForm, ApproveForm
+from releases.approvals.forms import AcceptRiskForm, ApproveForm, ConfirmCarriedForm
 from releases.freezes import actions as freezes
 from releases.freezes.forms import FreezeForm
 from releases.lifecycle import actions as lifecycle
@@ -53,6 +53,9 @@ RELEASE_BUTTONS = {
     "accept-risk": Button(
         approvals.accept_risk, "The risk is accepted.", "migrations", AcceptRiskForm
     ),
+    "confirm-carried": Button(
+        approvals.confirm_carried, "That is confirmed.", "ships", ConfirmCarriedForm
+    ),
     "notes": Button(lifecycle.write_notes, "The notes are saved.", "notes", NotesForm),
     "abandon": Button(lifecycle.abandon, "The release is abandoned.", form=AbandonForm),
     "retry-step": Button(promotion.retry_step, "The step is being retried."),
@@ -78,6 +81,9 @@ RELEASE_BUTTONS = {
     ),
     "abandon-rollback": Button(
         rollback.abandon_rollback, "The rollback is canceled.", form=AbandonRollbackForm
+    ),
+    "open-revert": Button(
+        rollback.open_revert, "The revert is being opened on GitHub.", "rolled-back"
     ),
     "rehearse-downgrade": Button(
         rollback.rehearse_downgrade, "The downgrade is being rehearsed.", "downgrade"

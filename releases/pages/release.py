@@ -14,11 +14,14 @@ from environments.models import Database, EnvironmentKind, MigrationRun
 from environments.services.liveness import Live
 from environments.smoke.probe import address_of
 from portal.jobs import OPEN, STOPPED
+from portal.models.audit import AuditEvent
 from releases import gates
 from releases.gates.context import Facts
+from releases.gates.deployed import live_at
 from releases.models import StepStatus
 from releases.models.checklist import ChecklistItem, Phase
 from releases.models.promotion import PromotionStep, StepName
+from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
 from releases.promotion.actions import stops_of
 
@@ -96,6 +99,7 @@ class Now:
     verb: str = ""  # a button that posts this verb
     button: str = ""
     anchor: str = ""  # or a link to where the thing is done
+    link: str = ""  # outside the portal
 
 
 def rows(
@@ -263,10 +267,8 @@ def now(facts: Facts, standing: gates.Standing) -> Now:
     release = facts.release
     if release.status == ReleaseStatus.ABANDONED:
         return Now("skipped", "This release was abandoned.", ("The portal no longer changes it.",))
-    if release.status == ReleaseStatus.DONE:
-        return Now("pass", "This release is in production, and every check after it passed.")
     if release.status == ReleaseStatus.VERIFYING:
-        return _now_verifying(standing)
+        return _now_verifying(facts, standing)
     if release.status == ReleaseStatus.PROMOTING:
         return _now_promoting(facts)
     trouble = (facts.reconciler_problem,) if facts.reconciler_problem else ()
@@ -288,9 +290,22 @@ def _now_missing(facts: Facts, standing: gates.Standing, trouble: tuple[str, ...
         details = (*details, f"and {len(missing) - 4} more.")
     if any(line.gate == "migrations_ready" for line in missing) and can_migrate_staging(facts):
         return Now(worst, headline, details, "migrate-staging", "Migrate staging")
+    if (pull := _to_review(facts, missing)) is not None:
+        verb = f"Review #{pull.number} on GitHub"
+        return Now(worst, headline, details, button=verb, link=pull.url)
     theirs = next((line for line in missing if _control(line, facts.release)), None)
     anchor = Row(theirs.text, "", item=theirs.item).key if theirs else ""
+    if any(line.gate == "carries" and line.result.state == gates.FAIL for line in missing):
+        return Now(worst, headline, details, button="Show what ships again", anchor="ships")
     return Now(worst, headline, details, button="Next open item" if anchor else "", anchor=anchor)
+
+
+def _to_review(facts: Facts, missing: Iterable[gates.Line]) -> PullRequest | None:
+    """The promotion pull request, if what GitHub demands of it is a person's review."""
+    pull = facts.promotion_pull
+    if pull is None or pull.review_decision not in ("review_required", "changes_requested"):
+        return None
+    return pull if any(line.gate == "merge_allowed" for line in missing) else None
 
 
 def _short(line: gates.Line) -> str:
@@ -315,17 +330,23 @@ def _now_promoting(facts: Facts) -> Now:
     )
 
 
-def _now_verifying(standing: gates.Standing) -> Now:
+def _now_verifying(facts: Facts, standing: gates.Standing) -> Now:
     left = [line for line in standing.after if not line.done]
     if not left:
         return Now(
             "pass", "Production runs this release and every check passed. Closing the release…"
         )
+    live = gates.GATES["production_live"](facts)
+    runs = "Production runs this release."
+    if live.state == gates.FAIL:
+        runs = "Production does not run this release as promoted."
+    elif live.state != gates.PASS:
+        runs = "Reading what production runs…"
     checks = "check" if len(left) == 1 else "checks"
     worst = "fail" if any(line.result.state == gates.FAIL for line in left) else "wait"
     details = tuple(_short(line) for line in left[:4])
     anchor = Row(left[0].text, "", item=left[0].item).key
-    message = f"Production runs this release. {len(left)} {checks} left."
+    message = f"{runs} {len(left)} {checks} left."
     return Now(worst, message, details, button="Next open item", anchor=anchor)
 
 
@@ -445,7 +466,7 @@ def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
     cells: dict[str, dict[str, LiveCell]] = {}
     for kind, commit in wanted.items():
         for live in facts.live.get(kind, ()):
-            cells.setdefault(live.service, {})[kind] = _live_cell(live, commit, facts.fresh_since)
+            cells.setdefault(live.service, {})[kind] = _live_cell(facts, live, kind, commit)
     return tuple(
         LiveRow(name, both.get(EnvironmentKind.STAGING), both.get(EnvironmentKind.PRODUCTION))
         for name, both in sorted(cells.items())
@@ -459,8 +480,8 @@ def _is_elsewhere(release: Release) -> bool:
     return release.is_hotfix or not release.is_in_preparation
 
 
-def _live_cell(live: Live, wanted: str, since: datetime) -> LiveCell:
-    state, words = gates.liveness(live, wanted, since=since)
+def _live_cell(facts: Facts, live: Live, kind: str, wanted: str) -> LiveCell:
+    state, words = live_at(facts, live, kind, wanted)
     plain = state == gates.PASS and live.at_commits and live.serving in ("", wanted)
     return LiveCell(STATE[state], live.serving, "" if plain else words)
 
@@ -502,3 +523,22 @@ def repairs(facts: Facts) -> tuple[PromotionStep | None, tuple[str, ...]]:
     deploy = ("deploy-commit",) if step.name == StepName.DEPLOY else ()
     skip = () if step.name == StepName.MERGE else ("skip-step",)
     return step, ("retry-step", *deploy, *skip, "abandon-promotion")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An earlier try of a step that failed."""
+
+    step: str
+    sentence: str
+    at: datetime
+
+
+def earlier_attempts(events: Iterable[AuditEvent]) -> tuple[Attempt, ...]:
+    """Return the failures before the newest retry, newest first: history, not the present."""
+    found, retried = [], False
+    for event in events:
+        retried |= event.action == "step.retried"
+        if retried and event.action == "step.failed":
+            found.append(Attempt(str(event.data.get("step", "")), event.sentence, event.at))
+    return tuple(found)

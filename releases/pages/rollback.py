@@ -299,15 +299,7 @@ def _back(facts: Facts, advice: Advice, now: datetime) -> Back | None:
 
 def now(facts: Facts, panel: WayBackPanel) -> Now | None:
     """The sentence at the top of the page while the way back is what matters; else None."""
-    job, release = panel.job, facts.release
-    branch = facts.project.production_branch
-    if release.status == ReleaseStatus.ROLLED_BACK:
-        message = (
-            f"{branch} still contains it: the next release must revert or fix it. Staging is "
-            "unchanged."
-        )
-        details: tuple[str, ...] = (job.sentence,) if job and job.sentence else (message,)
-        return Now("skipped", "This release was rolled back.", details)
+    job = panel.job
     if job is None or job.status not in (*OPEN, *STOPPED):
         return None
     if panel.stopped is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import User
-from django.db.models import Exists, F, Func, JSONField, OuterRef, Value
+from django.db.models import Exists, F, Func, JSONField, OuterRef, Subquery, Value
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.template.backends.utils import csrf_input
@@ -25,12 +25,14 @@ from portal.ui.site import by_htmx, page, person, run, run_action
 from releases import gates
 from releases.checklist import actions as checklist_actions
 from releases.checklist.forms import TickForm
+from releases.gates.carried import again
 from releases.gates.context import gather, release_queryset
 from releases.models import Downgrade, Rollback
 from releases.models.checklist import ChecklistItem, ChecklistTemplate, Phase
 from releases.models.releases import IllegalMove, Release, ReleaseKind
 from releases.pages import confirm, rollback
 from releases.pages import migrations as pages_migrations
+from releases.pages import record as pages_record
 from releases.pages import release as pages_release
 from releases.pages import trouble as pages_trouble
 from releases.pages.board import board_context
@@ -97,6 +99,7 @@ MAY = {
     "abandon": "releases.abandon_release",
     "repair": "releases.repair_release",
     "roll_back": "releases.roll_back_release",
+    "revert": "releases.roll_back_release",
     "write": "releases.cut_release",
     "log": "releases.write_tasklog",
     "migrate": "environments.migrate_environment",
@@ -111,7 +114,9 @@ def _page_queryset() -> Any:
     """
     shown = Value(f"$[0 to {COMMITS_SHOWN - 1}]")
     newest = Func(F("commits"), shown, function="jsonb_path_query_array", output_field=JSONField())
+    last = Release.objects.filter(project=OuterRef("project")).merged()
     going_back = {
+        "last_merged": Subquery(last.values("pk")[:1]),
         "has_rollback": Exists(Rollback.objects.filter(release=OuterRef("pk"))),
         "has_downgrade": Exists(Downgrade.objects.filter(release=OuterRef("pk"))),
     }
@@ -136,16 +141,28 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
     stopped, repairs = pages_release.repairs(facts)
     content, logged = gates.content_digest(shown), pages_release.log_run(facts)
     back = rollback.way_back(facts, now=facts.now)
+    past = pages_record.past(facts)
     panels = pages_migrations.context(facts)
     if run := rollback.log_run(back):
         logged = EnvironmentKind.PRODUCTION, run
+    events = audit.timeline(subject=shown, limit=EVENTS_SHOWN)
     return {
         "release": shown,
         "project": facts.project,
         "facts": facts,
         "standing": standing,
         "may": may,
-        "now": rollback.now(facts, back) or pages_release.now(facts, standing),
+        "past": past,
+        "rolled": past.rolled,
+        "carried": shown.carried | {"again": again(shown.carried)},
+        "required_approvals": shown.record.get(
+            "required_approvals", facts.project.required_approvals
+        ),
+        "now": (
+            pages_record.now(facts, past)
+            or rollback.now(facts, back)
+            or pages_release.now(facts, standing)
+        ),
         "stages": (*pages_release.stages(facts, before), *rollback.last_stage(facts, back)),
         "before": before,
         "after": after,
@@ -160,6 +177,9 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         "candidate_page": commit_page(facts.project.repository, shown.candidate),
         "github_links": pages_trouble.github_links(facts),
         "repairs": repairs,
+        "is_read": shown.collected == shown.candidate or not shown.is_in_preparation,
+        "staging_moves": any(run.is_open for run in facts.runs),
+        "tried": pages_release.earlier_attempts(events),
         "can_migrate": pages_release.can_migrate_staging(facts),
         "run": logged[1] if logged else None,
         "run_kind": logged[0] if logged else "",
@@ -177,14 +197,16 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         ),
         "commits": shown.newest_commits,
         "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
-        "approvals": [
-            (approval, gates.fault_of(approval, shown, content)) for approval in facts.approvals
-        ],
+        "approvals": pages_record.approvals(facts, content),
         "lapsed": [row.text for row in before if row.lapsed],
         "drift": compare.drift(shown.variable_drift),
         "task_log": task_logs_views.panel(shown),
-        "events": audit.timeline(subject=shown, limit=EVENTS_SHOWN),
-        "pulse": 2 if back.is_busy else pages_release.pulse_seconds(facts),
+        "events": events,
+        "pulse": (
+            2
+            if back.is_busy or past.is_opening
+            else pages_release.pulse_seconds(facts) or (10 if past.rolled else 0)
+        ),
         "csrf_input": csrf_input(request),  # made once: sixty rows hold it
     }
 

@@ -121,14 +121,19 @@ class Connected:
 
 
 def connect_webhooks(
-    project: Project, *, actor: Actor = None, renew: bool = False, now: datetime | None = None
+    project: Project,
+    *,
+    actor: Actor = None,
+    renew: bool = False,
+    only: str = "",
+    now: datetime | None = None,
 ) -> list[Connected]:
     """Has GitHub and Railway tell the portal at once when something happens; what is there already
     stays.
 
-    `renew` gives GitHub the present secret anew, which it never shows. Trouble with one does not
-    stop the other. Each write is announced in the trail before it is made, so that none is made
-    without an event.
+    `only` is "github" or "railway": that service alone. `renew` gives GitHub the present secret
+    anew, which it never shows. Trouble with one does not stop the other. Each write is announced in
+    the trail before it is made, so that none is made without an event.
     """
 
     def tell(event: str, sentence: str) -> None:
@@ -137,6 +142,8 @@ def connect_webhooks(
 
     done = []
     for service, connect_one in (("GitHub", _connect_github), ("Railway", _connect_railway)):
+        if only and service.lower() != only:
+            continue
         announce = partial(
             tell, "webhooks.requested", f"{service} is to report what happens in {project}."
         )
@@ -151,7 +158,7 @@ def connect_webhooks(
 
 
 def _connect_github(project: Project, renew: bool, announce: Callable[[], None]) -> Connected:
-    if fault := _unreachable("GITHUB_WEBHOOK_SECRET", configured.GITHUB_API_URL):
+    if fault := unreachable("GITHUB_WEBHOOK_SECRET", configured.GITHUB_API_URL):
         return Connected("GitHub", False, fault)
     github, url = github_of(project), f"{configured.PORTAL_URL}/webhooks/github/"
     secret = configured.GITHUB_WEBHOOK_SECRET
@@ -178,7 +185,7 @@ def _connect_github(project: Project, renew: bool, announce: Callable[[], None])
 
 
 def _connect_railway(project: Project, renew: bool, announce: Callable[[], None]) -> Connected:
-    if fault := _unreachable("RAILWAY_WEBHOOK_SECRET", configured.RAILWAY_API_URL):
+    if fault := unreachable("RAILWAY_WEBHOOK_SECRET", configured.RAILWAY_API_URL):
         return Connected("Railway", False, fault)
     railway, start = railway_of(project), f"{configured.PORTAL_URL}/webhooks/railway/"
     url = f"{start}{configured.RAILWAY_WEBHOOK_SECRET}/"
@@ -211,7 +218,7 @@ def _connect_railway(project: Project, renew: bool, announce: Callable[[], None]
     return Connected("Railway", True, f"The webhook of {tree.name} was put right on Railway.", True)
 
 
-def _unreachable(setting: str, api_url: str) -> str:
+def unreachable(setting: str, api_url: str) -> str:
     """Why webhooks of the service at `api_url` would not arrive here, or would not be believed."""
     if fault := webhooks.secret_fault(setting):
         return fault

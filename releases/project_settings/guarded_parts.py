@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db.models import Model
+from django.utils import timezone
 
 from environments.drift import detect
 from environments.git import ssh
@@ -22,6 +23,7 @@ from environments.models import (
 from portal.configuration.kinds import Kind, Values
 from portal.jobs import wake_now
 from portal.models.configuration import ConfigurationChange
+from portal.models.credentials import ServiceCredential
 from releases.checklist.lines import line_of, write_lines
 from releases.models import Channel
 from releases.models.checklist import ChecklistTemplate
@@ -41,6 +43,23 @@ class Part[M: Model](Kind[M]):
 
     def applied(self, change: ConfigurationChange, obj: M, *, now: datetime) -> str:
         return lapse(self.project(obj), change, now=now)
+
+
+class Credentials(Part[ServiceCredential]):
+    """Where the portal's calls get their rights from: of a new one people see its kind alone."""
+
+    permission = "portal.change_servicecredential"
+
+    def project(self, obj: ServiceCredential) -> Project | None:
+        return Project.objects.filter(slug=obj.scope).first() if obj.scope else None
+
+    def columns(self, obj: ServiceCredential) -> tuple[str, ...]:
+        return ()
+
+    def write(self, obj: ServiceCredential, values: Values, secrets: Mapping[str, str]) -> None:
+        obj.secret, obj.kind = secrets.get("secret", ""), secrets.get("kind", obj.kind)
+        obj.changed_at = timezone.now()
+        obj.save(update_fields=["secret", "kind", "changed_at"])
 
 
 class Addresses(Part[EnvironmentDatabase]):

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.databases.actions import queue_downgrade
+from environments.findings.repair_queue import _repair
 from environments.models import (
     Database,
     Direction,
@@ -16,6 +17,8 @@ from environments.models import (
     EnvironmentKind,
     MigrationRun,
     Rehearsal,
+    Repair,
+    RepairKind,
     passed_rehearsal,
     unknown_staging,
 )
@@ -389,6 +392,26 @@ def request_downgrade(
         "downgrade.requested", actor=actor, subject=release, sentence=message, data=data, now=now
     )
     return wish
+
+
+@action("revert.requested", "releases.roll_back_release")
+def open_revert(release: Release, *, actor: Actor, now: datetime | None = None) -> Repair:
+    """Asks for the pull request that takes a rolled-back release out of production's branch."""
+    rows = Release.objects.select_for_update(of=("self",)).select_related("project")
+    release = rows.get(pk=release.pk)
+    if release.status != ReleaseStatus.ROLLED_BACK or not release.pull_number:
+        raise Refused(f"Release {release.name} was not rolled back: there is nothing to revert.")
+    number, branch = release.pull_number, release.project.production_branch
+    return _repair(
+        release.project,
+        RepairKind.REVERT,
+        "revert.requested",
+        f"Open the pull request that reverts #{number} on {branch}.",
+        actor=actor,
+        now=now,
+        subject=f"#{number}",
+        wanted=str(number),
+    )
 
 
 def _rehearsed(

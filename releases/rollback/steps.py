@@ -34,6 +34,7 @@ from portal import audit
 from portal.jobs import STOPPED, Finished, JobStatus, Outcome, holds
 from portal.outbound.parsing import JsonObject
 from releases import gates
+from releases.gates import record
 from releases.gates.context import Facts, facts_of
 from releases.models import Advice, Rollback, RollbackStep, RollbackStepName, StepStatus
 from releases.models.promotion import Promotion
@@ -178,6 +179,7 @@ def _note(
         ask = out_of_band.ask(
             instance, target["commit"], now=now
         )  # so that nobody is accused of the new deployment
+        _mark(step.rollback.release.project, target["service"])
         step.asked = {"at": now.isoformat(), "known": [one.id for one in found], "ask": ask.pk}
         step.save(update_fields=["asked"])
         message = (
@@ -307,8 +309,8 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
             .get(pk=job.release_id)
         )
         _end_promotion(release, now)
-        _mark(release.project, restored)
         if release.status != ReleaseStatus.ROLLED_BACK:
+            record.keep(release, now=now)
             release.move_to(ReleaseStatus.ROLLED_BACK, now=now)
         rollback_assessment.hurry(release, now=now)
         # GitHub is told what became of it; the reconciler then ends again.
@@ -339,8 +341,8 @@ def _end_promotion(release: Release, now: datetime) -> None:
         audit.record("promotion.abandoned", actor=None, subject=release, sentence=message, now=now)
 
 
-def _mark(project: Project, restored: dict[str, str]) -> None:
-    """So that what people did is not taken for a push that Railway missed."""
+def _mark(project: Project, service: str) -> None:
+    """Before Railway is asked: what people do is not to be taken for a push that it missed."""
     head = (
         Branch.objects.filter(project=project, name=project.production_branch)
         .values_list("head", flat=True)
@@ -349,7 +351,7 @@ def _mark(project: Project, restored: dict[str, str]) -> None:
     ServiceInstance.objects.filter(
         environment__project=project,
         environment__kind=EnvironmentKind.PRODUCTION,
-        service__name__in=restored,
+        service__name=service,
     ).update(rolled_back_from=head or "")
 
 

@@ -206,9 +206,11 @@ def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
 
 
 def again(step: Any, **changes: Any) -> None:
-    """Lets a stopped step begin anew."""
+    """Lets a stopped step begin anew. What it said before stays in the audit trail alone."""
     rows = type(step).objects.filter(pk=step.pk)
-    rows.update(status=StepStatus.PENDING, started_at=None, finished_at=None, **changes)
+    nothing = {"sentence": "", "world": "", "evidence": []}
+    changes |= nothing | {"started_at": None, "finished_at": None}
+    rows.update(status=StepStatus.PENDING, **changes)
 
 
 def skip(step: Any, *, actor: Actor, reason: str, now: datetime) -> None:
@@ -222,7 +224,7 @@ def skip(step: Any, *, actor: Actor, reason: str, now: datetime) -> None:
 def go_on(job: Any, now: datetime) -> None:
     """Wakes a stopped job."""
     type(job).objects.filter(pk=job.pk).update(
-        status=JobStatus.QUEUED, finished_at=None, lease_until=None, crashes=0
+        status=JobStatus.QUEUED, finished_at=None, lease_until=None, crashes=0, sentence=""
     )
     wake_now(job, now=now)
 

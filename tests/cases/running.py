@@ -333,8 +333,9 @@ RUNS = [
         EXTENSIONS,
         {  # neither the scratch server nor that of the tests has them
             "rehearsal": (
-                "unknown: Revision b2 creates the extension uuid-ossp, which the scratch server has"
-                " not: rehearse"
+                "unknown: Revision b2 creates the extension uuid-ossp, which the scratch server "
+                "does"
+                " not have. Rehearse"
             ),
             "run": (
                 'failed: Revision b2 (db/versions/b2.py) failed: extension "uuid-ossp" is not'

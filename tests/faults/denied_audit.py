@@ -53,6 +53,7 @@ def tries() -> list[Try]:
         MigrationRun,
         Preview,
         PreviewVariable,
+        ProjectProposal,
         RailwaySync,
         Rehearsal,
         Repair,
@@ -83,8 +84,10 @@ def tries() -> list[Try]:
     from releases.notifications import actions as on_channels
     from releases.practice import days as practice_days
     from releases.project_settings import actions as settings_actions
+    from releases.project_settings import watch_only
     from releases.promotion import actions as promotion_actions
     from releases.rollback import actions as back
+    from releases.setup import actions as setup_actions
     from releases.task_logs import actions as task_logs_actions
     from tests.factory import make_advice, make_downgrade, make_plan_row, make_rollback, make_stamp
 
@@ -255,6 +258,24 @@ def tries() -> list[Try]:
             key, actor=scene.dave, fingerprints=["SHA256:x"]
         )
 
+    def connecting(scene: Any) -> Callable[[], Any]:
+        proposal = ProjectProposal.objects.create(
+            repository="acme/other",
+            railway_project_id="other",
+            asked_by=scene.dave,
+            status="succeeded",
+        )
+        settings = {
+            "name": f"other {scene.project.pk}",
+            "staging_environment": "staging",
+            "staging_branch": "staging",
+            "production_environment": "production",
+            "production_branch": "main",
+        }
+        return lambda: setup_actions.accept(
+            proposal, actor=scene.dave, settings=settings, databases=[], smoke=[], checks=[]
+        )
+
     def frozen(scene: Any) -> Callable[[], Any]:
         Freeze.objects.create(project=scene.project, reason="x", started_by=scene.dave)
         return lambda: freezes_actions.lift_freeze(scene.project, actor=scene.dave)
@@ -345,6 +366,20 @@ def tries() -> list[Try]:
         release = shipped(scene)
         return lambda: back.request_rollback(release, actor=scene.dave, reason="known")
 
+    def reverting(scene: Any) -> Callable[[], Any]:
+        shipped(scene)
+        Release.objects.filter(pk=scene.release.pk).update(status="rolled_back", pull_number=9)
+        scene.release.refresh_from_db()
+        return lambda: back.open_revert(scene.release, actor=scene.dave)
+
+    def carrying(scene: Any) -> Callable[[], Any]:
+        carried = {"releases": [{"pk": 1, "name": "2026.11.01-1", "reverted": False}]}
+        Release.objects.filter(pk=scene.release.pk).update(carried=carried)
+        names = "2026.11.01-1"
+        return lambda: approvals_actions.confirm_carried(
+            scene.release, actor=scene.dave, names=names
+        )
+
     def rehearsing_back(scene: Any) -> Callable[[], Any]:
         release = shipped(scene)
         return lambda: back.rehearse_downgrade(release, actor=scene.dave)
@@ -422,6 +457,8 @@ def tries() -> list[Try]:
         Try("retry_rollback", rolling(back.retry_rollback)),
         Try("skip_rollback", rolling(back.skip_rollback, reason="known")),
         Try("abandon_rollback", rolling(back.abandon_rollback, reason="known")),
+        Try("open_revert", reverting),
+        Try("confirm_carried", carrying),
         Try("rehearse_downgrade", rehearsing_back),
         Try("request_downgrade", downgrading),
         Try("approve_downgrade", wished(back.approve_downgrade, signs=True)),
@@ -564,6 +601,15 @@ def tries() -> list[Try]:
         ),
         Try("remove_channel", channel(on_channels.remove_channel)),
         Try("test_channel", channel(on_channels.test_channel)),
+        Try(
+            "propose",
+            lambda scene: lambda: setup_actions.propose("a/b", actor=scene.dave, railway="p"),
+        ),
+        Try("accept", connecting),
+        Try(
+            "watch_only",
+            lambda scene: lambda: watch_only.watch_only(scene.project, actor=scene.dave),
+        ),
         Try(
             "a refused action",
             lambda scene: lambda: promotion_actions.promote(scene.release, actor=scene.carol),

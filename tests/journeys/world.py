@@ -139,8 +139,11 @@ def running_world(
     rehearse: bool = False,
     clock: Clock | None = None,
     shape: Sequence[str] = (),
+    connected: bool = True,
 ) -> Iterator[World]:
     """Starts the stand-ins over the sample and connects a project to them; stops all of it again.
+
+    Without `connected` the portal's database stays empty, and no credential is set.
 
     `shape` names what the project looks like, of `portal.sandbox.shapes`. Rehearsals start servers
     of their own: most journeys do without them, and without their checklist item. With a `clock`
@@ -159,16 +162,14 @@ def running_world(
     github.url = github_server.url
     override.GITHUB_API_URL = override.GITHUB_GIT_URL = github_server.url
     override.RAILWAY_API_URL = f"{railway_server.url}/graphql/v2"
-    override.GITHUB_TOKEN, override.RAILWAY_API_TOKEN = (
-        "sandbox-github-token",
-        "sandbox-railway-token",
-    )
+    override.GITHUB_TOKEN = "sandbox-github-token" if connected else ""
+    override.RAILWAY_API_TOKEN = "sandbox-railway-token" if connected else ""
     override.SYNC_SECONDS, override.DEPLOY_GRACE_SECONDS = 3.0 if clock else 0.2, 3.0
     override.REHEARSE = rehearse
     override.VAR_DIR = directory / "var"
     override.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    project = _people_and_project(railway, look)
-    if not rehearse:
+    project = _people_and_project(railway, look) if connected else Project()
+    if not rehearse and connected:
         ChecklistTemplateItem.objects.filter(gate="rehearsed").delete()
     try:
         repository = directory / "github" / "repository.git"

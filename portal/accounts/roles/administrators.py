@@ -35,6 +35,7 @@ role(
     "auth.change_user",
     "auth.view_user",
     "auth.view_group",
+    "portal.change_servicecredential",
     "portal.confirm_configurationchange",
     "portal.view_webhookdelivery",
 )

@@ -21,7 +21,7 @@ from portal.sandbox import documents
 from portal.sandbox.server import Request, Response
 
 from . import checks, graph_rules, judging, pulls, rules
-from .state import ACTIONS_APP, APPS, PORTAL_APP, Refused, find, node_id, stamp
+from .state import ACTIONS_APP, APPS, PORTAL_APP, Refused, Viewer, find, node_id, stamp
 
 if TYPE_CHECKING:
     from .standin import GitHubStandIn
@@ -36,7 +36,7 @@ def schema() -> GraphQLSchema:
     return build_schema(Path(__file__).with_name("schema.graphql").read_text())
 
 
-def answer(hub: "GitHubStandIn", request: Request) -> Response:
+def answer(hub: "GitHubStandIn", request: Request, viewer: Viewer) -> Response:
     """Always HTTP 200, errors beside the data, as GitHub does; 400 for a body that holds no
     query.
     """
@@ -49,6 +49,7 @@ def answer(hub: "GitHubStandIn", request: Request) -> Response:
     root = {
         "rateLimit": lambda info: _rate(hub),
         "repository": lambda info, owner, name: _repository(hub, owner, name),
+        "revertPullRequest": lambda info, input: _revert(hub, viewer, input),
     }
     document, errors = documents.read(schema(), body["query"])
     if document is None or errors:
@@ -65,6 +66,22 @@ def answer(hub: "GitHubStandIn", request: Request) -> Response:
     if result.errors:
         shape["errors"] = [_error(error) for error in result.errors]
     return Response(200, shape)
+
+
+def _revert(hub: "GitHubStandIn", viewer: Viewer, given: Node) -> Node:
+    """A pull request that takes back what a merged one brought, as the button of that name does."""
+    known = hub.state["pulls"]
+    pull = next(
+        (p for p in known if node_id("PullRequest", p["id"]) == given["pullRequestId"]), None
+    )
+    if pull is None:
+        raise _fault("NOT_FOUND", "Could not resolve to a node with the global id.")
+    try:
+        with hub.change(viewer):
+            made = pulls.reverted(hub, pull, viewer, given.get("title"), given.get("body") or "")
+    except Refused as refusal:
+        raise _fault("UNPROCESSABLE", refusal.message) from None
+    return {"pullRequest": _pull(hub, pull), "revertPullRequest": _pull(hub, made)}
 
 
 def _error(error: GraphQLError) -> Node:

@@ -44,6 +44,31 @@ def opened(
     return pull
 
 
+def reverted(
+    hub: "GitHubStandIn", pull: Pull, viewer: Viewer, title: str | None, body: str
+) -> Pull:
+    """Opens a pull request that takes back what `pull` brought; refuses as GitHub does."""
+    if not pull["merged_at"]:
+        raise Refused(422, "Pull request is not merged")
+    merged, base = pull["merge_commit_sha"], hub.git.heads()[pull["base"]]
+    branch = f"revert-{pull['number']}-{pull['head']}"
+    person, named = hub.person(viewer.login), title or f'Revert "{pull["title"]}"'
+    # Doubles of both that parted at the merge: then git merges what has come since with what was.
+    since, was = (
+        hub.git.commit_tree(hub.git.commit(sha).tree, [merged], "revert", person, person)
+        for sha in (base, hub.git.commit(merged).parents[0])
+    )
+    tree = hub.git.merged_tree(since, was)
+    if tree is None:
+        raise Refused(422, "This pull request can't be reverted automatically")
+    message = f'Revert "{pull["title"]}"\n\nThis reverts pull request #{pull["number"]}.\n'
+    made = hub.git.commit_tree(tree, [base], message, person, person)
+    if not hub.git.move(f"refs/heads/{branch}", made, None):
+        raise Refused(422, "A revert of this pull request already exists")
+    hub.state["heads"][branch] = made
+    return opened(hub, viewer, head=branch, base=pull["base"], title=named, body=body)
+
+
 def record(
     hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str, **more: Any
 ) -> Pull:

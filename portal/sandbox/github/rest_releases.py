@@ -146,6 +146,16 @@ def get_user(hub: "GitHubStandIn", ask: Ask) -> Response:
     )
 
 
+@route("GET", "/user/repos")
+def list_user_repositories(hub: "GitHubStandIn", ask: Ask) -> Response:
+    return paged(hub, ask, [shapes.repository(hub)])
+
+
+@route("GET", "/installation/repositories")
+def list_installation_repositories(hub: "GitHubStandIn", ask: Ask) -> Response:
+    return paged(hub, ask, [shapes.repository(hub)], "repositories")
+
+
 @route("GET", "/rate_limit")
 def rate_limit(hub: "GitHubStandIn", ask: Ask) -> Response:
     def shape(kind: str) -> dict[str, int]:

@@ -250,7 +250,7 @@ class GitHubStandIn:
             with self._lock:
                 self._begin()
                 ask = routes.Ask(request, viewer, part)
-                response = found[0](self, ask) if found else graph.answer(self, request)
+                response = found[0](self, ask) if found else graph.answer(self, request, viewer)
         with self._lock:
             self._reckoned |= self._asked
         return response

@@ -14,6 +14,7 @@ from environments.models import (
     MigrationRun,
     Preview,
     PreviewVariable,
+    ProjectProposal,
     Rehearsal,
     ServiceInstance,
     SmokeTest,
@@ -101,11 +102,31 @@ def furnish() -> dict[str, Any]:
         kinds=["health"],
         project=project,
     )
+    ProjectProposal.objects.create(
+        repository="acme/other",
+        railway_project_id="p",
+        asked_by=people["erin"],
+        status="succeeded",
+        found=FOUND,
+    )
     WebhookDelivery.objects.create(
         source="github", delivery="g", event="push", size=2, outcome="handled", received_at=now
     )
     return people
 
+
+FOUND = {
+    "fields": {"name": "other", "staging_branch": "staging", "production_branch": "main"},
+    "databases": [{"name": "main", "alembic": "alembic.ini"}],
+    "smoke": [{"service": "backend", "path": "/health"}],
+    "environments": [{"name": "staging", "branch": "staging"}],
+    "services": ["backend"],
+    "previews": [],
+    "protection": ["main: not protected."],
+    "can": [],
+    "cannot": [],
+    "notes": [],
+}
 
 # What stands in an address by its name: the rows whose number, or whose slug, it takes.
 _ROWS: tuple[tuple[str, Any], ...] = (
@@ -115,6 +136,7 @@ _ROWS: tuple[tuple[str, Any], ...] = (
     ("branch-repair", ServiceInstance),
     ("push-repair", ServiceInstance),
     ("head-deploy", ServiceInstance),
+    ("proposal", ProjectProposal),
     ("preview-variable-remove", PreviewVariable),
     ("preview", Preview),
     ("environment-", apps.get_model("environments", "Environment")),
@@ -165,4 +187,4 @@ def _filled(name: str, pattern: str) -> str:
     filled = filled.replace("<slug:slug>", "inspector")
     filled = filled.replace("<str:secret>", "wrong").replace("<slug:key>", "rules")
     filled = filled.replace("<slug:verb>", VERBS.get(name, ""))
-    return re.sub(r"<path:\w+>", "1", filled)
+    return re.sub(r"<(?:path:)?\w+>", "1", filled)

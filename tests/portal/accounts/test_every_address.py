@@ -31,7 +31,7 @@ READ = words(
     " previews protections variables connections migrations migration migration-panels"
     " migration-log rehearsal rehearsal-panels stamp stamp-panels"
     " audit audit-event audit-csv audit-jsonl"
-    " second-factor changes status notifications watch-only settings "
+    " second-factor changes status notifications watch-only settings search "
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
 READ_OTHERWISE = {
@@ -49,8 +49,8 @@ ACT = words(
     " preview-remove preview-variable preview-variable-remove environment-delete environment-adopt"
     " protect connections-check host-keys finding-resolve schema-compare migration-cancel"
     " stamp-ask stamp-propose stamp-approve stamp-take-back"
-    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads "
-    "settings-save require practice-day "
+    " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads"
+    " settings-save require credential-paste new-project-choose practice-day "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
@@ -62,7 +62,10 @@ OPEN = {
     "webhooks/github/": 405,
     "webhooks/railway/<str:secret>/": 405,
     "sign-out": 405,
+    "invited": 200,
 }
+# Connecting a project: administrators alone.
+CONNECT = words("new-project proposal go-live")
 # Configuration, by model: who sees it, adds to it, deletes from it.
 SEES = {
     "auth.user": "carol erin",
@@ -120,6 +123,8 @@ def expected(name: str, pattern: str, role: str) -> int:
         return _without_a_role(name, pattern)
     if name in READ_OTHERWISE or name in READ:
         return READ_OTHERWISE.get(name, 200)
+    if name in CONNECT:
+        return 200 if role == "erin" else 403
     if name in ACT:
         return 405
     if name in ADMIN:

@@ -74,6 +74,7 @@ NO_CONFIGURATION = {
     ),
     "what people sign, ask for and write, each by an action that is in the trail": (
         "environments.finding environments.migrationrun environments.preview"
+        " environments.projectproposal"
         " environments.rehearsal environments.repair environments.stagingreset"
         " releases.approval releases.checklistitem releases.downgrade releases.freeze"
         " releases.promotion releases.promotionstep releases.release releases.riskacceptance"

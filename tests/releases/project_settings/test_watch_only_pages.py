@@ -79,7 +79,7 @@ def test_what_was_held_back_is_listed_with_its_content(people):
         withhold(project, "GitHub", "merge pull request #7", {"sha": "abc123"})
     page = squeezed(signed_in(people["alice"]).get(f"/projects/{project.slug}/watch-only/would/"))
     assert "GitHub: merge pull request #7" in page and "abc123" in page
-    assert "Start sending" not in page
+    assert "start-sending" not in page
 
 
 def test_an_administrator_turns_it_on_alone_and_off_with_a_second_person(people):

@@ -1,0 +1,95 @@
+"""The repositories and Railway projects that the portal's credentials reach."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from environments.github.transport import SERVICE as GITHUB
+from environments.github.transport import Transport
+from environments.railway import Railway, TokenReport
+from environments.railway.transport import SERVICE as RAILWAY
+from portal.credentials import stored
+from portal.outbound.credentials import App
+from portal.outbound.http import malformed
+from portal.outbound.parsing import Malformed, field, get_path, text
+
+PAGES = 10  # of 100 each
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Something to choose: `value` is what the form sends, `name` what people read."""
+
+    value: str
+    name: str
+    detail: str = ""
+
+
+def repositories(search: str = "") -> list[Choice]:
+    """Return the repositories that the GitHub credential sees, lately pushed to first, whose name
+    holds `search`. Raises `ApiError`.
+    """
+    credential = stored.github()
+    transport = Transport(settings.GITHUB_API_URL, credential)
+    is_app = isinstance(credential, App) or not (credential or settings.GITHUB_TOKEN)
+    path, key = ("/installation/repositories", "repositories") if is_app else ("/user/repos", "")
+    found: list[Choice] = []
+    try:
+        for page in range(1, PAGES + 1):
+            answer = transport.get("list repositories", path, per_page=100, page=page)
+            items = get_path(answer, key) if key else answer
+            if not isinstance(items, list):
+                raise Malformed("the list of repositories is missing")
+            found += [_repository(item) for item in items]
+            if len(items) < 100:
+                break
+    except Malformed as error:
+        raise malformed(GITHUB, str(error)) from error
+    return [one for one in found if search.lower() in one.name.lower()]
+
+
+def _repository(item: object) -> Choice:
+    name = text(field(item, "full_name", str), 201)
+    return Choice(name, name, "private" if field(item, "private", bool) else "public")
+
+
+def railway_token(token: str) -> TokenReport:
+    """Return what a pasted token is and reaches. Raises `ApiError` only without an answer."""
+    return Railway(token=token, kind="bearer").token_kind()
+
+
+def railway_projects(search: str = "") -> list[Choice]:
+    """Return the projects that the Railway token reaches, whose name holds `search`.
+
+    Raises `ApiError`.
+    """
+    token, kind = stored.railway() or (None, None)
+    railway = Railway(token=token, kind=kind)
+    report = railway.token_kind()
+    if report.project is not None:
+        return [Choice(report.project[0], report.project[1], "by a project token")]
+    found: list[Choice] = []
+    try:
+        for workspace, name in report.workspaces:
+            found += _of_workspace(railway, workspace, name)
+    except Malformed as error:
+        raise malformed(RAILWAY, str(error)) from error
+    return [one for one in found if search.lower() in one.name.lower()]
+
+
+def _of_workspace(railway: Railway, workspace: str, name: str) -> list[Choice]:
+    found: list[Choice] = []
+    after: str | None = None
+    for _ in range(PAGES):
+        data = railway.transport.ask("projects", workspaceId=workspace, after=after)
+        listed = field(data, "projects", dict)
+        nodes = [field(edge, "node", dict) for edge in field(listed, "edges", list)]
+        found += [
+            Choice(field(node, "id", str), text(field(node, "name", str)), name)
+            for node in nodes
+            if get_path(node, "deletedAt") is None
+        ]
+        if not get_path(listed, "pageInfo", "hasNextPage"):
+            break
+        after = text(get_path(listed, "pageInfo", "endCursor")) or None
+    return found

@@ -1,0 +1,50 @@
+"""What authors run before they push, as the repository's own files name it."""
+
+import json
+import posixpath
+import re
+from collections.abc import Callable, Iterable
+
+SCRIPTS = ("lint", "typecheck", "build", "test")
+TARGETS = ("check", "lint", "test")
+MOST_LEVELS = 2
+Read = Callable[[str], bytes | None]
+
+
+def before_pushing(paths: Iterable[str], read: Read) -> list[str]:
+    """Return shell commands for the repository's root, found in `package.json`, `Makefile` and
+    pre-commit's configuration; `read` gives a file's content.
+    """
+    near = [path for path in paths if path.count("/") < MOST_LEVELS]
+    found: list[str] = []
+    for path in sorted(near):
+        directory, name = posixpath.split(path)
+        if name == "package.json":
+            found += [_within(directory, one) for one in _scripts(near, directory, read(path))]
+        elif name == "Makefile":
+            found += [_within(directory, f"make {one}") for one in _targets(read(path))]
+        elif path == ".pre-commit-config.yaml":
+            found.append("pre-commit run --all-files")
+    return found
+
+
+def _within(directory: str, command: str) -> str:
+    return f"cd {directory} && {command}" if directory else command
+
+
+def _scripts(paths: list[str], directory: str, content: bytes | None) -> list[str]:
+    try:
+        scripts = json.loads(content or b"{}").get("scripts", {})
+    except (ValueError, AttributeError):
+        return []
+    locks = {"pnpm-lock.yaml": "pnpm run", "yarn.lock": "yarn"}
+    runner = next(
+        (run for lock, run in locks.items() if posixpath.join(directory, lock) in paths), "npm run"
+    )
+    return [f"{runner} {name}" for name in SCRIPTS if name in scripts]
+
+
+def _targets(content: bytes | None) -> list[str]:
+    text = (content or b"").decode("utf-8", "replace")
+    there = set(re.findall(r"^([A-Za-z][\w-]*)\s*:(?!=)", text, re.MULTILINE))
+    return [name for name in TARGETS if name in there]

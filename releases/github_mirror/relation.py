@@ -1,0 +1,84 @@
+"""How the two long-lived branches stand to each other, read from git once per pair of heads."""
+
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from environments.clones.clone import mirror_of
+from environments.git.repository import GitError
+from environments.models import Branch
+from portal.outbound.http import ApiError
+from releases.models.pull_requests import GitHubSync
+
+COUNTED = 1000
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Staging beside main: commits that only one has, and whether both hold the same files."""
+
+    staging: str
+    main: str
+    ahead: int = 0
+    behind: int = 0
+    same_files: bool = False
+
+    @property
+    def diverged(self) -> bool:
+        """Whether each has commits that the other lacks."""
+        return self.ahead > 0 and self.behind > 0
+
+    @property
+    def brings(self) -> bool:
+        """Whether a release of staging would bring any content to main."""
+        return self.ahead > 0 and not self.same_files
+
+    def words(self, staging: str, main: str) -> str:
+        """How `staging` stands to `main`, in words."""
+        if self.staging == self.main:
+            return f"{staging} equals {main}"
+        if self.same_files:
+            return f"{staging} and {main} hold the same files"
+        if self.diverged:
+            mine, theirs = _commits(self.ahead), _commits(self.behind)
+            return f"diverged from {main}: {mine} ahead, {theirs} behind"
+        if self.ahead:
+            return f"{_commits(self.ahead)} ahead of {main}"
+        return f"{_commits(self.behind)} behind {main}"
+
+    @classmethod
+    def of(cls, kept: dict[str, object], staging: str, main: str) -> Self | None:
+        """Return what was kept, if it is about these two heads; None: not read yet."""
+        if staging and staging == main:
+            return cls(staging, main, same_files=True)
+        if (kept.get("staging"), kept.get("main")) != (staging, main) or not staging:
+            return None
+        counts = [kept.get(name) for name in ("ahead", "behind")]
+        ahead, behind = (count if isinstance(count, int) else 0 for count in counts)
+        return cls(staging, main, ahead, behind, kept.get("same_files") is True)
+
+
+def settle(job: GitHubSync) -> None:
+    """Read the relation of the heads in our rows where it is not known yet; git's trouble waits."""
+    heads = dict(Branch.objects.filter(project=job.project).values_list("name", "head"))
+    staging = heads.get(job.project.staging_branch, "")
+    main = heads.get(job.project.production_branch, "")
+    if not staging or not main or Relation.of(job.relation, staging, main):
+        return
+    try:
+        mirror = mirror_of(job.project)
+        mirror.fetch()
+        found = Relation(
+            staging,
+            main,
+            ahead=len(mirror.commits(main, staging, limit=COUNTED)),
+            behind=len(mirror.commits(staging, main, limit=COUNTED)),
+            same_files=mirror.same_tree(staging, main),
+        )
+    except (ApiError, GitError):
+        return
+    job.relation = asdict(found)
+    GitHubSync.objects.filter(pk=job.pk).update(relation=job.relation)
+
+
+def _commits(count: int) -> str:
+    return f"{count} commit{'' if count == 1 else 's'}"

@@ -1,0 +1,83 @@
+"""Reads from git what a release would bring to production beyond its own commits."""
+
+from datetime import datetime
+
+from environments.clones.clone import mirror_of
+from environments.git.repository import Commit, Mirror
+from portal import audit
+from portal.jobs import Outcome, Requeue
+from releases import gates
+from releases.gates.carried import serves
+from releases.gates.context import facts_of
+from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
+
+COMMITS_KEPT = 200
+
+
+def read(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
+    """Write down all commits between what production serves and the candidate, once for each pair.
+
+    Nothing to do where no release of the project was ever rolled back. Raises `GitError`.
+    """
+    if not release.is_in_preparation or release.merge_commit:
+        return None
+    back = Release.objects.filter(project=release.project, status=ReleaseStatus.ROLLED_BACK)
+    rolled = list(back.exclude(merge_commit="").only("name", "merge_commit", "pull_number"))
+    if not rolled:
+        return None
+    facts = facts_of(release.pk, now=now)
+    wanted = {"candidate": release.candidate, "base": release.base, "serves": serves(facts)}
+    if {key: release.carried.get(key) for key in wanted} == wanted:
+        return None
+    mirror = mirror_of(release.project)
+    mirror.fetch()
+    count, commits, releases = _between(mirror, release, serves(facts), rolled)
+    found = wanted | {"count": count, "commits": commits, "releases": releases}
+    Release.objects.filter(pk=release.pk, candidate=release.candidate).update(carried=found)
+    names = gates.and_(str(one["name"]) for one in releases)
+    audit.record(
+        "release.carried_read",
+        actor=None,
+        subject=release,
+        sentence=f"{count} commits beyond what production serves"
+        + (f", {names} among them." if names else "."),
+        data=found | {"commits": commits[:20]},
+        now=now,
+    )
+    return Requeue(0)
+
+
+def _between(
+    mirror: Mirror, release: Release, served: list[str], rolled: list[Release]
+) -> tuple[int, list[dict[str, str]], list[dict[str, object]]]:
+    """How many commits lie between, the newest of them, and the rolled-back releases among them."""
+    known = [one for one in served if mirror.has(one)]
+    lists = [mirror.commits(one, release.candidate) for one in known]
+    lists += [mirror.commits(one, release.base) for one in known]
+    commits: dict[str, Commit] = {commit.sha: commit for some in lists for commit in some}
+    again = [
+        one
+        for one in rolled
+        if (
+            one.merge_commit in commits
+            if known
+            else mirror.is_ancestor(one.merge_commit, release.base)
+        )
+    ]
+    newest = [
+        {"sha": one.sha, "title": one.title[:200], "author": one.author[:100]}
+        for one in list(commits.values())[:COMMITS_KEPT]
+    ]
+    releases: list[dict[str, object]] = [
+        {"pk": one.pk, "name": one.name, "reverted": _is_reverted(one, commits)} for one in again
+    ]
+    return len(commits), newest, releases
+
+
+def _is_reverted(release: Release, commits: dict[str, Commit]) -> bool:
+    """Whether one of the commits says that it takes the release's pull request back."""
+    named = (release.name, f"#{release.pull_number})")
+    return any(
+        one.title.startswith("Revert ") and any(name in one.title for name in named)
+        for one in commits.values()
+    )

@@ -1,0 +1,53 @@
+"""What can be made a release or a hotfix; each refuses before anything is written."""
+
+from environments.models import Project
+from portal.ui.actions import Refused
+from releases.github_mirror.relation import Relation
+from releases.models.pull_requests import GitHubSync, PullRequest
+
+
+def brings_something(project: Project, candidate: str, base: str) -> None:
+    """Refuses a release without content, before anything is written."""
+    sync = GitHubSync.objects.filter(project=project).only("relation").first()
+    if sync is None or not sync.relation:
+        return
+    staging, main = project.staging_branch, project.production_branch
+    known = Relation.of(sync.relation, candidate, base)
+    if known is None:
+        raise Refused(f"Comparing {staging} with {main}; try again in a moment.")
+    if not known.brings:
+        raise Refused(
+            f"A release would be empty: {known.words(staging, main)}. Merge what is to be released"
+            f" into {staging} first."
+        )
+
+
+def head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> str:
+    """The commit that the pull request brings; refuses one of which no hotfix can be made."""
+    main = project.production_branch
+    if row is None:
+        raise Refused(
+            f"The portal does not know pull request #{number[:20]} yet. Try again in a minute."
+        )
+    if row.base != main:
+        raise Refused(
+            f"Pull request #{row.number} goes into {row.base}; a hotfix goes straight into {main}."
+        )
+    if row.fork:
+        raise Refused(
+            f"Pull request #{row.number} comes from a fork; push its branch to {project.repository}"
+            " first."
+        )
+    if row.head == project.staging_branch:
+        raise Refused(
+            f"Pull request #{row.number} promotes {row.head}: that is a release, not a hotfix."
+        )
+    if row.state != "open":
+        raise Refused(
+            f"Pull request #{row.number} is {row.state}. A hotfix needs an open pull request."
+        )
+    if not row.head_sha:
+        raise Refused(
+            f"The head of pull request #{row.number} has not been read yet. Try again in a moment."
+        )
+    return row.head_sha

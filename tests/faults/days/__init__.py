@@ -1,0 +1,1 @@
+"""Bad days: what a person reads on each page, held against the world in the stand-ins."""

@@ -1,0 +1,136 @@
+"""What a page says of a release that ended, was superseded or was rolled back."""
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from environments.models import Deployment, Repair, ServiceInstance
+from releases.gates import record
+from releases.lifecycle import reconcile
+from releases.models.releases import Release, ReleaseReconciler
+from tests.factory import MERGE, make_people, make_project, make_promotion, make_release
+from tests.releases.pages.test_views import page, signed_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def people():
+    return make_people()
+
+
+def shipped(project, people, **values):
+    """A release that was promoted and merged."""
+    release = make_release(project, by=people["alice"], ready=True)
+    make_promotion(release, by=people["alice"])
+    Release.objects.filter(pk=release.pk).update(
+        **({"status": "verifying", "merge_commit": MERGE} | values)
+    )
+    release.refresh_from_db()
+    return release
+
+
+def ended(release, status="done"):
+    record.keep(release, now=timezone.now())
+    Release.objects.filter(pk=release.pk).update(status=status, ended_at=timezone.now())
+    release.refresh_from_db()
+
+
+def test_a_finished_release_does_not_change_with_rules_gates_and_people(people):
+    project = make_project(production=MERGE)
+    release = shipped(project, people)
+    ended(release)
+    alice = signed_in(people["alice"])
+    rows = lines(release)
+
+    type(project).objects.filter(pk=project.pk).update(required_approvals=3, soak_minutes=999)
+    release.items.filter(phase="after").update(condition="migrations")
+    Deployment.objects.all().delete()
+    html = page(alice, release)
+
+    assert "3 required" not in html
+    assert lines(release) == rows
+
+
+def lines(release):
+    from releases.gates import stand
+    from releases.gates.context import facts_of
+
+    standing = stand(facts_of(release.pk))
+    return [
+        (line.text, line.result.state, line.result.sentence, line.result.seen_at)
+        for line in (*standing.before, *standing.after)
+    ]
+
+
+def test_a_superseded_release_says_so_and_tells_nothing_of_now(people):
+    project = make_project(production=MERGE)
+    first = shipped(project, people)
+    ended(first)
+    second = shipped(project, people, merge_commit="9" * 40)
+
+    html = page(signed_in(people["alice"]), first)
+
+    assert f"Superseded by {second.name}." in html
+    assert f'href="{reverse("releases:release", args=[second.pk])}"' in html
+    assert 'id="live-h"' not in html and 'id="drift-h"' not in html
+    assert "This release is in production" not in html
+    assert "Superseded" not in page(signed_in(people["alice"]), second)
+
+
+def test_a_release_that_is_still_verified_ends_when_another_is_merged(people):
+    project = make_project(production=MERGE)
+    first = shipped(project, people)
+    second = shipped(project, people, merge_commit="9" * 40)
+
+    reconcile._close(ReleaseReconciler.objects.get(release=first), first, timezone.now())
+
+    first.refresh_from_db()
+    assert (first.status, first.record["superseded_by"]) == ("done", second.name)
+
+
+def rolled_back(people):
+    project = make_project(production=MERGE)
+    release = shipped(project, people)
+    production = ServiceInstance.objects.filter(environment__kind="production")
+    production.update(rolled_back_from=MERGE)
+    Deployment.objects.filter(instance__in=production).update(commit="7" * 40)
+    ended(release, "rolled_back")
+    return release
+
+
+def test_after_a_rollback_both_pages_say_what_serves_what_main_holds_and_the_two_ways_on(people):
+    release = rolled_back(people)
+    alice = signed_in(people["alice"])
+
+    for html in (page(alice, release), alice.get("/").content.decode()):
+        assert f"{release.name} was rolled back." in html
+        assert "backend, frontend serve 7777777" in html
+        assert f"main is at {MERGE[:7]} and still holds {release.name}" in " ".join(html.split())
+        assert "The next push to main ships it again: 11 commits and 2 migrations." in " ".join(
+            html.split()
+        )
+        assert "Open revert pull request" in html and "roll forward" in html
+        assert "nothing to release" not in html
+
+
+def test_one_button_asks_for_the_revert_once(people):
+    release = rolled_back(people)
+    alice = signed_in(people["alice"])
+    address = reverse("releases:release-do", args=[release.pk, "open-revert"])
+
+    alice.post(address)
+    alice.post(address)
+
+    assert [(one.kind, one.wanted) for one in Repair.objects.all()] == [("revert", "131")]
+    assert "Opening the revert pull request" in page(alice, release)
+
+
+def test_when_main_is_deployed_again_nothing_is_rolled_back_any_more(people):
+    release = rolled_back(people)
+    Deployment.objects.filter(instance__environment__kind="production").update(commit=MERGE)
+
+    html = signed_in(people["alice"]).get("/").content.decode()
+
+    assert "Open revert pull request" not in html
+    assert "Open revert pull request" not in page(signed_in(people["alice"]), release)
