@@ -322,9 +322,8 @@ RUNS = [
         ENUM_LEFT,
         {
             "rehearsal": (
-                "The downgrade leaves the schema different: type myenum added. Run a second "
-                "time, it"
-                " failed"
+                "The downgrade leaves the schema different: type myenum added. The second "
+                "upgrade failed"
             )
         },
     ),

@@ -77,7 +77,7 @@ def migration_fails(world: "World") -> "Release":
 
 @day("the release was rolled back", "Open revert pull request", must=("rolled back",))
 def rolled_back(world: "World") -> "Release":
-    """Both services go back to the earlier deployment."""
+    """Both services go back to what ran before."""
     from tests.journeys.test_release import reread
     from tests.journeys.test_rollback import ask, ship, sign
 
