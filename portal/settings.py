@@ -212,6 +212,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "portal.health.watch.on_pages",
+                "portal.ui.context.sandbox",
             ]
         },
     }

@@ -3,7 +3,8 @@
 from django.urls import path
 
 from releases.notifications import views as notifications
-from releases.pages import pull_requests, views
+from releases.pages import pull_requests, search, views
+from releases.practice import views as practice_views
 from releases.project_settings import views as project_settings
 from releases.project_settings import watch_only_views
 from releases.setup import views as setup_views
@@ -14,6 +15,7 @@ urlpatterns = [
     path("", views.board, name="board"),
     path("board/panels/", views.board_panels, name="board-panels"),
     path("pulls/", pull_requests.index, name="pulls"),
+    path("search/", search.search, name="search"),
     path("releases/", views.releases, name="releases"),
     path("releases/<int:pk>/", views.release, name="release"),
     path("releases/<int:pk>/panels/", views.panels_, name="release-panels"),
@@ -21,6 +23,8 @@ urlpatterns = [
     path("releases/items/<int:pk>/<slug:verb>/", views.tick, name="item-do"),
     path("task-logs/<slug:kind>/<int:pk>/", task_logs_views.task_log, name="task-log"),
     path("task-logs/<slug:kind>/<int:pk>/file/", task_logs_views.download, name="task-log-file"),
+    path("practice/", practice_views.practice, name="practice"),
+    path("practice/begin/", practice_views.begin_day, name="practice-day"),
     path("notifications/", notifications.notifications, name="notifications"),
     path("notifications/<int:pk>/<slug:verb>/", notifications.channel_do, name="channel-do"),
     path("settings/", project_settings.settings, name="settings"),

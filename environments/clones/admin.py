@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from environments.clones.clone import git_address
 from environments.git import ssh
-from environments.git.repository import GitError
+from environments.git.calls import GitError
 from environments.models import DeployKey
 from portal.configuration.admin import Asked, TwoPeople
 from portal.outbound.parsing import JsonObject

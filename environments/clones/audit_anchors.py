@@ -15,7 +15,9 @@ from pathlib import Path
 
 from django.conf import settings
 
-from environments.git.repository import GitError, Mirror, Objects
+from environments.git.calls import GitError
+from environments.git.objects import Objects
+from environments.git.repository import Mirror
 from environments.models import Project
 from portal import observed
 from portal.audit import anchors as audit_anchors

@@ -7,7 +7,8 @@ from django.conf import settings
 
 from environments.clients import git_token_of
 from environments.git import addresses, ssh
-from environments.git.repository import GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
 from environments.models import DeployKey, Project
 from portal.secrets import HiddenText, Unreadable
 

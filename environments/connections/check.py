@@ -13,7 +13,7 @@ from environments.clients import github_of, railway_of
 from environments.clones.clone import deploy_key_of, git_address, mirror_of
 from environments.connections.sources import Source, sources
 from environments.git import ssh
-from environments.git.repository import GitError
+from environments.git.calls import GitError
 from environments.github import GitHub
 from environments.models import DeployKey, Project
 from environments.railway import Railway, TokenReport

@@ -14,7 +14,8 @@ from environments.clients import withhold
 from environments.clones.clone import mirror_of
 from environments.databases import backup, railway_runner, run_progress, runners
 from environments.databases.address import NoDatabase, url_of
-from environments.git.repository import GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
 from environments.models import (
     Direction,
     EnvironmentDatabase,
@@ -32,6 +33,7 @@ from environments.schema.run import database, runner
 from environments.schema.run.alembic_env.statements import MAX_STATEMENTS, READS, key_of
 from portal.configuration.signing import may_sign
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
+from portal.jobs.steps import patiently
 from portal.outbound.http import ApiError, WatchOnly
 
 # How long an interrupted run waits for its database before a person is asked.
@@ -151,22 +153,31 @@ def _verify(
         return Finished(
             JobStatus.CANCELLED, "The portal stopped watching; the deployment continues on Railway."
         )
-    try:
+
+    def look() -> Requeue | Finished | runner.Outcome:
         place = railway_runner.place_of(job.environment, job.database)
-        values = railway_runner.variables(job.environment.project, place)
-        found = railway_runner.verify(
-            job, history, current, url, secrets=runners.secrets_of(url, values), now=now
+        secrets = runners.secrets_of(url, railway_runner.variables(job.environment.project, place))
+        return railway_runner.verify(job, history, current, url, secrets=secrets, now=now)
+
+    try:
+        found = patiently(
+            look,
+            give_up=_not_verified,
+            late=(now - job.created_at).total_seconds() > PATIENCE_SECONDS,
+            trouble=(ApiError, database.DatabaseError),
+            final=(),
+            pause=10,
+            say="Railway cannot be read yet: {}",
         )
-    except (ApiError, NoDatabase, database.DatabaseError) as error:
-        if (
-            isinstance(error, NoDatabase)
-            or (now - job.created_at).total_seconds() > PATIENCE_SECONDS
-        ):
-            return Finished(
-                JobStatus.NEEDS_PERSON, f"It is not known whether Railway migrates: {error}"
-            )
-        return Requeue(10, f"Railway cannot be read yet: {error}")
-    return found if isinstance(found, Requeue) else _settle(job, mirror, history, found)
+    except NoDatabase as error:
+        found = _not_verified(error)
+    if isinstance(found, (Requeue, Finished)):
+        return found
+    return _settle(job, mirror, history, found)
+
+
+def _not_verified(error: Exception) -> Finished:
+    return Finished(JobStatus.NEEDS_PERSON, f"It is not known whether Railway migrates: {error}")
 
 
 def _after(job: MigrationRun, outcome: Outcome) -> Outcome:

@@ -8,7 +8,7 @@ from environments.clones.clone import mirror_of
 from environments.databases import pending
 from environments.databases.address import NoDatabase, url_of
 from environments.databases.project_environment import planning_command
-from environments.git.repository import GitError
+from environments.git.calls import GitError
 from environments.models import Environment, EnvironmentKind, MigrationPlan, place_of
 from environments.schema.history import identity
 from environments.schema.history import reader as history_reader

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from environments.databases import railway_runner
 from environments.databases.address import NoDatabase
 from environments.databases.project_environment import command_for
-from environments.git.repository import GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
 from environments.models import MigrationRun, Runner
 from environments.schema.history.graph import History
 from environments.schema.run import runner, virtualenvs

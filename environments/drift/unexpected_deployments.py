@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from environments.clones.clone import mirror_of
 from environments.findings import out_of_band
-from environments.git.repository import GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
 from environments.models import LONG_LIVED, Project, ServiceInstance
 from environments.models import Deployment as Row
 from environments.railway import Deployment, Railway

@@ -12,17 +12,11 @@ from urllib.parse import quote
 from django.conf import settings
 
 from environments.github import answers, merged, overview, protection, reverting
-from environments.github.answers import (
-    Check,
-    Comment,
-    CommitStatus,
-    Comparison,
-    Hook,
-    MergedPull,
-    PullState,
-)
+from environments.github import pulls as answers_pulls
+from environments.github.answers import Check, Comment, CommitStatus, Comparison, Hook
 from environments.github.overview import EVERYTHING, Overview, Pages
 from environments.github.protection import Rules
+from environments.github.pulls import MergedPull, PullState
 from environments.github.transport import SERVICE, Transport, recent, unreadable
 from portal.outbound.credentials import App
 from portal.outbound.http import ApiError, Reply, Withhold, unknown_outcome
@@ -108,7 +102,7 @@ class GitHub:
             item = self.transport.get(
                 f"read pull request #{number}", f"{self.path}/pulls/{number:d}"
             )
-            return answers.read_pull_state(item)
+            return answers_pulls.read_pull_state(item)
 
     def pulls_of(self, sha: str) -> tuple[PullState, ...]:
         """The pull requests that brought a commit in, or hold it; without `mergeable`."""
@@ -116,7 +110,7 @@ class GitHub:
             items = self.transport.pages(
                 "read a commit's pull requests", f"{self.path}/commits/{_commit(sha)}/pulls"
             )
-            return tuple(answers.read_pull_state(item) for item in items)
+            return tuple(answers_pulls.read_pull_state(item) for item in items)
 
     def find_pull(self, *, head: str, base: str, state: str = "open") -> PullState | None:
         """The newest pull request from our branch `head` into `base`, or None; without
@@ -131,7 +125,7 @@ class GitHub:
             if not isinstance(items, list):
                 raise Malformed("the list of pull requests is missing")
             # Looked at again: GitHub leaves the filter out when it does not understand it.
-            found = [answers.read_pull_state(item) for item in items]
+            found = [answers_pulls.read_pull_state(item) for item in items]
             return next(
                 (pull for pull in found if pull.head_ref == head and pull.base_ref == base), None
             )
@@ -145,7 +139,7 @@ class GitHub:
             )
             if not isinstance(items, list):
                 raise Malformed("the list of pull requests is missing")
-            found = [answers.read_pull_state(item) for item in items]
+            found = [answers_pulls.read_pull_state(item) for item in items]
             return [pull.head_sha for pull in found if pull.base_ref == base][:count]
 
     def open_pull(self, *, head: str, base: str, title: str, body: str) -> PullState:
@@ -167,7 +161,7 @@ class GitHub:
                 raise
             return existing
         with _shaped(write=True):
-            return answers.read_pull_state(item)
+            return answers_pulls.read_pull_state(item)
 
     def revert_pull(self, number: int, *, body: str) -> PullState:
         """Opens GitHub's revert of a merged pull request, once; raises `ApiError`."""
@@ -273,7 +267,7 @@ class GitHub:
             items = self.transport.pages(
                 "list pull requests", f"{self.path}/pulls", base=base, state="open"
             )
-            return tuple(answers.read_pull_state(item) for item in items)
+            return tuple(answers_pulls.read_pull_state(item) for item in items)
 
     def default_branch(self) -> str:
         """The repository's default branch."""

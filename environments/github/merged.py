@@ -4,7 +4,7 @@ hold.
 
 from collections.abc import Sequence
 
-from environments.github.answers import MergedPull, read_merged
+from environments.github.pulls import MergedPull, read_merged
 from environments.github.transport import Transport
 from portal.outbound import http
 from portal.outbound.http import ApiError

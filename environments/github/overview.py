@@ -6,16 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from environments.github.answers import (
-    Check,
-    MergedPull,
-    Pull,
-    Required,
-    read_merged,
-    read_named,
-    read_pull,
-)
+from environments.github.answers import Check, Required
 from environments.github.merging import MergeRules, read_merge_rules
+from environments.github.pulls import MergedPull, Pull, read_merged, read_named, read_pull
 from environments.github.transport import SERVICE, Transport
 from portal.outbound import http
 from portal.outbound.http import ApiError

@@ -11,7 +11,7 @@ from environments.databases import status as databases_status
 from environments.databases.address import read_revisions, remember
 from environments.drift import detect, unexpected_deployments
 from environments.findings import writer
-from environments.git.repository import GitError
+from environments.git.calls import GitError
 from environments.mirror import sync as mirror_sync
 from environments.models import (
     DatabaseSync,

@@ -13,6 +13,7 @@ from environments.models.databases import (
     places_of,
     with_several_databases,
 )
+from environments.models.environments import LONG_LIVED, Environment, EnvironmentKind
 from environments.models.findings import Finding
 from environments.models.migrations import (
     MigrationPlan,
@@ -24,16 +25,7 @@ from environments.models.previews import Preview, PreviewState, PreviewVariable
 from environments.models.project import REPOSITORY_NAME, DeployOrder, Project
 from environments.models.rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
 from environments.models.repairs import DeploymentAsk, Repair, RepairKind
-from environments.models.services import (
-    LONG_LIVED,
-    AtStart,
-    Deployment,
-    Environment,
-    EnvironmentKind,
-    Service,
-    ServiceInstance,
-    SmokeTest,
-)
+from environments.models.services import AtStart, Deployment, Service, ServiceInstance, SmokeTest
 from environments.models.setup import ProjectProposal
 from environments.models.stamps import Stamp, stamped_from
 from environments.models.standings import DatabaseState, DatabaseStatus

@@ -8,8 +8,8 @@ from django.db import models
 from django.db.models import Count, Q
 from django.db.models.functions import Lower
 
+from environments.models.environments import Environment
 from environments.models.project import DeployOrder, Project
-from environments.models.services import Environment
 from portal.secrets import EncryptedTextField
 
 NO_PASSWORD = RegexValidator(

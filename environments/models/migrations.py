@@ -7,9 +7,9 @@ from django.db import models
 from django.db.models import F, Q
 
 from environments.models.databases import Database, Runner
+from environments.models.environments import Environment, EnvironmentKind
 from environments.models.project import Project
 from environments.models.rehearsals import Direction
-from environments.models.services import Environment, EnvironmentKind
 from portal import audit
 from portal.jobs import OPEN, Finished, Job, JobStatus
 

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from environments.models.databases import Database
-from environments.models.services import Environment
+from environments.models.environments import Environment
 from portal import audit
 from portal.jobs import OPEN, Finished, Job, JobStatus
 from portal.outbound.parsing import JsonObject

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from environments.models.databases import Database
-from environments.models.services import Environment
+from environments.models.environments import Environment
 from portal import audit
 from portal.jobs import OPEN, Finished, Job
 from portal.models.sign_in_policy import Policy

@@ -3,7 +3,7 @@
 from django.db import models
 
 from environments.models.databases import Database
-from environments.models.services import Environment
+from environments.models.environments import Environment
 
 
 class DatabaseState(models.TextChoices):

@@ -3,8 +3,9 @@
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from environments.models.environments import Environment
 from environments.models.project import Project
-from environments.models.services import Environment, Service
+from environments.models.services import Service
 
 
 class Variable(models.Model):

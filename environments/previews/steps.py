@@ -9,6 +9,7 @@ appeared under our name after we asked for it and saw that there was none.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any, cast
 
@@ -46,6 +47,7 @@ from environments.services.expected import meant
 from environments.smoke.probe import address_of
 from portal import audit
 from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, holds, wake_now
+from portal.jobs.steps import patiently
 from portal.outbound.http import ApiError
 from portal.secrets import HiddenText, redact
 
@@ -189,19 +191,19 @@ def step(job: Preview, *, now: datetime) -> Outcome:
 
 
 def _step(job: Preview, now: datetime) -> Outcome:
-    try:
-        seen = _look(job)
-        if seen.place is not None and job.environment_id != seen.place.id:
-            job.keep(environment_id=seen.place.id, made_at=job.made_at or now)
-        _note_movement(job, seen.tree, now)
-        outcome = _patient(
-            job, _be_there(job, seen, now) if job.wanted else _be_gone(job, seen, now), now
-        )
-    except ApiError as error:
-        outcome = _patient(job, Requeue(max(error.retry_after or 0, 5), str(error)), now)
+    found = patiently(partial(_looked, job, now), pause=5)
+    outcome = _patient(job, found, now)
     if previews_comment.is_due(job, now=now):
         return Requeue(0, outcome.sentence)
     return outcome
+
+
+def _looked(job: Preview, now: datetime) -> Outcome:
+    seen = _look(job)
+    if seen.place is not None and job.environment_id != seen.place.id:
+        job.keep(environment_id=seen.place.id, made_at=job.made_at or now)
+    _note_movement(job, seen.tree, now)
+    return _be_there(job, seen, now) if job.wanted else _be_gone(job, seen, now)
 
 
 def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:

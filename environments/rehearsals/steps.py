@@ -13,7 +13,7 @@ from environments.databases import runners
 from environments.databases.address import NoDatabase, url_of
 from environments.databases.project_environment import command_for
 from environments.drift import detect
-from environments.git.repository import GitError
+from environments.git.calls import GitError
 from environments.models import RailwaySync, Rehearsal, place_of
 from environments.schema.history.graph import HistoryError
 from environments.schema.rehearsal import rehearsal

@@ -4,6 +4,7 @@ came of it.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 from django.utils import timezone
@@ -12,7 +13,7 @@ from environments.branches import applying, fast_forward, protection
 from environments.clients import github_of, railway_of
 from environments.drift import detect
 from environments.findings import out_of_band
-from environments.git.repository import GitError
+from environments.git.calls import GitError
 from environments.github.reverting import branch_of
 from environments.mirror import sync as mirror_sync
 from environments.models import (
@@ -28,38 +29,30 @@ from environments.quota import sharing
 from environments.railway import ProjectTree, Trigger
 from environments.railway import ServiceInstance as InstanceState
 from portal.configuration.signing import may_sign
-from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
-from portal.outbound.http import ApiError
+from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds, steps
 
 PATIENCE = timedelta(minutes=5)
-FINAL = (
-    "watch_only",
-    "refused",
-    "forbidden",
-    "unauthorized",
-    "wrong_header",
-    "not_found",
-    "outdated",
-)
+# A repair was asked for by a person, who is told at once that the project only watches.
+FINAL = steps.FINAL | {"watch_only"}
 
 
 def step(job: Repair, *, now: datetime) -> Outcome:
     """One look at what is to be repaired, and at most one write, while there is quota for it."""
     with sharing.ahead(job.project, now) as pause:
-        return pause or _look(job, now)
-
-
-def _look(job: Repair, now: datetime) -> Outcome:
-    try:
-        return STEPS[RepairKind(job.kind)](job, now)
-    except ApiError as error:
-        if error.kind in FINAL:
-            return Finished(JobStatus.FAILED, error.sentence)
-        if error.kind == "rate_limited":
-            return Requeue(max(error.retry_after or 0, 60), error.sentence)
-        return _late(job, error.sentence, now) or Requeue(
-            max(error.retry_after or 0, 2), error.sentence
+        if pause:
+            return pause
+        return steps.patiently(
+            partial(STEPS[RepairKind(job.kind)], job, now),
+            give_up=partial(_given_up, job, now),
+            late=now - job.created_at >= PATIENCE,
+            final=FINAL,
         )
+
+
+def _given_up(job: Repair, now: datetime, error: Exception) -> Outcome:
+    if getattr(error, "kind", "") in FINAL:
+        return Finished(JobStatus.FAILED, str(error))
+    return _late(job, str(error), now) or Requeue(steps.PAUSE, str(error))
 
 
 def _late(

@@ -5,7 +5,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from environments.models import Deployment, Environment, Service, ServiceInstance
-from portal.ui.site import ReadOnly
+from portal.ui.site import ReadOnly, TableInline
 
 
 @admin.register(Environment)
@@ -16,7 +16,7 @@ class EnvironmentAdmin(ReadOnly):
     exclude = ("variables_known",)
 
 
-class InstanceInline(admin.TabularInline):
+class InstanceInline(TableInline):
     model = ServiceInstance
     fields = readonly_fields = ("environment", "repository", "branch", "domains", "seen_at")
     extra, can_delete = 0, False

@@ -5,7 +5,8 @@ kept on its row.
 from collections.abc import Collection, Iterable
 
 from environments.clones.clone import mirror_of
-from environments.git.repository import GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
 from environments.models import SERVING, Branch, Deployment, Project, ServiceInstance
 from environments.services.config_file import Config, read_config
 from environments.services.rollback_candidates import at_start

@@ -3,7 +3,7 @@
 import shutil
 from datetime import datetime
 
-from environments.git.repository import GitError
+from environments.git.calls import GitError
 from environments.models.setup import ProjectProposal
 from environments.setup.discover import discover, new_mirror
 from portal.jobs import Finished, JobStatus, Outcome

@@ -10,7 +10,8 @@ from environments.clones.clone import mirror_of
 from environments.databases import runners
 from environments.databases.address import NoDatabase, read_revisions, url_of
 from environments.databases.project_environment import command_for
-from environments.git.repository import GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
 from environments.models import Stamp, place_of
 from environments.schema.history.graph import HistoryError
 from environments.schema.rehearsal import adoption

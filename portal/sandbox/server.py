@@ -4,7 +4,7 @@ A stand-in is a function `Request -> Response`. Every request is written down (`
 so tests can count outward calls and side effects. Faults are armed with
 `Server.faults.append(Fault(...))`, or from another process with `POST /_sandbox/faults` (a JSON
 list of `Fault` fields); `GET /_sandbox/requests` lists what was asked and `DELETE` on either
-empties it.
+empties it. `/_sandbox/days` lists and begins the bad days of `portal.sandbox.days`.
 """
 
 import json
@@ -114,6 +114,7 @@ class Server:
         self.faults: list[Fault] = []
         self.requests: list[Seen] = []
         self.ready: dict[str, object] = {}  # what `GET /_sandbox/ready` tells another process
+        self.days: App | None = None  # the bad days, behind `/_sandbox/days`
         self._lock = threading.Lock()
         self._http = _Http(("127.0.0.1", port), self._handler())
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
@@ -177,6 +178,8 @@ class Server:
     def _control(self, request: Request) -> Response | None:
         if request.path == "/_sandbox/ready":
             return Response(200, self.ready)
+        if request.path == "/_sandbox/days" and self.days:
+            return self.days(request)
         if request.path == "/_sandbox/requests":
             if request.method == "DELETE":
                 self.requests.clear()

@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
-from django.forms import BaseForm
+from django.forms import BaseForm, BaseInlineFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -43,6 +43,23 @@ class SignInForm(AuthenticationForm):
         "invalid_login": "The user name or password is wrong.",
         "inactive": "The user name or password is wrong.",
     }
+
+
+class LabelledRows(BaseInlineFormSet):
+    """Rows of a table whose every control has a name: its column's, for those who do not see it."""
+
+    def add_fields(self, form: ModelForm, index: int | None) -> None:
+        super().add_fields(form, index)
+        row = f" of row {index + 1}" if index is not None else ""
+        for name, field in form.fields.items():
+            label = "Delete" if name == "DELETE" else field.label or name
+            field.widget.attrs.setdefault("aria-label", f"{label}{row}")
+
+
+class TableInline(admin.TabularInline):
+    """Rows that are edited as a table within what they belong to."""
+
+    formset = LabelledRows
 
 
 class AuditedAdmin(admin.ModelAdmin):

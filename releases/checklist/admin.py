@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest
 
 from portal.configuration.admin import TwoPeople, leave
-from portal.ui.site import person
+from portal.ui.site import TableInline, person
 from releases.checklist import items
 from releases.checklist.lines import BETWEEN, wanted_lines
 from releases.gates import GATES
@@ -39,7 +39,7 @@ class TemplateItemForm(forms.ModelForm):
         return link
 
 
-class TemplateItemInline(admin.TabularInline):
+class TemplateItemInline(TableInline):
     model = ChecklistTemplateItem
     form = TemplateItemForm
     extra = 1

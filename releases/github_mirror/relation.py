@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from environments.clones.clone import mirror_of
-from environments.git.repository import GitError
+from environments.git.calls import GitError
 from environments.models import Branch
 from portal.outbound.http import ApiError
 from releases.models.pull_requests import GitHubSync

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from environments.clones.clone import mirror_of
-from environments.git.repository import Commit, Mirror
+from environments.git.reading import Commit
+from environments.git.repository import Mirror
 from portal import audit
 from portal.jobs import Outcome, Requeue
 from releases import gates

@@ -11,7 +11,7 @@ from environments.clients import github_of
 from environments.clones.clone import mirror_of
 from environments.databases import pending
 from environments.databases.address import NoDatabase
-from environments.git.repository import GitError
+from environments.git.calls import GitError
 from environments.models import (
     VALID,
     Branch,

@@ -13,6 +13,7 @@ from environments.databases.address import out_of_sight
 from environments.models import Database, Project, SmokeTest
 from portal.configuration.admin import TwoPeople
 from portal.outbound.parsing import JsonObject
+from portal.ui.site import TableInline
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
 from releases.project_settings.connect import start_syncs
@@ -24,7 +25,7 @@ from releases.project_settings.guarded import (
 )
 
 
-class SmokeTestInline(admin.TabularInline):
+class SmokeTestInline(TableInline):
     model = SmokeTest
     extra = 0
 

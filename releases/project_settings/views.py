@@ -58,7 +58,7 @@ def _form(
     section: Section, project: Project, request: HttpRequest, data: QueryDict | None = None
 ) -> forms.ModelForm:
     """Return the section's form; read-only for who may not change projects."""
-    form = section.form(data, instance=project, auto_id=f"id_{section.key}_%s")
+    form = section.form(data, instance=project, auto_id=f"id_{section.key}_%s", label_suffix="")
     for field in form.fields.values():
         field.disabled = not request.user.has_perm(actions.CHANGE)
     return form

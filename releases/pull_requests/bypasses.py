@@ -11,7 +11,9 @@ from django.conf import settings
 from environments.clients import github_of
 from environments.clones.clone import mirror_of
 from environments.findings import out_of_band
-from environments.git.repository import Commit, GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.reading import Commit
+from environments.git.repository import Mirror
 from environments.github import GitHub, PullState
 from environments.models import Branch, Project, Repair, RepairKind
 from environments.quota.sharing import in_background

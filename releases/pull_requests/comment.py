@@ -16,7 +16,8 @@ from django.conf import settings
 
 from environments.clients import github_of
 from environments.clones.clone import mirror_of
-from environments.git.repository import GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
 from environments.github import comments
 from environments.github.comments import code, plain, prose
 from environments.models import Database, Project, databases_of

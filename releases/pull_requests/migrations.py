@@ -10,7 +10,8 @@ from django.conf import settings
 
 from environments.clones.clone import mirror_of
 from environments.databases import pending
-from environments.git.repository import GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
 from environments.models import (
     Branch,
     Database,

@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce
 from environments.clients import railway_of
 from environments.clones.clone import mirror_of
 from environments.databases.address import NoDatabase, url_of
-from environments.git.repository import GitError
+from environments.git.calls import GitError
 from environments.models import (
     SERVING,
     AtStart,

@@ -1,11 +1,12 @@
 """The steps of a job as rows in the admin."""
 
-from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
+from portal.ui.site import TableInline
 
-class StepInline(admin.TabularInline):
+
+class StepInline(TableInline):
     extra, can_delete = 0, False
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

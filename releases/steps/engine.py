@@ -19,7 +19,7 @@ from environments.smoke.probe import Probe, probe
 from portal import audit
 from portal.audit import Actor
 from portal.jobs import OPEN, STOPPED, Finished, JobStatus, Outcome, Requeue, holds, wake_now
-from portal.outbound.http import ApiError
+from portal.jobs.steps import FINAL, patiently
 from portal.ui.actions import Refused
 from releases.gates.context import Facts, facts_of
 from releases.models import StepStatus
@@ -27,7 +27,6 @@ from releases.models.releases import Release
 
 # How long a step puts up with GitHub or Railway not answering before a person is asked.
 PATIENCE = timedelta(minutes=15)
-WATCHING_SECONDS = 15  # between two looks of a step that may not write
 SMOKE_PATIENCE = timedelta(seconds=60)
 
 
@@ -60,7 +59,7 @@ class Stop:
     unknown: bool = False
 
 
-Look = Wait | Done | Stop
+Look = Requeue | Wait | Done | Stop
 
 
 def advance(
@@ -89,11 +88,12 @@ def advance(
         return Requeue(0)
     with sharing.ahead(job.release.project, now) as pause:
         if pause:
-            return _write_down(job, step, Wait(pause.seconds, pause.sentence), keep)
-        try:
-            look = function(step)(step, facts_of(job.release_id, now=now))
-        except ApiError as error:
-            look = _trouble(step, error, now)
+            return _write_down(job, step, pause, keep)
+        look = patiently(
+            lambda: function(step)(step, facts_of(job.release_id, now=now)),
+            give_up=_given_up,
+            late=waited(step, now) > PATIENCE,
+        )
     return _write_down(job, step, look, keep)
 
 
@@ -115,30 +115,13 @@ def _begin(job: Any, step: Any, now: datetime) -> bool:
     return True
 
 
-def _trouble(step: object, error: ApiError, now: datetime) -> Look:
-    """No believable answer: the next look finds out what happened.
-
-    Refusals end the step at once.
-    """
-    if error.kind in (
-        "refused",
-        "forbidden",
-        "unauthorized",
-        "wrong_header",
-        "not_found",
-        "outdated",
-    ):
-        return Stop(error.sentence)
-    if error.kind == "rate_limited":
-        return Wait(max(error.retry_after or 0, 60), error.sentence)
-    if error.kind == "watch_only":  # until somebody does it otherwise, or the switch is turned
-        return Wait(WATCHING_SECONDS, error.sentence)
-    if waited(step, now) > PATIENCE:
-        unknown = error.kind in ("unknown_outcome", "malformed")
-        return Stop(
-            error.sentence, "The current state of production is not known.", unknown=unknown
-        )
-    return Wait(max(error.retry_after or 0, 2), error.sentence)
+def _given_up(error: Exception) -> Look:
+    """A refusal, or no believable answer for too long."""
+    kind = getattr(error, "kind", "")
+    if kind in FINAL:
+        return Stop(str(error))
+    unknown = kind in ("unknown_outcome", "malformed")
+    return Stop(str(error), "The current state of production is not known.", unknown=unknown)
 
 
 def waited(step: Any, now: datetime) -> timedelta:
@@ -155,7 +138,7 @@ def _write_down(
             return Requeue(0)
         step.looks += 1
         step.sentence = look.sentence
-        if isinstance(look, Wait):
+        if isinstance(look, (Requeue, Wait)):
             step.save(update_fields=["looks", "sentence"])
             return Requeue(look.seconds, look.sentence)
         step.finished_at, step.evidence = now, list(look.evidence)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from environments.models import SmokeTest
+from releases.models.checklist import ChecklistTemplate
 from tests.browser.axe import sentences, violations
 from tests.factory import make_people, make_project, make_promotion, make_release, make_run
 
@@ -29,11 +31,13 @@ def test_the_pages_that_people_use_most_hold_nobody_up(open_as, people):
 
 def test_the_forms_of_the_admin_hold_nobody_up(open_as, people):
     project = make_project()
+    SmokeTest.objects.create(project=project, service="backend", path="/health")
+    template = ChecklistTemplate.objects.filter(items__isnull=False).first()
     page = open_as(people["dave"])
 
     found = []
     for path in (
-        "/admin/releases/checklisttemplate/1/change/",
+        f"/admin/releases/checklisttemplate/{template.pk}/change/",
         f"/admin/environments/project/{project.pk}/change/",
     ):
         found += sentences(path, violations(page, path, WAYS[:1]))

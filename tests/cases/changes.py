@@ -140,7 +140,7 @@ INSTALLED = [
         "geoalchemy2",
         GEO,
         {
-            "rehearsal": "creates the extension postgis, which the scratch server has not",
+            "rehearsal": "creates the extension postgis, which the scratch server does not have",
             "run": 'extension "postgis" is not available',
         },
         "alembic",

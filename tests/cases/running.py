@@ -322,9 +322,8 @@ RUNS = [
         ENUM_LEFT,
         {
             "rehearsal": (
-                "The downgrade leaves the schema different: type myenum added. Run a second "
-                "time, it"
-                " failed"
+                "The downgrade leaves the schema different: type myenum added. The second "
+                "upgrade failed"
             )
         },
     ),
@@ -333,8 +332,9 @@ RUNS = [
         EXTENSIONS,
         {  # neither the scratch server nor that of the tests has them
             "rehearsal": (
-                "unknown: Revision b2 creates the extension uuid-ossp, which the scratch server has"
-                " not: rehearse"
+                "unknown: Revision b2 creates the extension uuid-ossp, which the scratch server "
+                "does"
+                " not have. Rehearse"
             ),
             "run": (
                 'failed: Revision b2 (db/versions/b2.py) failed: extension "uuid-ossp" is not'

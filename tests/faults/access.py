@@ -21,7 +21,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from environments.git.repository import GitError
+from environments.git.calls import GitError
 from environments.smoke.probe import is_public, probe
 from portal.accounts import second_factor
 from portal.models.accounts import Authenticator

@@ -7,6 +7,7 @@ pages with the number of serious or critical violations, and ends with 1 when th
 from tests.scratch import scratch_database  # first: it sets Django up
 
 # isort: split
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ from contextlib import contextmanager
 
 from django.contrib.auth.models import User
 from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.db import connections
 from django.test import Client
 from django.test.testcases import LiveServerThread
+from django.test.utils import setup_test_environment
 from playwright.sync_api import sync_playwright
 
 from tests.browser.axe import WAYS, sentences, violations
@@ -26,6 +29,7 @@ from tests.portal.accounts.addresses import every, furnish
 @contextmanager
 def served() -> Iterator[str]:
     """The portal on a free port of 127.0.0.1, as an address."""
+    connections.settings["default"]["CONN_MAX_AGE"] = 0  # its threads would hold the database
     thread = LiveServerThread("127.0.0.1", StaticFilesHandler)
     thread.daemon = True
     thread.start()
@@ -56,6 +60,8 @@ def pages(user: User, part: str) -> list[str]:
 def main() -> int:
     """Print the table; 1 when a page has a serious or critical violation."""
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    setup_test_environment()
+    logging.disable(logging.CRITICAL)
     part = sys.argv[1] if len(sys.argv) > 1 else ""
     lines: list[str] = []
     with scratch_database():

@@ -161,7 +161,8 @@ def git_to_evil_hosts() -> Iterator[bool]:
     """An address of another host, of another port, behind an at-sign, and a redirect of the real
     host.
     """
-    from environments.git.repository import GitError, Mirror
+    from environments.git.calls import GitError
+    from environments.git.repository import Mirror
 
     evil = Listening()
     moved = Listening(leads_to=evil.url)
@@ -216,7 +217,7 @@ def apis_that_redirect() -> Iterator[bool]:
 def addresses_of_other_kinds() -> Iterator[bool]:
     """Paths, options, helper programs, clear text and passwords as a project's git address."""
     from environments.clones.clone import git_address
-    from environments.git.repository import GitError
+    from environments.git.calls import GitError
 
     for address in filter(None, ADDRESSES):
         for one in scene():

@@ -37,6 +37,8 @@ class Try:
 
 def tries() -> list[Try]:
     """Every action of releases and environments, by the name of its function."""
+    from django.test import override_settings
+
     from environments.branches import actions as branches_actions
     from environments.connections import actions as connections_actions
     from environments.databases import actions as databases_actions
@@ -69,6 +71,7 @@ def tries() -> list[Try]:
     from environments.stamps import actions as stamps_actions
     from portal.configuration import actions as on_configuration
     from portal.models.configuration import ConfigurationChange
+    from portal.sandbox.server import Response, Server
     from releases.approvals import actions as approvals_actions
     from releases.checklist import actions as checklist_actions
     from releases.freezes import actions as freezes_actions
@@ -79,6 +82,7 @@ def tries() -> list[Try]:
     from releases.models.releases import Freeze, Release
     from releases.models.rollback import downgrade_content
     from releases.notifications import actions as on_channels
+    from releases.practice import days as practice_days
     from releases.project_settings import actions as settings_actions
     from releases.project_settings import watch_only
     from releases.promotion import actions as promotion_actions
@@ -400,6 +404,20 @@ def tries() -> list[Try]:
         type(scene.project).objects.filter(pk=scene.project.pk).update(renamed_to="acme/new-name")
         return lambda: use_new_name(scene.project, actor=scene.dave, name="acme/new-name")
 
+    def practising(scene: Any) -> Callable[[], Any]:
+        day = {"name": "d", "title": "A day", "happens": "x", "practise": "y"}
+        server = Server(lambda request: Response(404)).start()
+        server.days = lambda request: Response(200, [day])
+
+        def act() -> None:
+            try:
+                with override_settings(GITHUB_API_URL=server.url):
+                    practice_days.begin(scene.project, actor=scene.dave, name="d")
+            finally:
+                server.stop()
+
+        return act
+
     def channel(act: Callable[..., Any]) -> Callable[[Any], Callable[[], Any]]:
         def arrange(scene: Any) -> Callable[[], Any]:
             row = Channel.objects.create(
@@ -445,6 +463,7 @@ def tries() -> list[Try]:
         Try("request_downgrade", downgrading),
         Try("approve_downgrade", wished(back.approve_downgrade, signs=True)),
         Try("withdraw_downgrade", wished(back.withdraw_downgrade, signs=False)),
+        Try("begin", practising),
         Try("write_notes", on_release(lifecycle_actions.write_notes, notes="new")),
         Try(
             "write",

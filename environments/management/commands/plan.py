@@ -10,7 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from environments.git.repository import GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
 from environments.schema.downgrade.compatibility import WayBack, advise
 from environments.schema.history.reader import compare, read, why_empty
 from environments.schema.plan.render import Plan, make_plan, steps_as_json

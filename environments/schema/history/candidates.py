@@ -6,7 +6,7 @@ import posixpath
 import re
 from typing import NamedTuple
 
-from environments.git.repository import Objects
+from environments.git.objects import Objects
 
 MOST_ENTRIES = 50_000
 MOST_FILES = 3_000

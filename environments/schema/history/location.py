@@ -16,7 +16,8 @@ from configparser import Error as IniError
 from dataclasses import dataclass
 from typing import Any
 
-from environments.git.repository import Mirror, Objects
+from environments.git.objects import Objects
+from environments.git.repository import Mirror
 from environments.schema.history.candidates import Candidates, candidates, code_that_sets_location
 from portal.outbound.parsing import JsonObject
 

@@ -12,7 +12,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from environments.git.repository import Entry, Mirror, Objects
+from environments.git.objects import Entry, Objects
+from environments.git.repository import Mirror
 from environments.schema.history.candidates import nothing_found
 from environments.schema.history.graph import History, HistoryError, Problem, Revision, build
 from environments.schema.history.location import Location, locate, locate_in

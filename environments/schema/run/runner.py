@@ -17,7 +17,8 @@ from typing import Any
 
 import psycopg
 
-from environments.git.repository import GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
 from environments.schema.history.env_file import read_meaning
 from environments.schema.history.env_meaning import Meaning
 from environments.schema.history.reader import History, HistoryError, Revision, read

@@ -2,6 +2,7 @@
 repository.
 """
 
+import functools
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from portal.outbound.parsing import JsonObject
-from portal.sandbox import databases, furnish, own_command, sample, shapes
+from portal.sandbox import databases, days, furnish, own_command, sample, shapes
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Request, Response, Server
@@ -119,6 +120,9 @@ class Sandbox:
             self._furnish()
         self.github.on_push.append(self.railway.pushed)
         self.servers[0].app, self.servers[1].app = self.github, self.railway
+        if not self.plan["source"]:  # the days are about the sample's services and tables
+            stage = days.Stage(self.github, self.railway, self.shape, self.plan["alembic"])
+            self.servers[0].days = functools.partial(days.served, stage)
         for server in self.servers:
             server.start()
         self.plan |= {

@@ -22,7 +22,7 @@ def answer(world: World, domain_id: str, path: str) -> Page:
         place = {"environmentId": domain["environmentId"], "serviceId": domain["serviceId"]}
         instance = world.one("instances", **place)
         deployment = active(world, instance) if instance else None
-        broken = instance["broken"].get(path) if instance else None
+        broken, spares = instance["broken"].get(path, (0, "")) if instance else (0, "")
         if instance is None or deployment is None or not _serving(world, deployment):
             return _problem(503, "Application failed to respond")
         names = {
@@ -30,7 +30,7 @@ def answer(world: World, domain_id: str, path: str) -> Page:
             "environment": world.get("environments", domain["environmentId"])["name"],
             "commit": deployment["meta"].get("commitHash") or "",
         }
-    return _page(path, names, broken)
+    return _page(path, names, 0 if spares and names["commit"] == spares else broken)
 
 
 def _serving(world: World, deployment: Row) -> bool:
@@ -49,7 +49,7 @@ def _problem(status: int, message: str) -> Page:
     return Page(status, body, {"Content-Type": "application/json"})
 
 
-def _page(path: str, names: dict[str, str], broken: int | None) -> Page:
+def _page(path: str, names: dict[str, str], broken: int) -> Page:
     headers = {"X-Commit": names["commit"]}
     if broken:
         problem = _problem(broken, "This page is broken on request")

@@ -325,13 +325,23 @@ class Story:
         with self.world.changing():
             self._instance(service, environment)["neverNext"] += times
 
-    def break_path(self, service: str, environment: str, path: str, status: int | None) -> None:
-        """Lets the service answer `path` with `status`; None mends it."""
+    def break_path(
+        self, service: str, environment: str, path: str, status: int | None, spares: str = ""
+    ) -> None:
+        """Lets the service answer `path` with `status`; None repairs it.
+
+        `spares`: the commit whose deployments answer properly all the same.
+        """
         with self.world.changing():
             broken = self._instance(service, environment)["broken"]
             broken.pop(path, None)
             if status is not None:
-                broken[path] = status
+                broken[path] = [status, spares]
+
+    def forget_outcomes(self, service: str, environment: str) -> None:
+        """Takes back every `fail_next` that has not happened yet."""
+        with self.world.changing():
+            self._instance(service, environment)["outcomes"].clear()
 
     def freeze(self) -> None:
         """Deployments stay in their states until `unfreeze`."""

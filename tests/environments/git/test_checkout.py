@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from environments.git.repository import GitError
+from environments.git.calls import GitError
 from tests.environments.git.hostile_trees import FILE, LINK, MODULE, TREE, Trees, attacks
 
 

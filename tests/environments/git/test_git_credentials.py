@@ -8,7 +8,8 @@ import pytest
 
 from environments.clones.clone import git_address, mirror_of
 from environments.git.addresses import fault_of, origin
-from environments.git.repository import GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
 from environments.models import Project
 from tests.factory import make_project
 

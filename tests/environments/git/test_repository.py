@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from environments.git.repository import GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
 
 AUTHOR = {
     "GIT_AUTHOR_NAME": "Alice Ä",

@@ -14,7 +14,8 @@ from django.test import Client
 from environments.clones import clone
 from environments.connections import actions, check
 from environments.git import ssh
-from environments.git.repository import GitError, Mirror
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
 from environments.models import ConnectionCheck, DeployKey, Project
 from portal.models.audit import AuditEvent
 from portal.ui.actions import Refused

@@ -35,6 +35,7 @@ from releases.models import Channel
 from releases.models.checklist import ChecklistTemplate, ChecklistTemplateItem
 from releases.models.releases import Approval, ReleaseKind
 from releases.notifications.actions import add_channel, change_channel
+from releases.project_settings.actions import change_settings
 from tests.factory import make_people, make_project, make_promotion, make_release
 from tests.faults.denied_configuration import ADDED, ROWS, address, filled
 
@@ -74,7 +75,7 @@ NO_CONFIGURATION = {
     ),
     "what people sign, ask for and write, each by an action that is in the trail": (
         "environments.finding environments.migrationrun environments.preview"
-        " environments.projectproposal"
+        " environments.projectproposal environments.stamp"
         " environments.rehearsal environments.repair environments.stagingreset"
         " releases.approval releases.checklistitem releases.downgrade releases.freeze"
         " releases.promotion releases.promotionstep releases.release releases.riskacceptance"
@@ -300,6 +301,11 @@ def act(read: Callable[[Any], Any]) -> Callable[[Callable], Callable]:
 @act(lambda release: Service.objects.filter(belongs=False).exists())
 def placing_a_service(release: Any, actor: Any) -> None:
     place_service(release.project.services.first(), actor=actor, belongs=False)
+
+
+@act(lambda release: Project.objects.filter(soak_minutes=0).exists())
+def a_guarded_field_on_the_page_of_settings(release: Any, actor: Any) -> None:
+    change_settings(release.project, actor=actor, soak_minutes=0, name=release.project.name)
 
 
 @act(lambda release: DeployKey.objects.get().host_keys)

@@ -232,7 +232,7 @@ def test_what_could_not_be_read_lately_is_not_coherent():
 
     result = gates.GATES["environments_coherent"](facts)
 
-    assert (result.state, "backend in staging could not be read lately" in result.sentence) == (
+    assert (result.state, "backend in staging could not be read recently" in result.sentence) == (
         PENDING,
         True,
     )

@@ -108,7 +108,7 @@ def test_a_stamp_makes_the_version_table_as_alembic_does(tmp_path):
         )
         ours = adoption.shape_of(url, "none")
         stage = Stage(Case("c", {}, usual(A, B)), tmp_path, url)
-        assert stage.run().startswith("succeeded: The database was there already")
+        assert stage.run().startswith("succeeded: The database is already at this revision")
     with scratch() as url:
         Stage(Case("d", {}, usual(revision("b2"))), tmp_path / "other", url)
         theirs = adoption.shape_of(url, "none")

@@ -1,0 +1,272 @@
+"""Reading a repository: its commits, what each changed, and its files at a commit.
+
+References given by people are data: they are checked, and never an option of git.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from environments.git import checkout
+from environments.git.calls import MAX_OUTPUT_BYTES, GitError
+from environments.git.clone import Clone
+from environments.git.objects import Objects
+
+MAX_BODY_CHARACTERS = 20_000
+FULL_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+BAD_REF = re.compile(r"[\x00-\x20\x7f:?*\[\\]|\.\.")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit; `authored_at` is aware, `body` is the message after its title."""
+
+    sha: str
+    parents: tuple[str, ...]
+    title: str
+    author: str
+    authored_at: datetime
+    body: str
+
+
+class Reader(Clone):
+    """What a repository holds: commits, and the files of each."""
+
+    # -- commits
+    # ---------------------------------------------------------------------------------------
+
+    def head(self, ref: str) -> str | None:
+        """The commit that `ref` names (a full hash, else a branch, else a tag or what git makes
+        of it).
+        """
+        if not ref or ref.startswith("-") or len(ref) > 250 or BAD_REF.search(ref):
+            raise GitError(f"“{ref[:60]}” is not the name of a branch, tag or commit.", "reference")
+        names = [ref] if FULL_SHA.fullmatch(ref) else [f"refs/heads/{ref}", ref]
+        for name in names:
+            found = self._run(
+                *("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"),
+                allowed=(1, 128),
+            )
+            if found.returncode == 0:
+                return found.stdout.decode().split()[-1]
+        return None
+
+    def has(self, sha: str) -> bool:
+        """Whether the commit with this full hash is here."""
+        return bool(FULL_SHA.fullmatch(sha)) and self.head(sha) == sha
+
+    def commit(self, ref: str) -> str:
+        """The full hash of `ref`; raises `GitError` where there is none.
+
+        A full hash is returned unlooked.
+        """
+        sha = ref if FULL_SHA.fullmatch(ref) else self.head(ref)
+        if sha is None:
+            raise GitError(
+                f"“{ref}” is not a branch, tag or commit of this repository.", "reference"
+            )
+        return sha
+
+    def commits(
+        self, base: str, head: str, *, limit: int = 5000, first_parent: bool = False
+    ) -> tuple[Commit, ...]:
+        """The commits in `head` and not in `base`, newest first; `base` "" means all; at most
+        `limit`.
+
+        `first_parent`: only those that were the branch's head one after the other, not what merges
+        brought.
+        """
+        span = f"{self.commit(base)}..{self.commit(head)}" if base else self.commit(head)
+        form = "%H%x00%P%x00%an%x00%at%x00%s%x00%b"
+        out = self._run(
+            *("log", "-z", f"--max-count={limit}", f"--format={form}", "--encoding=UTF-8"),
+            *(["--first-parent"] if first_parent else []),
+            *("--no-show-signature", "--no-color", "--end-of-options", span, "--"),
+        ).stdout
+        fields = out.decode("utf-8", "replace").removesuffix("\0").split("\0") if out else []
+        return tuple(_commit(*fields[at : at + 6]) for at in range(0, len(fields) - 5, 6))
+
+    def first_parents(self, head: str, *, limit: int) -> frozenset[str]:
+        """The newest `limit` commits that were the head of the branch one after the other."""
+        span = (
+            "rev-list",
+            "--first-parent",
+            f"--max-count={limit}",
+            "--end-of-options",
+            self.commit(head),
+            "--",
+        )
+        return frozenset(self._run(*span).stdout.decode().split())
+
+    def is_ancestor(self, a: str, b: str) -> bool:
+        """Whether commit `a` is contained in `b` (a commit contains itself)."""
+        done = self._run(
+            "merge-base", "--is-ancestor", self.commit(a), self.commit(b), allowed=(1,)
+        )
+        return done.returncode == 0
+
+    def merge_base(self, a: str, b: str) -> str | None:
+        """The best common ancestor of two commits; None for unrelated histories."""
+        done = self._run("merge-base", self.commit(a), self.commit(b), allowed=(1,))
+        return done.stdout.decode().strip() or None
+
+    def same_tree(self, a: str, b: str) -> bool:
+        """Whether two commits hold exactly the same files."""
+        out = self._run(
+            "rev-parse", f"{self.commit(a)}^{{tree}}", f"{self.commit(b)}^{{tree}}"
+        ).stdout.split()
+        return out[0] == out[1]
+
+    # -- files
+    # -----------------------------------------------------------------------------------------
+
+    def changed_files(
+        self, base: str, head: str, *, under: Sequence[str] = ()
+    ) -> tuple[tuple[str, str, str], ...]:
+        """What differs between two commits: (`A`, `M`, `D`, `R` or `T`, path, old path of a
+        rename or "").
+        """
+        out = self._run(
+            *("diff-tree", "-r", "-z", "-M", "--name-status", "--no-commit-id"),
+            *("--end-of-options", self.commit(base), self.commit(head), "--", *under),
+        ).stdout
+        words = iter(os.fsdecode(out).split("\0")[:-1])
+        changes = []
+        for status in words:
+            path = next(words)
+            if status[0] in "RC":
+                path, old = next(words), path
+            else:
+                old = ""
+            changes.append((status[0], path, old))
+        return tuple(changes)
+
+    def tree(self, commit: str, under: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
+        """(path, blob hash) of every file at `commit` below the directories or files `under`."""
+        return tuple((path, sha) for path, _, sha in self._files(commit, under))
+
+    def tree_of(self, commit: str) -> str:
+        """The hash of everything that `commit` holds."""
+        return (
+            self._run("rev-parse", "--verify", f"{self.commit(commit)}^{{tree}}")
+            .stdout.decode()
+            .strip()
+        )
+
+    def read(self, blobs: Iterable[str], *, limit: int = MAX_OUTPUT_BYTES) -> dict[str, bytes]:
+        """The contents of these blobs, by hash; those above `limit` bytes and unknown ones are
+        left out.
+        """
+        wanted = list(dict.fromkeys(blobs))
+        with self.objects() as objects:
+            found = zip(wanted, objects.each(wanted, limit=limit), strict=True)
+            return {sha: one.content for sha, one in found if one and one.content is not None}
+
+    def read_file(self, commit: str, path: str) -> bytes | None:
+        """One file's content at `commit`; None where there is none."""
+        with self.objects() as objects:
+            found = objects.get(f"{self.commit(commit)}:{path.strip('/')}")
+        return found.content if found and found.kind == "blob" else None
+
+    def checkout(self, commit: str, paths: Sequence[str], into: Path) -> None:
+        """Writes exactly these directories or files, as they are at exactly this commit, below
+        `into`.
+
+        From the blobs themselves: in `git archive` a repository's attributes can leave out or
+        rewrite files. Raises `GitError` for links, submodules, and paths that lead elsewhere.
+        """
+        files = self._files(commit, paths)
+        for path, mode, _ in files:
+            if mode not in ("100644", "100755"):
+                raise GitError(
+                    f"“{checkout.named(path)}” is a link or a submodule; the portal does not"
+                    " follow."
+                )
+        with _in_a_sentence():
+            checkout.judge([path for path, *_ in files])
+            self._write(files, into)
+
+    def checkout_all(self, commit: str, into: Path) -> None:
+        """Writes the whole tree of exactly this commit below `into`: as `checkout`, with links,
+        without submodules.
+
+        Raises `GitError` for a link that leads out of the tree.
+        """
+        files = [file for file in self._files(commit, ()) if file[1] != "160000"]
+        links = [file for file in files if file[1] == "120000"]
+        with _in_a_sentence(), self.objects() as objects:
+            checkout.judge([path for path, *_ in files])
+            # Links last, so that no file is ever written through one.
+            self._write([file for file in files if file[1] != "120000"], into)
+            found = objects.each((sha for *_, sha in links), limit=checkout.MAX_PATH_BYTES)
+            checkout.link(
+                into,
+                (
+                    (path, one.content if one else None)
+                    for (path, *_), one in zip(links, found, strict=True)
+                ),
+            )
+
+    def _write(self, files: Sequence[tuple[str, str, str]], into: Path) -> None:
+        total = 0
+        with self.objects() as objects:
+            contents = objects.each(sha for *_, sha in files)
+            for (path, mode, _), found in zip(files, contents, strict=True):
+                total += found.size if found else 0
+                if (
+                    found is None
+                    or found.kind != "blob"
+                    or found.content is None
+                    or total > checkout.MAX_BYTES
+                ):
+                    message = (
+                        "is missing from the repository, or the files up to it are more than 256 MB"
+                    )
+                    raise GitError(f"“{checkout.named(path)}” {message}.")
+                checkout.write(into, path, found.content, mode)
+
+    def files(self, commit: str) -> list[tuple[str, str]]:
+        """Path and blob of every file at `commit`."""
+        return [(path, sha) for path, _, sha in self._files(commit, ())]
+
+    def _files(self, commit: str, under: Sequence[str]) -> list[tuple[str, str, str]]:
+        paths = [path.strip("/") for path in under if path.strip("/") not in ("", ".")]
+        out = self._run(
+            "ls-tree", "-r", "-z", "--full-tree", self.commit(commit), "--", *paths
+        ).stdout
+        lines = [line.split("\t", 1) for line in os.fsdecode(out).split("\0") if line]
+        return [(path, about.split()[0], about.split()[2]) for about, path in lines]
+
+    @contextmanager
+    def objects(self) -> Iterator[Objects]:
+        """A running reader of objects, ended with the block."""
+        reader = Objects(self._git_dir())
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+
+@contextmanager
+def _in_a_sentence() -> Iterator[None]:
+    """A tree that is not written to disk is refused as everything else here is."""
+    try:
+        yield
+    except checkout.Hostile as refusal:
+        raise GitError(str(refusal)) from None
+
+
+def _commit(sha: str, parents: str, author: str, at: str, title: str, body: str) -> Commit:
+    try:
+        authored = datetime.fromtimestamp(int(at), UTC)
+    except (ValueError, OverflowError, OSError):
+        authored = datetime.fromtimestamp(
+            0, UTC
+        )  # git keeps dates it cannot read; so do old importers
+    return Commit(
+        sha, tuple(parents.split()), title, author, authored, body.strip()[:MAX_BODY_CHARACTERS]
+    )

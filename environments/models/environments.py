@@ -1,0 +1,97 @@
+"""The environments of a project, as Railway tells them."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from environments.models.project import Project
+
+
+class EnvironmentKind(models.TextChoices):
+    """What an environment is for."""
+
+    STAGING = "staging", "staging"
+    PRODUCTION = "production", "production"
+    PREVIEW = "preview", "preview"
+    OTHER = "other", "other"
+
+
+LONG_LIVED = (EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION)
+
+
+class EnvironmentQuerySet(models.QuerySet["Environment"]):
+    """Environments, in the words of the domain."""
+
+    def present(self) -> Self:
+        """Return those that Railway still has."""
+        return self.filter(gone_at=None)
+
+    def long_lived(self) -> Self:
+        """Return staging and production."""
+        return self.filter(kind__in=LONG_LIVED)
+
+    def previews(self) -> Self:
+        """Return those of pull requests."""
+        return self.filter(kind=EnvironmentKind.PREVIEW)
+
+
+class Environment(models.Model):
+    """An environment on Railway, as last seen."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="environments")
+    name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=20, choices=EnvironmentKind, default=EnvironmentKind.OTHER)
+    railway_id = models.CharField(max_length=64)
+    seen_at = models.DateTimeField(null=True, blank=True)
+    gone_at = models.DateTimeField(null=True, blank=True)
+    variables_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its variables were last looked at."
+    )
+    variables_problem = models.TextField(blank=True, default="")
+    variables_since = models.DateTimeField(
+        null=True, blank=True, help_text="Changes of variables are known from then on."
+    )
+    variables_known = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What the next reading may be compared with: the key, and whose were read.",
+    )
+
+    pull_number = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of the pull request it is for."
+    )
+    by_railway = models.BooleanField(default=False, help_text="Railway made it for a pull request.")
+    config_etag = models.CharField(
+        max_length=200, blank=True, default="", help_text="Changes with its settings."
+    )
+    variables_etag = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="What it was when the variables were read.",
+    )
+
+    objects = EnvironmentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["project", "name"]
+        permissions = [
+            ("migrate_environment", "Can migrate an environment's database"),
+            ("repair_environment", "Can repair what differs in an environment"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "railway_id"], name="environment_once"),
+            models.UniqueConstraint(
+                fields=["project", "kind"],
+                condition=Q(kind__in=LONG_LIVED, gone_at=None),
+                name="environment_one_staging_one_production",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def audit_scope(self) -> str:
+        return self.project.slug
