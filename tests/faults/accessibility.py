@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from django.contrib.auth.models import User
 from django.contrib.staticfiles.handlers import StaticFilesHandler
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
 from django.test.testcases import LiveServerThread
 from django.test.utils import setup_test_environment
@@ -80,8 +80,13 @@ def main() -> int:
                 print(path.ljust(70), *(str(count).rjust(12) for count in counts), flush=True)
                 lines += sentences(path, found)
             browser.close()
-    print(f"{len(asked)} pages, {len(lines)} violations, {len(people)} people")
-    print("\n".join(lines))
+        print(f"{len(asked)} pages, {len(lines)} violations, {len(people)} people")
+        print("\n".join(lines), flush=True)
+        with connection.cursor() as cursor:  # a thread of the server may still hold one
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
     return 1 if lines or not asked else 0
 
 

@@ -58,7 +58,7 @@ def test_the_trail_of_one_subject_is_shown(people):
         signed_in(people["carol"]).get(f"/audit/?subject=releases.release:{release.pk}")
     )
 
-    assert "cut at 3f2a1c9" in html and "Elsewhere." not in html
+    assert "created at 3f2a1c9" in html and "Elsewhere." not in html
 
 
 def test_older_events_are_one_link_away_and_keep_the_filter(people):
