@@ -161,7 +161,7 @@ def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_men
             )
         walk_to(page, "Verify page: Settings")
         page.keyboard.press("x")  # the last one closes the release, and with it its boxes
-        says(page, "#now", "This release is in production")
+        says(page, "#now", "This release is done.")
         notes = page.inner_text("#notes")
         kept = kept and page.evaluate("window.kept")
 

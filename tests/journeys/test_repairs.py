@@ -203,5 +203,5 @@ def test_a_service_that_pushes_do_not_deploy_is_found_switched_on_and_read_again
 def test_a_repair_that_is_under_way_is_not_asked_for_twice(world):
     branches_actions.sync_staging(world.project, actor=None)
 
-    with pytest.raises(Refused, match="under way"):
+    with pytest.raises(Refused, match="already running"):
         branches_actions.sync_staging(world.project, actor=None)

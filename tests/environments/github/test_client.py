@@ -486,7 +486,7 @@ def test_four_hundred_pull_requests_are_four_calls_at_first_and_one_later(server
 def test_pages_that_go_round_are_left_and_said(server, github):
     found = overview(server, github, repository(cursor="c"))
 
-    assert not found.complete and "circle" in found.problems[0]
+    assert not found.complete and "repeats pages" in found.problems[0]
 
 
 @pytest.mark.parametrize("status", [502, 504])

@@ -144,7 +144,7 @@ EVENTS = [
     for pattern, judge in (
         (rf"merged as {SHA}", _merged_as),
         (rf"\b{SHA}", _known),
-        (r"went back to what ran before", _went_back),
+        (r"runs? the deployment before", _went_back),
         (r"Validation Failed|Traceback", _no("a raw error")),
     )
 ]

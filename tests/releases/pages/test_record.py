@@ -74,7 +74,7 @@ def test_a_superseded_release_says_so_and_tells_nothing_of_now(people):
     assert f"Superseded by {second.name}." in html
     assert f'href="{reverse("releases:release", args=[second.pk])}"' in html
     assert 'id="live-h"' not in html and 'id="drift-h"' not in html
-    assert "This release is in production" not in html
+    assert "This release is done." not in html
     assert "Superseded" not in page(signed_in(people["alice"]), second)
 
 
