@@ -102,12 +102,14 @@ def guessing_locks_a_colleague(count: int = 300) -> Count:
 
 
 def spraying_one_password(count: int = 300) -> Count:
+    _fast_people()  # where nobody has an account, each sign-in leads to the first administrator
     return count, max(
         0, _tries(count, name=lambda n: f"person-{n}", address=lambda n: "203.0.113.9") - 50
     )
 
 
 def one_name_from_many_addresses(count: int = 250) -> Count:
+    _fast_people()
     began = timezone.now()
     looked = _tries(count, name=lambda n: "alice", address=lambda n: f"198.51.100.{n}")
     slow = (timezone.now() - began) // timedelta(seconds=10) + 1
