@@ -16,7 +16,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from portal.jobs import running
 from portal.sandbox import sample
 from tests.faults.scene import lift_allowances, world_of_its_own
 from tests.scratch import scratch_database
@@ -269,6 +268,8 @@ class Play:
     def _run(self, job: Any) -> None:
         """Wakes one job now; its lease and its waiting time are over."""
         from django.utils import timezone
+
+        from portal.jobs import running
 
         type(job).objects.filter(pk=job.pk).update(wake_at=timezone.now(), lease_until=None)
         running.wake(job._meta.label, job.pk)

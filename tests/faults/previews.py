@@ -108,7 +108,8 @@ def disturbed(world: Any, count: int, seed: int) -> tuple[Killer, Authors]:
     thread = threading.Thread(target=killer.run)
     thread.start()
     try:
-        while authors.did["opened"] < count or not killer.kills:
+        # A killer that died of an error would be waited for without end.
+        while thread.is_alive() and (authors.did["opened"] < count or not killer.kills):
             authors.act()
             if dice.random() < 0.05:
                 world.railway.set_knobs(lose_answers=1)

@@ -11,8 +11,6 @@ import signal
 import sys
 import time
 
-from portal.jobs import running
-
 
 def serve() -> None:
     import django
@@ -40,6 +38,7 @@ def _work() -> None:
     from django.utils import timezone
 
     from portal import jobs
+    from portal.jobs import running
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     connection.settings_dict["OPTIONS"]["application_name"] = "killed-worker"
