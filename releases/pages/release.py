@@ -224,7 +224,7 @@ def _to_come(name: StepName, database: Database | None, facts: Facts, ended: boo
 
 
 def _staging_stage(facts: Facts) -> Stage:
-    count = _count(len(facts.release.migrations), "revision")
+    count = _revisions(len(facts.release.migrations), facts)
     staged_at, newest = facts.staged_at(), _of_interest(facts)
     if staged_at:
         return Stage("Migrate staging", "done", count, staged_at)
@@ -254,8 +254,15 @@ def _ahead(name: StepName, database: Database | None, facts: Facts) -> str:
         return _count(sum(live.at_commits for live in facts.in_production), "service")
     if name == StepName.MIGRATE:
         mine = [one for one in facts.databases if one.database == database]
-        return _count(sum(len(one.migrations) for one in mine), "revision")
+        return _revisions(sum(len(one.migrations) for one in mine), facts)
     return ""
+
+
+def _revisions(number: int, facts: Facts) -> str:
+    """How many revisions, or that nobody knows yet."""
+    if facts.release.collected != facts.release.candidate:
+        return "reading…"
+    return _count(number, "revision")
 
 
 def _count(number: int, noun: str) -> str:

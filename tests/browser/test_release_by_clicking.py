@@ -145,7 +145,7 @@ def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_men
         picture(page, "release-failed")
         kept = page.evaluate("window.kept")
         with page.expect_navigation():
-            page.click("text=Deploy this commit")
+            page.click("#deploy-commit")
         page.evaluate("window.kept = true")
         says(page, "#now", "Production runs this release.")
 
@@ -197,7 +197,7 @@ def the_auditor_reads_the_story(world, release, open_as, picture) -> None:
 
 
 STORY = (
-    "cut at",
+    "created at",
     "Approved ",
     "Promotion of",
     "Merge: Pull request #",

@@ -80,7 +80,11 @@ CASES = [
     changed(
         "edited-other-sql", {"edits": "now runs other SQL (upgrade)"}, {"db/versions/b2.py": OTHER}
     ),
-    changed("prune", {"edits": "was removed; every database is past it", "run": "there"}, PRUNED),
+    changed(
+        "prune",
+        {"edits": "was removed; every database is past it", "run": "already at this revision"},
+        PRUNED,
+    ),
     changed(
         "squash-unproven",
         {

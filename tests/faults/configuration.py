@@ -413,7 +413,8 @@ def rights_for_a_puppet() -> Iterator[bool]:
     for one in scene():
         client, words = one.client("erin"), {"usable_password": "true"}
         words |= dict.fromkeys(("password1", "password2"), NEW_PASSWORD)
-        client.post("/admin/auth/user/add/", {"username": "puppet"} | words)
+        role = {"groups": [Group.objects.get(name="Auditors").pk]}
+        client.post("/admin/auth/user/add/", {"username": "puppet"} | role | words)
         puppet = User.objects.get(username="puppet")
         path = address(puppet, "change")
         gain = {"groups": [Group.objects.get(name="Approvers").pk], "is_staff": "on"}

@@ -75,6 +75,7 @@ CHANGES: dict[Any, dict[str, Any]] = {
 ADDED: dict[Any, Callable[[Any], dict[str, Any]]] = {
     User: lambda scene: {
         "username": "frank",
+        "groups": [Group.objects.get(name="Auditors").pk],
         "usable_password": "true",
         **passwords("password1", "password2"),
     },

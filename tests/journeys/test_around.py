@@ -185,7 +185,7 @@ def test_redeploys_and_rollbacks_on_the_dashboard_are_found_with_who_made_them(w
     assert redeployed.subject == f"deployment {again_id} on backend in production"
     assert (
         "was deployed again" in redeployed.sentence
-        and "by Mallory Jones, around the portal" in redeployed.sentence
+        and "by Mallory Jones, outside the portal" in redeployed.sentence
     )
     assert "brought back by a rollback" in rows[1].sentence
 

@@ -145,7 +145,7 @@ def test_a_drift_is_found_and_does_not_stop_a_release(world):
 
     assert (found["checks"], found["passing"], found["pushes"]) == ("fail", "fail", "fail")
     finding = Finding.objects.get(kind="protection", subject="main", closed_at=None)
-    assert "administrators" in finding.sentence
+    assert "required checks" in finding.sentence
     facts = facts_of(release.pk)
     assert finding not in facts.findings and finding in facts.beside
     assert gates.GATES["environments_coherent"](facts).state != gates.FAIL

@@ -175,7 +175,8 @@ def test_a_project_without_migrations_gets_a_database_only_where_something_would
 
     [database] = rows(apps, "environments.database").all()
     assert (database.project_id, database.alembic) == (kept.pk, "")
-    assert database.places.using("older").get().url.reveal() == URL
+    [place] = rows(apps, "environments.environmentdatabase").filter(database_id=database.pk)
+    assert place.url.reveal() == URL
 
 
 def test_projects_that_share_a_repository_stay_and_no_further_one_can_be_made(older):

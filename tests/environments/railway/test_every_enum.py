@@ -32,13 +32,59 @@ DOMAINS = {
 }
 # Every EnvironmentPatchStatus: whether something waits to be committed, and is being applied.
 PATCHES = {"APPLYING": (False, True), "COMMITTED": (False, False), "STAGED": (True, False)}
+# Every WorkflowStatus, and how the client says it.
+WORKFLOWS = {"Complete": "complete", "Error": "error", "NotFound": "notfound", "Running": "running"}
+# Every VolumeState: whether a backup of the volume can be asked for.
+VOLUMES = {
+    "DELETED": False,
+    "DELETING": False,
+    "ERROR": False,
+    "MIGRATING": False,
+    "MIGRATION_PENDING": False,
+    "READY": True,
+    "RESTORING": False,
+    "UPDATING": False,
+}
 MEANT = {
     "DeploymentStatus": DEPLOYMENTS,
     "DeploymentInstanceStatus": CONTAINERS,
     "CustomDomainSyncStatus": DOMAINS,
     "ServiceDomainSyncStatus": DOMAINS,
     "EnvironmentPatchStatus": PATCHES,
+    "WorkflowStatus": WORKFLOWS,
+    "VolumeState": VOLUMES,
 }
+
+
+@pytest.fixture
+def answering():
+    """A client of a Railway that answers everything with what the test gives."""
+    servers = []
+
+    def client(answer: dict) -> Railway:
+        servers.append(Server(lambda request: Response(200, {"data": answer})).start())
+        return Railway(token="t", api_url=f"{servers[-1].url}/graphql/v2")
+
+    yield client
+    for server in servers:
+        server.stop()
+
+
+@pytest.mark.parametrize(("status", "said"), WORKFLOWS.items())
+def test_how_a_workflow_stands(answering, status, said):
+    answer = {"workflowStatus": {"status": status, "error": None}}
+
+    assert answering(answer).workflow("w") == (said, "")
+
+
+@pytest.mark.parametrize(("state", "ready"), VOLUMES.items())
+def test_only_a_volume_that_is_ready_is_backed_up(answering, state, ready):
+    node = {"id": "v", "serviceId": "s", "state": state}
+    page = {"edges": [{"node": node}], "pageInfo": {"hasNextPage": False, "endCursor": None}}
+
+    found = answering({"environment": {"volumeInstances": page}}).volume("e", "s")
+
+    assert (found == "v") is ready
 
 
 @pytest.mark.parametrize(("status", "counts"), DOMAINS.items())

@@ -208,7 +208,7 @@ def test_variables_that_changed_since_are_named_and_what_cannot_be_known_is_said
             name: variables_sync._row(place, name, variables_sync.Secret(value))
             for name, value in values.items()
         }
-        variables_sync._compare(project, place, was, rows, at)
+        variables_sync._note(project, variables_sync._compare(place, was, rows), at)
         Variable.objects.filter(environment=production).delete()
         Variable.objects.bulk_create(rows.values())
 

@@ -194,7 +194,7 @@ def test_guessing_codes_is_slowed_and_told_of(people):
         with pytest.raises(Refused):
             second_factor.prove(people["alice"], "000000")
 
-    with pytest.raises(Refused, match=r"try again in \d s"):
+    with pytest.raises(Refused, match=r"Try again in \d s"):
         second_factor.prove(people["alice"], code_of(people["alice"], 1))
 
     assert events("second_factor.failed") == [

@@ -361,7 +361,7 @@ def test_the_page_adds_tests_and_removes_and_shows_the_secret_once(people, recei
     assert row.secret.reveal() not in page and "secretpart" not in page and "mine" in page
     client.post(f"/notifications/{row.pk}/test/")
     run()
-    assert b"had this test sent" in receiver.got[0].body
+    assert b"sent this test notification" in receiver.got[0].body
     client.post(f"/notifications/{row.pk}/kinds/", {"kinds": ["shipped", "nonsense"]})
     assert Channel.objects.get().kinds == ["shipped"]
     client.post(f"/notifications/{row.pk}/remove/")

@@ -122,7 +122,7 @@ def test_it_is_not_green_when_looks_were_missed(shipped):
 def test_no_rollback_is_asked_for_on_advice_that_was_overtaken(shipped, change):
     change(shipped)
 
-    with pytest.raises(Refused, match="updating"):
+    with pytest.raises(Refused, match="running again"):
         rollback_actions.request_rollback(shipped, actor=None, reason="broken")
 
 

@@ -345,7 +345,7 @@ def test_the_way_back_goes_through_a_downgrade_when_that_restores_what_old_code_
     back = advise(steps, assess(steps))
 
     assert back.verdict == DOWNGRADE_FIRST
-    assert "Undo r2, then r1" in back.steps[0]
+    assert "Downgrade r2, then r1" in back.steps[0]
 
 
 @pytest.mark.parametrize(
