@@ -34,7 +34,8 @@ class Broker(ORM):
         self._listen()
         if found := super().dequeue():
             return found
-        if self.heard is not connection.connection:  # django-q2 took a new one, which is not told
+        listens = self.heard is connection.connection
+        if not listens:  # django-q2 took a new connection, which is told nothing
             return None
         for _ in connection.connection.notifies(timeout=PATIENCE, stop_after=1):
             pass
