@@ -191,7 +191,7 @@ def protect_branch(
     shown = applying.digest(project, branch, row) if row else ""
     if seen is not None and (not shown or seen != shown):
         raise Refused(
-            f"The rules of {branch}, or what is to be required, changed since you looked: look"
+            f"The rules of {branch} or the required settings changed since you looked. Look"
             " again, then apply."
         )
     message = (

@@ -14,6 +14,7 @@ from environments.branches.forms import ProtectForm, RequiredForm
 from environments.findings.views import repairs_of
 from environments.models import Branch, BranchProtection, Project, Repair, RepairKind
 from portal.audit import Actor
+from portal.ui.project_picker import picked
 from portal.ui.site import page, run_action
 
 REPAIRS_SHOWN = 10
@@ -45,10 +46,7 @@ def back_merge(request: HttpRequest, slug: str) -> HttpResponse:
 def protections_(request: HttpRequest) -> HttpResponse:
     """What is to bind each long-lived branch beside what does. Five queries whatever the counts."""
     projects = list(Project.objects.select_related("protection_sync"))
-    slug = request.GET.get("project", "")
-    project = next(
-        (project for project in projects if project.slug == slug), projects[0] if projects else None
-    )
+    project = picked(request, projects)
     context: dict[str, object] = {"projects": projects, "project": project}
     if project is not None:
         rows = {row.branch: row for row in BranchProtection.objects.filter(project=project)}

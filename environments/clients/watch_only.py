@@ -28,7 +28,7 @@ def withhold(
 ) -> None:
     """Return where the project may write; else record what would be sent and raise `WatchOnly`.
 
-    `doing` completes "the portal would now …". The switch is read anew each time: one query.
+    `doing` completes "the portal would now …". It reads the switch again each time: one query.
     """
     if project.pk is None:  # it is only being proposed
         raise WatchOnly(service, f"{project} is not connected yet, so nothing is sent.")

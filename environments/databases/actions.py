@@ -38,23 +38,18 @@ def start_migration(
         )
     if message := database.out_of_order:
         raise Refused(message)
-    try:
-        with transaction.atomic():
-            run = MigrationRun.objects.create(
-                environment=environment,
-                database=database,
-                runner=database.runner,
-                commit=commit,
-                found=found,
-                requested_by=actor,
-                created_at=now,
-                wake_at=now,
-            )
-    except IntegrityError:
-        raise Refused(
-            f"{database.of(environment)} is already being migrated. Wait for that run to end."
-        ) from None
-    wake_now(run, now=now)
+    run = _queued(
+        MigrationRun(
+            environment=environment,
+            database=database,
+            runner=database.runner,
+            commit=commit,
+            found=found,
+            requested_by=actor,
+            created_at=now,
+            wake_at=now,
+        )
+    )
     message = (
         f"Migrate {database.of(environment)} to {commit[:7]}{': ' + reason if reason else ''}."
     )
@@ -87,25 +82,33 @@ def queue_downgrade(
     the project's databases up: one revision and not the heads. Raises `Refused` while another run
     is under way.
     """
+    return _queued(
+        MigrationRun(
+            environment=environment,
+            database=database,
+            commit=commit,
+            direction=Direction.DOWNGRADE,
+            target=[target],
+            planned=[file],
+            requested_by=requested_by,
+            approved_by=approved_by,
+            created_at=now,
+            wake_at=now,
+        )
+    )
+
+
+def _queued(run: MigrationRun) -> MigrationRun:
+    """Save and wake the run; raise `Refused` while another one of its database is under way."""
     try:
         with transaction.atomic():
-            run = MigrationRun.objects.create(
-                environment=environment,
-                database=database,
-                commit=commit,
-                direction=Direction.DOWNGRADE,
-                target=[target],
-                planned=[file],
-                requested_by=requested_by,
-                approved_by=approved_by,
-                created_at=now,
-                wake_at=now,
-            )
+            run.save(force_insert=True)
     except IntegrityError:
         raise Refused(
-            f"{database.of(environment)} is already being migrated. Wait for that run to end."
+            f"{run.database.of(run.environment)} is already being migrated. Wait for that run to"
+            " end."
         ) from None
-    wake_now(run, now=now)
+    wake_now(run, now=run.created_at)
     return run
 
 

@@ -24,6 +24,7 @@ from environments.models import (
 from environments.schema.history.status import STRANGE
 from environments.schema.rehearsal.dump import Difference
 from portal.outbound.parsing import JsonObject
+from portal.ui.project_picker import picked
 
 ORDER: dict[str, int] = {EnvironmentKind.STAGING: 0, EnvironmentKind.PRODUCTION: 1}
 STATES = {
@@ -90,10 +91,7 @@ def context(request: HttpRequest) -> JsonObject:
     """
     migrated = Database.objects.exclude(alembic="").values("project")
     projects = list(Project.objects.filter(pk__in=migrated).select_related("database_sync"))
-    slug = request.GET.get("project", "")
-    project = next(
-        (project for project in projects if project.slug == slug), projects[0] if projects else None
-    )
+    project = picked(request, projects)
     if project is None:
         return {"projects": projects, "project": None}
     databases = databases_of(project)

@@ -34,6 +34,7 @@ from environments.overview import services
 from environments.services.expected import expected_branches
 from environments.services.liveness import live_of
 from portal.outbound.parsing import JsonObject
+from portal.ui.project_picker import picked
 from portal.ui.site import page
 
 REPAIRS_SHOWN = 10
@@ -61,10 +62,7 @@ def environments(request: HttpRequest) -> HttpResponse:
     """
     tested = Exists(SmokeTest.objects.filter(project=OuterRef("pk")))
     projects = list(Project.objects.select_related("railway_sync").annotate(tested=tested))
-    slug = request.GET.get("project", "")
-    project = next(
-        (project for project in projects if project.slug == slug), projects[0] if projects else None
-    )
+    project = picked(request, projects)
     context: JsonObject = {"projects": projects, "project": project}
     if project is not None:
         context |= _matrix(project) | {"untested": not project.tested}

@@ -19,6 +19,7 @@ from environments.models import (
 from environments.previews import actions
 from environments.previews import steps as previews_steps
 from environments.previews.forms import PreviewVariableForm, TypedNameForm
+from portal.ui.project_picker import picked
 from portal.ui.site import by_htmx, page, run_action
 
 GONE_SHOWN = 10
@@ -31,10 +32,7 @@ def index(request: HttpRequest) -> HttpResponse:
     Seven queries whatever the counts.
     """
     projects = list(Project.objects.all())
-    slug = request.GET.get("project", "")
-    project = next(
-        (project for project in projects if project.slug == slug), projects[0] if projects else None
-    )
+    project = picked(request, projects)
     context: dict[str, object] = {"projects": projects, "project": project} | (
         _shown(project) if project else {}
     )

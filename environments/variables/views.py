@@ -8,6 +8,7 @@ from django.shortcuts import render
 from environments.models import Environment, EnvironmentKind, Project
 from environments.variables import rules as variables_rules
 from environments.variables.sync import difference
+from portal.ui.project_picker import picked
 from portal.ui.site import page
 
 EXPECTED = ("different", "reference")
@@ -26,10 +27,7 @@ def variables(request: HttpRequest) -> HttpResponse:
     A fixed number of queries.
     """
     projects = list(Project.objects.all())
-    slug = request.GET.get("project", "")
-    project = next(
-        (project for project in projects if project.slug == slug), projects[0] if projects else None
-    )
+    project = picked(request, projects)
     context: dict[str, object] = {"projects": projects, "project": project}
     if project is not None:
         found = Environment.objects.present().filter(project=project)

@@ -8,6 +8,7 @@ from django.shortcuts import render
 
 from environments.models import Branch, Preview, Project, databases_of
 from environments.schema.plan.risk import Risk
+from portal.ui.project_picker import picked
 from portal.ui.site import by_htmx, page
 from releases import gates
 from releases.models.pull_requests import PullNote, PullRequest
@@ -56,10 +57,7 @@ class Row:
 def index(request: HttpRequest) -> HttpResponse:
     """Open pull requests of one project, newest first. Seven queries whatever the counts."""
     projects = list(Project.objects.select_related("github_sync"))
-    slug = request.GET.get("project", "")
-    project = next(
-        (project for project in projects if project.slug == slug), projects[0] if projects else None
-    )
+    project = picked(request, projects)
     context: dict[str, object] = {"projects": projects, "project": project, "pulse": 5}
     if project is not None:
         rows = _rows(project)

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 from environments.models import Project
 from portal.configuration.admin import tell
 from portal.models.configuration import ConfigurationChange
+from portal.ui.project_picker import picked
 from portal.ui.site import page, run_action
 from releases.models import ChecklistTemplate
 from releases.project_settings import actions, smoke_tests
@@ -26,9 +27,7 @@ from releases.project_settings.sections import SECTIONS, Section
 def settings(request: HttpRequest) -> HttpResponse:
     """Show the settings of the project that the address names, or of the first."""
     projects = list(Project.objects.all())
-    slug = request.GET.get("project", "")
-    project = next((one for one in projects if one.slug == slug), projects[0] if projects else None)
-    return _rendered(request, project, projects)
+    return _rendered(request, picked(request, projects), projects)
 
 
 @page
