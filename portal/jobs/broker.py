@@ -34,9 +34,7 @@ class Broker(ORM):
         self._listen()
         if found := super().dequeue():
             return found
-        listens = self.heard is connection.connection
-        if not listens:  # django-q2 took a new connection, which is told nothing
-            return None
+        self._listen()  # django-q2 may have replaced the connection while it looked
         for _ in connection.connection.notifies(timeout=PATIENCE, stop_after=1):
             pass
         return None

@@ -62,14 +62,17 @@ def browser() -> Iterator:
         browser.close()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def server_without_lasting_connections() -> None:
+@pytest.fixture(scope="package", autouse=True)
+def server_without_lasting_connections() -> Iterator[None]:
     """Lets the live server close its database connections after each request.
 
     A thread of it lives as long as its client's socket; with a connection, it would outlive the
-    test database.
+    test database. Tests of other folders in the same process get back what the settings say.
     """
-    connections.settings["default"]["CONN_MAX_AGE"] = 0
+    settings = connections.settings["default"]
+    lasting, settings["CONN_MAX_AGE"] = settings["CONN_MAX_AGE"], 0
+    yield
+    settings["CONN_MAX_AGE"] = lasting
 
 
 @pytest.fixture

@@ -16,14 +16,12 @@ def queue():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_waits_for_a_task_listens_and_takes_what_another_connection_puts_in(queue, monkeypatch):
-    monkeypatch.setattr(broker, "PATIENCE", 0.1)
-    nothing = queue.dequeue()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_listening_channels()")
-        heard = cursor.fetchall()
+def test_a_task_that_is_put_in_wakes_the_queue_at_once(queue, monkeypatch):
+    monkeypatch.setattr(broker, "PATIENCE", 20.0)
+    began = time.monotonic()
 
     def put():
+        time.sleep(0.5)
         try:
             with transaction.atomic():
                 broker.Broker(list_key="portal").enqueue("later")
@@ -32,10 +30,13 @@ def test_who_waits_for_a_task_listens_and_takes_what_another_connection_puts_in(
 
     thread = threading.Thread(target=put)
     thread.start()
+    first = queue.dequeue()
+    waited = time.monotonic() - began
+    second = queue.dequeue()
     thread.join()
 
-    assert nothing is None and heard == [(broker.CHANNEL,)]
-    assert [task for _, task in queue.dequeue()] == ["later"]
+    assert first is None and waited < 15
+    assert [task for _, task in second] == ["later"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -57,3 +58,14 @@ def test_a_task_of_a_transaction_that_was_undone_was_never_there(queue):
         raise RuntimeError
 
     assert not OrmQ.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_queue_whose_connections_do_not_last_still_waits(queue, monkeypatch):
+    """Else the worker would ask, and connect, as fast as it can."""
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
+    connection.close()
+    began = time.monotonic()
+
+    assert queue.dequeue() is None and time.monotonic() - began >= broker.PATIENCE * 0.9
+    connection.close()
