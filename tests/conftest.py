@@ -1,5 +1,6 @@
 """What every test may rely on."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,14 @@ from tests import migrated
 from tests.chain import start_over
 
 QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
+
+gc.disable()  # while some thousand tests are imported, nothing of which is garbage
+
+
+def pytest_collection_finish() -> None:
+    """What was imported lives until the end: the collector need not look through it again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
