@@ -22,7 +22,9 @@ def copy_for(run: str) -> None:
         )
         if cursor.fetchone() != (run,):
             _migrate()
-            cursor.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(NAME), run))
+            cursor.execute(
+                sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(NAME), run)
+            )
     connection.settings_dict["TEST"]["TEMPLATE"] = NAME
 
 
