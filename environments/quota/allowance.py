@@ -14,7 +14,9 @@ from django.db.models import F
 
 from environments.clients import railway_of
 from environments.models import Project, RailwayBudget
+from environments.quota import fairness
 from environments.railway import ledger
+from portal.models.credentials import ServiceCredential
 from portal.outbound.http import ApiError
 
 HOUR = timedelta(hours=1)
@@ -41,6 +43,27 @@ def counted(
         yield _wait(_collected(token, now), now, kept)
     finally:
         _collected(token, now)
+
+
+def pause(project: Project, now: datetime, *, watched: bool, base: float) -> float:
+    """Return the seconds between two readings of the project, so that all who share its token have
+    some; at least `base`.
+    """
+    of = fairness.sharers(project, ServiceCredential.Service.RAILWAY, now=now)
+    try:
+        token = ledger.key_of(railway_of(project).transport.token)
+    except ApiError:
+        return base
+    row = RailwayBudget.objects.filter(token=token).first()
+    limit = (row and row.limit) or settings.RAILWAY_REQUESTS_PER_HOUR
+    left, until = limit, now + HOUR
+    if row and now - row.hour < HOUR:
+        left, until = limit - row.used, row.hour + HOUR
+    if row and row.remaining is not None and row.resets_at and row.resets_at > now:
+        left, until = row.remaining, row.resets_at
+    kept = limit * KEPT_FOR_PEOPLE
+    budget = fairness.Budget(left - kept, (until - now).total_seconds(), limit - kept)
+    return fairness.pause(of, budget, watched=watched, base=base)
 
 
 def sentence(seconds: float) -> str:

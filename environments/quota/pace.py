@@ -8,6 +8,7 @@ readings rest longer.
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Protocol
 
 from django.conf import settings
 from django.db.models import Q
@@ -20,6 +21,7 @@ from environments.models import (
     Project,
     RailwaySync,
 )
+from environments.quota import allowance
 from environments.railway import ProjectTree
 from portal.models.webhooks import WebhookDelivery
 
@@ -35,27 +37,31 @@ MOVES_FOR = timedelta(
 LOOKED_THROUGH = 200
 
 
-def watch(project: Project, *, now: datetime) -> None:
+def watch(project: Project, *, now: datetime) -> bool:
     """Have the project's rows kept fresh for some minutes from now on: a release or a person
-    needs them.
+    needs them. Return whether that is news.
     """
     sync = RailwaySync.objects.filter(project=project)
     soon = Q(watched_until=None) | Q(watched_until__lt=now + WATCHED / 2)
-    if sync.filter(soon).update(watched_until=now + WATCHED):
+    is_news = bool(sync.filter(soon).update(watched_until=now + WATCHED))
+    if is_news:
         old = now - timedelta(seconds=STEADY * settings.SYNC_SECONDS)
         sync.filter(Q(synced_at=None) | Q(synced_at__lt=old), wake_at__gt=now).update(wake_at=now)
         later = now + timedelta(seconds=STEADY * settings.SYNC_SECONDS)
         DatabaseSync.objects.filter(project=project, wake_at__gt=later).update(wake_at=now)
+    return is_news
 
 
 def of_railway(job: RailwaySync, *, now: datetime) -> float:
     """Return the seconds until the project is read again, and keep them on the row."""
+    watched = is_watched(job, now)
     if _moving(job.project, now):
         seconds = settings.SYNC_SECONDS
-    elif is_watched(job, now) or job.heard_at is None:
+    elif watched or job.heard_at is None:
         seconds = STEADY * settings.SYNC_SECONDS
     else:
         seconds = RESTING * settings.SYNC_SECONDS
+    seconds = allowance.pause(job.project, now, watched=watched, base=seconds)
     if job.pace != seconds:
         RailwaySync.objects.filter(pk=job.pk).update(pace=seconds)
     return seconds
@@ -75,7 +81,13 @@ def is_watched(job: RailwaySync, now: datetime) -> bool:
     return watched_until is not None and watched_until > now
 
 
-def stale_since(job: RailwaySync, now: datetime) -> datetime:
+class HasPace(Protocol):
+    """A reading that keeps how many seconds it rests."""
+
+    pace: float
+
+
+def stale_since(job: HasPace, now: datetime) -> datetime:
     """Return the moment before which a reading is older than the pace explains."""
     return now - timedelta(seconds=max(120, 4 * settings.SYNC_SECONDS, 2 * job.pace))
 

@@ -12,10 +12,11 @@ from typing import Protocol
 
 from environments.clients import github_of
 from environments.github import limits
-from environments.models import Project
-from environments.quota import allowance
+from environments.models import Project, RailwaySync
+from environments.quota import allowance, fairness, pace
 from portal import observed
 from portal.jobs import Outcome, Requeue
+from portal.models.credentials import ServiceCredential
 from portal.models.health import Observation
 from portal.outbound.http import ApiError
 
@@ -64,6 +65,22 @@ def behind(project: Project, now: datetime) -> Requeue | None:
     return Requeue(seconds, f"{message} {_minutes(seconds)} min.")
 
 
+def pause(project: Project, now: datetime, *, base: float) -> float:
+    """Return the seconds between two readings of the project on GitHub, so that all who share its
+    credential have some; at least `base`.
+    """
+    of = fairness.sharers(project, ServiceCredential.Service.GITHUB, now=now)
+    sync = RailwaySync.objects.filter(project=project).first()
+    watched, share = bool(sync and pace.is_watched(sync, now)), kept(now)
+    pauses = [base]
+    for left, limit, reset in _quotas(_seen(project)):
+        if reset > now.timestamp():
+            usable = limit * (1 - share)
+            budget = fairness.Budget(left - limit * share, reset - now.timestamp(), usable)
+            pauses.append(fairness.pause(of, budget, watched=watched, base=base))
+    return max(pauses)
+
+
 def in_background[J: HasProject](step: Step[J]) -> Step[J]:
     """Decorate a job's step that reads GitHub: it waits while little is left (`behind`)."""
 
@@ -96,16 +113,19 @@ def _of_github(seen: dict[str, object], now: datetime, share: float) -> float:
     moment, waits = now.timestamp(), [0.0]
     if isinstance(until := seen.get("blocked"), float | int):
         waits.append(until - moment)
-    for kind in ("core", "graphql"):
-        quota = seen.get(kind)
-        if not isinstance(quota, dict):
-            continue
-        left, limit, reset = (quota.get(name) for name in ("remaining", "limit", "reset"))
-        if left is None or limit is None or reset is None:
-            continue
-        if left <= limit * share:
-            waits.append(reset - moment)
+    waits += [reset - moment for left, limit, reset in _quotas(seen) if left <= limit * share]
     return max(waits)
+
+
+def _quotas(seen: dict[str, object]) -> list[tuple[int, int, int]]:
+    """What is left, of how much, and until when, of each limit that GitHub named."""
+    named = [quota for kind in ("core", "graphql") if isinstance(quota := seen.get(kind), dict)]
+    found = []
+    for quota in named:
+        left, limit, reset = (quota.get(name) for name in ("remaining", "limit", "reset"))
+        if left is not None and limit is not None and reset is not None:
+            found.append((left, limit, reset))
+    return found
 
 
 def _minutes(seconds: float) -> int:

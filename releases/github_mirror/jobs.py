@@ -6,6 +6,7 @@ from django.conf import settings
 
 from environments.clients import github_of
 from environments.findings import writer as environment_sync
+from environments.quota import sharing
 from environments.quota.sharing import in_background
 from environments.runbook import read as runbook
 from environments.services import watching
@@ -57,4 +58,7 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     rollback_assessment.see_to(project, now=now)
     bypasses.wake(project, now=now)
     pull_requests_comment.wake(project, now=now)
-    return Requeue(settings.SYNC_SECONDS, "In step with GitHub.")
+    seconds = sharing.pause(project, now, base=settings.SYNC_SECONDS)
+    if job.pace != seconds:
+        GitHubSync.objects.filter(pk=job.pk).update(pace=seconds)
+    return Requeue(seconds, "In step with GitHub.")

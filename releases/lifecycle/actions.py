@@ -16,7 +16,6 @@ from environments.models import (
     Project,
     databases_of,
 )
-from environments.quota import pace
 from portal import audit
 from portal.audit import Actor
 from portal.jobs import wake_now
@@ -25,6 +24,7 @@ from releases.checklist import items as checklist_items
 from releases.gates import record
 from releases.gates.context import facts_of
 from releases.gates.databases import DatabaseFacts
+from releases.github_mirror import watching as mirrors
 from releases.lifecycle.possible import brings_something, head_of_hotfix
 from releases.locking import _as_seen
 from releases.models.pull_requests import PullRequest
@@ -115,7 +115,7 @@ def _begun(
 ) -> Release:
     """The fresh release with its checklist and its reconciler, told of in the trail."""
     items = checklist_items.copy_to(release)
-    pace.watch(release.project, now=now)
+    mirrors.watch(release.project, now=now)
     wake_now(
         ReleaseReconciler.objects.create(release=release, created_at=now, wake_at=now), now=now
     )

@@ -25,7 +25,6 @@ from environments.models import (
     databases_of,
     places_of,
 )
-from environments.quota import pace
 from environments.rehearsals.actions import queue_rehearsal
 from environments.schema.run.virtualenvs import NotPrepared
 from environments.services import watching
@@ -38,6 +37,7 @@ from releases.gates import record
 from releases.gates.context import facts_of
 from releases.gates.databases import heads_of, migrations_of
 from releases.github_mirror import sync as github_mirror_sync
+from releases.github_mirror import watching as mirrors
 from releases.lifecycle import carried, collect
 from releases.models import StagingSmoke
 from releases.models.pull_requests import GitHubSync, PullRequest
@@ -52,7 +52,7 @@ def reconcile(job: ReleaseReconciler, *, now: datetime) -> Outcome:
     """One look at a release, and the first thing it needs: collect, open, move, publish, close."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
     if release.is_in_preparation or release.status == ReleaseStatus.VERIFYING:
-        pace.watch(release.project, now=now)
+        mirrors.watch(release.project, now=now)
     try:
         watching.settle(release.project, [release.candidate, release.merge_commit])
         compare.compare(job)

@@ -84,6 +84,9 @@ class GitHubSync(Job):
         max_length=200, blank=True, default="", help_text="Where the next page of them begins."
     )
     problem = models.TextField(blank=True, default="")
+    pace = models.FloatField(
+        default=0.0, db_default=0.0, help_text="Seconds between two readings at present."
+    )
     relation = models.JSONField(
         default=dict, blank=True, help_text="How staging stands to main: `github_mirror.relation`."
     )

@@ -3,10 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
@@ -310,7 +309,7 @@ def _sources(card: Card, now: datetime) -> None:
             ages.append(sync.synced_at)
     card.synced_at = min(ages) if len(ages) == len(syncs) else None
     github, railway = syncs["GitHub"], syncs["Railway"]
-    old = now - timedelta(seconds=max(120, 4 * settings.SYNC_SECONDS))
+    old = pace.stale_since(github, now) if github else now
     seen_at = railway.synced_at if railway else None
     unseen = not (railway and seen_at and seen_at >= pace.stale_since(railway, now))
     card.stale = not (card.synced_at and github and github.synced_at >= old and not unseen)

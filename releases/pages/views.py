@@ -16,7 +16,6 @@ from django.views.decorators.http import require_POST
 
 from environments.github.pages import commit_page
 from environments.models import DeploymentLog, EnvironmentKind, Project
-from environments.quota import pace
 from portal import audit
 from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused
@@ -27,6 +26,7 @@ from releases.checklist import actions as checklist_actions
 from releases.checklist.forms import TickForm
 from releases.gates.carried import again
 from releases.gates.context import Facts, gather, release_queryset
+from releases.github_mirror import watching as mirrors
 from releases.models import Downgrade, Rollback
 from releases.models.checklist import ChecklistItem, ChecklistTemplate, Phase
 from releases.models.promotion import PromotionStep
@@ -133,7 +133,7 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         raise Http404("There is no such release.") from None
     facts = gather(shown)
     if facts.railway_seen_at is None or facts.railway_seen_at < facts.fresh_since:
-        pace.watch(facts.project, now=facts.now)  # the gates say that it is being read
+        mirrors.watch(facts.project, now=facts.now)  # the gates say that it is being read
     standing = gates.stand(facts)
     # Asked once for the page: a template that asks for each row pays for each row.
     may = {name: request.user.has_perm(permission) for name, permission in MAY.items()}

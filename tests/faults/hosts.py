@@ -270,29 +270,47 @@ def doubled(writes: Writes) -> list[str]:
 
 @dataclass
 class Rounds:
-    """Releases, each with a pull request beside it whose preview comes and goes."""
+    """Releases, each with pull requests beside it whose previews come and go."""
 
     world: Any
     people: Any
     done: int = 0
+    previews: int = 1
 
     def one(self) -> None:
-        """Ship a release, and a preview."""
+        """Ship a release, and previews."""
         from environments.models import Preview
 
-        hub, branch = self.world.github, f"beside-{self.done}"
+        pulls = [self._open(f"beside-{self.done}-{number}") for number in range(self.previews)]
+
+        def all_are(wanted: str) -> bool:
+            rows = Preview.objects.filter(number__in=pulls, state=wanted)
+            return rows.count() == len(pulls)
+
+        self.people._wait(lambda: all_are("live"), f"the previews of {pulls}")
+        self.people.ship()
+        for pull in pulls:
+            self.world.github.close_pull(pull)
+        self.people._wait(lambda: all_are("gone"), f"the previews of {pulls} to go")
+        self.done += 1
+
+    def _open(self, branch: str) -> int:
+        hub = self.world.github
         hub.git.move(f"refs/heads/{branch}", hub.heads()["staging"])
         hub.push_commit(branch, {f"frontend/{branch}.txt": "1"}, f"Begin {branch}")
-        number = hub.open_pull(branch, "staging", f"Feature {branch}")
+        number: int = hub.open_pull(branch, "staging", f"Feature {branch}")
+        return number
 
-        def state(wanted: str) -> bool:
-            return Preview.objects.filter(number=number, state=wanted).exists()
 
-        self.people._wait(lambda: state("live"), f"the preview of #{number}")
-        self.people.ship()
-        hub.close_pull(number)
-        self.people._wait(lambda: state("gone"), f"the preview of #{number} to go")
-        self.done += 1
+def furnish(world: Any) -> None:
+    """Let the project have previews, and no pull requests to begin with."""
+    from environments.models import Project
+
+    for pull in [one for one in world.github.state["pulls"] if one["state"] == "open"]:
+        world.github.close_pull(pull["number"])
+    world.railway.set_knobs(cooldown=0)
+    lift_allowances(world)
+    Project.objects.update(previews=True, preview_limit=1000)
 
 
 Table = list[tuple[str, float, float]]
@@ -319,14 +337,9 @@ def findings(world: Any, people: Any, table: Table, writes: Writes) -> Any:
 
 def shipped(world: Any, hosts: list[Host], faults: int, seed: int, quiet: int) -> tuple[Any, ...]:
     """Ship `quiet` releases undisturbed, then others until `faults` have struck."""
-    from environments.models import Project
     from tests.faults.releasing import People
 
-    for pull in [one for one in world.github.state["pulls"] if one["state"] == "open"]:
-        world.github.close_pull(pull["number"])
-    world.railway.set_knobs(cooldown=0)
-    lift_allowances(world)
-    Project.objects.update(previews=True, preview_limit=1000)
+    furnish(world)
     people = People(world)
     rounds = Rounds(world, people)
     for _ in range(quiet):

@@ -1,0 +1,66 @@
+"""How far apart the readings of a project are where many projects share one credential: so far that
+the hour's requests last for all, and equally far for equals.
+
+Projects that a release or a person needs (`RailwaySync.watched_until`) come first, and leave the
+others at least a fifth. A project with a credential of its own, or alone with one, shares nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Q
+
+from environments.models import Project, RailwaySync
+from portal.models.credentials import ServiceCredential
+
+LEFT_TO_OTHERS = 0.2
+CALLS = 2.0  # that one reading costs, by estimate: what is left corrects it
+
+
+@dataclass(frozen=True)
+class Sharers:
+    """How many projects use one credential."""
+
+    watched: int = 0
+    others: int = 0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """`left`: requests that readings may still use within `seconds`; `hourly`: within an hour."""
+
+    left: float
+    seconds: float
+    hourly: float
+
+
+def sharers(project: Project, service: str, *, now: datetime) -> Sharers:
+    """Return who reads `service` with the same credential as the project; two queries."""
+    own = ServiceCredential.objects.filter(service=service).exclude(scope="").exclude(secret="")
+    scopes = set(own.values_list("scope", flat=True))
+    if project.slug in scopes:
+        return Sharers()
+    found = RailwaySync.objects.exclude(project__slug__in=scopes).aggregate(
+        all=Count("pk"), watched=Count("pk", filter=Q(watched_until__gt=now))
+    )
+    return Sharers(found["watched"], found["all"] - found["watched"])
+
+
+def pause(of: Sharers, budget: Budget, *, watched: bool, base: float) -> float:
+    """Return the seconds between two readings of one project, at least `base`."""
+    if of.watched + of.others <= 1:
+        return base
+    rate = max(budget.left, 0.0) / max(budget.seconds, 1.0)
+    # A little before the limit is set back, little left means little.
+    at_most = budget.seconds + _pause(of, budget.hourly / 3600, watched=watched, base=base)
+    return max(base, min(_pause(of, rate, watched=watched, base=base), at_most))
+
+
+def _pause(of: Sharers, rate: float, *, watched: bool, base: float) -> float:
+    """The same for `rate` requests a second."""
+    if rate <= 0:
+        return float("inf")
+    if watched:
+        return of.watched * CALLS / (rate * (1 - LEFT_TO_OTHERS))
+    rest = max(rate * LEFT_TO_OTHERS, rate - of.watched * CALLS / base)
+    return of.others * CALLS / rest
