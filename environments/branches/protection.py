@@ -17,6 +17,7 @@ from environments.findings.problem import Problem
 from environments.github import Rules
 from environments.github.protection import CLASSIC, NO_PLAN
 from environments.models import BranchProtection, Project, ProtectionSync, RailwaySync
+from environments.quota import sharing
 from environments.quota.sharing import in_background
 from portal.credentials import stored
 from portal.jobs import Outcome, Requeue
@@ -324,4 +325,5 @@ def sync(job: ProtectionSync, *, now: datetime) -> Outcome:
         findings.note_problem(job, str(error), "GitHub's branch protection", now=now)
         return Requeue(max(settings.PROTECTIONS_SECONDS, error.retry_after or 0), str(error))
     findings.note_problem(job, "", "GitHub's branch protection", now=now)
-    return Requeue(settings.PROTECTIONS_SECONDS, "Branch protections read.")
+    seconds = sharing.pause(job.project, now, base=settings.PROTECTIONS_SECONDS)
+    return Requeue(seconds, "Branch protections read.")

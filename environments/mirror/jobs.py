@@ -95,9 +95,9 @@ def _read_variables(job: VariableSync, now: datetime) -> Outcome:
         # The lock of the other reading, so that one finding is not opened by both.
         RailwaySync.objects.select_for_update().get(project=job.project)
         detect.compare(job.project, now=now)
-    return Requeue(
-        settings.VARIABLES_SECONDS if complete else settings.SYNC_SECONDS, "Variables read."
-    )
+    base = settings.VARIABLES_SECONDS if complete else settings.SYNC_SECONDS
+    seconds = allowance.pause(job.project, now, watched=False, base=base)
+    return Requeue(seconds, "Variables read.")
 
 
 def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:

@@ -10,10 +10,9 @@ import random
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +31,21 @@ class Restarts:
     server: Any
     dice: random.Random
     count: int = 0
-    calm: threading.Lock = field(default_factory=threading.Lock)
-    stopped: threading.Event = field(default_factory=threading.Event)
+    due_at: float = 0.0
 
-    def run(self) -> None:
+    def one_if_due(self) -> bool:
+        """Restart it if it is time; only from the main thread, with which its children end."""
         from portal.server.embedded_postgres import start
 
-        while not self.stopped.wait(self.dice.uniform(*SECONDS)):
-            with self.calm:
-                self.server.process.send_signal(signal.SIGQUIT)
-                self.server.process.wait()
-                self.server.stop()
-                self.server = start(self.server.directory)
-                self.count += 1
+        if time.monotonic() < self.due_at:
+            return False
+        self.server.process.send_signal(signal.SIGQUIT)
+        self.server.process.wait()
+        self.server.stop()
+        self.server = start(self.server.directory)
+        self.count += 1
+        self.due_at = time.monotonic() + self.dice.uniform(*SECONDS)
+        return True
 
 
 @dataclass
@@ -60,12 +61,9 @@ class Patient(People):
         while not until():
             if time.monotonic() > deadline:
                 raise AssertionError(f"Waited {self.seconds:.0f} s for {what}. {self.world.told()}")
-            before = self.restarts.count
-            self.restarts.calm.release()
-            time.sleep(0.05)
-            self.restarts.calm.acquire()
-            if self.restarts.count != before:
+            if self.restarts.one_if_due():
                 connection.close()
+            time.sleep(0.05)
 
 
 def shipped(world: Any, server: Any, count: int, seed: int) -> tuple[Restarts, Patient, int]:
@@ -73,16 +71,8 @@ def shipped(world: Any, server: Any, count: int, seed: int) -> tuple[Restarts, P
     restarts = Restarts(server, random.Random(seed))
     people = Patient(world, seconds=600.0, restarts=restarts)
     rounds = hosts.Rounds(world, people, previews=PREVIEWS)
-    thread = threading.Thread(target=restarts.run)
-    restarts.calm.acquire()
-    thread.start()
-    try:
-        while rounds.done * (1 + PREVIEWS) < count:
-            rounds.one()
-    finally:
-        restarts.stopped.set()
-        restarts.calm.release()
-        thread.join()
+    while rounds.done * (1 + PREVIEWS) < count:
+        rounds.one()
     return restarts, people, rounds.done * (1 + PREVIEWS)
 
 
