@@ -14,6 +14,7 @@ from environments.models import Project, RailwaySync
 from portal.models.credentials import ServiceCredential
 
 LEFT_TO_OTHERS = 0.2
+GOLDEN = 0.6180339887498949  # its multiples lie evenly between 0 and 1
 CALLS = 2.0  # that one reading costs, by estimate: what is left corrects it
 
 
@@ -54,6 +55,15 @@ def pause(of: Sharers, budget: Budget, *, watched: bool, base: float) -> float:
     # A little before the limit is set back, little left means little.
     at_most = budget.seconds + _pause(of, budget.hourly / 3600, watched=watched, base=base)
     return max(base, min(_pause(of, rate, watched=watched, base=base), at_most))
+
+
+def spread(number: int, of: Sharers, hourly: float) -> float:
+    """Return how long after the limit was set back the project with this key goes on, so that not
+    all do at once: somewhere within one pause, at another place for each.
+    """
+    if of.watched + of.others <= 1 or hourly <= 0:
+        return 0.0
+    return (number * GOLDEN) % 1.0 * min(3600.0, (of.watched + of.others) * CALLS * 3600 / hourly)
 
 
 def _pause(of: Sharers, rate: float, *, watched: bool, base: float) -> float:

@@ -58,6 +58,9 @@ def behind(project: Project, now: datetime) -> Requeue | None:
     seconds = _of_github(seen, now, share)
     if not seconds:
         return None
+    of = fairness.sharers(project, ServiceCredential.Service.GITHUB, now=now)
+    hourly = min((limit * (1 - share) for _, limit, _ in _quotas(seen)), default=0.0)
+    seconds += fairness.spread(project.pk, of, hourly)
     if share > allowance.KEPT_FOR_PEOPLE and not _of_github(seen, now, allowance.KEPT_FOR_PEOPLE):
         message = "A release is under way, and what is left of GitHub's requests is kept for it."
         return Requeue(min(seconds, RELEASING_FOR.total_seconds()), message)
