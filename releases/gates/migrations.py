@@ -8,8 +8,8 @@ from typing import Any
 
 from environments.databases.pending import is_elsewhere
 from environments.models import LONG_LIVED, VALID, EnvironmentDatabase, EnvironmentKind
-from environments.schema.history.reader import put_back
-from environments.schema.rehearsal.rehearsal import PHASES
+from environments.schema.history.changes import put_back
+from environments.schema.rehearsal.report import PHASES
 from portal.jobs import OPEN, JobStatus
 from releases.gates import edits
 from releases.gates.context import Facts

@@ -40,6 +40,7 @@ from environments.schema.history import identity
 from environments.schema.history import reader as history_reader
 from environments.schema.plan.render import Step, steps_from_json
 from environments.schema.plan.risk import Risk
+from environments.schema.run import address
 from environments.schema.run import database as schema_database
 from environments.services.roles import Role, belongs, role_of
 from environments.services.rollback_candidates import (
@@ -52,7 +53,7 @@ from environments.services.rollback_candidates import (
     newest_first,
     restorable,
 )
-from environments.variables.sync import going_back
+from environments.variables.comparison import going_back
 from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, wake_now
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import JsonObject
@@ -533,11 +534,11 @@ def _database(
             )
             downgrade["file"]["sha256"] = one.sha256
             # Railway calls every database “railway”: of several, its name here is the one to type.
-            name = called or schema_database.normalise(url).database
+            name = called or address.normalise(url).database
             downgrade |= {"database_id": database.pk, "database": name}
         kept = _backup_of(newest, release) if newest else ""
         return _Database(called, current, in_effect, downgrade, problem, half, kept)
-    except (NoDatabase, schema_database.DatabaseError, history_reader.HistoryError) as error:
+    except (NoDatabase, address.DatabaseError, history_reader.HistoryError) as error:
         return _Database(called, None, mine, problem=f"Production's database: {error}")
 
 

@@ -11,7 +11,7 @@ from django.db.models.expressions import RawSQL
 from django.utils.dateparse import parse_datetime
 
 from environments.models import LONG_LIVED, Environment, Variable
-from environments.variables.sync import fingerprint
+from environments.variables.fingerprints import fingerprint
 from releases.models.releases import KeptVariables, Release, ReleaseReconciler
 
 MOST_LINES = 100
