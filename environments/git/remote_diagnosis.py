@@ -42,7 +42,7 @@ def kind_of(url: str) -> str:
     return "https" if scheme in _HTTP else scheme if scheme.isalpha() else "a path on this machine"
 
 
-def diagnosis(
+def diagnose(
     answer: Answer, url: str, name: str, address: host_keys.Address | None
 ) -> tuple[str, tuple[str, ...]]:
     """One diagnosis and the commands that mend it."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from environments.git import host_keys
-from environments.git.remote_diagnosis import Answer, bare, diagnosis, kind_of
+from environments.git.remote_diagnosis import Answer, bare, diagnose, kind_of
 
 SECONDS = 15.0
 
@@ -65,7 +65,7 @@ def _remote(path: Path, name: str, seconds: float) -> Look:
     tried = _git(path, "ls-remote", "--heads", "--", url, seconds=seconds)
     if tried.code != 0:
         facts.append("reading: refused" if tried.code else "reading: no answer")
-        diagnosis, commands = diagnosis(tried, url, name, address)
+        diagnosis, commands = diagnose(tried, url, name, address)
         return Look(name, False, tuple(facts), diagnosis, commands)
     facts.append(f"reading: works, {len(tried.out.splitlines())} branches")
     pushed = _dry_push(path, url, seconds)
@@ -78,7 +78,7 @@ def _remote(path: Path, name: str, seconds: float) -> Look:
         )
     if pushed.code != 0:
         facts.append("writing: refused")
-        diagnosis, commands = diagnosis(pushed, url, name, address)
+        diagnosis, commands = diagnose(pushed, url, name, address)
         return Look(name, False, tuple(facts), diagnosis, commands)
     facts.append("writing: works (tried without changing anything)")
     return Look(name, True, tuple(facts), "All is well.")

@@ -176,7 +176,7 @@ def test_clients_are_made_in_one_place():
     """The page Connections asks by itself what a token is, and never writes."""
     allowed = {
         "environments/clients/of_project.py": {"GitHub", "Railway"},
-        "environments/connections/check.py": {"Railway"},
+        "environments/connections/check_railway.py": {"Railway"},
         "environments/connections/paste.py": {"GitHub", "Railway"},
         "environments/setup/choices.py": {"GitHub", "Railway"},
     }
