@@ -2,9 +2,8 @@
 
 from environments.github.answers import Check, Comment, CommitStatus, Comparison, Hook, Required
 from environments.github.client import GitHub
-from environments.github.gathering import Overview
 from environments.github.merging import MergeRules
-from environments.github.overview import Pages
+from environments.github.overview import Overview, Pages
 from environments.github.protection import Rules
 from environments.github.pulls import MergedPull, Pull, PullState, Review
 from environments.github.transport import Recent

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from environments.github import GitHub, Overview, Pull
-from environments.github.gathering import mark_required
+from environments.github.overview import mark_required
 from environments.models import Project
 from portal.outbound.http import ApiError
 from releases.models.pull_requests import PullRequest

@@ -12,9 +12,10 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
+from environments.schema.run.command import APPLICATION_NAME
 from environments.schema.run.database import current, invalid_indexes
 from environments.schema.run.request import Outcome, Run
-from environments.schema.run.runner import APPLICATION_NAME, run
+from environments.schema.run.runner import run
 from tests.environments.schema.history.histories import repository, source
 
 BACK = 'op.execute("drop table {0}")'
