@@ -34,7 +34,7 @@ from releases.models import Advice
 from releases.models.promotion import Promotion, PromotionStep
 from releases.models.releases import Release, ReleaseStatus
 from releases.models.rollback import rollback_content
-from releases.rollback.database_assessment import assess_databases
+from releases.rollback.database_assessment import DatabaseStates, assess_databases
 from releases.rollback.service_assessment import assess_services, with_variables
 
 IN_PRODUCTION = (
