@@ -92,7 +92,7 @@ class PullRequests(Repository):
         body: dict[str, object] = {
             "sha": commit_part(sha),
             "merge_method": "merge",
-            "commit_title": title,
+            "commit_title": visible_line(title),
         }
         try:
             item = self.transport.write(doing, "PUT", f"{self.path}/pulls/{number:d}/merge", body)
