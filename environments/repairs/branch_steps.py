@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from environments.branches import applying, fast_forward, protection
+from environments.branches import applying, fast_forward, protection, protection_rules
 from environments.clients import github_of
 from environments.findings import out_of_band
 from environments.git.calls import GitError
@@ -119,7 +119,7 @@ def protect(job: Repair, now: datetime) -> Outcome:
     project, branch = job.project, job.subject
     protection.read(project, now=now)
     row = BranchProtection.objects.get(project=project, branch=branch)
-    wrong = [line for line in row.lines if line["state"] != protection.PASS]
+    wrong = [line for line in row.lines if line["state"] != protection_rules.PASS]
     if not wrong:
         return Finished(JobStatus.SUCCEEDED, f"{branch} matches its protection policy.")
     if job.wrote_at is not None:
@@ -142,7 +142,7 @@ def protect(job: Repair, now: datetime) -> Outcome:
         wrote_at=now,
         before="; ".join(f"{one['rule']}: {one['actual']}" for one in wrong)[:200],
     )
-    github_of(project).protect(branch, protection.body_for(project, branch))
+    github_of(project).protect(branch, protection_rules.body_for(project, branch))
     return Requeue(0, f"{branch} was protected; reading it again.")
 
 

@@ -22,7 +22,8 @@ from environments.models import (
 from environments.rehearsals.actions import queue_rehearsal
 from portal.jobs import JobStatus, Outcome, wake_now
 from releases.gates.databases import heads_of, migrations_of
-from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
+from releases.models.reconciler import ReleaseReconciler
+from releases.models.releases import Release, ReleaseStatus
 
 
 def plan(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:

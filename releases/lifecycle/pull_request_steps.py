@@ -12,7 +12,8 @@ from portal.jobs import Outcome, Requeue
 from portal.outbound.http import WatchOnly
 from releases.github_mirror import sync as github_mirror_sync
 from releases.models.pull_requests import GitHubSync, PullRequest
-from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
+from releases.models.reconciler import ReleaseReconciler
+from releases.models.releases import Release, ReleaseStatus
 
 
 def head_of_pull(release: Release) -> str | None:

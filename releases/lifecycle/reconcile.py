@@ -28,7 +28,8 @@ from releases.lifecycle.pull_request_steps import (
     watch_pull,
 )
 from releases.models import StagingSmoke
-from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
+from releases.models.reconciler import ReleaseReconciler
+from releases.models.releases import Release, ReleaseStatus
 from releases.variable_changes import compare
 
 LOOK_SECONDS = 3.0

@@ -13,9 +13,10 @@ from portal.jobs import STOPPED
 from portal.models.configuration import ConfigurationChange
 from portal.outbound.parsing import JsonObject
 from releases.github_mirror.relation import Relation
+from releases.models.freezes import Freeze
 from releases.models.promotion import Promotion
 from releases.models.pull_requests import PullRequest
-from releases.models.releases import Freeze, Release, ReleaseStatus
+from releases.models.releases import Release, ReleaseStatus
 from releases.pages.board_cards import Card, Standing
 from releases.pages.board_services import last_seen, show_live
 from releases.pages.waiting import to_confirm, waiting_for

@@ -8,9 +8,10 @@ from typing import Any
 from environments.models import EnvironmentDatabase, Project, ServiceInstance
 from environments.services.liveness import Live
 from releases.github_mirror.relation import Relation
+from releases.models.freezes import Freeze
 from releases.models.promotion import Promotion
 from releases.models.pull_requests import PullRequest
-from releases.models.releases import Freeze, Release
+from releases.models.releases import Release
 from releases.rollback.rolled_back import RolledBack
 
 

@@ -19,7 +19,8 @@ from releases.gates import record
 from releases.gates.context import Facts
 from releases.models import Advice, Rollback, RollbackStep, RollbackStepName
 from releases.models.promotion import Promotion
-from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
+from releases.models.reconciler import ReleaseReconciler
+from releases.models.releases import Release, ReleaseStatus
 from releases.rollback import assessment as rollback_assessment
 from releases.rollback.actions import counted, plan_steps
 from releases.rollback.restoring import live, restore, restored_commits

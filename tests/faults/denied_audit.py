@@ -79,8 +79,9 @@ def tries() -> list[Try]:
     from releases.lifecycle import actions as lifecycle_actions
     from releases.models import Channel, Downgrade
     from releases.models.checklist import ChecklistItem
+    from releases.models.freezes import Freeze
     from releases.models.pull_requests import PullRequest
-    from releases.models.releases import Freeze, Release
+    from releases.models.releases import Release
     from releases.models.rollback import downgrade_content
     from releases.notifications import actions as on_channels
     from releases.practice import days as practice_days
