@@ -2,10 +2,10 @@
 
 `python -m tests.bench.sizes [PROJECTS …]`. How far two readings are apart is decided by the
 portal's own code (`environments.quota.fairness`, and the shares of `allowance`); what a reading
-costs is measured first, in one simulated hour of one project against the stand-ins. Prints staleness, calls
-and time of the database. Exit status 1 when a quota is overrun, or when a project was read less
-than a fifth as often as its equal; where projects with a release are older than gates allow, it
-says so.
+costs is measured first, in one simulated hour of one project against the stand-ins. Prints
+staleness, calls and time of the database. Exit status 1 when a quota is overrun, or when a project
+was read less than a fifth as often as its equal; where projects with a release are older than gates
+allow, it says so.
 """
 
 from tests.scratch import scratch_database  # first: it sets Django up
