@@ -51,7 +51,7 @@ def use_new_app(new: NewGitHubApp, *, actor: Actor, now: datetime | None = None)
     The installation is what GitHub says, not what the browser brings. Raises `Refused`.
     """
     row = NewGitHubApp.objects.select_for_update().filter(pk=new.pk).first()
-    if row is None:
+    if actor is None or row is None:
         raise Refused("This App is in use already, or was replaced by a newer one.")
     try:
         key = secret_of_app(row)
