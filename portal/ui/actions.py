@@ -47,9 +47,9 @@ def action[**P, R](
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            actor = cast(Actor, kwargs["actor"])
-            # What is not there yet is named by a text, which is no subject of an event.
-            subject = args[0] if isinstance(args[0], Model) else None
+            first, actor = args[0], cast(Actor, kwargs["actor"])
+            # Some actions begin with no row: a repository to be read, a credential to be kept.
+            subject = first if isinstance(first, Model) else None
             try:
                 require(actor, permission)
                 if guarded:

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('portal', '0012_access_tokens'),
+        ('portal', '0013_who_holds_a_job'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
