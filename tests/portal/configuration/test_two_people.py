@@ -212,6 +212,7 @@ def tries(page: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_each_field_of_each_form_takes_two_people_and_lapses_approvals(
     model, dave, people, release
 ):

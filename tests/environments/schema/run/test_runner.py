@@ -16,6 +16,7 @@ from environments.schema.run.database import current, invalid_indexes
 from environments.schema.run.runner import APPLICATION_NAME, Outcome, Run, run
 from tests.environments.schema.history.histories import repository, source
 
+pytestmark = pytest.mark.slow
 BACK = 'op.execute("drop table {0}")'
 FIRST = source(
     "aaaa00000001",
