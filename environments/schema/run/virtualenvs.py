@@ -145,6 +145,7 @@ def _build(
         environ |= {
             "PIP_NO_INPUT": "1",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "UV_PYTHON": str(into / "bin" / "python"),
             "UV_PYTHON_DOWNLOADS": "never",
         }
         tools = missing_tools(install)

@@ -306,8 +306,10 @@ class Sandbox:
         environment = self.directory / "environment"
         own_command.prepare(own, repository, self.shape.branch("staging"), environment)
         for target in self.shape.targets(self.plan["alembic"]):
+            table = self.plan.get("version_table", databases.TABLE)
+            filled = own_command.Target(urls[target.key], target.alembic, table)
             own_command.bring_to_branch_head(
-                own, urls[target.key], repository, self.shape.branch(target.kind), environment
+                own, filled, repository, self.shape.branch(target.kind), environment
             )
 
 
