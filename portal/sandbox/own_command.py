@@ -79,6 +79,23 @@ def prepare(own: OwnCommand, repository: Path, ref: str, environment: Path) -> N
         )
 
 
+def package_hosts(environment: Path) -> str:
+    """Return the hosts of the public package index, as the pip of `environment` names them; ""
+    where there is no such environment.
+
+    A machine may reach them under addresses of its own network, which a portal allows by name only.
+    """
+    names = (
+        "from pip._internal.models.index import PyPI; print(PyPI.netloc,PyPI.file_storage_domain)"
+    )
+    python = environment / "bin" / "python"
+    if not python.exists():
+        return ""
+    return subprocess.run(
+        [python, "-I", "-c", names], capture_output=True, text=True
+    ).stdout.strip()
+
+
 def _names(line: str, tool: str) -> bool:
     return re.search(rf"(?<![\w./-]){tool}(?=\s|\Z)", line) is not None
 
@@ -133,13 +150,13 @@ def _surroundings(environment: Path) -> dict[str, str]:
     passed |= {
         name: value
         for name, value in os.environ.items()
-        if name.startswith(("PIP_", "UV_", "SSL_"))
+        if name.startswith(("PIP_", "UV_", "SSL_", "REQUESTS_"))
     }
     if environment.exists():
         places = [environment / "bin", environment / "portal-tools" / "bin"]
         passed["PATH"] = os.pathsep.join([*map(str, places), passed.get("PATH", os.defpath)])
         passed |= {"VIRTUAL_ENV": str(environment), "UV_PROJECT_ENVIRONMENT": str(environment)}
-        passed |= {"UV_PYTHON": str(environment / "bin" / "python"), "UV_NO_PROGRESS": "1"}
+        passed |= {"UV_PYTHON": str(environment / "bin" / "python"), "UV_NATIVE_TLS": "1"}
         passed["POETRY_VIRTUALENVS_CREATE"] = "false"
     return passed
 

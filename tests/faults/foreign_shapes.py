@@ -285,11 +285,7 @@ SHAPES = [
         SHIPPED,
         *both(A, NAMED, env_py=WITH_NAMES, **{"app/__init__.py": "", "app/models.py": NAMES}),
     ),
-    Shape(
-        "schema-untold",
-        SHIPPED,
-        *both(IN_SCHEMA, IN_SCHEMA_TOO, env_py=SCHEMA_ENV),
-    ),
+    Shape("schema-untold", SHIPPED, *both(IN_SCHEMA, IN_SCHEMA_TOO, env_py=SCHEMA_ENV)),
     Shape(
         "schema-told",
         SHIPPED,
@@ -375,12 +371,7 @@ SHAPES = [
         files(styles.B, under="backend/alembic/versions"),
         ("--alembic", "backend/alembic.ini"),
     ),
-    Shape(
-        "dialects",
-        SHIPPED,
-        styles.DIALECTS,
-        files(styles.B, under="shop/migrations/versions"),
-    ),
+    Shape("dialects", SHIPPED, styles.DIALECTS, files(styles.B, under="shop/migrations/versions")),
     Shape("risk-accepted", SHIPPED, *both(A, revision("b2", "a1", 'op.execute("TRUNCATE a1")'))),
 ]
 

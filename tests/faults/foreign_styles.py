@@ -289,8 +289,7 @@ TENANTS = {
 DIALECTS = {
     "alembic.ini": ini("shop/migrations"),
     "shop/migrations/env.py": sync_env(
-        "import os\n\nfrom sqlalchemy import engine_from_config, pool",
-        'os.environ["DATABASE_URL"]',
+        "import os\n\nfrom sqlalchemy import engine_from_config, pool", 'os.environ["DATABASE_URL"]'
     ).replace(
         "        with context.begin_transaction():\n            context.run",
         '        if connection.dialect.name == "sqlite":\n'

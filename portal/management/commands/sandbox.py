@@ -147,6 +147,7 @@ class Sandbox:
             "staging": self.shape.branch("staging"),
             "production": self.shape.branch("production"),
             "settings": self.shape.project() | self._database_settings(),
+            "package_hosts": own_command.package_hosts(self.directory / "environment"),
         }
 
     def _database_settings(self) -> JsonObject:

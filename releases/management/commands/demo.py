@@ -95,6 +95,7 @@ class Command(BaseCommand):
                 "GITHUB_GIT_URL": ready["git"],
                 "RAILWAY_API_URL": ready["railway"],
             }
+            env.setdefault("PORTAL_PACKAGE_HOSTS", ready.get("package_hosts", ""))
             seed = (
                 "seed_sandbox",
                 "--ready",
