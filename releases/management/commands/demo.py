@@ -70,6 +70,15 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
 
     def handle(self, *args: object, **options: object) -> None:
+        try:
+            self._ship(options)
+        except CommandError as error:
+            if options["json"]:
+                self.stdout.write(json.dumps({"ok": False, "problem": str(error)}))
+                self.stdout.flush()
+            raise
+
+    def _ship(self, options: JsonObject) -> None:
         self._look(options)
         directory = Path(settings.VAR_DIR) / "demo"
         shutil.rmtree(directory, ignore_errors=True)
