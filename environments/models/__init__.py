@@ -15,6 +15,7 @@ from environments.models.databases import (
 )
 from environments.models.environments import LONG_LIVED, Environment, EnvironmentKind
 from environments.models.findings import Finding
+from environments.models.logs import DeploymentLog
 from environments.models.migrations import (
     MigrationPlan,
     MigrationRun,
@@ -26,7 +27,7 @@ from environments.models.project import REPOSITORY_NAME, DeployOrder, Project
 from environments.models.rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
 from environments.models.repairs import DeploymentAsk, Repair, RepairKind
 from environments.models.services import AtStart, Deployment, Service, ServiceInstance, SmokeTest
-from environments.models.setup import ProjectProposal
+from environments.models.setup import ProjectProposal, RunbookReading
 from environments.models.stamps import Stamp, stamped_from
 from environments.models.standings import DatabaseState, DatabaseStatus
 from environments.models.syncs import (
@@ -61,6 +62,7 @@ __all__ = [
     "DeployOrder",
     "Deployment",
     "DeploymentAsk",
+    "DeploymentLog",
     "Direction",
     "Environment",
     "EnvironmentDatabase",
@@ -80,6 +82,7 @@ __all__ = [
     "Repair",
     "RepairKind",
     "RuleKind",
+    "RunbookReading",
     "Runner",
     "Service",
     "ServiceInstance",
