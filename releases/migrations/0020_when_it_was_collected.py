@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('releases', '0018_records_and_what_is_carried'),
+        ('releases', '0019_who_holds_a_job'),
     ]
 
     operations = [
