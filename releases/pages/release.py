@@ -462,6 +462,11 @@ class LiveRow:
     def cells(self) -> tuple[LiveCell | None, ...]:
         return self.staging, self.production
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is as it should be, so that nothing is to be said of it."""
+        return all(cell is None or (cell.state == "pass" and not cell.words) for cell in self.cells)
+
 
 def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
     """The table “Live now”."""

@@ -30,7 +30,7 @@ from releases.gates.context import Facts, gather, release_queryset
 from releases.models import Downgrade, Rollback
 from releases.models.checklist import ChecklistItem, ChecklistTemplate, Phase
 from releases.models.promotion import PromotionStep
-from releases.models.releases import IllegalMove, Release, ReleaseKind
+from releases.models.releases import IllegalMove, Release, ReleaseKind, ReleaseStatus
 from releases.pages import confirm, rollback
 from releases.pages import migrations as pages_migrations
 from releases.pages import record as pages_record
@@ -42,6 +42,7 @@ from releases.task_logs import views as task_logs_views
 from releases.variable_changes import compare
 
 COMMITS_SHOWN, EVENTS_SHOWN, RELEASES_SHOWN = 50, 30, 50
+LIVE_SHOWN = 12  # services in the table of what is live
 
 
 @page
@@ -69,13 +70,18 @@ def releases(request: HttpRequest) -> HttpResponse:
         "commits", "migrations", "notes", "moved"
     )
     slug = request.GET.get("project", "").replace("\x00", "")
+    state = request.GET.get("state", "")
     if slug:
         rows = rows.filter(project__slug=slug)
+    if state in ReleaseStatus.values:
+        rows = rows.filter(status=state)
     pager = paged(request, rows, RELEASES_SHOWN)
     context = {
         "releases": pager.rows,
         "pager": pager,
         "slug": slug,
+        "state": state,
+        "states": ReleaseStatus.choices,
         "project": Project.objects.filter(slug=slug).first() if slug else None,
     }
     return render(request, "releases/pages/releases.html", context)
@@ -116,13 +122,20 @@ def _page_queryset() -> Any:
     shown = Value(f"$[0 to {COMMITS_SHOWN - 1}]")
     newest = Func(F("commits"), shown, function="jsonb_path_query_array", output_field=JSONField())
     last = Release.objects.filter(project=OuterRef("project")).merged()
+    same = Release.objects.filter(project=OuterRef("project"))
+    beside = {
+        "older_pk": Subquery(same.filter(pk__lt=OuterRef("pk")).order_by("-pk").values("pk")[:1]),
+        "newer_pk": Subquery(same.filter(pk__gt=OuterRef("pk")).order_by("pk").values("pk")[:1]),
+    }
     going_back = {
         "last_merged": Subquery(last.values("pk")[:1]),
         "has_rollback": Exists(Rollback.objects.filter(release=OuterRef("pk"))),
         "has_downgrade": Exists(Downgrade.objects.filter(release=OuterRef("pk"))),
     }
     rows = release_queryset().select_related("project", "cut_by", "task_log__saved_by", "advice")
-    return rows.annotate(newest_commits=newest, variable_drift=F("reconciler__drift"), **going_back)
+    return rows.annotate(
+        newest_commits=newest, variable_drift=F("reconciler__drift"), **going_back, **beside
+    )
 
 
 def _release_context(request: HttpRequest, pk: int) -> JsonObject:
@@ -190,7 +203,7 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         **panels,
         "way_back": pages_migrations.way_back(facts) if back.advice is None else None,
         "back": back,
-        "live": pages_release.live_rows(facts),
+        **_live(facts),
         "pulls": (
             tuple(filter(None, [facts.promotion_pull])) + facts.pulls
             if shown.is_hotfix
@@ -210,6 +223,13 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         ),
         "csrf_input": csrf_input(request),  # made once: sixty rows hold it
     }
+
+
+def _live(facts: Facts) -> dict[str, tuple[pages_release.LiveRow, ...]]:
+    """The table “Live now”; of many services those that are as they should be lie folded."""
+    rows = pages_release.live_rows(facts)
+    plain = tuple(row for row in rows if row.is_plain) if len(rows) > LIVE_SHOWN else ()
+    return {"live": tuple(row for row in rows if row not in plain), "live_plain": plain}
 
 
 def _trouble(

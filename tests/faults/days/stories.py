@@ -98,9 +98,9 @@ def diverged(world: "World") -> None:
 @day("the merge is refused for a missing review", "Review", must=("review",))
 def merge_refused(world: "World") -> "Release":
     """Main asks for a review that nobody gave."""
-    from tests.journeys.test_release import cut
+    from tests.journeys.test_release import prepare
 
-    release = cut(world)
+    release = prepare(world)
     world.github.protect("main", checks=("python-ci",), approvals=1)
     return release
 
