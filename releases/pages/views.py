@@ -31,7 +31,7 @@ from releases.models import Downgrade, Rollback
 from releases.models.checklist import ChecklistItem, ChecklistTemplate, Phase
 from releases.models.promotion import PromotionStep
 from releases.models.releases import IllegalMove, Release, ReleaseKind, ReleaseStatus
-from releases.pages import confirm, rollback
+from releases.pages import confirm, next_act, rollback
 from releases.pages import migrations as pages_migrations
 from releases.pages import record as pages_record
 from releases.pages import release as pages_release
@@ -192,6 +192,9 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         "github_links": pages_trouble.github_links(facts),
         "repairs": repairs,
         "is_read": shown.collected == shown.candidate or not shown.is_in_preparation,
+        "unanswered": next_act.unanswered(facts)
+        if shown.status not in pages_release.ENDED
+        else None,
         "staging_moves": any(run.is_open for run in facts.runs),
         "tried": pages_release.earlier_attempts(events),
         "can_migrate": pages_release.can_migrate_staging(facts),

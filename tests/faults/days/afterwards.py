@@ -36,7 +36,7 @@ def hotfix_after_rollback(world: "World") -> "Release":
     return _hotfix(world, {"frontend/hot.txt": "hot"}, "Fix the button")
 
 
-@day("a rollback waits for a second person", must=("second",))
+@day("a rollback waits for a second person", "Review rollback", must=("second",))
 def rollback_waits(world: "World") -> "Release":
     """Alice asked, nobody has approved."""
     from tests.journeys.test_release import reread
@@ -117,7 +117,7 @@ def abandoned_promotion(world: "World") -> "Release":
     return release
 
 
-@day("Railway is down", settled=False)
+@day("Railway is down", "Open Connections", settled=False)
 def railway_down(world: "World") -> "Release":
     """Every request to Railway fails."""
     from tests.journeys.test_release import prepare, reread
@@ -128,7 +128,7 @@ def railway_down(world: "World") -> "Release":
     return release
 
 
-@day("the Railway token has expired", settled=False, must=())
+@day("the Railway token has expired", "Open Connections", settled=False, must=())
 def token_expired(world: "World") -> "Release":
     """Railway refuses the token while a release is prepared."""
     from tests.journeys.test_release import prepare, reread
@@ -143,7 +143,7 @@ def token_expired(world: "World") -> "Release":
     return release
 
 
-@day("the worker is dead while the world moves", settled=False)
+@day("the worker is dead while the world moves", "Open Status", settled=False)
 def worker_dead(world: "World") -> "Release":
     """Nobody reads anything for an hour; meanwhile production was deployed anew."""
     from datetime import timedelta

@@ -105,7 +105,7 @@ def merge_refused(world: "World") -> "Release":
     return release
 
 
-@day("GitHub is down", settled=False)
+@day("GitHub is down", "Open Connections", settled=False)
 def github_down(world: "World") -> "Release":
     """Every request to GitHub fails while a release is prepared."""
     from releases.models.pull_requests import GitHubSync
