@@ -10,7 +10,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from django.http import FileResponse, HttpResponse, JsonResponse
+from django.http import FileResponse, HttpResponse, JsonResponse, StreamingHttpResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +54,16 @@ UNSEEN = sorted(
 hostile = st.text(
     st.one_of(st.sampled_from([chr(n) for n in UNSEEN]), st.characters(categories=["L", "N", "P"]))
 )
+
+
+def test_the_length_that_is_announced_is_that_of_what_is_sent():
+    for body in ({"said": "näher – “so”"}, {"said": "a\u200bb"}):
+        response = JsonResponse(body)
+        response["Content-Length"] = str(len(response.content))
+
+        answered = only_visible(lambda request, given=response: given)(None)
+
+        assert answered["Content-Length"] == str(len(answered.content))
 
 
 def test_the_signs_that_count_as_unseen_are_those_of_unicode():
@@ -174,6 +184,14 @@ def test_files_that_are_no_text_go_out_as_they_are(tmp_path):
 
     assert answered(picture).content == b"\x00\x01"
     assert answered(streamed) is streamed
+
+
+def test_a_download_that_is_made_line_by_line_is_looked_through_too():
+    lines = (line for line in ["a,b\r\n", "ma\u202ein,\x1b[2J\r\n"])
+
+    sent = answered(StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8"))
+
+    assert sent.getvalue().decode() == "a,b\r\nma⟨U+202E⟩in,⟨U+001B⟩[2J\r\n"
 
 
 def test_what_is_read_from_others_keeps_what_deceives_as_a_mark():
