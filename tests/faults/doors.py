@@ -181,6 +181,27 @@ def a_pasted_credential_is_read_again() -> Count:
     return read, found
 
 
+def a_secret_is_kept_when_the_session_has_ended() -> Count:
+    """What is typed while nobody is signed in waits in the session, but no secret does."""
+    furnish()
+    forms = {
+        "/new-project/credential/": ("token",),
+        "/previews/inspector/variable/": ("value",),
+        "/notifications/": ("address",),
+        "/sign-in/again/": ("password", "code"),
+        "/account/second-factor/": ("password", "code"),
+    }
+    kept = 0
+    for address, names in forms.items():
+        client = Client()
+        client.post(address, dict.fromkeys(names, TOKEN) | {"name": "A"})
+        kept += TOKEN in str(dict(client.session))
+    honest = Client()
+    honest.post("/projects/inspector/freeze/", {"reason": "kept for the person"})
+    assert "kept for the person" in str(dict(honest.session)), "what is no secret waits"
+    return len(forms), kept
+
+
 def a_credential_is_replaced_by_one_person() -> Count:
     people, tried = _in_production(), 0
     with _github():
@@ -306,6 +327,7 @@ ATTACKS: tuple[Callable[[], Count], ...] = (
     guessing_the_setup_code,
     setting_up_a_portal_that_has_people,
     a_pasted_credential_is_read_again,
+    a_secret_is_kept_when_the_session_has_ended,
     a_credential_is_replaced_by_one_person,
     watch_only_is_ended_by_one_person,
     a_stamp_by_one_person,
