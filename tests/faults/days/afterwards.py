@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from portal.sandbox.server import Fault
-from tests.faults.days.stories import day, promote, rolled_back
+from tests.faults.days.stories import day, later, promote, rolled_back
 
 if TYPE_CHECKING:
     from releases.models.releases import Release
@@ -125,6 +125,7 @@ def railway_down(world: "World") -> "Release":
     release = prepare(world)
     world.railway_server.faults.append(Fault("status", times=10**6, status=503))
     world.work(lambda: bool(reread(world.project.railway_sync).problem))
+    later(world, 3)
     return release
 
 
@@ -140,22 +141,18 @@ def token_expired(world: "World") -> "Release":
         world.work(lambda: bool(reread(world.project.railway_sync).problem))
     finally:
         settings.RAILWAY_API_TOKEN = kept
+    later(world, 3)
     return release
 
 
 @day("the worker is dead while the world moves", "Open Status", settled=False)
 def worker_dead(world: "World") -> "Release":
     """Nobody reads anything for an hour; meanwhile production was deployed anew."""
-    from datetime import timedelta
-
-    from django.utils import timezone
-
     from tests.journeys.test_release import head, prepare
 
     release = prepare(world)
     world.railway.deploy("backend", "production", head(world, "staging"), live=True)
-    assert world.clock is not None
-    world.clock.reach(timezone.now() + timedelta(hours=1))
+    later(world, 60)
     return release
 
 
