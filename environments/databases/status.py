@@ -32,7 +32,7 @@ from environments.models import (
 from environments.railway import Railway
 from environments.schema.history import reader as history_reader
 from environments.schema.history import status as history_status
-from environments.schema.run.database import DatabaseError, same_database
+from environments.schema.run.address import DatabaseError, same_database
 from environments.services.expected import expected_branches
 from portal.outbound.http import ApiError
 

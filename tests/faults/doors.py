@@ -26,9 +26,11 @@ from django.utils import timezone
 from environments.models import Project, Stamp
 from environments.stamps import actions as stamps
 from portal import audit
+from portal.accounts import tokens
 from portal.first_start import codes
 from portal.models.configuration import ConfigurationChange
 from portal.models.credentials import ServiceCredential
+from portal.models.tokens import AccessToken
 from portal.pages.audit import FORMULA
 from portal.sandbox.server import Response, Server
 from portal.ui.actions import NotPermitted, Refused
@@ -37,7 +39,7 @@ from releases.practice import days
 from tests.factory import make_people, make_project, make_promotion, make_release
 from tests.faults import denied_audit
 from tests.portal.accounts.addresses import every, furnish
-from tests.portal.accounts.test_every_address import ACT
+from tests.portal.accounts.test_every_address import ACT, OPEN
 
 Count = tuple[int, int]  # tried, succeeded
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -249,6 +251,36 @@ def a_stamp_by_one_person() -> Count:
     return len(tries), len(tries) - refused + (row.approved_by is not None)
 
 
+def an_access_token_opens_more() -> Count:
+    """A superuser's token at every address, and tokens whose owner lost what it stands on."""
+    people, tried, opened = furnish(), 0, 0
+    everybody, token = Client(), tokens.make(people["dave"], "laptop")
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert everybody.get("/terminal/whoami/", headers=bearer).status_code == 200, "it counts"
+    for name, pattern, address in every():
+        if name.startswith("terminal-") or name in OPEN or pattern.startswith("admin/login"):
+            continue
+        for asked in (everybody.get, everybody.post):
+            tried += 1
+            opened += asked(address, headers=bearer).status_code in (200, 201, 202, 286)
+    losses: list[Callable[[User], Any]] = [
+        lambda user: User.objects.filter(pk=user.pk).update(is_active=False),
+        lambda user: User.objects.filter(pk=user.pk).update(is_staff=False),
+        lambda user: user.groups.clear(),
+        lambda user: (user.set_password(PASSWORD), user.save()),
+        lambda user: AccessToken.objects.update(expires_at=timezone.now()),
+        lambda user: tokens.remove(user, AccessToken.objects.get(user=user).pk),
+    ]
+    for lose in losses:
+        with transaction.atomic():
+            kept = {"Authorization": f"Bearer {tokens.make(people['alice'], 'laptop')}"}
+            lose(User.objects.get(username="alice"))
+            tried += 1
+            opened += everybody.get("/terminal/whoami/", headers=kept).status_code != 401
+            transaction.set_rollback(True)
+    return tried, opened
+
+
 def days_to_practise_in_a_real_portal() -> Count:
     people, server = furnish(), Server(lambda request: Response(404)).start()
     server.days = lambda request: Response(200, [])
@@ -331,6 +363,7 @@ ATTACKS: tuple[Callable[[], Count], ...] = (
     a_credential_is_replaced_by_one_person,
     watch_only_is_ended_by_one_person,
     a_stamp_by_one_person,
+    an_access_token_opens_more,
     days_to_practise_in_a_real_portal,
     searching_without_a_role,
     formulas_in_an_export,

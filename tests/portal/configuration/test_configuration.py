@@ -15,7 +15,7 @@ from portal.ui.actions import NotPermitted, Refused
 from releases import gates
 from releases.approvals import actions as release_actions
 from releases.gates.context import facts_of
-from releases.models.releases import Approval, RiskAcceptance
+from releases.models.approvals import Approval, RiskAcceptance
 from releases.project_settings import guarded as project_settings_guarded
 from tests.factory import PASSWORD, make_people, make_project, make_promotion, make_release
 from tests.faults.denied_configuration import address, filled

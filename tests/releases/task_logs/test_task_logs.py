@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from environments.models import Finding
 from portal.models.audit import AuditEvent
 from portal.ui.actions import NotPermitted, Refused
-from releases.models.releases import TaskLog
+from releases.models.task_logs import TaskLog
 from releases.task_logs import actions as task_logs_actions
 from releases.task_logs import markdown as task_logs_markdown
 from tests.environments.git.test_repository import commit, git

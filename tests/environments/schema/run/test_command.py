@@ -16,7 +16,8 @@ from environments.schema.run import virtualenvs
 from environments.schema.run.command import Command
 from environments.schema.run.database import current
 from environments.schema.run.process import Log, Redactor
-from environments.schema.run.runner import Outcome, Run, run
+from environments.schema.run.request import Outcome, Run
+from environments.schema.run.runner import run
 from portal.sandbox.sample import ALEMBIC_INI, ENV_PY
 from tests.environments.schema.history.histories import repository, source
 from tests.environments.schema.run.test_runner import (
