@@ -64,7 +64,7 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
         fresh.migrations_problem = change["problem"]
         fresh.uncovered = change["uncovered"]
         fresh.edits = change["edits"]
-        fresh.collected = release.candidate
+        fresh.collected, fresh.collected_at = release.candidate, now
         fresh.save(
             update_fields=[
                 "commits",
@@ -77,6 +77,7 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
                 "uncovered",
                 "edits",
                 "collected",
+                "collected_at",
             ]
         )
         pulls = _pulls_in(project, commits)
