@@ -84,7 +84,8 @@ NO_CONFIGURATION = {
         " releases.rollbackstep releases.tasklog"
     ),
     "two people change it, or who gives it is kept with it": (
-        "portal.configurationchange portal.rolegrant portal.servicecredential auth.permission"
+        "portal.configurationchange portal.rolegrant portal.servicecredential portal.newgithubapp"
+        " auth.permission"
     ),
     "a person's own proof of who they are": (
         "portal.authenticator portal.recoverycode portal.accesstoken"
@@ -212,6 +213,7 @@ def tries(page: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, {name: other(bound), **TOGETHER.get(name, {})}
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_each_field_of_each_form_takes_two_people_and_lapses_approvals(
     model, dave, people, release
