@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('releases', '0019_who_holds_a_job'),
+        ('releases', '0020_when_it_was_collected'),
     ]
 
     operations = [
