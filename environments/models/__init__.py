@@ -1,7 +1,8 @@
 """What runs where: projects, their environments and services, deployments, databases, findings."""
 
+from environments.models.access import DeployKey
 from environments.models.branches import Branch, BranchProtection, StagingReset
-from environments.models.database_status import DatabaseState, DatabaseStatus
+from environments.models.budgets import RailwayBudget
 from environments.models.databases import (
     ON_RAILWAY,
     Database,
@@ -12,7 +13,6 @@ from environments.models.databases import (
     places_of,
     with_several_databases,
 )
-from environments.models.deploy_keys import DeployKey
 from environments.models.environments import LONG_LIVED, Environment, EnvironmentKind
 from environments.models.findings import Finding
 from environments.models.logs import DeploymentLog
@@ -24,12 +24,12 @@ from environments.models.migrations import (
 )
 from environments.models.previews import Preview, PreviewState, PreviewVariable
 from environments.models.project import REPOSITORY_NAME, DeployOrder, Project
-from environments.models.railway_budget import RailwayBudget
 from environments.models.rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
 from environments.models.repairs import DeploymentAsk, Repair, RepairKind
 from environments.models.services import AtStart, Deployment, Service, ServiceInstance, SmokeTest
 from environments.models.setup import ProjectProposal, RunbookReading
 from environments.models.stamps import Stamp, stamped_from
+from environments.models.standings import DatabaseState, DatabaseStatus
 from environments.models.syncs import (
     ConnectionCheck,
     DatabaseSync,
