@@ -76,6 +76,7 @@ def _keep_collected(
         "uncovered": change["uncovered"],
         "edits": change["edits"],
         "collected": release.candidate,
+        "collected_at": now,
     }
     for name, value in values.items():
         setattr(release, name, value)

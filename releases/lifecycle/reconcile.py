@@ -8,7 +8,7 @@ from environments.clients import github_of
 from environments.clones.clone import mirror_of
 from environments.databases.address import NoDatabase
 from environments.git.calls import GitError
-from environments.models import Branch, databases_of
+from environments.models import LONG_LIVED, Branch, DatabaseStatus, databases_of
 from environments.quota import pace
 from environments.schema.run.virtualenvs import NotPrepared
 from environments.services import watching
@@ -104,7 +104,9 @@ def _follow_candidate(job: ReleaseReconciler, release: Release, now: datetime) -
 
 def _collect(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
     if not release.is_in_preparation or (
-        release.collected == release.candidate and not _was_read_for_others(release)
+        release.collected == release.candidate
+        and not _was_read_for_others(release)
+        and not _moved_since(release)
     ):
         return None
     collect.collect(release, mirror_of(release.project), now=now)
@@ -119,6 +121,16 @@ def _was_read_for_others(release: Release) -> bool:
         return False
     now = {str(one.pk) for one in databases_of(release.project)}
     return set(release.heads_of) != now if release.heads_of else len(now) > 1
+
+
+def _moved_since(release: Release) -> bool:
+    """Whether a database has moved since files were found missing: one that was stamped has them
+    behind it. One query, and none without a problem.
+    """
+    if not release.migrations_problem or release.collected_at is None:
+        return False
+    rows = DatabaseStatus.objects.filter(environment__project=release.project)
+    return rows.filter(environment__kind__in=LONG_LIVED, since__gt=release.collected_at).exists()
 
 
 def _smoke_staging(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:

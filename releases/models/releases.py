@@ -97,6 +97,9 @@ class Release(models.Model):
     pull_number = models.PositiveIntegerField(
         null=True, blank=True, help_text="The promotion pull request."
     )
+    collected_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the candidate was last read from git."
+    )
     commits = models.JSONField(default=list, help_text="Newest first: sha, title, author, at.")
     commit_count = models.PositiveIntegerField(default=0)
     pull_requests = models.ManyToManyField(PullRequest, blank=True, related_name="releases")

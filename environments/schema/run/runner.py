@@ -245,6 +245,7 @@ def _hear(output: Output, ended: Finished, plan: Plan) -> None:
         ended.events.insert(0, {"start": started})
     if (ended.returncode or output.statement) and not ended.last("error"):
         code = f"the command ended with code {ended.returncode}; its log says why"
-        message = output.error or ended.last("ended") or code
+        lacks = output.complaint if not output.statement else ""
+        message = lacks or output.error or ended.last("ended") or code
         told = {"message": message, "statement": output.statement, "detail": output.detail}
         ended.events.append({"error": told})

@@ -47,10 +47,11 @@ ACT = words(
     "release-do item-do project-do change-do service-place staging-sync back-merge reset-ask"
     " reset-sign reset-take-back branch-repair push-repair head-deploy preview-rebuild"
     " preview-remove preview-variable preview-variable-remove environment-delete environment-adopt"
-    " protect connections-check host-keys finding-resolve schema-compare migration-cancel"
+    " protect connections-check host-keys finding-resolve findings-resolve schema-compare"
+    " migration-cancel"
     " stamp-ask stamp-propose stamp-approve stamp-take-back"
     " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads"
-    " settings-save require credential-paste new-project-choose practice-day "
+    " settings-save require credential-paste credential-remove new-project-choose practice-day "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
@@ -70,7 +71,9 @@ OPEN = {
     "terminal-task-log": 401,
 }
 # Connecting a project: administrators alone.
-CONNECT = words("new-project proposal go-live")
+CONNECT = words("new-project proposal go-live github-app credentials")
+# There an App is awaited; without one, and without the state that was sent along, it leads back.
+BACK = words("github-app-made github-app-installed")
 # Configuration, by model: who sees it, adds to it, deletes from it.
 SEES = {
     "auth.user": "carol erin",
@@ -130,6 +133,8 @@ def expected(name: str, pattern: str, role: str) -> int:
         return READ_OTHERWISE.get(name, 200)
     if name in CONNECT:
         return 200 if role == "erin" else 403
+    if name in BACK:
+        return 302 if role == "erin" else 403
     if name in ACT:
         return 405
     if name in ADMIN:
@@ -173,6 +178,7 @@ def clients(people):
     return found
 
 
+@pytest.mark.slow
 def test_every_address_answers_every_role_as_the_table_says(settings):
     settings.RAILWAY_WEBHOOK_SECRET = settings.GITHUB_WEBHOOK_SECRET = "s"
     asked = clients(furnish())
@@ -217,6 +223,7 @@ def rows():
 
 
 @pytest.mark.parametrize("role", ["nobody", "norole", "carol"])
+@pytest.mark.slow
 def test_whoever_may_only_look_changes_nothing_by_whatever_they_send(role):
     people = furnish()
     client = clients(people)[role]

@@ -104,13 +104,14 @@ def test_a_guarded_field_waits_and_a_free_one_is_saved_at_once(erin, people, pro
         ("rollback_approvals", "0"),
         ("soak_minutes", "0"),
         ("deploy_order", "migrate_first"),
-        ("required_checks", "[]  "),
+        ("required_checks", "  "),
         ("preview_forks", "on"),
         ("pull_comment_forks", "on"),
         ("production_branch", "other"),
         ("smoke_tests-0-path", "/quiet"),
     ],
 )
+@pytest.mark.slow
 def test_every_dangerous_field_of_a_project_waits(erin, project, name, value):
     Project.objects.update(required_checks=["ci"])
     SmokeTest.objects.get_or_create(project=project, service="backend", path="/health")

@@ -84,7 +84,8 @@ NO_CONFIGURATION = {
         " releases.rollbackstep releases.tasklog"
     ),
     "two people change it, or who gives it is kept with it": (
-        "portal.configurationchange portal.rolegrant portal.servicecredential auth.permission"
+        "portal.configurationchange portal.rolegrant portal.servicecredential portal.newgithubapp"
+        " auth.permission"
     ),
     "a person's own proof of who they are": (
         "portal.authenticator portal.recoverycode portal.accesstoken"
@@ -158,7 +159,7 @@ SPECIAL = {
     "email": "erin@example.com",
     "new_database_url": "postgresql://portal:word@db.example/x",
     "host_keys": f"ssh-ed25519 {HOST_KEY}",
-    "required_checks": '["another"]',
+    "required_checks": "another",
     "protected_checks": '["another"]',
     "make_key": "on",
     "databases-0-migration_command": "",
@@ -212,6 +213,7 @@ def tries(page: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, {name: other(bound), **TOGETHER.get(name, {})}
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_each_field_of_each_form_takes_two_people_and_lapses_approvals(
     model, dave, people, release

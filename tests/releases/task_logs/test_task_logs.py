@@ -117,6 +117,7 @@ def test_no_repository_and_a_folder_that_leads_elsewhere_are_said(clone, tmp_pat
         task_logs_markdown.start("x", clone, at=AT)
 
 
+@pytest.mark.slow
 def test_the_command_needs_no_database_and_prints_where_the_log_is(clone):
     manage = Path(__file__).resolve().parents[3] / "manage.py"
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}

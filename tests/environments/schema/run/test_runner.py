@@ -18,6 +18,7 @@ from environments.schema.run.request import Outcome, Run
 from environments.schema.run.runner import run
 from tests.environments.schema.history.histories import repository, source
 
+pytestmark = pytest.mark.slow
 BACK = 'op.execute("drop table {0}")'
 FIRST = source(
     "aaaa00000001",
