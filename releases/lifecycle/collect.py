@@ -47,14 +47,14 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
         fresh = Release.objects.select_for_update().get(pk=release.pk)
         if fresh.candidate != release.candidate:
             return  # it moved while we read; the next look collects the new one
-        _keep_collected(fresh, commits, behind, change)
+        _keep_collected(fresh, commits, behind, change, now)
         pulls = _pulls_in(project, commits)
         fresh.pull_requests.set(pulls)
         _record_collected(fresh, len(pulls), len(commits), now)
 
 
 def _keep_collected(
-    release: Release, commits: Sequence[Commit], behind: int, change: JsonObject
+    release: Release, commits: Sequence[Commit], behind: int, change: JsonObject, now: datetime
 ) -> None:
     """Write on the row what was read of its candidate."""
     values = {
