@@ -48,7 +48,7 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     )
     environment_sync.note_problem(job, problem, "GitHub", now=now)
     github_mirror_sync.apply(project, overview, now=now)
-    relation.settle(job)
+    relation.settle(job, overview)
     watching.settle(project)
     preview_policy.make(project, now=now)
     pull_requests_migrations.wake(project, now=now)
