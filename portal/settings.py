@@ -181,12 +181,12 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "portal.logs.trace.traced",
+    "portal.visible.only_visible",  # around everything that answers, health checks too
     "portal.health.views.ahead_of_hosts",
     "portal.health.metrics.timed",
     "django.middleware.security.SecurityMiddleware",
     "portal.webhooks.ahead_of_people",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "portal.visible.only_visible",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -89,7 +89,12 @@ def only_visible(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def handle(request: Any) -> Any:
         response = get_response(request)
         kind = response.get("Content-Type", "").partition(";")[0].strip()
-        if response.streaming or not (kind.startswith("text/") or kind == "application/json"):
+        if not (kind.startswith("text/") or kind in ("application/json", "application/jsonl")):
+            return response
+        if response.streaming:
+            # Files of our own (FileResponse) stay as they are; they may be compressed as well.
+            if not response.is_async and not hasattr(response, "file_to_stream"):
+                response.streaming_content = map(_visible_part, response.streaming_content)
             return response
         if kind == "application/json" and b"\\u" in response.content:  # spelt with letters
             response.content = _spelt_out(response.content)
@@ -105,17 +110,25 @@ def only_visible(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _spelt_out(content: bytes) -> bytes:
     """JSON whose signs stand there as themselves; what is no JSON stays as it is."""
     try:
-        return json.dumps(_shown(json.loads(content)), ensure_ascii=False).encode()
+        return json.dumps(visible_values(json.loads(content)), ensure_ascii=False).encode()
     except ValueError:
         return content
 
 
-def _shown(value: Any) -> Any:
+def visible_values(value: Any) -> Any:
+    """Return `value`, as JSON holds it, with every text in it as `visible` shows it."""
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, dict):
-        return {visible(name): _shown(one) for name, one in value.items()}
-    return [_shown(one) for one in value] if isinstance(value, list) else value
+        return {visible(name): visible_values(one) for name, one in value.items()}
+    return [visible_values(one) for one in value] if isinstance(value, list) else value
+
+
+def _visible_part(part: bytes) -> bytes:
+    """A part of a download, which ends between two signs, as a line does."""
+    if not _SUSPECT.search(part):
+        return part
+    return visible(part.decode("utf-8", "surrogateescape")).encode("utf-8", "replace")
 
 
 class VisibleStream:

@@ -18,6 +18,7 @@ from environments.github import Rules
 from environments.github.protection import CLASSIC, NO_PLAN
 from environments.models import BranchProtection, Project, ProtectionSync, RailwaySync
 from environments.quota.sharing import in_background
+from portal.credentials import stored
 from portal.jobs import Outcome, Requeue
 from portal.outbound.http import ApiError
 
@@ -45,10 +46,7 @@ def body_for(project: Project, branch: str) -> dict[str, object]:
             "apps": sorted(allowed),
         }
     return {
-        "required_status_checks": {
-            "strict": False,
-            "checks": [_check(context) for context in sorted(wanted_checks(project, branch))],
-        },
+        "required_status_checks": {"strict": False, "checks": _checks(project, branch)},
         "enforce_admins": True,
         "required_pull_request_reviews": reviews,
         "restrictions": (
@@ -64,22 +62,29 @@ def body_for(project: Project, branch: str) -> dict[str, object]:
     }
 
 
-def _check(context: str) -> dict[str, object]:
-    """A required check; the portal's own only from its App, where it has one: others could post
-    it too.
+def _checks(project: Project, branch: str) -> list[dict[str, object]]:
+    """The required checks; the portal's own only from its App, where it has one: others could
+    post it too.
+
+    Of the others GitHub itself picks the App that reported them last.
     """
-    app = own_app()
-    return (
-        {"context": context, "app_id": app}
-        if app and context == settings.STATUS_CONTEXT
-        else {"context": context}
-    )
+    app, own = own_app(project), settings.STATUS_CONTEXT
+    return [
+        {"context": context, "app_id": app} if app and context == own else {"context": context}
+        for context in sorted(wanted_checks(project, branch))
+    ]
 
 
-def own_app() -> int | None:
-    """The id of the App as which the portal speaks to GitHub; None where it uses a token."""
-    given = settings.GITHUB_APP_ID.strip()
-    return int(given) if given.isdigit() and not settings.GITHUB_TOKEN else None
+def own_app(project: Project) -> int | None:
+    """The id of the App as which the portal speaks to GitHub for `project`; None where it uses a
+    token. One query.
+    """
+    pasted = stored.effective(stored.GITHUB, project.slug)
+    if pasted is not None:
+        given = pasted.app_id if pasted.kind == stored.Kind.APP else ""
+    else:
+        given = "" if settings.GITHUB_TOKEN else settings.GITHUB_APP_ID
+    return int(given) if given.strip().isdigit() else None
 
 
 def wanted_checks(project: Project, branch: str) -> frozenset[str]:
@@ -104,7 +109,7 @@ def closed_to_portal(project: Project, rules: Rules) -> bool | None:
     closed_by = rules.closed_by
     if CLASSIC in closed_by and rules.passing is None:
         return None
-    by_role = own_app() is None and "administrators" in (
+    by_role = own_app(project) is None and "administrators" in (
         rules.passing or ()
     )  # others cannot read that they may
     if by_role or project.portal_app.lower() in {one.lower() for one in rules.passing or ()}:
@@ -126,7 +131,7 @@ def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
         _switch("pull_request", "Require a pull request", rules.pull_request, True),
         _line("approvals", "Required approvals", f"at least {approvals}", rules.approvals, enough),
         _line("checks", "Required checks", _list(checks), rules.checks, there),
-        *_source(checks, rules),
+        *_source(own_app(project), checks, rules),
         _switch("conversations", "Require conversation resolution", rules.conversations, True),
         _line("passing", "Bypass list", _list(allowed) or "none", rules.passing, nobody),
         _pushes(rules),
@@ -144,11 +149,11 @@ def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
     ]
 
 
-def _source(checks: frozenset[str], rules: Rules) -> list[Line]:
+def _source(app: int | None, checks: frozenset[str], rules: Rules) -> list[Line]:
     """That our own status counts from our App alone; without an App anybody who may post
     statuses can post it.
     """
-    app, context = own_app(), settings.STATUS_CONTEXT
+    context = settings.STATUS_CONTEXT
     if app is None or context not in checks:
         return []
     from_us = None if rules.apps is None else (context, app) in rules.apps
@@ -210,7 +215,7 @@ def clicks(project: Project, branch: str) -> list[str]:
         f"Tick Require status checks to pass before merging, and add {checks}." if checks else "",
         (
             f"Choose the portal's App as the source of {settings.STATUS_CONTEXT}."
-            if own_app() and own
+            if own and own_app(project)
             else ""
         ),
         "Tick Require conversation resolution before merging.",

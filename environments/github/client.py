@@ -179,7 +179,7 @@ class GitHub:
         body: dict[str, object] = {
             "sha": _commit(sha),
             "merge_method": "merge",
-            "commit_title": title,
+            "commit_title": visible_line(title),
         }
         try:
             item = self.transport.write(doing, "PUT", f"{self.path}/pulls/{number:d}/merge", body)

@@ -9,6 +9,7 @@ from environments.clients import railway_of
 from environments.databases import railway_runner
 from environments.databases import status as databases_status
 from environments.databases.address import read_revisions, remember
+from environments.deployment_logs import reading
 from environments.drift import detect, unexpected_deployments
 from environments.findings import writer
 from environments.git.calls import GitError
@@ -54,6 +55,7 @@ def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
     variables_sync.start(job.project)
     if variables_sync.changed(job.project, now=now):
         VariableSync.objects.filter(project=job.project, wake_at__gt=now).update(wake_at=now)
+    reading.read_logs(job.project, railway_of(job.project), now=now)
     rest = pace.of_railway(job, now=now)
     try:
         unexpected_deployments.judge(job.project, railway_of(job.project), now=now)

@@ -15,6 +15,7 @@ from environments.models.databases import (
 )
 from environments.models.environments import LONG_LIVED, Environment, EnvironmentKind
 from environments.models.findings import Finding
+from environments.models.logs import DeploymentLog
 from environments.models.migrations import (
     MigrationPlan,
     MigrationRun,
@@ -61,6 +62,7 @@ __all__ = [
     "DeployOrder",
     "Deployment",
     "DeploymentAsk",
+    "DeploymentLog",
     "Direction",
     "Environment",
     "EnvironmentDatabase",

@@ -19,6 +19,7 @@ from portal.audit import watch
 from portal.models.audit import AuditEvent
 from portal.ui.paging import paged
 from portal.ui.site import page
+from portal.visible import visible_values
 
 PAGE = 50
 AT_ONCE = 2_000  # events that an export holds in memory
@@ -49,7 +50,8 @@ COLUMNS = (
     "digest",
 )
 DAY = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Also as East Asian keyboards type them, which some spreadsheets take as well.
+FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 class TrailFilter(forms.Form):
@@ -185,16 +187,17 @@ def _csv(rows: Iterable[dict[str, object]]) -> Iterator[str]:
     writer = csv.writer(_Echo())
     yield cast(str, writer.writerow(COLUMNS))
     for row in rows:
-        told = {**row, "data": json.dumps(row["data"], ensure_ascii=False)}
+        told = {**row, "data": json.dumps(visible_values(row["data"]), ensure_ascii=False)}
         yield cast(str, writer.writerow([plain(value) for value in told.values()]))
 
 
 def _json_lines(rows: Iterable[dict[str, object]]) -> Iterator[str]:
-    return (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    # Before it is spelt as JSON, whose escapes would carry a sign that cannot be seen past us.
+    return (json.dumps(visible_values(row), ensure_ascii=False) + "\n" for row in rows)
 
 
 def plain(value: object) -> object:
     """Return a cell that no spreadsheet takes for a formula: text that could be one is quoted."""
-    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA):
+    if isinstance(value, str) and value.lstrip(" \xa0\u3000").startswith(FORMULA):
         return f"'{value}"
     return value

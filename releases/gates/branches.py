@@ -6,6 +6,7 @@ from datetime import datetime
 from django.conf import settings
 
 from environments.github import Required
+from environments.github.answers import ACTIONS_APP_ID
 from releases.gates.context import Facts
 from releases.gates.registry import gate
 from releases.gates.result import FAIL, PASS, PENDING, Result, and_, outdated, step_of
@@ -13,6 +14,7 @@ from releases.models import StepStatus
 from releases.models.promotion import StepName
 
 GREEN_CHECKS = {"success"}
+ACTIONS_BOT = "github-actions[bot]"
 RUNNING_CHECKS = {"queued", "in_progress", "requested", "waiting", "pending", "expected", ""}
 
 
@@ -134,7 +136,7 @@ def judge_checks(
             PENDING, f"Required but not reported yet: {and_(missing)}.", evidence, seen_at
         )
     if foreign:
-        message = and_(f"{one.context} (App {one.app_id})" for one in foreign)
+        message = and_(f"{one.context} (App {one.app_id}{_others(checks, one)})" for one in foreign)
         return Result(
             PENDING, f"Required from one App, not reported by it yet: {message}.", evidence, seen_at
         )
@@ -146,10 +148,25 @@ def judge_checks(
 
 
 def _from_its_app(checks: list[dict], required: Required) -> bool:
+    """Whether the App reported it: a check run names its App, a status only the bot that posted.
+
+    Which bot is which App is GitHub's word, at the merge. But every workflow may post as Actions.
+    """
     return any(
-        check.get("name") == required.context and check.get("app") == required.app_id
+        check.get("app") == required.app_id
+        or (
+            str(check.get("by", "")).endswith("[bot]")
+            and (check["by"] == ACTIONS_BOT) == (required.app_id == ACTIONS_APP_ID)
+        )
         for check in checks
+        if check.get("name") == required.context
     )
+
+
+def _others(checks: list[dict], required: Required) -> str:
+    """Who posted a status of that name instead, in words."""
+    by = {str(check.get("by", "")) for check in checks if check.get("name") == required.context}
+    return f"; that of {and_(sorted(by - {''}))} does not count" if by - {""} else ""
 
 
 def _badness(word: str) -> int:

@@ -324,7 +324,7 @@ def _by_github(facts: Facts, rules: MergeRules, pull: PullRequest) -> Demand:
             )
             return Demand("state on GitHub", True, f"{message} the portal's own among them.")
         message = (
-            f"GitHub blocks {number}without a visible reason. Check the pull request on GitHub."
+            f"GitHub blocks {number} without a visible reason. Check the pull request on GitHub."
         )
         return Demand("state on GitHub", None, message, pull.url)
     return Demand(

@@ -179,9 +179,18 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
 
 
 def checks_as_json(checks: Iterable[Check]) -> list[dict[str, object]]:
-    """Checks as a row keeps them; `app` None: a status, or a run of which it is not told."""
+    """Checks as a row keeps them; `app` None: a status, or a run of which it is not told.
+
+    `by`: who posted a status.
+    """
     return [
-        {"name": check.name, "state": check.state, "url": check.url or "", "app": check.app_id}
+        {
+            "name": check.name,
+            "state": check.state,
+            "url": check.url or "",
+            "app": check.app_id,
+            "by": check.creator,
+        }
         for check in checks
     ]
 

@@ -23,6 +23,7 @@ from releases.models.checklist import ChecklistItem, Phase
 from releases.models.promotion import PromotionStep, StepName
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
+from releases.pages.trouble import has_moved
 from releases.promotion.actions import stops_of
 
 STATE = {gates.PASS: "pass", gates.PENDING: "wait", gates.FAIL: "fail", gates.ATTEST: "attest"}
@@ -345,13 +346,13 @@ def _now_verifying(facts: Facts, standing: gates.Standing) -> Now:
         )
     live = gates.GATES["production_live"](facts)
     runs = "Production runs this release."
-    if live.state == gates.FAIL:
-        runs = "Production does not run this release as promoted."
-    elif live.state != gates.PASS:
+    details = tuple(_short(line) for line in left[:4])
+    if live.state == gates.FAIL:  # what to do stands right below
+        return Now("fail", "Production does not run this release as promoted.", details)
+    if live.state != gates.PASS:
         runs = "Reading what production runs…"
     checks = "check" if len(left) == 1 else "checks"
     worst = "fail" if any(line.result.state == gates.FAIL for line in left) else "wait"
-    details = tuple(_short(line) for line in left[:4])
     anchor = Row(left[0].text, "", item=left[0].item).key
     message = f"{runs} {len(left)} {checks} left."
     return Now(worst, message, details, button="Next open item", anchor=anchor)
@@ -523,13 +524,15 @@ def _is_closing(facts: Facts) -> bool:
 
 
 def repairs(facts: Facts) -> tuple[PromotionStep | None, tuple[str, ...]]:
-    """The stopped step, and the verbs that can mend it."""
+    """The stopped step, and the verbs that can mend it; the first is the first right act."""
     step = current_step(facts)
     if step is None or facts.promotion is None or facts.promotion.status not in STOPPED:
         return None, ()
+    if step.name == StepName.MERGE:
+        verbs = ("retry-step", "abandon-promotion")
+        return step, verbs[::-1] if has_moved(facts) else verbs
     deploy = ("deploy-commit",) if step.name == StepName.DEPLOY else ()
-    skip = () if step.name == StepName.MERGE else ("skip-step",)
-    return step, ("retry-step", *deploy, *skip, "abandon-promotion")
+    return step, (*deploy, "retry-step", "skip-step", "abandon-promotion")
 
 
 @dataclass(frozen=True)

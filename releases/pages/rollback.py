@@ -306,13 +306,7 @@ def now(facts: Facts, panel: WayBackPanel) -> Now | None:
         step = panel.stopped
         word = "needs a person" if job.status == JobStatus.NEEDS_PERSON else "failed"
         details = tuple(part for part in (step.sentence, step.world) if part)
-        return Now(
-            "fail",
-            f"Rollback: {step} {word}.",
-            details,
-            button="Show recovery options",
-            anchor="rollback",
-        )
+        return Now("fail", f"Rollback: {step} {word}.", details)
     if panel.waits:
         message = f"{job.requested_by} requests a rollback: “{job.reason[:300]}”"
         return Now(

@@ -3,16 +3,20 @@
 Plain values out of facts; no queries.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+from environments.deployment_logs.reading import WITH_LOG
 from environments.github.pages import commit_page, compare_page, pull_page
-from environments.models import Deployment
+from environments.models import Deployment, DeploymentLog
 from environments.railway.dashboard import deployment_page
 from environments.railway.deployment_states import BROKEN
 from environments.services.liveness import Live
+from releases import gates
 from releases.gates.context import Facts
 from releases.models.promotion import PromotionStep, StepName
 from releases.models.releases import ReleaseStatus
+from releases.models.rollback import RollbackStep, RollbackStepName
 
 ADVICE = {
     StepName.MERGE: "Fix on GitHub what refuses the merge, then retry.",
@@ -24,6 +28,20 @@ ADVICE = {
     StepName.SYNC_STAGING: "Production is fine. Fix the branch on GitHub, then retry.",
     StepName.BACK_MERGE: "Production is fine. Fix the branch on GitHub, then retry.",
 }
+MOVED = (
+    "The commits that you checked are not those that would be merged. Cancel this promotion: the"
+    " release takes up the new commits, and people check and approve them."
+)
+GOING_BACK = {
+    RollbackStepName.APPROVE: "Read why, then retry or cancel the rollback.",
+    RollbackStepName.RESTORE: "Read what Railway says, mend it there, then retry.",
+    RollbackStepName.LIVE: "Read the log of the service that is not live, then retry.",
+    RollbackStepName.SMOKE: "Look at the failing address, then retry.",
+}
+NOT_LIVE = (
+    "Production does not run this release as promoted. Repair the service under Environments; if"
+    " production is broken, request a rollback."
+)
 
 
 @dataclass(frozen=True)
@@ -43,28 +61,81 @@ class ServiceLine:
     commit: str
     words: str
     log: str = ""  # Railway's page of the deployment
+    broken: Deployment | None = None  # the newest one, where it came to nothing
+    read: DeploymentLog | None = None  # what Railway logged of that
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """What is live per service, what to do now, and one click to each log."""
+    """What is live per service, what to do now, and one click to each log.
 
+    `part`: what stopped, "promotion", "rollback" or "production".
+    """
+
+    part: str
     advice: str
     services: tuple[ServiceLine, ...]
     links: tuple[Link, ...]
 
 
-def trouble(facts: Facts, stopped: PromotionStep | None) -> Trouble | None:
-    """Return what the page begins with when the step `stopped`; None while nothing did."""
-    if stopped is None or facts.release.status != ReleaseStatus.PROMOTING:
-        return None
+def trouble(
+    facts: Facts, stopped: PromotionStep | None, going_back: RollbackStep | None
+) -> Trouble | None:
+    """Return what the page begins with when a step of the promotion `stopped`, one of the rollback
+    did, or production does not run what was promoted; None while nothing of it is so.
+    """
     services = tuple(_service(facts, live) for live in facts.in_production)
     # What is broken comes first: on a phone the rest is below the fold.
-    ordered = sorted(services, key=lambda service: (service.state != "fail", service.name))
-    return Trouble(ADVICE.get(StepName(stopped.name), "Retry."), tuple(ordered), _links(facts))
+    ordered = tuple(sorted(services, key=lambda service: (service.state != "fail", service.name)))
+    links = _links(facts)
+    if going_back is not None:
+        advice = GOING_BACK[RollbackStepName(going_back.name)]
+        return Trouble("rollback", advice, ordered, links)
+    if stopped is not None and facts.release.status == ReleaseStatus.PROMOTING:
+        return Trouble("promotion", _advice(facts, stopped), ordered, links)
+    fell_over = (
+        facts.release.status == ReleaseStatus.VERIFYING
+        and gates.GATES["production_live"](facts).state == gates.FAIL
+    )
+    return Trouble("production", NOT_LIVE, ordered, links) if fell_over else None
+
+
+def has_moved(facts: Facts) -> bool:
+    """Whether the pull request holds other commits than those that people checked."""
+    pull, release = facts.promotion_pull, facts.release
+    if pull is None or release.merge_commit or pull.state != "open":
+        return False
+    return pull.head_sha != release.candidate
+
+
+def _advice(facts: Facts, stopped: PromotionStep) -> str:
+    if stopped.name != StepName.MERGE:
+        return ADVICE.get(StepName(stopped.name), "Retry.")
+    if has_moved(facts):
+        return MOVED
+    if facts.freeze:
+        return "Wait until the freeze is lifted, then retry; or cancel the promotion."
+    return ADVICE[StepName.MERGE]
+
+
+def with_logs(found: Trouble | None, logs: Mapping[int, DeploymentLog]) -> Trouble | None:
+    """Return the same with what Railway logged of its failed deployments, by their keys."""
+    if found is None or not logs:
+        return found
+    services = tuple(
+        replace(service, read=logs.get(service.broken.pk)) if service.broken else service
+        for service in found.services
+    )
+    return replace(found, services=services)
 
 
 def _service(facts: Facts, live: Live) -> ServiceLine:
+    line, latest = _line(facts, live), live.latest
+    logged = latest is not None and latest.status in WITH_LOG
+    return replace(line, broken=latest) if logged else line
+
+
+def _line(facts: Facts, live: Live) -> ServiceLine:
     release, serving = facts.release, live.serving
     latest = live.latest
     broken = latest is not None and latest.status in BROKEN

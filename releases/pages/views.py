@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from environments.github.pages import commit_page
-from environments.models import EnvironmentKind, Project
+from environments.models import DeploymentLog, EnvironmentKind, Project
 from environments.quota import pace
 from portal import audit
 from portal.outbound.parsing import JsonObject
@@ -26,9 +26,10 @@ from releases import gates
 from releases.checklist import actions as checklist_actions
 from releases.checklist.forms import TickForm
 from releases.gates.carried import again
-from releases.gates.context import gather, release_queryset
+from releases.gates.context import Facts, gather, release_queryset
 from releases.models import Downgrade, Rollback
 from releases.models.checklist import ChecklistItem, ChecklistTemplate, Phase
+from releases.models.promotion import PromotionStep
 from releases.models.releases import IllegalMove, Release, ReleaseKind
 from releases.pages import confirm, rollback
 from releases.pages import migrations as pages_migrations
@@ -171,7 +172,7 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         "steps": facts.steps,
         "steps_done": sum(step.status in ("done", "skipped") for step in facts.steps),
         "stopped": stopped,
-        "trouble": None if back.is_going_on else pages_trouble.trouble(facts, stopped),
+        "trouble": _trouble(facts, stopped, back),
         "confirm": confirm.confirmation(facts, panels["migration_panels"], content),
         "asks": confirm.asks(facts, stopped),
         "candidate_page": commit_page(facts.project.repository, shown.candidate),
@@ -209,6 +210,18 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         ),
         "csrf_input": csrf_input(request),  # made once: sixty rows hold it
     }
+
+
+def _trouble(
+    facts: Facts, stopped: PromotionStep | None, back: rollback.WayBackPanel
+) -> pages_trouble.Trouble | None:
+    """What the page begins with in trouble; one query where a deployment failed, else none."""
+    if back.is_going_on and back.stopped is None:
+        return None
+    found = pages_trouble.trouble(facts, stopped, back.stopped)
+    broken = [service.broken.pk for service in found.services if service.broken] if found else []
+    logs = DeploymentLog.objects.in_bulk(broken, field_name="deployment_id") if broken else {}
+    return pages_trouble.with_logs(found, logs)
 
 
 @page

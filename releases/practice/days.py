@@ -49,6 +49,8 @@ def begin(project: Project, *, actor: Actor, name: str) -> None:
 
 
 def _asked(method: str, body: bytes | None = None) -> list[Day]:
+    if not settings.SANDBOX:  # nothing of the kind is ever asked of GitHub itself
+        raise Refused("Days to practise exist in the sandbox only.")
     url = f"{settings.GITHUB_API_URL}/_sandbox/days"
     try:
         reply = http.send(SERVICE, method, url, write=method == "POST", content=body)

@@ -75,7 +75,7 @@ def _by_its_word(step: PromotionStep, facts: Facts, pull: Pull) -> Look | None:
             )
         return Wait(min(15.0, max(1.0, waited.total_seconds() / 10)), f"{message}.")
     if waited > SETTLING:
-        message = f"GitHub calls {number} {pull.merge_state}without a visible reason"
+        message = f"GitHub calls {number} {pull.merge_state} without a visible reason"
         return Stop(f"{message}. Check the pull request on GitHub, then try again.", NOTHING)
     return Wait(
         2, f"GitHub calls {number} {pull.merge_state}. It may not have processed the verdict yet."

@@ -23,13 +23,13 @@ def main(*words: str) -> int:
     began, wanted = time.monotonic(), [word for word in words if word != "-v"]
     days = [one for one in DAYS if not wanted or any(word in one.name for word in wanted)]
     looks = []
-    print(f"{'day':<58} {'page':<13} {'sentences':>9} {'held':>5} {'untrue':>6}")
+    print(f"{'day':<58} {'page':<13} {'sentences':>9} {'held':>5} {'untrue':>6}  first button")
     with scratch_database():
         for one in days:
             for looked in go_through(one):
                 looks.append(looked)
                 numbers = f"{looked.sentences:>9} {len(looked.held):>5} {len(looked.untrue):>6}"
-                print(f"{looked.day:<58} {looked.page:<13} {numbers}", flush=True)
+                print(f"{looked.day:<58} {looked.page:<13} {numbers}  {looked.first}", flush=True)
                 shown = looked.held if "-v" in words else looked.untrue
                 for verdict in shown:
                     print(f"      {'✕' if verdict.untrue else '✓'} {verdict.line[:150]}")

@@ -411,7 +411,7 @@ def tries() -> list[Try]:
 
         def act() -> None:
             try:
-                with override_settings(GITHUB_API_URL=server.url):
+                with override_settings(GITHUB_API_URL=server.url, SANDBOX=True):
                     practice_days.begin(scene.project, actor=scene.dave, name="d")
             finally:
                 server.stop()

@@ -10,7 +10,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from django.http import FileResponse, HttpResponse, JsonResponse
+from django.http import FileResponse, HttpResponse, JsonResponse, StreamingHttpResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -174,6 +174,14 @@ def test_files_that_are_no_text_go_out_as_they_are(tmp_path):
 
     assert answered(picture).content == b"\x00\x01"
     assert answered(streamed) is streamed
+
+
+def test_a_download_that_is_made_line_by_line_is_looked_through_too():
+    lines = (line for line in ["a,b\r\n", "ma\u202ein,\x1b[2J\r\n"])
+
+    sent = answered(StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8"))
+
+    assert sent.getvalue().decode() == "a,b\r\nma⟨U+202E⟩in,⟨U+001B⟩[2J\r\n"
 
 
 def test_what_is_read_from_others_keeps_what_deceives_as_a_mark():

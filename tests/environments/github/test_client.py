@@ -411,6 +411,33 @@ def _with_nulls(schema: Any) -> Any:
     return found
 
 
+SEEN = "ma⟨U+202E⟩in⟨U+200B⟩"
+HOSTILE = {
+    "open_pull": lambda github, text: github.open_pull(
+        head="staging", base="main", title=text, body=text
+    ),
+    "merge": lambda github, text: github.merge(9, sha=HEAD, title=text),
+    "set_status": lambda github, text: github.set_status(
+        HEAD, context="release-portal", state="success", description=text, target_url=""
+    ),
+    "create_deployment": lambda github, text: github.create_deployment(
+        MERGE, environment="production", description=text, production=True
+    ),
+    "deployment_status": lambda github, text: github.deployment_status(
+        7, state="success", description=text
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_sentence_leaves_for_github_with_a_sign_that_cannot_be_seen(name, server, github):
+    HOSTILE[name](github, "ma\u202ein\u200b")
+
+    sent = json.loads(server.requests[-1].body)
+    assert SEEN in sent.values()
+    assert not {"\u202e", "\u200b"} & set("".join(map(str, sent.values())))
+
+
 # The overview
 
 

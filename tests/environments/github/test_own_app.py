@@ -1,11 +1,15 @@
 """The portal's own required status is accepted from its App alone, where it has one."""
 
 import pytest
+from django.utils import timezone
 
 from environments.branches import protection
 from environments.github import Rules
 from environments.github.protection import _bound
 from environments.models import Project
+from portal.models.credentials import ServiceCredential
+
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -58,6 +62,32 @@ def test_a_portal_with_a_token_has_no_app_to_pin(project, settings):
     assert {"context": "release-portal"} in protection.body_for(project, "main")[
         "required_status_checks"
     ]["checks"]
+
+
+def pasted(**fields):
+    ServiceCredential.objects.create(
+        service="github", secret="s3cret", changed_at=timezone.now(), **fields
+    )
+
+
+def test_a_pasted_token_goes_before_the_settings_app(project):
+    pasted(kind="token")
+
+    assert protection.own_app(project) is None
+    assert source(project, frozenset()) is None
+
+
+def test_a_pasted_app_goes_before_the_settings_token_and_the_projects_own_before_that_of_all(
+    project, settings
+):
+    settings.GITHUB_APP_ID, settings.GITHUB_TOKEN = "", "ghp_x"
+    pasted(kind="app", app_id="12")
+    assert protection.own_app(project) == 12
+
+    project.slug = "acme"
+    pasted(kind="app", app_id="13", scope="acme")
+    assert protection.own_app(project) == 13
+    assert source(project, frozenset({("release-portal", 12)})).state == "fail"
 
 
 def test_classic_checks_and_rulesets_name_their_app():

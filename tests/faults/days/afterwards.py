@@ -48,7 +48,7 @@ def rollback_waits(world: "World") -> "Release":
     return release
 
 
-@day("a rollback stopped", must=("rollback",))
+@day("a rollback stopped", "Retry", must=("rollback",))
 def rollback_stopped(world: "World") -> "Release":
     """Railway refuses to restore."""
     from tests.journeys.test_release import reread

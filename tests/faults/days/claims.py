@@ -165,7 +165,9 @@ def _is_past(line: Line, truth: Truth) -> bool:
     done = any({"step", "done"} <= set(one.classes) for one in outer)
     under = {one.attributes.get("id", "") for one in outer}
     asked = any(one.tag in ("details", "form", "dialog") for one in outer)
-    return done or asked or bool(under & set(PAST)) or (merged and "before" in under)
+    ended = truth.release is not None and truth.release.ended_at is not None
+    record = (merged and "before" in under) or (ended and "after" in under)
+    return done or asked or bool(under & set(PAST)) or record
 
 
 def judge(lines: list[Line], truth: Truth) -> list[Verdict]:

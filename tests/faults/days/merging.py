@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tests.journeys.world import World
 
 
-@day("the candidate moves in mid-promotion", "Show recovery options", must=("moved",))
+@day("the candidate moves in mid-promotion", "Cancel promotion", must=("moved",))
 def candidate_moves(world: "World") -> "Release":
     """Somebody pushes to staging between the click and the merge."""
     from tests.journeys.test_release import prepare, stopped_step
@@ -37,14 +37,13 @@ def ticks_lapse(world: "World") -> "Release":
 
 @day("a freeze in mid-promotion", "Retry", must=("Black Friday", "frozen"))
 def frozen(world: "World") -> "Release":
-    """Dave freezes promotions between the click and the merge."""
+    """Alice freezes promotions between the click and the merge."""
     from releases.freezes import actions as freezes
     from tests.journeys.test_release import prepare, stopped_step
 
     release = prepare(world)
     promote(world, release)
-    dave = world.person("dave")
-    freezes.freeze(world.project, actor=dave, reason="Black Friday")
+    freezes.freeze(world.project, actor=world.person("alice"), reason="Black Friday")
     assert stopped_step(world, release).name == "merge"
     return release
 

@@ -48,7 +48,7 @@ def promote(world: "World", release: "Release") -> None:
     actions.promote(release, actor=world.person("alice"))
 
 
-@day("a build fails in production", "Redeploy", must=("failed",))
+@day("a build fails in production", "Redeploy", must=("failed", "exited with status 1"))
 def build_fails(world: "World") -> "Release":
     """The frontend's build of the merge commit fails."""
     from tests.journeys.test_release import prepare, stopped_step

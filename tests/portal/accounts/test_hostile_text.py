@@ -1,4 +1,6 @@
-"""Hostile text in every column, and no raw control of it in any page."""
+"""Hostile text in every column, and no raw control of it in any page or download."""
+
+import json
 
 import pytest
 from django.db import transaction
@@ -53,11 +55,30 @@ def looked_through(client):
     found, read = {}, 0
     for address in pages():
         answer = client.get(address)
-        if answer.status_code == 200 and not answer.streaming:
+        if answer.status_code == 200:
             read += 1
-            if left := raw(answer.text):
+            if left := raw(content_of(answer)):
                 found[address] = left
     return found, read
+
+
+def content_of(answer):
+    """What a person reads of it, downloads too; of JSON also what its escapes spell."""
+    content = answer.getvalue().decode()
+    if "json" not in answer["Content-Type"]:
+        return content
+    return content + "".join(
+        text for line in content.splitlines() if line.strip() for text in texts_of(json.loads(line))
+    )
+
+
+def texts_of(value):
+    """Every text in what JSON says."""
+    if isinstance(value, dict):
+        return [*value, *(text for one in value.values() for text in texts_of(one))]
+    if isinstance(value, list):
+        return [text for one in value for text in texts_of(one)]
+    return [value] if isinstance(value, str) else []
 
 
 def test_every_column_and_every_sign_and_no_page_shows_one_raw():
@@ -73,6 +94,9 @@ def test_every_column_and_every_sign_and_no_page_shows_one_raw():
     assert columns > 60 and read > 60
     page = client.get("/").text + client.get("/audit/").text + client.get("/pulls/").text
     assert "⟨U+202E⟩" in page and "⟨U+200B⟩" in page and "⟨U+001B⟩[31m" in page
+    for download in ("/audit/export.csv", "/audit/export.jsonl"):
+        text = client.get(download).getvalue().decode()
+        assert "⟨U+202E⟩" in text and "⟨U+001B⟩[31m" in text, download
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))

@@ -71,7 +71,7 @@ NO_CONFIGURATION = {
         " releases.notice releases.notificationfeed portal.auditevent portal.audithead"
         " portal.processreport portal.observation portal.incident portal.healthwatch"
         " portal.installation portal.webhookdelivery portal.setupcode portal.setupguess"
-        " environments.withheldwrite"
+        " environments.withheldwrite environments.deploymentlog"
     ),
     "what people sign, ask for and write, each by an action that is in the trail": (
         "environments.finding environments.migrationrun environments.preview"

@@ -14,7 +14,7 @@ from environments.models import Project
 from portal import audit
 from portal.audit import row_changes
 from portal.models.audit import AuditEvent
-from portal.pages.audit import COLUMNS
+from portal.pages.audit import COLUMNS, plain
 from tests.factory import make_people, make_project, make_release
 from tests.reading import squeezed
 
@@ -94,6 +94,13 @@ def test_an_event_has_an_address_with_before_and_after_of_each_change(people, ca
     assert "<td>staging</td><td>next</td>" in html.replace("> ", ">").replace(" <", "<")
     assert event.sentence in html
     assert carol.get("/audit/999999/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "cell", ["=1+1", " =1", "\u3000=1", "\xa0@x", "\uff1d1+1", "\uff0b1", "-1", "\t=1", "\n=1"]
+)
+def test_no_cell_begins_like_a_formula_of_any_spreadsheet(cell):
+    assert plain(cell) == f"'{cell}"
 
 
 def test_a_csv_is_safe_from_formulas_and_names_release_and_position(people, carol):

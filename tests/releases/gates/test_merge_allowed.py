@@ -193,6 +193,38 @@ def test_a_required_check_counts_only_from_its_own_app():
     assert gates.GATES["ci_green"](good_facts(merge_rules=bound, promotion_pull=own)).state == PASS
 
 
+@pytest.mark.parametrize(
+    ("app", "by", "state"),
+    [
+        (15368, "mallory", PENDING),  # a person, with a name that CI has
+        (15368, "circleci[bot]", PENDING),
+        (15368, "github-actions[bot]", PASS),
+        (18001, "circleci[bot]", PASS),  # which App a bot is, GitHub says at the merge
+        (18001, "github-actions[bot]", PENDING),  # any workflow of any branch may post as it
+        (18001, "", PENDING),
+    ],
+)
+def test_a_status_of_that_name_by_anybody_else_is_no_pass(app, by, state):
+    bound = MergeRules(checks=(Required("python-ci", app),))
+    status = {"name": "python-ci", "state": "success", "app": None, "by": by}
+    facts = good_facts(merge_rules=bound, promotion_pull=a_pull(checks=[status]))
+
+    found = gates.GATES["ci_green"](facts)
+
+    assert found.state == state
+    if state == PENDING and by:
+        assert f"that of {by} does not count" in found.sentence
+
+
+def test_a_status_of_others_beside_the_green_one_of_the_app_changes_nothing_for_the_better():
+    bound = MergeRules(checks=(Required("python-ci", 15368),))
+    forged = {"name": "python-ci", "state": "success", "app": None, "by": "mallory"}
+    own = {"name": "python-ci", "state": "failure", "app": 15368}
+    pull = a_pull(checks=[own, forged])
+
+    assert gates.GATES["ci_green"](good_facts(merge_rules=bound, promotion_pull=pull)).state == FAIL
+
+
 def test_checks_read_too_long_ago_are_not_green():
     old = a_pull(checks_at=NOW - timedelta(hours=1))
 

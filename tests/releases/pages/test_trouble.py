@@ -5,10 +5,21 @@ import re
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from environments.models import Deployment
+from environments.models import Deployment, DeploymentLog
 from releases.models.promotion import PromotionStep
-from tests.factory import MERGE, make_people, make_project, make_promotion, make_release, make_run
+from releases.models.pull_requests import PullRequest
+from tests.factory import (
+    MERGE,
+    make_advice,
+    make_people,
+    make_project,
+    make_promotion,
+    make_release,
+    make_rollback,
+    make_run,
+)
 from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +71,83 @@ def test_each_service_says_what_is_live_and_the_broken_one_comes_first_with_its_
     assert names[0] == "frontend" and "backend" in names
     assert f"still live; deploy of {MERGE[:7]} failed" in top
     assert "id=broken-1" in top and 'href="https://railway.test/project/' in top
+
+
+def broken_frontend(release) -> Deployment:
+    row = Deployment.objects.get(
+        instance__environment__kind="production", instance__service__name="frontend"
+    )
+    Deployment.objects.filter(pk=row.pk).update(is_latest=False)
+    return Deployment.objects.create(
+        instance=row.instance,
+        railway_id="broken-1",
+        status="FAILED",
+        commit=MERGE,
+        is_latest=True,
+        seen_at=row.seen_at,
+    )
+
+
+def test_railways_log_of_the_failed_deployment_is_shown_and_escaped(people):
+    release = stopped(people, "deploy")
+    deployment = broken_frontend(release)
+    before = trouble(page(people, release))
+    DeploymentLog.objects.create(
+        deployment=deployment,
+        build="<script>alert(1)</script> exit code 1",
+        reads=1,
+        read_at=timezone.now(),
+    )
+
+    after = trouble(page(people, release))
+
+    assert "Reading it from Railway…" in before
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; exit code 1" in after
+    assert "Reading it" not in after and "<script>alert" not in after
+
+
+def test_a_log_that_could_not_be_read_says_why(people):
+    release = stopped(people, "deploy")
+    DeploymentLog.objects.create(
+        deployment=broken_frontend(release), problem="Railway is down.", read_at=timezone.now()
+    )
+
+    assert "Railway is down." in trouble(page(people, release))
+
+
+def test_where_the_pull_request_moved_cancelling_comes_before_retrying(people):
+    release = stopped(people, "merge")
+    PullRequest.objects.filter(number=release.pull_number).update(head_sha="d" * 40)
+
+    top = trouble(page(people, release))
+
+    assert "the release takes up the new commits" in top
+    assert top.index("Cancel promotion") < top.index('id="retry-step"')
+
+
+def test_a_stopped_rollback_begins_with_what_to_do(people):
+    release = make_release(make_project(), by=people["alice"], ready=True)
+    make_promotion(release, by=people["alice"], at="deploy", failed=True)
+    make_advice(release)
+    make_rollback(release, by=people["alice"], at="restore", failed=True)
+
+    html = page(people, release)
+
+    top = trouble(html)
+    assert "Read what Railway says, mend it there, then retry." in top
+    assert re.findall(r'<button[^>]*id="([\w-]+)"', top)[0] == "retry-rollback"
+    assert html.count('id="retry-rollback"') == 1
+
+
+def test_a_service_that_fell_over_after_the_promotion_is_trouble_too(people):
+    release = make_release(
+        make_project(), by=people["alice"], status="verifying", merge_commit=MERGE
+    )
+    broken_frontend(release)
+
+    top = trouble(page(people, release))
+
+    assert "Repair under Environments" in top and "still live" in top
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,17 @@
+"""What every template must hold, read from its source."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_what_scrolls_can_be_reached_by_keyboard_and_has_a_name():
+    bare = [
+        f"{path.relative_to(ROOT)}: {tag}"
+        for path in (ROOT / "templates").rglob("*.html")
+        for tag in re.findall(r"<div\s[^>]*class=\"scroll\"[^>]*>", path.read_text())
+        if not ("tabindex=" in tag and re.search(r"aria-label(ledby)?=", tag))
+    ]
+
+    assert bare == []
