@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0027_project_proposal'),
+        ('environments', '0028_deployment_logs'),
     ]
 
     operations = [
