@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from environments.github import answers, merged, overview, protection, reverting
+from environments.github import answers, members, merged, overview, protection, reverting
 from environments.github import pulls as answers_pulls
 from environments.github.answers import Check, Comment, CommitStatus, Comparison, Hook
 from environments.github.overview import EVERYTHING, Overview, Pages
@@ -141,6 +141,13 @@ class GitHub:
                 raise Malformed("the list of pull requests is missing")
             found = [answers_pulls.read_pull_state(item) for item in items]
             return [pull.head_sha for pull in found if pull.base_ref == base][:count]
+
+    def seen_members(self, enough: int) -> frozenset[str]:
+        """People of the repository who opened or reviewed pull requests lately; no more are
+        looked for once there are `enough`.
+        """
+        with _shaped():
+            return members.seen_members(self.transport, self.path, enough)
 
     def open_pull(self, *, head: str, base: str, title: str, body: str) -> PullState:
         """Opens a pull request, or returns the one already open.

@@ -26,7 +26,7 @@ TOO_SLOW = frozenset({502, 504})
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Compared:
     """Staging beside production: how many commits only one of them has, and whether both hold the
     same files.
     """
@@ -67,7 +67,7 @@ class Overview:
     checks_hidden: bool = False
     full_name: str = ""
     rules: dict[str, MergeRules | None] = field(default_factory=dict)
-    comparison: Comparison | None = None
+    comparison: Compared | None = None
 
 
 @dataclass
@@ -421,7 +421,7 @@ def _finish(
     )
 
 
-def _comparison(first: Mapping[str, object], staging_head: str | None) -> Comparison | None:
+def _comparison(first: Mapping[str, object], staging_head: str | None) -> Compared | None:
     """What GitHub says of both branches, if it compared the very heads that it shows."""
     found = get_path(first, "production", "compare")
     trees = [get_path(first, key, "target", "tree", "oid") for key in ("staging", "production")]
@@ -433,7 +433,7 @@ def _comparison(first: Mapping[str, object], staging_head: str | None) -> Compar
         return None
     if staging_head is None or get_path(found, "headTarget", "oid") != staging_head:
         return None
-    return Comparison(ahead, behind, same_files=trees[0] == trees[1])
+    return Compared(ahead, behind, same_files=trees[0] == trees[1])
 
 
 def _closed(nodes: object) -> tuple[int, ...]:

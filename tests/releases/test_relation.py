@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from environments.github import Overview
-from environments.github.overview import Comparison
+from environments.github.overview import Compared
 from portal.ui.actions import Refused
 from releases.github_mirror.relation import Relation, settle
 from releases.lifecycle import actions
@@ -79,9 +79,9 @@ HEADS = {"staging_head": CANDIDATE, "production_head": BASE}
 @pytest.mark.parametrize(
     ("said", "heads", "kept"),
     [
-        (Comparison(2, 1, same_files=False), HEADS, Relation(CANDIDATE, BASE, 2, 1)),
-        (Comparison(0, 3, same_files=True), HEADS, Relation(CANDIDATE, BASE, 0, 3, True)),
-        (Comparison(2, 1, same_files=False), HEADS | {"staging_head": "later"}, None),
+        (Compared(2, 1, same_files=False), HEADS, Relation(CANDIDATE, BASE, 2, 1)),
+        (Compared(0, 3, same_files=True), HEADS, Relation(CANDIDATE, BASE, 0, 3, True)),
+        (Compared(2, 1, same_files=False), HEADS | {"staging_head": "later"}, None),
         (None, HEADS, None),
     ],
 )
