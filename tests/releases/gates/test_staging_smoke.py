@@ -116,7 +116,7 @@ def test_the_board_says_that_nothing_is_tested_and_proposes_railways_health_chec
 def test_checklist_and_project_settings_say_it_before_the_first_merge_and_propose():
     project, people = make_project(), make_people()
     ServiceInstance.objects.filter(service__name="backend").update(healthcheck_path="/healthz")
-    release = make_release(project, by=people["alice"], ready=True)
+    release = make_release(project, by=people["alice"])
     dave = signed_in(people["dave"])
 
     checklist = squeezed(dave.get(reverse("releases:release", args=[release.pk])))
