@@ -35,6 +35,16 @@ def _secret_key() -> str:
     return path.read_text().strip()
 
 
+_NOTICES_WHO_IS_GONE = " ".join(
+    f"-c {setting}"
+    for setting in (
+        *("tcp_keepalives_idle=10", "tcp_keepalives_interval=3", "tcp_keepalives_count=3"),
+        "tcp_user_timeout=20000",
+        "idle_in_transaction_session_timeout=90s",
+    )
+)
+
+
 def _database(url: str) -> dict[str, object]:
     """Django's settings for a `postgresql://` URL (libpq URI, PostgreSQL manual 34.1.1.2)."""
     parts = urlsplit(url)
@@ -50,9 +60,13 @@ def _database(url: str) -> dict[str, object]:
         "OPTIONS": {
             "connect_timeout": 10,
             "application_name": "release-portal",
+            # A host that is cut off: this end notices within 20 s, as does the server, which then
+            # frees the locks of who is gone, and of who is frozen within a transaction.
+            **{"keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3},
+            "tcp_user_timeout": 20_000,
             # Whatever was set for the database or the role: names mean the portal's own tables and
             # nothing before them.
-            "options": f"-c search_path={DATABASE_SCHEMA},pg_temp",
+            "options": f"-c search_path={DATABASE_SCHEMA},pg_temp {_NOTICES_WHO_IS_GONE}",
         },
     }
 

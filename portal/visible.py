@@ -100,8 +100,8 @@ def only_visible(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
             response.content = _spelt_out(response.content)
         if _SUSPECT.search(response.content):
             response.content = visible(response.content.decode(response.charset, "surrogateescape"))
-            if response.has_header("Content-Length"):
-                response["Content-Length"] = str(len(response.content))
+        if response.has_header("Content-Length"):
+            response["Content-Length"] = str(len(response.content))
         return response
 
     return handle

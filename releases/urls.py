@@ -7,8 +7,10 @@ from releases.pages import pull_requests, search, views
 from releases.practice import views as practice_views
 from releases.project_settings import views as project_settings
 from releases.project_settings import watch_only_views
+from releases.runbook import views as runbook_views
 from releases.setup import views as setup_views
 from releases.task_logs import views as task_logs_views
+from releases.terminal import views as terminal
 
 app_name = "releases"
 urlpatterns = [
@@ -25,6 +27,11 @@ urlpatterns = [
     path("task-logs/<slug:kind>/<int:pk>/file/", task_logs_views.download, name="task-log-file"),
     path("practice/", practice_views.practice, name="practice"),
     path("practice/begin/", practice_views.begin_day, name="practice-day"),
+    path("runbook/", runbook_views.runbook, name="runbook"),
+    path("terminal/whoami/", terminal.whoami, name="terminal-whoami"),
+    path("terminal/sync-staging/", terminal.sync_staging, name="terminal-sync"),
+    path("terminal/sync-staging/<int:pk>/", terminal.repair, name="terminal-repair"),
+    path("terminal/task-log/", terminal.task_log, name="terminal-task-log"),
     path("notifications/", notifications.notifications, name="notifications"),
     path("notifications/<int:pk>/<slug:verb>/", notifications.channel_do, name="channel-do"),
     path("settings/", project_settings.settings, name="settings"),

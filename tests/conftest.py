@@ -1,12 +1,42 @@
 """What every test may rely on."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.db.backends.base.operations import BaseDatabaseOperations
 
 from portal import observed
+from tests import migrated
 from tests.chain import start_over
+
+QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
+
+gc.disable()  # while some thousand tests are imported, nothing of which is garbage
+
+
+def pytest_collection_finish() -> None:
+    """What was imported lives until the end: the collector need not look through it again."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    request, django_db_modify_db_settings_parallel_suffix, django_db_blocker
+) -> None:
+    """Where several workers run (xdist), only one of them has to migrate."""
+    worker = getattr(request.config, "workerinput", {})
+    if worker and not request.config.getvalue("reuse_db"):
+        with django_db_blocker.unblock():
+            migrated.copy_for(worker["testrunuid"])
+
+
+@pytest.fixture(autouse=True, scope="session")
+def passwords_are_hashed_quickly() -> None:
+    """The first hasher makes the hashes, and ours is slow on purpose; all others still verify."""
+    settings.PASSWORD_HASHERS = [QUICK_HASHER, *settings.PASSWORD_HASHERS]
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ With xdist the controller starts it and the workers inherit DATABASE_URL.
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from portal.server.embedded_postgres import start
 os.environ["PORTAL_ENV_FILE"] = os.devnull
 # Tests do what only a superuser can, so the programs that they start are given one too.
 os.environ["ALLOW_SUPERUSER_DATABASE"] = "1"
+# Where images are built this is set, and then every worker and every program that a test starts
+# would compile the portal again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 if "DATABASE_URL" not in os.environ:
     _directory = Path(tempfile.mkdtemp(prefix="portal-tests-"))

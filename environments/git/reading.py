@@ -172,6 +172,31 @@ class Reader(Clone):
             found = objects.get(f"{self.commit(commit)}:{path.strip('/')}")
         return found.content if found and found.kind == "blob" else None
 
+    def grep(self, commit: str, pattern: str, *, limit: int = 500) -> list[tuple[str, int]]:
+        """Return path and number of the first line that fits `pattern` (POSIX extended) in each
+        text file at `commit`, at most `limit` files. A pattern is one of ours, never a person's.
+        """
+        out = self._run(
+            *("grep", "--extended-regexp", "--line-number", "--null", "-I", "--full-name"),
+            *(
+                "--no-textconv",
+                "--no-color",
+                "--max-count=1",
+                "--only-matching",
+                "-e",
+                pattern,
+                self.commit(commit),
+            ),
+            allowed=(1,),
+        ).stdout
+        found = []
+        for line in out.decode("utf-8", "surrogateescape").splitlines()[:limit]:
+            where, _, rest = line.partition("\0")
+            number = rest.partition("\0")[0]
+            if number.isdigit():
+                found.append((where.partition(":")[2], int(number)))
+        return found
+
     def checkout(self, commit: str, paths: Sequence[str], into: Path) -> None:
         """Writes exactly these directories or files, as they are at exactly this commit, below
         `into`.

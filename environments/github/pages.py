@@ -23,3 +23,9 @@ def pull_page(repository: str, number: int | None) -> str:
 
 def _page(repository: str, rest: str) -> str:
     return f"{settings.GITHUB_GIT_URL}/{quote(repository)}/{rest}" if repository else ""
+
+
+def file_page(repository: str, commit: str, path: str, line: int = 0) -> str:
+    """Return the address of one file at a commit, at `line` unless that is 0."""
+    at = f"#L{line}" if line else ""
+    return _page(repository, f"blob/{commit}/{quote(path, errors='replace')}{at}")

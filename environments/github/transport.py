@@ -169,6 +169,8 @@ class Transport:
         if self.withhold is not None:
             content: dict[str, object] = {"query": document, "variables": variables}
             self.withhold(SERVICE, doing, {"method": "POST", "path": "/graphql", "body": content})
+        if (still_ours := http.guard.get()) is not None:
+            still_ours()
         return self.graphql(doing, document, variables)
 
     def graphql(self, doing: str, document: str, variables: dict[str, object]) -> JsonObject:

@@ -27,7 +27,7 @@ from environments.models.project import REPOSITORY_NAME, DeployOrder, Project
 from environments.models.rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
 from environments.models.repairs import DeploymentAsk, Repair, RepairKind
 from environments.models.services import AtStart, Deployment, Service, ServiceInstance, SmokeTest
-from environments.models.setup import ProjectProposal
+from environments.models.setup import ProjectProposal, RunbookReading
 from environments.models.stamps import Stamp, stamped_from
 from environments.models.standings import DatabaseState, DatabaseStatus
 from environments.models.syncs import (
@@ -82,6 +82,7 @@ __all__ = [
     "Repair",
     "RepairKind",
     "RuleKind",
+    "RunbookReading",
     "Runner",
     "Service",
     "ServiceInstance",

@@ -5,6 +5,7 @@ from functools import partial
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from environments.models import (
@@ -98,6 +99,7 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
+@sensitive_post_parameters("value")
 @page
 @require_POST
 def set_variable(request: HttpRequest, slug: str) -> HttpResponse:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models.functions import Now
 
 from environments.clones.clone import mirror_of
 from environments.databases import runners
@@ -50,7 +51,7 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
         return Finished(JobStatus.CANCELLED, "The rehearsal was cancelled before it began.")
     # One after the other, so that a worker stays free for everything else.
     earlier = Rehearsal.objects.filter(
-        status=JobStatus.RUNNING, lease_until__gt=now, pk__lt=job.pk
+        status=JobStatus.RUNNING, lease_until__gt=Now(), pk__lt=job.pk
     ).first()
     if earlier:
         return Requeue(1, f"Waits for rehearsal {earlier.pk} to end.")

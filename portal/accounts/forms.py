@@ -32,3 +32,17 @@ class SecondFactorForm(forms.Form):
         error_messages=dict.fromkeys(("required", "invalid_choice"), "Unknown action."),
     )
     code = Text(100)
+
+
+class TokenForm(forms.Form):
+    """The name of a new access token, or the number of one to remove."""
+
+    name = Text(60, label="Name")
+    remove = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+
+    def clean(self) -> dict[str, Any]:
+        """Demand one of the two."""
+        given = super().clean() or self.cleaned_data
+        if not given.get("name") and not given.get("remove") and not self.errors:
+            raise forms.ValidationError("Name the access token.")
+        return given

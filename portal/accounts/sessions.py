@@ -2,7 +2,7 @@
 changes.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from portal import audit
+from portal.models.tokens import AccessToken
 from portal.ui import recent_sign_in
 
 BEGAN_AT, ACTIVE_AT = "began_at", "active_at"  # in seconds since 1970
@@ -80,8 +81,9 @@ def _begin(sender: object, request: Any, user: User, **rest: object) -> None:
     request.session.pop(recent_sign_in.SECOND_FACTOR_AT, None)
 
 
-def sign_out_everywhere(users: Iterable[int]) -> None:
-    """Ends every session of these accounts, by number."""
+def sign_out_everywhere(users: Collection[int]) -> None:
+    """Ends every session and every access token of these accounts, by number."""
+    AccessToken.objects.filter(user__in=list(users)).delete()
     gone = {str(pk) for pk in users}
     for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator():
         if session.get_decoded().get(SESSION_KEY) in gone:

@@ -4,7 +4,9 @@ one JSON line each.
 
 import json
 import os
+import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +15,8 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from portal.audit.chain import GENESIS, Link
+from portal.jobs import AuditWatch, host_name
+from portal.models.health import ProcessReport
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Anchor:
     at: str
     after: int = 0
     content: str = ""
+    host: str = ""  # the directory of files that it was made for: `own_host`
 
     @property
     def link(self) -> Link:
@@ -45,6 +50,14 @@ def anchors_path() -> Path:
     write.
     """
     return Path(settings.VAR_DIR) / "audit-anchors.jsonl"
+
+
+def own_host(directory: Path) -> str:
+    """Return what names this directory of files among those of several hosts; made once."""
+    path = directory / "audit-host"
+    with suppress(FileExistsError), path.open("x") as file:
+        file.write(secrets.token_hex(8))
+    return path.read_text()
 
 
 def append(path: Path, noted: Anchor) -> None:
@@ -135,13 +148,14 @@ def gather(*, path: Path | None = None, ask: bool = False) -> Kept:
     """The anchors of the file, and with `ask` of the place outside too. Raises `UnreadableAnchors`.
 
     None at all is in order only while none was ever made: the worker has not, and outside there are
-    none.
+    none. What other hosts left outside is taken into account and not missed in the file.
     """
     path = path or anchors_path()
     noted = read_anchors(path)
     outside = ask_outside() if ask else Outside([], "")
     missing = outside.missing
-    last = max((anchor.position for anchor in outside.anchors), default=0)
+    ours = {"", own_host(path.parent)} if noted else set()
+    last = max((anchor.position for anchor in outside.anchors if anchor.host in ours), default=0)
     if not noted and (outside.anchors or _was_anchored()):
         kept = f" What {outside.where} holds was taken instead." if outside.anchors else ""
         missing = (
@@ -181,6 +195,17 @@ def restore() -> str:
     )
 
 
+def begins_here() -> bool:
+    """Whether this host has no file yet because others anchored until now: it begins its own."""
+    others = ProcessReport.objects.filter(role=ProcessReport.Role.WORKER)
+    return (
+        not anchors_path().exists()
+        and not (Path(settings.VAR_DIR) / "audit-host").exists()
+        and _was_anchored()
+        and others.exclude(host=host_name()).exists()
+    )
+
+
 def ask_outside() -> Outside:
     """The anchors that lie where the database's owner cannot write; none where there is no such
     place.
@@ -204,6 +229,4 @@ def write_outside(now: datetime) -> str:
 
 
 def _was_anchored() -> bool:
-    from portal.jobs import AuditWatch
-
     return AuditWatch.objects.filter(ok=True).exists()  # it anchors what it finds sound, at once

@@ -81,8 +81,14 @@ def anchor(
             raise BrokenChain(broken.sentence)
         if shown := view_check.fault(raw, view_check.after(last.position, head.position)):
             raise BrokenChain(shown)
+    path.parent.mkdir(parents=True, exist_ok=True)
     noted = Anchor(
-        head.position, head.digest.hex(), now.isoformat(), last.position, content.digest().hex()
+        head.position,
+        head.digest.hex(),
+        now.isoformat(),
+        last.position,
+        content.digest().hex(),
+        audit_anchors.own_host(path.parent),
     )
     audit_anchors.append(path, noted)
     return noted

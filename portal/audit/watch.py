@@ -9,7 +9,7 @@ from portal import audit
 from portal.audit import anchors as audit_anchors
 from portal.audit import verification
 from portal.audit.chain import Link
-from portal.jobs import AuditWatch, Outcome, Requeue
+from portal.jobs import AuditWatch, Outcome, Requeue, host_name
 
 
 def watch(job: AuditWatch, *, now: datetime) -> Outcome:
@@ -19,15 +19,15 @@ def watch(job: AuditWatch, *, now: datetime) -> Outcome:
     The whole chain is verified by `manage.py verify_audit`. A broken chain is never anchored.
     """
     if restored := audit_anchors.restore():
-        with transaction.atomic():
-            audit.record(
-                "audit.anchors_restored", actor=None, outcome="found", sentence=restored, now=now
-            )
-    since = _last_anchor()
-    found = verification.verify(since=since)
+        _tell("audit.anchors_restored", restored, now)
+    begins = audit_anchors.begins_here()
+    if begins:
+        sentence = f"{host_name()} begins its own file of anchors, beside those of other workers."
+        _tell("audit.anchors_begun", sentence, now)
+    found = verification.verify(since=_last_anchor(), anchors=[] if begins else None)
     sentence, position = found.sentence, found.first_broken or 0
     if found.ok:
-        position = verification.anchor(now).position
+        position = verification.anchor(now, anew=begins).position
         try:
             message = audit_anchors.write_outside(now)
         except audit_anchors.Lost as lost:
@@ -40,6 +40,11 @@ def watch(job: AuditWatch, *, now: datetime) -> Outcome:
             )
     AuditWatch.objects.filter(pk=job.pk).update(ok=False, at=now, position=position)
     return Requeue(settings.ANCHOR_SECONDS, sentence)
+
+
+def _tell(action: str, sentence: str, now: datetime) -> None:
+    with transaction.atomic():
+        audit.record(action, actor=None, outcome="found", sentence=sentence, now=now)
 
 
 def last_known() -> AuditWatch | None:

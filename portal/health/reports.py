@@ -4,7 +4,6 @@ clock is.
 
 import os
 import shutil
-import socket
 import time
 from datetime import datetime, timedelta
 
@@ -12,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 
+from portal.jobs import host_name
 from portal.models.health import FRESH, ProcessReport
 from portal.version import VERSION
 
@@ -35,7 +35,7 @@ def report(role: str) -> None:
     seen = {"at": at, "disk_free": disk.free, "disk_total": disk.total, "clock_skew": skew}
     ProcessReport.objects.update_or_create(
         role=role,
-        host=socket.gethostname()[:100],
+        host=host_name(),
         pid=os.getpid(),
         defaults=seen,
         create_defaults=seen | {"version": VERSION, "started_at": at},
@@ -45,9 +45,7 @@ def report(role: str) -> None:
 
 def sign_off(role: str) -> None:
     """Delete this process's row: it ends in order, so that nobody misses it."""
-    ProcessReport.objects.filter(
-        role=role, host=socket.gethostname()[:100], pid=os.getpid()
-    ).delete()
+    ProcessReport.objects.filter(role=role, host=host_name(), pid=os.getpid()).delete()
 
 
 def worker_lives() -> bool:

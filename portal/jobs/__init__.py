@@ -7,6 +7,8 @@ look at the world first and do at most one outward write, so a step that ran twi
 way, costs time and nothing else.
 """
 
+import os
+import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -14,12 +16,17 @@ from typing import Any, Self
 from django.apps import apps
 from django.conf import settings
 from django.db import models
+from django.db.models import ExpressionWrapper, F
+from django.db.models.functions import Now
 from django.utils import timezone
 from django_q.tasks import async_task
 
 from portal.logs import trace
+from portal.outbound.http import TooLate
 
 LEASE = timedelta(seconds=settings.JOB_LEASE_SECONDS)
+# What the processes of one worker inherit from it.
+WORKER_VARIABLE = "PORTAL_WORKER"
 RENEW_SECONDS = settings.JOB_LEASE_SECONDS / 4
 
 
@@ -101,7 +108,15 @@ class Job(models.Model):
         default=0, help_text="Claims since the last recorded outcome."
     )
     fence = models.PositiveBigIntegerField(default=0)
+    # by the database's clock, for those of hosts differ
     lease_until = models.DateTimeField(null=True, blank=True)
+    holder = models.CharField(
+        max_length=120,
+        blank=True,
+        default="",
+        db_default="",  # processes of the version before make rows too while it is replaced
+        help_text="Host and process of the worker that claimed it last.",
+    )
     wake_at = models.DateTimeField(default=timezone.now)
     woken_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
@@ -197,5 +212,31 @@ def holds(job: Job, *, now: datetime | None = None) -> bool:
     step should end.
     """
     now = now or timezone.now()
-    mine = type(job)._default_manager.filter(pk=job.pk, fence=job.fence, status__in=OPEN)
-    return bool(mine.update(lease_until=now + LEASE, heartbeat_at=now))
+    return bool(_mine(job).update(lease_until=Now() + LEASE, heartbeat_at=now))
+
+
+def seconds_held(job: Job) -> float:
+    """Return for how many seconds from now nobody else can claim `job`, without renewing that.
+
+    Raises `TooLate` where somebody could by now, or a person stopped it. Locks no row, so it can be
+    asked within a transaction.
+    """
+    left = ExpressionWrapper(F("lease_until") - Now(), output_field=models.DurationField())
+    seen = _mine(job).annotate(left=left).values_list("left", flat=True).first()
+    if seen is None or seen <= timedelta():
+        raise TooLate(f"{job._meta.label} {job.pk} is no longer held by this worker.")
+    return float(seen.total_seconds())
+
+
+def this_worker() -> str:
+    """Return host and process of the worker that this process belongs to."""
+    return os.environ.get(WORKER_VARIABLE) or f"{host_name()} {os.getpid()}"
+
+
+def host_name() -> str:
+    """Return the name that tells this host from others; replicas on Railway may share theirs."""
+    return f"{socket.gethostname()} {os.environ.get('RAILWAY_REPLICA_ID', '')[:8]}".strip()[:100]
+
+
+def _mine(job: Job) -> models.QuerySet[Job]:
+    return type(job)._default_manager.filter(pk=job.pk, fence=job.fence, status__in=OPEN)

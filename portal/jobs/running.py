@@ -5,14 +5,15 @@ The queue calls `wake`. Come here for leases, fencing numbers and what happens a
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.apps import apps
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -27,8 +28,11 @@ from portal.jobs import (
     Outcome,
     Requeue,
     holds,
+    seconds_held,
+    this_worker,
 )
 from portal.logs import trace
+from portal.outbound import http
 
 log = logging.getLogger(__name__)
 
@@ -60,12 +64,13 @@ def claim(model: type[Job], pk: int, *, now: datetime | None = None) -> Job | No
     """
     now = now or timezone.now()
     won = model._default_manager.filter(
-        Q(lease_until=None) | Q(lease_until__lt=now), pk=pk, status__in=OPEN, wake_at__lte=now
+        Q(lease_until=None) | Q(lease_until__lt=Now()), pk=pk, status__in=OPEN, wake_at__lte=now
     ).update(
         status=JobStatus.RUNNING,
         fence=F("fence") + 1,
         crashes=F("crashes") + 1,
-        lease_until=now + LEASE,
+        lease_until=Now() + LEASE,
+        holder=this_worker(),
         heartbeat_at=now,
         started_at=Coalesce("started_at", now),
     )
@@ -81,8 +86,11 @@ def _run_step(job: Job) -> Outcome:
         )
     step = import_string(job.step_function)
     try:
-        with _renewed_lease(job):
+        with _renewed_lease(job), _guarded_writes(job):
             return step(job, now=timezone.now())
+    except http.TooLate:
+        log.warning("%s %s was taken over; this worker sends nothing more", job._meta.label, job.pk)
+        return Requeue(1.0, errored=True)
     except Exception:
         log.exception("%s %s broke", job._meta.label, job.pk)
         if job.crashes < 3 or job.retry_forever:
@@ -137,6 +145,18 @@ def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
 
 
 @contextmanager
+def _guarded_writes(job: Job) -> Iterator[None]:
+    """Let nothing be written outside by a worker that was frozen or cut off from the database while
+    another one took its job over.
+    """
+    token = http.guard.set(lambda: seconds_held(job))
+    try:
+        yield
+    finally:
+        http.guard.reset(token)
+
+
+@contextmanager
 def _renewed_lease(job: Job) -> Iterator[None]:
     """Keeps the lease while the step runs in this process, up to the step's own limit; a killed
     process stops.
@@ -144,20 +164,16 @@ def _renewed_lease(job: Job) -> Iterator[None]:
     done = threading.Event()
 
     def renew() -> None:
-        started = timezone.now()
-        try:
-            while not done.wait(RENEW_SECONDS):
-                now = timezone.now()
-                if (now - started).total_seconds() > job.step_seconds:
-                    return
-                if not holds(job, now=now):
-                    return
-        except Exception:
-            log.warning(
-                "The lease of %s %s was not renewed", job._meta.label, job.pk, exc_info=True
-            )
-        finally:
-            connection.close()
+        until = time.monotonic() + job.step_seconds
+        while not done.wait(RENEW_SECONDS) and time.monotonic() < until:
+            try:
+                if not holds(job):
+                    break
+            except Error as error:  # a database that restarts is asked again; meanwhile it may end
+                what = str(error).strip().partition("\n")[0]
+                log.warning("The lease of %s %s waits: %s", job._meta.label, job.pk, what)
+                connection.close()
+        connection.close()
 
     thread = threading.Thread(target=renew, daemon=True)
     thread.start()

@@ -10,9 +10,19 @@ from datetime import datetime, timedelta
 from django.apps import apps
 from django.db import connection, models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
-from portal.jobs import OPEN, RENEW_SECONDS, Heartbeat, Job, JobStatus, job_models, queue
+from portal.jobs import (
+    OPEN,
+    RENEW_SECONDS,
+    Heartbeat,
+    Job,
+    JobStatus,
+    job_models,
+    queue,
+    this_worker,
+)
 
 WAKE_AGAIN = timedelta(seconds=15)
 FRESH_BEAT = timedelta(seconds=2 * RENEW_SECONDS)
@@ -20,10 +30,10 @@ EACH = 200  # of one kind, in one sweep
 
 _OPEN = ", ".join(f"'{status}'" for status in OPEN)
 _DUE = f"""status IN ({_OPEN}) AND wake_at <= clock.now
-    AND (lease_until IS NULL OR lease_until < clock.now)
+    AND (lease_until IS NULL OR lease_until < statement_timestamp())
     AND (woken_at IS NULL OR woken_at < clock.since)"""
 _BUSY = f"""status = '{JobStatus.RUNNING}' AND lease_until IS NOT NULL
-    AND heartbeat_at > clock.since"""
+    AND heartbeat_at > clock.since AND holder = clock.me"""
 
 
 def sweep(now: datetime | None = None) -> int:
@@ -42,7 +52,7 @@ def sweep(now: datetime | None = None) -> int:
 
 
 def busy() -> frozenset[tuple[str, int]]:
-    """The jobs that a live worker runs at this moment, by label and key."""
+    """The jobs that the processes of this worker run at this moment, by label and key."""
     now = timezone.now()
     return frozenset(_where(_BUSY, now, since=now - FRESH_BEAT))
 
@@ -50,7 +60,7 @@ def busy() -> frozenset[tuple[str, int]]:
 def _where(condition: str, now: datetime, *, since: datetime) -> list[tuple[str, int]]:
     """Label and key of every job for which `condition` holds, by one query over all tables."""
     with connection.cursor() as cursor:
-        cursor.execute(_everywhere(condition), [now, since])
+        cursor.execute(_everywhere(condition), [now, since, this_worker()])
         return cursor.fetchall()
 
 
@@ -58,7 +68,7 @@ def _where(condition: str, now: datetime, *, since: datetime) -> list[tuple[str,
 def _everywhere(condition: str) -> str:
     # Only our own names stand in it. The times are handed over once, not once for each table.
     one = "(SELECT '{}', id FROM {}, clock WHERE {} LIMIT {})"
-    return "WITH clock AS (SELECT %s AS now, %s AS since) " + " UNION ALL ".join(
+    return "WITH clock AS (SELECT %s AS now, %s AS since, %s AS me) " + " UNION ALL ".join(
         one.format(model._meta.label, model._meta.db_table, condition, EACH)
         for model in job_models()
     )
@@ -67,7 +77,7 @@ def _everywhere(condition: str) -> str:
 def due(model: type[Job], now: datetime) -> models.QuerySet[Job]:
     """Return the jobs of this kind that are due and that nobody runs."""
     return model._default_manager.filter(
-        Q(lease_until=None) | Q(lease_until__lt=now), status__in=OPEN, wake_at__lte=now
+        Q(lease_until=None) | Q(lease_until__lt=Now()), status__in=OPEN, wake_at__lte=now
     )
 
 

@@ -10,9 +10,11 @@ from portal.models.first_start import SetupCode, SetupGuess
 from portal.models.health import HealthWatch, Incident, Observation, ProcessReport
 from portal.models.installation import Installation
 from portal.models.sign_in_policy import Policy
+from portal.models.tokens import AccessToken
 from portal.models.webhooks import WebhookDelivery
 
 __all__ = [
+    "AccessToken",
     "AuditEvent",
     "AuditHead",
     "Authenticator",

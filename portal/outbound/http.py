@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Literal
@@ -93,6 +94,15 @@ class WatchOnly(ApiError):
 
     def __init__(self, service: str, sentence: str) -> None:
         super().__init__(service, "watch_only", sentence)
+
+
+# Returns for how many seconds from its call the job that runs here is certainly still ours, or
+# raises. Set while a job runs (portal.jobs.running); asked before each write.
+guard: ContextVar[Callable[[], float] | None] = ContextVar("guard", default=None)
+
+
+class TooLate(Exception):
+    """A write that was not sent: the job belongs to another worker by now, or may soon."""
 
 
 # Called before each write with service, what it does in words, and its content; raises `WatchOnly`.
@@ -177,6 +187,7 @@ def send(
     bounds each silence and, doubled, the whole answer. Raises `ApiError`: unavailable or malformed;
     for a write that may have arrived, unknown_outcome.
     """
+    still_ours = _deadline() if write else None
     with _counting:
         calls[service] += 1
     client = _client(os.getpid(), is_loopback(urlsplit(url).hostname))
@@ -185,6 +196,8 @@ def send(
     try:
         target, named, extensions = _pinned(url, at)
         told = {**(headers or {}), **named}
+        if still_ours is not None:
+            extensions |= {"trace": still_ours}
         with client.stream(
             method, target, headers=told, content=content, timeout=timeout, extensions=extensions
         ) as answer:
@@ -207,7 +220,24 @@ def send(
     return reply
 
 
-def _pinned(url: str, at: str) -> tuple[httpx.URL, dict[str, str], dict[str, str]]:
+def _deadline() -> Callable[[str, object], None] | None:
+    """Ask the guard, and return what holds back a request whose time is over as its first byte is
+    to go out: this process may have been frozen meanwhile. Raises `TooLate`.
+    """
+    ask = guard.get()
+    if ask is None:
+        return None
+    before = time.monotonic()
+    until = before + ask()
+
+    def trace(event: str, info: object) -> None:
+        if event.endswith("send_request_headers.started") and time.monotonic() >= until:
+            raise TooLate
+
+    return trace
+
+
+def _pinned(url: str, at: str) -> tuple[httpx.URL, dict[str, str], dict[str, object]]:
     """The URL at that address, and what still names the host: its header, and TLS, which
     verifies its certificate.
     """

@@ -47,7 +47,9 @@ def action[**P, R](
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            subject, actor = cast(Model, args[0]), cast(Actor, kwargs["actor"])
+            first, actor = args[0], cast(Actor, kwargs["actor"])
+            # Some actions begin with no row: a repository to be read, a credential to be kept.
+            subject = first if isinstance(first, Model) else None
             try:
                 require(actor, permission)
                 if guarded:

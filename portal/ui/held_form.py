@@ -9,15 +9,15 @@ from portal.models.sign_in_policy import Policy
 from portal.outbound.parsing import JsonObject
 
 KEY = "held_form"
-# Addresses whose forms hold a secret, or prove a person: those are typed again.
-SECRET = {"preview-variable", "sign-in-again", "second-factor"}
 MINUTES, MOST_LETTERS = 30, 200_000
 
 
 def hold(request: HttpRequest, policy: Policy, then: str, by: int | None) -> None:
-    """Keeps this request's form. `then`: where the person was; `by`: the account it is kept for."""
-    match = request.resolver_match
-    if match and match.url_name in SECRET:
+    """Keeps this request's form. `then`: where the person was; `by`: the account it is kept for.
+
+    A form with a secret, which its view marks by `sensitive_post_parameters`, is typed again.
+    """
+    if getattr(request, "sensitive_post_parameters", None):
         return
     fields = [
         (name, value)

@@ -7,6 +7,7 @@ from django.conf import settings
 from environments.clients import github_of
 from environments.findings import writer as environment_sync
 from environments.quota.sharing import in_background
+from environments.runbook import read as runbook
 from environments.services import watching
 from portal.jobs import Outcome, Requeue
 from portal.outbound.http import ApiError
@@ -49,6 +50,7 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     environment_sync.note_problem(job, problem, "GitHub", now=now)
     github_mirror_sync.apply(project, overview, now=now)
     relation.settle(job, overview)
+    runbook.settle(project, now=now)
     watching.settle(project)
     preview_policy.make(project, now=now)
     pull_requests_migrations.wake(project, now=now)

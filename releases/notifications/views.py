@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from environments.models import Project
@@ -32,6 +33,7 @@ BUTTONS: dict[str, tuple[Callable[..., Any], type[forms.Form], str]] = {
 }
 
 
+@sensitive_post_parameters("address")  # of a webhook: whoever knows it may post
 @page
 def notifications(request: HttpRequest) -> HttpResponse:
     """Show the channels; take a new one."""

@@ -55,6 +55,23 @@ def markdown(title: str, sections: Mapping[str, str], about: str = "") -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def sections_of(text: str) -> dict[str, str]:
+    """Return the sections of a file that `markdown` or a person wrote, by name; other headings
+    belong to the section above them.
+    """
+    names = {heading.lower(): name for name, heading in SECTIONS.items()}
+    found: dict[str, list[str]] = {}
+    at = ""
+    for line in text.replace("\r\n", "\n").split("\n"):
+        heading = line.removeprefix("## ").strip().lower() if line.startswith("## ") else ""
+        if heading in names:
+            at = names[heading]
+            found.setdefault(at, [])
+        elif at:
+            found[at].append(line)
+    return {name: "\n".join(lines).strip() for name, lines in found.items()}
+
+
 def start(description: str, where: Path, *, at: datetime) -> Path:
     """Makes an empty log in the folder of the repository around `where`, which git is told to
     ignore.

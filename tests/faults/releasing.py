@@ -4,6 +4,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,11 +37,20 @@ class People:
         """One release with one more migration, from the push to done; a person repairs what
         stops.
         """
+        from portal.ui.actions import Refused
         from releases.lifecycle import actions as lifecycle_actions
 
         self._push()
         self._wait(lambda: self._branches_differ(), "the push to be seen")
-        release = lifecycle_actions.cut(self.world.project, actor=self.alice)
+        cut: list[Any] = []
+
+        def is_cut() -> bool:
+            with suppress(Refused):  # the branches are still being compared
+                cut.append(lifecycle_actions.cut(self.world.project, actor=self.alice))
+            return bool(cut)
+
+        self._wait(is_cut, "the release to be created")
+        release = cut[0]
         self._migrated_staging(release)
         self._promoted(release)
         self._done(release)

@@ -57,7 +57,7 @@ class Workers:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.working"],
             cwd=ROOT,
-            env={**os.environ, **_environment(), **environment},
+            env={**os.environ, **environment_of_workers(), **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -82,7 +82,7 @@ class Workers:
         self._process.wait()
 
 
-def _environment() -> dict[str, str]:
+def environment_of_workers() -> dict[str, str]:
     """What a worker process must know to work on this process's world."""
     from django.conf import settings
     from django.db import connection

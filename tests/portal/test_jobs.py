@@ -9,6 +9,8 @@ from django_q.models import OrmQ
 from environments.models import Project, RailwaySync
 from portal import jobs
 from portal.jobs import Finished, JobStatus, Requeue, running, sweep
+from portal.outbound import http
+from portal.sandbox.server import Response, Server
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +36,11 @@ def job(monkeypatch):
         name="inspector", slug="inspector", repository="acme/inspector"
     )
     return RailwaySync.objects.create(project=project)
+
+
+def run_out(job):
+    """The lease ends."""
+    RailwaySync.objects.filter(pk=job.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
 
 
 def reread(job):
@@ -64,9 +71,9 @@ def test_a_second_worker_finds_nothing_to_claim(job):
 
 def test_a_lease_that_ran_out_is_taken_over_and_the_late_worker_cannot_record(job):
     late = running.claim(RailwaySync, job.pk)
-    after = timezone.now() + jobs.LEASE + timedelta(seconds=1)
+    run_out(job)
 
-    heir = running.claim(RailwaySync, job.pk, now=after)
+    heir = running.claim(RailwaySync, job.pk)
     recorded = running.record(late, Finished(JobStatus.SUCCEEDED, "too late"))
 
     assert heir.fence == late.fence + 1
@@ -164,3 +171,89 @@ def test_a_person_who_stops_a_job_takes_the_lease_away(job):
 
     assert jobs.holds(held) is False
     assert running.record(held, Finished(JobStatus.SUCCEEDED)) is False
+
+
+def test_a_host_whose_clock_is_ahead_takes_nothing_over_that_another_one_still_holds(job):
+    running.claim(RailwaySync, job.pk)
+    its_time = timezone.now() + timedelta(hours=1)
+
+    assert running.claim(RailwaySync, job.pk, now=its_time) is None
+    assert job.pk not in sweep.due(RailwaySync, its_time).values_list("pk", flat=True)
+    assert sweep.sweep(its_time) == 0
+
+
+def test_a_host_whose_clock_is_behind_leaves_its_lease_as_long_as_any(job):
+    job = running.claim(RailwaySync, job.pk, now=timezone.now() - timedelta(milliseconds=1))
+
+    assert jobs.holds(job, now=timezone.now() - timedelta(hours=1))
+
+    assert jobs.seconds_held(job) > jobs.LEASE.total_seconds() - 2
+
+
+def test_the_row_names_the_worker_and_each_worker_counts_its_own_jobs_only(job, monkeypatch):
+    running.claim(RailwaySync, job.pk)
+    label = ("environments.RailwaySync", job.pk)
+
+    assert reread(job).holder == jobs.this_worker()
+    assert label in sweep.busy()
+    monkeypatch.setenv(jobs.WORKER_VARIABLE, "another host 7")
+    assert label not in sweep.busy()
+
+
+@pytest.fixture
+def outside():
+    server = Server(lambda request: Response(200, {})).start()
+    yield server
+    server.stop()
+
+
+def writing(server, job, meanwhile):
+    """A step that looks, is frozen while `meanwhile` happens, and then writes."""
+
+    def step(job, *, now):
+        meanwhile()
+        http.send("GitHub", "POST", f"{server.url}/statuses", write=True)
+        return Requeue(30, "written")
+
+    return step
+
+
+@pytest.mark.parametrize(
+    "fate", ["taken over", "run out", "cancelled"], ids=lambda fate: fate.replace(" ", "-")
+)
+def test_a_worker_that_was_frozen_between_its_look_and_its_write_does_not_write(
+    job, outside, monkeypatch, fate
+):
+    def meanwhile():
+        run_out(job)
+        if fate == "taken over":
+            assert running.claim(RailwaySync, job.pk)
+        if fate == "cancelled":
+            RailwaySync.objects.filter(pk=job.pk).update(status=JobStatus.CANCELLED)
+
+    monkeypatch.setattr(running, "import_string", lambda name: writing(outside, job, meanwhile))
+    running.wake("environments.RailwaySync", job.pk)
+
+    assert outside.requests == []
+    assert reread(job).sentence != "written"
+
+
+def test_a_worker_that_is_frozen_while_it_connects_does_not_write(job, outside, monkeypatch):
+    """The lease is held when the write begins, and over when its first byte would go out."""
+    held = jobs.seconds_held
+    monkeypatch.setattr(running, "seconds_held", lambda job: held(job) - jobs.LEASE.total_seconds())
+    monkeypatch.setattr(running, "import_string", lambda name: writing(outside, job, lambda: None))
+
+    running.wake("environments.RailwaySync", job.pk)
+
+    assert outside.requests == []
+    assert reread(job).is_open and job.sentence != "written"
+
+
+def test_a_worker_that_holds_its_job_writes(job, outside, monkeypatch):
+    monkeypatch.setattr(running, "import_string", lambda name: writing(outside, job, lambda: None))
+
+    running.wake("environments.RailwaySync", job.pk)
+
+    assert [request.path for request in outside.requests] == ["/statuses"]
+    assert reread(job).sentence == "written"

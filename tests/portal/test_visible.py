@@ -56,6 +56,16 @@ hostile = st.text(
 )
 
 
+def test_the_length_that_is_announced_is_that_of_what_is_sent():
+    for body in ({"said": "näher – “so”"}, {"said": "a\u200bb"}):
+        response = JsonResponse(body)
+        response["Content-Length"] = str(len(response.content))
+
+        answered = only_visible(lambda request, given=response: given)(None)
+
+        assert answered["Content-Length"] == str(len(answered.content))
+
+
 def test_the_signs_that_count_as_unseen_are_those_of_unicode():
     found = [n for n in range(0x110000) if module._ANY.match(chr(n))]
 

@@ -92,8 +92,9 @@ def told(
     limits = (
         f"-c lock_timeout={int(lock_timeout_ms)} -c statement_timeout={int(statement_timeout_ms)}"
     )
-    if version >= 140000:  # as `server_version_num`
-        limits += " -c client_connection_check_interval=1000"
+    if version >= 140000:  # as `server_version_num`; a host that vanished keeps no lock for hours
+        limits += " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3"
+        limits += " -c tcp_keepalives_count=3 -c client_connection_check_interval=1000"
     options = f"{command.variables.get('PGOPTIONS', '')} {limits}".strip()
     environ = surroundings(command.prepared, directory) | dict(command.variables)
     environ |= {"PGOPTIONS": options, "PGAPPNAME": APPLICATION_NAME}

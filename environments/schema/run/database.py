@@ -15,6 +15,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 STATEMENT_TIMEOUT_MS = 10_000
 APPLICATION_NAME = "release-portal"
+# The lock of a run lives in a session: a host that vanished must not keep it for hours.
+_NOTICES_A_LOST_HOST = (
+    "select set_config(name, setting, false) from (values ('tcp_keepalives_idle', '10'),"
+    " ('tcp_keepalives_interval', '3'), ('tcp_keepalives_count', '3')) wanted (name, setting)"
+)
 _DRIVERS = {
     "",
     "asyncpg",
@@ -211,6 +216,10 @@ def connection(url: str, *, connect_timeout: int = 10) -> Iterator[psycopg.Conne
             connect_timeout=connect_timeout,
             autocommit=True,
             application_name=APPLICATION_NAME,
+            keepalives_idle=10,
+            keepalives_interval=3,
+            keepalives_count=3,
+            tcp_user_timeout=20_000,
             prepare_threshold=None,  # poolers do not keep prepared statements
         )
     except (psycopg.Error, UnicodeError) as error:
@@ -218,6 +227,7 @@ def connection(url: str, *, connect_timeout: int = 10) -> Iterator[psycopg.Conne
     try:
         with opened:
             opened.execute(f"set statement_timeout = {STATEMENT_TIMEOUT_MS}")
+            opened.execute(_NOTICES_A_LOST_HOST)
             yield opened
     except psycopg.errors.InsufficientPrivilege:
         raise DatabaseError(

@@ -10,7 +10,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 from django.db import connection, connections
-from django.utils import timezone
+from django.db.models.functions import Now
 from django_q.cluster import Cluster
 from django_q.conf import Conf
 from django_q.models import OrmQ
@@ -28,6 +27,8 @@ from django_q.tasks import async_task
 
 from portal.database_role import refusal
 from portal.health import reports, watch
+from portal.jobs import WORKER_VARIABLE, host_name, this_worker
+from portal.jobs.broker import Broker, own_queue
 from portal.jobs.sweep import busy as busy_now
 from portal.jobs.sweep import canary_seen, sweep
 from portal.modes import WrongMode, settle
@@ -50,6 +51,7 @@ class Command(BaseCommand):
     def handle(self, **options: object) -> None:
         settle_or_leave()
         forks_die_with_us()
+        os.environ[WORKER_VARIABLE] = f"{host_name()} {os.getpid()}"
         signal.signal(signal.SIGTERM, _stop)
         signal.signal(signal.SIGINT, _stop)
         worker = Worker()
@@ -82,37 +84,39 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 @dataclass
 class Watch:
-    """Judges whether the queue moves. Times are seconds of a monotonic clock."""
+    """Judges whether this worker's queue moves. Times are seconds of a monotonic clock.
+
+    Its canary lies in a queue of its own: another host's worker would answer for a frozen one.
+    """
 
     token: str = ""
-    name: str = field(default_factory=lambda: f"{os.getpid()} {socket.gethostname()}"[:40])
+    name: str = field(default_factory=lambda: this_worker()[-40:])
     moved_at: float = 0.0
     next_at: float = 0.0
-    queued: set[int] = field(default_factory=set)
 
     def is_frozen(self, now: float, busy: Busy) -> bool:
         """Sends and awaits canaries.
 
-        True when nothing has left the queue for too long though a worker is free.
+        True when none came back for too long though a process of this worker is free: it takes
+        the canary before all other tasks.
         """
         if not self.token:
             if now >= self.next_at:
-                self.token, self.moved_at, self.queued = secrets.token_hex(8), now, set()
+                self.token, self.moved_at = secrets.token_hex(8), now
                 async_task(
                     "portal.jobs.sweep.canary",
                     self.token,
                     self.name,
                     save=False,
                     task_name="canary",
+                    broker=Broker(own_queue()),
                 )
             return False
         if canary_seen(self.token):
             self.reset(now + CANARY_EVERY)
             return False
-        queued = set(OrmQ.objects.values_list("pk", flat=True))
-        if self.queued - queued or len(busy) >= Conf.WORKERS:
+        if len(busy) >= Conf.WORKERS:
             self.moved_at = now
-        self.queued = queued
         return now - self.moved_at > ECHO_WITHIN
 
     def reset(self, next_at: float) -> None:
@@ -190,7 +194,7 @@ class Worker:
             stop_group(self.cluster, patience=0)
         # What it had taken from the queue would lie there for `retry` seconds; a wake-up may come
         # twice.
-        OrmQ.objects.filter(lock__gt=timezone.now()).update(lock=timezone.now())
+        OrmQ.objects.filter(lock__gt=Now()).update(lock=Now())
         self.cluster = start_cluster()
         self.watch.reset(now + TICK)
 

@@ -31,7 +31,7 @@ READ = words(
     " previews protections variables connections migrations migration migration-panels"
     " migration-log rehearsal rehearsal-panels stamp stamp-panels"
     " audit audit-event audit-csv audit-jsonl"
-    " second-factor changes status notifications watch-only settings search "
+    " second-factor access-tokens changes status notifications watch-only settings search runbook"
 )
 # Where there is no log or comparison yet, and where nothing more will come of a log.
 READ_OTHERWISE = {
@@ -63,6 +63,11 @@ OPEN = {
     "webhooks/railway/<str:secret>/": 405,
     "sign-out": 405,
     "invited": 200,
+    # A terminal's addresses take an access token, never a session.
+    "terminal-whoami": 401,
+    "terminal-sync": 401,
+    "terminal-repair": 401,
+    "terminal-task-log": 401,
 }
 # Connecting a project: administrators alone.
 CONNECT = words("new-project proposal go-live")
@@ -220,7 +225,7 @@ def test_whoever_may_only_look_changes_nothing_by_whatever_they_send(role):
     addresses = [
         address
         for name, _, address in every()
-        if not name.startswith(("second-", "sign-", "log", "password"))
+        if not name.startswith(("second-", "sign-", "log", "password", "access-tokens"))
     ]
     release = next(address for address in addresses if address.endswith("/notes/"))
     addresses += [release.replace("/notes/", f"/{verb}/") for verb in RELEASE_BUTTONS]

@@ -71,7 +71,7 @@ NO_CONFIGURATION = {
         " releases.notice releases.notificationfeed portal.auditevent portal.audithead"
         " portal.processreport portal.observation portal.incident portal.healthwatch"
         " portal.installation portal.webhookdelivery portal.setupcode portal.setupguess"
-        " environments.withheldwrite environments.deploymentlog"
+        " environments.withheldwrite environments.deploymentlog environments.runbookreading"
     ),
     "what people sign, ask for and write, each by an action that is in the trail": (
         "environments.finding environments.migrationrun environments.preview"
@@ -85,7 +85,9 @@ NO_CONFIGURATION = {
     "two people change it, or who gives it is kept with it": (
         "portal.configurationchange portal.rolegrant portal.servicecredential auth.permission"
     ),
-    "a person's own proof of who they are": "portal.authenticator portal.recoverycode",
+    "a person's own proof of who they are": (
+        "portal.authenticator portal.recoverycode portal.accesstoken"
+    ),
     "goes to previews alone, where the code of pull requests runs": "environments.previewvariable",
 }
 PARTS = {Database: Project, SmokeTest: Project, ChecklistTemplateItem: ChecklistTemplate}

@@ -1,8 +1,10 @@
 import pytest
+from django.utils import timezone
 from django_q.conf import Conf
 from django_q.models import OrmQ
 
-from portal.jobs import sweep
+from portal.jobs import WORKER_VARIABLE, broker, sweep
+from portal.jobs.broker import Broker, own_queue
 from portal.management.commands.worker import CANARY_EVERY, ECHO_WITHIN, Watch
 
 pytestmark = pytest.mark.django_db
@@ -39,13 +41,30 @@ def test_an_echo_is_progress_and_the_next_canary_flies_later(watch):
     assert watch.token != ""
 
 
-def test_a_long_queue_that_moves_is_not_frozen(watch):
-    OrmQ.objects.create(key="portal", payload="ahead")
-    watch.is_frozen(ECHO_WITHIN - 1, NOBODY_BUSY)
-    OrmQ.objects.filter(payload="ahead").delete()
+def test_a_canary_is_taken_before_everything_that_lies_in_a_long_queue():
+    broker = Broker("portal")
+    for number in range(3):
+        broker.enqueue(f"ahead {number}")
+    canary = Broker(own_queue()).enqueue("canary")
 
-    assert not watch.is_frozen(ECHO_WITHIN + 5, NOBODY_BUSY)
-    assert watch.is_frozen(2 * ECHO_WITHIN + 5.1, NOBODY_BUSY)
+    taken = [broker.dequeue()[0] for _ in range(4)]
+
+    assert taken[0] == (canary, "canary")
+    assert [payload for _, payload in taken[1:]] == ["ahead 0", "ahead 1", "ahead 2"]
+
+
+def test_a_canary_is_answered_by_its_own_worker_alone(watch, monkeypatch):
+    """Else a frozen worker would seem alive for as long as another host's works."""
+    monkeypatch.setenv(WORKER_VARIABLE, "another host 7")
+    OrmQ.objects.create(key="portal", payload="for anybody", lock=timezone.now())
+
+    [(_, payload)] = Broker("portal").dequeue()
+
+    assert payload == "for anybody"
+    monkeypatch.setattr(broker, "PATIENCE", 0.1)
+    assert Broker("portal").dequeue() is None
+    assert OrmQ.objects.filter(key=f"of {watch.name}").exists()
+    assert watch.is_frozen(ECHO_WITHIN + 0.1, NOBODY_BUSY)
 
 
 def test_workers_that_are_all_busy_are_not_taken_for_frozen(watch):

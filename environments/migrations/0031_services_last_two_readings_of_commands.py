@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0028_deployment_logs'),
+        ('environments', '0030_who_holds_a_job'),
     ]
 
     operations = [

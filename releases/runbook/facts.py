@@ -1,0 +1,77 @@
+"""What the page *Runbook* knows of a project, in a fixed number of queries."""
+
+from dataclasses import dataclass, field
+
+from django.db.models import Count
+
+from environments.models import (
+    BranchProtection,
+    ConnectionCheck,
+    Database,
+    EnvironmentDatabase,
+    Finding,
+    Project,
+    RunbookReading,
+    SmokeTest,
+    VariableRule,
+)
+from portal.configuration.signing import signers
+from releases.models import Channel
+from releases.models.checklist import ChecklistTemplateItem
+from releases.models.releases import Release, ReleaseStatus
+
+
+@dataclass
+class Standing:
+    """Rows of one project, as the steps ask for them."""
+
+    project: Project
+    findings: dict[str, int] = field(default_factory=dict)  # open ones, by kind
+    unprotected: list[str] = field(default_factory=list)  # branches; of those that were read
+    protections_read: bool = False
+    broken: list[str] = field(default_factory=list)  # credentials that do not work
+    databases: list[Database] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)  # databases that report nothing
+    rules: int = 0
+    on_staging: bool = False
+    on_production: bool = False
+    items: int = 0
+    approvers: int = 0
+    channels: int = 0
+    shipped: int = 0
+    reading: RunbookReading | None = None
+
+    def kinds_found(self) -> set[str]:
+        """Return the kinds of leftovers in the repository."""
+        return {one["kind"] for one in self.reading.found} if self.reading else set()
+
+
+def standing_of(project: Project) -> Standing:
+    """Return what is known of `project`. Eleven queries."""
+    found = Finding.objects.open().filter(project=project)
+    counted = dict(found.order_by().values_list("kind").annotate(Count("pk")))
+    tests = list(SmokeTest.objects.filter(project=project))
+    places = EnvironmentDatabase.objects.filter(database__project=project, revisions__isnull=True)
+    protections = list(BranchProtection.objects.filter(project=project))
+    check = ConnectionCheck.objects.first()
+    return Standing(
+        project=project,
+        findings=counted,
+        unprotected=[row.branch for row in protections if not row.settings],
+        protections_read=bool(protections),
+        broken=[one["name"] for one in (check.found if check else []) if one["state"] == "fail"],
+        databases=list(Database.objects.filter(project=project).exclude(alembic="")),
+        unread=sorted(
+            f"{place.database.name} in {place.environment.name}"
+            for place in places.select_related("database", "environment")
+        ),
+        rules=VariableRule.objects.filter(project=project).count(),
+        on_staging=any(test.on_staging for test in tests),
+        on_production=any(test.on_production for test in tests),
+        items=ChecklistTemplateItem.objects.filter(template__project=project, gate="").count(),
+        approvers=signers("releases.approve_release").count(),
+        channels=Channel.objects.filter(project=project).count()
+        or Channel.objects.filter(project=None, person=None).count(),
+        shipped=Release.objects.filter(project=project, status=ReleaseStatus.DONE).count(),
+        reading=RunbookReading.objects.filter(project=project).first(),
+    )
