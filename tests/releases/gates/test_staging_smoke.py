@@ -117,6 +117,8 @@ def test_checklist_and_project_settings_say_it_before_the_first_merge_and_propos
     project, people = make_project(), make_people()
     ServiceInstance.objects.filter(service__name="backend").update(healthcheck_path="/healthz")
     release = make_release(project, by=people["alice"])
+    asks = {"text": "Staging answers its smoke tests", "gate": "staging_smoked"}
+    release.items.create(phase=Phase.BEFORE, position=99, **asks)
     dave = signed_in(people["dave"])
 
     checklist = squeezed(dave.get(reverse("releases:release", args=[release.pk])))
