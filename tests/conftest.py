@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 from django.db.backends.base.operations import BaseDatabaseOperations
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from portal import observed
 from tests import migrated
@@ -13,7 +14,14 @@ from tests.chain import start_over
 
 QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 
+SHORT = ("tests/environments/", "tests/portal/", "tests/releases/")  # of seconds, most of them
+
 gc.disable()  # while some thousand tests are imported, nothing of which is garbage
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of minutes come first: one at the end would let the other workers wait for it."""
+    items.sort(key=lambda item: item.nodeid.startswith(SHORT))
 
 
 def pytest_collection_finish() -> None:
@@ -43,6 +51,22 @@ def passwords_are_hashed_quickly() -> None:
 def nothing_was_observed() -> None:
     """What GitHub said about its limits in one test is no reason to wait in the next."""
     observed._noted.clear()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def static_files_are_looked_for_once() -> Iterator[None]:
+    """Every client of a test has the middleware of its own, and they all serve the same files."""
+    look, found = WhiteNoiseMiddleware.add_files_from_finders, {}
+
+    def look_once(self) -> None:
+        if not found:
+            look(self)
+            found.update(self.files)
+        self.files.update(found)
+
+    WhiteNoiseMiddleware.add_files_from_finders = look_once
+    yield
+    WhiteNoiseMiddleware.add_files_from_finders = look
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -37,7 +37,8 @@ from releases.checklist import items as checklist_items
 from releases.models import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep
 from releases.models.promotion import Promotion, PromotionStep, StepName
 from releases.models.pull_requests import GitHubSync, PullRequest
-from releases.models.releases import Release, ReleaseReconciler
+from releases.models.reconciler import ReleaseReconciler
+from releases.models.releases import Release
 from releases.models.rollback import downgrade_content, rollback_content
 
 PASSWORD = "correct horse battery staple"

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments.branches import applying, protection
+from environments.branches import applying, protection, protection_rules
 from environments.findings.repair_queue import _repair
 from environments.models import Branch, BranchProtection, Project, Repair, RepairKind, StagingReset
 from portal import audit
@@ -196,7 +196,7 @@ def protect_branch(
         )
     message = (
         f"Protect {branch}: changes only by pull request, with"
-        f" {', '.join(protection.wanted_checks(project, branch))}."
+        f" {', '.join(protection_rules.wanted_checks(project, branch))}."
     )
     return _repair(
         project,

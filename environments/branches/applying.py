@@ -3,7 +3,7 @@
 import json
 from hashlib import sha256
 
-from environments.branches import protection
+from environments.branches import protection_rules
 from environments.github import classic_settings
 from environments.models import BranchProtection, Project
 
@@ -14,7 +14,7 @@ def changes(
     """Return (setting, now, then) of all that would change; None: what is there is not known."""
     if row.settings is None:
         return None
-    body = protection.body_for(project, branch)
+    body = protection_rules.body_for(project, branch)
     source = [line for line in row.lines if line["key"] == "source" and line["state"] != "pass"]
     return [
         *classic_settings.differences(row.settings, classic_settings.in_words(body)),
@@ -24,7 +24,7 @@ def changes(
 
 def digest(project: Project, branch: str, row: BranchProtection) -> str:
     """Return what stands for all that a person sees before they apply it."""
-    shown = [changes(project, branch, row), protection.body_for(project, branch)]
+    shown = [changes(project, branch, row), protection_rules.body_for(project, branch)]
     return sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from environments.branches import actions as branches_actions
-from environments.branches import applying, protection
+from environments.branches import applying, protection, protection_rules
 from environments.branches.forms import ProtectForm, RequiredForm
 from environments.findings.views import repairs_of
 from environments.models import Branch, BranchProtection, Project, Repair, RepairKind
@@ -82,7 +82,7 @@ def _shown(
         "repair": repair,
         "changes": applying.changes(project, branch, row) if row else None,
         "seen": applying.digest(project, branch, row) if row else "",
-        "body": json.dumps(protection.body_for(project, branch), indent=2),
+        "body": json.dumps(protection_rules.body_for(project, branch), indent=2),
         "clicks": protection.clicks(project, branch),
     }
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from environments.clones.clone import git_address
-from environments.git import ssh
+from environments.git import host_keys, keys
 from environments.git.calls import GitError
 from environments.models import DeployKey
 from portal.configuration.admin import Asked, TwoPeople
@@ -58,9 +58,9 @@ class DeployKeyForm(forms.ModelForm):
         try:
             return "".join(
                 f"{key.kind} {key.blob}\n"
-                for key in ssh.read_host_keys(self.cleaned_data["host_keys"])
+                for key in host_keys.read_host_keys(self.cleaned_data["host_keys"])
             )
-        except ssh.BadKey as error:
+        except keys.BadKey as error:
             raise forms.ValidationError(str(error)) from None
 
     def clean(self) -> dict[str, object]:
@@ -72,13 +72,13 @@ class DeployKeyForm(forms.ModelForm):
         elif not pasted and not given.get("make_key") and not self.instance.pk:
             self.add_error("new_key", "Paste a private key, or have the portal make one.")
         elif pasted or given.get("make_key"):
-            self._take(pasted or ssh.make_key())
+            self._take(pasted or keys.make_key())
         return given
 
     def _take(self, private: str) -> None:
         try:
-            private, facts = ssh.take(private)
-        except ssh.BadKey as error:
+            private, facts = keys.take(private)
+        except keys.BadKey as error:
             self.add_error("new_key", str(error))
             return
         parts = (private, facts.kind, facts.public, facts.fingerprint)
@@ -124,7 +124,7 @@ class DeployKeyAdmin(TwoPeople):
             obj.changed_at = row.changed_at
         if "host_keys" in form.changed_data:
             asked.wanted["host_keys"] = obj.host_keys
-            asked.wanted["fingerprints"] = ssh.fingerprints(obj.host_keys)
+            asked.wanted["fingerprints"] = host_keys.fingerprints(obj.host_keys)
             obj.host_keys = row.host_keys if row else ""
         if obj.fingerprint == (row.fingerprint if row else ""):
             return
@@ -144,8 +144,8 @@ class DeployKeyAdmin(TwoPeople):
         confirmed.
         """
         with suppress(GitError):  # an address that git is not given has no host to pin
-            address = ssh.address_of(git_address(obj.project, over_ssh=True))
+            address = host_keys.address_of(git_address(obj.project, over_ssh=True))
             if not change and not obj.host_keys and address:
-                obj.host_keys = ssh.published(address.host)
+                obj.host_keys = host_keys.published(address.host)
         obj.changed_at = timezone.now()
         super().save_model(request, obj, form, change)

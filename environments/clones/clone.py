@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from environments.clients import git_token_of
-from environments.git import addresses, ssh
+from environments.git import addresses, host_keys, ssh
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
 from environments.models import DeployKey, Project
@@ -21,7 +21,7 @@ def mirror_of(project: Project) -> Mirror:
     key = deploy_key_of(project)
     url = git_address(project, over_ssh=key is not None)
     path = settings.VAR_DIR / "mirrors" / f"{project.pk}.git"
-    if key is not None and ssh.address_of(url):
+    if key is not None and host_keys.address_of(url):
         private = cast(HiddenText, key.private_key).reveal()
         return Mirror(path, url, access=ssh.Access(private, key.host_keys, key.fingerprint))
     # Bound to the configured host: an address that leads elsewhere is read without it.

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 
-from environments.git import ssh
+from environments.git import host_keys
 from environments.models import ConnectionCheck, DeployKey
 from portal import audit
 from portal.audit import Actor
@@ -53,5 +53,5 @@ def pin_host_keys(
             "was pinned."
         )
     pinned = "".join(shown[one] for one in chosen)
-    values = {"host_keys": pinned, "fingerprints": ssh.fingerprints(pinned)}
+    values = {"host_keys": pinned, "fingerprints": host_keys.fingerprints(pinned)}
     return propose(key, actor=actor, values=values, now=now)

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from environments.connections import check
+from environments.connections import check, connection
 from environments.models import ConnectionCheck
 from portal import audit
 from portal.jobs import Outcome, Requeue, holds
@@ -24,7 +24,9 @@ def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
         states = {one["name"]: one["state"] for one in found}
         if states != {one["name"]: one["state"] for one in job.found}:
             bad = [
-                f"{one['name']}: {one['sentence']}" for one in found if one["state"] == check.FAIL
+                f"{one['name']}: {one['sentence']}"
+                for one in found
+                if one["state"] == connection.FAIL
             ]
             audit.record(
                 "connections.checked",

@@ -17,8 +17,8 @@ from environments.models import (
 )
 from environments.railway import Railway
 from environments.railway.batch import Place
-from environments.schema.run import database
-from environments.schema.run.database import DatabaseError, is_internal
+from environments.schema.run import address, database
+from environments.schema.run.address import DatabaseError, is_internal
 from portal.outbound.credentials import Secret
 from portal.outbound.http import ApiError
 from portal.secrets import HiddenText
@@ -107,7 +107,7 @@ def _reachable(place: EnvironmentDatabase, url: str, source: str) -> str:
     its own.
     """
     try:
-        host = database.normalise(url).host
+        host = address.normalise(url).host
     except DatabaseError:
         return url  # whoever uses it says what is wrong with it
     if not is_internal(host) or _runs_in(place.environment):

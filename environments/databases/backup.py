@@ -18,7 +18,7 @@ from environments.schema.downgrade.data_loss import dropped
 from environments.schema.plan.render import Step, steps_from_json
 from environments.schema.plan.table_stats import many
 from environments.schema.rehearsal.dump import Cancelled, DumpError, dump_rows
-from environments.schema.run import database
+from environments.schema.run import address, database
 from portal.jobs import Finished, JobStatus, Outcome, Requeue
 from portal.outbound.parsing import JsonObject
 
@@ -63,7 +63,7 @@ def before(
         return _unchanged(
             job, JobStatus.CANCELLED, "the run was cancelled while a backup was taken."
         )
-    except (DumpError, database.DatabaseError, OSError) as error:
+    except (DumpError, address.DatabaseError, OSError) as error:
         if "version mismatch" in str(error):
             kept = {"at": timezone.now().isoformat(), "sentence": f"No backup was taken: {error}"}
             _keep(job, kept, tell)

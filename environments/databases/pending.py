@@ -14,7 +14,8 @@ from environments.models import (
     MigrationPlan,
     StagedRevision,
 )
-from environments.schema.history.graph import History, HistoryError
+from environments.schema.history.graph import History
+from environments.schema.history.revision import HistoryError
 from environments.schema.history.status import PROVE
 from environments.schema.plan.render import Step, digest_of, steps_as_json, steps_from_json
 from portal.outbound.parsing import JsonObject

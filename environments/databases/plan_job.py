@@ -12,10 +12,10 @@ from environments.git.calls import GitError
 from environments.models import Environment, EnvironmentKind, MigrationPlan, place_of
 from environments.schema.history import identity
 from environments.schema.history import reader as history_reader
-from environments.schema.history.graph import HistoryError
+from environments.schema.history.revision import HistoryError
 from environments.schema.plan import render as plan_render
-from environments.schema.plan import risk, table_stats
-from environments.schema.run import database
+from environments.schema.plan import risk, squawk, table_stats
+from environments.schema.run import address
 from environments.schema.run.virtualenvs import NotPrepared
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 from portal.outbound.http import ApiError
@@ -69,7 +69,7 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         NotPrepared,
     ) as error:  # until somebody mends it, perhaps outside the portal
         return Requeue(UNPREPARED_SECONDS, f"The migrations cannot be planned yet: {error}")
-    except (ApiError, GitError, HistoryError, plan_render.BrokenOff, risk.RiskError) as error:
+    except (ApiError, GitError, HistoryError, plan_render.BrokenOff, squawk.RiskError) as error:
         return Requeue(10, f"The migrations cannot be planned yet: {error}")
     job.digest = plan_render.digest_of(steps)
     MigrationPlan.objects.filter(pk=job.pk, fence=job.fence).update(
@@ -106,7 +106,7 @@ def _production(
         return table_stats.read_target(url_of(place_of(environment, job.database)), tables), ""
     except NoDatabase as error:
         return table_stats.Target(), str(error)
-    except (ApiError, database.DatabaseError) as error:
+    except (ApiError, address.DatabaseError) as error:
         if now - (job.started_at or now) < MOMENT:
             return Requeue(5, f"Waiting for production's database to plan the migrations: {error}")
         return table_stats.Target(), str(error)

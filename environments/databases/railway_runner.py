@@ -23,7 +23,7 @@ from environments.schema.history.graph import History
 from environments.schema.run.database import invalid_indexes
 from environments.schema.run.output import Output
 from environments.schema.run.process import Finished, Log, Redactor
-from environments.schema.run.runner import Outcome
+from environments.schema.run.request import Outcome
 from environments.services.config_file import read_config
 from portal.jobs import Requeue
 from portal.outbound.http import ApiError

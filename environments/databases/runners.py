@@ -16,6 +16,7 @@ from environments.models import MigrationRun, Runner
 from environments.schema.history.graph import History
 from environments.schema.run import runner, virtualenvs
 from environments.schema.run.progress import Progress
+from environments.schema.run.request import Outcome, Run
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import JsonObject
 
@@ -37,14 +38,14 @@ def run(
     on_lines: Callable[[list[str]], None],
     on_progress: Callable[[Progress], None],
     alive: Callable[[], bool],
-) -> runner.Outcome:
+) -> Outcome:
     """One run with the job's runner, as `environments.schema.run.runner.run`; never raises what
     that does not.
     """
     project, database = job.environment.project, job.database
     before = tuple(job.before or ())
     changes: JsonObject = {}
-    request = runner.Run(
+    request = Run(
         commit=job.commit,
         target=tuple(job.target),
         direction=job.direction,
@@ -70,7 +71,7 @@ def run(
             }
     except UNPREPARED as error:
         status = "cancelled" if getattr(error, "cancelled", False) else "failed"
-        return runner.Outcome(status, f"Nothing was changed: {error}", before, before)
+        return Outcome(status, f"Nothing was changed: {error}", before, before)
     return runner.run(mirror, replace(request, **changes), on_lines=on_lines, alive=alive)
 
 

@@ -2,7 +2,7 @@
 is a finding.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -26,13 +26,14 @@ from environments.models import (
     MigrationRun,
     Preview,
     Project,
+    Stamp,
     databases_of,
     places_of,
 )
 from environments.railway import Railway
 from environments.schema.history import reader as history_reader
 from environments.schema.history import status as history_status
-from environments.schema.run.database import DatabaseError, same_database
+from environments.schema.run.address import DatabaseError, same_database
 from environments.services.expected import expected_branches
 from portal.outbound.http import ApiError
 
@@ -186,7 +187,7 @@ def _keep(
 
 
 def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
-    """What of it bears on a release. Three queries.
+    """What of it bears on a release. At most four queries.
 
     A database that is ahead because a run of the portal brought it there, as *migrate, then deploy*
     does, is none; nor is production behind its branch while a release is given the time to be
@@ -198,7 +199,8 @@ def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
         .filter(environment__kind__in=LONG_LIVED, environment__gone_at=None)
         .select_related("environment")
     )
-    brought = _brought(rows)
+    ahead = [row for row in rows if row.state == DatabaseState.AHEAD]
+    brought = _brought(ahead) if ahead else frozenset()
     patience = timedelta(minutes=project.deploy_minutes)
     for row in rows:
         name = names[row.database_id]
@@ -220,9 +222,9 @@ def _is_behind(row: DatabaseStatus) -> bool:
     return waits and row.environment.kind == EnvironmentKind.PRODUCTION
 
 
-def _brought(rows: Sequence[DatabaseStatus]) -> set[int]:
-    """The standings of databases that are where the portal's newest run left them, or that one
-    is moving now.
+def _brought(rows: Sequence[DatabaseStatus]) -> Collection[int]:
+    """The standings of databases that are where the portal's newest run or a proven stamp left
+    them, or that a run is moving now. Two queries.
     """
     runs = MigrationRun.objects.filter(environment__in=[row.environment_id for row in rows])
     newest = runs.order_by("environment_id", "database_id", "-pk").distinct(
@@ -230,9 +232,21 @@ def _brought(rows: Sequence[DatabaseStatus]) -> set[int]:
     )
     few = newest.only("environment_id", "database_id", "status", "after")
     runs_of = {(run.environment_id, run.database_id): run for run in few}
+    stamps = Stamp.objects.filter(
+        environment__in=[row.environment_id for row in rows], status="succeeded"
+    )
+    stamped = {
+        (environment, database, *sorted(target))
+        for environment, database, target in stamps.values_list(
+            "environment_id", "database_id", "target"
+        )
+    }
     found = set()
     for row in rows:
-        run = runs_of.get((row.environment_id, row.database_id))
+        place = (row.environment_id, row.database_id)
+        if (*place, *sorted(row.revisions or ())) in stamped:
+            found.add(row.pk)
+        run = runs_of.get(place)
         if run and (run.is_open or sorted(run.after or ()) == sorted(row.revisions or ())):
             found.add(row.pk)
     return found

@@ -5,7 +5,7 @@ Never a path, an option or a helper program.
 
 from urllib.parse import urlsplit
 
-from environments.git import ssh
+from environments.git import host_keys
 from portal.outbound.http import is_loopback
 
 KINDS = "Write the address as https://host/owner/name.git or ssh://git@host/owner/name.git."
@@ -15,7 +15,7 @@ def fault_of(url: str) -> str:
     """Why git is not to be given `url`, in one sentence; "" where it may be."""
     if not url.isprintable() or " " in url or url.startswith("-"):
         return f"It holds a space or control character, or begins like an option. {KINDS}"
-    if ssh.address_of(url):
+    if host_keys.address_of(url):
         return ""
     try:
         parts = urlsplit(url)

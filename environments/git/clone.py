@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from environments.git import ssh
+from environments.git import host_keys, ssh, ssh_errors
 from environments.git.addresses import origin
 from environments.git.calls import REASONS, GitError, bounded, environment
 
@@ -42,7 +42,7 @@ class Clone:
         self.url = url
         self._token = token
         self._token_for = origin(token_for or url)
-        self._ssh = access if ssh.address_of(url) else None
+        self._ssh = access if host_keys.address_of(url) else None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
@@ -93,7 +93,7 @@ class Clone:
         """Tells apart what people can mend; git's own words are kept out, they may hold
         addresses.
         """
-        if self._ssh and (found := ssh.reason(text, self.url, self._ssh)):
+        if self._ssh and (found := ssh_errors.reason(text, self.url, self._ssh)):
             return GitError(found[1], found[0])
         name = urlsplit(self.url).hostname or self.url or str(self.path)
         for kind, signs, sentence in REASONS:

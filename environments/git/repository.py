@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from environments.git import ssh
+from environments.git import keys, ssh
 from environments.git.calls import GitError
 from environments.git.reading import BAD_REF, FULL_SHA, Reader
 
@@ -85,7 +85,7 @@ class Mirror(Reader):
         try:
             with ssh.signed_in(self._ssh, self.url, self.path) as extra:
                 yield self._access() | extra
-        except ssh.BadKey as error:
+        except keys.BadKey as error:
             raise GitError(str(error), "key") from None
 
     def push_with_lease(self, branch: str, sha: str, *, expected: str, timeout: float = 60) -> None:

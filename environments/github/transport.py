@@ -8,39 +8,17 @@ from collections import OrderedDict
 from collections.abc import Callable, MutableMapping
 from typing import Any, NoReturn
 
-from environments.github import limits
+from environments.github import limits, refusals
+from environments.github.refusals import SERVICE
 from portal.outbound import http
 from portal.outbound.credentials import GITHUB_API_VERSION, App, Installation, github_requester
 from portal.outbound.http import ApiError, Reply, Withhold
 from portal.outbound.parsing import JsonObject, Malformed, get_path, text
 
-SERVICE = "GitHub"
 MAX_PAGES = 10
 MOVED = frozenset({301, 302, 307, 308})
 KEPT_ANSWERS = 256
 KEPT_BYTES = 256 * 1024
-
-
-# GitHub: "Troubleshooting the REST API", validation failed.
-VALIDATION = "Validation Failed"
-CODES = {
-    "missing": "{resource} does not exist",
-    "missing_field": "{field} is missing",
-    "invalid": "{field} is not valid",
-    "already_exists": "{resource} with this {field} exists already",
-    "unprocessable": "{field} is not valid",
-    "too_large": "{field} is too large",
-}
-
-
-def _said(error: object) -> str:
-    """One of the errors beside a refusal: GitHub's own words where it has any, else its code's."""
-    if not isinstance(error, dict):
-        return text(error, 200)
-    if own := text(error.get("message"), 200):
-        return own
-    names = {name: text(error.get(name), 60) or "a field" for name in ("resource", "field")}
-    return CODES.get(text(error.get("code"), 40), "{field} is refused").format_map(names)
 
 
 class Recent(OrderedDict[str, tuple[str, Reply]]):
@@ -263,101 +241,15 @@ class Transport:
 
     def error(self, reply: Reply, doing: str, *, write: bool) -> ApiError:
         """What an answer with an error status means, by status *and* words."""
-        words = self._words(reply)
-        kind, sentence = self._meaning(reply, doing, words, write)
-        wait = self._wait(reply) if kind in {"rate_limited", "unavailable"} else None
+        words = refusals.words_of(reply).replace(self._token(), "…")
+        kind, sentence = refusals.meaning(reply, doing, words, write)
+        passing = kind in {"rate_limited", "unavailable"}
+        wait = refusals.seconds_to_wait(reply, self.clock()) if passing else None
         if kind == "rate_limited" and wait is not None:
             limits.note_block(self.clock() + wait, self.account)
         return ApiError(
             SERVICE, kind, sentence, status=reply.status, retry_after=wait, detail=words
         )
-
-    def _words(self, reply: Reply) -> str:
-        """GitHub's own words: `message`, and those of `errors`, without the token should it be
-        among them.
-        """
-        try:
-            body = reply.json()
-        except ValueError:
-            return ""
-        errors = get_path(body, "errors")
-        said = [text(get_path(body, "message"), 200)]
-        said += [_said(part) for part in (errors if isinstance(errors, list) else [])[:5]]
-        if said[0] == VALIDATION:  # GitHub's word for every 422: what follows says what it is
-            said = said[1:] or ["it does not say why"]
-        return ": ".join(filter(None, said)).replace(self._token(), "…")
-
-    def _meaning(self, reply: Reply, doing: str, words: str, write: bool) -> tuple[http.Kind, str]:
-        status, message = reply.status, f" ({words})" if words else ""
-        if status == 401:
-            return "unauthorized", f"GitHub refuses the token{message}: make a new one and set it."
-        if status == 429 or (status == 403 and self._is_limit(reply, words)):
-            return (
-                "rate_limited",
-                "GitHub's request limit is used up: the portal waits for the next hour.",
-            )
-        if status == 403 and "upgrade" in words.lower():
-            return (
-                "refused",
-                f"GitHub does not {doing} on this plan{message}: change the plan, or do without.",
-            )
-        if status == 403:
-            needs = text(reply.headers.get("x-accepted-github-permissions"))
-            need = f": give it {needs}" if needs else ": give it that permission"
-            return "forbidden", f"GitHub does not let the token {doing}{message}{need}."
-        if status == 404:
-            return (
-                "not_found",
-                (
-                    f"GitHub cannot {doing}: it does not exist or the token may not see it; check"
-                    " name and token."
-                ),
-            )
-        if status == 409:
-            return (
-                "conflict",
-                f"GitHub cannot {doing} because something changed{message}. Reload the page, "
-                "then decide.",
-            )
-        if 300 <= status < 400:
-            mend = "use its new name (page Branch protections)"
-            return "not_found", f"GitHub cannot {doing}: the repository was renamed; {mend}."
-        if status >= 500 and write:
-            return "unknown_outcome", http.unknown_outcome(SERVICE).sentence
-        if status >= 500:
-            return (
-                "unavailable",
-                f"GitHub is out of order (HTTP {status}). The portal tries again later.",
-            )
-        if 200 <= status < 300:
-            return "malformed", http.malformed(SERVICE, f"unexpected HTTP {status}").sentence
-        return (
-            "refused",
-            f"GitHub refuses to {doing}{message}. Fix that on GitHub, then try again.",
-        )
-
-    def _is_limit(self, reply: Reply, words: str) -> bool:
-        return (
-            "retry-after" in reply.headers
-            or reply.headers.get("x-ratelimit-remaining") == "0"
-            or "rate limit" in words.lower()
-        )
-
-    def _wait(self, reply: Reply) -> float | None:
-        """Retry-After, else the reset time, else a minute (GitHub: Best practices for the REST
-        API).
-        """
-        asked = http.retry_after(reply.headers, self.clock())
-        if asked is not None or reply.status >= 500:
-            return asked
-        reset = reply.headers.get("x-ratelimit-reset", "")
-        if (
-            reset.isdigit()
-            and len(reset) < 12
-            and reply.headers.get("x-ratelimit-remaining") == "0"
-        ):
-            return max(float(reset) - self.clock(), 1.0)
-        return 60.0
 
 
 def unreadable(error: Malformed, *, write: bool = False) -> NoReturn:

@@ -23,7 +23,7 @@ from environments.models import (
     databases_of,
     places_of,
 )
-from environments.previews import steps as previews_steps
+from environments.previews import movement
 from environments.quota import allowance, pace, sharing
 from environments.services import watching
 from environments.variables import sync as variables_sync
@@ -50,7 +50,7 @@ def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
     pace.listen(job, tree, now=now)
     mirror_sync.apply(job.project, tree, now=now)
     watching.settle(job.project)
-    previews_steps.notice(job.project, tree, now=now)
+    movement.notice(job.project, tree, now=now)
     railway_runner.put_back_all(list(Environment.objects.present().filter(project=job.project)))
     variables_sync.start(job.project)
     if variables_sync.changed(job.project, now=now):

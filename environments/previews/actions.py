@@ -16,12 +16,12 @@ from environments.models import (
     RepairKind,
     Service,
 )
-from environments.previews import steps as previews_steps
+from environments.previews import outsiders, wanted
 from portal import audit
 from portal.audit import Actor
 from portal.ui.actions import Refused, action
 
-FORGIVEN = (previews_steps.BY_A_PERSON, previews_steps.TOO_OLD)  # what a person may overrule
+FORGIVEN = (wanted.BY_A_PERSON, wanted.TOO_OLD)  # what a person may overrule
 
 
 @action("preview.rebuild_requested", "environments.manage_preview")
@@ -30,7 +30,7 @@ def rebuild_preview(preview: Preview, *, actor: Actor, now: datetime | None = No
     now = now or timezone.now()
     if not preview.wanted and preview.why_not not in FORGIVEN:
         raise Refused(f"{preview} is not wanted: {preview.why_not}.")
-    previews_steps.requeue(
+    wanted.requeue(
         preview,
         now=now,
         wanted=True,
@@ -54,7 +54,7 @@ def remove_preview(preview: Preview, *, actor: Actor, now: datetime | None = Non
     now = now or timezone.now()
     if not preview.wanted:
         raise Refused(f"{preview} is already being removed.")
-    previews_steps.requeue(preview, now=now, wanted=False, why_not=previews_steps.BY_A_PERSON)
+    wanted.requeue(preview, now=now, wanted=False, why_not=wanted.BY_A_PERSON)
     audit.record(
         "preview.removal_requested",
         actor=actor,
@@ -85,7 +85,7 @@ def set_preview_variable(
         project=project, state__in=[PreviewState.ASKING, PreviewState.FAILED], wanted=True
     )
     for preview in waiting:
-        previews_steps.requeue(preview, now=now, variables_at=None, deployed={}, log="")
+        wanted.requeue(preview, now=now, variables_at=None, deployed={}, log="")
     message = f"Previews get a separate value for {name} of {service}."
     audit.record("preview.variable_set", actor=actor, subject=row, sentence=message, now=now)
 
@@ -109,7 +109,7 @@ def adopt_environment(
         raise Refused(f"{environment} is not a preview, so it cannot be adopted.")
     if typed.strip() != environment.name:
         raise Refused(f"Type the name {environment} to adopt it. Nothing was done.")
-    preview, why_not = previews_steps.adopt(environment)
+    preview, why_not = outsiders.adopt(environment)
     if preview is None:
         raise Refused(why_not)
     message = (

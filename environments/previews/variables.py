@@ -20,7 +20,7 @@ from environments.models import (
 )
 from environments.railway import Environment as Place
 from environments.railway import ServiceInstance
-from environments.variables.sync import fingerprint, host_of
+from environments.variables.fingerprints import fingerprint, host_of
 from portal.jobs import Outcome, Requeue, holds
 from portal.outbound.credentials import Secret
 from portal.secrets import HiddenText

@@ -17,8 +17,7 @@ from environments.models import (
     RailwaySync,
     Service,
 )
-from environments.previews import actions
-from environments.previews import steps as previews_steps
+from environments.previews import actions, creating, outsiders
 from environments.previews.forms import PreviewVariableForm, TypedNameForm
 from portal.ui.project_picker import picked
 from portal.ui.site import by_htmx, page, run_action
@@ -54,8 +53,8 @@ def _shown(project: Project) -> dict[str, object]:
         "gone": list(
             rows.filter(state=PreviewState.GONE).order_by("-finished_at", "-pk")[:GONE_SHOWN]
         ),
-        "outsiders": previews_steps.outsiders(project),
-        "railway_makes": previews_steps.RAILWAY_MAKES if _railway_makes(project) else "",
+        "outsiders": outsiders.outsiders(project),
+        "railway_makes": creating.RAILWAY_MAKES if _railway_makes(project) else "",
         "asked": asked,
         "variables": list(PreviewVariable.objects.filter(project=project)),
         "services": list(

@@ -1,6 +1,7 @@
 """The Railway client."""
 
-from environments.railway.answers import (
+from environments.railway.client import Railway
+from environments.railway.objects import (
     Deployment,
     Domain,
     Environment,
@@ -11,7 +12,8 @@ from environments.railway.answers import (
     ServiceInstance,
     Trigger,
 )
-from environments.railway.client import Railway, TokenReport, pre_deploy_patch
+from environments.railway.staged_changes import pre_deploy_patch
+from environments.railway.token import TokenReport
 
 __all__ = [
     "Deployment",

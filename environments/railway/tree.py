@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from environments.railway import answers
-from environments.railway.answers import Environment, ProjectTree, Service
+from environments.railway.objects import Environment, ProjectTree, Service
 from environments.railway.transport import SERVICE, Transport
 from portal.outbound.http import malformed
 from portal.outbound.parsing import Malformed, get_path, moment, nullable, optional, text

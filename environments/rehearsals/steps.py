@@ -16,10 +16,11 @@ from environments.databases.project_environment import command_for
 from environments.drift import detect
 from environments.git.calls import GitError
 from environments.models import RailwaySync, Rehearsal, place_of
-from environments.schema.history.graph import HistoryError
+from environments.schema.history.revision import HistoryError
 from environments.schema.rehearsal import rehearsal
 from environments.schema.rehearsal.dump import DumpError
-from environments.schema.run.database import DatabaseError
+from environments.schema.rehearsal.report import CANCELLED, FAILED, PASSED, Report, Request
+from environments.schema.run.address import DatabaseError
 from environments.schema.run.virtualenvs import NotPrepared
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 from portal.outbound.http import ApiError
@@ -27,11 +28,7 @@ from portal.server.embedded_postgres import StartError
 
 PATIENCE = timedelta(minutes=10)
 PASSING = ("unreachable", "starting", "full")  # kinds of DatabaseError that go away by themselves
-STATUSES = {
-    rehearsal.PASSED: JobStatus.SUCCEEDED,
-    rehearsal.FAILED: JobStatus.FAILED,
-    rehearsal.CANCELLED: JobStatus.CANCELLED,
-}
+STATUSES = {PASSED: JobStatus.SUCCEEDED, FAILED: JobStatus.FAILED, CANCELLED: JobStatus.CANCELLED}
 
 
 def step(job: Rehearsal, *, now: datetime) -> Outcome:
@@ -40,7 +37,7 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
     """
     project = job.environment.project
 
-    def on_phase(report: rehearsal.Report, phase: str) -> None:
+    def on_phase(report: Report, phase: str) -> None:
         rows = Rehearsal.objects.filter(pk=job.pk, fence=job.fence)
         rows.update(phase=phase, phases=report.phases, start=report.start or None)
 
@@ -60,7 +57,7 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
         if not mirror.has(job.commit):
             mirror.fetch()
         url = url_of(place_of(job.environment, job.database))
-        request = rehearsal.Request(
+        request = Request(
             commit=job.commit,
             alembic=job.database.alembic,
             url=url,
@@ -107,7 +104,7 @@ def _not_yet(job: Rehearsal, error: Exception, now: datetime) -> Outcome:
     return Requeue(10, f"The rehearsal could not be done yet: {error}")
 
 
-def _ended(job: Rehearsal, report: rehearsal.Report, now: datetime) -> Outcome:
+def _ended(job: Rehearsal, report: Report, now: datetime) -> Outcome:
     found = asdict(report)
     kept = (
         "start",

@@ -14,7 +14,7 @@ from environments.databases.schema_drift import SHOWN, sentence
 from environments.models import Branch, Database, DatabaseStatus, Direction, Environment, Rehearsal
 from environments.rehearsals import actions
 from environments.schema.rehearsal.dump import Difference
-from environments.schema.rehearsal.rehearsal import MODES, PHASES
+from environments.schema.rehearsal.report import MODES, PHASES
 from environments.services.expected import expected_branches
 from portal.audit import Actor
 from portal.outbound.parsing import JsonObject

@@ -7,11 +7,11 @@ from typing import TypedDict
 from django.conf import settings
 
 from environments.clients import git_token_of, github_of, railway_of
-from environments.connections.check import repository_permissions
+from environments.connections.check_github import repository_permissions
 from environments.git.repository import Mirror
 from environments.github import GitHub, Rules
 from environments.models import Project
-from environments.railway.answers import ProjectTree
+from environments.railway.objects import ProjectTree
 from environments.schema.history import reader
 from environments.schema.history.candidates import candidates
 from environments.setup import commands, layout

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from environments.railway.answers import Environment, ProjectTree, ServiceInstance
+from environments.railway.objects import Environment, ProjectTree, ServiceInstance
 
 PRODUCTION = ("production", "prod", "live", "main", "master")
 STAGING = ("staging", "stage", "preprod", "develop", "development", "dev", "test")

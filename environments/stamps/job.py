@@ -13,11 +13,11 @@ from environments.databases.project_environment import command_for
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
 from environments.models import Stamp, place_of
-from environments.schema.history.graph import HistoryError
+from environments.schema.history.revision import HistoryError
 from environments.schema.rehearsal import adoption
 from environments.schema.rehearsal.dump import Cancelled, DumpError
-from environments.schema.rehearsal.rehearsal import Request
-from environments.schema.run import database
+from environments.schema.rehearsal.report import Request
+from environments.schema.run import address, database
 from environments.schema.run.virtualenvs import NotPrepared
 from portal.configuration.signing import may_sign
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
@@ -51,7 +51,7 @@ def step(job: Stamp, *, now: datetime) -> Outcome:
         GitError,
         HistoryError,
         NoDatabase,
-        database.DatabaseError,
+        address.DatabaseError,
         DumpError,
         StartError,
     ) as error:

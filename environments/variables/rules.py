@@ -17,7 +17,7 @@ from environments.models import (
     Variable,
     VariableRule,
 )
-from environments.variables.sync import fingerprint, private_hosts, private_name
+from environments.variables.fingerprints import fingerprint, private_hosts, private_name
 
 PUBLIC, PRIVATE = "RAILWAY_PUBLIC_DOMAIN", "RAILWAY_PRIVATE_DOMAIN"
 SHARED = "shared"

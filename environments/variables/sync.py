@@ -1,15 +1,12 @@
 """Variables of Railway as names and keyed fingerprints: what can be compared, and never a value."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, F, Q
-from django.utils.crypto import salted_hmac
 
 from environments.findings import out_of_band
 from environments.models import (
@@ -27,16 +24,14 @@ from environments.models import (
 )
 from environments.railway import Railway
 from environments.railway.batch import Place as RailwayPlace
+from environments.variables.fingerprints import REFERENCE, fingerprint, host_of
 from portal.outbound.credentials import Secret
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import JsonObject
 
-REFERENCE = re.compile(r"\$\{\{\s*([^{}]+?)\s*\}\}")
-PRIVATE_ENDING = ".railway.internal"
 MAX_PLACES = 600  # of one reading, ten requests; what is left is read by the next
 SELDOM = 6  # so many times more seldom other environments than staging and production are read
 BEFORE_TIME = timedelta(seconds=1)  # what is due within this is due
-_PLACE = "portal-reference-"
 
 # What the team's runbook asks for; rows from then on, for people to change.
 DEFAULTS = (
@@ -60,40 +55,6 @@ def start(project: Project) -> None:
             VariableRule.objects.bulk_create(
                 [VariableRule(project=project, **values) for values in DEFAULTS]
             )
-
-
-def fingerprint(value: str) -> str:
-    """The keyed fingerprint of a value (HMAC-SHA256, hex; the key comes of SECRET_KEY); "" for
-    the empty one.
-    """
-    return (
-        salted_hmac("environments.variables", value, algorithm="sha256").hexdigest()
-        if value
-        else ""
-    )
-
-
-def host_of(value: str) -> tuple[str, str]:
-    """The host in an address: (its name, "") or ("", the reference that it is); ("", "") for
-    neither.
-
-    A port that is not the usual one is part of a public name, as another program answers there;
-    inside Railway's private network services listen where they like.
-    """
-    found = REFERENCE.findall(value)
-    numbers = iter(range(len(found)))
-    plain = REFERENCE.sub(lambda _: f"{_PLACE}{next(numbers)}", value.strip())
-    try:
-        parts = urlsplit(plain if "://" in plain else f"//{plain}")
-        host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:
-        return "", ""
-    if host.startswith(_PLACE) and host.removeprefix(_PLACE).isdigit():
-        return "", found[int(host.removeprefix(_PLACE))]
-    if _PLACE in host:
-        return "", ""
-    odd = host and port not in (None, 80, 443) and not host.endswith(PRIVATE_ENDING)
-    return f"{host}:{port}" if odd else host, ""
 
 
 @dataclass(frozen=True)
@@ -303,46 +264,6 @@ def _note(project: Project, edit: _Edit, now: datetime) -> None:
     out_of_band.variables_edited(project, where, edit.changed, edit.added, edit.removed, now)
 
 
-@dataclass(frozen=True)
-class GoingBack:
-    """What is known of a service's variables since a moment: names that changed, and what cannot
-    be known.
-    """
-
-    changed: tuple[tuple[str, str], ...] = ()  # name, and added, changed or removed
-    unknown: tuple[str, ...] = ()
-
-
-def going_back(
-    environment: Environment, service: Service | None, since: datetime | None
-) -> GoingBack:
-    """The variables (its own and the shared ones) that a deployment made at `since` would have
-    otherwise.
-    """
-    unknown = []
-    watched = environment.variables_since
-    if since is None:
-        return GoingBack(
-            (), ("When that deployment was made is not known, so neither is what changed since.",)
-        )
-    if watched is None or watched > since:
-        told = "never" if watched is None else f"only since {watched:%Y-%m-%d %H:%M} UTC"
-        unknown.append(f"Variables were watched {told}: what changed before is not known.")
-    mine = Q(service=service) | Q(service=None)
-    changes = VariableChange.objects.filter(mine, environment=environment, at__gt=since).order_by(
-        "at"
-    )
-    newest = {change.name: change.what for change in changes}
-    rows = list(Variable.objects.filter(mine, environment=environment))
-    sealed = sorted({row.name for row in rows if row.sealed})
-    led = sorted({row.name for row in rows if row.references})
-    if sealed:
-        unknown.append(f"Sealed, so that a change cannot be seen: {', '.join(sealed)}.")
-    if led:
-        unknown.append(f"References, whose target may have changed: {', '.join(led)}.")
-    return GoingBack(tuple(sorted(newest.items())), tuple(unknown))
-
-
 def _row(place: Place, name: str, secret: Secret | None) -> Variable:
     row = Variable(
         environment=place.environment, service=place.service, name=name[:200], sealed=secret is None
@@ -354,54 +275,3 @@ def _row(place: Place, name: str, secret: Secret | None) -> Variable:
         row.fingerprint, row.host_fingerprint = fingerprint(value), fingerprint(host)
         row.host_reference = reference[:420]
     return row
-
-
-@dataclass(frozen=True)
-class Line:
-    """One variable in two environments.
-
-    `state`: same, reference (one text, which means another thing in each), different, missing or
-    sealed.
-    """
-
-    service: str
-    name: str
-    first: Variable | None
-    second: Variable | None
-    state: str
-
-
-def private_name(service: str) -> str:
-    """Return what a service is called in the private network of each environment."""
-    return re.sub(r"[^a-z0-9]+", "-", service.lower()) + PRIVATE_ENDING
-
-
-def private_hosts(services: Iterable[str]) -> frozenset[str]:
-    """Return the fingerprints of hosts that mean another machine in each environment, though the
-    words are the same.
-    """
-    return frozenset(fingerprint(private_name(service)) for service in services if service)
-
-
-def difference(first: Environment, second: Environment) -> list[Line]:
-    """Every variable of both environments, by service and name. One query."""
-    rows: dict[tuple[str, str], dict[int, Variable]] = {}
-    for one in Variable.objects.filter(environment__in=[first, second]).select_related("service"):
-        rows.setdefault((one.service.name if one.service else "", one.name), {})[
-            one.environment_id
-        ] = one
-    lines = []
-    for (service, name), found in sorted(rows.items()):
-        a, b = found.get(first.pk), found.get(second.pk)
-        lines.append(Line(service, name, a, b, _state(a, b)))
-    return lines
-
-
-def _state(a: Variable | None, b: Variable | None) -> str:
-    if a is None or b is None:
-        return "missing"
-    if a.sealed or b.sealed:
-        return "sealed"
-    if a.fingerprint != b.fingerprint:
-        return "different"
-    return "reference" if a.references else "same"

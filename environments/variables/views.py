@@ -7,7 +7,7 @@ from django.shortcuts import render
 
 from environments.models import Environment, EnvironmentKind, Project
 from environments.variables import rules as variables_rules
-from environments.variables.sync import difference
+from environments.variables.comparison import difference
 from portal.ui.project_picker import picked
 from portal.ui.site import page
 

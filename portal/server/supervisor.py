@@ -22,14 +22,12 @@ import urllib.request
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from portal.database_role import refusal
 from portal.modes import CREDENTIALS, WrongMode, asks_for_sandbox, settle
-from portal.outbound.parsing import JsonObject
 from portal.server.children import (
     die_with_parent,
     fork,
@@ -41,6 +39,7 @@ from portal.server.children import (
 from portal.server.embedded_owner import owned
 from portal.server.embedded_postgres import Server, StartError, start
 from portal.server.private_files import keep_private
+from portal.server.supervised import Child, readiness
 
 HELP = (
     "Starts the portal with all it needs: database, stand-ins when nothing is configured, worker,"
@@ -129,22 +128,6 @@ def refuse_taken_port(host: str, port: int, seconds: float = 2.0) -> None:
                 f"Cannot serve on {host} port {port} ({reason}); stop what uses it, or take"
                 f" another: PORT={other}"
             ) from None
-
-
-@dataclass
-class Child:
-    """One supervised program: how to start it (with the descriptor for its output), and how it
-    fares.
-    """
-
-    name: str
-    begin: Callable[[int], int]
-    pid: int = 0  # 0: not running
-    started: float = 0.0
-    back_off: float = 0.0
-    due: float = 0.0
-    rest: bytes = b""  # a line not yet whole
-    ready: JsonObject = field(default_factory=dict)  # what it said when it was ready, if it says so
 
 
 class Supervisor:
@@ -321,7 +304,7 @@ class Supervisor:
                 self.output.unregister(key.fd)
                 os.close(key.fd)
             for line in lines:
-                if ready := _readiness(line):
+                if ready := readiness(line):
                     child.ready = ready
                 else:
                     say(line.decode(errors="replace"), child.name)
@@ -391,15 +374,6 @@ def _work() -> None:
     from django.core.management import call_command
 
     call_command("worker")
-
-
-def _readiness(line: bytes) -> dict[str, object] | None:
-    """The JSON object that a part prints when it is ready, or None for any other line."""
-    try:
-        answer = json.loads(line)
-    except ValueError:
-        return None
-    return answer if isinstance(answer, dict) and answer.get("ready") is True else None
 
 
 def say(text: str, name: str = "portal") -> None:

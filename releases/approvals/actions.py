@@ -16,7 +16,8 @@ from releases.gates.carried import again
 from releases.gates.context import APPROVE, facts_of
 from releases.gates.plan import names
 from releases.locking import _as_seen
-from releases.models.releases import Approval, Release, ReleaseStatus, RiskAcceptance
+from releases.models.approvals import Approval, RiskAcceptance
+from releases.models.releases import Release, ReleaseStatus
 
 
 @action("release.approved", "releases.approve_release", guarded=True)

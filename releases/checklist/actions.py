@@ -12,7 +12,8 @@ from releases import gates
 from releases.gates.sign_off import doubts, items_to_attest
 from releases.locking import _as_seen
 from releases.models.checklist import ChecklistItem
-from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
+from releases.models.reconciler import ReleaseReconciler
+from releases.models.releases import Release, ReleaseStatus
 
 
 @action("checklist.ticked", "releases.tick_checklistitem")

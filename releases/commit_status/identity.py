@@ -11,7 +11,8 @@ from environments.findings import out_of_band
 from environments.github import CommitStatus, GitHub
 from environments.models import Project
 from releases.models.pull_requests import PullRequest
-from releases.models.releases import Release, ReleaseReconciler
+from releases.models.reconciler import ReleaseReconciler
+from releases.models.releases import Release
 
 
 def ours(project: Project) -> frozenset[str]:

@@ -14,7 +14,8 @@ from environments.github import CommitStatus, GitHub
 from portal import audit
 from portal.outbound.http import ApiError
 from releases.commit_status import identity
-from releases.models.releases import Release, ReleaseReconciler
+from releases.models.reconciler import ReleaseReconciler
+from releases.models.releases import Release
 
 LETTERS = 140
 # From here on the commit gets no new verdict: a last one says so, and can still be posted.

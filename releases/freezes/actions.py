@@ -10,7 +10,8 @@ from environments.models import Project
 from portal import audit
 from portal.audit import Actor
 from portal.ui.actions import Refused, action, require_reason
-from releases.models.releases import Freeze, ReleaseReconciler
+from releases.models.freezes import Freeze
+from releases.models.reconciler import ReleaseReconciler
 
 
 @action("project.frozen", "releases.freeze_project")

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from portal.ui.actions import Refused
 from portal.ui.site import ReadOnly, person
 from releases.freezes import actions
-from releases.models.releases import Freeze
+from releases.models.freezes import Freeze
 
 
 @admin.register(Freeze)

@@ -36,10 +36,12 @@ from releases.gates.plan import Planned, annotations, planned_of, with_unplanned
 from releases.gates.rehearsal import rehearsed_of, rows
 from releases.gates.sql_diff import Staged
 from releases.gates.staging_smoke import Smoked, Test, about, tests, tests_of
+from releases.models.approvals import Approval
 from releases.models.checklist import ChecklistItem
+from releases.models.freezes import Freeze
 from releases.models.promotion import Promotion, PromotionStep
 from releases.models.pull_requests import PullRequest
-from releases.models.releases import Approval, Freeze, Release, ReleaseStatus
+from releases.models.releases import Release, ReleaseStatus
 
 APPROVE = "releases.approve_release"
 

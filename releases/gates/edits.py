@@ -5,7 +5,7 @@ answer for.
 from collections.abc import Sequence
 from typing import Any
 
-from environments.schema.history.reader import put_back
+from environments.schema.history.changes import put_back
 from environments.schema.plan.edits import OTHER
 from releases.models.releases import Release
 

@@ -2,58 +2,19 @@
 rehearsed: each database's.
 """
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from environments.databases.pending import is_elsewhere
-from environments.models import LONG_LIVED, VALID, EnvironmentDatabase, EnvironmentKind
-from environments.schema.history.reader import put_back
-from environments.schema.rehearsal.rehearsal import PHASES
+from environments.models import LONG_LIVED, EnvironmentKind
+from environments.schema.history.changes import put_back
 from portal.jobs import OPEN, JobStatus
 from releases.gates import edits
 from releases.gates.context import Facts
 from releases.gates.databases import DatabaseFacts
+from releases.gates.per_database import judge_each, unread_answer
+from releases.gates.production_head import NONE
 from releases.gates.registry import gate
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, clock
-
-NONE = "The project has no Alembic migrations."
-WORST_FIRST = (FAIL, PENDING, ATTEST, PASS)
-
-
-def _each(facts: Any, judge: Callable[[Any, DatabaseFacts], Result]) -> Result:
-    """Judge every database: the worst answer counts, and says of which database it is where
-    there are several.
-    """
-    judged = [(database.called, judge(facts, database)) for database in facts.databases]
-    if len(judged) == 1:
-        return judged[0][1]
-    state = next(
-        state for state in WORST_FIRST if any(result.state == state for _, result in judged)
-    )
-    message = " ".join(
-        f"{name}: {result.sentence}" for name, result in judged if result.state == state
-    )
-    evidence = tuple(
-        (f"{name}: {label}", text) for name, result in judged for label, text in result.evidence
-    )
-    seen = min((result.seen_at for _, result in judged if result.seen_at), default=None)
-    return Result(state, message, evidence, seen)
-
-
-def _unread(facts: Any) -> Result | None:
-    """The answer while the release was read for other databases than the project has now."""
-    if facts.release.collected != facts.release.candidate and not facts.release.merge_commit:
-        return Result(PENDING, "Reading the release's commits and migrations…")
-    known = {database.database.pk for database in facts.databases}
-    if any(database.heads is None for database in facts.databases) or any(
-        migration.get("database", next(iter(known), None)) not in known
-        for migration in facts.release.migrations
-    ):
-        return Result(
-            PENDING, "The project's databases have changed. The release is loading again."
-        )
-    return None
 
 
 @gate("Migrations ready", always=True)
@@ -64,13 +25,13 @@ def migrations_ready(facts: Facts) -> Result:
     release = facts.release
     if release.migrations_problem:
         return Result(FAIL, release.migrations_problem)
-    if unread := _unread(facts):
+    if unread := unread_answer(facts):
         return unread
     if not facts.databases:
         return Result(PASS, NONE)
     if not release.migrations:
         return Result(PASS, "This release brings no migrations.")
-    return _each(facts, _ready)
+    return judge_each(facts, _ready)
 
 
 def _ready(facts: Facts, one: DatabaseFacts) -> Result:
@@ -216,11 +177,11 @@ def migration_risks(facts: Facts) -> Result:
     release = facts.release
     if facts.databases and (waiting := edits.unaccepted(release)):
         return Result(ATTEST, edits.sentence_of(release, waiting))
-    if facts.databases and (unread := _unread(facts)):
+    if facts.databases and (unread := unread_answer(facts)):
         return unread
     if not facts.databases or not release.migrations or release.migrations_problem:
         return Result(PASS, "No migrations")
-    return _each(facts, _risks)
+    return judge_each(facts, _risks)
 
 
 def _risks(facts: Facts, one: DatabaseFacts) -> Result:
@@ -261,120 +222,3 @@ def _risks(facts: Facts, one: DatabaseFacts) -> Result:
         message = "; ".join(f"{who}: “{word.reason}”" for who, word in words.items())
         return Result(PASS, f"Risks accepted by {message}", evidence)
     return Result(PASS, "No risk needs acceptance.", evidence)
-
-
-@gate("Rehearsed", sign_off=True)
-def rehearsed(facts: Facts) -> Result:
-    """Exactly these files ran up, down and up again over a copy of production's schema, from
-    where it is now.
-    """
-    release = facts.release
-    if facts.databases and (unread := _unread(facts)):
-        return unread
-    if not facts.databases or not release.migrations or release.migrations_problem:
-        return Result(PASS, "No migrations to rehearse")
-    return _each(facts, _rehearsed)
-
-
-def _rehearsed(facts: Any, one: DatabaseFacts) -> Result:
-    if not one.migrations:
-        return Result(PASS, "No migrations to rehearse")
-    production = one.places.get(EnvironmentKind.PRODUCTION)
-    if production is None or production.revisions is None or production.revisions_at is None:
-        return Result(PENDING, _why_unread(production))
-    if production.revisions_at < facts.fresh_since:
-        return Result(
-            PENDING,
-            "Reading production's database: the last reading is too old.",
-            (),
-            production.revisions_at,
-        )
-    if sorted(production.revisions) == sorted(one.heads or ()):
-        return Result(PASS, "Production's database is at the release's head: nothing to rehearse.")
-    row = next((row for row in one.rehearsals if row.kind == EnvironmentKind.PRODUCTION), None)
-    if row is None or row.status in OPEN:
-        message = PHASES.get(row.phase, "") if row else ""
-        return Result(PENDING, f"Rehearsing{f': {message.lower()}' if message else ''}.")
-    evidence = (*(("warning", message) for message in row.warnings), ("rehearsal", str(row.pk)))
-    if row.status == JobStatus.CANCELLED:
-        return Result(
-            PENDING,
-            "The rehearsal was cancelled; start it again from its page.",
-            evidence,
-            row.finished_at,
-        )
-    if (
-        sorted(row.start or ()) != sorted(production.revisions)
-        and row.status != JobStatus.NEEDS_PERSON
-    ):
-        return Result(PENDING, "Production's database has changed. Rehearsing again…", evidence)
-    if row.finished_at is None or facts.now - row.finished_at > VALID:
-        return Result(
-            PENDING,
-            "The rehearsal is older than a day. Rehearsing again…",
-            evidence,
-            row.finished_at,
-        )
-    if row.status == JobStatus.FAILED:
-        return Result(FAIL, f"The rehearsal failed: {row.sentence}", evidence, row.finished_at)
-    if row.status != JobStatus.SUCCEEDED:
-        return Result(
-            ATTEST,
-            f"{row.sentence} Rehearse it yourself and confirm the item.",
-            evidence,
-            row.finished_at,
-        )
-    ran = dict(row.files)
-    if any(ran.get(file["id"], file["sha256"]) != file["sha256"] for file in one.migrations):
-        return Result(
-            PENDING, "The rehearsal ran other migration files.", evidence, row.finished_at
-        )
-    return Result(PASS, row.sentence, evidence, row.finished_at)
-
-
-@gate("Production at head")
-def production_at_head(facts: Facts) -> Result:
-    """Production's database reports exactly the release's heads."""
-    if not facts.databases:
-        return Result(PASS, NONE)
-    if not facts.release.merge_commit:
-        return Result(PENDING, "The release is not merged yet.")
-    return _each(facts, _at_head)
-
-
-def _at_head(facts: Facts, one: DatabaseFacts) -> Result:
-    production = one.places.get(EnvironmentKind.PRODUCTION)
-    if production is None or production.revisions is None or production.revisions_at is None:
-        return Result(PENDING, _why_unread(production))
-    if one.heads is None:
-        return Result(
-            PENDING,
-            "This database was added after the release was created.",
-            (),
-            production.revisions_at,
-        )
-    if production.revisions_at < max(facts.release.candidate_at, facts.fresh_since):
-        return Result(
-            PENDING,
-            "Reading production's database: the last reading is too old.",
-            (),
-            production.revisions_at,
-        )
-    now_at = ", ".join(production.revisions) or "nothing"
-    if sorted(production.revisions) != sorted(one.heads):
-        wanted = ", ".join(one.heads)
-        return Result(
-            FAIL,
-            f"Production's database is at {now_at}, not at {wanted}.",
-            (),
-            production.revisions_at,
-        )
-    return Result(PASS, f"Production's database is at {now_at}.", (), production.revisions_at)
-
-
-def _why_unread(production: EnvironmentDatabase | None) -> str:
-    """Why nothing is known of production's database: what the last reading said, or that there
-    was none.
-    """
-    problem = production.revisions_problem if production else ""
-    return problem or "Reading production's database for the first time."

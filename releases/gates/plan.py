@@ -19,7 +19,7 @@ from environments.schema.plan.table_stats import Table, many
 from portal.configuration.signing import counts
 from portal.outbound.parsing import JsonObject
 from releases.gates.sql_diff import Staged, unplanned
-from releases.models.releases import RiskAcceptance
+from releases.models.approvals import RiskAcceptance
 
 PLANNED = (
     "database_id",

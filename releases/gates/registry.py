@@ -64,6 +64,8 @@ GATES: Registry[Gate] = Registry(
         "branches",
         "merging",
         "migrations",
+        "rehearsed",
+        "production_head",
         "smoke",
         "approvals",
         "freezes",

@@ -13,7 +13,8 @@ from environments.clients import github_of
 from environments.github import Check, MergedPull, Overview, Pages, Pull, PullState
 from environments.models import Branch, Project
 from releases.models.pull_requests import GitHubSync, PullRequest
-from releases.models.releases import Release, ReleaseKind, ReleaseReconciler, ReleaseStatus
+from releases.models.reconciler import ReleaseReconciler
+from releases.models.releases import Release, ReleaseKind, ReleaseStatus
 
 PULL_NUMBER = re.compile(r"^Merge pull request #(\d{1,9}) |\(#(\d{1,9})\)$")
 REPOSITORY = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}", re.ASCII)

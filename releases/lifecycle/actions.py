@@ -28,7 +28,8 @@ from releases.gates.databases import DatabaseFacts
 from releases.lifecycle.possible import brings_something, head_of_hotfix
 from releases.locking import _as_seen
 from releases.models.pull_requests import PullRequest
-from releases.models.releases import Release, ReleaseKind, ReleaseReconciler, ReleaseStatus
+from releases.models.reconciler import ReleaseReconciler
+from releases.models.releases import Release, ReleaseKind, ReleaseStatus
 
 
 @action("release.cut", "releases.cut_release")

@@ -10,7 +10,8 @@ from portal.jobs import Outcome, Requeue
 from releases import gates
 from releases.gates.carried import serves
 from releases.gates.context import facts_of
-from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
+from releases.models.reconciler import ReleaseReconciler
+from releases.models.releases import Release, ReleaseStatus
 
 COMMITS_KEPT = 200
 

@@ -11,7 +11,7 @@ from environments.databases import pending
 from environments.databases.project_environment import planning_command
 from environments.git.repository import Mirror
 from environments.models import Database, Project, databases_of, stamped_from
-from environments.schema.history import identity
+from environments.schema.history import changes, identity
 from environments.schema.history import reader as history_reader
 from environments.schema.history.status import PROVE
 from environments.schema.plan.edits import PRUNED, Edit, judge
@@ -64,7 +64,7 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
         fresh.migrations_problem = change["problem"]
         fresh.uncovered = change["uncovered"]
         fresh.edits = change["edits"]
-        fresh.collected = release.candidate
+        fresh.collected, fresh.collected_at = release.candidate, now
         fresh.save(
             update_fields=[
                 "commits",
@@ -77,6 +77,7 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
                 "uncovered",
                 "edits",
                 "collected",
+                "collected_at",
             ]
         )
         pulls = _pulls_in(project, commits)
@@ -169,9 +170,7 @@ def _migrations_of(
     return [history_reader.described(one) for one in bound], heads, edits, problem
 
 
-def _migrations_problem(
-    release: Release, change: history_reader.Change, pruned: Collection[str]
-) -> str:
+def _migrations_problem(release: Release, change: changes.Change, pruned: Collection[str]) -> str:
     """What must be mended before these revisions may run, with the command that does; "" when
     there is nothing.
     """

@@ -1,47 +1,35 @@
 """The job that keeps a release in step with the world until it ends."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
-from django.conf import settings
 from django.db import transaction
 
-from environments.branches import fast_forward
 from environments.clients import github_of
 from environments.clones.clone import mirror_of
-from environments.databases import pending
 from environments.databases.address import NoDatabase
 from environments.git.calls import GitError
-from environments.models import (
-    VALID,
-    Branch,
-    Database,
-    Direction,
-    Environment,
-    EnvironmentDatabase,
-    EnvironmentKind,
-    MigrationPlan,
-    Rehearsal,
-    databases_of,
-    places_of,
-)
+from environments.models import LONG_LIVED, Branch, DatabaseStatus, databases_of
 from environments.quota import pace
-from environments.rehearsals.actions import queue_rehearsal
 from environments.schema.run.virtualenvs import NotPrepared
 from environments.services import watching
 from portal import audit
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, wake_now
-from portal.outbound.http import ApiError, WatchOnly
+from portal.outbound.http import ApiError
 from releases import gates
 from releases.commit_status import publish
 from releases.gates import record
 from releases.gates.context import facts_of
-from releases.gates.databases import heads_of, migrations_of
-from releases.github_mirror import sync as github_mirror_sync
 from releases.lifecycle import carried, collect
+from releases.lifecycle.migration_steps import plan, rehearse_release
+from releases.lifecycle.pull_request_steps import (
+    head_of_pull,
+    open_pull,
+    watch_back_merge,
+    watch_pull,
+)
 from releases.models import StagingSmoke
-from releases.models.pull_requests import GitHubSync, PullRequest
-from releases.models.releases import Release, ReleaseReconciler, ReleaseStatus
+from releases.models.reconciler import ReleaseReconciler
+from releases.models.releases import Release, ReleaseStatus
 from releases.variable_changes import compare
 
 LOOK_SECONDS = 3.0
@@ -60,11 +48,11 @@ def reconcile(job: ReleaseReconciler, *, now: datetime) -> Outcome:
             _follow_candidate,
             _collect,
             carried.read,
-            _plan,
-            _rehearse,
-            _open_pull,
-            _watch_pull,
-            _watch_back_merge,
+            plan,
+            rehearse_release,
+            open_pull,
+            watch_pull,
+            watch_back_merge,
             _smoke_staging,
             _publish,
             _close,
@@ -108,29 +96,17 @@ def _follow_candidate(job: ReleaseReconciler, release: Release, now: datetime) -
     project = release.project
     heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
     base = heads.get(project.production_branch)
-    head = _head_of_pull(release) if release.is_hotfix else heads.get(project.staging_branch)
+    head = head_of_pull(release) if release.is_hotfix else heads.get(project.staging_branch)
     if not head or not base:
         return None
     return Requeue(0) if collect.move_candidate(release, head, base, now=now) else None
 
 
-def _head_of_pull(release: Release) -> str | None:
-    """Where the pull request of a hotfix is now; None while nobody can tell, or it is not what
-    it was.
-    """
-    pulls = PullRequest.objects.filter(
-        project=release.project, number=release.pull_number or 0, state="open", fork=False
-    )
-    return (
-        pulls.filter(base=release.project.production_branch)
-        .values_list("head_sha", flat=True)
-        .first()
-    )
-
-
 def _collect(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
     if not release.is_in_preparation or (
-        release.collected == release.candidate and not _was_read_for_others(release)
+        release.collected == release.candidate
+        and not _was_read_for_others(release)
+        and not _moved_since(release)
     ):
         return None
     collect.collect(release, mirror_of(release.project), now=now)
@@ -147,180 +123,14 @@ def _was_read_for_others(release: Release) -> bool:
     return set(release.heads_of) != now if release.heads_of else len(now) > 1
 
 
-def _plan(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Has the collected migrations planned for each database, by a job of its own: once, and anew
-    for another order of deploying or when the database is elsewhere than the plan says. What
-    staging ran keeps the SQL that was planned.
+def _moved_since(release: Release) -> bool:
+    """Whether a database has moved since files were found missing: one that was stamped has them
+    behind it. One query, and none without a problem.
     """
-    if not release.is_in_preparation or not release.migrations or release.migrations_problem:
-        return None
-    databases = databases_of(release.project)
-    for database in databases:
-        if migrations_of(release, database, databases):
-            _plan_one(release, database, heads_of(release, database, databases) or (), now)
-    return None
-
-
-def _plan_one(release: Release, database: Database, heads: Sequence[str], now: datetime) -> None:
-    order = database.schema_order
-    with transaction.atomic():
-        plan, created = MigrationPlan.objects.select_related("database").get_or_create(
-            project=release.project,
-            database=database,
-            commit=release.candidate,
-            base=release.base,
-            defaults={"created_at": now, "wake_at": now},
-        )
-        stale = not created and not plan.is_open and plan.met.get("order", order) != order
-        stale = stale or (plan.status == JobStatus.SUCCEEDED and pending.moved(plan, heads))
-        if stale:
-            MigrationPlan.objects.filter(pk=plan.pk).update(
-                status=JobStatus.QUEUED, started_at=None, finished_at=None
-            )
-        elif plan.status == JobStatus.SUCCEEDED:
-            pending.keep_rendered(plan)
-        if created or stale:
-            wake_now(plan, now=now)
-
-
-def _rehearse(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Has the collected migrations rehearsed for each database that they are still to run in: once
-    for every revision it is at, and again after a day. A rehearsal that somebody cancelled is left
-    to people.
-    """
-    if (
-        not settings.REHEARSE
-        or release.status != ReleaseStatus.OPEN
-        or release.collected != release.candidate
-    ):
-        return None
-    if not release.migrations or release.migrations_problem:
-        return None
-    # Staging may be at revisions that a hotfix's branch does not know.
-    databases = databases_of(release.project)
-    kinds = (
-        [EnvironmentKind.PRODUCTION]
-        if release.is_hotfix
-        else [EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION]
-    )
-    environments = Environment.objects.filter(project=release.project, kind__in=kinds, gone_at=None)
-    # Production first, for which the gate waits.
-    places = places_of(environments.order_by("kind"), databases)
-    rows = Rehearsal.objects.filter(
-        environment__in=[place.environment_id for place in places],
-        commit=release.candidate,
-        direction=Direction.UPGRADE,
-    ).order_by("environment_id", "database_id", "-pk")
-    newest = {
-        (row.environment_id, row.database_id): row
-        for row in rows.distinct("environment_id", "database_id").only(
-            "environment", "database", "status", "start", "finished_at"
-        )
-    }
-    for place in places:
-        heads, at = heads_of(release, place.database, databases), place.revisions
-        behind = heads is not None and at is not None and sorted(at) != sorted(heads)
-        brings = migrations_of(release, place.database, databases)
-        if (
-            brings
-            and behind
-            and _is_outdated(newest.get((place.environment_id, place.database_id)), place, now)
-        ):
-            queue_rehearsal(place.environment, place.database, commit=release.candidate, now=now)
-    return None
-
-
-def _is_outdated(row: Rehearsal | None, place: EnvironmentDatabase, now: datetime) -> bool:
-    if row is None:
-        return True
-    if row.is_open or row.status == JobStatus.CANCELLED or row.finished_at is None:
+    if not release.migrations_problem or release.collected_at is None:
         return False
-    moved = row.start is not None and sorted(row.start) != sorted(place.revisions or ())
-    read_since = place.revisions_at is not None and place.revisions_at > row.finished_at
-    return (moved and read_since) or now - row.finished_at > VALID
-
-
-def _open_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Finds the promotion pull request, or opens it. Only one can be open for the two branches."""
-    if release.status != ReleaseStatus.OPEN or release.pull_number is not None:
-        return None
-    project, github = release.project, github_of(release.project)
-    pull = github.find_pull(head=project.staging_branch, base=project.production_branch)
-    word = "found"
-    if pull is None:
-        word = "opened"
-        body = (
-            f"{release.notes}\n\nRelease {release.name}:"
-            f" {settings.PORTAL_URL}/releases/{release.pk}/"
-        )
-        try:
-            pull = github.open_pull(
-                head=project.staging_branch,
-                base=project.production_branch,
-                title=f"Release {release.name}",
-                body=body,
-            )
-        except WatchOnly:
-            return None  # until somebody opens it
-    with transaction.atomic():
-        github_mirror_sync.keep_pull(project, pull, now=now)
-        Release.objects.filter(pk=release.pk, pull_number=None).update(pull_number=pull.number)
-        GitHubSync.objects.filter(project=project).update(wake_at=now)
-        message = f"Promotion pull request #{pull.number} {word}."
-        audit.record(
-            "release.pull_opened",
-            actor=None,
-            subject=release,
-            sentence=message,
-            data={"number": pull.number},
-            now=now,
-        )
-    return Requeue(0)
-
-
-def _watch_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Reads the pull request by itself when the newest reading of open ones no longer held it."""
-    if not release.is_in_preparation or release.pull_number is None:
-        return None
-    row = PullRequest.objects.filter(project=release.project, number=release.pull_number).first()
-    synced_at = release.project.github_sync.synced_at
-    if row is None or row.state != "open" or synced_at is None or row.seen_at >= synced_at:
-        return None
-    pull = github_of(release.project).pull(release.pull_number)
-    github_mirror_sync.keep_pull(release.project, pull, now=now)
-    # Still open, and yet in no list: the next full reading must show its checks.
-    return None if (pull.state, pull.head_sha) == ("open", row.head_sha) else Requeue(0)
-
-
-def _watch_back_merge(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Sees whether staging holds the hotfix, and how its back-merge stands; what it held once is
-    not asked again.
-    """
-    known = release.back_merge
-    if not release.is_hotfix or release.status != ReleaseStatus.VERIFYING or known.get("contained"):
-        return None
-    project, github = release.project, github_of(release.project)
-    seen = known | {
-        "contained": not github.compare(project.staging_branch, release.merge_commit).ahead_by
-    }
-    if not seen["contained"]:
-        pull = fast_forward.find_back_merge(project, github)
-        seen |= {"number": pull.number, "state": "open"} if pull else {"state": "closed"}
-    if seen == known:
-        return None
-    with transaction.atomic():
-        Release.objects.filter(pk=release.pk).update(back_merge=seen)
-        if seen["contained"]:
-            message = f"{project.staging_branch} holds {release.merge_commit[:7]}."
-            audit.record(
-                "release.back_merged",
-                actor=None,
-                subject=release,
-                sentence=message,
-                data=seen,
-                now=now,
-            )
-    return Requeue(0)
+    rows = DatabaseStatus.objects.filter(environment__project=release.project)
+    return rows.filter(environment__kind__in=LONG_LIVED, since__gt=release.collected_at).exists()
 
 
 def _smoke_staging(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:

@@ -2,6 +2,7 @@
 promotions.
 """
 
+from releases.models.approvals import Approval, RiskAcceptance
 from releases.models.checklist import (
     ChecklistItem,
     ChecklistTemplate,
@@ -9,21 +10,12 @@ from releases.models.checklist import (
     ItemText,
     Phase,
 )
+from releases.models.freezes import Freeze
 from releases.models.notifications import Channel, Notice, NotificationFeed, Transport
 from releases.models.promotion import Promotion, PromotionStep, StepName
 from releases.models.pull_requests import BranchScan, GitHubSync, PullReading, PullRequest
-from releases.models.releases import (
-    Approval,
-    Freeze,
-    IllegalMove,
-    KeptVariables,
-    Release,
-    ReleaseKind,
-    ReleaseReconciler,
-    ReleaseStatus,
-    RiskAcceptance,
-    TaskLog,
-)
+from releases.models.reconciler import KeptVariables, ReleaseReconciler
+from releases.models.releases import IllegalMove, Release, ReleaseKind, ReleaseStatus
 from releases.models.rollback import (
     Advice,
     Downgrade,
@@ -34,6 +26,7 @@ from releases.models.rollback import (
 )
 from releases.models.staging_smoke import StagingSmoke
 from releases.models.steps import StepStatus
+from releases.models.task_logs import TaskLog
 
 __all__ = [
     "Advice",

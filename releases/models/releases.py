@@ -8,8 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-from environments.models import Finding, Project
-from portal.jobs import Job
+from environments.models import Project
 from portal.models.sign_in_policy import Policy
 from releases.models.pull_requests import PullRequest
 
@@ -97,6 +96,9 @@ class Release(models.Model):
     )
     pull_number = models.PositiveIntegerField(
         null=True, blank=True, help_text="The promotion pull request."
+    )
+    collected_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the candidate was last read from git."
     )
     commits = models.JSONField(default=list, help_text="Newest first: sha, title, author, at.")
     commit_count = models.PositiveIntegerField(default=0)
@@ -227,185 +229,3 @@ class Release(models.Model):
         ):
             raise IllegalMove("The release changed in the meantime; look again.")
         self.status, self.ended_at = status, ended
-
-
-class Approval(models.Model):
-    """A second person's signature under one candidate and its exact migrations."""
-
-    release = models.ForeignKey(Release, models.CASCADE, related_name="approvals")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    candidate = models.CharField(max_length=64)
-    content = models.CharField(max_length=64, help_text="Digest of candidate and revision files.")
-    comment = models.TextField(blank=True, default="")
-    given_at = models.DateTimeField(default=timezone.now)
-    lapsed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When a change of configuration undid it."
-    )
-    lapsed_why = models.CharField(max_length=300, blank=True, default="")
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["release", "user", "content"],
-                condition=Q(lapsed_at=None),
-                name="approval_once",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.user} for {self.candidate[:7]}"
-
-
-class RiskAcceptance(models.Model):
-    """An approver's word that the named risks of one revision file are taken; another content is
-    not covered.
-    """
-
-    project = models.ForeignKey(Project, models.CASCADE, related_name="risk_acceptances")
-    release = models.ForeignKey(Release, models.PROTECT, related_name="risk_acceptances")
-    revision = models.CharField(max_length=200)
-    sha256 = models.CharField(max_length=64)
-    risks = models.JSONField(help_text="What was accepted: severity and code of each.")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    reason = models.TextField(max_length=2000)
-    at = models.DateTimeField(default=timezone.now)
-    lapsed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When a change of configuration undid it."
-    )
-    lapsed_why = models.CharField(max_length=300, blank=True, default="")
-
-    class Meta:
-        ordering = ["-pk"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["project", "sha256", "risks", "user"],
-                condition=Q(lapsed_at=None),
-                name="risk_acceptance_once",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.revision} by {self.user}"
-
-
-class Freeze(models.Model):
-    """Refuses promotions of a project until it is lifted."""
-
-    project = models.ForeignKey(Project, models.CASCADE, related_name="freezes")
-    reason = models.CharField(max_length=300)
-    started_at = models.DateTimeField(default=timezone.now)
-    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    lifted_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["project"], condition=Q(lifted_at=None), name="freeze_one_open"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.reason
-
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug
-
-
-class ReleaseReconciler(Job):
-    """Keeps a release in step with the world until it ends.
-
-    It collects commits and migrations, opens the promotion pull request, notices when the candidate
-    moves, keeps the commit status on the candidate equal to what the gates say, and closes the
-    release when all is verified.
-    """
-
-    step_function = "releases.lifecycle.reconcile.reconcile"
-    step_seconds = 1800.0  # the SQL of an edited file may need the project's environment made first
-    retry_forever = True
-
-    release = models.OneToOneField(Release, models.CASCADE, related_name="reconciler")
-    verdict_sha = models.CharField(max_length=64, blank=True, default="")
-    verdict_state = models.CharField(max_length=10, blank=True, default="")
-    verdict_sentence = models.CharField(max_length=140, blank=True, default="")
-    verdict_gate = models.CharField(
-        max_length=40, blank=True, default="", help_text="Which gate it is about, if any."
-    )
-    verdict_at = models.DateTimeField(null=True, blank=True)
-    verdict_by = models.CharField(
-        max_length=100, blank=True, default="", help_text="As whom GitHub took it."
-    )
-    verdict_count = models.PositiveIntegerField(
-        default=0, help_text="How many were posted on this commit."
-    )
-    verdict_problem = models.TextField(
-        blank=True, default="", help_text="Why GitHub does not hold the verdict."
-    )
-    verdict_tries = models.PositiveSmallIntegerField(default=0)
-    verdict_retry_at = models.DateTimeField(null=True, blank=True)
-    problem = models.TextField(blank=True, default="")
-    drift = models.JSONField(
-        null=True, blank=True, help_text="Variables since the last release: `variable_drift`."
-    )
-
-    def __str__(self) -> str:
-        return f"reconciler of {self.release_id}"
-
-
-class TaskLog(models.Model):
-    """What was done about a release or a finding, in the words of those who did it: one log for
-    each.
-    """
-
-    release = models.OneToOneField(
-        Release, models.CASCADE, null=True, blank=True, related_name="task_log"
-    )
-    finding = models.OneToOneField(
-        Finding, models.CASCADE, null=True, blank=True, related_name="task_log"
-    )
-    goal = models.TextField(blank=True, default="", max_length=20_000)
-    notes = models.TextField(blank=True, default="", max_length=20_000)
-    decisions = models.TextField(blank=True, default="", max_length=20_000)
-    commands = models.TextField(blank=True, default="", max_length=20_000)
-    outcome = models.TextField(blank=True, default="", max_length=20_000)
-    version = models.PositiveIntegerField(
-        default=1, help_text="Grows with each save; a stale one is refused."
-    )
-    authors = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
-    saved_at = models.DateTimeField(default=timezone.now)
-    saved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
-    )
-
-    class Meta:
-        default_permissions = ("view",)
-        permissions = [("write_tasklog", "Can write task logs")]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(release__isnull=False, finding=None)
-                | Q(release=None, finding__isnull=False),
-                name="task_log_of_one_thing",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"task log {self.pk}"
-
-
-class KeptVariables(models.Model):
-    """Names and keyed fingerprints of production's and staging's variables when a release was
-    promoted.
-    """
-
-    release = models.OneToOneField(Release, models.CASCADE, related_name="kept_variables")
-    at = models.DateTimeField()
-    key = models.CharField(max_length=16, help_text="Names the key of the fingerprints.")
-    read = models.JSONField(help_text="Kinds of the environments whose variables were known.")
-    rows = models.JSONField(help_text="kind, service, name, mark: “sealed” or the fingerprint.")
-
-    class Meta:
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return f"variables of {self.release}"

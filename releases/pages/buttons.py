@@ -19,6 +19,7 @@ from releases.project_settings.forms import SmokeTestForm
 from releases.promotion import actions as promotion
 from releases.promotion.forms import AbandonPromotionForm, SkipStepForm
 from releases.rollback import actions as rollback
+from releases.rollback import downgrade_actions
 from releases.rollback.forms import (
     AbandonRollbackForm,
     ApproveRollbackForm,
@@ -86,19 +87,19 @@ RELEASE_BUTTONS = {
         rollback.open_revert, "The revert is being opened on GitHub.", "rolled-back"
     ),
     "rehearse-downgrade": Button(
-        rollback.rehearse_downgrade, "The downgrade is being rehearsed.", "downgrade"
+        downgrade_actions.rehearse_downgrade, "The downgrade is being rehearsed.", "downgrade"
     ),
     "request-downgrade": Button(
-        rollback.request_downgrade,
+        downgrade_actions.request_downgrade,
         "The downgrade is requested; it needs a second approver.",
         "way-back",
         RequestDowngradeForm,
     ),
     "approve-downgrade": Button(
-        rollback.approve_downgrade, "The downgrade is queued.", "downgrade", ContentForm
+        downgrade_actions.approve_downgrade, "The downgrade is queued.", "downgrade", ContentForm
     ),
     "withdraw-downgrade": Button(
-        rollback.withdraw_downgrade, "The downgrade is withdrawn.", "downgrade"
+        downgrade_actions.withdraw_downgrade, "The downgrade is withdrawn.", "downgrade"
     ),
 }
 PROJECT_BUTTONS = {

@@ -6,8 +6,10 @@ from django.utils import timezone
 
 from releases import gates
 from releases.gates.context import Facts
-from releases.models.releases import Approval, Release, ReleaseStatus
-from releases.pages.release import ENDED, Now
+from releases.models.approvals import Approval
+from releases.models.releases import Release, ReleaseStatus
+from releases.pages.checklist_rows import ENDED
+from releases.pages.release import Now
 from releases.rollback.rolled_back import RolledBack, rolled_back, with_revert
 
 

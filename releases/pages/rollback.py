@@ -18,7 +18,8 @@ from releases.gates.context import Facts
 from releases.models import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, StepStatus
 from releases.models.releases import Release, ReleaseStatus
 from releases.models.rollback import downgrade_content
-from releases.pages.release import Now, Stage
+from releases.pages.release import Now
+from releases.pages.stages import Stage
 from releases.rollback import assessment as advice_of
 
 TONES = {SAFE: "pass", DOWNGRADE_FIRST: "attest", FORWARD: "attest"}

@@ -31,7 +31,7 @@ from releases.models import Downgrade, Rollback
 from releases.models.checklist import ChecklistItem, ChecklistTemplate, Phase
 from releases.models.promotion import PromotionStep
 from releases.models.releases import IllegalMove, Release, ReleaseKind
-from releases.pages import confirm, rollback
+from releases.pages import checklist_rows, confirm, live_table, rollback, stages
 from releases.pages import migrations as pages_migrations
 from releases.pages import record as pages_record
 from releases.pages import release as pages_release
@@ -137,8 +137,8 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
     standing = gates.stand(facts)
     # Asked once for the page: a template that asks for each row pays for each row.
     may = {name: request.user.has_perm(permission) for name, permission in MAY.items()}
-    before = pages_release.rows(facts, standing, Phase.BEFORE, may_tick=may["tick"])
-    after = pages_release.rows(facts, standing, Phase.AFTER, may_tick=may["tick"])
+    before = checklist_rows.rows(facts, standing, Phase.BEFORE, may_tick=may["tick"])
+    after = checklist_rows.rows(facts, standing, Phase.AFTER, may_tick=may["tick"])
     stopped, repairs = pages_release.repairs(facts)
     content, logged = gates.content_digest(shown), pages_release.log_run(facts)
     back = rollback.way_back(facts, now=facts.now)
@@ -164,7 +164,7 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
             or rollback.now(facts, back)
             or pages_release.now(facts, standing)
         ),
-        "stages": (*pages_release.stages(facts, before), *rollback.last_stage(facts, back)),
+        "stages": (*stages.stages(facts, before), *rollback.last_stage(facts, back)),
         "before": before,
         "after": after,
         "before_done": sum(row.state == "pass" for row in before),
@@ -190,7 +190,7 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         **panels,
         "way_back": pages_migrations.way_back(facts) if back.advice is None else None,
         "back": back,
-        "live": pages_release.live_rows(facts),
+        "live": live_table.live_rows(facts),
         "pulls": (
             tuple(filter(None, [facts.promotion_pull])) + facts.pulls
             if shown.is_hotfix
@@ -251,25 +251,25 @@ def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
 
 def _ticked_row(
     item: ChecklistItem, verb: str, user: User, form: forms.Form, act: Callable[..., ChecklistItem]
-) -> pages_release.Row:
+) -> checklist_rows.Row:
     """The item's row after `act`, or as it was with what is wrong."""
     try:
         known = run(act, user, form)
     except Refused as refusal:
         stands = item.is_ticked and item.ticked_candidate == item.release.candidate
         at = item.ticked_at if stands else None
-        return pages_release.ticked_row(
+        return checklist_rows.ticked_row(
             item, who=item.ticked_by, note=item.note, at=at, problem=str(refusal)
         )
     if verb == "untick":
-        return pages_release.ticked_row(item, who="", note="", at=None)
+        return checklist_rows.ticked_row(item, who="", note="", at=None)
     if (
         known.is_ticked and known.ticked_candidate == known.release.candidate
     ):  # somebody was quicker
-        return pages_release.ticked_row(
+        return checklist_rows.ticked_row(
             item, who=known.ticked_by, note=known.note, at=known.ticked_at
         )
-    return pages_release.ticked_row(
+    return checklist_rows.ticked_row(
         item, who=user, note=form.cleaned_data["note"], at=timezone.now()
     )
 

@@ -16,9 +16,10 @@ from portal.jobs import OPEN
 from portal.models.configuration import ConfigurationChange
 from portal.ui.actions import Refused
 from releases.models import RollbackApproval
+from releases.models.approvals import Approval, RiskAcceptance
 from releases.models.promotion import Promotion
 from releases.models.pull_requests import PullRequest
-from releases.models.releases import Approval, Release, ReleaseStatus, RiskAcceptance
+from releases.models.releases import Release, ReleaseStatus
 from releases.project_settings import watch_only
 
 NOT_PROMOTED = "nothing of this project was promoted yet"

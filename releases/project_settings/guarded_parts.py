@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from environments.drift import detect
-from environments.git import ssh
+from environments.git import host_keys
 from environments.models import (
     ConnectionCheck,
     DeployKey,
@@ -98,7 +98,7 @@ class DeployKeys(Part[DeployKey]):
     def read(self, obj: DeployKey) -> Values:
         return super().read(obj) | {
             "private_key": obj.fingerprint,
-            "fingerprints": ssh.fingerprints(obj.host_keys),
+            "fingerprints": host_keys.fingerprints(obj.host_keys),
         }
 
     def write(self, obj: DeployKey, values: Values, secrets: Mapping[str, str]) -> None:

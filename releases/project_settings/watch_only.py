@@ -9,7 +9,7 @@ from portal.configuration import actions as configuration
 from portal.jobs import wake_now
 from portal.ui.actions import Refused, action
 from releases.models.promotion import Promotion
-from releases.models.releases import ReleaseReconciler
+from releases.models.reconciler import ReleaseReconciler
 
 
 @action("project.watched_only", "environments.change_project")

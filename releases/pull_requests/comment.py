@@ -22,8 +22,9 @@ from environments.github import comments
 from environments.github.comments import code, plain, prose
 from environments.models import Database, Project, databases_of
 from environments.quota.sharing import in_background
+from environments.schema.history import changes
 from environments.schema.history import reader as history_reader
-from environments.schema.plan import edits, risk
+from environments.schema.plan import edits, risk, squawk
 from environments.schema.plan import render as plan_render
 from portal import isolation
 from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, holds, wake_now
@@ -89,7 +90,7 @@ def step(job: PullNote, *, now: datetime) -> Outcome:
             _keep(job, content=content, risks=[asdict(one) for one in risks], unread=unread)
             return Requeue(0)
         return _tell(job, pull)
-    except (ApiError, GitError, plan_render.BrokenOff, risk.RiskError) as error:
+    except (ApiError, GitError, plan_render.BrokenOff, squawk.RiskError) as error:
         _keep(job, told={**job.told, "problem": str(error)})
         return Requeue(max(60, getattr(error, "retry_after", None) or 0), str(error))
 
@@ -190,7 +191,7 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
         if any(problem.kind != "heads" for problem in history.problems):
             return (), MEND_FIRST
         files = [file for file in history.revisions.values() if file.id in mine]
-        ordered = history_reader.in_order(files)
+        ordered = changes.in_order(files)
         made = plan_render.make_plan(
             mirror, pull.head_sha, history, ordered, patient=True, reviewed=False
         )
@@ -227,8 +228,7 @@ def _edited(
             edit.revision,
             edit.sha256,
             edit.sentence,
-            f"Restore it with {history_reader.put_back(since, [edit.path])} and write a new"
-            " revision."
+            f"Restore it with {changes.put_back(since, [edit.path])} and write a new revision."
             if edit.blocks
             else "",
         )

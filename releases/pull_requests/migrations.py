@@ -20,9 +20,10 @@ from environments.models import (
     databases_of,
     stamped_from,
 )
-from environments.schema.history import graph
+from environments.schema.history import changes, graph
 from environments.schema.history import reader as history_reader
-from environments.schema.history.reader import Change
+from environments.schema.history.changes import Change
+from environments.schema.history.revision import HistoryError
 from environments.schema.plan import edits
 from portal.jobs import Outcome, Requeue, holds, wake_now
 from portal.outbound.parsing import JsonObject
@@ -111,7 +112,7 @@ def _of(mirror: Mirror, project: Project, base: str, head: str) -> dict[str, obj
             "migrations_problem": problem,
             "cut_wrong": _cut(mirror, project, base, head),
         }
-    except (GitError, graph.HistoryError) as error:
+    except (GitError, HistoryError) as error:
         return {
             "migrations": [],
             "migrations_problem": f"{pull_requests_comment.NOT_TOLD}: {error}",
@@ -194,7 +195,7 @@ def _touching_what_is_there(
     if gone := [file for file in change.deleted if file.id not in told]:
         return rows, _rewritten(database, project.production_branch, "Deletes", gone, fork)
     moved = [edit for edit in found if edit.blocks]
-    back = history_reader.put_back(fork, [edit.path for edit in moved])
+    back = changes.put_back(fork, [edit.path for edit in moved])
     return (
         rows,
         f"{' '.join(edit.sentence for edit in moved)} Restore it with `{back}`." if moved else "",
@@ -218,7 +219,7 @@ def _rewritten(
     ran = StagedRevision.objects.filter(database=database, revision__in=[file.id for file in files])
     has = "has run" if ran.exists() else "has"
     paths = [file.path for file in files]
-    names, back = ", ".join(paths), history_reader.put_back(fork, paths)
+    names, back = ", ".join(paths), changes.put_back(fork, paths)
     return (
         f"{deed} what {branch} {has}: {names}. Restore it with `{back}` and write a new revision."
     )

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from environments.models import Preview, Project
-from environments.previews import steps as previews_steps
-from environments.previews.steps import Wish
+from environments.previews import wanted
+from environments.previews.wanted import Wish
 from releases.models.pull_requests import PullRequest
 
 
@@ -30,7 +30,7 @@ def make(project: Project, *, now: datetime) -> None:
         places -= not why_not
         wishes[pull.number] = Wish(pull.title[:300], pull.head, pull.head_sha, why_not)
     if wishes or known:
-        previews_steps.wish(project, wishes, now=now)
+        wanted.wish(project, wishes, now=now)
 
 
 def _is_there(row: Preview | None) -> bool:
@@ -49,4 +49,4 @@ def _why_not(project: Project, pull: PullRequest, row: Preview | None, now: date
         and row.head == pull.head_sha
         and now - row.head_at > timedelta(days=project.preview_days)
     )
-    return previews_steps.TOO_OLD if old else ""
+    return wanted.TOO_OLD if old else ""

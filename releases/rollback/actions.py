@@ -8,45 +8,19 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from environments.databases.actions import queue_downgrade
 from environments.findings.repair_queue import _repair
-from environments.models import (
-    Database,
-    Direction,
-    Environment,
-    EnvironmentKind,
-    MigrationRun,
-    Rehearsal,
-    Repair,
-    RepairKind,
-    passed_rehearsal,
-    unknown_staging,
-)
-from environments.rehearsals.actions import start_rehearsal
+from environments.models import Repair, RepairKind
 from environments.schema.downgrade.compatibility import DOWNGRADE_FIRST, PENDING
 from portal import audit
 from portal.audit import Actor
 from portal.configuration.signing import counts
 from portal.configuration.signing import require as require_signer
 from portal.jobs import JobStatus, wake_now
-from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused, action, require_reason, require_seen
-from releases.models import (
-    Advice,
-    Downgrade,
-    Rollback,
-    RollbackApproval,
-    RollbackStep,
-    RollbackStepName,
-)
-from releases.models.promotion import Promotion
+from releases.models import Advice, Rollback, RollbackApproval, RollbackStep, RollbackStepName
 from releases.models.releases import Release, ReleaseStatus
-from releases.models.rollback import downgrade_content
-from releases.rollback import assessment as rollback_assessment
+from releases.rollback.downgrade_actions import APPROVE, in_production
 from releases.steps import engine as steps_engine
-
-# What the adviser saw longer ago than this is looked at again before anybody acts on it.
-APPROVE = "releases.approve_release"
 
 
 @action("rollback.requested", "releases.roll_back_release", guarded=True)
@@ -66,7 +40,7 @@ def request_rollback(
     """
     now = now or timezone.now()
     require_reason(reason)
-    release, row = _in_production(release, now)
+    release, row = in_production(release, now)
     require_seen(actor, content, "deployments")
     if content and content != row.content:
         raise Refused(
@@ -144,34 +118,6 @@ def counted(job: Rollback) -> list[RollbackApproval]:
     given = job.approvals.filter(counts(APPROVE), content=job.content, lapsed_at=None)
     given = given.exclude(user=job.requested_by_id)
     return list(given.select_related("user"))
-
-
-def _in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
-    """The release under a row lock, with fresh advice on it; refuses where going back makes no
-    sense now.
-    """
-    release = (
-        Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
-    )
-    if message := rollback_assessment.over(release):
-        raise Refused(message)
-    if not release.merge_commit:
-        raise Refused("The release is not merged yet. Cancel its promotion instead.")
-    if Promotion.objects.open().filter(release=release).exists():
-        raise Refused("The promotion is still running. Wait until it has ended or stopped.")
-    later = Release.objects.filter(project=release.project, status=ReleaseStatus.PROMOTING).exclude(
-        pk=release.pk
-    )
-    if later.exists():
-        raise Refused(
-            f"Release {later[0].name} is being promoted. Wait until that has ended or stopped."
-        )
-    row = Advice.objects.filter(release=release).first()
-    if row is None:
-        raise Refused("The rollback assessment is still running. Try again in a moment.")
-    if message := rollback_assessment.outdated(row, release, now=now):
-        raise Refused(f"{message} The rollback assessment is running again. Try again in a moment.")
-    return release, row
 
 
 @action("rollback.approved", "releases.approve_release", guarded=True)
@@ -282,118 +228,6 @@ def abandon_rollback(
     )
 
 
-@action("downgrade.rehearsed", "releases.roll_back_release")
-def rehearse_downgrade(release: Release, *, actor: Actor, now: datetime | None = None) -> Rehearsal:
-    """Has exactly the next downgrade rehearsed on a copy of production's schema."""
-    now = now or timezone.now()
-    release, row = _in_production(release, now)
-    if row.downgrade is None:
-        raise Refused(
-            row.downgrade_problem or "Production's database has no revision of this release."
-        )
-    rehearsal = start_rehearsal(
-        _production(release),
-        database=_database(release, row.downgrade),
-        actor=None,
-        commit=row.downgrade["commit"],
-        direction=Direction.DOWNGRADE,
-        now=now,
-    )
-    message = f"Rehearse that {row.downgrade['file']['id']} is taken back."
-    audit.record("downgrade.rehearsed", actor=actor, subject=release, sentence=message, now=now)
-    return rehearsal
-
-
-def _production(release: Release) -> Environment:
-    found = (
-        Environment.objects.present()
-        .filter(project=release.project, kind=EnvironmentKind.PRODUCTION)
-        .first()
-    )
-    if found is None:
-        raise Refused("There is no production environment on Railway.")
-    return found
-
-
-def _database(release: Release, known: JsonObject) -> Database:
-    """The database that the adviser's next step back is about."""
-    databases = Database.objects.filter(project=release.project).exclude(alembic="")
-    found = (
-        databases.filter(pk=known["database_id"]).first()
-        if "database_id" in known
-        else databases.first()
-    )
-    if found is None:
-        raise Refused(
-            "The project no longer has this database. The rollback assessment is running again."
-        )
-    found.project = release.project
-    return found
-
-
-@action("downgrade.requested", "releases.roll_back_release", guarded=True)
-def request_downgrade(
-    release: Release,
-    *,
-    actor: User,
-    typed: str,
-    reason: str,
-    content: str | None = None,
-    now: datetime | None = None,
-) -> Downgrade:
-    """Asks for one revision to be taken back in production.
-
-    The person types the database's name.
-    """
-    now = now or timezone.now()
-    require_reason(reason)
-    release, row = _in_production(release, now)
-    known = row.downgrade
-    if known is None:
-        raise Refused(
-            row.downgrade_problem or "Production's database has no revision of this release."
-        )
-    require_seen(actor, content, "downgrade")
-    if content and content != downgrade_content(known):
-        raise Refused("The downgrade has changed since you opened this page. Reload it.")
-    if typed.strip() != known["database"]:
-        raise Refused(
-            f"Type the name of the database, {known['database']}, to confirm the downgrade. "
-            "Nothing was done."
-        )
-    database = _database(release, known)
-    if message := unknown_staging(database):
-        raise Refused(
-            f"Production is downgraded only after a successful downgrade of staging. {message}"
-        )
-    environment = _production(release)
-    rehearsal = _rehearsed(environment, database, known, now)
-    values = {
-        key: known[key] for key in ("commit", "database", "start", "target", "file", "losses")
-    }
-    try:
-        with transaction.atomic():
-            wish = Downgrade.objects.create(
-                release=release,
-                environment=environment,
-                content=downgrade_content(known),
-                rehearsal=rehearsal,
-                reason=reason.strip()[:2000],
-                requested_by=actor,
-                requested_at=now,
-                **values,
-            )
-    except IntegrityError:
-        raise Refused("A downgrade already needs an approval.") from None
-    message = f"Take {known['file']['id']} back in {known['database']}: “{wish.reason[:500]}”"
-    data = {key: values[key] for key in ("commit", "database", "start", "target", "file", "losses")}
-    data |= {"content": wish.content, "rehearsal": rehearsal.pk}
-    audit.record(
-        "downgrade.requested", actor=actor, subject=release, sentence=message, data=data, now=now
-    )
-    return wish
-
-
 @action("revert.requested", "releases.roll_back_release")
 def open_revert(release: Release, *, actor: Actor, now: datetime | None = None) -> Repair:
     """Asks for the pull request that takes a rolled-back release out of production's branch."""
@@ -412,97 +246,3 @@ def open_revert(release: Release, *, actor: Actor, now: datetime | None = None) 
         subject=f"#{number}",
         wanted=str(number),
     )
-
-
-def _rehearsed(
-    environment: Environment, database: Database, known: JsonObject, now: datetime
-) -> Rehearsal:
-    """The rehearsal of exactly this downgrade; refuses without one that passed and is fresh."""
-    passed = passed_rehearsal(
-        environment,
-        database,
-        commit=known["commit"],
-        start=known["start"],
-        files=[known["file"]],
-        direction=Direction.DOWNGRADE,
-        now=now,
-    )
-    if passed is None:
-        raise Refused(
-            f"Exactly this downgrade of {known['file']['id']} has not passed a rehearsal within a"
-            " day."
-        )
-    return passed
-
-
-@action("downgrade.approved", "releases.approve_release", guarded=True)
-def approve_downgrade(
-    release: Release, *, actor: Actor, content: str, now: datetime | None = None
-) -> MigrationRun:
-    """Signs a downgrade that somebody else asked for, which starts it: same content, same
-    rehearsal, or not at all.
-    """
-    now = now or timezone.now()
-    release, row = _in_production(release, now)
-    wish = _waiting(release)
-    if actor is None or actor.pk == wish.requested_by_id:
-        raise Refused("You requested this downgrade, so a second person must approve it.")
-    require_signer(actor, APPROVE)
-    if content != wish.content:
-        raise Refused("The downgrade has changed since you opened this page. Reload it.")
-    if row.downgrade is None or downgrade_content(row.downgrade) != wish.content:
-        raise Refused(
-            "The database or the file has changed since the request. Withdraw it and request it "
-            "again."
-        )
-    database = wish.rehearsal.database
-    if message := unknown_staging(database):
-        raise Refused(
-            f"Production is downgraded only after a successful downgrade of staging. {message}"
-        )
-    _rehearsed(wish.environment, database, row.downgrade, now)
-    run = queue_downgrade(
-        wish.environment,
-        database,
-        commit=wish.commit,
-        target=wish.target,
-        file=wish.file,
-        requested_by=wish.requested_by,
-        approved_by=actor,
-        now=now,
-    )
-    Downgrade.objects.filter(pk=wish.pk).update(approved_by=actor, approved_at=now, run=run)
-    rollback_assessment.hurry(release, now=now)
-    message = f"Approved downgrade of {wish.file['id']} in {wish.database}; run {run.pk} does it."
-    data = {
-        "content": wish.content,
-        "run": run.pk,
-        "losses": wish.losses,
-        "requested_by": wish.requested_by_id,
-    }
-    audit.record(
-        "downgrade.approved", actor=actor, subject=release, sentence=message, data=data, now=now
-    )
-    return run
-
-
-def _waiting(release: Release) -> Downgrade:
-    wish = (
-        Downgrade.objects.select_for_update(of=("self",))
-        .select_related("environment__project", "requested_by", "rehearsal__database__project")
-        .filter(release=release, approved_at=None, withdrawn_at=None)
-        .first()
-    )
-    if wish is None:
-        raise Refused("No downgrade of this release needs an approval.")
-    return wish
-
-
-@action("downgrade.withdrawn", "releases.roll_back_release")
-def withdraw_downgrade(release: Release, *, actor: Actor, now: datetime | None = None) -> None:
-    """Takes back the wish for a downgrade that nobody has approved yet."""
-    now = now or timezone.now()
-    wish = _waiting(release)
-    Downgrade.objects.filter(pk=wish.pk).update(withdrawn_at=now)
-    message = f"{wish.file['id']} is not taken back."
-    audit.record("downgrade.withdrawn", actor=actor, subject=release, sentence=message, now=now)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from environments.models import Direction, EnvironmentDatabase, MigrationRun, Runner
 from environments.schema.downgrade.compatibility import Half
 from environments.schema.plan.render import Rendered, Statement, Step
-from environments.schema.plan.risk import Risk, RiskError, assess
+from environments.schema.plan.risk import Risk, assess
+from environments.schema.plan.squawk import RiskError
 from environments.schema.run.failure import next_commands
 from portal.jobs import JobStatus
 from releases.models.releases import Release

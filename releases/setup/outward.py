@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 
 from environments.branches import actions as branches
-from environments.branches import protection
+from environments.branches import protection, protection_rules
 from environments.clients import github_of
 from environments.models import Branch, Project
 from portal import audit
@@ -38,7 +38,7 @@ def once(project: Project) -> list[Outward]:
     """Return what can be set up outside now."""
     found = [*_webhooks(project), *_branches(project)]
     for branch in protection.branches(project):
-        body = json.dumps(protection.body_for(project, branch), indent=2, sort_keys=True)
+        body = json.dumps(protection_rules.body_for(project, branch), indent=2, sort_keys=True)
         sentence = f"Replace the classic protection of {branch} on GitHub by this"
         found.append(Outward(f"protect:{branch}", sentence, body, ticked=False))
     return found

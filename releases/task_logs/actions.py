@@ -14,7 +14,8 @@ from portal import audit
 from portal.audit import Actor
 from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused, action
-from releases.models.releases import Release, TaskLog
+from releases.models.releases import Release
+from releases.models.task_logs import TaskLog
 from releases.task_logs.markdown import SECTIONS, markdown, title_of
 
 Subject = Release | Finding

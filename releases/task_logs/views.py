@@ -12,7 +12,8 @@ from portal.audit import Actor
 from portal.outbound.parsing import JsonObject
 from portal.ui.actions import NotPermitted, Refused
 from portal.ui.site import page, person, run
-from releases.models.releases import Release, TaskLog
+from releases.models.releases import Release
+from releases.models.task_logs import TaskLog
 from releases.task_logs import actions as task_logs_actions
 from releases.task_logs.forms import LONGEST, TaskLogForm
 from releases.task_logs.markdown import SECTIONS, file_name

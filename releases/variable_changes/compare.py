@@ -11,8 +11,9 @@ from django.db.models.expressions import RawSQL
 from django.utils.dateparse import parse_datetime
 
 from environments.models import LONG_LIVED, Environment, Variable
-from environments.variables.sync import fingerprint
-from releases.models.releases import KeptVariables, Release, ReleaseReconciler
+from environments.variables.fingerprints import fingerprint
+from releases.models.reconciler import KeptVariables, ReleaseReconciler
+from releases.models.releases import Release
 
 MOST_LINES = 100
 # For a row of releases: the snapshot of the last release that was merged, beside this one's own or

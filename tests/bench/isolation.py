@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from environments.schema.history.reader import in_order, read
+from environments.schema.history.changes import in_order
+from environments.schema.history.reader import read
 from environments.schema.plan.render import make_plan
-from environments.schema.run.runner import Run, run
+from environments.schema.run.request import Run
+from environments.schema.run.runner import run
 from portal import isolation
 from portal.sandbox import databases
 from portal.server.embedded_postgres import start

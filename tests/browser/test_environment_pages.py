@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 from django.utils import timezone
 
-from environments.branches import protection
+from environments.branches import protection_rules
 from environments.github import Rules
 from environments.models import (
     BranchProtection,
@@ -164,7 +164,7 @@ def alice():
         None,
         frozenset({"administrators"}),
     )
-    lines = [asdict(one) for one in protection.compared(project, "main", rules)]
+    lines = [asdict(one) for one in protection_rules.compared(project, "main", rules)]
     BranchProtection.objects.create(
         project=project, branch="main", lines=lines, problems=[LONG], read_at=NOW
     )

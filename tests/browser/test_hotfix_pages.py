@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from environments.models import Finding, Repair, StagingReset
 from releases.models.pull_requests import PullRequest
-from releases.models.releases import Release, ReleaseReconciler
+from releases.models.reconciler import ReleaseReconciler
+from releases.models.releases import Release
 from tests.browser.looks import unreadable
 from tests.factory import BASE, CANDIDATE, MERGE, make_people, make_project, make_release
 

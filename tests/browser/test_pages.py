@@ -20,6 +20,7 @@ from tests.factory import (
     make_promotion,
     make_release,
     make_run,
+    make_stamp,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -182,8 +183,10 @@ def test_an_auditor_who_sends_a_form_all_the_same_is_refused_with_a_sentence(ope
 def test_no_page_breaks_the_content_policy_or_complains(open_as, people, release, complaints):
     make_promotion(release, by=people["alice"], at="deploy", failed=True)
     run = make_run(release.project)
+    stamp = make_stamp(release.project, by=people["alice"])
     page = open_as(people["dave"])
     for path in (
+        f"/stamps/{stamp.pk}/",
         "/releases/",
         address(release),
         "/environments/",
@@ -215,9 +218,11 @@ def test_every_page_can_be_read_in_both_schemes_and_on_a_phone_whatever_the_name
     the_item(release).__class__.objects.filter(pk=the_item(release).pk).update(text=long)
     release.project.services.filter(name="backend").update(name="service-" + "x" * 190)
     run = make_run(release.project)
+    stamp = make_stamp(release.project, by=people["alice"], equal=[[long[:90]], ["b2"]])
     page = open_as(people["alice"])
 
     paths = (
+        f"/stamps/{stamp.pk}/",
         "/",
         "/releases/",
         address(release),
@@ -231,3 +236,25 @@ def test_every_page_can_be_read_in_both_schemes_and_on_a_phone_whatever_the_name
     assert unreadable(page, *paths, "/admin/login/", "/nothing-here/") == []
     make_promotion(release, by=people["alice"], at="deploy", failed=True)
     assert unreadable(page, "/", address(release), "/audit/", "/status/") == []
+
+
+def test_a_stamp_is_proposed_and_approved_by_two_people_by_clicking(open_as, people, release):
+    stamp = make_stamp(release.project, by=people["alice"], equal=[["b2"], ["a1"]])
+    page = open_as(people["alice"], f"/stamps/{stamp.pk}/")
+
+    page.click("text=a1")
+    page.fill("#stamp-reason", "Adopted from the old server.")
+    page.click("text=Propose")
+    page.wait_for_selector("text=The stamp is proposed; a second person approves it.")
+    mine = page.locator("#stamp-approve").count()
+    other = open_as(people["bob"], f"/stamps/{stamp.pk}/")
+    other.click("#stamp-approve")
+    other.wait_for_selector("text=The stamp is being written.")
+
+    stamp.refresh_from_db()
+    assert (mine, stamp.target, stamp.proposed_by, stamp.approved_by) == (
+        0,
+        ["a1"],
+        people["alice"],
+        people["bob"],
+    )

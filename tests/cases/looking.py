@@ -21,9 +21,10 @@ from environments.schema.plan.render import make_plan
 from environments.schema.rehearsal import rehearsal
 from environments.schema.rehearsal.adoption import prove
 from environments.schema.rehearsal.dump import differences, dump, objects
-from environments.schema.rehearsal.rehearsal import Report
+from environments.schema.rehearsal.report import Report, Request
 from environments.schema.run.command import Command
-from environments.schema.run.runner import Run, run
+from environments.schema.run.request import Run
+from environments.schema.run.runner import run
 from tests.cases.builder import Case
 
 
@@ -158,7 +159,7 @@ class Stage:
         return " ".join([f"{report.status}:", report.sentence, *report.warnings])
 
     def rehearsed(self) -> Report:
-        request = rehearsal.Request(
+        request = Request(
             self.mirror.commit("main"),
             self.case.alembic,
             self.url,
@@ -203,7 +204,7 @@ class Stage:
 
     def proof(self) -> str:
         """Return which revision of `main` the schema is."""
-        request = rehearsal.Request(
+        request = Request(
             self.mirror.commit("main"),
             self.case.alembic,
             self.url,

@@ -13,12 +13,11 @@ from environments.github import GitHub, Recent
 from environments.railway import Railway
 from environments.smoke.probe import probe
 from portal.outbound.http import ApiError
-from portal.sandbox import sample
-from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.github.rest_releases import INSTALLATION
 from portal.sandbox.github.state import PORTAL_APP
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Fault, Server
+from tests.stand_in import github_with_the_sample
 
 
 @pytest.fixture(autouse=True)
@@ -29,9 +28,7 @@ def no_waiting():
 
 @pytest.fixture
 def hub(tmp_path):
-    built = sample.build(tmp_path / "sample")
-    hub = GitHubStandIn(tmp_path / "github", owner="acme", name="inspector")
-    sample.populate(hub, built)
+    hub = github_with_the_sample(tmp_path / "github")
     hub.server = Server(hub).start()
     hub.url = hub.server.url
     yield hub

@@ -30,6 +30,7 @@ from portal.visible import LogFormatter
 from releases.approvals import actions as approvals_actions
 from releases.promotion import actions as promotion_actions
 from releases.rollback import actions as rollback_actions
+from releases.rollback import downgrade_actions
 from tests.environments.git.hostile_trees import Trees, attacks
 from tests.factory import PASSWORD, make_people, make_project, make_release
 from tests.portal.accounts import test_every_address as table
@@ -145,8 +146,8 @@ def acting_without_proof() -> Count:
         lambda: promotion_actions.skip_step(release, actor=alice, reason="x"),
         lambda: rollback_actions.request_rollback(release, actor=alice, reason="x"),
         lambda: rollback_actions.approve_rollback(release, actor=bob, content="x"),
-        lambda: rollback_actions.request_downgrade(release, actor=alice, typed="x", reason="x"),
-        lambda: rollback_actions.approve_downgrade(release, actor=bob, content="x"),
+        lambda: downgrade_actions.request_downgrade(release, actor=alice, typed="x", reason="x"),
+        lambda: downgrade_actions.approve_downgrade(release, actor=bob, content="x"),
     ]
     return len(tries), sum(not _refused(one, "signed in to the portal") for one in tries)
 

@@ -464,7 +464,7 @@ def other_signatures() -> Iterator[bool]:
     from environments.models import MigrationRun
     from portal.models.configuration import RoleGrant
     from releases.gates.context import facts_of
-    from releases.models.releases import RiskAcceptance
+    from releases.models.approvals import RiskAcceptance
     from releases.rollback import actions as rollback_actions
     from tests.factory import make_advice, make_rollback
 

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from releases.rollback import downgrade_actions
 from tests.scratch import scratch_database
 
 APPS = ("portal", "environments", "releases")
@@ -78,8 +79,9 @@ def tries() -> list[Try]:
     from releases.lifecycle import actions as lifecycle_actions
     from releases.models import Channel, Downgrade
     from releases.models.checklist import ChecklistItem
+    from releases.models.freezes import Freeze
     from releases.models.pull_requests import PullRequest
-    from releases.models.releases import Freeze, Release
+    from releases.models.releases import Release
     from releases.models.rollback import downgrade_content
     from releases.notifications import actions as on_channels
     from releases.practice import days as practice_days
@@ -382,14 +384,14 @@ def tries() -> list[Try]:
 
     def rehearsing_back(scene: Any) -> Callable[[], Any]:
         release = shipped(scene)
-        return lambda: back.rehearse_downgrade(release, actor=scene.dave)
+        return lambda: downgrade_actions.rehearse_downgrade(release, actor=scene.dave)
 
     def downgrading(scene: Any) -> Callable[[], Any]:
         release = shipped(scene)
         make_downgrade(release, by=scene.alice)
         Downgrade.objects.all().delete()  # its rehearsal stays
         wish = {"typed": "inspector_production", "reason": "known"}
-        return lambda: back.request_downgrade(release, actor=scene.dave, **wish)
+        return lambda: downgrade_actions.request_downgrade(release, actor=scene.dave, **wish)
 
     def wished(act: Callable[..., Any], *, signs: bool) -> Callable[[Any], Callable[[], Any]]:
         def arrange(scene: Any) -> Callable[[], Any]:
@@ -461,8 +463,8 @@ def tries() -> list[Try]:
         Try("confirm_carried", carrying),
         Try("rehearse_downgrade", rehearsing_back),
         Try("request_downgrade", downgrading),
-        Try("approve_downgrade", wished(back.approve_downgrade, signs=True)),
-        Try("withdraw_downgrade", wished(back.withdraw_downgrade, signs=False)),
+        Try("approve_downgrade", wished(downgrade_actions.approve_downgrade, signs=True)),
+        Try("withdraw_downgrade", wished(downgrade_actions.withdraw_downgrade, signs=False)),
         Try("begin", practising),
         Try("write_notes", on_release(lifecycle_actions.write_notes, notes="new")),
         Try(

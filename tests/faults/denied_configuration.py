@@ -42,7 +42,7 @@ from portal.models.audit import AuditEvent
 from portal.modes import settle
 from portal.ui.site import AuditedAdmin, ReadOnly
 from releases.models.checklist import ChecklistTemplate
-from releases.models.releases import Freeze
+from releases.models.freezes import Freeze
 from tests.faults.denied_audit import DENIALS, Try, everything, problem
 
 NEW_PASSWORD = "another good horse 27"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cases.builder import INI, env, files, revision, table, usual
+from tests.faults import foreign_styles as styles
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = "shipped"
@@ -203,7 +204,7 @@ SHAPES = [
     Shape("alembic-init", SHIPPED, *both(A, B)),
     Shape(
         "package-imported",
-        "imports “app”, which this runner has not",
+        "since its migrations import “app”, and no lock file",
         *both(A, IMPORTS, **{"app/__init__.py": "", "app/types.py": TYPES}),
     ),
     Shape(
@@ -284,11 +285,7 @@ SHAPES = [
         SHIPPED,
         *both(A, NAMED, env_py=WITH_NAMES, **{"app/__init__.py": "", "app/models.py": NAMES}),
     ),
-    Shape(
-        "schema-untold",
-        "The project keeps its revisions in “shop.alembic_version”",
-        *both(IN_SCHEMA, IN_SCHEMA_TOO, env_py=SCHEMA_ENV),
-    ),
+    Shape("schema-untold", SHIPPED, *both(IN_SCHEMA, IN_SCHEMA_TOO, env_py=SCHEMA_ENV)),
     Shape(
         "schema-told",
         SHIPPED,
@@ -303,7 +300,7 @@ SHAPES = [
     ),
     Shape(
         "flask-migrate",
-        "imports “flask”",
+        SHIPPED,
         {"migrations/alembic.ini": "[alembic]\n", **apart("migrations", A)}
         | {"migrations/env.py": FLASK_ENV},
         files(B, under="migrations/versions"),
@@ -316,6 +313,65 @@ SHAPES = [
         "reads -x arguments",
         *both(A, B, env_py=env(head='TENANT = context.get_x_argument(as_dictionary=True)["t"]')),
     ),
+    Shape(
+        "fastapi-template",
+        SHIPPED,
+        styles.FASTAPI_TEMPLATE,
+        files(styles.SQLMODEL, under="backend/app/alembic/versions"),
+        ("--alembic", "backend/alembic.ini"),
+        installs=True,
+    ),
+    Shape(
+        "async-and-utils",
+        SHIPPED,
+        styles.POLAR,
+        files(styles.UTILS, under="server/migrations/versions"),
+        ("--alembic", "server/alembic.ini"),
+        installs=True,
+    ),
+    Shape(
+        "types-of-its-own",
+        SHIPPED,
+        styles.MEALIE,
+        files(styles.GUID, under="shop/alembic/versions"),
+        installs=True,
+    ),
+    Shape(
+        "flask-factory",
+        SHIPPED,
+        styles.DIFY,
+        files(styles.GUID, under="api/migrations/versions"),
+        ("--alembic", "api/migrations"),
+        installs=True,
+    ),
+    Shape(
+        "advisory-lock",
+        SHIPPED,
+        styles.LANGFLOW,
+        files(styles.B, under="src/shop/alembic/versions"),
+        ("--alembic", "src/alembic.ini"),
+    ),
+    Shape(
+        "no-ini",
+        SHIPPED,
+        styles.WAREHOUSE,
+        files(styles.B, under="shop/migrations/versions"),
+        ("--alembic", "shop/migrations"),
+    ),
+    Shape(
+        "settings-of-its-own",
+        SHIPPED,
+        styles.REALWORLD,
+        files(styles.B, under="app/db/migrations/versions"),
+    ),
+    Shape(
+        "tenants",
+        "reads -x arguments",
+        styles.TENANTS,
+        files(styles.B, under="backend/alembic/versions"),
+        ("--alembic", "backend/alembic.ini"),
+    ),
+    Shape("dialects", SHIPPED, styles.DIALECTS, files(styles.B, under="shop/migrations/versions")),
     Shape("risk-accepted", SHIPPED, *both(A, revision("b2", "a1", 'op.execute("TRUNCATE a1")'))),
 ]
 

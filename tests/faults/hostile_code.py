@@ -30,7 +30,8 @@ Result = tuple[str, str, str]  # what was tried, what it got ("" is nothing), wh
 
 def rendered(tried: list[Way], constants: dict, where: Path) -> Iterator[Result]:
     """Each way as a revision file of a pull request whose SQL is looked at."""
-    from environments.schema.history.reader import in_order, read
+    from environments.schema.history.changes import in_order
+    from environments.schema.history.reader import read
     from environments.schema.plan.render import make_plan
     from tests.environments.schema.history.histories import repository, source
 
@@ -60,7 +61,8 @@ def rendered(tried: list[Way], constants: dict, where: Path) -> Iterator[Result]
 
 def ran(tried: list[Way], constants: dict, where: Path, database: str) -> Iterator[Result]:
     """The ways as revisions of one run, which may reach its database and nothing else."""
-    from environments.schema.run.runner import Run, run
+    from environments.schema.run.request import Run
+    from environments.schema.run.runner import run
     from tests.environments.schema.history.histories import repository, source
 
     files = {"alembic.ini": "[alembic]\nscript_location = %(here)s/db\n", "db/env.py": ""}
@@ -101,7 +103,8 @@ def installed(tried: list[Way], constants: dict, where: Path) -> Iterator[Result
 def commanded(tried: list[Way], constants: dict, where: Path, database: str) -> Iterator[Result]:
     """The ways in the project's own command."""
     from environments.schema.run.command import Command
-    from environments.schema.run.runner import Run, run
+    from environments.schema.run.request import Run
+    from environments.schema.run.runner import run
     from tests.environments.schema.history.histories import repository, source
 
     files = {

@@ -295,7 +295,8 @@ def _git(mirror, commit: str, where: Path) -> str:
 
 
 def _plan(mirror) -> str:
-    from environments.schema.history.reader import in_order, read
+    from environments.schema.history.changes import in_order
+    from environments.schema.history.reader import read
     from environments.schema.plan.render import make_plan
 
     history = read(mirror, mirror.commit("main"), "alembic.ini")
@@ -320,7 +321,8 @@ def _variables(proofs: Path) -> dict[str, str]:
 
 
 def _run(mirror, database: str, proofs: Path) -> str:
-    from environments.schema.run.runner import Run, run
+    from environments.schema.run.request import Run
+    from environments.schema.run.runner import run
 
     lines: list[str] = []
     request = Run(
@@ -333,7 +335,8 @@ def _run(mirror, database: str, proofs: Path) -> str:
 
 def _commanded(mirror, database: str, proofs: Path) -> str:
     from environments.schema.run.command import Command
-    from environments.schema.run.runner import Run, run
+    from environments.schema.run.request import Run
+    from environments.schema.run.runner import run
 
     lines: list[str] = []
     line = (

@@ -26,7 +26,8 @@ from psycopg import sql
 
 from environments.schema.run.command import APPLICATION_NAME, Command
 from environments.schema.run.failure import next_commands
-from environments.schema.run.runner import Outcome, Run, run
+from environments.schema.run.request import Outcome, Run
+from environments.schema.run.runner import run
 from portal.sandbox.sample import ALEMBIC_INI, ENV_PY
 from tests.environments.schema.history.histories import repository, source
 

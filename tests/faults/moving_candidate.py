@@ -235,7 +235,7 @@ class Play:
     def _sync(self) -> None:
         """A reading of GitHub, and what the release needs after it."""
         from releases.models.pull_requests import GitHubSync
-        from releases.models.releases import ReleaseReconciler
+        from releases.models.reconciler import ReleaseReconciler
         from tests.factory import make_plan_row
 
         self._run(GitHubSync.objects.get(project=self.world.project))

@@ -17,7 +17,8 @@ from pathlib import Path
 import psycopg
 
 from environments.git.repository import Mirror
-from environments.schema.rehearsal.rehearsal import PASSED, Request, rehearse
+from environments.schema.rehearsal.rehearsal import rehearse
+from environments.schema.rehearsal.report import PASSED, Request
 from portal.server.embedded_postgres import start
 from tests.environments.schema.history.histories import repository, source
 

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from environments.databases import migrate as databases_migrate
+from environments.databases import expected_sql
 from environments.git.repository import Mirror
 from environments.github import PullState
 from environments.models import StagedRevision
@@ -95,7 +95,7 @@ def _remember(run, mirror: Mirror, commit: str) -> str:
     """Has staging remember what `commit` holds; returns the hash of r1 there."""
     run.commit = mirror.commit(commit)
     history = read(mirror, commit, "alembic.ini")
-    databases_migrate._remember_staged(run, mirror, history, ["r1"])
+    expected_sql.remember_staged(run, mirror, history, ["r1"])
     return history.revisions["r1"].sha256
 
 

@@ -8,7 +8,7 @@ import re
 import pytest
 from django.utils import timezone
 
-from environments.branches import actions, applying, protection
+from environments.branches import actions, applying, protection, protection_rules
 from environments.github import Rules
 from environments.github.protection import CLASSIC
 from environments.models import BranchProtection, Finding, Project, ProtectionSync
@@ -70,7 +70,7 @@ def test_exactly_what_was_shown_is_sent_once(world):
 
     [body] = world.sent("PUT", "/branches/main/protection")
 
-    assert json.loads(body) == protection.body_for(world.project, "main")
+    assert json.loads(body) == protection_rules.body_for(world.project, "main")
 
 
 def test_apply_names_all_that_it_takes_away_and_does_not_follow_what_moved(world, client):
@@ -236,7 +236,7 @@ ADMINS, OURS = frozenset(["administrators"]), frozenset(["Release-Portal"])
 def test_whether_the_portal_may_push_is_told_by_source(rules, app_id, closed, settings):
     settings.GITHUB_APP_ID, settings.GITHUB_TOKEN = app_id, "" if app_id else "token"
 
-    assert protection.closed_to_portal(Project(portal_app="release-portal"), rules) is closed
+    assert protection_rules.closed_to_portal(Project(portal_app="release-portal"), rules) is closed
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_what_cannot_be_read_is_not_known_and_never_fine(world):
         ("The branch protection cannot be read: 403.",),
     )
 
-    found = protection.compared(world.project, "main", rules)
+    found = protection_rules.compared(world.project, "main", rules)
 
     assert {line.state for line in found} == {"wait"}
 

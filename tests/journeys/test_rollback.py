@@ -23,6 +23,7 @@ from releases.models import Advice, Rollback, RollbackStep
 from releases.models.releases import Release, ReleaseStatus
 from releases.promotion import actions as promotion_actions
 from releases.rollback import actions as back
+from releases.rollback import downgrade_actions
 from releases.steps import engine as steps_engine
 from tests.journeys.test_bad_days import look_now
 from tests.journeys.test_release import cut, head, make_ready, prepare, push, reread, stopped_step
@@ -233,32 +234,34 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
     wish = {"actor": alice, "typed": name, "reason": "the rename breaks the old code"}
 
     with pytest.raises(Refused, match="not passed a rehearsal"):
-        back.request_downgrade(release, **wish)
-    rehearsal = back.rehearse_downgrade(release, actor=alice)
+        downgrade_actions.request_downgrade(release, **wish)
+    rehearsal = downgrade_actions.rehearse_downgrade(release, actor=alice)
     world.work(lambda: not reread(rehearsal).is_open, seconds=90)
     Rehearsal.objects.filter(pk=rehearsal.pk).update(
         files=[rehearsal.files[0] | {"sha256": "0" * 64}]
     )
     with pytest.raises(Refused, match="not passed a rehearsal"):
-        back.request_downgrade(release, **wish)
+        downgrade_actions.request_downgrade(release, **wish)
     Rehearsal.objects.filter(pk=rehearsal.pk).update(files=rehearsal.files)
     with pytest.raises(Refused, match="Type the name"):
-        back.request_downgrade(release, **wish | {"typed": "production"})
+        downgrade_actions.request_downgrade(release, **wish | {"typed": "production"})
     staged = MigrationRun.objects.filter(environment__kind="staging")
     newest = staged.order_by("-created_at")[:1].get()
     staged.filter(pk=newest.pk).update(status="needs_person")
     with pytest.raises(Refused, match="successful downgrade of staging"):
-        back.request_downgrade(release, **wish)
+        downgrade_actions.request_downgrade(release, **wish)
     staged.filter(pk=newest.pk).update(status="succeeded")
-    asked = back.request_downgrade(release, **wish)
+    asked = downgrade_actions.request_downgrade(release, **wish)
     alice.groups.add(*bob.groups.all())
     with pytest.raises(Refused, match="second person"):
-        back.approve_downgrade(release, actor=world.person("alice"), content=asked.content)
+        downgrade_actions.approve_downgrade(
+            release, actor=world.person("alice"), content=asked.content
+        )
     with pytest.raises(Refused, match="downgrade has changed"):
-        back.approve_downgrade(release, actor=bob, content="0" * 64)
+        downgrade_actions.approve_downgrade(release, actor=bob, content="0" * 64)
     assert world.revisions("production") == ["7a9c1e3f5b67"]
 
-    run = back.approve_downgrade(release, actor=bob, content=asked.content)
+    run = downgrade_actions.approve_downgrade(release, actor=bob, content=asked.content)
     world.work(lambda: not reread(run).is_open)
 
     assert (run.status, run.direction, run.before, run.after) == (

@@ -6,12 +6,34 @@ import psycopg
 import pytest
 from django.utils import timezone
 
+from environments.clones.clone import mirror_of
 from environments.models import DatabaseStatus, DatabaseSync, EnvironmentDatabase, Stamp
+from environments.schema.history.reader import read
 from portal.models.audit import AuditEvent
+from portal.sandbox import sample
+from releases.lifecycle import actions as lifecycle_actions
+from releases.promotion import actions as promotion_actions
+from tests.journeys.test_release import cut, end, make_ready, promote, push, reread, standing
 from tests.journeys.world import quick_world
 from tests.reading import squeezed
 
 pytestmark = pytest.mark.slow
+SQUASHED = "5a5a5a5a5a5a"
+# What the six revisions of the sample make, in one.
+ALL_IN_ONE = (
+    'op.create_table("workspaces", sa.Column("id", sa.Integer, primary_key=True),'
+    ' sa.Column("name", sa.Text, nullable=False))',
+    'op.create_table("events", sa.Column("id", sa.BigInteger, primary_key=True),'
+    ' sa.Column("workspace_id", sa.Integer, sa.ForeignKey("workspaces.id"), nullable=False),'
+    ' sa.Column("happened_at", sa.DateTime(timezone=True), nullable=False),'
+    ' sa.Column("severity", sa.Text, nullable=False, server_default="info"))',
+    'op.create_index("events_workspace_id", "events", ["workspace_id"])',
+    'op.create_table("users", sa.Column("id", sa.Integer, primary_key=True),'
+    ' sa.Column("email", sa.Text, nullable=False, unique=True))',
+    'op.create_table("integration_settings", sa.Column("id", sa.Integer, primary_key=True),'
+    ' sa.Column("workspace_id", sa.Integer, sa.ForeignKey("workspaces.id"), nullable=False),'
+    ' sa.Column("kind", sa.Text, nullable=False), sa.Column("settings", sa.JSON, nullable=False))',
+)
 
 
 @pytest.fixture
@@ -95,3 +117,45 @@ def test_a_schema_that_no_revision_makes_is_not_stamped_and_the_difference_is_na
 
     assert stamp.status == "failed" and stamp.equal == [] and "byhand" in stamp.sentence
     assert "There is nothing to be stamped" in page and "byhand" in page
+
+
+def test_a_squashed_history_is_stamped_by_two_people_in_both_databases_and_ships(world, client):
+    end(world, promote(world))
+    mirror = mirror_of(world.project)
+    mirror.fetch()
+    old = [one.path for one in read(mirror, "main", sample.ALEMBIC).revisions.values()]
+    body = "\n    ".join(ALL_IN_ONE)
+    push(world, dict.fromkeys(old) | sample.migration(SQUASHED, None, "all of it", body, "pass"))
+    release = cut(world)
+    before = " ".join(line.result.sentence for line in standing(release).missing)
+
+    for kind in ("staging", "production"):
+        _stamped(world, client, kind)
+    EnvironmentDatabase.objects.update(revisions_at=None)
+    DatabaseSync.objects.update(wake_at=timezone.now())
+    world.work(lambda: not reread(release).migrations_problem)
+    run = lifecycle_actions.migrate_staging(release, actor=world.person("alice"))
+    world.work(lambda: not reread(run).is_open)
+    release = make_ready(world, release)
+    promotion_actions.promote(release, actor=world.person("alice"))
+    world.work(lambda: reread(release).status == "verifying")
+    end(world, release)
+
+    assert "main has revisions that staging lacks" in before and "squashed" in before
+    assert {edit["kind"] for edit in release.edits} == {"pruned"} and len(release.edits) == 6
+    assert (run.status, run.applied) == ("succeeded", []), "it is noted, and nothing runs"
+    assert world.revisions("production") == world.revisions("staging") == [SQUASHED]
+
+
+def _stamped(world, client, kind: str) -> None:
+    """Has that database proven at staging's files, proposed by alice and approved by bob."""
+    row = DatabaseStatus.objects.get(environment__kind=kind)
+    clicked(client, world, "alice", f"/databases/{row.pk}/stamp/", branch="staging")
+    stamp = Stamp.objects.latest("pk")
+    world.work(lambda: bool(reread(stamp).equal) or not stamp.is_open)
+    assert stamp.equal == [[SQUASHED]], stamp.sentence
+    address = f"/stamps/{stamp.pk}/"
+    clicked(client, world, "alice", f"{address}propose/", target=SQUASHED, reason="Squashed.")
+    clicked(client, world, "bob", f"{address}approve/", target=SQUASHED)
+    world.work(lambda: not reread(stamp).is_open)
+    assert world.revisions(kind) == [SQUASHED], stamp.sentence

@@ -14,7 +14,7 @@ from environments.models import Repair
 from portal.models.audit import AuditEvent
 from portal.outbound.http import ApiError
 from releases.freezes import actions as freezes_actions
-from releases.models.releases import ReleaseReconciler
+from releases.models.reconciler import ReleaseReconciler
 from releases.promotion import actions as promotion_actions
 from tests.journeys.test_release import cut, head, prepare, reread, standing
 

@@ -14,7 +14,7 @@ from releases.checklist import actions as checklist_actions
 from releases.gates.context import facts_of
 from releases.lifecycle import actions as lifecycle_actions
 from releases.promotion import actions as promotion_actions
-from releases.rollback import actions as back
+from releases.rollback import downgrade_actions
 from tests.journeys.test_release import cut, end, make_ready, reread, standing, stopped_step
 from tests.journeys.test_rollback import advised
 from tests.journeys.world import quick_world
@@ -129,10 +129,12 @@ def test_a_failure_in_the_second_leaves_the_first_and_they_go_back_in_the_opposi
 
 def taken_back(world, release, name: str) -> None:
     alice, bob = world.person("alice"), world.person("bob")
-    rehearsal = back.rehearse_downgrade(release, actor=alice)
+    rehearsal = downgrade_actions.rehearse_downgrade(release, actor=alice)
     world.work(lambda: not reread(rehearsal).is_open, seconds=90)
     assert rehearsal.status == "succeeded" and rehearsal.database.name == name, rehearsal.sentence
-    wish = back.request_downgrade(release, actor=alice, typed=name, reason="It breaks the invoices")
-    run = back.approve_downgrade(release, actor=bob, content=wish.content)
+    wish = downgrade_actions.request_downgrade(
+        release, actor=alice, typed=name, reason="It breaks the invoices"
+    )
+    run = downgrade_actions.approve_downgrade(release, actor=bob, content=wish.content)
     world.work(lambda: not reread(run).is_open)
     assert (run.status, run.database.name) == ("succeeded", name), run.sentence

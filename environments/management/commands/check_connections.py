@@ -5,7 +5,7 @@ Exit code 1: one fails.
 
 from django.core.management.base import BaseCommand
 
-from environments.connections import check
+from environments.connections import check, connection
 
 
 class Command(BaseCommand):
@@ -26,5 +26,5 @@ class Command(BaseCommand):
                 self.stdout.write(f"  not pinned  {kind} {fingerprint}{published}")
             if one.mend:
                 self.stdout.write(f"  to fix  {one.mend}")
-        if any(one.state != check.PASS for one in found):
+        if any(one.state != connection.PASS for one in found):
             raise SystemExit(1)

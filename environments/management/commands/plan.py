@@ -15,7 +15,8 @@ from environments.git.repository import Mirror
 from environments.schema.downgrade.compatibility import WayBack, advise
 from environments.schema.history.reader import compare, read, why_empty
 from environments.schema.plan.render import Plan, make_plan, steps_as_json
-from environments.schema.plan.risk import Risk, RiskError, assess
+from environments.schema.plan.risk import Risk, assess
+from environments.schema.plan.squawk import RiskError
 from portal.outbound.parsing import JsonObject
 
 

@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
+from environments.schema.history.changes import Change
 from environments.schema.history.reader import (
-    Change,
     History,
     HistoryError,
     Revision,

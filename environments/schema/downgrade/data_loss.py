@@ -9,7 +9,8 @@ from psycopg import sql
 from environments.schema.plan.render import Rendered, without_passwords
 from environments.schema.run.database import connection
 from environments.schema.sql.parser import UnreadableError, joined, parse
-from environments.schema.sql.parts import Part, parts
+from environments.schema.sql.part import Part
+from environments.schema.sql.parts import parts
 
 COUNT_SECONDS = 5
 MANY = 50  # so many things are counted; what is left is named without a number

@@ -30,18 +30,31 @@ def read_meaning(mirror: Mirror, commit: str, history: History) -> Meaning:
 
 
 def _read(mirror: Mirror, commit: str, history: History) -> Meaning:
-    if history.script is None:
+    texts = sources(mirror, commit, history)
+    if not texts:
         return Meaning()
+    source = texts.pop(posixpath.join(history.script or "", "env.py"))
+    return meaning_of(source, texts)
+
+
+def sources(mirror: Mirror, commit: str, history: History) -> dict[str, bytes]:
+    """Return the `env.py` of `history` and the modules of the project that it imports, by path;
+    nothing where there is no `env.py`.
+
+    Raises `GitError`.
+    """
+    if history.script is None:
+        return {}
     path = posixpath.join(history.script, "env.py")
     source = mirror.read_file(commit, path)
     if source is None:
-        return Meaning()
-    return meaning_of(source, _imported(mirror, commit, path, source))
+        return {}
+    return {path: source} | _imported(mirror, commit, path, source)
 
 
 def _imported(mirror: Mirror, commit: str, path: str, source: bytes) -> dict[str, bytes]:
     """The modules that `source` imports from the repository, and those that these import."""
-    names = list(_names(source))
+    names = list(imported_names(source))
     if not names:
         return {}
     blobs = dict(mirror.files(commit))
@@ -56,7 +69,7 @@ def _imported(mirror: Mirror, commit: str, path: str, source: bytes) -> dict[str
             path: texts.get(blobs[path], b"") for path in sorted(paths)[: MOST_MODULES - len(found)]
         }
         found |= new
-        names = [name for text in new.values() for name in _names(text)]
+        names = [name for text in new.values() for name in imported_names(text)]
         if not new:
             break
     return found
@@ -72,7 +85,7 @@ def _roots(path: str) -> list[str]:
     return [one for root in roots for one in (root, posixpath.join(root, "src"))]
 
 
-def _names(source: bytes) -> Iterator[str]:
+def imported_names(source: bytes) -> Iterator[str]:
     """The dotted names that a module imports; for `from a import b` both `a` and `a.b`."""
     try:
         nodes = list(ast.walk(ast.parse(source)))

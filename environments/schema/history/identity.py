@@ -11,7 +11,8 @@ import hashlib
 from collections.abc import Iterable
 
 from environments.git.repository import Mirror
-from environments.schema.history.graph import History, Revision
+from environments.schema.history.graph import History
+from environments.schema.history.revision import Revision
 from environments.schema.history.revision_file import MAX_FILE_BYTES
 
 # Modules that give a revision nothing to read. Everything else is taken for a way to read a file.

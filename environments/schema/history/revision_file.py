@@ -9,8 +9,6 @@ whatever is new.
 
 import ast
 import re
-import string
-import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -24,7 +22,6 @@ MAX_FILE_BYTES = 1_000_000
 _LEGACY_ID = re.compile(r"([a-f0-9]+)\.py$")
 type Value = str | tuple[str, ...] | None
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_NO_CODE = ("pass", "raise", "return", "None", "True", "False")
 _NAMED = (ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping)
 _DYNAMIC = {"exec", "eval", "globals", "locals", "vars", "setattr"}
 
@@ -194,16 +191,16 @@ def _header(values: dict[str, Value], name: str, doc: str, has_downgrade: bool) 
         )
     if "down_revision" not in values:
         raise UnreadableError("unreadable", "has no `down_revision`")
-    down, labels, depends_on = (_tuple(values.get(key)) for key in NAMES[1:])
-    return Header(id, down, labels, depends_on, _first_line(doc), has_downgrade)
+    down, labels, depends_on = (as_ids(values.get(key)) for key in NAMES[1:])
+    return Header(id, down, labels, depends_on, first_line(doc), has_downgrade)
 
 
-def _first_line(doc: str) -> str:
+def first_line(doc: str) -> str:
     doc = doc.strip()
     return doc.splitlines()[0].strip() if doc else ""
 
 
-def _tuple(value: Value) -> tuple[str, ...]:
+def as_ids(value: Value) -> tuple[str, ...]:
     return (
         () if value is None else (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
     )
@@ -228,127 +225,3 @@ def _has_downgrade(module: ast.Module) -> bool:
 # four names
 # may occur outside of strings and comments. So no later line binds them, and nothing else need be
 # understood.
-
-_TEXT = r"""(?:"[\w.]*"|'[\w.]*')"""
-_VALUE = rf"""(?:[ ]*:[ ]*[\w\[\], |."']+)?[ ]*=[ ]*
-    (?: None | ({_TEXT}) | [(\[] [ ]* ((?:{_TEXT}[ ]*,[ ]*)+ (?:{_TEXT})?) [ ]* [)\]] )
-    [ \t]*(?:\#[^\n]*)?\n"""
-_TOP = re.compile(
-    rf"""(?:[ \t]*(?:\#[^\n]*)?\n)*+
-    (?: \"""((?:[^"\\]++|"(?!""))*+)\"""[ \t]*(?:\#[^\n]*)?\n | (?=from[ ]|import[ ]|revision) )
-    ( (?: [ \t]*(?:\#[^\n]*)?\n | (?:from|import)[ ][\w., ]+(?:\#[^\n]*)?\n )*+ )
-    revision{_VALUE} down_revision{_VALUE} (?:branch_labels{_VALUE})? (?:depends_on{_VALUE})?""",
-    re.VERBOSE | re.ASCII,
-)
-_REMARK = "# revision identifiers"  # above the four names, by Alembic's template
-_COMMENT = re.compile(r"#[^\n]*")
-_SUSPICIOUS = re.compile(r"\b(?:exec|eval|globals|locals|vars|setattr)\b|import[ \t(]*\*")
-
-
-def scan(content: bytes) -> Header | None:
-    """What `judge` would say of this file when its four names are plain literals; None when in
-    any doubt.
-    """
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return None
-    if "\r" in text:
-        text = text.replace("\r\n", "\n")
-    top = _TOP.match(text)
-    if top is None or text.find("coding", 0, top.end()) >= 0 or len(content) > MAX_FILE_BYTES:
-        return None
-    if "\r" in text or "\0" in text:
-        return None
-    code = _plain(text[top.end() - 1 :])
-    if code is None:
-        return None
-    if not code.isascii():
-        code = unicodedata.normalize("NFKC", code)  # as Python reads names
-        if _has_word(code):
-            return None
-    if _may_bind_unseen(code):
-        return None
-    has_downgrade = _scan_downgrade(code)
-    if has_downgrade is None:
-        return None
-    doc, above, *found = top.groups()
-    if _has_word(above.replace(_REMARK, "#")) and _has_word(_COMMENT.sub("", above)):
-        return None  # imported, perhaps; most often a remark other than the template's
-    id, down, labels, depends_on = (
-        one[1:-1] if one else _texts(several) if several else None
-        for one, several in zip(found[::2], found[1::2], strict=True)
-    )
-    if not isinstance(id, str) or not id:
-        return None
-    return Header(
-        id, _tuple(down), _tuple(labels), _tuple(depends_on), _first_line(doc or ""), has_downgrade
-    )
-
-
-def _has_word(code: str) -> bool:
-    return "revision" in code or "branch_labels" in code or "depends_on" in code
-
-
-def _may_bind_unseen(code: str) -> bool:
-    hint = (
-        ("exec" in code and "exec" in code.replace("execute", ""))
-        or "eval" in code
-        or "vars" in code
-        or "*" in code
-    )
-    hint = hint or "globals" in code or "locals" in code or "setattr" in code
-    return hint and _SUSPICIOUS.search(code) is not None
-
-
-def _texts(inside: str) -> tuple[str, ...]:
-    return tuple(text[1:-1] for text in re.findall(_TEXT, inside))
-
-
-_TAKEN_OUT = "\x01"
-_STRINGS_AND_COMMENTS = re.compile(
-    r"""\#[^\n]*
-      | \"""(?:[^"\\]++|\\.|"(?!""))*+\""" | '''(?:[^'\\]++|\\.|'(?!''))*+'''
-      | "(?:[^"\\\n]++|\\.)*+" | '(?:[^'\\\n]++|\\.)*+'""",
-    re.VERBOSE | re.DOTALL,
-)
-_DOC_LINES = re.compile(r"""^[ \t]+\"""[^"'\\\n]*\"""[ \t]*$""", re.MULTILINE)
-_IN_WORDS = frozenset("_" + string.ascii_letters + string.digits)
-_DOWNGRADE = re.compile(
-    r"\ndef[ ]downgrade\([^()\n]*\)[^:\n]*:[ \t]*\n"
-    r"(?:[ \t\x01]*(?:#[^\n]*)?\n)*([ \t]+)([A-Za-z_]\w*)([^\n]*)"
-)
-_MORE = re.compile(r"(?:[ \t\x01]*(?:#[^\n]*)?\n)*[ \t]+[^ \t\x01\n#]")
-
-
-def _plain(below: str) -> str | None:
-    """Code without any of the words, in which no string goes over several lines; None where that is
-    unsure.
-
-    Where one of the words occurs all strings and comments are taken out, for that is where it
-    mostly is.
-    """
-    if _TAKEN_OUT in below:
-        return None
-    code = _DOC_LINES.sub(_TAKEN_OUT, below) if '"""' in below else below
-    tricky = '"""' in code or "'''" in code or "\\\n" in code
-    if not tricky and not _has_word(code):
-        return code
-    code = _STRINGS_AND_COMMENTS.sub(_TAKEN_OUT, below)
-    prefixed = not _IN_WORDS.isdisjoint([part[-1:] for part in code.split(_TAKEN_OUT)[:-1]])
-    # f-strings hold code; a quote that is left over holds who knows what
-    unsure = prefixed or '"' in code or "'" in code or "\\\n" in code or _has_word(code)
-    return None if unsure else code
-
-
-def _scan_downgrade(code: str) -> bool | None:
-    """What `_has_downgrade` would say; None when unsure."""
-    at = code.find("downgrade")
-    if at < 0:
-        return False
-    found = _DOWNGRADE.match(code, at - len("\ndef "))
-    if found is None or code.find("downgrade", at + 1) >= 0:
-        return None
-    if found[2] == "pass" and not found[3].strip(" \t\x01"):
-        return None if _MORE.match(code, found.end()) else False
-    return None if found[2] in _NO_CODE or found[3][:1] in ('"', "'") else True

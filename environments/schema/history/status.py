@@ -6,7 +6,8 @@ Pure: a history and what the version table says.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from environments.schema.history.graph import History, HistoryError, Revision
+from environments.schema.history.graph import History
+from environments.schema.history.revision import HistoryError, Revision
 
 LEVEL, BEHIND, HEADS, AHEAD = "level", "behind", "heads", "ahead"
 UNKNOWN, OVERLAP, BROKEN, UNREAD = "unknown", "overlap", "broken", "unread"

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from environments.git.repository import Mirror
-from environments.schema.history.graph import History, Revision
-from environments.schema.history.reader import Change
+from environments.schema.history.changes import Change
+from environments.schema.history.graph import History
+from environments.schema.history.revision import Revision
 from environments.schema.history.revision_file import MAX_FILE_BYTES
 from environments.schema.plan.render import Rendered, Step, make_plan
 from environments.schema.run.command import Command

@@ -198,7 +198,8 @@ def _render_by_command(steps: Sequence[Step], root: Path, command: Command) -> t
                 " show what it does."
             ),
         )
-    why = f": {output.error.rstrip('.')}" if output.error else f" (code {ended.returncode})"
+    reason = output.complaint or output.error.rstrip(".")
+    why = f": {reason}" if reason else f" (code {ended.returncode})"
     return ended, f"“{command.line}” ended before Alembic began{why}."
 
 

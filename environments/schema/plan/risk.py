@@ -6,30 +6,20 @@ about it. What nobody has described is `unknown`: a person is asked, and the way
 safe.
 """
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from environments.schema.plan.render import Rendered, Statement, Step
-from environments.schema.plan.rules import CAUTION, DANGER, INFO, RANK, RULES, SQUAWK
+from environments.schema.plan.rule import CAUTION, DANGER, INFO, RANK
+from environments.schema.plan.rules import RULES
+from environments.schema.plan.squawk import SQUAWK, RiskError, ask, read_statement
 from environments.schema.plan.table_stats import Target, named
 from environments.schema.sql.kinds import CONCURRENT, OUTSIDE, ROWS, changes_schema, codes_of
-from environments.schema.sql.parser import (
-    Message,
-    UnreadableError,
-    enum,
-    joined,
-    kind,
-    parse,
-    unwrap,
-)
-from environments.schema.sql.parts import Part, made, parts
+from environments.schema.sql.made import made
+from environments.schema.sql.parser import enum, joined, kind, unwrap
+from environments.schema.sql.part import Part
+from environments.schema.sql.parts import parts
 
-SQUAWK_BINARY = Path(sys.executable).with_name("squawk")
-SQUAWK_SECONDS = 30
 MIGRATE_FIRST = "migrate_first"
 
 
@@ -56,10 +46,6 @@ class Risk:
         return RANK[self.severity] > RANK[INFO]
 
 
-class RiskError(Exception):
-    """The rules could not be asked; the message says why."""
-
-
 def assess(
     steps: Sequence[Step], *, order: str = "deploy_first", target: Target | None = None
 ) -> tuple[Risk, ...]:
@@ -68,7 +54,7 @@ def assess(
     `order`: a `DeployOrder`. Raises `RiskError`.
     """
     target = target or Target()
-    linted = _squawk(steps, target.server)
+    linted = ask(steps, target.server)
     new: set[tuple[str, str]] = set()
     columns: set[tuple[str, str]] = set()
     found: list[Risk] = []
@@ -84,7 +70,7 @@ def tables_in(steps: Sequence[Step]) -> frozenset[str]:
     """The tables that the upgrades touch and do not make."""
     touched, new = set[str](), set[tuple[str, str]]()
     for statement in (statement for step in steps for statement in step.upgrade.statements):
-        for read in _read(statement)[0]:
+        for read in read_statement(statement)[0]:
             new |= made(read)
             touched |= {
                 part.table
@@ -136,7 +122,7 @@ def _of_statements(judge: _Judge, linted: dict[int, list[str]]) -> Iterator[Risk
     rows, schema, added = list[str](), False, list[str]()
     loose = _loose(judge.step.downgrade)
     for number, statement in enumerate(judge.step.upgrade.statements):
-        read, problem = _read(statement)
+        read, problem = read_statement(statement)
         if problem:
             schema = True
             yield judge.risk("unknown", sql=statement.sql, kind="not read", why=problem)
@@ -166,16 +152,6 @@ def _of_statements(judge: _Judge, linted: dict[int, list[str]]) -> Iterator[Risk
 
 _ADDS = "AlterTableStmt.AT_AddColumn"
 _EXPANDS = ("CreateStmt", "CreateTableAsStmt", _ADDS)
-
-
-def _read(statement: Statement) -> tuple[tuple[Message, ...], str]:
-    """The statement as PostgreSQL's grammar reads it (several, where a string holds several), or
-    why it cannot be.
-    """
-    try:
-        return parse(statement.sql), ""
-    except UnreadableError as error:
-        return (), str(error)
 
 
 def _codes(judge: _Judge, part: Part, statement: Statement, loose: frozenset[str]) -> Iterator[str]:
@@ -222,7 +198,7 @@ def _loose(downgrade: Rendered) -> frozenset[str]:
     nothing unique.
     """
     found: set[str] = set()
-    for one in (one for statement in downgrade.statements for one in _read(statement)[0]):
+    for one in (one for statement in downgrade.statements for one in read_statement(statement)[0]):
         if kind(one) == "IndexStmt" and not one.unique:
             found.add(joined([one.relation.schemaname, one.idxname]))
         elif kind(one) == "AlterTableStmt":
@@ -259,57 +235,6 @@ def _specific(rules: Iterable[str]) -> list[str]:
     if {"foreign-key", "unique-constraint"} & set(codes):
         codes = [code for code in codes if code != "checked-constraint"]
     return codes
-
-
-def _squawk(steps: Sequence[Step], server: int) -> dict[int, dict[int, list[str]]]:
-    """Squawk's rules by step and statement."""
-    lines, places = _script(steps)
-    if not places:
-        return {}
-    command = [str(SQUAWK_BINARY), "--reporter", "json", "--stdin-filepath", "plan.sql"]
-    command += ["--pg-version", f"{server}.0"] if server else []
-    try:
-        done = subprocess.run(
-            command,
-            input="\n".join(lines),
-            capture_output=True,
-            text=True,
-            timeout=SQUAWK_SECONDS,
-            env={},
-            cwd="/",
-        )
-        findings = json.loads(done.stdout)
-    except (OSError, subprocess.TimeoutExpired, ValueError):
-        raise RiskError(
-            "squawk, which finds risky statements, did not answer. Reinstall it."
-        ) from None
-    found: dict[int, dict[int, list[str]]] = {}
-    for finding in findings:
-        if (place := places.get(finding["line"])) is not None:
-            found.setdefault(place[0], {}).setdefault(place[1], []).append(finding["rule_name"])
-    return found
-
-
-def _script(steps: Sequence[Step]) -> tuple[list[str], dict[int, tuple[int, int]]]:
-    """All upgrades as one script for squawk, and which line (from 0) belongs to which step and
-    statement.
-    """
-    lines: list[str] = []
-    places: dict[int, tuple[int, int]] = {}
-    for number, step in enumerate(steps):
-        inside = False
-        for index, statement in enumerate(step.upgrade.statements):
-            if inside != statement.in_transaction:
-                lines.append("BEGIN;" if statement.in_transaction else "COMMIT;")
-                inside = statement.in_transaction
-            if _read(statement)[1]:
-                continue  # it is asked about anyway, and squawk may die of it
-            for line in [*statement.sql.splitlines(), ";"]:
-                places[len(lines)] = (number, index)
-                lines.append(line)
-        if inside:
-            lines.append("COMMIT;")
-    return lines, places
 
 
 def worst(risks: Iterable[Risk]) -> str:

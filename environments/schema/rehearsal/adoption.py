@@ -27,16 +27,14 @@ from environments.schema.rehearsal.dump import (
     load,
     objects,
 )
-from environments.schema.rehearsal.rehearsal import (
-    UPGRADE,
-    Request,
-    UnknownError,
-    read_target,
-    run_in,
-)
+from environments.schema.rehearsal.one_run import run_in
+from environments.schema.rehearsal.report import UPGRADE, Request, UnknownError
 from environments.schema.rehearsal.scratch_server import Scratch, scratch_server
-from environments.schema.run import database, runner
+from environments.schema.rehearsal.target import read_target
+from environments.schema.run import database, lock
+from environments.schema.run.address import normalise
 from environments.schema.run.process import Child
+from environments.schema.run.request import EarlyError, Outcome
 
 MOST = 300  # of the newest revisions are tried
 WIDTH = 32  # of Alembic's own version table
@@ -119,7 +117,7 @@ class _Search:
                 objects(self.nearest, without=self.table), objects(self.real, without=self.table)
             )
 
-    def _to(self, url: str, state: tuple[str, ...], child: Child) -> runner.Outcome:
+    def _to(self, url: str, state: tuple[str, ...], child: Child) -> Outcome:
         return run_in(
             self.scratch, self.mirror, self.request, url, UPGRADE, state, child, self.alive
         )
@@ -263,11 +261,11 @@ def stamp(
     Under the lock of runs. `proven` is asked under it whether the schema still is what was proven.
     Does nothing where the table holds `target` already. Raises `StampError`, `DatabaseError`.
     """
-    address = database.normalise(url)
+    address = normalise(url)
     with database.connection(url) as opened:
         try:
-            runner.hold(opened, address, alive, wait_s=wait_s)
-        except runner.EarlyError as error:
+            lock.hold(opened, address, alive, wait_s=wait_s)
+        except EarlyError as error:
             raise StampError(str(error), busy=error.status == "busy") from None
         now = database.revisions_in(opened, version_table, None)
         if now == tuple(sorted(target)):

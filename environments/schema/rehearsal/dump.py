@@ -16,7 +16,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from environments.schema.plan.render import without_passwords
-from environments.schema.run.database import normalise
+from environments.schema.run.address import normalise
 from environments.schema.run.process import Redactor
 from portal.server.children import spawn, stop_group
 from portal.server.embedded_postgres import binaries

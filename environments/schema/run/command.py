@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from psycopg.conninfo import conninfo_to_dict
+
+from environments.schema.run.database import normalise
 from environments.schema.run.install import linked
 from portal.outbound.parsing import JsonObject
 
@@ -106,10 +109,25 @@ def told(
         environ["PYTHONPATH"] = os.pathsep.join(
             [*places, *filter(None, [environ.get("PYTHONPATH", "")])]
         )
-    environ[command.database_variable] = _with_options(url, limits)
+    environ |= parts_of(url) | {command.database_variable: _with_options(url, limits)}
     if command.prepared:  # a PATH of the project's own must not hide what was prepared for it
         environ["PATH"] = surroundings(command.prepared, directory)["PATH"]
     return {"command": command.line, "environ": environ, "listen": listen}
+
+
+def parts_of(url: str) -> dict[str, str]:
+    """Return the parts of an address under libpq's names, for projects that put theirs together:
+    `POSTGRES_SERVER=$PGHOST alembic upgrade head`.
+    """
+    parts = conninfo_to_dict(normalise(url).libpq)
+    named = {
+        "PGHOST": parts.get("host"),
+        "PGPORT": parts.get("port") or 5432,
+        "PGUSER": parts.get("user"),
+        "PGPASSWORD": parts.get("password"),
+        "PGDATABASE": parts.get("dbname"),
+    }
+    return {name: str(value) for name, value in named.items() if value}
 
 
 def _with_options(url: str, limits: str) -> str:

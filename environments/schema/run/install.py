@@ -20,8 +20,18 @@ _SUGGESTED = (
     ("poetry.lock", "poetry install --no-root"),
     ("pdm.lock", "pdm sync --no-self"),
     ("Pipfile.lock", "pipenv sync"),
-    ("requirements.txt", "pip install -r requirements.txt"),
+    *(
+        (name, f"pip install -r {name}")
+        for name in (
+            "requirements.txt",
+            "requirements/base.txt",
+            "requirements/main.txt",
+            "requirements/production.txt",
+            "requirements/prod.txt",
+        )
+    ),
     ("pyproject.toml", "pip install ."),
+    ("setup.py", "pip install ."),
 )
 
 
@@ -62,13 +72,20 @@ def suggested(paths: Collection[str], alembic: str) -> tuple[str, str]:
         else ""
     )
     change = f"cd {here} && " if here else ""
+    return f"{change}alembic upgrade head", suggested_install(paths, here)
+
+
+def suggested_install(paths: Collection[str], here: str) -> str:
+    """Return the install command of the lock file nearest to the directory `here`; "" where
+    there is none.
+    """
     for place in dict.fromkeys([here, *_above(here)]):
         for name, install in _SUGGESTED:
             if posixpath.join(place, name) in paths:
-                return f"{change}alembic upgrade head", (
-                    f"cd {place} && {install}" if place else install
-                )
-    return f"{change}alembic upgrade head", ""
+                if name == "uv.lock" and posixpath.join(here, "pyproject.toml") in paths:
+                    place = here  # a member of a workspace, whose lock lies above
+                return f"cd {place} && {install}" if place else install
+    return ""
 
 
 def _above(path: str) -> Iterator[str]:

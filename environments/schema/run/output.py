@@ -4,8 +4,11 @@ Only an explanation: whether a run succeeded is never decided by it.
 """
 
 import re
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from portal.complaints import complaint
 
 _STEP = re.compile(r"Running (upgrade|downgrade) (.*?) ?-> ([^\s,]*)")
 _FRAME = re.compile(r'^ *File "([^"]+)", line \d+, in (?:up|down)grade$')
@@ -16,6 +19,7 @@ _ERROR = re.compile(
 _DETAIL = re.compile(r"^DETAIL:\s+(.*\S)")
 _LEADING = re.compile(r"^\([\w.]+\) ")
 MAX_STATEMENT = 2000
+KEPT_LINES = 120
 
 
 @dataclass
@@ -32,10 +36,19 @@ class Output:
     error: str = ""
     detail: str = ""  # PostgreSQL's, which follows its error
     _open: bool = False
+    _last: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
+
+    @property
+    def complaint(self) -> str:
+        """What the program lacked, as its last lines say it, with the way out; "" where they say
+        nothing of the kind.
+        """
+        return complaint("\n".join(self._last))
 
     def read(self, lines: Iterable[str]) -> None:
         """Takes in more lines, in order."""
         for line in lines:
+            self._last.append(line)
             self._line(line)
 
     def _line(self, line: str) -> None:

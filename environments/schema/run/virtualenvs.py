@@ -145,7 +145,9 @@ def _build(
         environ |= {
             "PIP_NO_INPUT": "1",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "UV_PYTHON": str(into / "bin" / "python"),
             "UV_PYTHON_DOWNLOADS": "never",
+            "UV_NATIVE_TLS": "1",  # the certificates that this machine trusts, as pip takes them
         }
         tools = missing_tools(install)
         fetched = (

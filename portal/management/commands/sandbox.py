@@ -147,6 +147,7 @@ class Sandbox:
             "staging": self.shape.branch("staging"),
             "production": self.shape.branch("production"),
             "settings": self.shape.project() | self._database_settings(),
+            "package_hosts": own_command.package_hosts(self.directory / "environment"),
         }
 
     def _database_settings(self) -> JsonObject:
@@ -306,8 +307,10 @@ class Sandbox:
         environment = self.directory / "environment"
         own_command.prepare(own, repository, self.shape.branch("staging"), environment)
         for target in self.shape.targets(self.plan["alembic"]):
+            table = self.plan.get("version_table", databases.TABLE)
+            filled = own_command.Target(urls[target.key], target.alembic, table)
             own_command.bring_to_branch_head(
-                own, urls[target.key], repository, self.shape.branch(target.kind), environment
+                own, filled, repository, self.shape.branch(target.kind), environment
             )
 
 

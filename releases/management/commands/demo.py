@@ -15,8 +15,12 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from environments.git.calls import GitError
+from environments.git.repository import Mirror
+from environments.schema.history.candidates import candidates
 from portal.outbound.parsing import JsonObject
 from portal.server import children, embedded_owner, embedded_postgres
+from releases.demo.found import find
 
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 TOKENS = {
@@ -66,6 +70,16 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
 
     def handle(self, *args: object, **options: object) -> None:
+        try:
+            self._ship(options)
+        except CommandError as error:
+            if options["json"]:
+                self.stdout.write(json.dumps({"ok": False, "problem": str(error)}))
+                self.stdout.flush()
+            raise
+
+    def _ship(self, options: JsonObject) -> None:
+        self._look(options)
         directory = Path(settings.VAR_DIR) / "demo"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
@@ -90,6 +104,7 @@ class Command(BaseCommand):
                 "GITHUB_GIT_URL": ready["git"],
                 "RAILWAY_API_URL": ready["railway"],
             }
+            env.setdefault("PORTAL_PACKAGE_HOSTS", ready.get("package_hosts", ""))
             seed = (
                 "seed_sandbox",
                 "--ready",
@@ -106,6 +121,49 @@ class Command(BaseCommand):
             ended = subprocess.run([*MANAGE, "ship_demo", *flags], env=env, check=False)
         if ended.returncode:
             raise SystemExit(ended.returncode)
+
+    def _look(self, options: JsonObject) -> None:
+        """Fill in what nobody said and the repository says itself: Alembic's path, the version
+        table, and the project's own command where the portal's runner is not enough.
+        """
+        if not options["repository"] or STAND_INS_RUN:
+            return
+        mirror = Mirror(options["repository"].resolve())
+        try:
+            alembic = self._alembic(mirror, options)
+            found = find(mirror, options["production"], options["staging"], alembic)
+        except GitError as error:
+            raise CommandError(str(error)) from None
+        options["alembic"] = alembic
+        options["version_table"] = options["version_table"] or found.version_table
+        if options["command"]:
+            options["install"] = options["install"] or found.install
+        elif found.why and not found.install:
+            raise CommandError(
+                f"The portal's own runner cannot run these migrations, since {found.why}, and no"
+                " lock file in the repository says how the project is installed. Name its own"
+                " command with --command, and what installs its packages with --install."
+            )
+        elif found.why:
+            options["command"], options["install"] = found.command, found.install
+            options["set"] = [f"{name}={value}" for name, value in found.variables.items()] + (
+                options["set"]
+            )
+            self.stdout.write(
+                f"The portal's own runner cannot run these migrations, since {found.why}; the"
+                f" project's own command does. Installed by: {found.install}. Run by:"
+                f" {found.command}"
+            )
+            self.stdout.flush()
+
+    def _alembic(self, mirror: Mirror, options: JsonObject) -> str:
+        """Return Alembic's path as it was given, or the one that the repository has."""
+        if options["alembic"] is not None:
+            return _inside(options["repository"], options["alembic"])
+        with mirror.objects() as objects:
+            held = candidates(objects, mirror.commit(options["staging"]))
+        paths = held.configurations or held.scripts
+        return min(paths, key=lambda path: (path.count("/"), path), default="")
 
     def _run(self, *command: str, env: dict[str, str]) -> None:
         done = subprocess.run(

@@ -14,11 +14,10 @@ from portal.audit import anchors, verification
 from portal.audit.anchors import Lost, anchors_path
 from portal.jobs import AuditWatch, running
 from portal.models import AuditEvent
-from portal.sandbox import sample
-from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.server import Server
 from tests.chain import fill, unguarded
 from tests.factory import make_project
+from tests.stand_in import github_with_the_sample
 
 pytestmark = pytest.mark.django_db
 
@@ -27,8 +26,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @pytest.fixture
 def hub(tmp_path, settings):
-    hub = GitHubStandIn(tmp_path / "github", owner="acme", name="inspector")
-    sample.populate(hub, sample.build(tmp_path / "sample"))
+    hub = github_with_the_sample(tmp_path / "github")
     server = Server(hub).start()
     settings.GITHUB_API_URL = settings.GITHUB_GIT_URL = hub.url = server.url
     settings.GITHUB_TOKEN, settings.VAR_DIR = "sandbox-github-token", tmp_path / "var"

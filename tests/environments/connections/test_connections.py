@@ -14,8 +14,6 @@ from django.test.utils import CaptureQueriesContext
 from environments.clones.clone import mirror_of
 from environments.connections import check
 from environments.models import ConnectionCheck, Project
-from portal.sandbox import sample
-from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.github.rest_releases import INSTALLATION
 from portal.sandbox.github.state import PORTAL_APP
 from portal.sandbox.railway import RailwayStandIn
@@ -23,6 +21,7 @@ from portal.sandbox.server import Fault, Response, Server
 from tests.factory import make_people
 from tests.portal.sandbox_github import official
 from tests.reading import squeezed
+from tests.stand_in import github_with_the_sample
 
 pytestmark = pytest.mark.django_db
 
@@ -33,17 +32,11 @@ def no_waiting():
         yield
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    return sample.build(tmp_path_factory.mktemp("sample"))
-
-
 @pytest.fixture
-def hub(tmp_path, settings, built):
-    hub = GitHubStandIn(tmp_path / "github", owner="acme", name="inspector")
+def hub(tmp_path, settings):
+    hub = github_with_the_sample(tmp_path / "github")
     server = Server(hub).start()
     hub.url = settings.GITHUB_API_URL = server.url
-    sample.populate(hub, built)
     settings.GITHUB_TOKEN = "sandbox-github-token"
     hub.server = server
     yield hub

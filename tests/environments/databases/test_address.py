@@ -7,7 +7,7 @@ import pytest
 from environments.databases import address as databases_address
 from environments.databases.address import NoDatabase, url_of
 from environments.models import EnvironmentDatabase, Service, ServiceInstance
-from environments.schema.run.database import same_database
+from environments.schema.run.address import same_database
 from portal.outbound.credentials import Secret
 from portal.secrets import HiddenText
 from tests.factory import make_project

@@ -4,13 +4,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from environments.databases import actions
-from environments.databases import migrate as databases_migrate
+from environments.databases import actions, ending, permission
 from environments.databases.failure import aftermath_of
 from environments.git.repository import Mirror
 from environments.models import MigrationRun, Project, StagedRevision
-from environments.schema.history.graph import History, Revision
-from environments.schema.run.runner import Outcome
+from environments.schema.history.graph import History
+from environments.schema.history.revision import Revision
+from environments.schema.run.request import Outcome
 from portal.jobs import Finished
 from portal.models.audit import AuditEvent
 from portal.ui.actions import NotPermitted, Refused
@@ -151,12 +151,12 @@ def test_production_never_starts_after_a_staging_whose_end_is_not_known(people, 
     StagedRevision.objects.all().delete()
 
     outcome = Outcome("unknown", "It is not known.", ("a",), None)
-    ended = databases_migrate._settle(run, Mirror(tmp_path), history, outcome)
+    ended = ending.settle(run, Mirror(tmp_path), history, outcome)
 
     assert isinstance(ended, Finished) and ended.status == "needs_person"
     assert not StagedRevision.objects.exists()
     shipped = make_run(project, kind="production", status="running")
-    refusal = databases_migrate._not_proven(shipped, [file])
+    refusal = permission._not_proven(shipped, [file])
     assert refusal is not None and "Staging has not run these files" in refusal.sentence
 
 

@@ -9,7 +9,9 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from psycopg import sql
 
+pytestmark = pytest.mark.slow
 URL = "postgresql://app:p%40ss-word@db.example.org/app"
+NOW = timezone.now()
 OLD = [("environments", "0001_initial"), ("releases", "0001_initial")]
 RUNS = {
     "runner": "command",
@@ -20,11 +22,34 @@ RUNS = {
 }
 
 
-@pytest.fixture
-def older(django_db_setup, django_db_blocker):
-    """A database at the tables of before, as the alias "older"; `older(name)` is the model that
-    was there.
+@pytest.fixture(scope="module")
+def moved(older):
+    """The models after the migrations, which run once over the projects of all tests: three times
+    would take a minute.
     """
+    with_everything(older)
+    a_project(older, "plain")
+    kept = a_project(older, "kept")
+    make(
+        older,
+        "environments.environment",
+        project=kept,
+        name="staging",
+        railway_id="e",
+        database_url=URL,
+    )
+    for slug, repository in (
+        ("first", "acme/Shop"),
+        ("second", "Acme/shop"),
+        ("third", "acme/other"),
+    ):
+        a_project(older, slug, repository=repository)
+    return up_to_date()
+
+
+@pytest.fixture(scope="module")
+def older(django_db_setup, django_db_blocker):
+    """A database at the tables of before, as the alias "older": the models that were there."""
     known = connections["default"].settings_dict
     name = f"{known['NAME']}_older"[-60:]
     with django_db_blocker.unblock():
@@ -78,8 +103,8 @@ def a_project(apps, slug: str, **values):
     return make(apps, "environments.project", **(known | values))
 
 
-def test_everything_that_was_known_of_the_one_database_is_known_of_the_first(older):
-    now = timezone.now()
+def with_everything(older) -> None:
+    """The project “inspector”, with a row of each kind that names a database afterwards."""
     project = a_project(
         older,
         "inspector",
@@ -97,7 +122,7 @@ def test_everything_that_was_known_of_the_one_database_is_known_of_the_first(old
         railway_id="e",
         database_url=URL,
         revisions=["b2"],
-        revisions_at=now,
+        revisions_at=NOW,
         revisions_problem="slow",
     )
     run = make(older, "environments.migrationrun", environment=staging, commit="c", after=["b2"])
@@ -110,7 +135,7 @@ def test_everything_that_was_known_of_the_one_database_is_known_of_the_first(old
         revision="b2",
         sha256="d" * 64,
         run=run,
-        at=now,
+        at=NOW,
     )
     make(
         older,
@@ -119,8 +144,8 @@ def test_everything_that_was_known_of_the_one_database_is_known_of_the_first(old
         branch="staging",
         commit="c",
         state="level",
-        since=now,
-        read_at=now,
+        since=NOW,
+        read_at=NOW,
     )
     release = make(
         older, "releases.release", project=project, name="1", candidate="c", base="b", heads=["b2"]
@@ -129,9 +154,10 @@ def test_everything_that_was_known_of_the_one_database_is_known_of_the_first(old
     for position, name in enumerate(("merge", "migrate")):
         make(older, "releases.promotionstep", promotion=promotion, position=position, name=name)
 
-    apps = up_to_date()
 
-    [database] = rows(apps, "environments.database").all()
+def test_everything_that_was_known_of_the_one_database_is_known_of_the_first(moved):
+    staging = rows(moved, "environments.environment").get(project__slug="inspector")
+    [database] = rows(moved, "environments.database").filter(project__slug="inspector")
     assert {name: getattr(database, name) for name in RUNS} == RUNS
     assert (database.name, database.alembic, database.service) == (
         "main",
@@ -142,57 +168,36 @@ def test_everything_that_was_known_of_the_one_database_is_known_of_the_first(old
         "PG_URL",
         "",
     )  # the address stays where it was
-    [place] = rows(apps, "environments.environmentdatabase").all()
-    assert (place.url.reveal(), place.revisions, place.revisions_at) == (URL, ["b2"], now)
+    [place] = rows(moved, "environments.environmentdatabase").filter(environment_id=staging.pk)
+    assert (place.url.reveal(), place.revisions, place.revisions_at) == (URL, ["b2"], NOW)
     assert (place.environment_id, place.database_id, place.revisions_problem) == (
         staging.pk,
         database.pk,
         "slow",
     )
     for name in ("migrationrun", "rehearsal", "migrationplan", "stagedrevision", "databasestatus"):
-        assert rows(apps, f"environments.{name}").get().database_id == database.pk, name
-    steps = rows(apps, "releases.promotionstep").order_by("position")
+        assert rows(moved, f"environments.{name}").get().database_id == database.pk, name
+    steps = rows(moved, "releases.promotionstep").order_by("position")
     assert list(steps.values_list("name", "database")) == [
         ("merge", None),
         ("migrate", database.pk),
     ]
-    assert rows(apps, "releases.promotion").get().found == {str(database.pk): ["a1"]}
+    assert rows(moved, "releases.promotion").get().found == {str(database.pk): ["a1"]}
 
 
-def test_a_project_without_migrations_gets_a_database_only_where_something_would_be_lost(older):
-    a_project(older, "plain")
-    kept = a_project(older, "kept")
-    make(
-        older,
-        "environments.environment",
-        project=kept,
-        name="staging",
-        railway_id="e",
-        database_url=URL,
-    )
-
-    apps = up_to_date()
-
-    [database] = rows(apps, "environments.database").all()
-    assert (database.project_id, database.alembic) == (kept.pk, "")
-    [place] = rows(apps, "environments.environmentdatabase").filter(database_id=database.pk)
+def test_a_project_without_migrations_gets_a_database_only_where_something_would_be_lost(moved):
+    databases = rows(moved, "environments.database")
+    [database] = databases.filter(project__slug__in=("plain", "kept"))
+    assert (database.project.slug, database.alembic) == ("kept", "")
+    [place] = rows(moved, "environments.environmentdatabase").filter(database_id=database.pk)
     assert place.url.reveal() == URL
 
 
-def test_projects_that_share_a_repository_stay_and_no_further_one_can_be_made(older):
-    for slug, repository in (
-        ("first", "acme/Inspector"),
-        ("second", "Acme/inspector"),
-        ("third", "acme/other"),
-    ):
-        a_project(older, slug, repository=repository)
-
-    apps = up_to_date()
-
-    shared = rows(apps, "environments.project").filter(shares_repository=True)
+def test_projects_that_share_a_repository_stay_and_no_further_one_can_be_made(moved):
+    shared = rows(moved, "environments.project").filter(shares_repository=True)
     assert list(shared.values_list("slug", flat=True)) == ["second"]
     with (
         pytest.raises(IntegrityError, match="project_one_for_a_repository"),
         transaction.atomic(using="older"),
     ):
-        a_project(apps, "fourth", repository="ACME/INSPECTOR")
+        a_project(moved, "fourth", repository="ACME/SHOP")

@@ -24,6 +24,7 @@ def outside(directory):
 
 
 @pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.slow
 def test_nothing_is_written_outside_and_each_ends_in_a_sentence(trees, commits, tmp_path, whole):
     mirror = trees.mirror()
     for number, (attack, commit) in enumerate(commits.items()):

@@ -173,6 +173,7 @@ def test_over_ssh_an_unknown_host_an_unknown_key_and_a_good_one_are_told_apart(
     assert any(fact.startswith("reading: works") for fact in look.facts)
 
 
+@pytest.mark.slow
 def test_it_needs_no_database_and_runs_from_any_directory(clone):
     manage = Path(__file__).resolve().parents[3] / "manage.py"
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}

@@ -13,7 +13,7 @@ from django.test import Client
 
 from environments.clones import clone
 from environments.connections import actions, check
-from environments.git import ssh
+from environments.git import host_keys, keys, ssh
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
 from environments.models import ConnectionCheck, DeployKey, Project
@@ -44,7 +44,7 @@ def server(tmp_path_factory, origin):
 
 
 def mirror_over(server, path, *, key="", hosts=None):
-    private, facts = ssh.take(key or server.private)
+    private, facts = keys.take(key or server.private)
     access = ssh.Access(private, server.host if hosts is None else hosts, facts.fingerprint)
     return Mirror(path / "mirror", server.url, access=access)
 
@@ -70,7 +70,7 @@ def refusal(mirror, verb="fetch"):
     ],
 )
 def test_ssh_addresses_are_told_from_others(url, label):
-    found = ssh.address_of(url)
+    found = host_keys.address_of(url)
 
     assert (found.label if found else None) == label
 
@@ -81,7 +81,7 @@ def test_a_key_is_told_by_kind_and_fingerprint_as_openssh_tells_it(tmp_path):
         ["ssh-keygen", "-lf", tmp_path / "key"], capture_output=True, text=True
     ).stdout
 
-    found = ssh.take(made.replace("\n", "\r\n") + "  \r\n")[1]
+    found = keys.take(made.replace("\n", "\r\n") + "  \r\n")[1]
 
     assert found.kind == "ed25519" and found.fingerprint == message.split()[1]
     assert found.public.split()[1] == (tmp_path / "key.pub").read_text().split()[1]
@@ -102,8 +102,8 @@ def test_a_key_that_cannot_be_used_is_explained_in_one_sentence_without_a_letter
 ):
     bad = spoil(make_key(tmp_path / "key"), tmp_path)
 
-    with pytest.raises(ssh.BadKey) as caught:
-        ssh.take(bad)
+    with pytest.raises(keys.BadKey) as caught:
+        keys.take(bad)
 
     assert words in str(caught.value) and str(caught.value).count(".") == 1
     assert not any(line in str(caught.value) for line in bad.split() if len(line) > 20)
@@ -113,28 +113,28 @@ def test_host_keys_are_read_from_any_usual_spelling_and_anything_else_is_named(t
     make_key(tmp_path / "host")
     kind, blob, _ = (tmp_path / "host.pub").read_text().split()
 
-    found = ssh.read_host_keys(
+    found = host_keys.read_host_keys(
         f"# a comment\n{kind} {blob} root@host\n\n[git.example.org]:2222 {kind} {blob}\n"
     )
 
     assert [one.blob for one in found] == [blob]
     for bad in ("|1|abc|def ssh-rsa", f"{kind} {blob[:30]}", f"@revoked x {kind} {blob}", "hello"):
-        with pytest.raises(ssh.BadKey, match="ine 1"):
-            ssh.read_host_keys(bad)
+        with pytest.raises(keys.BadKey, match="ine 1"):
+            host_keys.read_host_keys(bad)
 
 
 def test_githubs_own_host_keys_have_the_fingerprints_that_github_publishes():
-    found = {key.fingerprint for key in ssh.read_host_keys(ssh.published("github.com"))}
+    found = {key.fingerprint for key in host_keys.read_host_keys(host_keys.published("github.com"))}
 
     assert found == {
         "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU",
         "SHA256:p2QAMXNIC1TJYWeIOttrVc98/R1BUFWu3/LiyKgUfQM",
     }
-    assert ssh.published("git.example.org") == ""
+    assert host_keys.published("git.example.org") == ""
 
 
 def test_the_key_lies_in_a_private_file_while_git_runs_and_nowhere_else(tmp_path):
-    private, facts = ssh.take(make_key(tmp_path / "key"))
+    private, facts = keys.take(make_key(tmp_path / "key"))
     host = (tmp_path / "key.pub").read_text()
     secret = "".join(private.splitlines()[1:-1])
 
@@ -179,7 +179,7 @@ def test_a_mirror_is_fetched_over_ssh_and_nothing_of_the_key_is_left(server, ori
 def test_a_key_that_the_server_does_not_know_is_named_by_its_fingerprint(server, tmp_path):
     kind, message = refusal(mirror_over(server, tmp_path, key=server.other))
 
-    fingerprint = ssh.take(server.other)[1].fingerprint
+    fingerprint = keys.take(server.other)[1].fingerprint
     assert kind == "key" and "refuses the deploy key" in message and fingerprint in message
 
 
@@ -271,7 +271,7 @@ def test_the_portal_makes_a_key_by_itself_and_pins_githubs_host_keys(dave, proje
 
     row = DeployKey.objects.get()
     assert row.kind == "ed25519" and row.public_key.startswith("ssh-ed25519 ")
-    assert len(ssh.read_host_keys(row.host_keys)) == 2
+    assert len(host_keys.read_host_keys(row.host_keys)) == 2
     assert clone.mirror_of(project).url == "ssh://git@github.com/acme/inspector.git"
 
 
@@ -287,7 +287,7 @@ def test_a_bad_key_or_host_key_is_refused_in_the_form_and_not_kept(dave, project
 
 
 def key_for(project, server, *, key="", hosts=""):
-    private, facts = ssh.take(key or server.private)
+    private, facts = keys.take(key or server.private)
     Project.objects.filter(pk=project.pk).update(git_url=server.url)
     project.refresh_from_db()
     return DeployKey.objects.create(

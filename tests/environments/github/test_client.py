@@ -1064,6 +1064,7 @@ def test_a_merge_is_believed_only_with_its_commit(server, github):
             WRITES["merge"](github)
 
 
+@pytest.mark.slow
 def test_an_overview_gone_bad_anywhere_shows_no_check_green_that_is_not(server, github):
     """Whatever is lost, the required check is green only where its green answer stands whole."""
     for place, data in mutations(repository()):

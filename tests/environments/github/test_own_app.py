@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from environments.branches import protection
+from environments.branches import protection, protection_rules
 from environments.github import Rules
 from environments.github.protection import _bound
 from environments.models import Project
@@ -19,14 +19,14 @@ def project(settings):
 
 
 def source(project, apps) -> "protection.Line | None":
-    lines = protection.compared(
+    lines = protection_rules.compared(
         project, "main", Rules(checks=frozenset({"ci", "release-portal"}), apps=apps)
     )
     return next((line for line in lines if line.key == "source"), None)
 
 
 def test_the_protection_that_is_applied_pins_the_portals_status_to_its_app(project):
-    checks = protection.body_for(project, "main")["required_status_checks"]["checks"]
+    checks = protection_rules.body_for(project, "main")["required_status_checks"]["checks"]
 
     assert checks == [{"context": "ci"}, {"context": "release-portal", "app_id": 4711}]
     assert any(
@@ -35,7 +35,7 @@ def test_the_protection_that_is_applied_pins_the_portals_status_to_its_app(proje
     )
     assert all(
         "app_id" not in one
-        for one in protection.body_for(project, "staging")["required_status_checks"]["checks"]
+        for one in protection_rules.body_for(project, "staging")["required_status_checks"]["checks"]
     )
 
 
@@ -59,7 +59,7 @@ def test_a_portal_with_a_token_has_no_app_to_pin(project, settings):
     settings.GITHUB_TOKEN = "ghp_x"
 
     assert source(project, frozenset()) is None
-    assert {"context": "release-portal"} in protection.body_for(project, "main")[
+    assert {"context": "release-portal"} in protection_rules.body_for(project, "main")[
         "required_status_checks"
     ]["checks"]
 
@@ -73,7 +73,7 @@ def pasted(**fields):
 def test_a_pasted_token_goes_before_the_settings_app(project):
     pasted(kind="token")
 
-    assert protection.own_app(project) is None
+    assert protection_rules.own_app(project) is None
     assert source(project, frozenset()) is None
 
 
@@ -82,11 +82,11 @@ def test_a_pasted_app_goes_before_the_settings_token_and_the_projects_own_before
 ):
     settings.GITHUB_APP_ID, settings.GITHUB_TOKEN = "", "ghp_x"
     pasted(kind="app", app_id="12")
-    assert protection.own_app(project) == 12
+    assert protection_rules.own_app(project) == 12
 
     project.slug = "acme"
     pasted(kind="app", app_id="13", scope="acme")
-    assert protection.own_app(project) == 13
+    assert protection_rules.own_app(project) == 13
     assert source(project, frozenset({("release-portal", 12)})).state == "fail"
 
 

@@ -512,6 +512,7 @@ def test_an_answer_gone_bad_is_an_error_or_a_value_never_a_crash(server, railway
             assert name not in WRITES or error.kind != "malformed", path
 
 
+@pytest.mark.slow
 def test_a_tree_gone_bad_anywhere_is_never_taken_for_a_whole_one(server, railway):
     for path, data in mutations({"project": project()}):
         answering(server, {"data": data})

@@ -15,7 +15,7 @@ from graphql import (
 )
 
 from environments.railway import Railway, batch
-from environments.railway.answers import Domain
+from environments.railway.objects import Domain
 from environments.railway.transport import DOCUMENTS, document, fragment
 from portal.sandbox.server import Response, Server
 from tests.environments.railway.test_deployment_states import CONTAINERS, DEPLOYMENTS

@@ -19,6 +19,7 @@ from environments.models import (
 )
 from environments.railway import Deployment as Seen
 from environments.services.rollback_candidates import at_start, newest_first, restorable
+from environments.variables import comparison
 from environments.variables import sync as variables_sync
 from tests.factory import deploy, make_project
 
@@ -218,11 +219,11 @@ def test_variables_that_changed_since_are_named_and_what_cannot_be_known_is_said
     read(NOW, A="2", B="secret-word", C="${{frontend.URL}}")
     production.refresh_from_db()
 
-    back = variables_sync.going_back(production, backend, NOW - timedelta(hours=3))
-    earlier = variables_sync.going_back(production, backend, NOW - timedelta(hours=20))
+    back = comparison.going_back(production, backend, NOW - timedelta(hours=3))
+    earlier = comparison.going_back(production, backend, NOW - timedelta(hours=20))
 
     assert back.changed == (("B", "changed"), ("C", "added"), ("D", "removed"))
     assert back.unknown == ("References, whose target may have changed: C.",)
     assert dict(earlier.changed)["A"] == "changed" and "watched only since" in earlier.unknown[0]
-    assert variables_sync.going_back(production, backend, None).unknown
+    assert comparison.going_back(production, backend, None).unknown
     assert "secret-word" not in str(list(VariableChange.objects.values()))

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from environments.drift import detect
 from environments.models import Environment, Finding, Project, Service, Variable, VariableRule
+from environments.variables import fingerprints
 from environments.variables import rules as variables_rules
 from environments.variables import sync as variables_sync
 from portal.outbound.credentials import Secret
@@ -56,18 +57,18 @@ def said(project: Project) -> list[tuple[str, bool]]:
     ],
 )
 def test_the_host_of_an_address(value, host):
-    assert variables_sync.host_of(value) == host
+    assert fingerprints.host_of(value) == host
 
 
 def test_a_value_leaves_no_trace_but_its_keyed_fingerprint(project, settings):
     put("staging", "backend", "SECRET", "hunter2-hunter2")
     row = Variable.objects.values().get()
 
-    kept = variables_sync.fingerprint("hunter2-hunter2")
+    kept = fingerprints.fingerprint("hunter2-hunter2")
     settings.SECRET_KEY = "another"
 
     assert "hunter2" not in repr(row) and row["fingerprint"] == kept
-    assert variables_sync.fingerprint("hunter2-hunter2") != kept
+    assert fingerprints.fingerprint("hunter2-hunter2") != kept
 
 
 def test_one_value_in_two_environments_is_found_unless_it_is_allowed(project):

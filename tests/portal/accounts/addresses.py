@@ -23,7 +23,8 @@ from environments.models import (
 )
 from portal.models.webhooks import WebhookDelivery
 from releases.models import Channel
-from releases.models.releases import Freeze, Release
+from releases.models.freezes import Freeze
+from releases.models.releases import Release
 from tests.factory import (
     CANDIDATE,
     make_advice,

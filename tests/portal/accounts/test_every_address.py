@@ -173,6 +173,7 @@ def clients(people):
     return found
 
 
+@pytest.mark.slow
 def test_every_address_answers_every_role_as_the_table_says(settings):
     settings.RAILWAY_WEBHOOK_SECRET = settings.GITHUB_WEBHOOK_SECRET = "s"
     asked = clients(furnish())
@@ -217,6 +218,7 @@ def rows():
 
 
 @pytest.mark.parametrize("role", ["nobody", "norole", "carol"])
+@pytest.mark.slow
 def test_whoever_may_only_look_changes_nothing_by_whatever_they_send(role):
     people = furnish()
     client = clients(people)[role]

@@ -81,6 +81,7 @@ def texts_of(value):
     return [value] if isinstance(value, str) else []
 
 
+@pytest.mark.slow
 def test_every_column_and_every_sign_and_no_page_shows_one_raw():
     people = furnish()
     client = Client()
@@ -105,6 +106,7 @@ def test_every_column_and_every_sign_and_no_page_shows_one_raw():
         st.sampled_from([*SIGNS, "a", "👩‍💻", "é", "<b>", "\n", "\r\n"]), min_size=1, max_size=12
     )
 )
+@pytest.mark.slow
 def test_whatever_is_typed_or_read_no_page_shows_a_control_raw(signs):
     with transaction.atomic():
         people = furnish()

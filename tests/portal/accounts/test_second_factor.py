@@ -17,8 +17,8 @@ from portal.accounts import second_factor
 from portal.models.accounts import Authenticator, RecoveryCode
 from portal.models.audit import AuditEvent
 from portal.ui.actions import NotProven, Refused
+from releases.models.approvals import Approval
 from releases.models.promotion import Promotion
-from releases.models.releases import Approval
 from releases.promotion import actions
 from tests.factory import PASSWORD, make_people, make_project, make_release
 from tests.reading import squeezed

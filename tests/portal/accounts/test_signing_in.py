@@ -69,6 +69,7 @@ def test_guessing_from_elsewhere_does_not_shut_a_colleague_out(people):
     assert sign_in("alice", address="192.0.2.1").status_code == 302
 
 
+@pytest.mark.slow
 def test_guessing_one_name_from_many_addresses_is_slowed_and_nobody_is_locked(people):
     AccessLog.objects.create(username="alice", ip_address="192.0.2.1", attempt_time=timezone.now())
     answers = [sign_in("alice", "wrong", address=f"198.51.100.{n}").status_code for n in range(40)]
@@ -81,6 +82,7 @@ def test_guessing_one_name_from_many_addresses_is_slowed_and_nobody_is_locked(pe
     )  # and from elsewhere after some seconds
 
 
+@pytest.mark.slow
 def test_spraying_one_password_over_many_names_is_limited(people):
     answers = [
         sign_in(f"name-{n}", "Summer2026!!", address="203.0.113.9").status_code for n in range(60)
@@ -90,6 +92,7 @@ def test_spraying_one_password_over_many_names_is_limited(people):
     assert sign_in("bob", address="203.0.113.9").status_code == 429
 
 
+@pytest.mark.slow
 def test_an_office_stays_usable_while_somebody_in_it_sprays(people):
     AccessLog.objects.create(username="bob", ip_address="203.0.113.9", attempt_time=timezone.now())
     for n in range(55):
@@ -344,6 +347,7 @@ def test_an_auditor_sees_what_is_configured_and_changes_nothing(people):
     ("given", "redirects"),
     [({"PORTAL_URL": "https://releases.example.com", "BEHIND_PROXY": "1"}, True), ({}, False)],
 )
+@pytest.mark.slow
 def test_the_settings_of_production_leave_nothing_to_warn_of(tmp_path, given, redirects):
     base = {
         "PATH": os.environ["PATH"],

@@ -60,6 +60,7 @@ def test_python_and_postgresql_agree_on_the_bytes_of_a_chain_written_by_hand(db)
     assert verify().count == 51
 
 
+@pytest.mark.slow
 def test_every_attack_on_a_small_chain_is_found_and_named(db):
     missed = audit_chain.main(events=60, report=lambda line: None)
 

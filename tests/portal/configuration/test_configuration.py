@@ -15,7 +15,7 @@ from portal.ui.actions import NotPermitted, Refused
 from releases import gates
 from releases.approvals import actions as release_actions
 from releases.gates.context import facts_of
-from releases.models.releases import Approval, RiskAcceptance
+from releases.models.approvals import Approval, RiskAcceptance
 from releases.project_settings import guarded as project_settings_guarded
 from tests.factory import PASSWORD, make_people, make_project, make_promotion, make_release
 from tests.faults.denied_configuration import address, filled
@@ -111,6 +111,7 @@ def test_a_guarded_field_waits_and_a_free_one_is_saved_at_once(erin, people, pro
         ("smoke_tests-0-path", "/quiet"),
     ],
 )
+@pytest.mark.slow
 def test_every_dangerous_field_of_a_project_waits(erin, project, name, value):
     Project.objects.update(required_checks=["ci"])
     SmokeTest.objects.get_or_create(project=project, service="backend", path="/health")

@@ -32,8 +32,9 @@ from portal.ui.site import AuditedAdmin
 from releases.approvals import actions as approvals
 from releases.checklist.items import template_of
 from releases.models import Channel
+from releases.models.approvals import Approval
 from releases.models.checklist import ChecklistTemplate, ChecklistTemplateItem
-from releases.models.releases import Approval, ReleaseKind
+from releases.models.releases import ReleaseKind
 from releases.notifications.actions import add_channel, change_channel
 from releases.project_settings.actions import change_settings
 from tests.factory import make_people, make_project, make_promotion, make_release
@@ -211,6 +212,7 @@ def tries(page: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, {name: other(bound), **TOGETHER.get(name, {})}
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_each_field_of_each_form_takes_two_people_and_lapses_approvals(
     model, dave, people, release

@@ -13,7 +13,8 @@ from portal import audit
 from portal.models.audit import AuditEvent
 from portal.templatetags import formatting
 from releases.models.checklist import ChecklistTemplate
-from releases.models.releases import Freeze, Release
+from releases.models.freezes import Freeze
+from releases.models.releases import Release
 from tests.factory import PASSWORD, make_people, make_project, make_release
 from tests.reading import squeezed
 

@@ -16,7 +16,7 @@ from portal.models.audit import AuditEvent
 from portal.sandbox import sample
 from releases.checklist import items
 from releases.models.checklist import ChecklistTemplate, ChecklistTemplateItem
-from releases.models.releases import Freeze
+from releases.models.freezes import Freeze
 from releases.project_settings import connect as project_settings_connect
 from tests.factory import make_people, make_project, make_release
 from tests.portal.pages.test_pages import signed_in

@@ -13,9 +13,9 @@ from portal.jobs import JobStatus
 from releases import gates
 from releases.gates import ATTEST, FAIL, PASS, PENDING
 from releases.gates.plan import Acceptance
+from releases.models.approvals import Approval
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import Promotion, PromotionStep
-from releases.models.releases import Approval
 from tests.releases.gates.facts import (
     BASE,
     CANDIDATE,

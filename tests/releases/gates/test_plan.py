@@ -16,7 +16,7 @@ from portal.ui.actions import NotPermitted, Refused
 from releases import gates
 from releases.approvals import actions
 from releases.gates.context import facts_of
-from releases.models.releases import RiskAcceptance
+from releases.models.approvals import RiskAcceptance
 from tests.factory import REVISIONS, make_people, make_plan_row, make_project, make_release
 from tests.reading import squeezed
 

@@ -7,7 +7,8 @@ from django.utils import timezone
 from environments.models import Deployment, Repair, ServiceInstance
 from releases.gates import record
 from releases.lifecycle import reconcile
-from releases.models.releases import Release, ReleaseReconciler
+from releases.models.reconciler import ReleaseReconciler
+from releases.models.releases import Release
 from tests.factory import MERGE, make_people, make_project, make_promotion, make_release
 from tests.releases.pages.test_views import page, signed_in
 

@@ -13,10 +13,11 @@ from django.utils import timezone
 from environments.models import EnvironmentDatabase, MigrationRun, Service, ServiceInstance
 from portal import audit
 from portal.models.audit import AuditEvent
+from releases.models.approvals import Approval
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import Promotion, PromotionStep
 from releases.models.pull_requests import GitHubSync, PullRequest
-from releases.models.releases import Approval, Release
+from releases.models.releases import Release
 from tests.factory import (
     BASE,
     CANDIDATE,

@@ -19,7 +19,7 @@ from releases.pages import rollback
 from releases.pages.views import _page_queryset
 from releases.rollback import actions as rollback_actions
 from releases.rollback import assessment as rollback_assessment
-from releases.rollback import half_applied
+from releases.rollback import database_assessment, half_applied
 from tests.factory import (
     make_advice,
     make_people,
@@ -172,7 +172,7 @@ def test_a_deployment_under_way_is_no_green(shipped):
     row = shipped.project.environments.get(kind="production").instances.first()
 
     verdict = rollback_assessment.judge(
-        [(service, row)], rollback_assessment._Databases((), None, [], [], [])
+        [(service, row)], database_assessment.DatabaseStates((), None, [], [], [])
     )
 
     assert verdict.verdict == PENDING and "under way" in verdict.reasons[0]

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from environments.models import Finding
 from portal.models.audit import AuditEvent
 from portal.ui.actions import NotPermitted, Refused
-from releases.models.releases import TaskLog
+from releases.models.task_logs import TaskLog
 from releases.task_logs import actions as task_logs_actions
 from releases.task_logs import markdown as task_logs_markdown
 from tests.environments.git.test_repository import commit, git
@@ -117,6 +117,7 @@ def test_no_repository_and_a_folder_that_leads_elsewhere_are_said(clone, tmp_pat
         task_logs_markdown.start("x", clone, at=AT)
 
 
+@pytest.mark.slow
 def test_the_command_needs_no_database_and_prints_where_the_log_is(clone):
     manage = Path(__file__).resolve().parents[3] / "manage.py"
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}

@@ -19,7 +19,7 @@ from environments.models import Repair
 from portal.accounts import tokens
 from portal.models import AccessToken, AuditEvent
 from portal.ui.actions import NotProven, Refused
-from releases.models.releases import TaskLog
+from releases.models.task_logs import TaskLog
 from releases.promotion import actions as promotion
 from tests.factory import make_people, make_project, make_release
 

@@ -9,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from environments.models import Environment, Variable
-from releases.models.releases import KeptVariables, Release, ReleaseReconciler
+from releases.models.reconciler import KeptVariables, ReleaseReconciler
+from releases.models.releases import Release
 from releases.promotion import actions
 from releases.variable_changes import compare
 from tests.environments.variables.test_variables import put

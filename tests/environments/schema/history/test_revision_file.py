@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from environments.schema.history.revision_file import Header, UnreadableError, judge, scan
+from environments.schema.history.revision_file import Header, UnreadableError, judge
+from environments.schema.history.revision_scan import scan
 
 TEMPLATE = '''"""add signals
 

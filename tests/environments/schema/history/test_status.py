@@ -4,7 +4,8 @@ touched.
 
 import pytest
 
-from environments.schema.history.graph import Revision, build
+from environments.schema.history.graph import build
+from environments.schema.history.revision import Revision
 from environments.schema.history.status import stand, timeline
 
 

@@ -9,6 +9,7 @@ from environments.schema.plan import edits
 from tests.cases.builder import revision, table, usual
 from tests.environments.schema.history.histories import repository
 
+pytestmark = pytest.mark.slow
 A = table("a1")
 B = revision(
     "b2", "a1", 'op.add_column("a1", sa.Column("n", sa.Text))', 'op.drop_column("a1", "n")'

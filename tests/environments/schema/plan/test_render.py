@@ -210,6 +210,7 @@ def test_a_revision_that_ends_its_process_ends_nobody_elses(tmp_path):
     assert "ended the process" in steps[0].downgrade.problem
 
 
+@pytest.mark.slow
 def test_a_child_that_was_killed_says_nothing_of_the_files_at_first(tmp_path):
     kill = source("b2", "a1", body="import os, signal\n    os.kill(os.getpid(), signal.SIGKILL)")
 
@@ -263,6 +264,7 @@ def test_a_plan_is_stored_and_read_back_and_its_digest_moves_with_the_sql(steps)
     assert one.digest == Plan(one.steps).digest != two.digest
 
 
+@pytest.mark.slow
 def test_the_command_shows_sql_and_risks(tmp_path, capsys):
     planned(
         tmp_path,

@@ -18,10 +18,11 @@ from environments.schema.downgrade.compatibility import (
     advise,
 )
 from environments.schema.history.reader import read
-from environments.schema.plan import risk
+from environments.schema.plan import squawk
 from environments.schema.plan.render import Rendered, Statement, Step, make_plan
-from environments.schema.plan.risk import Risk, RiskError, assess, tables_in
-from environments.schema.plan.rules import RULES, SQUAWK
+from environments.schema.plan.risk import Risk, assess, tables_in
+from environments.schema.plan.rules import RULES
+from environments.schema.plan.squawk import SQUAWK, RiskError
 from environments.schema.plan.table_stats import Table, Target, many, read_target
 from environments.schema.sql import kinds
 from environments.schema.sql.functions import STABLE
@@ -308,7 +309,7 @@ def test_a_merge_needs_no_downgrade_and_an_unknown_upgrade_is_a_risk():
 
 
 def test_without_squawk_nothing_is_called_harmless(monkeypatch, tmp_path):
-    monkeypatch.setattr(risk, "SQUAWK_BINARY", tmp_path / "none")
+    monkeypatch.setattr(squawk, "SQUAWK_BINARY", tmp_path / "none")
 
     with pytest.raises(RiskError, match="Reinstall it"):
         assess([step("select 1")])

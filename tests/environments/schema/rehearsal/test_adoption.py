@@ -5,7 +5,7 @@ import pytest
 
 from environments.schema.rehearsal import adoption
 from environments.schema.rehearsal.adoption import StampError, prove, stamp
-from environments.schema.rehearsal.rehearsal import Request
+from environments.schema.rehearsal.report import Request
 from tests.cases.builder import Case, revision, table, usual
 from tests.cases.looking import Stage, scratch
 

@@ -19,10 +19,20 @@ from environments.schema.rehearsal.dump import (
     differences,
     objects,
 )
-from environments.schema.rehearsal.rehearsal import Report, Request, statements
+from environments.schema.rehearsal.report import (
+    CANCELLED,
+    DOWNGRADE,
+    FAILED,
+    PASSED,
+    UNKNOWN,
+    Report,
+    Request,
+)
 from environments.schema.rehearsal.scratch_server import sweep
+from environments.schema.rehearsal.statements import statements
 from environments.schema.run.database import current
-from environments.schema.run.runner import Run, run
+from environments.schema.run.request import Run
+from environments.schema.run.runner import run
 from tests.environments.schema.history.histories import repository, source
 from tests.environments.schema.run.test_runner import tree
 
@@ -109,7 +119,7 @@ def test_it_tells_locks_rewrites_and_differences_and_the_database_is_only_read(t
             "drop policy p on one; drop owned by rehearsal_webby; drop role rehearsal_webby",
         )
 
-    assert report.status == rehearsal.PASSED, report.sentence
+    assert report.status == PASSED, report.sentence
     assert (report.start, report.target, report.warnings) == (
         ("aaaa00000001",),
         ("aaaa00000002",),
@@ -145,12 +155,12 @@ def test_what_only_this_database_has_makes_the_statement_fail_and_going_back_sta
 
     report = stage.rehearse()
 
-    assert report.status == rehearsal.FAILED and "already exists" in report.sentence
+    assert report.status == FAILED and "already exists" in report.sentence
     assert report.failed_statement == "alter table one add extra int"
 
-    back = stage.rehearse(direction=rehearsal.DOWNGRADE)
+    back = stage.rehearse(direction=DOWNGRADE)
 
-    assert (back.status, back.start, back.target) == (rehearsal.PASSED, ("aaaa00000001",), ())
+    assert (back.status, back.start, back.target) == (PASSED, ("aaaa00000001",), ())
     assert [file["id"] for file in back.files] == ["aaaa00000001"]
     assert [statement.sql for statement in back.statements if statement.run == "first"] == [
         "drop table one"
@@ -171,7 +181,7 @@ def test_a_way_back_that_is_not_there_warns_and_does_not_fail(tmp_path, database
 
     report = stage.rehearse()
 
-    assert report.status == rehearsal.PASSED
+    assert report.status == PASSED
     assert any(one.startswith(warning) for one in report.warnings), report.warnings
 
 
@@ -194,8 +204,8 @@ def test_a_locked_table_means_later_cancelling_at_once_and_a_missing_extension_n
     )
     unknown = stage.rehearse()
 
-    assert refused.value.busy and cancelled.status == rehearsal.CANCELLED
-    assert unknown.status == rehearsal.UNKNOWN and "citext" in unknown.sentence
+    assert refused.value.busy and cancelled.status == CANCELLED
+    assert unknown.status == UNKNOWN and "citext" in unknown.sentence
     assert stage.left_behind == []
 
 
@@ -211,7 +221,7 @@ def test_a_run_works_in_its_own_files_and_the_child_of_the_next_goes_when_it_fai
 
     report = stage.rehearse()
 
-    assert report.status == rehearsal.FAILED
+    assert report.status == FAILED
     assert re.search(r"work/portal-migration-\S+ True True", report.sentence)
     assert [
         process for process in places_of_processes() if process.is_relative_to(stage.root)

@@ -16,7 +16,8 @@ from environments.schema.run import virtualenvs
 from environments.schema.run.command import Command
 from environments.schema.run.database import current
 from environments.schema.run.process import Log, Redactor
-from environments.schema.run.runner import Outcome, Run, run
+from environments.schema.run.request import Outcome, Run
+from environments.schema.run.runner import run
 from portal.sandbox.sample import ALEMBIC_INI, ENV_PY
 from tests.environments.schema.history.histories import repository, source
 from tests.environments.schema.run.test_runner import (
@@ -102,7 +103,12 @@ def test_it_sees_its_variables_and_nothing_of_the_portals(tmp_path, database, mo
         "PATH",
         "PGAPPNAME",
         "PGCHANNELBINDING",
+        "PGDATABASE",
+        "PGHOST",
         "PGOPTIONS",
+        "PGPASSWORD",
+        "PGPORT",
+        "PGUSER",
         "PWD",
         "PYTHONUNBUFFERED",
         "REGION",

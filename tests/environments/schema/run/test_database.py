@@ -6,14 +6,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from environments.schema.run.database import (
-    DatabaseError,
-    connection,
-    current,
-    invalid_indexes,
-    normalise,
-    refusal,
-)
+from environments.schema.run.address import DatabaseError, normalise
+from environments.schema.run.database import connection, current, invalid_indexes, refusal
 
 SERVER = urlsplit(os.environ["DATABASE_URL"])
 

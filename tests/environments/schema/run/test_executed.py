@@ -59,6 +59,7 @@ def test_a_run_tells_each_different_statement_also_those_past_sqlalchemy(tmp_pat
     ]
 
 
+@pytest.mark.slow
 def test_a_statement_that_staging_did_not_run_is_refused_before_it_runs(tmp_path, database):
     other = 'op.execute("create table other (id int)")'
     mirror = repository(tmp_path / "git", tree(source(ID, body=f"{TABLE}; {other}")))

@@ -4,7 +4,7 @@ goes when turned.
 
 import pytest
 
-from environments.schema.rehearsal import rehearsal
+from environments.schema.rehearsal.report import PASSED
 from environments.schema.run.command import redirected
 from tests.cases.builder import Case, revision, usual
 from tests.cases.looking import Stage, scratch
@@ -46,7 +46,7 @@ def test_a_rehearsal_by_the_projects_command_tells_statements_locks_and_rewrites
 
         report = stage.rehearsed()
 
-    assert report.status == rehearsal.PASSED, report.sentence
+    assert report.status == PASSED, report.sentence
     [ran] = [statement for statement in report.statements if statement.run == "first"]
     assert ran.revision == "b2" and ran.sql.startswith("ALTER TABLE t ALTER COLUMN n TYPE INTEGER")
     assert [(lock.table, lock.mode) for lock in ran.locks] == [("public.t", "AccessExclusiveLock")]

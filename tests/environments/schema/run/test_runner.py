@@ -12,10 +12,13 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
+from environments.schema.run.command import APPLICATION_NAME
 from environments.schema.run.database import current, invalid_indexes
-from environments.schema.run.runner import APPLICATION_NAME, Outcome, Run, run
+from environments.schema.run.request import Outcome, Run
+from environments.schema.run.runner import run
 from tests.environments.schema.history.histories import repository, source
 
+pytestmark = pytest.mark.slow
 BACK = 'op.execute("drop table {0}")'
 FIRST = source(
     "aaaa00000001",
@@ -227,7 +230,7 @@ def test_a_revision_that_never_ends_is_ended_and_rolled_back(tmp_path, database,
     )
     ahead = [0.0]  # of the runner's clock: its time is up as soon as the statement is at work
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead[0], sleep=time.sleep)
-    monkeypatch.setattr("environments.schema.run.runner.time", clock)
+    monkeypatch.setattr("environments.schema.run.lock.time", clock)
 
     def alive() -> bool:
         if query(
@@ -424,7 +427,7 @@ def test_a_server_session_cut_off_in_mid_statement_ends_as_failed_with_a_known_s
 def test_a_database_that_cannot_be_read_afterwards_is_unknown_and_never_green(
     tmp_path, database, monkeypatch
 ):
-    monkeypatch.setattr("environments.schema.run.runner.SETTLE_SECONDS", 1.0)
+    monkeypatch.setattr("environments.schema.run.outcome.SETTLE_SECONDS", 1.0)
     name = database.rpartition("/")[2]
     rename = f"alter database {name} allow_connections false"
     body = (
@@ -448,7 +451,8 @@ def test_a_killed_parent_takes_the_run_and_all_it_started_with_it(tmp_path, data
     )
     program = (
         "import sys; from pathlib import Path; from environments.git.repository import Mirror\n"
-        "from environments.schema.run.runner import Run, run\n"
+        "from environments.schema.run.request import Run\n"
+        "from environments.schema.run.runner import run\n"
         "run(Mirror(Path(sys.argv[1])), Run(sys.argv[2], 'alembic.ini', sys.stdin.readline()),"
         " on_lines=lambda lines: print(*lines, sep='\\n', flush=True), alive=lambda: True)"
     )

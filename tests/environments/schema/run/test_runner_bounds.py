@@ -193,7 +193,7 @@ def test_the_limits_are_put_behind_what_the_project_says_itself(tmp_path):
 
     plain = told(Command("x"), "postgresql+asyncpg://u:p%40@h/d", tmp_path, **limits)["environ"]
     own = told(
-        Command("x", variables={"PGOPTIONS": "-c a=b"}),
+        Command("x", variables={"PGOPTIONS": "-c a=b", "PGHOST": "production.example.test"}),
         "postgresql://h/d?options=-c%20a%3Db&sslmode=require",
         tmp_path,
         **limits,
@@ -205,8 +205,14 @@ def test_the_limits_are_put_behind_what_the_project_says_itself(tmp_path):
         **limits | {"version": 180000},
     )["environ"]
 
+    assert (plain["PGHOST"], plain["PGUSER"], plain["PGPASSWORD"], plain["PGDATABASE"]) == (
+        "h",
+        "u",
+        "p@",
+        "d",
+    ), "for a project that puts its address together; never those of another database"
     assert (plain["PGOPTIONS"], plain["DATABASE_URL"]) == (ours, "postgresql+asyncpg://u:p%40@h/d")
-    assert own["PGOPTIONS"] == f"-c a=b {ours}"
+    assert (own["PGOPTIONS"], own["PGHOST"]) == (f"-c a=b {ours}", "h")
     assert own["DATABASE_URL"].startswith(
         "postgresql://h/d?options=-c%20a%3Db%20-c%20lock_timeout%3D5000"
     )

@@ -9,7 +9,8 @@ import pytest
 
 from environments.schema.run.alembic_env.statements import key_of
 from environments.schema.run.database import current
-from environments.schema.run.runner import Run, run
+from environments.schema.run.request import Run
+from environments.schema.run.runner import run
 from portal import isolation
 from tests.environments.schema.history.histories import repository, source
 from tests.environments.schema.run.test_command import go, tree

@@ -1,0 +1,105 @@
+"""What a project's deploy key is, and whether the server lets it in."""
+
+from environments.clones.clone import deploy_key_of, git_address, mirror_of
+from environments.connections.connection import FAIL, MAKE_KEY, PASS, WAIT, Connection
+from environments.git import host_keys, keys
+from environments.git.calls import GitError
+from environments.models import DeployKey, Project
+
+
+def of_deploy_key(project: Project) -> Connection | None:
+    """What a project's deploy key is and whether it is let in; None where git does not go over
+    SSH.
+    """
+    name = f"Deploy key of {project.name}"
+    try:
+        key = deploy_key_of(project)
+    except GitError as error:
+        return Connection(name, FAIL, "not readable", str(error), mend=MAKE_KEY)
+    try:
+        url = git_address(project, over_ssh=key is not None)
+    except GitError as error:
+        return Connection(
+            name, FAIL, "not used", str(error), mend="Change the git address under Projects."
+        )
+    address = host_keys.address_of(url)
+    if key is None:
+        message = (
+            f"{project.name} is read over SSH from {address.label}, and no deploy key is set."
+            if address
+            else ""
+        )
+        return Connection(name, FAIL, "not set", message, mend=MAKE_KEY) if address else None
+    kind = f"{key.kind} key, {key.fingerprint}"
+    if address is None:
+        message = "The key is not used: the project's git address is not an SSH address."
+        mend = (
+            f"Clear the git address of {project.name}, or write it as"
+            " ssh://git@host/owner/name.git."
+        )
+        return Connection(name, FAIL, kind, message, mend=mend)
+    return _let_in(project, key, address, name, kind)
+
+
+def _let_in(
+    project: Project, key: DeployKey, address: host_keys.Address, name: str, kind: str
+) -> Connection:
+    """Tries the key, and shows the host keys where those are what stands in the way."""
+    try:
+        branches = mirror_of(project).reach()
+    except GitError as error:
+        unpinned = error.kind == "host_key" or not key.host_keys.strip()
+        offers = _offered(address, key.host_keys) if unpinned else ()
+        state = FAIL if error.kind in ("key", "host_key", "missing") else WAIT
+        mend = mend_key(error, project, address, bool(offers))
+        return Connection(
+            name,
+            state,
+            kind,
+            str(error),
+            mend=mend,
+            public_key=key.public_key,
+            project=project.slug,
+            offers=offers,
+        )
+    pinned = ", ".join(one.fingerprint for one in host_keys.read_host_keys(key.host_keys))
+    return Connection(
+        name,
+        PASS,
+        kind,
+        f"{address.label} accepts it and shows a pinned host key ({pinned}).",
+        can=(f"{project.repository}: read {branches} branches over SSH.",),
+        cannot=(
+            "Show the private key: only the public key is shown.",
+            "Write: the portal never does; a read-only key is enough.",
+        ),
+        public_key=key.public_key,
+    )
+
+
+def mend_key(error: GitError, project: Project, address: host_keys.Address, offered: bool) -> str:
+    if offered:
+        return (
+            f"Compare the fingerprints below with what {address.host}'s operator publishes, then"
+            " pin them."
+        )
+    if error.kind in ("key", "missing"):
+        return (
+            f"Add the public half to {project.repository} on GitHub (Settings, Deploy keys), or"
+            " replace the key."
+        )
+    return ""
+
+
+def _offered(address: host_keys.Address, pinned: str) -> tuple[tuple[str, str, str, str], ...]:
+    """The host keys that the server shows and that are not pinned."""
+    try:
+        known = {key.blob for key in host_keys.read_host_keys(pinned)}
+        shown = host_keys.scan(address)
+    except keys.BadKey:
+        return ()
+    good = {key.blob for key in host_keys.read_host_keys(host_keys.published(address.host))}
+    new = [one for one in shown if one.blob not in known]
+    return tuple(
+        (one.kind, one.blob, one.fingerprint, "yes" if one.blob in good else "") for one in new
+    )

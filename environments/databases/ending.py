@@ -1,0 +1,90 @@
+"""What a run came to, written on its row, and how the job goes on."""
+
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from environments.databases.expected_sql import remember_staged
+from environments.git.repository import Mirror
+from environments.models import Direction, EnvironmentDatabase, EnvironmentKind, MigrationRun
+from environments.schema.history import reader as history_reader
+from environments.schema.run import request
+from portal.jobs import Finished, JobStatus, Outcome, Requeue
+
+# How long an interrupted run waits for its database before a person is asked.
+PATIENCE_SECONDS = 3600.0
+
+
+def not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
+    """Nothing was begun by this look; after an earlier, interrupted one nobody knows, and a
+    person must look.
+    """
+    if job.before is None:
+        return Finished(JobStatus.FAILED, f"Nothing was changed: {why}")
+    if (now - job.created_at).total_seconds() < PATIENCE_SECONDS:
+        return Requeue(10, f"The run was interrupted and the database cannot be read yet: {why}")
+    return Finished(
+        JobStatus.NEEDS_PERSON, f"The run was interrupted, and its result is not known: {why}"
+    )
+
+
+def settle(
+    job: MigrationRun, mirror: Mirror, history: history_reader.History, outcome: request.Outcome
+) -> Outcome:
+    """What a run came to, on the rows: what staging has run, where the database is, how the job
+    goes on.
+    """
+    if (
+        outcome.status != "busy"
+        and outcome.after is not None
+        and job.environment.kind == EnvironmentKind.STAGING
+    ):
+        remember_staged(job, mirror, history, outcome.after)
+    return _ended(job, history, outcome)
+
+
+def _applied(
+    job: MigrationRun, history: history_reader.History, outcome: request.Outcome
+) -> list[list[Any]]:
+    """What was planned and has come true, with seconds: also what a look that was killed has
+    brought.
+    """
+    seconds = {revision: took and round(took, 3) for revision, took in outcome.applied}
+    behind = history.ancestors(one for one in outcome.after or () if one in history.revisions)
+    forward = job.direction == Direction.UPGRADE
+    return [
+        [one["id"], seconds.get(one["id"])]
+        for one in job.planned
+        if (one["id"] in behind) == forward
+    ]
+
+
+def _ended(job: MigrationRun, history: history_reader.History, outcome: request.Outcome) -> Outcome:
+    """Writes what the database says after the run, and how the job goes on from there."""
+    changes: dict[str, object] = {
+        "after": None if outcome.after is None else list(outcome.after),
+        "failed_revision": outcome.failed_revision or "",
+        "failed_statement": (outcome.failed_statement or "")[:10_000],
+        "invalid_indexes": list(outcome.invalid_indexes),
+        "kept": list(outcome.kept),
+        "progress": {},
+        "executed": {**job.executed, **outcome.executed},
+    }
+    if outcome.after is not None:
+        changes["applied"] = _applied(job, history, outcome)
+    MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(**changes)
+    for name, value in changes.items():
+        setattr(job, name, value)
+    if outcome.after is not None:
+        EnvironmentDatabase.objects.filter(
+            environment=job.environment_id, database=job.database_id
+        ).update(revisions=list(outcome.after), revisions_at=timezone.now(), revisions_problem="")
+    if outcome.status == "busy":
+        return Requeue(3, "Another migration holds this database; waiting for it.")
+    statuses = {
+        "succeeded": JobStatus.SUCCEEDED,
+        "failed": JobStatus.FAILED,
+        "cancelled": JobStatus.CANCELLED,
+    }
+    return Finished(statuses.get(outcome.status, JobStatus.NEEDS_PERSON), outcome.sentence)

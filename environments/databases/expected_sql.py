@@ -1,0 +1,81 @@
+"""What production may send of each revision: what staging sent."""
+
+from collections.abc import Sequence
+
+from django.utils import timezone
+
+from environments.databases.permission import bound_files
+from environments.git.repository import Mirror
+from environments.models import Direction, EnvironmentKind, MigrationRun, Runner, StagedRevision
+from environments.schema.history import reader as history_reader
+from environments.schema.run.alembic_env.statements import MAX_STATEMENTS, READS, key_of
+
+
+def remember_staged(
+    job: MigrationRun, mirror: Mirror, history: history_reader.History, after: Sequence[str]
+) -> None:
+    """What is in effect in staging's database counts as run there: what this run brought, with this
+    content.
+
+    What was there before counts only when it is met for the first time: a file that was edited
+    after staging ran it has never run.
+    """
+    now, project = timezone.now(), job.environment.project
+    base = {"project": project, "database": job.database, "run": job, "at": now}
+    behind = history.ancestors(one for one in after if one in history.revisions)
+    ran = {one["id"] for one in job.planned}
+    known = set(
+        StagedRevision.objects.filter(database=job.database).values_list("revision", flat=True)
+    )
+    found = [
+        revision
+        for revision in history.revisions.values()
+        if revision.id in behind and (revision.id in ran or revision.id not in known)
+    ]
+    StagedRevision.objects.bulk_create(
+        [
+            StagedRevision(**base, revision=one.id, sha256=one.sha256)
+            for one in bound_files(job, mirror, history, found)
+        ],
+        ignore_conflicts=True,
+        batch_size=1000,
+    )
+
+
+def expected_statements(job: MigrationRun) -> dict[str, list[str]]:
+    """What production may send of each revision: what staging sent, where the SQL does not depend
+    on the data.
+
+    A revision that cannot be rendered without a database asks it what to do, so its statements are
+    only recorded.
+    """
+    if job.environment.kind != EnvironmentKind.PRODUCTION or job.direction != Direction.UPGRADE:
+        return {}
+    files = {(one["id"], one["sha256"]) for one in job.planned}
+    rows = StagedRevision.objects.filter(
+        database=job.database, revision__in=[id for id, _ in files]
+    )
+    expected = {}
+    for row in rows.select_related("run").defer("run__log"):
+        if (row.revision, row.sha256) in files and row.rendered and not row.rendered.get("kind"):
+            planned = [key_of(one["sql"]) for one in row.rendered["statements"]]
+            if (sent := _sent(job, row)) is not None:
+                expected[row.revision] = [*sent, *planned]
+    return expected
+
+
+def _sent(job: MigrationRun, row: StagedRevision) -> list[str] | None:
+    """The keys of what staging sent of a revision; None where nothing can be held against it.
+
+    A command's `env.py` sends statements of its own, which belong to the run. Where nothing was
+    recorded because staging had the revision before, our own runner is held to the plan, and may
+    read.
+    """
+    recorded = row.run.executed
+    if any(len(one) >= MAX_STATEMENTS for one in recorded.values()):
+        return None  # there may have been more than were kept
+    if job.runner == Runner.COMMAND:
+        return [key for statements in recorded.values() for key, _ in statements] or None
+    if row.revision in recorded:
+        return [key for key, _ in recorded[row.revision]]
+    return [READS] if job.runner == Runner.PORTAL else None

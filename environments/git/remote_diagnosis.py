@@ -1,0 +1,176 @@
+"""Why a push to a remote fails, from what git and the server said, and what mends it."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+from environments.git import host_keys
+
+_HTTP = ("http", "https")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What git answered: `code` None when it did not answer in time."""
+
+    code: int | None
+    out: str
+    error: str
+
+
+def bare(url: str) -> str:
+    """`url` without user, password and whatever follows a question mark, which may be
+    credentials.
+    """
+    if "://" not in url:
+        return url
+    try:
+        parts = urlsplit(url)
+        shown = (
+            parts.netloc
+            if parts.scheme == "ssh" and not parts.password
+            else parts.netloc.rpartition("@")[2]
+        )
+        return urlunsplit(parts._replace(netloc=shown, query="", fragment=""))
+    except ValueError:
+        return "an address that cannot be read"
+
+
+def kind_of(url: str) -> str:
+    if host_keys.address_of(url):
+        return "ssh"
+    scheme = url.partition("://")[0] if "://" in url else ""
+    return "https" if scheme in _HTTP else scheme if scheme.isalpha() else "a path on this machine"
+
+
+def diagnose(
+    answer: Answer, url: str, name: str, address: host_keys.Address | None
+) -> tuple[str, tuple[str, ...]]:
+    """One diagnosis and the commands that mend it."""
+    message = answer.error
+    if answer.code is None:
+        return "The server does not answer: check the network, a proxy or a firewall.", ()
+    if address:
+        return _why_ssh(message, url, name, address)
+    if kind_of(url) == "https":
+        return _why_https(message, url, name)
+    return f"There is no repository at {bare(url)}: correct the address.", (
+        _set_url(name, "OWNER/NAME", "github.com"),
+    )
+
+
+def _why_https(message: str, url: str, name: str) -> tuple[str, tuple[str, ...]]:
+    host, repository = urlsplit(url).hostname or "the server", _repository(url)
+    over_ssh = _set_url(name, repository, host)
+    try_ssh = f"ssh -T git@{host}"
+    if _any(message, "Could not resolve host"):
+        return f"No host {host} is known: the address is misspelt, or there is no network.", (
+            "git remote -v",
+        )
+    if _any(message, "Failed to connect", "Connection refused", "timed out", "Connection reset"):
+        return f"{host} cannot be reached over HTTPS; over SSH it may be.", (try_ssh, over_ssh)
+    if _any(message, "certificate", "SSL"):
+        return f"The certificate of {host} is not trusted here; a proxy may stand in between.", (
+            try_ssh,
+            over_ssh,
+        )
+    if _any(message, "error: 403", "Permission to", "Write access"):
+        message = (
+            f"{host} knows you and does not let you write to {repository}: another account, or a"
+            " token too narrow."
+        )
+        return message, ("gh auth status", "gh auth refresh --scopes repo", over_ssh)
+    if _any(message, "not found", "error: 404"):
+        message = (
+            f"{host} shows no repository {repository}: it is misspelt, or your credential may not"
+            " see it."
+        )
+        return message, ("gh auth status", over_ssh)
+    return (
+        (
+            f"{host} takes no password over HTTPS, and no valid token was given: push over SSH, or"
+            " sign in with gh."
+        ),
+        (over_ssh, try_ssh, "gh auth login --git-protocol https && gh auth setup-git"),
+    )
+
+
+def _why_ssh(
+    message: str, url: str, name: str, address: host_keys.Address
+) -> tuple[str, tuple[str, ...]]:
+    port = "" if address.port == 22 else f"-p {address.port} "
+    try_ssh = f"ssh -T {port}{address.user}@{address.host}"
+    if _any(message, "HOST IDENTIFICATION HAS CHANGED"):
+        message = (
+            f"{address.host} shows another host key than before: compare it with the published one"
+            " first."
+        )
+        return message, (f'ssh-keygen -R "{address.label}"', try_ssh)
+    if _any(message, "Host key verification failed", "host key is known for"):
+        message = (
+            f"The host key of {address.host} is not known here: compare it with the published one,"
+            " then accept it."
+        )
+        return message, (try_ssh,)
+    if _any(message, "Permission denied", "Too many authentication failures"):
+        message = (
+            f"{address.host} knows none of your SSH keys: make one, or load it, and add it to your"
+            " account."
+        )
+        return message, (
+            "ssh-add -l",
+            "ssh-keygen -t ed25519",
+            "gh ssh-key add ~/.ssh/id_ed25519.pub",
+            try_ssh,
+        )
+    if _any(message, "Could not resolve", "Name or service not known"):
+        return (
+            f"No host {address.host} is known: the address is misspelt, or there is no network.",
+            ("git remote -v",),
+        )
+    if _any(
+        message,
+        "Connection refused",
+        "timed out",
+        "No route",
+        "unreachable",
+        "Connection closed",
+        "reset",
+    ):
+        message = (
+            f"{address.host} cannot be reached on port {address.port}; HTTPS with gh may work."
+        )
+        return message, (
+            try_ssh,
+            f"git remote set-url {name} https://{address.host}/{_repository(url)}.git",
+            "gh auth login --git-protocol https && gh auth setup-git",
+        )
+    if _any(message, "not found", "does not exist", "does not appear to be"):
+        message = (
+            f"{address.host} shows no repository {_repository(url)}: it is misspelt, or your key"
+            " may not see it."
+        )
+        return message, ("git remote -v", try_ssh)
+    if _any(message, "read only", "denied to", "Write access", "not allowed"):
+        message = (
+            f"Your key may read {_repository(url)} and not write to it: ask for access, or use"
+            " another key."
+        )
+        return message, (try_ssh,)
+    return f"{address.host} refused without a known reason.", (
+        f"GIT_TRACE=1 git ls-remote {name}",
+        try_ssh,
+    )
+
+
+def _any(message: str, *signs: str) -> bool:
+    return any(sign.lower() in message.lower() for sign in signs)
+
+
+def _repository(url: str) -> str:
+    """`owner/name` of an address, as far as it has one."""
+    path = urlsplit(url).path if "://" in url else url.partition(":")[2]
+    return path.strip("/").removesuffix(".git") or "OWNER/NAME"
+
+
+def _set_url(name: str, repository: str, host: str) -> str:
+    return f"git remote set-url {name} git@{host}:{repository}.git"

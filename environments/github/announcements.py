@@ -1,0 +1,89 @@
+"""Calls that tell people something: comments and deployments."""
+
+from environments.github import answers
+from environments.github.answers import Comment
+from environments.github.arguments import commit_part, shaped, short_line
+from environments.github.repository import Repository
+from portal.outbound.parsing import Malformed, field, get_path
+
+
+class Announcements(Repository):
+    """Reads and writes comments and deployments."""
+
+    def find_comment(self, number: int, marker: str) -> Comment | None:
+        """The first comment on a pull request whose text holds `marker`, or None."""
+        path = f"{self.path}/issues/{number:d}/comments"
+        with shaped():
+            items = self.transport.pages(f"read the comments of #{number}", path)
+            comments = [answers.read_comment(item) for item in items]
+        return next((comment for comment in comments if marker in comment.body), None)
+
+    def comment(self, number: int, body: str) -> int:
+        """Comments on a pull request; returns the comment's id."""
+        path = f"{self.path}/issues/{number:d}/comments"
+        return self._written(f"comment on #{number}", "POST", path, {"body": body})
+
+    def edit_comment(self, comment_id: int, body: str) -> None:
+        """Replaces the text of a comment."""
+        path = f"{self.path}/issues/comments/{comment_id:d}"
+        self._written("edit a comment", "PATCH", path, {"body": body})
+
+    def find_deployment(self, sha: str, environment: str) -> int | None:
+        """The id of the newest announced deployment of a commit to `environment`, or None."""
+        doing, query = (
+            "read announced deployments",
+            {"sha": commit_part(sha), "environment": environment, "per_page": "1"},
+        )
+        with shaped():
+            items = self.transport.get(doing, f"{self.path}/deployments", **query)
+            if not isinstance(items, list):
+                raise Malformed("the list of deployments is missing")
+            # Looked at again: GitHub leaves the filter out when it does not understand it.
+            fits = (
+                item
+                for item in items
+                if (get_path(item, "sha"), get_path(item, "environment")) == (sha, environment)
+            )
+            return next((field(fit, "id", int) for fit in fits), None)
+
+    def create_deployment(
+        self,
+        ref: str,
+        *,
+        environment: str,
+        description: str,
+        production: bool,
+        transient: bool = False,
+    ) -> int:
+        """Announces a deployment of `ref`; returns its id.
+
+        GitHub merges nothing and waits for nothing.
+        """
+        body: dict[str, object] = {
+            "ref": ref,
+            "environment": environment,
+            "description": short_line(description),
+            "production_environment": production,
+            "transient_environment": transient,
+            "auto_merge": False,
+            "required_contexts": [],
+        }
+        return self._written("announce a deployment", "POST", f"{self.path}/deployments", body)
+
+    def deployment_status(
+        self,
+        deployment_id: int,
+        *,
+        state: str,
+        description: str,
+        environment_url: str = "",
+        log_url: str = "",
+    ) -> None:
+        """Says how an announced deployment stands (error, failure, inactive, in_progress,
+        queued, pending, success).
+        """
+        body: dict[str, object] = {"state": state, "description": short_line(description)}
+        body |= {"environment_url": environment_url} if environment_url else {}
+        body |= {"log_url": log_url} if log_url else {}
+        path = f"{self.path}/deployments/{deployment_id:d}/statuses"
+        self._written("report on a deployment", "POST", path, body)

@@ -1,0 +1,37 @@
+"""How long a preview waits for what was asked for, and how it says what is wrong."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from environments.models import Preview, PreviewState
+from portal import audit
+from portal.jobs import Outcome, Requeue
+
+
+def patience() -> timedelta:
+    """How long what was asked for, and is not shown, is waited for before it counts as never
+    done.
+    """
+    return timedelta(seconds=settings.PREVIEW_PATIENCE_SECONDS)
+
+
+def or_fail(job: Preview, message: str, since: datetime, now: datetime) -> Outcome:
+    return Requeue(2, message) if now - since < patience() else fail(job, message, now)
+
+
+def fail(job: Preview, message: str, now: datetime) -> Outcome:
+    """Says what is wrong and goes on looking, slowly: a push, a person or Railway may mend it."""
+    if job.state != PreviewState.FAILED:
+        with transaction.atomic():
+            job.keep(state=PreviewState.FAILED)
+            audit.record(
+                "preview.failed",
+                actor=None,
+                subject=job,
+                outcome="failed",
+                sentence=message,
+                now=now,
+            )
+    return Requeue(30, message)

@@ -1,0 +1,68 @@
+"""How often a preview is looked at: at once when something moves, seldom while nothing does."""
+
+from datetime import datetime
+from hashlib import sha256
+
+from environments.models import Preview, PreviewState, Project
+from environments.previews.place import environments_for
+from environments.railway import ProjectTree
+from portal.jobs import Finished, Outcome, Requeue, wake_now
+
+SELDOM_SECONDS = 1800.0  # between two looks at a preview that does not move
+
+
+def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:
+    """Wake the previews of which this reading of the project shows something new, so that none
+    need look often.
+    """
+    for job in Preview.objects.open().filter(project=project).exclude(state=PreviewState.GONE):
+        if job.seen and job.seen != _digest(job, tree):
+            wake_now(job, now=now)
+
+
+def _digest(job: Preview, tree: ProjectTree) -> str:
+    """What of Railway decides about the preview, and what is wanted of it."""
+    named = sorted(one.id for one in environments_for(job, tree))
+    mine = next(
+        (environment for environment in tree.environments if environment.id == job.environment_id),
+        None,
+    )
+    states = [
+        (
+            (instance.service_id, latest.id, latest.status, latest.commit, latest.stopped)
+            if latest
+            else (instance.service_id,)
+        )
+        for instance in (mine.instances if mine else ())
+        for latest in (instance.latest_deployment,)
+    ]
+    message = repr(
+        (
+            job.head,
+            job.wanted,
+            named,
+            tree.pr_environments,
+            sorted(states, key=repr),
+            mine is not None,
+        )
+    )
+    return sha256(message.encode()).hexdigest()
+
+
+def note_movement(job: Preview, tree: ProjectTree, now: datetime) -> None:
+    """Remember since when nothing of the preview moves."""
+    digest = _digest(job, tree)
+    if digest != job.seen or job.still_since is None:
+        job.keep(seen=digest, still_since=now)
+
+
+def patient(job: Preview, outcome: Outcome, now: datetime) -> Outcome:
+    """Wait the longer, the longer nothing moved: the project's reading wakes what does
+    (`notice`).
+    """
+    if isinstance(outcome, Finished) or outcome.seconds <= 0:
+        return outcome
+    if job.state in (PreviewState.LIVE, PreviewState.BLOCKED, PreviewState.ASKING):
+        return Requeue(max(outcome.seconds, SELDOM_SECONDS), outcome.sentence)
+    still = (now - job.still_since).total_seconds() if job.still_since else 0.0
+    return Requeue(max(outcome.seconds, min(still / 8, SELDOM_SECONDS)), outcome.sentence)

@@ -1,0 +1,99 @@
+"""Environments that look like previews and are not the portal's, and how a person adopts one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from environments.models import Environment as EnvironmentRow
+from environments.models import Preview, Project, RailwaySync
+from environments.previews.wanted import FRESH, requeue
+
+
+@dataclass(frozen=True)
+class Outsider:
+    """An environment that looks like a preview and is not the portal's.
+
+    `why_not`: why it cannot be adopted.
+    """
+
+    environment: EnvironmentRow
+    sentence: str
+    why_not: str = ""
+
+
+def outsiders(project: Project) -> list[Outsider]:
+    """Environments that look like previews and that the portal did not make, with whose they are.
+
+    Three queries.
+    """
+    mine = (
+        Preview.objects.filter(project=project).exclude(environment_id="").values("environment_id")
+    )
+    found = (
+        EnvironmentRow.objects.present()
+        .previews()
+        .filter(project=project)
+        .exclude(railway_id__in=mine)
+    )
+    railway = RailwaySync.objects.filter(project=project, pr_environments=True).exists()
+    rows = {row.number: row for row in Preview.objects.filter(project=project)}
+    return [Outsider(one, _whose(one, railway), _unadoptable(one, rows, railway)) for one in found]
+
+
+def _whose(row: EnvironmentRow, railway: bool) -> str:
+    if row.by_railway:
+        does = (
+            "deploys it, and deletes it when that is closed"
+            if railway
+            else "made it while PR Environments were on"
+        )
+        return f"For #{row.pull_number}: Railway {does}."
+    number = f" for #{row.pull_number}" if row.pull_number else ""
+    return (
+        f"Named like a preview{number}. Its creator is not known; perhaps a GitHub Action of the "
+        "team."
+    )
+
+
+def _unadoptable(one: EnvironmentRow, rows: Mapping[int, Preview], railway: bool) -> str:
+    """Why a person cannot have the portal take the environment over; "" when they can."""
+    if one.pull_number is None:
+        return "It names no pull request, so it cannot be adopted."
+    if one.by_railway and railway:
+        return (
+            "Railway owns it. Switch off PR Environments in the project's settings on Railway, then"
+            " adopt it."
+        )
+    row = rows.get(one.pull_number)
+    if row is None or not row.wanted:
+        return f"No preview of #{one.pull_number} is wanted, so it cannot be adopted."
+    if row.environment_id:
+        return f"#{one.pull_number} already has a preview of the portal."
+    return ""
+
+
+def adopt(environment: EnvironmentRow) -> tuple[Preview | None, str]:
+    """Take an environment of others over for its pull request; returns the preview, or None and why
+    not.
+
+    To be called in a transaction. From then on the portal deploys it and deletes it with the pull
+    request.
+    """
+    row = (
+        Preview.objects.select_for_update()
+        .filter(project=environment.project, number=environment.pull_number or 0)
+        .first()
+    )
+    railway = RailwaySync.objects.filter(project=environment.project, pr_environments=True).exists()
+    gone = "" if environment.gone_at is None else f"{environment} is gone from Railway."
+    why_not = gone or _unadoptable(environment, {row.number: row} if row else {}, railway)
+    if why_not or row is None:
+        return None, why_not
+    now = timezone.now()
+    requeue(
+        row,
+        now=now,
+        **FRESH | {"environment_id": environment.railway_id, "made_at": now, "adopted": True},
+    )
+    return row, ""

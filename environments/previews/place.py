@@ -1,0 +1,97 @@
+"""What Railway shows of a preview: its environment, and the services that a copy can run."""
+
+from dataclasses import dataclass
+
+from environments.clients import railway_of
+from environments.models import ENDED_BADLY, Preview
+from environments.railway import Deployment, ProjectTree, Railway, ServiceInstance
+from environments.railway import Environment as Place
+from environments.services.expected import meant
+from environments.smoke.probe import address_of
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Railway as this step sees it.
+
+    `place`: the preview's own environment; `other`: one of its name, not ours.
+    """
+
+    railway: Railway
+    tree: ProjectTree
+    staging: Place | None
+    place: Place | None
+    other: Place | None
+
+
+def look_at(job: Preview) -> Seen:
+    railway = railway_of(job.project)
+    tree = railway.project(job.project.railway_project_id)
+    wanted = job.project.staging_environment
+    lasting = [environment for environment in tree.environments if not environment.is_ephemeral]
+    name = meant(wanted, (one.name for one in lasting))
+    staging = next((one for one in lasting if one.name == name), None)
+    ours = next(
+        (environment for environment in tree.environments if environment.id == job.environment_id),
+        None,
+    )
+    others = [one for one in environments_for(job, tree) if one.id != job.environment_id]
+    if ours is None and not job.environment_id and job.asked_at is not None:
+        # There was none of that name when we asked: what has appeared since is what we asked for.
+        named = [other for other in others if other.name.lower() == job.name]
+        ours = next((one for one in named if one.is_ephemeral and one.pr_number is None), None)
+        others = [other for other in others if other is not ours]
+    return Seen(railway, tree, staging, ours, others[0] if others else None)
+
+
+def environments_for(job: Preview, tree: ProjectTree) -> list[Place]:
+    """Environments that have the preview's name, or that Railway made for the same pull request."""
+    return [
+        environment
+        for environment in tree.environments
+        if environment.name.lower() == job.name or environment.pr_number == job.number
+    ]
+
+
+def copied_services(place: Place) -> list[ServiceInstance]:
+    """The services that a copy can run: what was only uploaded has no source that Railway could
+    build it from.
+    """
+    known = (
+        instance
+        for instance in place.instances
+        if instance.repo or instance.image or instance.latest_deployment
+    )
+    found = {one.service_id for one in known}
+    return [
+        instance
+        for instance in place.instances
+        if instance.service_id in found or place.branch_of(instance.service_id)
+    ]
+
+
+def is_of_repository(job: Preview, instance: ServiceInstance) -> bool:
+    """Whether the service is built from the project's repository."""
+    return job.project.is_own(instance.repo)
+
+
+def is_from(job: Preview, instance: ServiceInstance, latest: Deployment) -> bool:
+    return latest.commit == job.head if is_of_repository(job, instance) else True
+
+
+def is_at_head(job: Preview, instance: ServiceInstance, latest: Deployment | None) -> bool:
+    return (
+        latest is not None and latest.status not in ENDED_BADLY and is_from(job, instance, latest)
+    )
+
+
+def in_words(instance: ServiceInstance) -> dict[str, str]:
+    latest = instance.latest_deployment
+    domain = instance.domains[0].domain if instance.domains else ""
+    return {
+        "name": instance.service_name,
+        "status": latest.status.lower() if latest else "not deployed",
+        "commit": (latest.commit if latest else "") or "",
+        "address": (address_of(domain, "/") or "") if domain else "",
+        "log": latest.url if latest else "",
+    }

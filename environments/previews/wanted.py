@@ -1,0 +1,115 @@
+"""Which previews are to exist, and how a row is made to follow that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+
+from environments.models import Preview, PreviewState, Project
+from portal import audit
+from portal.jobs import OPEN, JobStatus, wake_now
+
+BY_A_PERSON, TOO_OLD = "a person removed it", "nothing was pushed for long"
+# What is done for an environment; forgotten when it has to be made anew.
+FRESH: dict[str, object] = {
+    "asked_at": None,
+    "environment_id": "",
+    "made_at": None,
+    "quiet": [],
+    "variables_at": None,
+    "missing": [],
+    "shared": [],
+    "deployed": {},
+    "deleted_at": None,
+    "services": [],
+    "address": "",
+    "live_at": None,
+    "log": "",
+    "state": PreviewState.CREATING,
+    "seen": "",
+    "still_since": None,
+    "adopted": False,
+}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A pull request that is open into staging; `why_not` is empty when it is to have a preview."""
+
+    title: str
+    branch: str
+    head: str
+    why_not: str = ""
+
+
+def wish(project: Project, wishes: Mapping[int, Wish], *, now: datetime) -> None:
+    """Writes down which previews are to exist, by pull-request number; the rest is to go.
+
+    Wakes what changed.
+    """
+    rows = {row.number: row for row in Preview.objects.select_for_update().filter(project=project)}
+    for number, one in wishes.items():
+        row = rows.get(number)
+        if row is None and not one.why_not:
+            row = Preview.objects.create(
+                project=project,
+                number=number,
+                title=one.title,
+                branch=one.branch,
+                head=one.head,
+                head_at=now,
+                created_at=now,
+                wake_at=now,
+            )
+            message = f"{row} is wanted for “{one.title}” at {one.head[:7]}."
+            wake_now(row, now=now)
+            audit.record("preview.wanted", actor=None, subject=row, sentence=message, now=now)
+        elif row is not None:
+            _change(row, one, now)
+    for number, row in rows.items():
+        if number not in wishes:
+            _change(row, Wish(row.title, row.branch, row.head, "the pull request is closed"), now)
+
+
+def _change(row: Preview, one: Wish, now: datetime) -> None:
+    """Brings a row in line with what is wished for it now."""
+    stays_away = row.why_not == BY_A_PERSON and not one.why_not and one.head == row.head
+    if stays_away:  # until the next push, or until it is rebuilt
+        return
+    values: dict[str, object] = {"title": one.title, "branch": one.branch, "why_not": one.why_not}
+    values["wanted"] = not one.why_not
+    if one.head != row.head:
+        values |= {"head": one.head, "head_at": now, "live_at": None, "log": ""}
+        if row.state in (PreviewState.LIVE, PreviewState.FAILED):
+            values["state"] = PreviewState.DEPLOYING
+    changed = any(getattr(row, name) != value for name, value in values.items())
+    if not changed or (row.state == PreviewState.GONE and one.why_not):
+        return
+    if row.status not in OPEN:
+        values |= FRESH | {"status": JobStatus.QUEUED, "finished_at": None, "sentence": ""}
+    Preview.objects.filter(pk=row.pk).update(**values)
+    wake_now(row, now=now)
+    if values["wanted"] != row.wanted:
+        message = (
+            f"{row} is wanted again."
+            if values["wanted"]
+            else f"{row} is no longer wanted: {one.why_not}."
+        )
+        audit.record(
+            "preview.wanted" if values["wanted"] else "preview.unwanted",
+            actor=None,
+            subject=row,
+            sentence=message,
+            now=now,
+        )
+
+
+def requeue(job: Preview, *, now: datetime | None = None, **values: object) -> None:
+    """Has a preview looked at anew with other values, also one that had ended."""
+    now = now or timezone.now()
+    fresh = (
+        FRESH | {"status": JobStatus.QUEUED, "finished_at": None} if job.status not in OPEN else {}
+    )
+    Preview.objects.filter(pk=job.pk).update(**(fresh | values))
+    wake_now(job, now=now)

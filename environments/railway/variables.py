@@ -1,0 +1,93 @@
+"""Calls about variables."""
+
+from collections.abc import Mapping, Sequence
+
+from environments.railway import batch
+from environments.railway.batch import Place
+from environments.railway.calls import Calls
+from environments.railway.shape import REFUSALS, secrets, shaped
+from portal.outbound.credentials import Secret
+from portal.outbound.http import ApiError
+from portal.outbound.parsing import Malformed, field
+
+
+class Variables(Calls):
+    """Reads and sets variables."""
+
+    def variables(
+        self, project: str, environment: str, service: str | None, *, unrendered: bool
+    ) -> dict[str, Secret | None]:
+        """Variables by name; None is a sealed one: its value never comes back. No `service`: the
+        shared.
+
+        `unrendered` keeps references (`${{Service.NAME}}`) as written.
+        """
+        known = self._known.get((project, environment, service, unrendered))
+        if known is not None:
+            return known
+        data = self.transport.ask(
+            "variables",
+            projectId=project,
+            environmentId=environment,
+            serviceId=service,
+            unrendered=unrendered,
+        )
+        with shaped():
+            return secrets(data, "variables")
+
+    def variables_of(
+        self, project: str, places: Sequence[Place], *, unrendered: bool
+    ) -> dict[Place, dict[str, Secret | None] | ApiError]:
+        """`variables` of many (environment, service), in one request for every 60; the error where
+        it is refused.
+
+        Railway answers a document with one refused place with nothing at all: then each place is
+        asked by itself.
+        """
+        read: dict[Place, dict[str, Secret | None] | ApiError] = {}
+        for some in batch.chunks(places):
+            given = {"projectId": project, "unrendered": unrendered} | batch.values(some)
+            try:
+                data = self.transport.ask_text(batch.variables_document(len(some)), **given)
+                with shaped():
+                    read |= {place: secrets(data, f"p{n}") for n, place in enumerate(some)}
+            except ApiError as error:
+                if error.kind not in REFUSALS or error.kind in ("unauthorized", "wrong_header"):
+                    raise
+                read |= {
+                    place: self._variables_or_refusal(project, place, unrendered) for place in some
+                }
+        return read
+
+    def _variables_or_refusal(
+        self, project: str, place: Place, unrendered: bool
+    ) -> dict[str, Secret | None] | ApiError:
+        try:
+            return self.variables(project, *place, unrendered=unrendered)
+        except ApiError as error:
+            if error.kind not in REFUSALS:
+                raise
+            return error
+
+    def remember(self, project: str, places: Sequence[Place]) -> None:
+        """Read the rendered variables of `places` together; `variables` of this object then answers
+        from memory.
+
+        For one look at many places: nothing outlives this object. What is refused is asked again by
+        itself.
+        """
+        found = self.variables_of(project, places, unrendered=False)
+        for (environment, service), one in found.items():
+            if not isinstance(one, ApiError):
+                self._known[project, environment, service, False] = one
+
+    def set_variables(
+        self, project: str, environment: str, service: str, values: Mapping[str, str]
+    ) -> None:
+        """Sets these variables of a service and deploys nothing; others stay."""
+        scope = {"projectId": project, "environmentId": environment, "serviceId": service}
+        wanted = scope | {"variables": dict(values), "replace": False, "skipDeploys": True}
+        data = self.transport.write("set_variables", input=wanted)
+        with shaped(write=True):
+            if not field(data, "variableCollectionUpsert", bool):
+                raise Malformed("variableCollectionUpsert is false")

@@ -1,0 +1,121 @@
+"""What lies between two histories: new, edited and deleted revisions, and what is wrong with it."""
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from environments.schema.history.graph import History
+from environments.schema.history.revision import HistoryError, Problem, Revision
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a range of commits does to the revisions. `new` is in upgrade order.
+
+    Heads are None when they were not asked for (`compare(…, whole=False)`).
+    """
+
+    new: tuple[Revision, ...]
+    changed: tuple[Revision, ...]
+    deleted: tuple[Revision, ...]
+    heads_before: tuple[str, ...] | None
+    heads_after: tuple[str, ...] | None
+    problems: tuple[Problem, ...]
+
+
+def put_back(commit: str, paths: Iterable[str]) -> str:
+    """The command that brings these files back as they were at `commit`."""
+    return f"git checkout {commit[:10]} -- {' '.join(shlex.quote(path) for path in paths)}"
+
+
+def inserted_below(before: History, after: History) -> tuple[Problem, ...]:
+    """New revisions below ones that are shipped: databases are past their place, so nothing
+    would ever run them.
+    """
+    if after.problems or before.problems:
+        return ()
+    shipped = [id for id in after.revisions if id in before.revisions]
+    below = [id for id in after.ancestors(shipped) if id not in before.revisions]
+    if not below:
+        return ()
+    first = next(one for one in after.linear if one.id in below)
+    above = next(one for one in after.linear if first.id in after.parents[one.id])
+    message = (
+        f"{first.id} was put below {above.id}, which has run: Alembic will not run it where"
+        f" {above.id} is. Put it on top: `down_revision ="
+        f" {(before.effective_heads or ('',))[-1]!r}` in {first.path}, and {above.path} as it was."
+    )
+    return (Problem("inserted", message, (first.path, above.path)),)
+
+
+def with_lost_parent(problem: Problem, before: History, after: History, since: str) -> Problem:
+    """A parent that is missing now and was there before: its file is named, and how it comes
+    back.
+    """
+    if problem.kind != "missing" or not problem.paths:
+        return problem
+    child = next(
+        (revision for revision in after.revisions.values() if revision.path == problem.paths[0]),
+        None,
+    )
+    gone = (
+        [
+            before.revisions[id].path
+            for id in (*child.down, *child.depends_on)
+            if id in before.revisions and id not in after.revisions
+        ]
+        if child
+        else []
+    )
+    if not gone:
+        return problem
+    message = f"{problem.sentence} It was {', '.join(gone)}: `{put_back(since, gone)}`."
+    return replace(problem, sentence=message, paths=(*problem.paths, *gone))
+
+
+def change_between(
+    was: Iterable[Revision],
+    now: Iterable[Revision],
+    before: History | None,
+    after: History | None,
+    problems: tuple[Problem, ...],
+) -> Change:
+    old, new = {wa.id: wa for wa in was}, {one.id: one for one in now}
+    if (
+        before is not None and after is not None
+    ):  # a copy of a file is not a new revision, nor a move
+        known_before, known_after = before.revisions, after.revisions
+    else:
+        known_before, known_after = old, new
+    added = [one for id, one in new.items() if id not in known_before]
+    return Change(
+        new=_ordered(added, after),
+        changed=tuple(one for id, one in new.items() if id in old and old[id].sha256 != one.sha256),
+        deleted=tuple(one for id, one in old.items() if id not in known_after),
+        heads_before=before.heads if before else () if after else None,
+        heads_after=after.heads if after else None,
+        problems=tuple(dict.fromkeys([*problems, *(after.problems if after else ())])),
+    )
+
+
+def _ordered(added: list[Revision], after: History | None) -> tuple[Revision, ...]:
+    """In upgrade order: Alembic's where the whole history is known and sound, else parents
+    first.
+    """
+    if after is not None and added:
+        try:
+            place = {one.id: at for at, one in enumerate(after.linear)}
+            return tuple(sorted(added, key=lambda one: place.get(one.id, len(place))))
+        except HistoryError:
+            pass
+    return in_order(added)
+
+
+def in_order(added: Iterable[Revision]) -> tuple[Revision, ...]:
+    """Parents first, by what the files themselves say."""
+    waiting, placed = {one.id: one for one in added}, list[Revision]()
+    while waiting:
+        free = [one for one in waiting.values() if not {*one.down, *one.depends_on} & set(waiting)]
+        for one in free or list(waiting.values()):
+            placed.append(waiting.pop(one.id))
+    return tuple(placed)

@@ -1,0 +1,97 @@
+"""Squawk's rules as a second opinion: a plan as one script, and what squawk says of each line."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from environments.schema.plan.render import Statement, Step
+from environments.schema.sql.parser import Message, UnreadableError, parse
+
+SQUAWK_BINARY = Path(sys.executable).with_name("squawk")
+SQUAWK_SECONDS = 30
+
+
+class RiskError(Exception):
+    """The rules could not be asked; the message says why."""
+
+
+def read_statement(statement: Statement) -> tuple[tuple[Message, ...], str]:
+    """The statement as PostgreSQL's grammar reads it (several, where a string holds several), or
+    why it cannot be.
+    """
+    try:
+        return parse(statement.sql), ""
+    except UnreadableError as error:
+        return (), str(error)
+
+
+def ask(steps: Sequence[Step], server: int) -> dict[int, dict[int, list[str]]]:
+    """Squawk's rules by step and statement."""
+    lines, places = _script(steps)
+    if not places:
+        return {}
+    command = [str(SQUAWK_BINARY), "--reporter", "json", "--stdin-filepath", "plan.sql"]
+    command += ["--pg-version", f"{server}.0"] if server else []
+    try:
+        done = subprocess.run(
+            command,
+            input="\n".join(lines),
+            capture_output=True,
+            text=True,
+            timeout=SQUAWK_SECONDS,
+            env={},
+            cwd="/",
+        )
+        findings = json.loads(done.stdout)
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        raise RiskError(
+            "squawk, which finds risky statements, did not answer. Reinstall it."
+        ) from None
+    found: dict[int, dict[int, list[str]]] = {}
+    for finding in findings:
+        if (place := places.get(finding["line"])) is not None:
+            found.setdefault(place[0], {}).setdefault(place[1], []).append(finding["rule_name"])
+    return found
+
+
+def _script(steps: Sequence[Step]) -> tuple[list[str], dict[int, tuple[int, int]]]:
+    """All upgrades as one script for squawk, and which line (from 0) belongs to which step and
+    statement.
+    """
+    lines: list[str] = []
+    places: dict[int, tuple[int, int]] = {}
+    for number, step in enumerate(steps):
+        inside = False
+        for index, statement in enumerate(step.upgrade.statements):
+            if inside != statement.in_transaction:
+                lines.append("BEGIN;" if statement.in_transaction else "COMMIT;")
+                inside = statement.in_transaction
+            if read_statement(statement)[1]:
+                continue  # it is asked about anyway, and squawk may die of it
+            for line in [*statement.sql.splitlines(), ";"]:
+                places[len(lines)] = (number, index)
+                lines.append(line)
+        if inside:
+            lines.append("COMMIT;")
+    return lines, places
+
+
+SQUAWK = {
+    "adding-required-field": "required-column",
+    "adding-field-with-default": "rewrite",
+    "adding-serial-primary-key-field": "rewrite",
+    "require-concurrent-index-creation": "blocking-index",
+    "require-concurrent-index-deletion": "blocking-index-drop",
+    "changing-column-type": "column-type",
+    "renaming-column": "rename",
+    "renaming-table": "rename",
+    "adding-not-nullable-field": "set-not-null",
+    "adding-foreign-key-constraint": "foreign-key",
+    "constraint-missing-not-valid": "checked-constraint",
+    "disallowed-unique-constraint": "unique-constraint",
+    "ban-drop-column": "drop-column",
+    "ban-drop-table": "drop-table",
+    "syntax-error": "unreadable",
+}

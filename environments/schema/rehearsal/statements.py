@@ -1,0 +1,55 @@
+"""The statements that a rehearsal recorded, each with the locks that it took."""
+
+from environments.schema.plan.render import without_passwords
+from environments.schema.rehearsal.report import MODES, Lock, Ran
+from portal.outbound.parsing import JsonObject
+
+_RANK = {mode: rank for rank, mode in enumerate(MODES)}
+
+
+def statements(run: str, events: tuple[JsonObject, ...]) -> tuple[Ran, ...]:
+    """What the child recorded, each lock at the statement that took it and until its transaction
+    ended.
+    """
+    found: list[Ran] = []
+    open_: list[tuple[JsonObject, dict[str, str], str]] = []
+    held: dict[str, str] = {}
+    revision = ""
+
+    def close(at: float | None) -> None:
+        for event, locks, of in open_:
+            seconds = None if at is None else at - float(event["at"])
+            taken = tuple(Lock(table, mode, seconds) for table, mode in sorted(locks.items()))
+            text, rewritten = without_passwords(str(event["statement"])), tuple(event["rewritten"])
+            inside = bool(event["in_transaction"])
+            found.append(Ran(run, of, text, float(event["seconds"]), inside, taken, rewritten))
+        open_.clear()
+        held.clear()
+
+    for event in events:
+        if "start" in event:
+            revision = str(event["start"])
+        elif "over" in event:
+            close(float(event["over"]))
+        elif (
+            "statement" in event and revision
+        ):  # before the first one Alembic looks around for itself
+            locks = _stronger(event["locks"], held)
+            held |= locks
+            open_.append((event, locks, revision))
+    close(None)
+    return tuple(found)
+
+
+def _stronger(locks: list[list[str]], held: dict[str, str]) -> dict[str, str]:
+    """The strongest lock on each table, where it is stronger than what was held before and than
+    that of reading.
+    """
+    now: dict[str, str] = {}
+    for table, mode in locks:
+        rank = _RANK.get(mode, 0)
+        if rank > _RANK.get(held.get(table, "AccessShareLock"), 0) and rank > _RANK.get(
+            now.get(table, ""), 0
+        ):
+            now[table] = mode
+    return now

@@ -1,0 +1,56 @@
+"""Reads the database that a rehearsal copies: its revisions, its schema, and its roles."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from environments.schema.rehearsal.dump import DumpError, dump
+from environments.schema.rehearsal.report import UnknownError
+from environments.schema.rehearsal.scratch_server import Scratch
+from environments.schema.run import database
+
+
+@dataclass(frozen=True)
+class Target:
+    """A database as it was read: its `revisions`, its `schema` as text, its `server`'s version."""
+
+    revisions: tuple[str, ...]
+    schema: str
+    server: str
+
+
+def read_target(
+    scratch: Scratch, url: str, version_table: str, alive: Callable[[], bool]
+) -> Target:
+    """Read a database, whose revision must not move meanwhile, and make its roles in `scratch`.
+
+    Raises `UnknownError` where the scratch server cannot take it over, `DatabaseError`,
+    `DumpError` and `Cancelled`.
+    """
+    with database.connection(url) as opened:
+        revisions = database.revisions_in(opened, version_table, None)
+        version = opened.info.server_version
+        if version // 10_000 > scratch.version // 10_000:
+            raise UnknownError(
+                f"The database runs PostgreSQL {version_text(version)}, newer than the portal's"
+                f" {version_text(scratch.version)}. It cannot be rehearsed here: update the "
+                "portal, or rehearse manually and sign off."
+            )
+        wanted = [row[0] for row in opened.execute("select extname from pg_extension order by 1")]
+        roles = [
+            row[0]
+            for row in opened.execute(r"select rolname from pg_roles where rolname !~ '^pg_'")
+        ]
+    if missing := [one for one in wanted if one not in scratch.extensions()]:
+        raise UnknownError(
+            f"The database uses {', '.join(missing)}, which the scratch server does not have. "
+            "Rehearse on a copy manually and sign off."
+        )
+    scratch.create_roles(roles)
+    text = dump(url, scratch.work / "target.sql", alive)
+    if database.current(url, table=version_table) != revisions:
+        raise DumpError("The database was migrated while its schema was read.", busy=True)
+    return Target(revisions, text, version_text(version))
+
+
+def version_text(number: int) -> str:
+    return f"{number // 10_000}.{number % 10_000}"

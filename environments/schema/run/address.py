@@ -1,0 +1,169 @@
+"""What the address of a database means to libpq and to SQLAlchemy."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from psycopg.conninfo import conninfo_to_dict
+
+_DRIVERS = {
+    "",
+    "asyncpg",
+    "psycopg",
+    "psycopg2",
+    "psycopg_async",
+    "psycopg2cffi",
+    "pg8000",
+    "aiopg",
+}
+
+
+# libpq's own words (PostgreSQL manual 34.1.2); what drivers and frameworks add to a URL is left
+# out.
+_LIBPQ = {
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "gssencmode",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "options",
+    "password",
+    "port",
+    "require_auth",
+    "sslcert",
+    "sslcrl",
+    "sslkey",
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+    "sslsni",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+}
+
+
+_SOCKET_DIRECTORIES = ("/var/run/postgresql", "/run/postgresql", "/tmp")  # noqa: S108 - where libpq looks by itself
+
+
+_SSL_WORDS = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
+
+
+class DatabaseError(Exception):
+    """One clear sentence without URL or password.
+
+    `kind`: address, engine, credentials, missing, full, starting, unreachable, denied, readonly or
+    database.
+    """
+
+    def __init__(self, sentence: str, kind: str) -> None:
+        super().__init__(sentence)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Address:
+    """One database in the forms that libpq and SQLAlchemy (with psycopg) understand."""
+
+    libpq: str = field(repr=False)
+    sqlalchemy: str = field(repr=False)
+    where: str  # host and database, fit to be shown
+    database: str
+    password: str = field(repr=False)
+    host: str = ""
+
+
+def normalise(url: str) -> Address:
+    """Reads `postgres://`, `postgresql+asyncpg://` and their like. Raises `DatabaseError`."""
+    text = url.strip()
+    if not text:
+        raise DatabaseError(
+            "No database address is set for this environment; add its URL.", "address"
+        )
+    scheme, _, rest = text.partition("://")
+    engine, _, driver = scheme.lower().partition("+")
+    if engine not in ("postgres", "postgresql") or driver not in _DRIVERS:
+        shown = engine if rest and re.fullmatch(r"[a-z0-9]{1,20}", engine) else "something else"
+        raise DatabaseError(
+            f"The database address is one of {shown}; only PostgreSQL is supported.", "engine"
+        )
+    try:
+        parts = urlsplit(f"postgresql://{rest}")
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        host = parts.netloc.rpartition("@")[2]
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        bad = (
+            bool(parts.fragment)
+            or "\n" in text
+            or (parts.port is not None and not 0 < parts.port < 65536)
+        )
+    except ValueError:
+        bad = True
+    if bad:
+        raise DatabaseError(
+            "The database address cannot be read; percent-encode its password.", "address"
+        )
+    if ssl := query.get("ssl"):
+        query.setdefault("sslmode", _SSL_WORDS.get(ssl.lower(), ssl))
+    kept = {name: value for name, value in query.items() if name in _LIBPQ}
+    password = password or kept.get("password", "")
+    database = unquote(parts.path.lstrip("/")) or kept.get("dbname", "") or user
+    who = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+    netloc = f"{who}@{host}" if who else host
+    kept.pop("password", None)
+    libpq = f"postgresql://{netloc}{parts.path}" + (
+        f"?{urlencode(kept, quote_via=quote)}" if kept else ""
+    )
+    shown_host = kept.get("host", host) or "the local server"
+    where = f"The database “{database}” at {shown_host}"
+    sqlalchemy = "postgresql+psycopg" + libpq.removeprefix("postgresql")
+    return Address(
+        libpq, sqlalchemy, where, database, password, kept.get("host") or parts.hostname or ""
+    )
+
+
+def places_of(address: Address) -> tuple[tuple[str, int], ...]:
+    """Where the server may be reached: hosts, or directories of sockets, with their ports."""
+    parts = conninfo_to_dict(address.libpq)
+    named = str(parts.get("hostaddr") or parts.get("host") or "")
+    hosts = named.split(",") if named else list(_SOCKET_DIRECTORIES)
+    hosts += str(parts.get("host") or "").split(",") if parts.get("hostaddr") else []
+    ports = [int(port or 5432) for port in str(parts.get("port") or "5432").split(",")]
+    return tuple((host, port) for host in hosts if host for port in dict.fromkeys(ports))
+
+
+def files_in(address: Address) -> tuple[Path, ...]:
+    """The certificates and keys that the address names."""
+    parts = conninfo_to_dict(address.libpq)
+    named = (
+        str(parts[name])
+        for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+        if parts.get(name)
+    )
+    return tuple(Path(one) for one in named if one.startswith("/"))
+
+
+def same_database(one: str, other: str) -> bool:
+    """Whether URLs of two environments lead to one database by name.
+
+    Raises `DatabaseError` for what is no such URL.
+
+    A private name is the same in every environment of Railway and leads to another database in
+    each.
+    """
+    first, second = normalise(one), normalise(other)
+    return first.where.lower() == second.where.lower() and not is_internal(first.host)
+
+
+def is_internal(host: str) -> bool:
+    """Whether the name is one of Railway's private network, which every environment has for
+    itself.
+    """
+    return host.lower().rstrip(".").endswith(".railway.internal")

@@ -1,0 +1,220 @@
+"""Judges a run by what the database says afterwards, and puts it into one sentence."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import psycopg
+
+from environments.schema.plan.render import without_passwords
+from environments.schema.run.address import Address, DatabaseError
+from environments.schema.run.alembic_env.statements import (
+    MAX_CHARACTERS,
+    MAX_STATEMENTS,
+    version_in,
+)
+from environments.schema.run.causes import cause
+from environments.schema.run.command import APPLICATION_NAME
+from environments.schema.run.database import connection, invalid_indexes, revisions_in
+from environments.schema.run.process import Finished, Log, Redactor
+from environments.schema.run.request import Outcome, Plan, Run, whole_seconds
+from portal.outbound.parsing import JsonObject
+
+SETTLE_SECONDS = 15.0
+
+
+UNKNOWN = "unknown"
+
+
+KEY_LETTERS = 32
+
+
+_EXISTS = re.compile(r'(?:relation|type|schema|table) "?[^"]+"? already exists')
+
+
+ADOPT = (
+    "It has tables and no revision: if these migrations made them, have it proven on the page"
+    " Migrations which revision the schema is, and stamped."
+)
+
+
+def outcome_of(
+    address: Address, request: Run, plan: Plan, ended: Finished, log: Log, redact: Redactor
+) -> Outcome:
+    """Judges by the database: succeeded only if exactly what was wanted is in effect."""
+    after = _settled(request, ended)
+    if after is None:
+        sentence = (
+            f"{address.where} could not be read after the run. Check its revision before you "
+            "continue."
+        )
+        return Outcome("unknown", sentence, plan.before, None, output_bytes=log.output_bytes)
+    known = all(id in plan.history.revisions for id in after)
+    now = plan.history.ancestors(after) if known else frozenset()
+    then = plan.history.ancestors(plan.before)
+    took = {event.get("end"): whole_seconds(event) for event in ended.events}
+    moved = [step.id for step in plan.steps if (step.id in now) != (step.id in then)]
+    reached = known and now == plan.wanted
+    invalid = _invalid(request)
+    error = ended.last("error") or {}
+    started, finished = ended.last("start"), ended.last("end")
+    failed = "" if reached or started in (None, finished) else str(started)
+    return Outcome(
+        status=(
+            "succeeded"
+            if reached
+            else {"cancelled": "cancelled", UNKNOWN: UNKNOWN}.get(ended.stopped, "failed")
+        ),
+        sentence=redact(_sentence(plan, ended, after, reached, failed, error, invalid)),
+        before=plan.before,
+        after=after,
+        applied=tuple((id, took.get(id)) for id in moved),
+        failed_revision=failed,
+        failed_statement=redact(str(error.get("statement", "")))[:2000] if not reached else "",
+        invalid_indexes=invalid,
+        output_bytes=log.output_bytes,
+        recorded=tuple(ended.events) if request.record else (),
+        executed=_executed(plan, ended, redact),
+        kept=() if reached else tuple(redact(one) for one in _kept(ended)),
+    )
+
+
+def _executed(plan: Plan, ended: Finished, redact: Redactor) -> dict[str, list[list[str]]]:
+    """Each different statement that the run says it sent, by revision; bounded, for its process
+    is not trusted.
+    """
+    found: dict[str, list[list[str]]] = {}
+    for event in _attributed(plan, ended.events):
+        if (
+            event.get("revision") in {step.id for step in plan.steps}
+            and len(str(event.get("executed"))) == KEY_LETTERS
+        ):
+            sent = found.setdefault(event["revision"], [])
+            if len(sent) < MAX_STATEMENTS:
+                sql = without_passwords(str(event.get("sql", ""))[:MAX_CHARACTERS])
+                sent.append([str(event["executed"]), redact(sql)])
+    return found
+
+
+def _kept(ended: Finished) -> list[str]:
+    """The statements of the revision that did not end which will not be rolled back. At most 50."""
+    found: list[str] = []
+    for event in ended.events:
+        if "start" in event or "end" in event:
+            found = []
+        message = event.get("kept")
+        found += [str(one)[:2000] for one in message] if isinstance(message, list) else []
+    return found[:50]
+
+
+def _settled(request: Run, ended: Finished) -> tuple[str, ...] | None:
+    """The revisions once nothing of the run is at work in the server; None when that cannot be
+    known.
+    """
+    deadline = time.monotonic() + SETTLE_SECONDS
+    backend = None if request.command else ended.last("backend") or 0
+    while True:
+        try:
+            with connection(request.url, connect_timeout=5) as opened:
+                if not _at_work(opened, backend):
+                    return revisions_in(opened, request.version_table, request.version_table_schema)
+        except DatabaseError:
+            pass
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(0.1)
+
+
+def _at_work(opened: psycopg.Connection, backend: object) -> bool:
+    """Whether a session of the run is left, which is asked to end.
+
+    No `backend`: all of that name, under our lock.
+    """
+    rows = opened.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and application_name = %s and coalesce(pid = %s,"
+        " true)",
+        [APPLICATION_NAME, backend if isinstance(backend, int) else None],
+    ).fetchall()
+    return bool(rows)
+
+
+def _invalid(request: Run) -> tuple[str, ...]:
+    try:
+        return invalid_indexes(request.url)
+    except DatabaseError:
+        return ()
+
+
+def _sentence(
+    plan: Plan,
+    ended: Finished,
+    after: tuple[str, ...],
+    reached: bool,
+    failed: str,
+    error: Mapping[str, object],
+    invalid: tuple[str, ...],
+) -> str:
+    where = ", ".join(after) or "no revision"
+    broken = f" Invalid index: {', '.join(invalid)}; drop and rebuild it." if invalid else ""
+    if reached:
+        how = f" (the run was ended: {ended.stopped})" if ended.stopped else ""
+        but = f" But {ended.last('ended')}." if ended.last("ended") else ""
+        return f"The database is at {where}{how}.{but}{broken}"
+    path = plan.history.revisions[failed].path if failed in plan.history.revisions else ""
+    what = f"Revision {failed} ({path})" if path else "The run"
+    if ended.stopped == "cancelled":
+        return f"The run was cancelled; the database is at {where}.{broken}"
+    if ended.stopped == UNKNOWN:
+        message = "It is not known whether the migration still runs on Railway"
+        return f"{message}; the database was at {where}.{broken} Check Railway before you continue."
+    if ended.stopped == "time limit":
+        return (
+            f"{what} did not end within the time limit and was stopped; the database is at"
+            f" {where}.{broken}"
+        )
+    if ended.stopped == "lock lost":
+        return (
+            "The lock's connection broke, so the run was stopped; the database is at"
+            f" {where}.{broken}"
+        )
+    if module := error.get("module"):
+        return (
+            f"A revision imports “{module}”, which this runner has not; move what it needs into the"
+            f" file, or use the project's own command. The database is at {where}."
+        )
+    if error:
+        message = str(error.get("message", "")).strip().rstrip(".")
+        reason = " ".join((cause(error) or message or str(error.get("type"))).split())
+        adopted = not plan.before and _EXISTS.search(message) and not ended.stopped
+        way_on = f" {ADOPT}" if adopted else ""
+        return f"{what} failed: {reason}. The database is at {where}.{broken}{way_on}"
+    if ended.returncode:
+        return (
+            f"{what} ended without a message (code {ended.returncode}); the database is at"
+            f" {where}.{broken}"
+        )
+    wanted = ", ".join(plan.history.tips(plan.wanted)) or "no revision"
+    return f"The run ended, but the database is at {where}, not at {wanted}.{broken}"
+
+
+def _attributed(plan: Plan, events: Sequence[JsonObject]) -> Iterator[JsonObject]:
+    """What a run told that it sent, and what was read on the wire, where a revision ends by
+    Alembic's own write.
+    """
+    order = [step.id for step in plan.steps]
+    since: list[Mapping[str, object]] = []
+    at = 0
+    for event in events:
+        if "sent" not in event:
+            yield event
+        elif event["sent"]:
+            since.append({"executed": event["sent"], "sql": event["sql"]})
+        elif order[
+            at:
+        ]:  # a merge writes more than once; a name that is not told is the next in order
+            named = version_in(str(event["sql"]))
+            at = order.index(named) if named in order else at
+            yield from ({**one, "revision": order[at]} for one in since)
+            since, at = [], at + 1
+    yield from ({**one, "revision": order[min(at, len(order) - 1)]} for one in since if order)

@@ -1,0 +1,44 @@
+"""One answer for all databases of a release: the worst counts."""
+
+from collections.abc import Callable
+from typing import Any
+
+from releases.gates.databases import DatabaseFacts
+from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result
+
+WORST_FIRST = (FAIL, PENDING, ATTEST, PASS)
+
+
+def judge_each(facts: Any, judge: Callable[[Any, DatabaseFacts], Result]) -> Result:
+    """Judge every database: the worst answer counts, and says of which database it is where
+    there are several.
+    """
+    judged = [(database.called, judge(facts, database)) for database in facts.databases]
+    if len(judged) == 1:
+        return judged[0][1]
+    state = next(
+        state for state in WORST_FIRST if any(result.state == state for _, result in judged)
+    )
+    message = " ".join(
+        f"{name}: {result.sentence}" for name, result in judged if result.state == state
+    )
+    evidence = tuple(
+        (f"{name}: {label}", text) for name, result in judged for label, text in result.evidence
+    )
+    seen = min((result.seen_at for _, result in judged if result.seen_at), default=None)
+    return Result(state, message, evidence, seen)
+
+
+def unread_answer(facts: Any) -> Result | None:
+    """The answer while the release was read for other databases than the project has now."""
+    if facts.release.collected != facts.release.candidate and not facts.release.merge_commit:
+        return Result(PENDING, "Reading the release's commits and migrations…")
+    known = {database.database.pk for database in facts.databases}
+    if any(database.heads is None for database in facts.databases) or any(
+        migration.get("database", next(iter(known), None)) not in known
+        for migration in facts.release.migrations
+    ):
+        return Result(
+            PENDING, "The project's databases have changed. The release is loading again."
+        )
+    return None

@@ -1,0 +1,68 @@
+"""What people sign under a release: approvals, and risks that they accept."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from environments.models import Project
+from releases.models.releases import Release
+
+
+class Approval(models.Model):
+    """A second person's signature under one candidate and its exact migrations."""
+
+    release = models.ForeignKey(Release, models.CASCADE, related_name="approvals")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    candidate = models.CharField(max_length=64)
+    content = models.CharField(max_length=64, help_text="Digest of candidate and revision files.")
+    comment = models.TextField(blank=True, default="")
+    given_at = models.DateTimeField(default=timezone.now)
+    lapsed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a change of configuration undid it."
+    )
+    lapsed_why = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["release", "user", "content"],
+                condition=Q(lapsed_at=None),
+                name="approval_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} for {self.candidate[:7]}"
+
+
+class RiskAcceptance(models.Model):
+    """An approver's word that the named risks of one revision file are taken; another content is
+    not covered.
+    """
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="risk_acceptances")
+    release = models.ForeignKey(Release, models.PROTECT, related_name="risk_acceptances")
+    revision = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    risks = models.JSONField(help_text="What was accepted: severity and code of each.")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    reason = models.TextField(max_length=2000)
+    at = models.DateTimeField(default=timezone.now)
+    lapsed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a change of configuration undid it."
+    )
+    lapsed_why = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "sha256", "risks", "user"],
+                condition=Q(lapsed_at=None),
+                name="risk_acceptance_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.revision} by {self.user}"

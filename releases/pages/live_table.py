@@ -1,0 +1,66 @@
+"""The table “Live now” on the release page."""
+
+from dataclasses import dataclass
+
+from environments.models import EnvironmentKind
+from environments.services.liveness import Live
+from releases import gates
+from releases.gates.context import Facts
+from releases.gates.deployed import live_at
+from releases.models.releases import Release
+from releases.pages.checklist_rows import STATE
+
+
+@dataclass(frozen=True)
+class LiveCell:
+    """A service in one environment: the commit it serves, and words when that is not as it
+    should be.
+    """
+
+    state: str
+    commit: str
+    words: str
+
+
+@dataclass(frozen=True)
+class LiveRow:
+    """One service in both environments; None where it does not run."""
+
+    service: str
+    staging: LiveCell | None
+    production: LiveCell | None
+
+    @property
+    def cells(self) -> tuple[LiveCell | None, ...]:
+        return self.staging, self.production
+
+
+def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
+    """The table “Live now”."""
+    wanted = {
+        EnvironmentKind.STAGING: (
+            facts.staging_head if _is_elsewhere(facts.release) else facts.release.candidate
+        ),
+        EnvironmentKind.PRODUCTION: facts.release.merge_commit or facts.production_head,
+    }
+    cells: dict[str, dict[str, LiveCell]] = {}
+    for kind, commit in wanted.items():
+        for live in facts.live.get(kind, ()):
+            cells.setdefault(live.service, {})[kind] = _live_cell(facts, live, kind, commit)
+    return tuple(
+        LiveRow(name, both.get(EnvironmentKind.STAGING), both.get(EnvironmentKind.PRODUCTION))
+        for name, both in sorted(cells.items())
+    )
+
+
+def _is_elsewhere(release: Release) -> bool:
+    """Whether staging is not to run the candidate: a hotfix never passes through it, and a
+    shipped one has.
+    """
+    return release.is_hotfix or not release.is_in_preparation
+
+
+def _live_cell(facts: Facts, live: Live, kind: str, wanted: str) -> LiveCell:
+    state, words = live_at(facts, live, kind, wanted)
+    plain = state == gates.PASS and live.at_commits and live.serving in ("", wanted)
+    return LiveCell(STATE[state], live.serving, "" if plain else words)

@@ -1,0 +1,110 @@
+"""The step that merges the promotion pull request, if it is still exactly what was promised."""
+
+from typing import Any
+
+from django.db import transaction
+
+from environments.clients import github_of
+from environments.github import GitHub
+from portal import audit
+from portal.outbound.http import ApiError
+from releases.gates.context import Facts
+from releases.github_mirror import sync
+from releases.models.promotion import PromotionStep
+from releases.models.pull_requests import PullRequest
+from releases.models.releases import Release
+from releases.promotion import clearance
+from releases.steps import engine as steps_engine
+from releases.steps.engine import PATIENCE, Done, Look, Stop, Wait
+
+
+def merge(step: PromotionStep, facts: Facts) -> Look:
+    """Merges the promotion pull request, if it is still exactly what was promised."""
+    release, project = facts.release, facts.project
+    github = github_of(project)
+    if release.pull_number is None:
+        return Stop("The release has no promotion pull request.")
+    pull = github.pull(release.pull_number)
+    sync.keep_pull(project, pull, now=facts.now)
+    if pull.merged:
+        return _restored(facts, github) or _merged(pull, release)
+    world = (
+        f"Pull request #{pull.number} is {pull.state} at {pull.head_sha[:7]}; nothing was merged."
+    )
+    if pull.state != "open":
+        return Stop(f"Pull request #{pull.number} was closed without merging.", world)
+    if pull.base_ref != project.production_branch:
+        return Stop(
+            f"Pull request #{pull.number} goes into {pull.base_ref} by now, not"
+            f" {project.production_branch}.",
+            world,
+        )
+    if pull.head_sha != release.candidate:
+        moved = (
+            f"Pull request #{pull.number} moved from {release.candidate[:7]} to"
+            f" {pull.head_sha[:7]}."
+        )
+        return Stop(
+            f"{moved} Cancel this promotion, and the release takes up the new commits.", world
+        )
+    if pull.mergeable is False:
+        return Stop(f"Pull request #{pull.number} conflicts with {pull.base_ref}.", world)
+    if refusal := clearance.refused(step, facts, github):
+        return refusal
+    word = release.get_kind_display().capitalize()
+    try:
+        github.merge(
+            pull.number, sha=release.candidate, title=f"{word} {release.name} (#{pull.number})"
+        )
+    except ApiError as error:
+        if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
+            raise
+        if steps_engine.waited(step, facts.now) > PATIENCE:
+            raise
+        return Wait(2, f"{error.sentence} Checking whether it was merged…")
+    return Wait(0, "Merged; reading the merge commit.")
+
+
+def _restored(facts: Facts, github: GitHub) -> Look | None:
+    """Makes staging again where GitHub deleted it at the merge, and brings back the pull requests
+    that GitHub moved to main with it. None: it is there.
+    """
+    project, release = facts.project, facts.release
+    below, main = project.staging_branch, project.production_branch
+    if release.is_hotfix or github.branch_head(below) is not None:
+        return None
+    ours = PullRequest.objects.filter(project=project, state="open", base=below)
+    known = set(ours.values_list("number", flat=True))
+    moved = [one.number for one in github.pulls_into(main) if one.number in known]
+    github.create_branch(below, release.candidate)
+    for number in moved:
+        github.retarget(number, below)
+    back = f" {len(moved)} pull requests go into it again." if moved else ""
+    message = (
+        f"GitHub deleted {below} at the merge. The portal restored it at"
+        f" {release.candidate[:7]}.{back}"
+    )
+    with transaction.atomic():
+        audit.record(
+            "release.staging_restored", actor=None, subject=release, sentence=message, now=facts.now
+        )
+    return Wait(1, message)
+
+
+def _merged(pull: Any, release: Release) -> Look:
+    if pull.head_sha != release.candidate:
+        message = (
+            f"Pull request #{pull.number} was merged at {pull.head_sha[:7]}, not at"
+            f" {release.candidate[:7]}."
+        )
+        return Stop(
+            message, "Production's branch contains commits that are not part of this release."
+        )
+    if not pull.merge_commit:
+        return Wait(1, "GitHub has merged; waiting for the merge commit…")
+    evidence = ({"label": f"#{pull.number}", "said": pull.merge_commit, "link": pull.url},)
+    return Done(
+        f"Pull request #{pull.number} merged as {pull.merge_commit[:7]}.",
+        evidence,
+        pull.merge_commit,
+    )

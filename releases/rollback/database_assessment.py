@@ -1,0 +1,252 @@
+"""Where each of production's databases is with regard to a release, and what can be undone next."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from environments.clones.clone import mirror_of
+from environments.databases.address import NoDatabase, url_of
+from environments.models import (
+    Database,
+    Environment,
+    MigrationPlan,
+    MigrationRun,
+    databases_of,
+    place_of,
+)
+from environments.schema.downgrade import data_loss
+from environments.schema.downgrade.compatibility import Half
+from environments.schema.history import identity
+from environments.schema.history import reader as history_reader
+from environments.schema.plan.render import Step, steps_from_json
+from environments.schema.plan.risk import Risk
+from environments.schema.run import address
+from environments.schema.run import database as schema_database
+from portal.jobs import JobStatus
+from portal.outbound.parsing import JsonObject
+from releases.gates.databases import migrations_of
+from releases.models.releases import Release
+from releases.rollback.half_applied import half_of, newest_run
+
+
+@dataclass(frozen=True)
+class DatabaseState:
+    """Where one of production's databases is with regard to the release.
+
+    `revisions` None: not known.
+    """
+
+    called: str  # its name, "" where there is one
+    revisions: tuple[str, ...] | None
+    in_effect: tuple[
+        str, ...
+    ]  # the release's revisions that it has, in order; all of them where it is not known
+    downgrade: JsonObject | None = None
+    problem: str = ""
+    half: Half | None = None
+    kept: str = ""  # the backup taken before its newest run, and how to restore it
+    running: str = ""  # what brings it elsewhere in this moment
+
+    def named(self, found: Sequence[str]) -> list[str]:
+        """Return what was found of it with its name before it."""
+        return [f"{self.called}: {one}" if self.called else one for one in found]
+
+
+@dataclass(frozen=True)
+class DatabaseStates:
+    """All of them, the next revision that can be taken back, and what is planned of what is in
+    effect.
+    """
+
+    found: tuple[DatabaseState, ...]
+    downgrade: JsonObject | None
+    steps: list[Step]
+    risks: list[Risk]
+    unplanned: list[str]
+
+    @property
+    def revisions(self) -> list[str] | None:
+        """Return where they all are; None while one is not known."""
+        if any(one.revisions is None for one in self.found):
+            return None
+        at = [(one, one.revisions or (("empty",) if one.called else ())) for one in self.found]
+        return [text for one, revisions_ in at for text in one.named(revisions_)]
+
+    @property
+    def in_effect(self) -> list[str]:
+        """Return the release's revisions that they have."""
+        return [text for one in self.found for text in one.named(one.in_effect)]
+
+    @property
+    def half(self) -> list[Half]:
+        """Return the revisions of which a part stays in one of them."""
+        return [one.half for one in self.found if one.half]
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Return the backups that were taken before they were migrated."""
+        return tuple(
+            text for one in self.found for text in one.named([one.kept] if one.kept else [])
+        )
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Return what moves one of them in this moment."""
+        return tuple(
+            text for one in self.found for text in one.named([one.running] if one.running else [])
+        )
+
+    @property
+    def problem(self) -> str:
+        """Return why something cannot be taken back."""
+        return " ".join(
+            text for one in self.found for text in one.named([one.problem] if one.problem else [])
+        )
+
+
+def _planned(
+    release: Release, database: Database, databases: Sequence[Database], in_effect: Sequence[str]
+) -> tuple[list[Step], list[Risk], list[str]]:
+    """What the plan knows of the revisions in effect in one database; the rest by id."""
+    plan = MigrationPlan.objects.filter(
+        database=database, commit=release.candidate, base=release.base, status=JobStatus.SUCCEEDED
+    ).first()
+    files = {one["id"]: one["sha256"] for one in migrations_of(release, database, databases)}
+    steps = [
+        step
+        for step in steps_from_json(plan.steps if plan else [])
+        if step.revision in in_effect and files.get(step.revision) == step.sha256
+    ]
+    known = {step.revision for step in steps}
+    risks = [Risk(**risk) for risk in (plan.risks if plan else []) if risk["revision"] in known]
+    return steps, risks, [one for one in in_effect if one not in known]
+
+
+def assess_databases(release: Release, production: Environment | None) -> DatabaseStates:
+    """All of production's databases.
+
+    They go back in the opposite order of that in which they were migrated.
+    """
+    databases = databases_of(release.project)
+    found = [_database(release, production, database, databases) for database in databases]
+    planned = [
+        _planned(release, one, databases, read.in_effect)
+        for one, read in zip(databases, found, strict=True)
+    ]
+    return DatabaseStates(
+        tuple(found),
+        next((read.downgrade for read in reversed(found) if read.downgrade), None),
+        [step for steps, _, _ in planned for step in steps],
+        [risk for _, risks, _ in planned for risk in risks],
+        [one for _, _, unplanned in planned for one in unplanned],
+    )
+
+
+def _database(
+    release: Release,
+    production: Environment | None,
+    database: Database,
+    databases: Sequence[Database],
+) -> DatabaseState:
+    """One of production's databases now: what it has of the release, what one revision back
+    would throw away.
+    """
+    called = database.called
+    mine = tuple(one["id"] for one in migrations_of(release, database, databases))
+    place = place_of(production, database) if production else None
+    newest = (
+        newest_run(place) if place else None
+    )  # seen before the database is read: its end is not missed
+    if newest is not None and newest.is_open:
+        message = (
+            f"A migration runs in production ({newest}); what it leaves is known when it has ended."
+        )
+        return DatabaseState(called, None, mine, running=message)
+    if not mine:
+        return DatabaseState(called, None if place is None else tuple(place.revisions or ()), ())
+    if place is None:
+        return DatabaseState(
+            called, None, mine, problem="There is no production environment on Railway."
+        )
+    mirror, commit = mirror_of(release.project), release.merge_commit or release.candidate
+    if not mirror.has(commit):
+        mirror.fetch()
+    try:
+        history = history_reader.read(mirror, commit, database.alembic)
+        url = url_of(place)
+        current = schema_database.current(url, table=database.version_table)
+        strange = [one for one in current if one not in history.revisions]
+        if history.problems or strange:
+            message = (
+                history.problems[0].sentence
+                if history.problems
+                else f"{', '.join(strange)} is in no file."
+            )
+            return DatabaseState(called, current, mine, problem=message)
+        behind = history.ancestors(current)
+        in_effect = tuple(one for one in mine if one in behind)
+        planned = functools.partial(_planned, release, database, databases)
+        downgrade, problem = _downgrade(release, history, current, in_effect, url, planned)
+        half = half_of(newest, release, behind, planned) if newest else None
+        if downgrade is not None:
+            (one,) = identity.bound(
+                mirror,
+                commit,
+                history,
+                [history.revisions[downgrade["file"]["id"]]],
+                command=database.runs_project_code,
+            )
+            downgrade["file"]["sha256"] = one.sha256
+            # Railway calls every database “railway”: of several, its name here is the one to type.
+            name = called or address.normalise(url).database
+            downgrade |= {"database_id": database.pk, "database": name}
+        kept = _backup_of(newest, release) if newest else ""
+        return DatabaseState(called, current, in_effect, downgrade, problem, half, kept)
+    except (NoDatabase, address.DatabaseError, history_reader.HistoryError) as error:
+        return DatabaseState(called, None, mine, problem=f"Production's database: {error}")
+
+
+def _backup_of(run: MigrationRun, release: Release) -> str:
+    """The backup that was taken before a run of this release, and how it is restored; "" without
+    one.
+    """
+    if run.commit not in (release.candidate, release.merge_commit) or not run.backup.get("restore"):
+        return ""
+    return f"Rows that are missed: {run.backup['sentence']} {run.backup['restore']}"
+
+
+def _downgrade(
+    release: Release,
+    history: history_reader.History,
+    current: tuple[str, ...],
+    in_effect: Sequence[str],
+    url: str,
+    planned: Callable[[Sequence[str]], tuple[list[Step], list[Risk], list[str]]],
+) -> tuple[JsonObject | None, str]:
+    """The one revision that can be taken back next, and what would be lost with it."""
+    if not in_effect:
+        return None, ""
+    if len(current) != 1:
+        return (
+            None,
+            "The database has several heads, so there is no single revision to downgrade to.",
+        )
+    one = history.revisions[current[0]]
+    if len(one.down) > 1 or one.id not in in_effect:
+        what = "is a merge" if len(one.down) > 1 else "is not part of this release"
+        return None, f"{one.id} {what}, so it cannot be downgraded here."
+    target = one.down[0] if one.down else "base"
+    steps, _, _ = planned([one.id])
+    rendered = steps[0].downgrade if steps else None
+    lost = data_loss.count(url, data_loss.dropped(rendered)) if rendered else ()
+    unsure = "What it drops is not known." if rendered is None else rendered.problem
+    file = {"id": one.id, "path": one.path, "sha256": one.sha256}
+    return {
+        "file": file,
+        "target": target,
+        "start": list(current),
+        "commit": release.merge_commit or release.candidate,
+        "losses": [asdict(each) for each in lost],
+        "unsure": unsure,
+        "sql": rendered.text if rendered else "",
+    }, ""

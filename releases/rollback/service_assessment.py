@@ -1,0 +1,103 @@
+"""Which deployment of each service can be restored, and with which variables."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from environments.clients import railway_of
+from environments.models import AtStart, Environment, ServiceInstance
+from environments.railway import Deployment, Railway
+from environments.services.roles import Role, belongs, role_of
+from environments.services.rollback_candidates import READY, Restorable, newest_first, restorable
+from environments.variables.comparison import going_back
+from portal.outbound.http import ApiError
+from portal.outbound.parsing import JsonObject
+from releases.gates.context import INSTANCES
+from releases.models import Advice
+from releases.models.releases import Release
+
+LISTED = 25  # so many of a service's deployments are read
+
+
+def assess_services(
+    job: Advice, release: Release, production: Environment
+) -> list[tuple[Restorable, ServiceInstance]]:
+    """Every service of production that is built from a commit, with what Railway can restore on
+    it.
+    """
+    project, railway = release.project, railway_of(release.project)
+    noted: Mapping[str, Mapping[str, str]] | None = job.ran_before
+    keep = timedelta(hours=project.retention_hours) if project.retention_hours else None
+    instances = INSTANCES.filter(environment=production).order_by("service__name")
+    # A database, an image, another repository: no commit of the project tells what it is.
+    ours = [
+        (instance, role)
+        for instance in instances
+        if (role := role_of(instance, None, project.repository)) in (Role.CODE, Role.EMPTY)
+    ]
+    places = [(production.railway_id, one.service.railway_id) for one, _ in ours]
+    histories = railway.deployments_of(project.railway_project_id, places, LISTED)
+    found = []
+    for (instance, role), newest in zip(ours, histories, strict=True):
+        key = instance.service.railway_id
+        before = None if noted is None else noted.get(key, {})
+        deployments = _with_noted(railway, newest, before)
+        role = (
+            Role.CODE if any(deployment.commit for deployment in deployments) else role
+        )  # what has lost its source has one still
+        if role is not Role.CODE or not belongs(instance.service.belongs, role):
+            continue
+        one = restorable(
+            instance.service.name,
+            key,
+            deployments,
+            before=before,
+            released=release.merge_commit,
+            keep=keep,
+        )
+        found.append((one, instance))
+    return found
+
+
+def _with_noted(
+    railway: Railway, found: tuple[Deployment, ...], before: Mapping[str, str] | None
+) -> tuple[Deployment, ...]:
+    """The newest deployments of a service, and the one that was noted, however many came after
+    it.
+    """
+    noted = before.get("deployment") if before else None
+    if noted and all(one.id != noted for one in found):
+        try:
+            found = (*found, railway.deployment(noted))
+        except ApiError as error:
+            if error.kind not in ("not_found", "forbidden", "refused"):
+                raise  # no answer is not “gone”
+    return newest_first(found)
+
+
+def with_variables(
+    one: Restorable, instance: ServiceInstance, environment: Environment | None
+) -> JsonObject:
+    """The row of a service: what would be restored, and what would go back with it."""
+    row = asdict(one)
+    row |= {
+        "made_at": _text(one.made_at),
+        "until": _text(one.until),
+        "at_start": instance.runs_alembic.label,
+    }
+    row |= {
+        "at_start_known": instance.runs_alembic != AtStart.UNKNOWN,
+        "variables": [],
+        "variables_unknown": [],
+    }
+    if environment is not None and one.state == READY:
+        back = going_back(environment, instance.service, one.made_at)
+        row |= {
+            "variables": [list(change) for change in back.changed],
+            "variables_unknown": list(back.unknown),
+        }
+    return row
+
+
+def _text(moment: datetime | None) -> str:
+    return moment.isoformat() if moment else ""
