@@ -4,7 +4,9 @@ import os
 import re
 import secrets
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # Installed from a wheel, the portal keeps its files where it is started.
@@ -35,6 +37,14 @@ def _secret_key() -> str:
     return path.read_text().strip()
 
 
+# What libpq takes in an address and is the operator's to say. `options`, `dbname` and the like
+# would change where the portal's tables are looked for.
+_DATABASE_OPTIONS = {
+    *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslnegotiation"),
+    *("channel_binding", "gssencmode", "target_session_attrs", "connect_timeout"),
+    *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+    *("tcp_user_timeout", "application_name"),
+}
 _NOTICES_WHO_IS_GONE = " ".join(
     f"-c {setting}"
     for setting in (
@@ -48,6 +58,13 @@ _NOTICES_WHO_IS_GONE = " ".join(
 def _database(url: str) -> dict[str, object]:
     """Django's settings for a `postgresql://` URL (libpq URI, PostgreSQL manual 34.1.1.2)."""
     parts = urlsplit(url)
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if unknown := sorted(set(given) - _DATABASE_OPTIONS):
+        # Left out silently, `sslmode` in another spelling would mean a connection in the clear.
+        raise ImproperlyConfigured(
+            f"DATABASE_URL has the options {', '.join(unknown)}, which the portal does not take."
+            f" It takes {', '.join(sorted(_DATABASE_OPTIONS))}."
+        )
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")) or "postgres",
@@ -64,6 +81,7 @@ def _database(url: str) -> dict[str, object]:
             # frees the locks of who is gone, and of who is frozen within a transaction.
             **{"keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3},
             "tcp_user_timeout": 20_000,
+            **given,
             # Whatever was set for the database or the role: names mean the portal's own tables and
             # nothing before them.
             "options": f"-c search_path={DATABASE_SCHEMA},pg_temp {_NOTICES_WHO_IS_GONE}",

@@ -8,6 +8,8 @@ from releases.practice import views as practice_views
 from releases.project_settings import views as project_settings
 from releases.project_settings import watch_only_views
 from releases.runbook import views as runbook_views
+from releases.setup import credential_views
+from releases.setup import github_app_views as github_app
 from releases.setup import views as setup_views
 from releases.task_logs import views as task_logs_views
 from releases.terminal import views as terminal
@@ -39,6 +41,11 @@ urlpatterns = [
     path("projects/<slug:slug>/checklist/", views.checklist_of, name="project-checklist"),
     path("new-project/", setup_views.new_project, name="new-project"),
     path("new-project/credential/", setup_views.paste, name="credential-paste"),
+    path("new-project/github-app/", github_app.github_app, name="github-app"),
+    path("new-project/github-app/made/", github_app.made, name="github-app-made"),
+    path("new-project/github-app/installed/", github_app.installed, name="github-app-installed"),
+    path("credentials/", credential_views.project_credentials, name="credentials"),
+    path("credentials/remove/", credential_views.remove_own, name="credential-remove"),
     path("new-project/choose/", setup_views.choose, name="new-project-choose"),
     path("new-project/<int:pk>/", setup_views.proposal, name="proposal"),
     path("projects/<slug:slug>/go-live/list/", setup_views.go_live, name="go-live"),

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from environments.github import limits, refusals
@@ -73,6 +74,10 @@ class _Line:
         return ""
 
 
+def _scope(name: str) -> str:
+    return text(name, 60)
+
+
 class Transport:
     """Requests to one GitHub with one credential."""
 
@@ -103,13 +108,17 @@ class Transport:
         """What a classic token may do (GitHub names it beside any answer), or None for other
         kinds.
         """
+        return self.about_itself(doing, path)[0]
+
+    def about_itself(self, doing: str, path: str) -> tuple[tuple[str, ...] | None, datetime | None]:
+        """Return what GitHub tells of the token beside any answer: the scopes of a classic one
+        (else None), and when it ends, in UTC (None: never, or not told).
+        """
         reply = http.read_again(lambda: self._get(doing, path, {})[1])
-        message = reply.headers.get("x-oauth-scopes")
-        return (
-            None
-            if message is None
-            else tuple(filter(None, (text(one, 60) for one in message.split(","))))
-        )
+        named = reply.headers.get("x-oauth-scopes")
+        scopes = None if named is None else tuple(filter(None, map(_scope, named.split(","))))
+        ends = limits.expiry(reply.headers.get(limits.EXPIRES, ""))
+        return scopes, None if ends is None else datetime.fromtimestamp(ends, UTC)
 
     def pages(self, doing: str, path: str, key: str = "", **query: str | int) -> list[object]:
         """All items of a paged list (under `key`, if it is wrapped); more than 10 pages raise

@@ -25,11 +25,11 @@ class Choice:
     detail: str = ""
 
 
-def repositories(search: str = "") -> list[Choice]:
-    """Return the repositories that the GitHub credential sees, lately pushed to first, whose name
-    holds `search`. Raises `ApiError`.
+def repositories(search: str = "", *, scope: str = "") -> list[Choice]:
+    """Return the repositories that the GitHub credential of `scope` sees, lately pushed to first,
+    whose name holds `search`. Raises `ApiError`.
     """
-    credential = stored.github()
+    credential = stored.github(scope)
     transport = Transport(settings.GITHUB_API_URL, credential)
     is_app = isinstance(credential, App) or not (credential or settings.GITHUB_TOKEN)
     path, key = ("/installation/repositories", "repositories") if is_app else ("/user/repos", "")
@@ -58,12 +58,12 @@ def railway_token(token: str) -> TokenReport:
     return Railway(token=token, kind="bearer").token_kind()
 
 
-def railway_projects(search: str = "") -> list[Choice]:
-    """Return the projects that the Railway token reaches, whose name holds `search`.
+def railway_projects(search: str = "", *, scope: str = "") -> list[Choice]:
+    """Return the projects that the Railway token of `scope` reaches, whose name holds `search`.
 
     Raises `ApiError`.
     """
-    token, kind = stored.railway() or (None, None)
+    token, kind = stored.railway(scope) or (None, None)
     railway = Railway(token=token, kind=kind)
     report = railway.token_kind()
     if report.project is not None:

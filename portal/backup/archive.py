@@ -27,6 +27,17 @@ from portal.version import VERSION
 
 DUMP, ANCHORS, MANIFEST = "database.dump", "audit-anchors.jsonl", "backup.json"
 HOURS = 6 * 3600
+# How an address demands TLS, and what libpq reads it from: pg_dump is no less careful.
+_ENCRYPTION = {
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "sslcrl": "PGSSLCRL",
+    "sslnegotiation": "PGSSLNEGOTIATION",
+    "channel_binding": "PGCHANNELBINDING",
+    "gssencmode": "PGGSSENCMODE",
+}
 
 
 class BackupError(RuntimeError):
@@ -153,6 +164,7 @@ def _settle_rows(manifest: Manifest, now: datetime) -> None:
 def _run(program: str, arguments: Sequence[str]) -> None:
     """One program of PostgreSQL on the portal's database; the password goes by the environment."""
     values = connection.settings_dict
+    options = values["OPTIONS"]
     place = {
         "PGHOST": values["HOST"],
         "PGPORT": values["PORT"],
@@ -160,6 +172,7 @@ def _run(program: str, arguments: Sequence[str]) -> None:
         "PGPASSWORD": values["PASSWORD"],
         "PGDATABASE": values["NAME"],
         "PGCONNECT_TIMEOUT": "10",
+        **{name: str(options[key]) for key, name in _ENCRYPTION.items() if key in options},
     }
     env = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"} | {
         name: str(value) for name, value in place.items()

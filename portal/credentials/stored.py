@@ -1,6 +1,6 @@
 """Which credential counts: the project's own, else the portal's, else the environment variables."""
 
-from portal.models.credentials import ServiceCredential
+from portal.models.credentials import NewGitHubApp, ServiceCredential
 from portal.outbound.credentials import App
 from portal.outbound.http import ApiError
 from portal.secrets import HiddenText, Unreadable
@@ -44,4 +44,16 @@ def secret_of(row: ServiceCredential) -> str:
         secret = row.secret
     except Unreadable as error:
         raise ApiError(row.get_service_display(), "unauthorized", str(error)) from None
+    return _revealed(secret)
+
+
+def secret_of_app(row: NewGitHubApp) -> str:
+    """Return the private key of an App that is not in use yet. Raises `ApiError`, as above."""
+    try:
+        return _revealed(row.private_key)
+    except Unreadable as error:
+        raise ApiError("GitHub", "unauthorized", str(error)) from None
+
+
+def _revealed(secret: str) -> str:
     return secret.reveal() if isinstance(secret, HiddenText) else secret

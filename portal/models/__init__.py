@@ -5,7 +5,7 @@ webhooks it was sent.
 from portal.models.accounts import Authenticator, RecoveryCode
 from portal.models.audit import AuditEvent, AuditHead
 from portal.models.configuration import ConfigurationChange, RoleGrant
-from portal.models.credentials import ServiceCredential
+from portal.models.credentials import NewGitHubApp, ServiceCredential
 from portal.models.first_start import SetupCode, SetupGuess
 from portal.models.health import HealthWatch, Incident, Observation, ProcessReport
 from portal.models.installation import Installation
@@ -22,6 +22,7 @@ __all__ = [
     "HealthWatch",
     "Incident",
     "Installation",
+    "NewGitHubApp",
     "Observation",
     "Policy",
     "ProcessReport",

@@ -55,3 +55,24 @@ class ServiceCredential(models.Model):
     @property
     def audit_scope(self) -> str:
         return self.scope
+
+
+class NewGitHubApp(models.Model):
+    """A GitHub App that was made from here and is not in use yet: it has to be installed first."""
+
+    scope = models.CharField(max_length=50, blank=True, default="", unique=True)
+    app_id = models.CharField(max_length=20)
+    app_slug = models.CharField(max_length=100)
+    private_key = EncryptedTextField()
+    made_at = models.DateTimeField()
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"GitHub App {self.app_slug}"
+
+    @property
+    def audit_scope(self) -> str:
+        return self.scope

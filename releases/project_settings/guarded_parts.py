@@ -49,6 +49,7 @@ class Credentials(Part[ServiceCredential]):
     """Where the portal's calls get their rights from: of a new one people see its kind alone."""
 
     permission = "portal.change_servicecredential"
+    OF_AN_APP = ("app_id", "installation_id", "app_slug")
 
     def project(self, obj: ServiceCredential) -> Project | None:
         return Project.objects.filter(slug=obj.scope).first() if obj.scope else None
@@ -58,8 +59,10 @@ class Credentials(Part[ServiceCredential]):
 
     def write(self, obj: ServiceCredential, values: Values, secrets: Mapping[str, str]) -> None:
         obj.secret, obj.kind = secrets.get("secret", ""), secrets.get("kind", obj.kind)
+        for name in self.OF_AN_APP:
+            setattr(obj, name, secrets.get(name, ""))
         obj.changed_at = timezone.now()
-        obj.save(update_fields=["secret", "kind", "changed_at"])
+        obj.save(update_fields=["secret", "kind", "changed_at", *self.OF_AN_APP])
 
 
 class Addresses(Part[EnvironmentDatabase]):

@@ -10,7 +10,10 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from environments.github import GitHub, Pull
+from environments.finding_kinds.out_of_band import BYPASS
+from environments.findings import out_of_band
+from environments.github import GitHub, Pull, PullState
+from environments.models import Finding
 from releases import gates
 from releases.commit_status import identity, publish
 from releases.gates.context import Facts, facts_of
@@ -80,6 +83,26 @@ def _by_its_word(step: PromotionStep, facts: Facts, pull: Pull) -> Look | None:
     return Wait(
         2, f"GitHub calls {number} {pull.merge_state}. It may not have processed the verdict yet."
     )
+
+
+def merged_by_others(facts: Facts, pull: PullState) -> Stop | None:
+    """Why the promotion does not go on with a merge that the portal did not make; None: it made
+    it, or a person has resolved the finding about it, or people are to merge (*watch only*).
+    """
+    project, main = facts.project, facts.project.production_branch
+    if project.watch_only or not pull.merged_by or pull.merged_by in identity.ours(project):
+        return None
+    subject = f"merge of #{pull.number} into {main}"
+    sentence = (
+        f"Pull request #{pull.number} was merged into {main} by {pull.merged_by}, not by the"
+        " portal, while the portal was promoting it."
+    )
+    out_of_band.note(project, subject, sentence, now=facts.now)
+    found = Finding.objects.filter(project=project, kind=BYPASS, subject=subject[:300])
+    if not found.filter(closed_at=None).exists():
+        return None
+    world = f"{main} holds the release. Resolve the finding on Environments, then retry the step."
+    return Stop(sentence, world)
 
 
 def still_ready(step: PromotionStep, facts: Facts) -> Look | None:

@@ -27,7 +27,8 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
     pull = github.pull(release.pull_number)
     sync.keep_pull(project, pull, now=facts.now)
     if pull.merged:
-        return _restored(facts, github) or _merged(pull, release)
+        around = clearance.merged_by_others(facts, pull)
+        return _restored(facts, github) or around or _merged(pull, release)
     world = (
         f"Pull request #{pull.number} is {pull.state} at {pull.head_sha[:7]}; nothing was merged."
     )

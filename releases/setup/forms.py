@@ -22,6 +22,29 @@ class CredentialForm(forms.Form):
         error_messages=dict.fromkeys(("required", "invalid_choice"), NO_SERVICE),
     )
     token = Text(10_000, missing="Paste the token.", strip=False)
+    scope = Text(50)
+
+
+class OwnCredentialForm(forms.Form):
+    """Whose own credential is removed, and for which service."""
+
+    service = forms.ChoiceField(
+        choices=[("github", "GitHub"), ("railway", "Railway")],
+        error_messages=dict.fromkeys(("required", "invalid_choice"), NO_SERVICE),
+    )
+    scope = Text(50, missing="Name the project.")
+
+
+class OrganizationForm(forms.Form):
+    """On which account a GitHub App is made; empty: the person's own."""
+
+    organization = forms.RegexField(
+        r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?\Z",
+        required=False,
+        label="Organization on GitHub",
+        error_messages={"invalid": "Write the organization as in its address on GitHub."},
+    )
+    scope = Text(50, widget=forms.HiddenInput)
 
 
 class ChooseForm(forms.Form):

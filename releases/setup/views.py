@@ -28,6 +28,7 @@ from releases.setup.forms import (
     CredentialForm,
     DatabaseFormSet,
     GoLiveForm,
+    OwnCredentialForm,
     ProposalForm,
     initial,
 )
@@ -88,18 +89,27 @@ def _query(request: HttpRequest, name: str, number: int) -> str:
 @require_POST
 def paste(request: HttpRequest) -> HttpResponse:
     """Keep a pasted token, and say at once what it is."""
-    then = reverse("releases:new-project")
+    return told_and_back(request, _paste, CredentialForm(request.POST))
+
+
+def told_and_back(
+    request: HttpRequest, act: Callable[..., str], form: CredentialForm | OwnCredentialForm
+) -> HttpResponse:
+    """Run `act`, say what it returned or why it was refused, and go back to where it was asked."""
+    slug = form["scope"].value() or ""
+    project = Project.objects.filter(slug=slug).first() if slug.isprintable() else None
+    own = f"{reverse('releases:credentials')}?project={project.slug}" if project else ""
     try:
-        told = run(_paste, _person(request), CredentialForm(request.POST))
+        if slug and project is None:
+            raise Refused("There is no such project.")
+        messages.success(request, run(act, _person(request), form))
     except Refused as refusal:
         messages.error(request, str(refusal))
-    else:
-        messages.success(request, told)
-    return HttpResponseRedirect(then)
+    return HttpResponseRedirect(own or reverse("releases:new-project"))
 
 
-def _paste(*, actor: Actor, service: str, token: str) -> str:
-    return credentials.set_credential(service, actor=actor, token=token)
+def _paste(*, actor: Actor, service: str, token: str, scope: str) -> str:
+    return credentials.set_credential(service, actor=actor, token=token, scope=scope)
 
 
 @page

@@ -6,6 +6,7 @@ from django.utils import timezone
 from environments.models import Project, ProjectProposal, RunbookReading
 from environments.runbook import kinds
 from portal.accounts import tokens
+from portal.models import NewGitHubApp
 from tests.browser.axe import sentences, violations
 from tests.browser.looks import unreadable
 from tests.factory import make_people, make_project
@@ -45,7 +46,17 @@ def furnish(people) -> list[str]:
         status="succeeded",
         found=FOUND,
     )
+    NewGitHubApp.objects.create(
+        app_id="1",
+        app_slug="release-portal-" + "x" * 60,
+        made_at=timezone.now(),
+        private_key="k",
+        made_by=people["dave"],
+    )
     return [
+        "/new-project/github-app/?organization=acme",
+        "/new-project/github-app/installed/",
+        "/credentials/",
         "/runbook/",
         "/account/access-tokens/",
         "/practice/",

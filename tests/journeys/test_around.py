@@ -18,6 +18,7 @@ from environments.models import (
     DeploymentAsk,
     Environment,
     Finding,
+    MigrationRun,
     ProtectionSync,
     RailwaySync,
     ServiceInstance,
@@ -32,7 +33,7 @@ from releases.lifecycle import actions as lifecycle_actions
 from releases.models.pull_requests import BranchScan, GitHubSync
 from releases.models.releases import ReleaseStatus
 from releases.promotion import actions as promotion_actions
-from tests.journeys.test_release import cut, promote, reread
+from tests.journeys.test_release import cut, prepare, promote, reread, stopped_step
 
 pytestmark = pytest.mark.slow
 
@@ -158,6 +159,22 @@ def test_a_release_merged_by_hand_is_found_although_its_status_was_green(world):
     lifecycle_actions.abandon(release, actor=world.person("alice"), reason="Merged by hand")
     again(world)
     assert len(bypasses()) == 1
+
+
+def test_a_merge_by_hand_during_the_promotion_is_found_and_nothing_is_migrated_for_it(world):
+    settled(world)
+    release, alice = prepare(world), world.person("alice")
+    promotion_actions.promote(release, actor=alice)
+    world.github.merge_pull(release.pull_number, by="mallory")
+
+    step = stopped_step(world, release)
+
+    assert step.name == "merge" and "by mallory, not by the portal" in step.sentence
+    assert not MigrationRun.objects.filter(environment__kind="production").exists()
+    row = Finding.objects.get(kind="bypass", subject=f"merge of #{release.pull_number} into main")
+    findings_actions.resolve_finding(row, actor=alice, reason="It is the candidate")
+    promotion_actions.retry_step(release, actor=alice)
+    world.work(lambda: reread(release).status == "verifying")
 
 
 def test_a_forced_push_is_found(world):

@@ -13,6 +13,7 @@ from typing import Any
 from portal.sandbox.server import Request, Response
 
 from . import (
+    apps,
     checks,
     events,
     front,
@@ -214,7 +215,7 @@ class GitHubStandIn:
             return gone
         if request.method == "GET" and (page := pages.page(self, request.path)):
             return page
-        if given := pages.reviewed(self, request):
+        if given := pages.reviewed(self, request) or apps.answered(self, request):
             return given
         try:
             viewer = front.viewer(self, request)

@@ -50,7 +50,7 @@ ACT = words(
     " protect connections-check host-keys finding-resolve schema-compare migration-cancel"
     " stamp-ask stamp-propose stamp-approve stamp-take-back"
     " migration-retry rehearsal-cancel rehearsal-again channel-do rename keep-heads"
-    " settings-save require credential-paste new-project-choose practice-day "
+    " settings-save require credential-paste credential-remove new-project-choose practice-day "
 )
 # Answered alike to everybody: what machines ask, and the way in and out.
 OPEN = {
@@ -70,7 +70,9 @@ OPEN = {
     "terminal-task-log": 401,
 }
 # Connecting a project: administrators alone.
-CONNECT = words("new-project proposal go-live")
+CONNECT = words("new-project proposal go-live github-app credentials")
+# There an App is awaited; without one, and without the state that was sent along, it leads back.
+BACK = words("github-app-made github-app-installed")
 # Configuration, by model: who sees it, adds to it, deletes from it.
 SEES = {
     "auth.user": "carol erin",
@@ -130,6 +132,8 @@ def expected(name: str, pattern: str, role: str) -> int:
         return READ_OTHERWISE.get(name, 200)
     if name in CONNECT:
         return 200 if role == "erin" else 403
+    if name in BACK:
+        return 302 if role == "erin" else 403
     if name in ACT:
         return 405
     if name in ADMIN:

@@ -84,7 +84,8 @@ NO_CONFIGURATION = {
         " releases.rollbackstep releases.tasklog"
     ),
     "two people change it, or who gives it is kept with it": (
-        "portal.configurationchange portal.rolegrant portal.servicecredential auth.permission"
+        "portal.configurationchange portal.rolegrant portal.servicecredential portal.newgithubapp"
+        " auth.permission"
     ),
     "a person's own proof of who they are": (
         "portal.authenticator portal.recoverycode portal.accesstoken"
