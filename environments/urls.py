@@ -53,6 +53,9 @@ urlpatterns = [
     path("connections/check/", connections_views.check_connections, name="connections-check"),
     path("connections/<slug:slug>/host-keys/", connections_views.pin_host_keys, name="host-keys"),
     path("findings/<int:pk>/resolve/", findings_views.resolve, name="finding-resolve"),
+    path(
+        "environments/<slug:slug>/resolve/", findings_views.resolve_several, name="findings-resolve"
+    ),
     path("migrations/", databases_views.migrations, name="migrations"),
     path("databases/<int:pk>/compare/", rehearsals_views.compare, name="schema-compare"),
     path("databases/<int:pk>/stamp/", stamps_views.ask, name="stamp-ask"),

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from environments.finding_kinds.registry import KINDS
 from environments.findings import actions as findings_actions
-from environments.findings.forms import ResolveForm
+from environments.findings.forms import ResolveForm, ResolveSeveralForm
 from environments.models import Finding, Project
 from portal.ui.site import page, run_action
 
@@ -26,6 +26,19 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
         f"resolved{'; it reopens if the next reading still sees it' if again else ''}."
     )
     act, form = partial(findings_actions.resolve_finding, finding), ResolveForm(request.POST)
+    return run_action(request, then, act, message, form=form)
+
+
+@page
+@require_POST
+def resolve_several(request: HttpRequest, slug: str) -> HttpResponse:
+    """Closes the findings that a person selected, for one reason."""
+    project = get_object_or_404(Project, slug=slug)
+    then = f"{reverse('environments:environments')}?project={project.slug}#findings"
+    known = Finding.objects.open().filter(project=project).values_list("pk", flat=True)
+    form = ResolveSeveralForm(request.POST, known)
+    act = partial(findings_actions.resolve_findings, project)
+    message = "The findings are resolved; what the next reading still sees opens again."
     return run_action(request, then, act, message, form=form)
 
 

@@ -4,10 +4,9 @@ from urllib.parse import quote
 
 from django.conf import settings
 
+from portal.outbound.pages import commit_page
 
-def commit_page(repository: str, commit: str) -> str:
-    """Return the address of a commit; "" where one of the two is not known."""
-    return _page(repository, f"commit/{quote(commit, safe='')}") if commit else ""
+__all__ = ["commit_page", "compare_page", "pull_page"]
 
 
 def compare_page(repository: str, base: str, head: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
@@ -14,13 +15,15 @@ from environments.models import (
     SERVING,
     UNDER_WAY,
     EnvironmentKind,
+    Project,
     Service,
     ServiceInstance,
 )
 from environments.overview import actions
 from environments.overview.forms import ANSWERS, PlaceForm
+from environments.railway.dashboard import deployment_page
 from environments.railway.deployment_states import FAIL, PASS, PENDING, running
-from environments.services.liveness import Live, serves_instead
+from environments.services.liveness import Live, serves_instead, unread
 from environments.services.roles import Role
 from environments.smoke.probe import address_of
 from portal.configuration.admin import tell
@@ -40,6 +43,7 @@ class Cell:
     state: str
     status: str
     source: str
+    page: str = ""  # Railway's, of the newest deployment
 
     @property
     def instance(self) -> ServiceInstance:
@@ -94,10 +98,27 @@ class Heading:
         return next(name for name, value in ANSWERS.items() if value is self.service.belongs)
 
 
-def cell(live: Live, expected: str) -> Cell:
-    """`expected`: the branch that services of its environment follow, "" where there is none."""
+def cell(live: Live, expected: str, project: Project, since: datetime) -> Cell:
+    """`expected`: the branch that services of its environment follow, "" where there is none.
+
+    What was read before `since` is told as what it is: of then.
+    """
     state, status = _standing(live)
-    return Cell(live, expected, STATE[state], status, _source(live))
+    if live.instance.seen_at is not None and unread(live, since):
+        state, status = PENDING, f"last seen: {status}"
+    return Cell(live, expected, STATE[state], status, _source(live), _page(live, project))
+
+
+def _page(live: Live, project: Project) -> str:
+    latest, instance = live.latest, live.instance
+    if latest is None:
+        return ""
+    return deployment_page(
+        project.railway_project_id,
+        instance.service.railway_id,
+        instance.environment.railway_id,
+        latest.railway_id,
+    )
 
 
 def _standing(live: Live) -> tuple[str, str]:

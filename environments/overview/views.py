@@ -1,7 +1,9 @@
 """The page Environments: services by environments, and what is inconsistent."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -10,6 +12,7 @@ from django.db.models.functions import JSONObject
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from environments.branches import fast_forward
@@ -31,6 +34,8 @@ from environments.models import (
     StagingReset,
 )
 from environments.overview import services
+from environments.overview.finding_list import FindingRow, finding_list
+from environments.quota import pace
 from environments.services.expected import expected_branches
 from environments.services.liveness import live_of
 from portal.outbound.parsing import JsonObject
@@ -54,6 +59,28 @@ ORDER: dict[str, int] = {
 }
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the address asks to be shown: findings of one kind, services by name or state."""
+
+    kind: str = ""
+    name: str = ""
+    differing: bool = False
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> "Asked":
+        """Read the address."""
+        name = request.GET.get("service", "").replace("\x00", "").strip()[:100]
+        kind = request.GET.get("kind", "")
+        return cls(kind, name, request.GET.get("differing") == "1")
+
+    def takes(self, service: str, cells: Iterable[services.Cell]) -> bool:
+        """Whether a service is shown."""
+        if self.name.lower() not in service.lower():
+            return False
+        return not self.differing or any(one.state != "pass" or one.wrong for one in cells)
+
+
 @page
 def environments(request: HttpRequest) -> HttpResponse:
     """Services × environments of one project, and what is incoherent.
@@ -65,20 +92,22 @@ def environments(request: HttpRequest) -> HttpResponse:
     project = picked(request, projects)
     context: JsonObject = {"projects": projects, "project": project}
     if project is not None:
-        context |= _matrix(project) | {"untested": not project.tested}
+        asked = Asked.of(request)
+        context |= _matrix(project, asked) | {"untested": not project.tested, "asked": asked}
         heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
         instances = context.pop("instances")
         findings = Finding.objects.open().filter(project=project)
         unprotected = any(finding.kind == PROTECTION for finding in findings)
         differing = _differing_rules(project) if unprotected else {}
-        context["findings"] = [
-            (
+        rows = [
+            FindingRow(
                 finding,
                 _repair(finding, instances.get(finding.subject), project, heads),
                 differing.get(finding.subject, []) if finding.kind == PROTECTION else [],
             )
             for finding in findings
         ]
+        context |= finding_list(rows, asked.kind)
         resolved = Finding.objects.filter(project=project, closed_by__isnull=False).select_related(
             "closed_by"
         )
@@ -120,6 +149,12 @@ def _differing_rules(project: Project) -> dict[str, list[dict[str, str]]]:
     return {row.branch: [line for line in row.lines if line["state"] == "fail"] for row in rows}
 
 
+def _read_since(project: Project) -> datetime:
+    """Before this a reading is older than its pace explains."""
+    job, now = getattr(project, "railway_sync", None), timezone.now()
+    return pace.stale_since(job, now) if job else now
+
+
 def _repairs(project: Project) -> dict[str, object]:
     """The latest repairs, and the last that was about staging and main. One query."""
     rows = list(
@@ -133,7 +168,8 @@ def _repairs(project: Project) -> dict[str, object]:
     }
 
 
-def _matrix(project: Project) -> JsonObject:
+def _matrix(project: Project, asked: Asked) -> JsonObject:
+    since = _read_since(project)
     environments = Environment.objects.present().filter(project=project)
     columns = sorted(
         environments.annotate(place_rows=_places()),
@@ -159,15 +195,19 @@ def _matrix(project: Project) -> JsonObject:
             named[str(instance)[:300]] = instance
         live = live_of(instance, current[instance.pk], project.repository)
         wanted = expected.get(instance.environment.kind, "")
-        cells[instance.service.name][instance.environment_id] = services.cell(live, wanted)
+        cells[instance.service.name][instance.environment_id] = services.cell(
+            live, wanted, project, since
+        )
     twice = Counter(column.name for column in columns)
     told_apart = [column.railway_id[:8] if twice[column.name] > 1 else "" for column in columns]
     table = [
         (services.heading(name, row.values()), [row.get(column.pk) for column in columns])
         for name, row in sorted(cells.items())
+        if asked.takes(name, row.values())
     ]
     return {
         "columns": columns,
+        "services_count": len(cells),
         "groups": _groups(
             list(zip(columns, told_apart, strict=True)), table, _database_rows(columns)
         ),

@@ -15,6 +15,8 @@ from pygments import lex
 from pygments.lexers.sql import PostgresLexer
 from pygments.token import Comment, Keyword, Name, Number, String
 
+from portal.outbound.pages import commit_page
+
 register = template.Library()
 
 MARKS = {
@@ -105,11 +107,17 @@ def pill(of: str, words: str = "") -> SafeString:
 
 @register.filter
 @functools.lru_cache(4096)
-def sha(commit: str | None) -> SafeString | str:
-    """A commit or digest in short form, whole in its title."""
+def sha(commit: str | None, repository: str = "") -> SafeString | str:
+    """A commit or digest in short form, whole in its title; with `repository` it leads to GitHub's
+    page of the commit.
+    """
     if not commit:
         return format_html('<span class="muted">{}</span>', "unknown")
-    return format_html('<code class="sha" title="{}">{}</code>', commit, commit[:7])
+    short = format_html('<code class="sha" title="{}">{}</code>', commit, commit[:7])
+    address = commit_page(repository, commit)
+    if not href(address):
+        return short
+    return format_html('<a href="{}" rel="noopener noreferrer">{}</a>', address, short)
 
 
 @register.simple_tag

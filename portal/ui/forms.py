@@ -35,6 +35,21 @@ class Text(forms.CharField):
         return super().clean(value)
 
 
+class Lines(forms.CharField):
+    """A list of names, typed one a line."""
+
+    widget = forms.Textarea
+
+    def prepare_value(self, value: object) -> object:
+        """Return the lines as text; what a person typed stays as it is."""
+        return "\n".join(map(str, value)) if isinstance(value, list) else value
+
+    def clean(self, value: str) -> list[str]:
+        """Return the names in the order given, without empty lines and repetitions."""
+        text = super().clean(value)
+        return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+
+
 class Mark(Text):
     """What the page sends along and nobody types: a commit or a digest.
 

@@ -12,6 +12,8 @@ from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, out
 from releases.models.promotion import StepName
 from releases.models.releases import ReleaseStatus
 
+NAMED = 6  # so many services in one sentence
+
 
 def _passes_by_staging(facts: Facts) -> str:
     return "A hotfix does not pass through staging." if facts.release.is_hotfix else ""
@@ -116,19 +118,24 @@ def _serve(services: list[Live], judged: list[tuple[str, str]], commit: str, wha
     there = [live.service for live in ours if live.serving in ("", commit)]
     behind = [live.service for live in ours if live.service not in there]
     message = (
-        [f"{and_(there)} serve{'s' if len(there) == 1 else ''} {what} {commit[:7]}"]
+        [f"{_named(there)} serve{'s' if len(there) == 1 else ''} {what} {commit[:7]}"]
         if there
         else []
     )
     if behind:
         serve = "it serves" if len(behind) == 1 else "they serve"
-        message.append(f"no changes for {and_(behind)} since the deployment {serve}")
+        message.append(f"no changes for {_named(behind)} since the deployment {serve}")
     message += [
         f"{live.service} {words}"
         for live, (_, words) in zip(services, judged, strict=True)
         if live not in ours
     ]
     return f"{'; '.join(message)}."
+
+
+def _named(services: list[str]) -> str:
+    """The services by name, or how many they are: the evidence names each."""
+    return and_(services) if len(services) <= NAMED else f"{len(services)} services"
 
 
 @gate("Environments coherent", always=True, sign_off=True)

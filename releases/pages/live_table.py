@@ -10,6 +10,8 @@ from releases.gates.deployed import live_at
 from releases.models.releases import Release
 from releases.pages.checklist_rows import STATE
 
+SHOWN = 12  # so many services; of more those that are as they should be lie folded
+
 
 @dataclass(frozen=True)
 class LiveCell:
@@ -33,6 +35,18 @@ class LiveRow:
     @property
     def cells(self) -> tuple[LiveCell | None, ...]:
         return self.staging, self.production
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is as it should be, so that nothing is to be said of it."""
+        return all(cell is None or (cell.state == "pass" and not cell.words) for cell in self.cells)
+
+
+def context(facts: Facts) -> dict[str, tuple[LiveRow, ...]]:
+    """The table for the template; of many services those that are as they should be lie folded."""
+    rows = live_rows(facts)
+    plain = tuple(row for row in rows if row.is_plain) if len(rows) > SHOWN else ()
+    return {"live": tuple(row for row in rows if row not in plain), "live_plain": plain}
 
 
 def live_rows(facts: Facts) -> tuple[LiveRow, ...]:

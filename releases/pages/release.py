@@ -15,6 +15,7 @@ from releases.models.checklist import Phase
 from releases.models.promotion import PromotionStep, StepName
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import ReleaseStatus
+from releases.pages import next_act
 from releases.pages.checklist_rows import ENDED, Row, control_of
 from releases.pages.stages import of_interest
 from releases.pages.trouble import has_moved
@@ -32,7 +33,7 @@ class Now:
     verb: str = ""  # a button that posts this verb
     button: str = ""
     anchor: str = ""  # or a link to where the thing is done
-    link: str = ""  # outside the portal
+    link: str = ""  # or a page elsewhere
 
 
 def now(facts: Facts, standing: gates.Standing) -> Now:
@@ -61,11 +62,18 @@ def _now_missing(facts: Facts, standing: gates.Standing, trouble: tuple[str, ...
     details = (*trouble, *(_short(line) for line in missing[:4]))
     if len(missing) > 4:
         details = (*details, f"and {len(missing) - 4} more.")
+    pull = _to_review(facts, missing)
+    button, link = next_act.on_github(facts, missing) if pull is None else ("", "")
+    if link:
+        return Now(worst, headline, details, button=button, link=link)
     if any(line.gate == "migrations_ready" for line in missing) and can_migrate_staging(facts):
         return Now(worst, headline, details, "migrate-staging", "Migrate staging")
-    if (pull := _to_review(facts, missing)) is not None:
+    if pull is not None:
         verb = f"Review #{pull.number} on GitHub"
         return Now(worst, headline, details, button=verb, link=pull.url)
+    button, link = next_act.on_railway(facts, missing)
+    if link:
+        return Now(worst, headline, details, button=button, link=link)
     theirs = next((line for line in missing if control_of(line, facts.release)), None)
     anchor = Row(theirs.text, "", item=theirs.item).key if theirs else ""
     if any(line.gate == "carries" and line.result.state == gates.FAIL for line in missing):

@@ -30,8 +30,8 @@ from releases.gates.context import Facts, gather, release_queryset
 from releases.models import Downgrade, Rollback
 from releases.models.checklist import ChecklistItem, ChecklistTemplate, Phase
 from releases.models.promotion import PromotionStep
-from releases.models.releases import IllegalMove, Release, ReleaseKind
-from releases.pages import checklist_rows, confirm, live_table, rollback, stages
+from releases.models.releases import IllegalMove, Release, ReleaseKind, ReleaseStatus
+from releases.pages import checklist_rows, confirm, live_table, next_act, rollback, stages
 from releases.pages import migrations as pages_migrations
 from releases.pages import record as pages_record
 from releases.pages import release as pages_release
@@ -69,13 +69,18 @@ def releases(request: HttpRequest) -> HttpResponse:
         "commits", "migrations", "notes", "moved"
     )
     slug = request.GET.get("project", "").replace("\x00", "")
+    state = request.GET.get("state", "")
     if slug:
         rows = rows.filter(project__slug=slug)
+    if state in ReleaseStatus.values:
+        rows = rows.filter(status=state)
     pager = paged(request, rows, RELEASES_SHOWN)
     context = {
         "releases": pager.rows,
         "pager": pager,
         "slug": slug,
+        "state": state,
+        "states": ReleaseStatus.choices,
         "project": Project.objects.filter(slug=slug).first() if slug else None,
     }
     return render(request, "releases/pages/releases.html", context)
@@ -116,13 +121,20 @@ def _page_queryset() -> Any:
     shown = Value(f"$[0 to {COMMITS_SHOWN - 1}]")
     newest = Func(F("commits"), shown, function="jsonb_path_query_array", output_field=JSONField())
     last = Release.objects.filter(project=OuterRef("project")).merged()
+    same = Release.objects.filter(project=OuterRef("project"))
+    beside = {
+        "older_pk": Subquery(same.filter(pk__lt=OuterRef("pk")).order_by("-pk").values("pk")[:1]),
+        "newer_pk": Subquery(same.filter(pk__gt=OuterRef("pk")).order_by("pk").values("pk")[:1]),
+    }
     going_back = {
         "last_merged": Subquery(last.values("pk")[:1]),
         "has_rollback": Exists(Rollback.objects.filter(release=OuterRef("pk"))),
         "has_downgrade": Exists(Downgrade.objects.filter(release=OuterRef("pk"))),
     }
     rows = release_queryset().select_related("project", "cut_by", "task_log__saved_by", "advice")
-    return rows.annotate(newest_commits=newest, variable_drift=F("reconciler__drift"), **going_back)
+    return rows.annotate(
+        newest_commits=newest, variable_drift=F("reconciler__drift"), **going_back, **beside
+    )
 
 
 def _release_context(request: HttpRequest, pk: int) -> JsonObject:
@@ -179,6 +191,9 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         "github_links": pages_trouble.github_links(facts),
         "repairs": repairs,
         "is_read": shown.collected == shown.candidate or not shown.is_in_preparation,
+        "unanswered": next_act.unanswered(facts)
+        if shown.status not in checklist_rows.ENDED
+        else None,
         "staging_moves": any(run.is_open for run in facts.runs),
         "tried": pages_release.earlier_attempts(events),
         "can_migrate": pages_release.can_migrate_staging(facts),
@@ -190,7 +205,7 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         **panels,
         "way_back": pages_migrations.way_back(facts) if back.advice is None else None,
         "back": back,
-        "live": live_table.live_rows(facts),
+        **live_table.context(facts),
         "pulls": (
             tuple(filter(None, [facts.promotion_pull])) + facts.pulls
             if shown.is_hotfix

@@ -13,6 +13,7 @@ from environments.databases.address import out_of_sight
 from environments.models import Database, Project, SmokeTest
 from portal.configuration.admin import TwoPeople
 from portal.outbound.parsing import JsonObject
+from portal.ui.forms import Lines
 from portal.ui.site import TableInline
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
@@ -32,6 +33,11 @@ class SmokeTestInline(TableInline):
 
 class ProjectForm(forms.ModelForm):
     """A project that does not take over what another one ships."""
+
+    required_checks = Lines(
+        required=False,
+        help_text="Names required besides those that branch protection requires, one a line.",
+    )
 
     def clean(self) -> dict[str, object]:
         """Refuses the repository or Railway project of a project that is in production."""

@@ -8,21 +8,7 @@ from dataclasses import dataclass
 from django import forms
 
 from environments.models import Project
-
-
-class Lines(forms.CharField):
-    """A list of names, typed one a line."""
-
-    widget = forms.Textarea
-
-    def prepare_value(self, value: object) -> object:
-        """Return the lines as text; what a person typed stays as it is."""
-        return "\n".join(map(str, value)) if isinstance(value, list) else value
-
-    def clean(self, value: str) -> list[str]:
-        """Return the names in the order given, without empty lines and repetitions."""
-        text = super().clean(value)
-        return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+from portal.ui.forms import Lines
 
 
 class IdentityForm(forms.ModelForm):

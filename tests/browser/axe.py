@@ -12,9 +12,13 @@ _RUN = """() => axe.run(document, { resultTypes: ["violations"] }).then(({ viola
 WAYS = tuple((size, scheme) for size in ("wide", "phone") for scheme in ("light", "dark"))
 
 
-def violations(page, path: str, ways=WAYS) -> dict[tuple[str, str], list[dict]]:
-    """Return what is serious or critical on the page at `path`, for each way to look at it."""
+def violations(page, path: str, ways=WAYS, press: str = "") -> dict[tuple[str, str], list[dict]]:
+    """Return what is serious or critical on the page at `path`, for each way to look at it; with
+    `press`, after that key was pressed there.
+    """
     page.goto(path)
+    if press:
+        page.keyboard.press(press)
     page.evaluate(_SOURCE)  # by the debugger, past the content policy
     found = {}
     for size, scheme in ways:

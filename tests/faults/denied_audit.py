@@ -229,6 +229,15 @@ def tries() -> list[Try]:
             finding, actor=scene.dave, reason="looked at"
         )
 
+    def several(scene: Any) -> Callable[[], Any]:
+        rows = [
+            Finding.objects.create(project=scene.project, kind="branch", subject=one, sentence=one)
+            for one in ("x", "y")
+        ]
+        return lambda: findings_actions.resolve_findings(
+            scene.project, actor=scene.dave, findings=[row.pk for row in rows], reason="looked at"
+        )
+
     def strayed(scene: Any) -> Callable[[], Any]:
         instance = ServiceInstance.objects.filter(
             environment__project=scene.project, branch="staging"
@@ -520,6 +529,7 @@ def tries() -> list[Try]:
         Try("approve_stamp", stamping(stamps_actions.approve_stamp, proposed=True)),
         Try("take_stamp_back", stamping(stamps_actions.take_stamp_back, target=None)),
         Try("resolve_finding", found),
+        Try("resolve_findings", several),
         Try("check_connections", checked),
         Try("pin_host_keys", pinned),
         Try(

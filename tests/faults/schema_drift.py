@@ -1,7 +1,8 @@
 """Hold generated schemas against themselves after round trips, and against themselves changed by
 hand.
 
-    python -m tests.faults.schema_drift 200
+    python -m tests.faults.schema_drift 200        # or in pieces: how many, and the first
+    python -m tests.faults.schema_drift 50 150
 
 Each schema has every kind of object that a database owner can make, with random expressions. It is
 made once by its statements, as migrations do, and once more as a production that was restored from
@@ -421,9 +422,9 @@ def run(schemas: int, by_hand: int = 1, first: int = 0) -> Counts:
     return counts
 
 
-def main(schemas: str = "200") -> int:
+def main(schemas: str = "200", first: str = "0") -> int:
     began = time.monotonic()
-    counts = run(int(schemas))
+    counts = run(int(schemas), first=int(first))
     print(
         f"{counts.schemas} schemas, {counts.statements} statements,"
         f" {time.monotonic() - began:.0f} s"

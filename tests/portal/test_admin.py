@@ -1,4 +1,7 @@
 import pytest
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -6,6 +9,7 @@ from django.utils import timezone
 from portal import audit
 from portal.models.audit import AuditEvent
 from portal.models.webhooks import WebhookDelivery
+from portal.ui.site import ReadOnly
 
 pytestmark = pytest.mark.django_db
 
@@ -89,3 +93,21 @@ def test_an_event_is_found_by_its_position(admin_client, rows, query, count):
     page = admin_client.get(EVENTS + query)
 
     assert len(page.context["cl"].result_list) == count
+
+
+def test_no_form_of_the_admin_asks_for_json(rf):
+    request = rf.get("/")
+    request.user = User.objects.create(username="root", is_staff=True, is_superuser=True)
+    asks = [
+        f"{model.__name__}.{name}"
+        for model, one in admin.site._registry.items()
+        if not isinstance(one, ReadOnly)
+        for form in (
+            one.get_form(request),
+            *(inline.get_formset(request).form for inline in one.get_inline_instances(request)),
+        )
+        for name, field in form.base_fields.items()
+        if isinstance(field, forms.JSONField)
+    ]
+
+    assert asks == []

@@ -106,6 +106,12 @@
       const dialog = document.getElementById(button.getAttribute("commandfor"));
       if (button.getAttribute("command") === "close") dialog.close(); else dialog.showModal();
     }
+    const all = event.target.closest("[data-select-all]");
+    if (all) {
+      const boxes = [...document.querySelectorAll(`[type=checkbox][name=${all.dataset.selectAll}]`)];
+      const on = boxes.some((box) => !box.checked);
+      boxes.forEach((box) => { box.checked = on; });
+    }
     // One menu of questions at a time.
     const ask = event.target.closest("details.ask");
     document.querySelectorAll("details.ask[open]").forEach((details) => { if (details !== ask) details.open = false; });
@@ -121,6 +127,11 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     showTheme(root.dataset.theme);
+    document.querySelectorAll("[data-select-all]").forEach((button) => { button.hidden = false; });
+    if (matchMedia("(max-width: 860px)").matches) { // the navigation is one line there
+      const side = document.querySelector(".side"), here = side?.querySelector("[aria-current]");
+      if (here) side.scrollLeft = here.offsetLeft - (side.clientWidth - here.offsetWidth) / 2;
+    }
     placeLogs();
     tellAges();
     setInterval(tellAges, 5000);

@@ -1,7 +1,11 @@
 """What an administrator is told to click is the protection that the portal would apply."""
 
+import pytest
+
 from environments.branches.protection import clicks
 from environments.models import Project
+
+pytestmark = pytest.mark.django_db
 
 
 def test_the_clicks_name_the_checks_the_approvals_and_who_may_pass():

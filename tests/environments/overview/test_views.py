@@ -1,5 +1,8 @@
 """The environment matrix and the pages of migration runs."""
 
+import re
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test import Client
@@ -7,7 +10,15 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from environments.models import EnvironmentDatabase, Finding, MigrationRun, Repair, ServiceInstance
+from environments.models import (
+    Deployment,
+    EnvironmentDatabase,
+    Finding,
+    MigrationRun,
+    Repair,
+    ServiceInstance,
+)
+from portal.models.audit import AuditEvent
 from tests.factory import BASE, deploy, make_people, make_project, make_run
 from tests.reading import squeezed
 
@@ -17,6 +28,11 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def people():
     return make_people()
+
+
+@pytest.fixture
+def project():
+    return make_project()
 
 
 @pytest.fixture
@@ -53,10 +69,8 @@ def test_the_matrix_says_what_state_a_deployment_is_in_also_in_words_new_to_us(a
 
     html = squeezed(alice.get(f"/environments/?project={project.slug}"))
 
-    assert (
-        '<span class="fail">crashed</span>' in html
-        and '<span class="wait">teleporting</span>' in html
-    )
+    assert re.search('<span class="fail">(<a [^>]*>)?crashed<', html)
+    assert re.search('<span class="wait">(<a [^>]*>)?teleporting<', html)
 
 
 def test_an_address_that_is_no_web_address_is_not_linked(alice):
@@ -238,3 +252,63 @@ def test_the_database_address_is_write_only_in_the_admin(people):
     assert "very-secret" not in squeezed(
         dave.get(reverse("admin:environments_environmentdatabase_history", args=[staging.pk]))
     )
+
+
+def find(project, kind: str, subject: str, **values) -> Finding:
+    return Finding.objects.create(
+        project=project, kind=kind, subject=subject, sentence=f"{subject} is wrong.", **values
+    )
+
+
+def test_findings_are_grouped_by_kind_and_an_address_shows_one_kind(client, people, project):
+    find(project, "unreadable", "backend", attestable=True)
+    find(project, "branch", "frontend")
+    client.force_login(people["dave"])
+
+    every = squeezed(client.get(reverse("environments:environments")))
+    one = squeezed(client.get(reverse("environments:environments") + "?kind=branch"))
+
+    assert every.index('id="kind-branch"') < every.index('id="kind-unreadable"')
+    assert "frontend is wrong." in one and "backend is wrong." not in one
+    assert "All 2" in one
+
+
+def test_several_findings_are_resolved_for_one_reason_all_or_none(client, people, project):
+    rows = [find(project, "branch", name) for name in ("a", "b", "c")]
+    client.force_login(people["dave"])
+    address = reverse("environments:findings-resolve", args=[project.slug])
+    chosen = {"findings": [rows[0].pk, rows[1].pk], "reason": "moved on purpose"}
+
+    client.post(address, chosen)
+    again = squeezed(
+        client.post(address, chosen | {"findings": [rows[1].pk, rows[2].pk]}, follow=True)
+    )
+    none = squeezed(client.post(address, {"reason": "x"}, follow=True))
+
+    assert list(Finding.objects.open().values_list("subject", flat=True)) == ["c"]
+    assert AuditEvent.objects.filter(action="finding.resolved", outcome="done").count() == 2
+    assert "closed already" in again and "Select at least one finding" in none
+
+
+def test_services_are_filtered_by_name_and_by_what_is_not_as_it_should_be(client, people):
+    make_project(services=tuple(f"service-{n}" for n in range(8)))
+    Deployment.objects.filter(instance__service__name="service-3").update(status="FAILED")
+    client.force_login(people["alice"])
+    address = reverse("environments:environments")
+
+    named = squeezed(client.get(address + "?service=ice-5"))
+    differing = squeezed(client.get(address + "?differing=1"))
+
+    assert "service-5" in named and "1 of 8 services" in named
+    assert "service-3" in differing and "1 of 8 services" in differing
+
+
+def test_what_was_read_long_ago_is_not_shown_as_passed(client, people, project):
+    ServiceInstance.objects.update(seen_at=timezone.now() - timedelta(hours=1))
+    client.force_login(people["alice"])
+
+    html = squeezed(client.get(reverse("environments:environments")))
+
+    assert "last seen: success" in html
+    matrix = html[html.index('class="matrix"') :]
+    assert 'class="mark pass"' not in matrix[: matrix.index("</table>")]

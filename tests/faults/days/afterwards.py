@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from portal.sandbox.server import Fault
-from tests.faults.days.stories import day, promote, rolled_back
+from tests.faults.days.stories import day, later, promote, rolled_back
 
 if TYPE_CHECKING:
     from releases.models.releases import Release
@@ -36,7 +36,7 @@ def hotfix_after_rollback(world: "World") -> "Release":
     return _hotfix(world, {"frontend/hot.txt": "hot"}, "Fix the button")
 
 
-@day("a rollback waits for a second person", must=("second",))
+@day("a rollback waits for a second person", "Review rollback", must=("second",))
 def rollback_waits(world: "World") -> "Release":
     """Alice asked, nobody has approved."""
     from tests.journeys.test_release import reread
@@ -117,7 +117,7 @@ def abandoned_promotion(world: "World") -> "Release":
     return release
 
 
-@day("Railway is down", settled=False)
+@day("Railway is down", "Open Connections", settled=False)
 def railway_down(world: "World") -> "Release":
     """Every request to Railway fails."""
     from tests.journeys.test_release import prepare, reread
@@ -125,10 +125,11 @@ def railway_down(world: "World") -> "Release":
     release = prepare(world)
     world.railway_server.faults.append(Fault("status", times=10**6, status=503))
     world.work(lambda: bool(reread(world.project.railway_sync).problem))
+    later(world, 3)
     return release
 
 
-@day("the Railway token has expired", settled=False, must=())
+@day("the Railway token has expired", "Open Connections", settled=False, must=())
 def token_expired(world: "World") -> "Release":
     """Railway refuses the token while a release is prepared."""
     from tests.journeys.test_release import prepare, reread
@@ -140,22 +141,18 @@ def token_expired(world: "World") -> "Release":
         world.work(lambda: bool(reread(world.project.railway_sync).problem))
     finally:
         settings.RAILWAY_API_TOKEN = kept
+    later(world, 3)
     return release
 
 
-@day("the worker is dead while the world moves", settled=False)
+@day("the worker is dead while the world moves", "Open Status", settled=False)
 def worker_dead(world: "World") -> "Release":
     """Nobody reads anything for an hour; meanwhile production was deployed anew."""
-    from datetime import timedelta
-
-    from django.utils import timezone
-
     from tests.journeys.test_release import head, prepare
 
     release = prepare(world)
     world.railway.deploy("backend", "production", head(world, "staging"), live=True)
-    assert world.clock is not None
-    world.clock.reach(timezone.now() + timedelta(hours=1))
+    later(world, 60)
     return release
 
 

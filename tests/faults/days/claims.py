@@ -228,7 +228,7 @@ def _cell(service: str, kind: str, cell: Node, truth: Truth) -> Verdict:
     live, shown, mark = truth.live(service, kind), shas(cell)[:1], mark_of(cell)
     said = f"{service} in {kind}: {mark} {cell.text}"
     untrue = ""
-    old = "last seen" in cell.text
+    old = "last seen" in cell.text or "could not be read lately" in cell.text
     if shown and shown[0] and shown[0] != live and not old:
         untrue = f"it serves {live[:7] or 'nothing'}"
     elif mark == "pass" and (not shown or shown[0] != live):

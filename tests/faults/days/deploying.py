@@ -25,7 +25,7 @@ def rollout(world: "World") -> "Release":
     return release
 
 
-@day("Railway never begins to deploy", must=())
+@day("Railway never begins to deploy", "Redeploy", must=())
 def never_begins(world: "World") -> "Release":
     """A push to main leaves no deployment of the frontend."""
     from tests.journeys.test_release import prepare, stopped_step
@@ -39,7 +39,7 @@ def never_begins(world: "World") -> "Release":
     return release
 
 
-@day("a service crashes after the deployment", must=())
+@day("a service crashes after the deployment", "Repair under Environments", must=())
 def crashes(world: "World") -> "Release":
     """The backend was live, and crashed."""
     from tests.journeys.test_release import promote as shipped
@@ -66,7 +66,7 @@ def smoke_fails(world: "World") -> "Release":
     return release
 
 
-@day("staging has moved on when it is to be synchronised", must=())
+@day("staging has moved on when it is to be synchronised", "Retry", must=())
 def staging_moved(world: "World") -> "Release":
     """A commit on staging after the merge keeps it from being fast-forwarded."""
     from tests.journeys.test_release import prepare, reread, stopped_step
@@ -124,7 +124,7 @@ def elsewhere(world: "World") -> "Release":
     return release
 
 
-@day("a migration fails half-way", must=("half",))
+@day("a migration fails half-way", "Retry", must=("half",))
 def half_way(world: "World") -> "Release":
     """A unique index meets duplicates outside of a transaction."""
     import psycopg
@@ -144,7 +144,7 @@ def half_way(world: "World") -> "Release":
     return release
 
 
-@day("staging's migration fails", must=())
+@day("staging's migration fails", "Migrate staging", must=())
 def staging_migration_fails(world: "World") -> "Release":
     """Staging's database cannot be reached."""
     from releases.lifecycle import actions
@@ -159,7 +159,7 @@ def staging_migration_fails(world: "World") -> "Release":
     return release
 
 
-@day("somebody redeploys an old commit on Railway", must=("not",))
+@day("somebody redeploys an old commit on Railway", "Repair under Environments", must=("not",))
 def redeployed(world: "World") -> "Release":
     """On Railway's dashboard, past the portal, after the release was verified."""
     from tests.journeys.test_release import head
@@ -171,7 +171,7 @@ def redeployed(world: "World") -> "Release":
     return release
 
 
-@day("a service was deleted", must=())
+@day("a service was deleted", "Open Environments", must=())
 def service_removed(world: "World") -> "Release":
     """The frontend is gone from Railway."""
     from tests.journeys.test_release import prepare

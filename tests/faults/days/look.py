@@ -3,7 +3,7 @@
 import functools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 PAGES = ("board", "release", "environments", "audit")
 READER = {"audit": "carol"}
+
+
+# Gets the world, the page's name and the release, and returns the page's HTML.
+type Fetch = Callable[["World", str, "Release | None"], str]
 
 
 @dataclass
@@ -68,13 +72,19 @@ def a_day(override: object = None) -> Iterator["World"]:
 def go_through(day: Day, override: object = None) -> list[Looked]:
     """Drive one day, and hold its pages against the world."""
     with a_day(override) as world:
-        try:
-            release = day.story(world)
-            if day.settled:
-                settle(world)
-        except (AssertionError, Refused) as problem:
-            return [Looked(day.name, "day", 1, "", [Verdict("the day itself", str(problem)[:600])])]
-        return [look(world, day, page, release) for page in PAGES if release or page != "release"]
+        return gone_through(world, day)
+
+
+def gone_through(world: "World", day: Day, by: Fetch | None = None) -> list[Looked]:
+    """Drive one day in that world, and hold its pages, fetched `by` somebody, against it."""
+    try:
+        release = day.story(world)
+        if day.settled:
+            settle(world)
+    except (AssertionError, Refused) as problem:
+        return [Looked(day.name, "day", 1, "", [Verdict("the day itself", str(problem)[:600])])]
+    pages = [page for page in PAGES if release or page != "release"]
+    return [look(world, day, page, release, by or fetch) for page in pages]
 
 
 def settle(world: "World") -> None:
@@ -94,11 +104,11 @@ def settle(world: "World") -> None:
     world.work(lambda: timezone.now() > again)
 
 
-def look(world: "World", day: Day, page: str, release: "Release | None") -> Looked:
+def look(world: "World", day: Day, page: str, release: "Release | None", by: Fetch) -> Looked:
     """One page as its reader sees it, every claim on it held against the world."""
     if release is not None:
         release.refresh_from_db()
-    truth, html = Truth(world, release), fetch(world, page, release)
+    truth, html = Truth(world, release), by(world, page, release)
     node = read(html)
     found = lines(node)
     held = trail(node, truth) if page == "audit" else judge(found, truth) + servings(node, truth)
@@ -119,16 +129,21 @@ def fetch(world: "World", page: str, release: "Release | None") -> str:
     """The page's HTML; the reader is signed in as its role."""
     client = Client()
     client.force_login(world.person(READER.get(page, "alice")))
+    url = url_of(page, release)
+    response = client.get(url)
+    assert response.status_code == 200, f"{url}: {response.status_code}"
+    return response.content.decode()
+
+
+def url_of(page: str, release: "Release | None") -> str:
+    """The address of one of `PAGES`."""
     address = {
         "board": "releases:board",
         "environments": "environments:environments",
         "audit": "portal:audit",
     }.get(page)
     number = release.pk if release else 0
-    url = reverse(address) if address else reverse("releases:release", args=[number])
-    response = client.get(url)
-    assert response.status_code == 200, f"{url}: {response.status_code}"
-    return response.content.decode()
+    return reverse(address) if address else reverse("releases:release", args=[number])
 
 
 def _first(pressed: str, day: Day) -> list[Verdict]:

@@ -22,7 +22,7 @@ def candidate_moves(world: "World") -> "Release":
     return release
 
 
-@day("the candidate moves after ticks and approvals")
+@day("the candidate moves after ticks and approvals", "Next open item")
 def ticks_lapse(world: "World") -> "Release":
     """What people signed lapses with a push."""
     from tests.journeys.test_release import prepare, push, reread
@@ -48,7 +48,7 @@ def frozen(world: "World") -> "Release":
     return release
 
 
-@day("an approval no longer counts", must=("approv",))
+@day("an approval no longer counts", "Next open item", must=("approv",))
 def approval_revoked(world: "World") -> "Release":
     """Bob, who approved, is an approver no more."""
     from tests.journeys.test_release import prepare
@@ -60,7 +60,7 @@ def approval_revoked(world: "World") -> "Release":
     return release
 
 
-@day("the merge conflicts", must=("conflict",))
+@day("the merge conflicts", "Open #", must=("conflict",))
 def conflict(world: "World") -> "Release":
     """Main and the candidate change the same file."""
     from tests.journeys.test_release import cut
@@ -71,7 +71,7 @@ def conflict(world: "World") -> "Release":
     return release
 
 
-@day("the pull request was closed by hand", must=("closed",))
+@day("the pull request was closed by hand", "Open #", must=("closed",))
 def closed(world: "World") -> "Release":
     """Somebody closes the promotion pull request."""
     from tests.journeys.test_release import prepare
@@ -81,7 +81,7 @@ def closed(world: "World") -> "Release":
     return release
 
 
-@day("the pull request was merged around the portal", must=("merged",))
+@day("the pull request was merged around the portal", "Open #", must=("merged",))
 def merged_around(world: "World") -> "Release":
     """An administrator merges on GitHub."""
     from tests.journeys.test_release import prepare
@@ -91,7 +91,7 @@ def merged_around(world: "World") -> "Release":
     return release
 
 
-@day("a check of the candidate fails", must=("Not green",))
+@day("a check of the candidate fails", "Open #", must=("Not green",))
 def check_fails(world: "World") -> "Release":
     """CI turns red after the release was prepared."""
     from tests.journeys.test_release import prepare

@@ -5,7 +5,10 @@ A day names what a person should be able to press first on the release's page, "
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from django.utils import timezone
 
 from portal.sandbox.server import Fault
 
@@ -39,6 +42,12 @@ def day(name: str, first: str = "", **more: object) -> Callable[[Story], Story]:
         return story
 
     return register
+
+
+def later(world: "World", minutes: int) -> None:
+    """Let time pass in which nobody works, until what was read is old."""
+    assert world.clock is not None
+    world.clock.reach(timezone.now() + timedelta(minutes=minutes))
 
 
 def promote(world: "World", release: "Release") -> None:
@@ -98,14 +107,14 @@ def diverged(world: "World") -> None:
 @day("the merge is refused for a missing review", "Review", must=("review",))
 def merge_refused(world: "World") -> "Release":
     """Main asks for a review that nobody gave."""
-    from tests.journeys.test_release import cut
+    from tests.journeys.test_release import prepare
 
-    release = cut(world)
+    release = prepare(world)
     world.github.protect("main", checks=("python-ci",), approvals=1)
     return release
 
 
-@day("GitHub is down", settled=False)
+@day("GitHub is down", "Open Connections", settled=False)
 def github_down(world: "World") -> "Release":
     """Every request to GitHub fails while a release is prepared."""
     from releases.models.pull_requests import GitHubSync
@@ -115,4 +124,5 @@ def github_down(world: "World") -> "Release":
     world.github_server.faults.append(Fault("status", times=10**6, status=503))
     sync = GitHubSync.objects.get()
     world.work(lambda: bool(reread(sync).problem))
+    later(world, 3)
     return release

@@ -145,7 +145,7 @@ _ROWS: tuple[tuple[str, Any], ...] = (
     ("stamp-ask", apps.get_model("environments", "DatabaseStatus")),
     ("stamp", apps.get_model("environments", "Stamp")),
     ("schema-compare", apps.get_model("environments", "DatabaseStatus")),
-    ("finding", Finding),
+    ("finding-", Finding),
     ("migration", MigrationRun),
     ("channel", Channel),
     ("rehearsal", Rehearsal),

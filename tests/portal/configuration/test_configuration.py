@@ -104,7 +104,7 @@ def test_a_guarded_field_waits_and_a_free_one_is_saved_at_once(erin, people, pro
         ("rollback_approvals", "0"),
         ("soak_minutes", "0"),
         ("deploy_order", "migrate_first"),
-        ("required_checks", "[]  "),
+        ("required_checks", "  "),
         ("preview_forks", "on"),
         ("pull_comment_forks", "on"),
         ("production_branch", "other"),

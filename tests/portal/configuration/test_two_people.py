@@ -159,7 +159,7 @@ SPECIAL = {
     "email": "erin@example.com",
     "new_database_url": "postgresql://portal:word@db.example/x",
     "host_keys": f"ssh-ed25519 {HOST_KEY}",
-    "required_checks": '["another"]',
+    "required_checks": "another",
     "protected_checks": '["another"]',
     "make_key": "on",
     "databases-0-migration_command": "",

@@ -174,7 +174,7 @@ def test_a_tick_with_htmx_draws_its_row_and_calls_for_the_panels(alice, people):
     )
 
     html = squeezed(response)
-    assert html.strip().startswith(f'<li class="item" id="item-{item.pk}"')
+    assert html.strip().startswith(f'<li class="item is-done" id="item-{item.pk}"')
     assert 'aria-checked="true"' in html and "alice: “ok”" in html
     assert response["HX-Trigger"] == "portal:changed"
 
