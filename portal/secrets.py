@@ -142,7 +142,7 @@ class SecretField(forms.CharField):
 
 @transaction.atomic
 def rotate() -> int:
-    """Encrypts every stored secret anew with the newest key; returns how many.
+    """Encrypts every stored secret again with the newest key; returns how many.
 
     Raises `Unreadable`.
     """

@@ -61,7 +61,7 @@ class Row:
 
     @property
     def moved(self) -> bool:
-        """Whether the database was read anew since the standing was worked out, and is
+        """Whether the database was read again since the standing was worked out, and is
         elsewhere.
         """
         return (

@@ -97,69 +97,81 @@ def _why_https(message: str, url: str, name: str) -> tuple[str, tuple[str, ...]]
 def _why_ssh(
     message: str, url: str, name: str, address: host_keys.Address
 ) -> tuple[str, tuple[str, ...]]:
+    host, repository = address.host, _repository(url)
     port = "" if address.port == 22 else f"-p {address.port} "
-    try_ssh = f"ssh -T {port}{address.user}@{address.host}"
-    if _any(message, "HOST IDENTIFICATION HAS CHANGED"):
-        message = (
-            f"{address.host} shows another host key than before: compare it with the published one"
-            " first."
-        )
-        return message, (f'ssh-keygen -R "{address.label}"', try_ssh)
-    if _any(message, "Host key verification failed", "host key is known for"):
-        message = (
-            f"The host key of {address.host} is not known here: compare it with the published one,"
-            " then accept it."
-        )
-        return message, (try_ssh,)
-    if _any(message, "Permission denied", "Too many authentication failures"):
-        message = (
-            f"{address.host} knows none of your SSH keys: make one, or load it, and add it to your"
-            " account."
-        )
-        return message, (
+    words = {
+        "host": host,
+        "label": address.label,
+        "port": address.port,
+        "name": name,
+        "repository": repository,
+        "try_ssh": f"ssh -T {port}{address.user}@{host}",
+    }
+    sentence, commands = next(
+        (fault[1:] for fault in _SSH_FAULTS if _any(message, *fault[0])), _SSH_UNKNOWN
+    )
+    return sentence.format(**words), tuple(command.format(**words) for command in commands)
+
+
+_SSH_UNKNOWN = (
+    "{host} refused without a known reason.",
+    ("GIT_TRACE=1 git ls-remote {name}", "{try_ssh}"),
+)
+# What ssh or the server says → the diagnosis, and the commands that mend it.
+_SSH_FAULTS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
+    (
+        ("HOST IDENTIFICATION HAS CHANGED",),
+        "{host} shows another host key than before: compare it with the published one first.",
+        ('ssh-keygen -R "{label}"', "{try_ssh}"),
+    ),
+    (
+        ("Host key verification failed", "host key is known for"),
+        "The host key of {host} is not known here: compare it with the published one, then accept"
+        " it.",
+        ("{try_ssh}",),
+    ),
+    (
+        ("Permission denied", "Too many authentication failures"),
+        "{host} knows none of your SSH keys: make one, or load it, and add it to your account.",
+        (
             "ssh-add -l",
             "ssh-keygen -t ed25519",
             "gh ssh-key add ~/.ssh/id_ed25519.pub",
-            try_ssh,
-        )
-    if _any(message, "Could not resolve", "Name or service not known"):
-        return (
-            f"No host {address.host} is known: the address is misspelt, or there is no network.",
-            ("git remote -v",),
-        )
-    if _any(
-        message,
-        "Connection refused",
-        "timed out",
-        "No route",
-        "unreachable",
-        "Connection closed",
-        "reset",
-    ):
-        message = (
-            f"{address.host} cannot be reached on port {address.port}; HTTPS with gh may work."
-        )
-        return message, (
-            try_ssh,
-            f"git remote set-url {name} https://{address.host}/{_repository(url)}.git",
+            "{try_ssh}",
+        ),
+    ),
+    (
+        ("Could not resolve", "Name or service not known"),
+        "No host {host} is known: the address is misspelt, or there is no network.",
+        ("git remote -v",),
+    ),
+    (
+        (
+            "Connection refused",
+            "timed out",
+            "No route",
+            "unreachable",
+            "Connection closed",
+            "reset",
+        ),
+        "{host} cannot be reached on port {port}; HTTPS with gh may work.",
+        (
+            "{try_ssh}",
+            "git remote set-url {name} https://{host}/{repository}.git",
             "gh auth login --git-protocol https && gh auth setup-git",
-        )
-    if _any(message, "not found", "does not exist", "does not appear to be"):
-        message = (
-            f"{address.host} shows no repository {_repository(url)}: it is misspelt, or your key"
-            " may not see it."
-        )
-        return message, ("git remote -v", try_ssh)
-    if _any(message, "read only", "denied to", "Write access", "not allowed"):
-        message = (
-            f"Your key may read {_repository(url)} and not write to it: ask for access, or use"
-            " another key."
-        )
-        return message, (try_ssh,)
-    return f"{address.host} refused without a known reason.", (
-        f"GIT_TRACE=1 git ls-remote {name}",
-        try_ssh,
-    )
+        ),
+    ),
+    (
+        ("not found", "does not exist", "does not appear to be"),
+        "{host} shows no repository {repository}: it is misspelt, or your key may not see it.",
+        ("git remote -v", "{try_ssh}"),
+    ),
+    (
+        ("read only", "denied to", "Write access", "not allowed"),
+        "Your key may read {repository} and not write to it: ask for access, or use another key.",
+        ("{try_ssh}",),
+    ),
+)
 
 
 def _any(message: str, *signs: str) -> bool:

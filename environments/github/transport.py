@@ -232,7 +232,7 @@ class Transport:
         return line.reply
 
     def _token(self) -> str:
-        """The token now valid; an App's is fetched anew each hour, and that is where an App's
+        """The token now valid; an App's is fetched again each hour, and that is where an App's
         faults show.
         """
         auth = self.requester.auth

@@ -26,7 +26,7 @@ FORGIVEN = (wanted.BY_A_PERSON, wanted.TOO_OLD)  # what a person may overrule
 
 @action("preview.rebuild_requested", "environments.manage_preview")
 def rebuild_preview(preview: Preview, *, actor: Actor, now: datetime | None = None) -> None:
-    """Has a preview's variables and deployments made anew, at the pull request's head."""
+    """Has a preview's variables and deployments made again, at the pull request's head."""
     now = now or timezone.now()
     if not preview.wanted and preview.why_not not in FORGIVEN:
         raise Refused(f"{preview} is not wanted: {preview.why_not}.")

@@ -79,7 +79,7 @@ def _back(project: Project) -> str:
 @page
 @require_POST
 def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
-    """Has a preview built anew."""
+    """Has a preview built again."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
     message = f"{preview} is being rebuilt."
     return run_action(

@@ -11,7 +11,7 @@ from portal import audit
 from portal.jobs import OPEN, JobStatus, wake_now
 
 BY_A_PERSON, TOO_OLD = "a person removed it", "nothing was pushed for long"
-# What is done for an environment; forgotten when it has to be made anew.
+# What is done for an environment; forgotten when it has to be made again.
 FRESH: dict[str, object] = {
     "asked_at": None,
     "environment_id": "",
@@ -106,7 +106,7 @@ def _change(row: Preview, one: Wish, now: datetime) -> None:
 
 
 def requeue(job: Preview, *, now: datetime | None = None, **values: object) -> None:
-    """Has a preview looked at anew with other values, also one that had ended."""
+    """Has a preview looked at again with other values, also one that had ended."""
     now = now or timezone.now()
     fresh = (
         FRESH | {"status": JobStatus.QUEUED, "finished_at": None} if job.status not in OPEN else {}

@@ -69,7 +69,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 @require_POST
 def again(request: HttpRequest, pk: int) -> HttpResponse:
-    """Has the same rehearsed anew; its page is found from the release's, and from this one."""
+    """Has the same rehearsed again; its page is found from the release's, and from this one."""
     row = get_object_or_404(
         Rehearsal.objects.select_related("environment__project", "database"), pk=pk
     )

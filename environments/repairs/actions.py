@@ -4,7 +4,7 @@ from datetime import datetime
 
 from environments.findings.repair_queue import _is_there, _repair
 from environments.models import Branch, EnvironmentKind, Repair, RepairKind, ServiceInstance
-from environments.repairs.around import require_shipped
+from environments.repairs.shipped_head import require_shipped
 from environments.services.expected import expected_branches
 from portal.audit import Actor
 from portal.ui.actions import Refused, action

@@ -151,10 +151,8 @@ def _keep(
         values = answers[place.key]
         if isinstance(values, ApiError):
             whose = place.service.name if place.service else "all services"
-            problem = (
-                problem
-                or f"The variables of {whose} in {environment.name} cannot be read: {values}"
-            )
+            where = f"{whose} in {environment.name}"
+            problem = problem or f"The variables of {where} cannot be read: {values}"
             continue
         # Of two names that are alike in all that is kept of them, one is kept.
         kept = {
@@ -167,35 +165,40 @@ def _keep(
         # the audit trail last: in one order nobody waits for another in a circle.
         RailwaySync.objects.select_for_update().filter(project=project).first()
         known, edits = _edited(environment, read_places, rows)
-        for place in read_places:
-            names = [row.name for row in rows if row.service == place.service]
-            Variable.objects.filter(environment=environment, service=place.service).exclude(
-                name__in=names
-            ).delete()
-        Variable.objects.bulk_create(
-            sorted(rows, key=lambda row: (row.service_id or 0, row.name)),
-            update_conflicts=True,
-            unique_fields=["environment", "service", "name"],
-            update_fields=[
-                "sealed",
-                "references",
-                "fingerprint",
-                "host_fingerprint",
-                "host_reference",
-            ],
-        )
-        # Under another key nothing could be compared, so what changed until now is not known.
-        same = environment.variables_known.get("key") == known["key"]
-        since = environment.variables_since if same else None
-        Environment.objects.filter(pk=environment.pk).update(
-            variables_at=now,
-            variables_problem=problem,
-            variables_known=known,
-            variables_since=since or (None if problem else now),
-            variables_etag=environment.config_etag,
-        )
+        _replace_rows(environment, read_places, rows)
+        _mark_read(environment, known, problem, now)
         for edit in edits:
             _note(project, edit, now)
+
+
+def _replace_rows(
+    environment: Environment, places: Sequence["Place"], rows: Sequence[Variable]
+) -> None:
+    """Make the rows of these places exactly `rows`."""
+    for place in places:
+        names = [row.name for row in rows if row.service == place.service]
+        Variable.objects.filter(environment=environment, service=place.service).exclude(
+            name__in=names
+        ).delete()
+    Variable.objects.bulk_create(
+        sorted(rows, key=lambda row: (row.service_id or 0, row.name)),
+        update_conflicts=True,
+        unique_fields=["environment", "service", "name"],
+        update_fields=["sealed", "references", "fingerprint", "host_fingerprint", "host_reference"],
+    )
+
+
+def _mark_read(environment: Environment, known: JsonObject, problem: str, now: datetime) -> None:
+    # Under another key nothing could be compared, so what changed until now is not known.
+    same = environment.variables_known.get("key") == known["key"]
+    since = environment.variables_since if same else None
+    Environment.objects.filter(pk=environment.pk).update(
+        variables_at=now,
+        variables_problem=problem,
+        variables_known=known,
+        variables_since=since or (None if problem else now),
+        variables_etag=environment.config_etag,
+    )
 
 
 @dataclass(frozen=True)

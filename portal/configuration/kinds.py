@@ -4,6 +4,7 @@ Fields that nobody named as free are guarded: also those still to come.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any, ClassVar
 
@@ -80,7 +81,7 @@ class Kind[M: Model]:
         """Why one person is enough now; "" where a second is needed."""
         return nobody_else(actor)
 
-    def applied(self, change: ConfigurationChange, obj: M, *, now: Any) -> str:
+    def applied(self, change: ConfigurationChange, obj: M, *, now: datetime) -> str:
         """What follows from a change that was applied; a sentence for the event, or ""."""
         return ""
 

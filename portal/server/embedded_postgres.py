@@ -373,7 +373,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _open_log(directory: Path) -> IO[bytes]:
-    """The log, begun anew when it has grown large, with a mark where this start begins."""
+    """The log, begun again when it has grown large, with a mark where this start begins."""
     log = directory / "log"
     if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
         log.replace(directory / "log.1")

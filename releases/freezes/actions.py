@@ -50,7 +50,7 @@ def lift_freeze(project: Project, *, actor: Actor, now: datetime | None = None) 
 
 
 def _judge_again(project: Project, now: datetime) -> None:
-    """Have the verdicts of the project's releases told anew: GitHub must not stay green for
+    """Have the verdicts of the project's releases told again: GitHub must not stay green for
     long.
     """
     ReleaseReconciler.objects.open().filter(release__project=project).update(wake_at=now)

@@ -1,11 +1,11 @@
 """Whose approval of a release counts, and why another one does not."""
 
 from hashlib import sha256
-from typing import Any
 
 from releases.gates.context import Facts
 from releases.gates.registry import gate
 from releases.gates.result import PASS, PENDING, Result, and_
+from releases.models.approvals import Approval
 from releases.models.releases import Release
 
 NOBODY_ELSE = "No approvals required: one person alone can promote to production."
@@ -22,7 +22,7 @@ def content_digest(release: Release) -> str:
     return sha256("\n".join(lines_).encode()).hexdigest()
 
 
-def fault_of(approval: Any, release: Release, content: str) -> str:
+def fault_of(approval: Approval, release: Release, content: str) -> str:
     """Why an approval does not count now; "" where it does.
 
     Its `giver_may` comes with the facts.

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from releases.gates.context import Facts
 from releases.gates.databases import DatabaseFacts
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result
 
@@ -29,7 +30,7 @@ def judge_each(facts: Any, judge: Callable[[Any, DatabaseFacts], Result]) -> Res
     return Result(state, message, evidence, seen)
 
 
-def unread_answer(facts: Any) -> Result | None:
+def unread_answer(facts: Facts) -> Result | None:
     """The answer while the release was read for other databases than the project has now."""
     if facts.release.collected != facts.release.candidate and not facts.release.merge_commit:
         return Result(PENDING, "Reading the release's commits and migrations…")

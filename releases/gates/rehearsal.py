@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, OuterRef, Q, QuerySet
@@ -48,7 +47,7 @@ def rows(project: str, candidate: str) -> ArraySubquery:
     """The newest rehearsal of each database in each environment; `project`, `candidate`: their
     fields in the query.
     """
-    mine: QuerySet[Any] = Rehearsal.objects.filter(
+    mine: QuerySet[Rehearsal] = Rehearsal.objects.filter(
         Q(environment__kind=EnvironmentKind.STAGING)
         | Q(environment__kind=EnvironmentKind.PRODUCTION),
         environment__project=OuterRef(project),

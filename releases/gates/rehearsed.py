@@ -1,7 +1,5 @@
 """The gate that asks for a rehearsal over a copy of production's schema."""
 
-from typing import Any
-
 from environments.models import VALID, EnvironmentDatabase, EnvironmentKind
 from environments.schema.rehearsal.report import PHASES
 from portal.jobs import OPEN, JobStatus
@@ -25,7 +23,7 @@ def rehearsed(facts: Facts) -> Result:
     return judge_each(facts, _rehearsed)
 
 
-def _rehearsed(facts: Any, one: DatabaseFacts) -> Result:
+def _rehearsed(facts: Facts, one: DatabaseFacts) -> Result:
     if not one.migrations:
         return Result(PASS, "No migrations to rehearse")
     production = one.places.get(EnvironmentKind.PRODUCTION)

@@ -1,14 +1,14 @@
 """What the candidate of a release brings, read from git."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 
 from environments.databases import pending
 from environments.databases.project_environment import planning_command
+from environments.git.reading import Commit
 from environments.git.repository import Mirror
 from environments.models import Database, Project, databases_of, stamped_from
 from environments.schema.history import changes, identity
@@ -47,7 +47,18 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
         fresh = Release.objects.select_for_update().get(pk=release.pk)
         if fresh.candidate != release.candidate:
             return  # it moved while we read; the next look collects the new one
-        fresh.commits = [
+        _keep_collected(fresh, commits, behind, change, now)
+        pulls = _pulls_in(project, commits)
+        fresh.pull_requests.set(pulls)
+        _record_collected(fresh, len(pulls), len(commits), now)
+
+
+def _keep_collected(
+    release: Release, commits: Sequence[Commit], behind: int, change: JsonObject, now: datetime
+) -> None:
+    """Write on the row what was read of its candidate."""
+    values = {
+        "commits": [
             {
                 "sha": commit.sha,
                 "title": commit.title[:200],
@@ -55,48 +66,37 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
                 "at": commit.authored_at.isoformat(),
             }
             for commit in commits[:COMMITS_KEPT]
-        ]
-        fresh.commit_count = len(commits)
-        fresh.behind = behind
-        fresh.migrations = change["migrations"]
-        fresh.heads_of = change["heads_of"]
-        fresh.heads = [head for heads in change["heads_of"].values() for head in heads]
-        fresh.migrations_problem = change["problem"]
-        fresh.uncovered = change["uncovered"]
-        fresh.edits = change["edits"]
-        fresh.collected, fresh.collected_at = release.candidate, now
-        fresh.save(
-            update_fields=[
-                "commits",
-                "commit_count",
-                "behind",
-                "migrations",
-                "heads",
-                "heads_of",
-                "migrations_problem",
-                "uncovered",
-                "edits",
-                "collected",
-                "collected_at",
-            ]
-        )
-        pulls = _pulls_in(project, commits)
-        fresh.pull_requests.set(pulls)
-        message = (
-            f"{len(pulls)} pull requests, {len(commits)} commits, {len(fresh.migrations)}"
-            " migrations."
-        )
-        data = {
-            "candidate": fresh.candidate,
-            "migrations": fresh.migrations,
-            "problem": fresh.migrations_problem,
-        }
-        audit.record(
-            "release.collected", actor=None, subject=fresh, sentence=message, data=data, now=now
-        )
+        ],
+        "commit_count": len(commits),
+        "behind": behind,
+        "migrations": change["migrations"],
+        "heads_of": change["heads_of"],
+        "heads": [head for heads in change["heads_of"].values() for head in heads],
+        "migrations_problem": change["problem"],
+        "uncovered": change["uncovered"],
+        "edits": change["edits"],
+        "collected": release.candidate,
+        "collected_at": now,
+    }
+    for name, value in values.items():
+        setattr(release, name, value)
+    release.save(update_fields=list(values))
 
 
-def _pulls_in(project: Project, commits: Iterable[Any]) -> list[PullRequest]:
+def _record_collected(release: Release, pulls: int, commits: int, now: datetime) -> None:
+    brings = f"{len(release.migrations)} migrations"
+    data = {
+        "candidate": release.candidate,
+        "migrations": release.migrations,
+        "problem": release.migrations_problem,
+    }
+    message = f"{pulls} pull requests, {commits} commits, {brings}."
+    audit.record(
+        "release.collected", actor=None, subject=release, sentence=message, data=data, now=now
+    )
+
+
+def _pulls_in(project: Project, commits: Iterable[Commit]) -> list[PullRequest]:
     """The pull requests into staging whose commits are among `commits`: by head commit, else by
     number in a title.
     """

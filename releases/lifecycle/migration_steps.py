@@ -27,7 +27,7 @@ from releases.models.releases import Release, ReleaseStatus
 
 
 def plan(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Has the collected migrations planned for each database, by a job of its own: once, and anew
+    """Has the collected migrations planned for each database, by a job of its own: once, and again
     for another order of deploying or when the database is elsewhere than the plan says. What
     staging ran keeps the SQL that was planned.
     """

@@ -37,7 +37,7 @@ class Row:
 
     @property
     def pk(self) -> str:
-        """The item's key; a number is safe, and said so it is not escaped anew at each of its
+        """The item's key; a number is safe, and said so it is not escaped again at each of its
         places.
         """
         return SafeString(self.item.pk) if self.item else ""

@@ -11,7 +11,7 @@ from portal.audit import Actor
 from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
 from portal.ui.actions import Refused, action, require_reason
 from releases import gates
-from releases.gates.context import facts_of
+from releases.gates.context import Facts, facts_of
 from releases.locking import _as_seen
 from releases.models import Rollback
 from releases.models.promotion import Promotion, PromotionStep, StepName
@@ -73,6 +73,27 @@ def promote(
     Release.objects.select_for_update().get(pk=release.pk)
     facts = facts_of(release.pk, now=now)
     release = facts.release
+    standing = _ready_to_promote(facts, candidate, actor)
+    promotion = _create_promotion(facts, _snapshot(standing), actor, now)
+    compare.keep(release, now=now)
+    release.move_to(ReleaseStatus.PROMOTING, now=now)
+    wake_now(promotion, now=now)
+    rollback_assessment.begin(facts, now=now)
+    data = {
+        "candidate": release.candidate,
+        "content": gates.content_digest(release),
+        "gates": promotion.gates,
+    }
+    message = f"Promotion of {release.name} at {release.candidate[:7]} started."
+    audit.record(
+        "release.promoted", actor=actor, subject=release, sentence=message, data=data, now=now
+    )
+    return promotion
+
+
+def _ready_to_promote(facts: Facts, candidate: str | None, actor: Actor) -> gates.Standing:
+    """Return how the release stands; refuses where anything stands in between."""
+    release = facts.release
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()} already.")
     _as_seen(release, candidate, actor)
@@ -83,7 +104,12 @@ def promote(
     standing = gates.stand(facts)
     if not standing.ready:
         raise Refused(" ".join(f"{line.text}: {line.result.sentence}" for line in standing.missing))
-    snapshot = [
+    return standing
+
+
+def _snapshot(standing: gates.Standing) -> list[dict[str, object]]:
+    """Return what the gates said, as the promotion keeps it."""
+    return [
         {
             "item": line.item.pk if line.item else None,
             "text": line.text,
@@ -92,6 +118,13 @@ def promote(
         }
         for line in standing.before
     ]
+
+
+def _create_promotion(
+    facts: Facts, snapshot: list[dict[str, object]], actor: Actor, now: datetime
+) -> Promotion:
+    """Create the job with its steps, and what production's databases report at its start."""
+    release = facts.release
     places = {
         database.database.pk: database.places.get(EnvironmentKind.PRODUCTION)
         for database in facts.databases
@@ -110,19 +143,6 @@ def promote(
             called=one.called if one else "",
         )
         for position, (name, one) in enumerate(stops_of(release, databases))
-    )
-    compare.keep(release, now=now)
-    release.move_to(ReleaseStatus.PROMOTING, now=now)
-    wake_now(promotion, now=now)
-    rollback_assessment.begin(facts, now=now)
-    data = {
-        "candidate": release.candidate,
-        "content": gates.content_digest(release),
-        "gates": snapshot,
-    }
-    message = f"Promotion of {release.name} at {release.candidate[:7]} started."
-    audit.record(
-        "release.promoted", actor=actor, subject=release, sentence=message, data=data, now=now
     )
     return promotion
 

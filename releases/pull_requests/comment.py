@@ -45,7 +45,7 @@ MEND_FIRST = "The SQL is analyzed when the files are fixed."
 
 
 def wake(project: Project, *, now: datetime) -> None:
-    """Has a note looked at anew for every pull request of which git said something else, or which
+    """Has a note looked at again for every pull request of which git said something else, or which
     is seen otherwise.
 
     Two queries when nothing is to be done.

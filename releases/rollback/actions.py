@@ -101,7 +101,7 @@ def _create(release: Release, row: Advice, actor: User, reason: str, now: dateti
 
 
 def plan_steps(job: Rollback) -> None:
-    """Makes the steps that follow the approval anew, for the rollback's targets."""
+    """Makes the steps that follow the approval again, for the rollback's targets."""
     job.steps.exclude(name=RollbackStepName.APPROVE).delete()
     names = [(RollbackStepName.RESTORE, target["service"]) for target in job.targets]
     names += [(RollbackStepName.LIVE, ""), (RollbackStepName.SMOKE, "")]

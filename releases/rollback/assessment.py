@@ -88,7 +88,7 @@ def see_to(project: Project, *, now: datetime) -> None:
 
 
 def hurry(release: Release, *, now: datetime) -> None:
-    """Has the advice worked out anew at once."""
+    """Has the advice worked out again at once."""
     Advice.objects.filter(release=release).update(wake_at=now)
 
 
@@ -177,7 +177,7 @@ def _shipped(project: Project) -> Any:
 
 
 def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
-    """Works the advice out anew and writes it down; two that do so at once write the same.
+    """Works the advice out again and writes it down; two that do so at once write the same.
 
     Raises `ApiError`, `GitError`: then the row keeps what was known before.
     """

@@ -9,6 +9,7 @@ from environments.databases.address import NoDatabase, url_of
 from environments.models import (
     Database,
     Environment,
+    EnvironmentDatabase,
     MigrationPlan,
     MigrationRun,
     databases_of,
@@ -154,9 +155,8 @@ def _database(
     called = database.called
     mine = tuple(one["id"] for one in migrations_of(release, database, databases))
     place = place_of(production, database) if production else None
-    newest = (
-        newest_run(place) if place else None
-    )  # seen before the database is read: its end is not missed
+    # The newest run is seen before the database is read, so that its end is not missed.
+    newest = newest_run(place) if place else None
     if newest is not None and newest.is_open:
         message = (
             f"A migration runs in production ({newest}); what it leaves is known when it has ended."
@@ -168,42 +168,49 @@ def _database(
         return DatabaseState(
             called, None, mine, problem="There is no production environment on Railway."
         )
+    planned = functools.partial(_planned, release, database, databases)
+    try:
+        return _read_database(release, database, place, mine, newest, planned)
+    except (NoDatabase, address.DatabaseError, history_reader.HistoryError) as error:
+        return DatabaseState(called, None, mine, problem=f"Production's database: {error}")
+
+
+def _read_database(
+    release: Release,
+    database: Database,
+    place: EnvironmentDatabase,
+    mine: tuple[str, ...],
+    newest: MigrationRun | None,
+    planned: Callable[[Sequence[str]], tuple[list[Step], list[Risk], list[str]]],
+) -> DatabaseState:
+    """The database as it says itself; raises what reading it or the history raises."""
+    called = database.called
     mirror, commit = mirror_of(release.project), release.merge_commit or release.candidate
     if not mirror.has(commit):
         mirror.fetch()
-    try:
-        history = history_reader.read(mirror, commit, database.alembic)
-        url = url_of(place)
-        current = schema_database.current(url, table=database.version_table)
-        strange = [one for one in current if one not in history.revisions]
-        if history.problems or strange:
-            message = (
-                history.problems[0].sentence
-                if history.problems
-                else f"{', '.join(strange)} is in no file."
-            )
-            return DatabaseState(called, current, mine, problem=message)
-        behind = history.ancestors(current)
-        in_effect = tuple(one for one in mine if one in behind)
-        planned = functools.partial(_planned, release, database, databases)
-        downgrade, problem = _downgrade(release, history, current, in_effect, url, planned)
-        half = half_of(newest, release, behind, planned) if newest else None
-        if downgrade is not None:
-            (one,) = identity.bound(
-                mirror,
-                commit,
-                history,
-                [history.revisions[downgrade["file"]["id"]]],
-                command=database.runs_project_code,
-            )
-            downgrade["file"]["sha256"] = one.sha256
-            # Railway calls every database “railway”: of several, its name here is the one to type.
-            name = called or address.normalise(url).database
-            downgrade |= {"database_id": database.pk, "database": name}
-        kept = _backup_of(newest, release) if newest else ""
-        return DatabaseState(called, current, in_effect, downgrade, problem, half, kept)
-    except (NoDatabase, address.DatabaseError, history_reader.HistoryError) as error:
-        return DatabaseState(called, None, mine, problem=f"Production's database: {error}")
+    history = history_reader.read(mirror, commit, database.alembic)
+    url = url_of(place)
+    current = schema_database.current(url, table=database.version_table)
+    strange = [one for one in current if one not in history.revisions]
+    if history.problems or strange:
+        unknown = f"{', '.join(strange)} is in no file."
+        message = history.problems[0].sentence if history.problems else unknown
+        return DatabaseState(called, current, mine, problem=message)
+    behind = history.ancestors(current)
+    in_effect = tuple(one for one in mine if one in behind)
+    downgrade, problem = _downgrade(release, history, current, in_effect, url, planned)
+    half = half_of(newest, release, behind, planned) if newest else None
+    if downgrade is not None:
+        revision = history.revisions[downgrade["file"]["id"]]
+        (one,) = identity.bound(
+            mirror, commit, history, [revision], command=database.runs_project_code
+        )
+        downgrade["file"]["sha256"] = one.sha256
+        # Railway calls every database “railway”: of several, its name here is the one to type.
+        name = called or address.normalise(url).database
+        downgrade |= {"database_id": database.pk, "database": name}
+    kept = _backup_of(newest, release) if newest else ""
+    return DatabaseState(called, current, in_effect, downgrade, problem, half, kept)
 
 
 def _backup_of(run: MigrationRun, release: Release) -> str:

@@ -38,7 +38,7 @@ def advance(job: Rollback, *, now: datetime) -> Outcome:
 def approve(step: RollbackStep, facts: Facts) -> Look:
     """Waits for enough people besides the one who asked.
 
-    What would be restored is read anew before that counts.
+    What would be restored is read again before that counts.
     """
     job = step.rollback
     if message := rollback_assessment.over(facts.release):

@@ -189,7 +189,7 @@ def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
 
 
 def again(step: Any, **changes: Any) -> None:
-    """Lets a stopped step begin anew. What it said before stays in the audit trail alone."""
+    """Lets a stopped step begin again. What it said before stays in the audit trail alone."""
     rows = type(step).objects.filter(pk=step.pk)
     nothing = {"sentence": "", "world": "", "evidence": []}
     changes |= nothing | {"started_at": None, "finished_at": None}
