@@ -35,6 +35,22 @@ def proposed(project: Project, rows: dict[str, BranchProtection]) -> list[tuple[
     return [(name, [one for one in ran if name in ran[one]]) for name in sorted(names)]
 
 
+def too_few(project: Project, branch: str, members: frozenset[str]) -> str:
+    """Return why nobody could give the approvals that `branch` would require; "" when `members`,
+    who opened or reviewed pull requests lately, are enough.
+    """
+    needed = project.protected_approvals
+    if len(members) > needed or not needed:
+        return ""
+    approvals = "1 approval" if needed == 1 else f"{needed} approvals"
+    who = f"only {', '.join(sorted(members))}" if members else "nobody"
+    return (
+        f"Nothing was changed: {branch} would require {approvals}, nobody approves their own pull"
+        f" request, and {who} opened or reviewed one lately. Under Required, set approvals to"
+        f" {max(0, len(members) - 1)}, or have somebody else review a pull request first."
+    )
+
+
 def lockout(project: Project, branch: str, row: BranchProtection) -> str:
     """Return why protecting `branch` so would stop the team or the portal; "" when it would not."""
     if branch == project.staging_branch and project.protected_approvals and not project.portal_app:

@@ -346,7 +346,7 @@ def verify(
         f" {', '.join(history.heads)}."
     )
     if deployment.status in SERVING:
-        message += " Is a pre-deploy command set there that runs Alembic?"
+        message += " Does its pre-deploy or start command run Alembic?"
     failed = output.revision if output.revision in history.revisions else ""
     return Outcome(
         "failed", message, before, after, (), failed, output.statement, invalid_indexes(url)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models import Q
 
+from environments.drift import at_deploy
 from environments.finding_kinds.deploying import BEHIND, BRANCH, PUSH, ROLLED_BACK, UPLOADED
 from environments.finding_kinds.wiring import MISSING, TWICE
 from environments.findings.problem import Problem
@@ -26,7 +27,7 @@ from environments.services.roles import Role
 
 
 def problems(project: Project) -> list[Problem]:
-    """Every problem of the two long-lived environments. Six queries.
+    """Every problem of the two long-lived environments. Seven queries.
 
     Of services that a release does not wait for only what a person should know is told.
     """
@@ -48,6 +49,7 @@ def problems(project: Project) -> list[Problem]:
         *_uploaded(project, lives),
         *_branches(project, counting, expected),
         *_pushes([live.instance for live in counting if live.role is Role.CODE]),
+        *at_deploy.problems(project, [live.instance for live in counting]),
         *_behind(project, [live for live in counting if live.role is Role.CODE], expected),
     ]
 
@@ -133,7 +135,7 @@ def _uploaded(project: Project, lives: Iterable[Live]) -> Iterator[Problem]:
     for live in lives:
         if live.role is Role.UPLOADED and live.instance.service.belongs is not False:
             message = (
-                f"{live.instance} was uploaded by Railway's CLIwithout a commit, so its code is "
+                f"{live.instance} was uploaded by Railway's CLI without a commit, so its code is "
                 "not known"
             )
             do = (

@@ -77,6 +77,7 @@ KINDS: Registry[Kind] = Registry(
         "wiring",
         "variables",
         "schema",
+        "migrating",
         "protection",
         "out_of_band",
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from environments.github import answers, protection
+from environments.github import answers, members, protection
 from environments.github import pulls as answers_pulls
 from environments.github.answers import Comparison
 from environments.github.arguments import branch_part, commit_part, passing_reason, shaped
@@ -15,6 +15,13 @@ from portal.outbound.parsing import Malformed, commit_field, field, text
 
 class Branches(Repository):
     """Reads, moves and protects branches."""
+
+    def seen_members(self, enough: int) -> frozenset[str]:
+        """People of the repository who opened or reviewed pull requests lately; no more are
+        looked for once there are `enough`.
+        """
+        with shaped():
+            return members.seen_members(self.transport, self.path, enough)
 
     def newest_heads(self, base: str, count: int) -> list[str]:
         """The heads of the `count` pull requests into `base` that changed last, in any state."""

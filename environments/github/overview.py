@@ -26,6 +26,17 @@ TOO_SLOW = frozenset({502, 504})
 
 
 @dataclass(frozen=True)
+class Compared:
+    """Staging beside production: how many commits only one of them has, and whether both hold the
+    same files.
+    """
+
+    ahead: int
+    behind: int
+    same_files: bool
+
+
+@dataclass(frozen=True)
 class Overview:
     """What a sync pass sees. `complete` False: something is missing, and `problems` says what.
 
@@ -34,7 +45,7 @@ class Overview:
     on. `closed` are numbers of those that ended unmerged last. `checks_hidden`: GitHub did not show
     check runs to this credential.
     `full_name` is what the repository is called now. `rules` of a branch None: they could not be
-    read.
+    read. `comparison` is of the two heads; None: GitHub did not compare them.
     """
 
     staging_head: str | None
@@ -56,6 +67,7 @@ class Overview:
     checks_hidden: bool = False
     full_name: str = ""
     rules: dict[str, MergeRules | None] = field(default_factory=dict)
+    comparison: Compared | None = None
 
 
 @dataclass
@@ -297,7 +309,7 @@ def _note_errors(seen: _Gathering, errors: list[object]) -> None:
     """What GitHub did not show.
 
     Hidden check runs are one thing, however many; a protection that only administrators are shown
-    is none: it comes as null.
+    is none: it comes as null. Branches that GitHub cannot compare are compared in git.
     """
     for error in errors:
         path = get_path(error, "path")
@@ -305,7 +317,7 @@ def _note_errors(seen: _Gathering, errors: list[object]) -> None:
         if parts & {"contexts", "last"}:
             seen.checks_hidden = True
             seen.lacks("GitHub does not show check runs to this credential.")
-        elif "branchProtectionRule" not in parts and len(seen.problems) < MOST_PROBLEMS:
+        elif not parts & {"branchProtectionRule", "compare"} and len(seen.problems) < MOST_PROBLEMS:
             seen.lacks(
                 "GitHub did not show everything:"
                 f" {text(get_path(error, 'message')) or 'no reason given'}."
@@ -405,7 +417,23 @@ def _finish(
         checks_hidden=seen.checks_hidden,
         full_name=text(get_path(first, "nameWithOwner")),
         rules=rules,
+        comparison=_comparison(first, heads[staging]),
     )
+
+
+def _comparison(first: Mapping[str, object], staging_head: str | None) -> Compared | None:
+    """What GitHub says of both branches, if it compared the very heads that it shows."""
+    found = get_path(first, "production", "compare")
+    trees = [get_path(first, key, "target", "tree", "oid") for key in ("staging", "production")]
+    try:
+        ahead, behind = need(found, "aheadBy", int), need(found, "behindBy", int)
+    except Malformed:
+        return None
+    if not all(isinstance(one, str) and one for one in trees):
+        return None
+    if staging_head is None or get_path(found, "headTarget", "oid") != staging_head:
+        return None
+    return Compared(ahead, behind, same_files=trees[0] == trees[1])
 
 
 def _closed(nodes: object) -> tuple[int, ...]:

@@ -1,16 +1,18 @@
 """Railway's truth into our rows: known rows updated, new ones added, vanished ones marked gone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
 
 from environments import railway
+from environments.databases.lent_commands import Lent, lent_commands
 from environments.drift.detect import compare
 from environments.findings import out_of_band
 from environments.models import (
     LONG_LIVED,
+    AtStart,
     Deployment,
     Environment,
     EnvironmentKind,
@@ -33,7 +35,8 @@ def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
     RailwaySync.objects.select_for_update().get(project=project)
     services = _services(project, tree, now)
     environments = _environments(project, tree, now)
-    instances, moved = _instances(tree, services, environments, now)
+    lent = lent_commands(project, now=now)
+    instances, moved = _instances(tree, services, environments, lent, now)
     _deployments(tree, instances, now)
     if tree.complete:
         alive = [row.pk for row in instances.values()]
@@ -149,6 +152,7 @@ def _instances(
     tree: ProjectTree,
     services: dict[str, Service],
     environments: dict[str, Environment],
+    lent: Mapping[tuple[str, str], Lent],
     now: datetime,
 ) -> tuple[dict[str, ServiceInstance], list[tuple[ServiceInstance, ServiceInstance]]]:
     """The instances by Railway's id, and those that were known with how they were before.
@@ -179,7 +183,7 @@ def _instances(
                 domains=[domain.domain for domain in state.domains if domain.counts],
                 seen_at=now if state.readable else None,
                 healthcheck_path=(state.healthcheck_path or "")[:500],
-                at_start=at_start(state.pre_deploy_command, state.start_command),
+                at_start=_at_start(state, lent.get((environment.id, state.service_id))),
             )
             (known if state.readable and environment.readable else unknown)[
                 environment.id, state.service_id
@@ -193,17 +197,31 @@ def _instances(
         "cron",
         "domains",
         "at_start",
+        "at_start_before",
     ]
     kept += ["healthcheck_path", "root_directory", "config_file"]
     before = {
         (row.service_id, row.environment_id): row for row in _long_lived(environments.values())
     }
+    for row in known.values():
+        if was := before.get((row.service_id, row.environment_id)):
+            row.at_start_before = was.at_start
     rows = _upsert_instances(known.values(), [*kept, "seen_at"])
     pairs = [(row, before.get((row.service_id, row.environment_id))) for row in rows]
     _confirm_limits([(row, was) for row, was in pairs if row.environment.kind in LONG_LIVED])
     rows += _upsert_instances(unknown.values(), ["railway_id"])
     moved = [(row, was) for row, was in pairs if was is not None]
     return {row.railway_id: row for row in rows}, moved
+
+
+def _at_start(state: railway.ServiceInstance, lent: Lent | None) -> AtStart:
+    """Whether its own commands run Alembic; one that a run of the portal has set meanwhile is
+    none of them.
+    """
+    command = state.pre_deploy_command
+    if lent and command == " && ".join(lent.command):
+        command = " && ".join(lent.was) or None
+    return at_start(command, state.start_command)
 
 
 def _long_lived(environments: Iterable[Environment]) -> Iterable[ServiceInstance]:

@@ -118,6 +118,12 @@ class ServiceInstance(models.Model):
             " keys."
         ),
     )
+    at_start_before = models.CharField(
+        max_length=10,
+        choices=AtStart,
+        default=AtStart.NO,
+        help_text="The same by the reading before: one reading alone takes nothing back.",
+    )
     healthcheck_path = models.CharField(
         max_length=500, blank=True, default="", help_text="As set on Railway."
     )
@@ -155,10 +161,21 @@ class ServiceInstance(models.Model):
 
     @property
     def runs_alembic(self) -> AtStart:
-        """Whether its commands run Alembic when it starts: those on Railway or in the
-        repository, the worse of both.
+        """Whether its commands run Alembic when it starts: those on Railway, by the last two
+        readings, or in the repository; the worst of them.
         """
-        message = [self.at_start, self.in_repository.get("at_start") or AtStart.NO]
+        return self._worst(self.in_repository.get("at_start"))
+
+    @property
+    def will_run_alembic(self) -> AtStart:
+        """The same once the head of staging's branch is deployed on it, with what the repository
+        says there.
+        """
+        inside = self.in_repository
+        return self._worst(inside.get("coming_at_start" if "coming" in inside else "at_start"))
+
+    def _worst(self, inside: str | None) -> AtStart:
+        message = [self.at_start, self.at_start_before, inside or AtStart.NO]
         worst = (AtStart.PRE_DEPLOY, AtStart.START, AtStart.UNKNOWN, AtStart.NO)
         return next(one for one in worst if one in message)
 

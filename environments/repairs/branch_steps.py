@@ -130,6 +130,9 @@ def protect(job: Repair, now: datetime) -> Outcome:
         )
     if locked_out := applying.lockout(project, branch, row):
         return Finished(JobStatus.FAILED, locked_out)
+    members = github_of(project).seen_members(project.protected_approvals + 1)
+    if locked_out := applying.too_few(project, branch, members):
+        return Finished(JobStatus.FAILED, locked_out)
     if job.wanted and job.wanted != applying.digest(project, branch, row):
         message = (
             "Nothing was changed: other changes would be made now than were shown; look again."

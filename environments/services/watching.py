@@ -46,12 +46,14 @@ def settle(project: Project, also: Iterable[str] = ()) -> None:
         instance__in=rows, is_active=True, status__in=SERVING
     ).exclude(commit="")
     serves = dict(served.order_by("created_at").values_list("instance", "commit"))
-    heads = Branch.objects.filter(project=project).exclude(head="").values_list("head", flat=True)
-    wanted = list(dict.fromkeys([*heads, *filter(None, also)]))
-    compared = _Compared(project)
+    known = Branch.objects.filter(project=project).exclude(head="")
+    heads = dict(known.values_list("name", "head"))
+    wanted = list(dict.fromkeys([*heads.values(), *filter(None, also)]))
+    candidate, compared = heads.get(project.staging_branch, ""), _Compared(project)
     for row in rows:
         if commit := serves.get(row.pk):
             _settle(row, commit, wanted, compared)
+            _look_ahead(row, candidate, compared)
 
 
 def _settle(
@@ -73,7 +75,7 @@ def _settle(
             found.setdefault(message[0], {})[commit] = message[1]
     served = row.in_repository
     if served.get("commit") != serves:
-        served = compared.served(row, serves) or served
+        served = {**served, **read} if (read := compared.served(row, serves)) else served
     if not found and served is row.in_repository:
         return
     parts = {
@@ -85,6 +87,18 @@ def _settle(
         served,
     )
     ServiceInstance.objects.filter(pk=row.pk).update(unchanged=row.unchanged, in_repository=served)
+
+
+def _look_ahead(row: ServiceInstance, candidate: str, compared: "_Compared") -> None:
+    """Keep what its commands will be once it is deployed at the head of staging's branch."""
+    known = row.in_repository
+    if not candidate or known.get("coming") == candidate or row.unchanged.get("unconfirmed"):
+        return
+    found = compared.served(row, candidate)
+    if found is not None:
+        at_start = found.get("at_start", "")
+        row.in_repository = known | {"coming": candidate, "coming_at_start": at_start}
+        row.save(update_fields=["in_repository"])
 
 
 # Of commits, the first path that counts and differs: by the patterns on Railway; by what only
@@ -166,7 +180,7 @@ class _Compared:
         if config is UNKNOWN:
             return None
         if config is None or config.problem:
-            return {"commit": commit}
+            return {"commit": commit, "healthcheck": "", "at_start": ""}
         runs = at_start(config.pre_deploy_command, config.start_command)
         says = bool(config.pre_deploy_command or config.start_command) and (
             config.start_command or runs != "unknown"
@@ -177,10 +191,10 @@ class _Compared:
     def _with(self, *commits: str) -> Mirror | None:
         """The mirror, if it holds these commits, fetched for them at most once."""
         mirror = self._mirror = self._mirror or mirror_of(self._project)
-        if not all(mirror.has(commit) for commit in commits) and not self._fetched:
+        if not _holds(mirror, commits) and not self._fetched:
             self._fetched = True
             mirror.fetch()
-        return mirror if all(mirror.has(commit) for commit in commits) else None
+        return mirror if _holds(mirror, commits) else None
 
     def _ask(self, old: str, new: str) -> list[str] | None:
         mirror = self._with(old, new)
@@ -188,3 +202,13 @@ class _Compared:
             return None
         changed = mirror.changed_files(old, new)
         return sorted({path for _, *names in changed for path in names if path})
+
+
+def _holds(mirror: Mirror, commits: Iterable[str]) -> bool:
+    """Whether the mirror is there and has all of them."""
+    try:
+        return all(mirror.has(commit) for commit in commits)
+    except GitError as error:
+        if error.kind != "missing":
+            raise
+        return False

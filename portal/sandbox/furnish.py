@@ -92,6 +92,11 @@ def _begin(
             railway.skip(service.name, where, head, shape.branch(kind))
     if service.sleeps:
         railway.finish_latest(service.name, where, "SLEEPING")
+    if service.start or service.pre_deploy:
+        # What is live was deployed before: the commands run from the next deployment on.
+        railway.set_command(
+            service.name, where, start=service.start or None, pre_deploy=service.pre_deploy or None
+        )
 
 
 def _served(

@@ -50,8 +50,9 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     )
     environment_sync.note_problem(job, problem, "GitHub", now=now)
     github_mirror_sync.apply(project, overview, now=now)
-    relation.settle(job)
-    runbook.settle(project, now=now)
+    relation.settle(job, overview)
+    if job.synced_at:  # git's first fetch waits for the second reading: the first asks most
+        runbook.settle(project, now=now)
     watching.settle(project)
     preview_policy.make(project, now=now)
     pull_requests_migrations.wake(project, now=now)

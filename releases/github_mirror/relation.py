@@ -1,10 +1,13 @@
-"""How the two long-lived branches stand to each other, read from git once per pair of heads."""
+"""How the two long-lived branches stand to each other, as GitHub said with their heads, else as git
+does: once per pair of heads.
+"""
 
 from dataclasses import asdict, dataclass
 from typing import Self
 
 from environments.clones.clone import mirror_of
 from environments.git.calls import GitError
+from environments.github import Overview
 from environments.models import Branch
 from portal.outbound.http import ApiError
 from releases.models.pull_requests import GitHubSync
@@ -57,27 +60,36 @@ class Relation:
         return cls(staging, main, ahead, behind, kept.get("same_files") is True)
 
 
-def settle(job: GitHubSync) -> None:
-    """Read the relation of the heads in our rows where it is not known yet; git's trouble waits."""
+def settle(job: GitHubSync, overview: Overview) -> None:
+    """Keep the relation of the heads in our rows where it is not known yet; git's trouble waits."""
     heads = dict(Branch.objects.filter(project=job.project).values_list("name", "head"))
     staging = heads.get(job.project.staging_branch, "")
     main = heads.get(job.project.production_branch, "")
     if not staging or not main or Relation.of(job.relation, staging, main):
         return
-    try:
-        mirror = mirror_of(job.project)
-        mirror.fetch()
-        found = Relation(
-            staging,
-            main,
-            ahead=len(mirror.commits(main, staging, limit=COUNTED)),
-            behind=len(mirror.commits(staging, main, limit=COUNTED)),
-            same_files=mirror.same_tree(staging, main),
-        )
-    except (ApiError, GitError):
-        return
+    said = overview.comparison
+    if said and (overview.staging_head, overview.production_head) == (staging, main):
+        found = Relation(staging, main, said.ahead, said.behind, said.same_files)
+    else:
+        try:
+            found = _by_git(job, staging, main)
+        except (ApiError, GitError):
+            return
     job.relation = asdict(found)
     GitHubSync.objects.filter(pk=job.pk).update(relation=job.relation)
+
+
+def _by_git(job: GitHubSync, staging: str, main: str) -> Relation:
+    """The relation as git has it, up to a thousand commits. Raises `ApiError`, `GitError`."""
+    mirror = mirror_of(job.project)
+    mirror.fetch()
+    return Relation(
+        staging,
+        main,
+        ahead=len(mirror.commits(main, staging, limit=COUNTED)),
+        behind=len(mirror.commits(staging, main, limit=COUNTED)),
+        same_files=mirror.same_tree(staging, main),
+    )
 
 
 def _commits(count: int) -> str:

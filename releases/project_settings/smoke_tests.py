@@ -28,6 +28,17 @@ def proposals(instances: Iterable[ServiceInstance]) -> list[tuple[str, str]]:
     return sorted(found)
 
 
+def proposed_for(project: Project) -> list[tuple[str, str]]:
+    """Return the proposals for both environments of a project that has no smoke test; else none.
+
+    Two queries at most.
+    """
+    if project.smoke_tests.exists():
+        return []
+    there = ServiceInstance.objects.long_lived().filter(environment__project=project)
+    return proposals(there.select_related("service"))
+
+
 @action("smoke_test.added", ADD)
 def add(
     project: Project, *, actor: Actor, service: str, path: str, now: datetime | None = None

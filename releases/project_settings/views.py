@@ -84,6 +84,7 @@ def _rendered(
                 "items"
             ),
             "smoke_tests": project.smoke_tests.all(),
+            "proposals": smoke_tests.proposed_for(project),
             "databases": project.databases.all(),
             "may": {
                 "change": request.user.has_perm(actions.CHANGE),

@@ -127,6 +127,26 @@ def test_the_checks_that_ran_on_both_branches_are_proposed_and_others_refused(wo
     assert world.project.portal_app == "our-app"
 
 
+def test_a_team_of_one_is_not_locked_out_by_approvals_that_nobody_could_give(world):
+    for pull in world.github.state["pulls"]:
+        pull["user"] = "maria"
+    world.github.state["reviews"].clear()
+
+    refused = protected(world)
+    sent_before = world.sent("PUT", "/branches/main/protection")
+    Project.objects.update(protected_approvals=0)
+    world.project.refresh_from_db()
+    allowed = protected(world)
+
+    assert refused.status == "failed" and not sent_before
+    assert "only maria opened or reviewed one lately" in refused.sentence
+    assert "set approvals to 0" in refused.sentence
+    assert allowed.status == "succeeded", allowed.sentence
+    [body] = world.sent("PUT", "/branches/main/protection")
+    reviews = json.loads(body)["required_pull_request_reviews"]
+    assert reviews["required_approving_review_count"] == 0
+
+
 def test_protecting_again_sends_nothing(world):
     protected(world)
     protected(world)

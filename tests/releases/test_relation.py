@@ -1,11 +1,13 @@
 """Branches that differ are ahead, behind, diverged or alike; an empty release is refused."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
+from environments.github import Overview
+from environments.github.overview import Compared
 from portal.ui.actions import Refused
-from releases.github_mirror.relation import Relation
+from releases.github_mirror.relation import Relation, settle
 from releases.lifecycle import actions
 from releases.models.pull_requests import GitHubSync
 from releases.models.releases import Release
@@ -67,3 +69,28 @@ def test_the_board_calls_diverged_what_has_diverged_and_compares_before_it_says_
 
     assert "branches diverged" in html and "2 commits ahead, 1 commit behind" in html
     assert "ahead of main" not in html
+
+
+NOTHING_SEEN = Overview(None, None, (), (), (), (), {}, True, True, (), None)
+HEADS = {"staging_head": CANDIDATE, "production_head": BASE}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("said", "heads", "kept"),
+    [
+        (Compared(2, 1, same_files=False), HEADS, Relation(CANDIDATE, BASE, 2, 1)),
+        (Compared(0, 3, same_files=True), HEADS, Relation(CANDIDATE, BASE, 0, 3, True)),
+        (Compared(2, 1, same_files=False), HEADS | {"staging_head": "later"}, None),
+        (None, HEADS, None),
+    ],
+)
+def test_what_github_compared_counts_for_its_own_heads_and_else_git_is_asked(said, heads, kept):
+    make_project()
+    job = GitHubSync.objects.get()
+    answer = replace(NOTHING_SEEN, comparison=said, **heads)
+
+    settle(job, answer)  # no git repository is there to be asked
+
+    known = Relation.of(GitHubSync.objects.get().relation, CANDIDATE, BASE)
+    assert known == kept

@@ -1,9 +1,10 @@
 """What the shape `large` costs: calls to GitHub and Railway of one reading, and queries of each
 page.
 
-`python -m tests.shapes.large` reads the whole of it twice, ships its release and prints what that
-took: at most 5 calls when nothing is known, 3 when nothing changed, and 16 queries a page. Exit
-status 1 if not.
+`python -m tests.shapes.large` reads the whole of it three times, ships its release and prints what
+that took: at most 5 calls when nothing is known (the second reading compares the branches' files,
+and so fetches the repository for the first time), 3 when nothing changed, and 15 queries a page.
+Exit status 1 if not.
 """
 
 import sys
@@ -17,8 +18,7 @@ from typing import Any
 from portal.sandbox.shapes import large
 from tests.scratch import scratch_database
 
-# Promised are 5 and 15: comparing both branches made the first fetch part of a cold reading.
-MOST_COLD, MOST_WARM, MOST_QUERIES = 6, 3, 16
+MOST_COLD, MOST_WARM, MOST_QUERIES = 5, 3, 15
 PAGES = (
     "releases:board",
     "environments:environments",
@@ -61,7 +61,7 @@ def queries(world: Any, release: Any) -> dict[str, int]:
     """Return how many queries each page takes."""
     from django.db import connection
     from django.test import Client
-    from django.test.utils import CaptureQueriesContext
+    from django.test.utils import CaptureQueriesContext, override_settings
     from django.urls import NoReverseMatch, reverse
 
     client, found = Client(), {}
@@ -72,11 +72,12 @@ def queries(world: Any, release: Any) -> dict[str, int]:
             asked[name] = f"{reverse(name)}?project={world.project.slug}"
         except NoReverseMatch:
             continue
-    for name, address in asked.items():
-        client.get(address)
-        with CaptureQueriesContext(connection) as seen:
-            assert client.get(address).status_code == 200, address
-        found[name] = len(seen)
+    with override_settings(ALLOWED_HOSTS=["testserver"]):
+        for name, address in asked.items():
+            client.get(address)
+            with CaptureQueriesContext(connection) as seen:
+                assert client.get(address).status_code == 200, address
+            found[name] = len(seen)
     return found
 
 
@@ -96,16 +97,16 @@ def main() -> int:
         ) as directory,
         quick_world(Path(directory), _Setting(settings), shape=["large"]) as world,
     ):
-        cold, warm, began = read(world), read(world), time.monotonic()
+        cold, second, warm, began = read(world), read(world), read(world), time.monotonic()
         outcome = ship(world, patience=300)
         release = Release.objects.get()
         pages = queries(world, release)
-    print(f"calls to GitHub and Railway: cold {cold}, nothing changed {warm}")
+    print(f"calls to GitHub and Railway: cold {cold}, then {second}, nothing changed {warm}")
     print(f"release: {release.pull_requests.count()} pull requests, {release.commit_count} commits")
     print(f"shipped in {time.monotonic() - began:.0f} s, {outcome.calls} calls; queries: {pages}")
     print(table([outcome])[:400])
     held = (
-        sum(cold) <= MOST_COLD
+        max(sum(cold), sum(second)) <= MOST_COLD
         and sum(warm) <= MOST_WARM
         and max(pages.values()) <= MOST_QUERIES
         and outcome.held

@@ -20,12 +20,13 @@ def test_a_large_project_ships_and_costs_few_calls_and_queries(
     tmp_path, settings, transactional_db
 ):
     with sized(SMALL), quick_world(tmp_path, settings, shape=["large"]) as world:
-        cold, warm = read(world), read(world)
+        cold, second, warm = read(world), read(world), read(world)
         outcome = ship(world)
         release = Release.objects.get()
         pages = queries(world, release)
 
     assert outcome.held, table([outcome])
-    assert sum(cold) <= MOST_COLD and sum(warm) <= MOST_WARM, (cold, warm)
+    assert max(sum(cold), sum(second)) <= MOST_COLD, (cold, second)
+    assert sum(warm) <= MOST_WARM, warm
     assert max(pages.values()) <= MOST_QUERIES, pages
     assert release.pull_requests.count() == SMALL.merged

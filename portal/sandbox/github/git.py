@@ -189,6 +189,11 @@ class Git:
 
         return self._remembered(("count", base, head), ask)
 
+    def tree(self, sha: str) -> str:
+        """The tree of all files of a commit."""
+        key = ("tree", sha)
+        return self._remembered(key, lambda: self.text("rev-parse", f"{sha}^{{tree}}").strip())
+
     def totals(self, base: str, head: str) -> tuple[int, int, int]:
         """Files, lines added and lines removed between two trees."""
 

@@ -176,13 +176,29 @@ def _ref(hub: "GitHubStandIn", qualified: str) -> Node | None:
         return None
     return {
         "name": branch,
-        "target": {"__typename": "Commit", "oid": sha},
+        "target": _target(hub, sha),
+        "compare": lambda info, headRef: _compared(hub, sha, headRef),
         "branchProtectionRule": lambda info: graph_rules.protection(hub, branch),
         "refUpdateRule": lambda info: graph_rules.update_rule(hub, branch),
         "rules": lambda info, **args: _connection(
             "rules", graph_rules.rules_of(hub, branch), **args
         ),
     }
+
+
+def _target(hub: "GitHubStandIn", sha: str) -> Node:
+    tree = {"oid": lambda info: hub.git.tree(sha)}
+    return {"__typename": "Commit", "oid": sha, "tree": tree}
+
+
+def _compared(hub: "GitHubStandIn", base: str, named: str) -> Node | None:
+    """Nothing where the other ref is not there, or where both have no commit in common."""
+    head = hub.git.resolve(named)
+    if head is None or hub.git.merge_base(base, head) is None:
+        return None
+    ahead, behind = hub.git.ahead_behind(base, head)
+    ends = {"baseTarget": _target(hub, base), "headTarget": _target(hub, head)}
+    return {"aheadBy": ahead, "behindBy": behind} | ends
 
 
 # --- pull requests

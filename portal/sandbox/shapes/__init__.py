@@ -34,7 +34,7 @@ class Service:
     skipped one.
     `rooted`: one that touches nothing below its root directory leaves a skipped one. `config`: the
     file with its configuration as code. `cron`: its schedule. `sleeps`: serverless. `volume`: where
-    one is mounted. `public`: it has an address.
+    one is mounted. `public`: it has an address. `start` and `pre_deploy`: its commands.
     """
 
     name: str
@@ -50,6 +50,8 @@ class Service:
     sleeps: bool = False
     volume: str = ""
     public: bool = True
+    start: str = ""
+    pre_deploy: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
 
 

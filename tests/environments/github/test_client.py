@@ -183,6 +183,7 @@ GOOD = {
     "GET /repos/acme/x/rulesets/5": {"id": 5, "name": "strict", "bypass_actors": []},
     "POST /graphql": {"data": {"rateLimit": {"remaining": 4998}, "repository": repository()}},
     "GET /repos/acme/x/pulls/9": PULL,
+    "GET /repos/acme/x/pulls/9/reviews": [],
     "GET /repos/acme/x/pulls": [
         {k: v for k, v in PULL.items() if k not in {"merged", "mergeable"}}
     ],
@@ -236,6 +237,7 @@ READS = {
     "hooks": lambda github: github.hooks(),
     "find_deployment": lambda github: github.find_deployment(MERGE, "pr-9"),
     "rules": lambda github: github.rules("staging"),
+    "seen_members": lambda github: github.seen_members(9),
 }
 WRITES = {
     "add_hook": lambda github: github.add_hook("https://p/hook", secret="s", events=["push"]),

@@ -15,7 +15,7 @@ from releases import gates
 from releases.gates.staging_smoke import Smoked, Test
 from releases.models.checklist import Phase
 from releases.project_settings import smoke_tests
-from tests.factory import make_people, make_project
+from tests.factory import make_people, make_project, make_release
 from tests.portal.pages.test_pages import signed_in
 from tests.reading import squeezed
 from tests.releases.gates.facts import NOW, a_live, a_run, good_facts
@@ -110,6 +110,26 @@ def test_the_board_says_that_nothing_is_tested_and_proposes_railways_health_chec
     )
     assert "No smoke tests:" not in after
     assert AuditEvent.objects.get(action="smoke_test.added").actor_name == "dave"
+
+
+@pytest.mark.django_db
+def test_checklist_and_project_settings_say_it_before_the_first_merge_and_propose():
+    project, people = make_project(), make_people()
+    ServiceInstance.objects.filter(service__name="backend").update(healthcheck_path="/healthz")
+    release = make_release(project, by=people["alice"])
+    asks = {"text": "Staging answers its smoke tests", "gate": "staging_smoked"}
+    release.items.create(phase=Phase.BEFORE, position=99, **asks)
+    dave = signed_in(people["dave"])
+
+    checklist = squeezed(dave.get(reverse("releases:release", args=[release.pk])))
+    settings = f"{reverse('releases:settings')}?project={project.slug}"
+    before = squeezed(dave.get(settings))
+    SmokeTest.objects.create(project=project, service="backend", path="/healthz")
+    after = squeezed(dave.get(settings))
+
+    assert "No smoke tests for staging. Add one to the project" in checklist
+    assert "No smoke tests:" in before and "Add backend /healthz" in before
+    assert "No smoke tests:" not in after and "Add backend /healthz" not in after
 
 
 @pytest.mark.django_db

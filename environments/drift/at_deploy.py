@@ -1,0 +1,34 @@
+"""Services that migrate a database by their own commands, where the portal is to do that."""
+
+from collections.abc import Iterable, Iterator
+
+from environments.finding_kinds.migrating import AT_DEPLOY
+from environments.findings.problem import Problem
+from environments.models import AtStart, Project, Runner, ServiceInstance, databases_of
+
+_WHEN = {AtStart.PRE_DEPLOY: "before each deployment", AtStart.START: "at each start"}
+
+
+def problems(project: Project, instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
+    """Return the services of a release that run Alembic by themselves, unless the portal knows
+    that Railway migrates their database. One query.
+
+    A command may only look (`alembic check`), and it is not kept, so a person may sign for it.
+    """
+    databases = databases_of(project)
+    for instance in instances:
+        name = instance.service.name
+        # Of a service that no database names, nobody knows which of them it migrates.
+        theirs = [one for one in databases if one.service == name] or databases
+        when = _WHEN.get(instance.will_run_alembic)
+        if when is None or (theirs and all(one.runner == Runner.VERIFY for one in theirs)):
+            continue
+        what = (
+            f"{instance} runs Alembic by its own command, {when}: its database changes without the"
+            " portal's plan, approval and lock."
+        )
+        do = (
+            "Remove Alembic from the command, or let the portal verify what Railway migrates: under"
+            f" Project settings, set “Migrations are run by” to “{Runner.VERIFY.label}”."
+        )
+        yield Problem(AT_DEPLOY, str(instance), f"{what} {do}", attestable=True)
