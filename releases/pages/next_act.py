@@ -10,7 +10,9 @@ from releases import gates
 from releases.gates.context import Facts
 
 ON_GITHUB = frozenset({"promotion_open", "ci_green", "merge_allowed"})
-ON_RAILWAY = frozenset({"staging_healthy", "environments_coherent", "production_live"})
+ON_RAILWAY = frozenset(
+    {"staging_healthy", "staging_smoked", "environments_coherent", "production_live"}
+)
 SILENT = timedelta(minutes=10)
 
 
