@@ -220,6 +220,7 @@ def test_the_portal_still_fast_forwards_a_protected_staging_as_its_own_app(world
 ADMINS, OURS = frozenset(["administrators"]), frozenset(["Release-Portal"])
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("rules", "app_id", "closed"),
     [

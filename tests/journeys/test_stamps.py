@@ -9,6 +9,7 @@ from django.utils import timezone
 from environments.clones.clone import mirror_of
 from environments.models import DatabaseStatus, DatabaseSync, EnvironmentDatabase, Stamp
 from environments.schema.history.reader import read
+from environments.stamps.actions import is_stampable
 from portal.models.audit import AuditEvent
 from portal.sandbox import sample
 from releases.lifecycle import actions as lifecycle_actions
@@ -149,8 +150,13 @@ def test_a_squashed_history_is_stamped_by_two_people_in_both_databases_and_ships
 
 def _stamped(world, client, kind: str) -> None:
     """Has that database proven at staging's files, proposed by alice and approved by bob."""
-    row = DatabaseStatus.objects.get(environment__kind=kind)
-    clicked(client, world, "alice", f"/databases/{row.pk}/stamp/", branch="staging")
+
+    def row() -> DatabaseStatus:
+        return DatabaseStatus.objects.get(environment__kind=kind)
+
+    DatabaseSync.objects.update(wake_at=timezone.now())
+    world.work(lambda: is_stampable(row(), "staging"))  # once the pushed files are compared
+    clicked(client, world, "alice", f"/databases/{row().pk}/stamp/", branch="staging")
     stamp = Stamp.objects.latest("pk")
     world.work(lambda: bool(reread(stamp).equal) or not stamp.is_open)
     assert stamp.equal == [[SQUASHED]], stamp.sentence
