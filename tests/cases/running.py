@@ -232,6 +232,13 @@ op.execute("CREATE EXTENSION IF NOT EXISTS citext")
 op.add_column("users", sa.Column("uid", sa.Uuid, server_default=sa.text("uuid_generate_v4()")))""",
     'op.drop_column("users", "uid")',
 )
+NAMED = revision(
+    "b2",
+    "users",
+    'op.create_table("n", sa.Column("id", sa.Integer, primary_key=True),'
+    ' sa.Column("m", sa.Text, unique=True))',
+    'op.drop_table("n")',
+)
 READS_FILE = "from pathlib import Path"
 BESIDE = revision(
     "b2",
@@ -351,6 +358,12 @@ RUNS = [
             "run": "succeeded",
         },
         **SQL_FILES,
+    ),
+    Case(
+        "naming-convention-planned",
+        {"plan": "CONSTRAINT uq__n__m UNIQUE (m)"},
+        usual(A, env_py=WITH_METADATA, **{"models.py": CONVENTION}),
+        usual(A, NAMED, env_py=WITH_METADATA, **{"models.py": CONVENTION}),
     ),
     second("empty-database", table("b2", "users"), {"same": "the same"}),
     Case(

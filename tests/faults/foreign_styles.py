@@ -166,7 +166,7 @@ MEALIE = {
     "alembic.ini": ini("shop/alembic", "prepend_sys_path = ."),
     "pyproject.toml": (
         '[project]\nname = "shop"\nversion = "1"\n'
-        'dependencies = ["alembic", "sqlalchemy", "psycopg2-binary"]\n\n'
+        'dependencies = ["alembic", "sqlalchemy<2.1", "psycopg2-binary"]\n\n'
         '[tool.setuptools]\npackages = ["shop"]\n'
     ),
     "shop/__init__.py": "",
@@ -213,7 +213,7 @@ def run_migrations_online():
 run_migrations_online()
 """
 DIFY = {
-    "api/requirements.txt": "flask\nflask-migrate\nflask-sqlalchemy\npsycopg2-binary\n",
+    "api/requirements.txt": "flask\nflask-migrate\nflask-sqlalchemy\nsqlalchemy<2.1\npsycopg2-binary\n",
     "api/shop/__init__.py": "",
     "api/shop/types.py": MEALIE["shop/types.py"],
     "api/app.py": """import os

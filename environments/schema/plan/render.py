@@ -11,12 +11,13 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from environments.git.repository import Mirror
+from environments.schema.history.env_file import read_meaning
 from environments.schema.history.reader import History, Revision
 from environments.schema.run.alembic_env.statements import split
 from environments.schema.run.command import Command, told
@@ -123,15 +124,16 @@ def make_plan(
     ]
     if not steps:
         return Plan(())
+    naming = read_meaning(mirror, commit, history).naming  # as a run gives it to Alembic
     with tempfile.TemporaryDirectory(prefix="portal-plan-") as directory:
         root = Path(directory)
         if command:
             (root / "files").mkdir()
             mirror.checkout_all(commit, root / "files")
-            return _plan(steps, *_render_by_command(steps, root, command), patient=patient)
+            return _plan(steps, *_render_by_command(steps, root, command, naming), patient=patient)
         mirror.checkout(commit, history.readable, root)
         ended = _render(
-            steps, root, time_limit_s, literal=not reviewed and bool(isolation.why_not())
+            steps, root, time_limit_s, naming, literal=not reviewed and bool(isolation.why_not())
         )
     silent = f"It was not rendered within {time_limit_s:.0f} s." if ended.stopped else _NO_END
     return _plan(steps, ended, silent, patient=patient)
@@ -155,17 +157,15 @@ def _plan(steps: Sequence[Step], ended: Finished, silent: str, *, patient: bool)
     )
 
 
-def _render_by_command(steps: Sequence[Step], root: Path, command: Command) -> tuple[Finished, str]:
+def _render_by_command(
+    steps: Sequence[Step], root: Path, command: Command, naming: Mapping[str, str]
+) -> tuple[Finished, str]:
     """Run the project's command up to where Alembic would begin; return how it ended, and why it
     told nothing.
     """
     (root / "home").mkdir()
     asked = root / "home" / "render.json"
-    asked.write_text(
-        json.dumps(
-            [{"id": step.revision, "file": str(root / "files" / step.path)} for step in steps]
-        )
-    )
+    asked.write_text(json.dumps(_asked(steps, root / "files", naming)))
     request = told(
         command,
         NO_DATABASE,
@@ -212,13 +212,27 @@ class BrokenOff(Exception):
     """The child that renders was killed before it had said everything."""
 
 
-def _render(steps: Sequence[Step], root: Path, time_limit_s: float, *, literal: bool) -> Finished:
+def _asked(
+    steps: Sequence[Step], files: Path, naming: Mapping[str, str]
+) -> list[dict[str, object]]:
+    """What the child renders: each file, with the names that the project gives to constraints."""
+    return [
+        {"id": step.revision, "file": str(files / step.path), "naming": dict(naming)}
+        for step in steps
+    ]
+
+
+def _render(
+    steps: Sequence[Step],
+    root: Path,
+    time_limit_s: float,
+    naming: Mapping[str, str],
+    *,
+    literal: bool,
+) -> Finished:
     deadline = time.monotonic() + time_limit_s
     return follow(
-        {
-            "render": [{"id": step.revision, "file": str(root / step.path)} for step in steps],
-            "literal": literal,
-        },
+        {"render": _asked(steps, root, naming), "literal": literal},
         directory=root,
         variables={},
         door=isolation.door(root, writes=False, size=isolation.SMALL),

@@ -24,8 +24,8 @@ from alembic.config import Config
 from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
 from alembic.util import CommandError
+from sqlalchemy import MetaData, exc, text
 from sqlalchemy import __version__ as sqlalchemy_version
-from sqlalchemy import exc, text
 from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.sql.elements import TextClause
 
@@ -137,7 +137,7 @@ def render(run: dict[str, Any]) -> None:
             os.close(run["events"])
             run["nest"]()
             try:
-                _alone(one["file"], writing, run.get("load", _load))
+                _alone(one, writing, run.get("load", _load))
             finally:
                 os._exit(1)  # whatever happened: what comes after this is not for this process
         os.close(writing)
@@ -158,8 +158,9 @@ def _tell(run: dict[str, Any], id: str, line: bytes) -> None:
         )
 
 
-def _alone(path: str, writing: int, load: Callable[[str], Any]) -> None:
+def _alone(one: Mapping[str, Any], writing: int, load: Callable[[str], Any]) -> None:
     """Executes one file and says what both directions do, as lines of JSON."""
+    path, naming = one["file"], one.get("naming") or {}
     with open(writing, "wb", buffering=0) as file:
 
         def tell(
@@ -175,7 +176,7 @@ def _alone(path: str, writing: int, load: Callable[[str], Any]) -> None:
                 tell(direction, [], _problem(error, path))
         else:
             for direction in ("upgrade", "downgrade"):
-                tell(direction, *_one(getattr(module, direction, None), path))
+                tell(direction, *_one(getattr(module, direction, None), path, naming))
 
 
 def _load(path: str) -> ModuleType:
@@ -187,7 +188,9 @@ def _load(path: str) -> ModuleType:
     return module
 
 
-def _one(function: Any, path: str) -> tuple[list[tuple[str, bool]], dict[str, Any] | None]:
+def _one(
+    function: Any, path: str, naming: Mapping[str, str]
+) -> tuple[list[tuple[str, bool]], dict[str, Any] | None]:
     statements: list[tuple[str, bool]] = []
     if function is None:
         return statements, {
@@ -217,6 +220,7 @@ def _one(function: Any, path: str) -> tuple[list[tuple[str, bool]], dict[str, An
                 dialect_opts={"paramstyle": "named"},
                 output_buffer=io.StringIO(),
                 transaction_per_migration=True,
+                target_metadata=MetaData(naming_convention=naming) if naming else None,
             )
             context = environment.get_context()
             impl: Any = context.impl
