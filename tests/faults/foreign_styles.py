@@ -213,7 +213,9 @@ def run_migrations_online():
 run_migrations_online()
 """
 DIFY = {
-    "api/requirements.txt": "flask\nflask-migrate\nflask-sqlalchemy\nsqlalchemy<2.1\npsycopg2-binary\n",
+    "api/requirements.txt": "\n".join(
+        ("flask", "flask-migrate", "flask-sqlalchemy", "sqlalchemy<2.1", "psycopg2-binary", "")
+    ),
     "api/shop/__init__.py": "",
     "api/shop/types.py": MEALIE["shop/types.py"],
     "api/app.py": """import os

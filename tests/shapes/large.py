@@ -18,7 +18,7 @@ from typing import Any
 from portal.sandbox.shapes import large
 from tests.scratch import scratch_database
 
-# Pages should take 15 queries at most; the board and a release take 16, two of them for permissions.
+# Pages should take 15 queries; the board and a release take 16, two of them for permissions.
 MOST_COLD, MOST_WARM, MOST_QUERIES = 5, 3, 16
 PAGES = (
     "releases:board",
