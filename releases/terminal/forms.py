@@ -7,6 +7,13 @@ from releases.task_logs.forms import LONGEST
 from releases.task_logs.markdown import SECTIONS, sections_of
 
 
+class NamedForm(forms.Form):
+    """Which project and which release are meant; both may be left out."""
+
+    project = Text(50)
+    release = Text(100)
+
+
 class SaveForm(forms.Form):
     """The Markdown file, and the version that the person began from (0: there was none)."""
 

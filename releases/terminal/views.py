@@ -20,7 +20,7 @@ from portal.version import VERSION
 from releases.models.releases import Release
 from releases.task_logs import actions as task_logs
 from releases.task_logs.markdown import SECTIONS
-from releases.terminal.forms import SaveForm
+from releases.terminal.forms import NamedForm, SaveForm
 
 STATUS = {NotPermitted: 403, task_logs.Stale: 409}  # of a refusal; else 400
 View = Callable[..., HttpResponseBase]
@@ -71,7 +71,7 @@ def whoami(request: HttpRequest, user: User) -> JsonResponse:
 @require_POST
 def sync_staging(request: HttpRequest, user: User) -> JsonResponse:
     """Have staging brought level with main; answer 202 with the address that tells how it went."""
-    project = _project(request.POST.get("project", ""))
+    project = _project(_named(request)[0])
     repair = branches.sync_staging(project, actor=user)
     return JsonResponse(_told(repair), status=202)
 
@@ -114,6 +114,14 @@ def _told(repair: Repair) -> dict[str, object]:
     }
 
 
+def _named(request: HttpRequest) -> tuple[str, str]:
+    """Return the project and the release that are named, or "". Raises `Refused`."""
+    form = NamedForm(request.POST if request.method == "POST" else request.GET)
+    if not form.is_valid():
+        raise Refused(sentence(form))
+    return form.cleaned_data["project"], form.cleaned_data["release"]
+
+
 def _project(slug: str) -> Project:
     """Return the project with this short name, or the only one. Raises `Unknown`."""
     known = list(Project.objects.all())
@@ -126,8 +134,8 @@ def _project(slug: str) -> Project:
 
 def _release(request: HttpRequest) -> Release:
     """Return the release of the project that is named, else its newest. Raises `Unknown`."""
-    asked = request.POST if request.method == "POST" else request.GET
-    project, name = _project(asked.get("project", "")), asked.get("release", "")
+    slug, name = _named(request)
+    project = _project(slug)
     found = Release.objects.filter(project=project).order_by("-pk")
     release = (found.filter(name=name) if name else found).select_related("project").first()
     if release is None:
