@@ -174,7 +174,7 @@ def test_what_people_rolled_back_is_no_push_that_railway_missed():
     instance = ServiceInstance.objects.filter(environment__kind="production").first()
     head = project.branches.get(name=instance.branch).head
     deploy(instance, OLD, now=timezone.now())
-    project.branches.update(head_at=timezone.now() - timedelta(hours=1))
+    project.branches.update(head_at=timezone.now() - timedelta(hours=1), seen_at=timezone.now())
     ServiceInstance.objects.update(seen_at=timezone.now())
 
     def kinds() -> set[str]:
