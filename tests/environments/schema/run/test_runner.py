@@ -230,7 +230,7 @@ def test_a_revision_that_never_ends_is_ended_and_rolled_back(tmp_path, database,
     )
     ahead = [0.0]  # of the runner's clock: its time is up as soon as the statement is at work
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead[0], sleep=time.sleep)
-    monkeypatch.setattr("environments.schema.run.lock.time", clock)
+    monkeypatch.setattr("environments.schema.run.start.time", clock)
 
     def alive() -> bool:
         if query(
