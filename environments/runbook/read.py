@@ -105,14 +105,9 @@ def _by_name(path: str) -> Iterable[str]:
     if not _is_theirs(path) or place not in (WORKFLOW, SCRIPT):
         return []
     name = posixpath.basename(path)
-    wanted = {
-        kinds.PREVIEWS: (WORKFLOW,),
-        kinds.SYNC: (WORKFLOW, SCRIPT),
-        kinds.TASK_LOG: (SCRIPT,),
-    }
     return [
         kind
-        for kind, places in wanted.items()
+        for kind, places in _NAMED_IN.items()
         if place in places and kinds.NAMES[kind].search(name)
     ]
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
 from configparser import Error as IniError
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import StringIO
 
 from dotenv import dotenv_values
@@ -116,10 +117,10 @@ class _Project:
     def command(self) -> str:
         """Return the line for the shell: where, with which variables, what."""
         change = [f"cd {self.here}"] if self.here else []
-        exports = {name: f"{value}" for name, value in assignments(self._sources()).items()}
-        exports |= self._python_path() | self._flask_app()
-        url = {"DATABASE_URL": f"postgresql+{self._driver()}://${{DATABASE_URL#*://}}"}
-        exports = (url if self._driver() else {}) | exports
+        exports = self.assigned | self._python_path() | self._flask_app()
+        if told := self._driver():
+            url = {"DATABASE_URL": f"postgresql+{told}://${{DATABASE_URL#*://}}"}
+            exports = url | exports
         said = [f'export {name}="{value}"' for name, value in exports.items()]
         return " && ".join([*said, *change, self._upgrade()])
 
@@ -148,20 +149,24 @@ class _Project:
         beside = {posixpath.join(self.here, name) for name in ("app.py", "wsgi.py", ".flaskenv")}
         if not self.flask or beside & self.blobs.keys():
             return {}
-        for path, text in self._flask_files():
+        for path, text in self._flask_files.items():
             name = posixpath.relpath(path, self.here or ".")
             if "Flask(" in text and name.count("/") <= 1:
                 module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
                 return {"FLASK_APP": module}
         return {}
 
-    def _flask_files(self) -> Iterator[tuple[str, str]]:
+    @cached_property
+    def _flask_files(self) -> dict[str, str]:
+        """The texts of the files that Flask's settings may stand in, those at the top first."""
         paths = [path for path in self.blobs if posixpath.basename(path) in _FLASK_FILES]
-        for path in sorted(paths, key=lambda path: (path.count("/"), path))[:_MOST_FILES]:
-            yield path, self._text(path)
+        first = sorted(paths, key=lambda path: (path.count("/"), path))[:_MOST_FILES]
+        return {path: self._text(path) for path in first}
 
-    def _sources(self) -> list[str]:
-        return [text for _, text in self._flask_files()] if self.flask else [*self.texts.values()]
+    @cached_property
+    def assigned(self) -> dict[str, str]:
+        """The variables by which the project may take the address, with what is put into each."""
+        return assignments((self._flask_files if self.flask else self.texts).values())
 
     def _driver(self) -> str:
         places = {self.here, "", *_above(self.here)}
@@ -177,7 +182,7 @@ class _Project:
 
     def variables(self) -> dict[str, str]:
         """Return what the example of an environment sets, without what the command sets itself."""
-        ours = {*assignments(self._sources()), "DATABASE_URL", "PYTHONPATH"}
+        ours = {*self.assigned, "DATABASE_URL", "PYTHONPATH"}
         for place in dict.fromkeys([self.here, ""]):
             for name in _EXAMPLES:
                 if text := self._text(posixpath.join(place, name)):
