@@ -50,6 +50,8 @@ def pause(project: Project, now: datetime, *, watched: bool, base: float) -> flo
     some; at least `base`.
     """
     of = fairness.sharers(project, ServiceCredential.Service.RAILWAY, now=now)
+    if of.alone:
+        return base
     try:
         token = ledger.key_of(railway_of(project).transport.token)
     except ApiError:

@@ -25,6 +25,11 @@ class Sharers:
     watched: int = 0
     others: int = 0
 
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else uses it, so that nothing is to be shared."""
+        return self.watched + self.others <= 1
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -49,7 +54,7 @@ def sharers(project: Project, service: str, *, now: datetime) -> Sharers:
 
 def pause(of: Sharers, budget: Budget, *, watched: bool, base: float) -> float:
     """Return the seconds between two readings of one project, at least `base`."""
-    if of.watched + of.others <= 1:
+    if of.alone:
         return base
     rate = max(budget.left, 0.0) / max(budget.seconds, 1.0)
     # A little before the limit is set back, little left means little.
@@ -61,7 +66,7 @@ def spread(number: int, of: Sharers, hourly: float) -> float:
     """Return how long after the limit was set back the project with this key goes on, so that not
     all do at once: somewhere within one pause, at another place for each.
     """
-    if of.watched + of.others <= 1 or hourly <= 0:
+    if of.alone or hourly <= 0:
         return 0.0
     return (number * GOLDEN) % 1.0 * min(3600.0, (of.watched + of.others) * CALLS * 3600 / hourly)
 

@@ -73,6 +73,8 @@ def pause(project: Project, now: datetime, *, base: float) -> float:
     credential have some; at least `base`.
     """
     of = fairness.sharers(project, ServiceCredential.Service.GITHUB, now=now)
+    if of.alone:
+        return base
     sync = RailwaySync.objects.filter(project=project).first()
     watched, share = bool(sync and pace.is_watched(sync, now)), kept(now)
     pauses = [base]
