@@ -105,7 +105,10 @@ def closed_to_portal(project: Project, rules: Rules) -> bool | None:
 
 
 def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
-    """Each rule of `branch` as it is to be beside what it is; what is not known is never fine."""
+    """Return each rule of `branch`: as it should be, as it is, and whether the two agree.
+
+    A rule that could not be read does not agree.
+    """
     approvals, checks, allowed = (
         project.protected_approvals,
         wanted_checks(project, branch),

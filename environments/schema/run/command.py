@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from psycopg.conninfo import conninfo_to_dict
 
-from environments.schema.run.database import normalise
+from environments.schema.run.database import NOTICES_A_LOST_HOST, normalise
 from environments.schema.run.install import linked
 from portal.outbound.parsing import JsonObject
 
@@ -96,8 +96,8 @@ def told(
         f"-c lock_timeout={int(lock_timeout_ms)} -c statement_timeout={int(statement_timeout_ms)}"
     )
     if version >= 140000:  # as `server_version_num`; a host that vanished keeps no lock for hours
-        limits += " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3"
-        limits += " -c tcp_keepalives_count=3 -c client_connection_check_interval=1000"
+        limits += "".join(f" -c {name}={value}" for name, value in NOTICES_A_LOST_HOST.items())
+        limits += " -c client_connection_check_interval=1000"
     options = f"{command.variables.get('PGOPTIONS', '')} {limits}".strip()
     environ = surroundings(command.prepared, directory) | dict(command.variables)
     environ |= {"PGOPTIONS": options, "PGAPPNAME": APPLICATION_NAME}

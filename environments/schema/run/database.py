@@ -14,10 +14,11 @@ from environments.schema.run.address import Address, DatabaseError, normalise
 STATEMENT_TIMEOUT_MS = 10_000
 APPLICATION_NAME = "release-portal"
 # The lock of a run lives in a session: a host that vanished must not keep it for hours.
-_NOTICES_A_LOST_HOST = (
-    "select set_config(name, setting, false) from (values ('tcp_keepalives_idle', '10'),"
-    " ('tcp_keepalives_interval', '3'), ('tcp_keepalives_count', '3')) wanted (name, setting)"
-)
+NOTICES_A_LOST_HOST = {
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 3,
+    "tcp_keepalives_count": 3,
+}
 _REASONS = (
     (
         "credentials",
@@ -71,7 +72,8 @@ def connection(url: str, *, connect_timeout: int = 10) -> Iterator[psycopg.Conne
     try:
         with opened:
             opened.execute(f"set statement_timeout = {STATEMENT_TIMEOUT_MS}")
-            opened.execute(_NOTICES_A_LOST_HOST)
+            limits = (f"set {name} = {value}" for name, value in NOTICES_A_LOST_HOST.items())
+            opened.execute("; ".join(limits))
             yield opened
     except psycopg.errors.InsufficientPrivilege:
         raise DatabaseError(
