@@ -32,6 +32,7 @@ from portal.jobs.broker import Broker, own_queue
 from portal.jobs.sweep import busy as busy_now
 from portal.jobs.sweep import canary_seen, sweep
 from portal.modes import WrongMode, settle
+from portal.secrets import hold_stored
 from portal.server.children import fork, forks_die_with_us, has_ended, stop_group
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ def settle_or_leave() -> None:
         settle(sandbox=settings.SANDBOX)
     except WrongMode as error:
         raise CommandError(str(error)) from None
+    hold_stored()
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
