@@ -133,15 +133,20 @@ def verify(
             return Verification(False, 0, None, fault, "")
         verdict = _verify(raw, since or Link(0, GENESIS), kept.anchors, full, progress)
         fault = kept.missing or shape.fault(catalog.WRITES)
-    if verdict.ok and not fault and kept.begun:
-        return replace(verdict, ok=False, sentence=kept.begun, begun=True)
-    if verdict.ok and kept.anchors:
-        first = kept.anchors[0]
-        since = f" Anchored since event {first.position}, {first.at[:16]}."
-        verdict = replace(verdict, sentence=verdict.sentence + since)
-    if verdict.ok and fault:
-        return replace(verdict, ok=False, sentence=fault, checkpoint=None)
-    return verdict
+    return _as_anchored(verdict, kept, fault) if verdict.ok else verdict
+
+
+def _as_anchored(sound: Verification, kept: audit_anchors.Kept, fault: str) -> Verification:
+    """The verdict on a sound chain, given its anchors and what else is wrong ("": nothing)."""
+    if fault:
+        return replace(sound, ok=False, sentence=fault, checkpoint=None)
+    if kept.begun:
+        return replace(sound, ok=False, sentence=kept.begun, begun=True)
+    if not kept.anchors:
+        return sound
+    first = min(kept.anchors, key=lambda one: one.position)
+    since = f" Anchored since event {first.position}, {first.at[:16]}."
+    return replace(sound, sentence=sound.sentence + since)
 
 
 def _verify(

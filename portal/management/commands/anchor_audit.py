@@ -34,7 +34,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: object, **options: object) -> None:
-        now, reason = timezone.now(), options["anew"]
+        now, reason, accepts = timezone.now(), options["anew"], options["accept"]
         try:
             if reason:
                 with transaction.atomic():
@@ -47,9 +47,9 @@ class Command(BaseCommand):
                     anchors_path().rename(
                         anchors_path().with_name(f"audit-anchors-until-{now:%Y%m%dT%H%M%S}.jsonl")
                     )
-            if options["accept"]:
-                _accept(options["accept"])
-            note = ACCEPTED if options["accept"] else ""
+            if accepts:
+                _accept(str(accepts))
+            note = ACCEPTED if accepts else ""
             noted = anchor(now, anew=bool(reason), note=note)
         except (BrokenChain, UnreadableAnchors) as error:
             raise CommandError(f"No anchor was made. {error}") from error
