@@ -27,16 +27,17 @@ SIZES = ({"width": 1280, "height": 900}, {"width": 390, "height": 800})
 
 CUT = """() => {
   document.querySelectorAll('details:not(.ask)').forEach(one => { one.open = true; });
-  const name = (e) => `${e.tagName.toLowerCase()}${e.id ? '#' + e.id : ''}`
-    + `${typeof e.className === 'string' && e.className ? '.' + e.className.split(' ').join('.') : ''}`;
+  const name = (e) => `${e.tagName.toLowerCase()}#${e.id}.${e.className}`;
   const found = [], pen = document.createElement('canvas').getContext('2d');
   if (document.documentElement.scrollWidth > innerWidth) found.push('the page itself');
   for (const e of document.querySelectorAll('body *')) {
-    if (!e.checkVisibility() || e.closest('.unseen, .skip, .visually-hidden, svg')) continue;
+    if (!e.checkVisibility()) continue;
+    if (e.closest('.unseen, .skip, .visually-hidden, svg')) continue;
     const style = getComputedStyle(e);
     const scrolls = ['auto', 'scroll'].includes(style.overflowX);
     if (scrolls && (innerWidth < 1000 || !e.querySelector('input, select, textarea'))) continue;
-    if (style.display.startsWith('inline') && !e.matches('input, select, button, .button')) continue;
+    const control = e.matches('input, select, button, .button');
+    if (style.display.startsWith('inline') && !control) continue;
     // An icon whose words are for those who do not see it; a box's own frame.
     if (e.matches('option, .selector-add, .selector-remove, label')) continue;
     if (e.querySelector(':scope > input[type=checkbox]:only-child')) continue;
@@ -47,7 +48,8 @@ CUT = """() => {
       if (pen.measureText(words).width > room + 6) found.push(`${name(e)} “${words}”`);
     }
     if (e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0) {
-      found.push(`${name(e)} ${e.scrollWidth} > ${e.clientWidth} “${(e.value || e.innerText || '').trim().slice(0, 40)}”`);
+      const words = (e.value || e.innerText || '').trim().slice(0, 40);
+      found.push(`${name(e)} ${e.scrollWidth} > ${e.clientWidth} “${words}”`);
     }
   }
   return found;

@@ -127,6 +127,10 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     showTheme(root.dataset.theme);
+    const wrong = document.querySelector("[aria-invalid=true]");
+    const asking = wrong?.closest("dialog[open]");
+    if (asking) { asking.close(); asking.showModal(); }
+    wrong?.focus();
     if (matchMedia("(max-width: 860px)").matches) { // the navigation is one line there
       const side = document.querySelector(".side"), here = side?.querySelector("[aria-current]");
       if (here) side.scrollLeft = here.offsetLeft - (side.clientWidth - here.offsetWidth) / 2;
