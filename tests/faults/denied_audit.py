@@ -126,6 +126,13 @@ def tries() -> list[Try]:
         )
         return lambda: checklist_actions.tick(item, actor=scene.dave)
 
+    def unticked_together(scene: Any) -> Callable[[], Any]:
+        rows = list(scene.release.items.filter(gate="", phase="before"))
+        scene.release.items.filter(gate="").update(
+            ticked_by=None, ticked_at=None, ticked_candidate=""
+        )
+        return lambda: checklist_actions.tick_several(scene.release, actor=scene.dave, items=rows)
+
     def without_release(scene: Any) -> Callable[[], Any]:
         Release.objects.filter(pk=scene.release.pk).update(status="abandoned")
         return lambda: lifecycle_actions.cut(scene.project, actor=scene.dave)
@@ -517,6 +524,7 @@ def tries() -> list[Try]:
         Try("cut", without_release),
         Try("cut_hotfix", proposed),
         Try("tick", unticked),
+        Try("tick_several", unticked_together),
         Try("untick", ticked),
         Try("approve", on_release(approvals_actions.approve)),
         Try("accept_risk", risky),
