@@ -254,6 +254,7 @@ DATABASES = {"default": _database(os.environ.get("DATABASE_URL", "postgresql://1
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
+    "portal.accounts.permissions.PermissionsAtOnce",
     "django.contrib.auth.backends.ModelBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [

@@ -26,7 +26,7 @@ from portal import audit
 from portal.audit import Actor, row_changes
 from portal.models import sign_in_policy
 from portal.outbound.parsing import JsonObject
-from portal.ui import forms, held_form, recent_sign_in
+from portal.ui import forms, held_form, recent_sign_in, wrong_fields
 from portal.ui.actions import NotProven, Refused
 
 View = Callable[..., HttpResponseBase]
@@ -237,7 +237,7 @@ def page(view: View) -> View:
     @functools.wraps(view)
     def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         if admin.site.has_permission(request):
-            return view(request, *args, **kwargs)
+            return wrong_fields.shown(request, view(request, *args, **kwargs))
         if request.user.is_authenticated:
             return no_role(request)
         login, then = reverse("admin:login"), request.get_full_path()
@@ -303,6 +303,9 @@ def run_action[R](
         return HttpResponseRedirect(reverse("portal:sign-in-again"))
     except (Refused, refused) as refusal:
         messages.error(request, str(refusal))
+        if form is not None and form.errors:
+            wrong_fields.keep(request, form)
+            then = wrong_fields.page_of(request) or then
         return HttpResponseRedirect(then)
     held_form.forget(request)
     if message:

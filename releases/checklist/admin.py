@@ -28,6 +28,7 @@ class TemplateItemForm(forms.ModelForm):
     class Meta:
         model = ChecklistTemplateItem
         fields = ("position", "text", "gate", "phase", "condition", "link")
+        widgets = {"text": forms.Textarea(attrs={"rows": 2})}  # a line of it would cut it off
 
     def clean_link(self) -> str:
         """A path on production's frontend, or a web address."""

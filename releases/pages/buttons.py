@@ -10,6 +10,8 @@ from django import forms
 from portal.ui.forms import SeenCandidate
 from releases.approvals import actions as approvals
 from releases.approvals.forms import AcceptRiskForm, ApproveForm, ConfirmCarriedForm
+from releases.checklist import actions as checklist
+from releases.checklist.forms import TickSeveralForm
 from releases.freezes import actions as freezes
 from releases.freezes.forms import FreezeForm
 from releases.lifecycle import actions as lifecycle
@@ -49,6 +51,9 @@ RELEASE_BUTTONS = {
         "The migration of staging is queued.",
         "migrations",
         SeenCandidate,
+    ),
+    "tick-items": Button(
+        checklist.tick_several, "The items are ticked.", "before", TickSeveralForm
     ),
     "approve": Button(approvals.approve, "Your approval is recorded.", "approvals", ApproveForm),
     "accept-risk": Button(

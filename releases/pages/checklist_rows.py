@@ -77,6 +77,12 @@ def rows(
     return tuple(_row(line, facts, pages, may_tick) for line in lines)
 
 
+def several(shown: Iterable[Row]) -> tuple[Row, ...]:
+    """The rows that the person may tick together; none where there is only one."""
+    found = tuple(row for row in shown if row.control == "tick")
+    return found if len(found) > 1 else ()
+
+
 def _row(line: gates.Line, facts: Facts, pages: str, may_tick: bool) -> Row:
     item, result = line.item, line.result
     closed = item is not None and item.phase == Phase.AFTER and facts.release.is_in_preparation

@@ -179,6 +179,8 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         "stages": (*stages.stages(facts, before), *rollback.last_stage(facts, back)),
         "before": before,
         "after": after,
+        "tick_before": checklist_rows.several(before),
+        "tick_after": checklist_rows.several(after),
         "before_done": sum(row.state == "pass" for row in before),
         "after_done": sum(row.state == "pass" for row in after),
         "steps": facts.steps,

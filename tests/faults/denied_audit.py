@@ -5,17 +5,27 @@ Run by `make faults`. Each action is tried on rows on which it succeeds (which i
 of each try). Ends with 1 when an action went through without its event, or changed anything.
 """
 
+from tests.scratch import scratch_database  # first: it sets Django up
+
+# isort: split
 import hashlib
+import inspect
+import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from releases.rollback import downgrade_actions
-from tests.scratch import scratch_database
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from portal.sandbox.server import Request, Response, Server
+from portal.ui import actions as of_people
 
 APPS = ("portal", "environments", "releases")
 ROLE = "portal_without_audit"
@@ -37,8 +47,9 @@ class Try:
 
 
 def tries() -> list[Try]:
-    """Every action of releases and environments, by the name of its function."""
+    """Every action of the portal, by the name of its function, and what people do to accounts."""
     from django.test import override_settings
+    from django_otp.oath import TOTP
 
     from environments.branches import actions as branches_actions
     from environments.connections import actions as connections_actions
@@ -70,9 +81,12 @@ def tries() -> list[Try]:
     from environments.repairs import actions as repairs_actions
     from environments.schema.plan.risk import Risk
     from environments.stamps import actions as stamps_actions
+    from portal.accounts import second_factor, tokens
     from portal.configuration import actions as on_configuration
+    from portal.models.accounts import Authenticator
     from portal.models.configuration import ConfigurationChange
-    from portal.sandbox.server import Response, Server
+    from portal.models.credentials import NewGitHubApp, ServiceCredential
+    from portal.models.tokens import AccessToken
     from releases.approvals import actions as approvals_actions
     from releases.checklist import actions as checklist_actions
     from releases.freezes import actions as freezes_actions
@@ -86,10 +100,12 @@ def tries() -> list[Try]:
     from releases.notifications import actions as on_channels
     from releases.practice import days as practice_days
     from releases.project_settings import actions as settings_actions
-    from releases.project_settings import watch_only
+    from releases.project_settings import smoke_tests, watch_only
     from releases.promotion import actions as promotion_actions
     from releases.rollback import actions as back
+    from releases.rollback import downgrade_actions
     from releases.setup import actions as setup_actions
+    from releases.setup import credentials, github_app
     from releases.task_logs import actions as task_logs_actions
     from tests.factory import make_advice, make_downgrade, make_plan_row, make_rollback, make_stamp
 
@@ -109,6 +125,13 @@ def tries() -> list[Try]:
             ticked_by=None, ticked_at=None, ticked_candidate=""
         )
         return lambda: checklist_actions.tick(item, actor=scene.dave)
+
+    def unticked_together(scene: Any) -> Callable[[], Any]:
+        rows = list(scene.release.items.filter(gate="", phase="before"))
+        scene.release.items.filter(gate="").update(
+            ticked_by=None, ticked_at=None, ticked_candidate=""
+        )
+        return lambda: checklist_actions.tick_several(scene.release, actor=scene.dave, items=rows)
 
     def without_release(scene: Any) -> Callable[[], Any]:
         Release.objects.filter(pk=scene.release.pk).update(status="abandoned")
@@ -443,6 +466,57 @@ def tries() -> list[Try]:
 
         return arrange
 
+    def connected(act: Callable[[Any], Any]) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            ServiceCredential.objects.all().delete()
+            made = {"app_id": "1", "app_slug": "x", "private_key": key_of_an_app()}
+            NewGitHubApp.objects.update_or_create(
+                scope="of-another", defaults={**made, "made_at": scene.now, "made_by": scene.dave}
+            )
+
+            def run() -> None:
+                server = Server(as_github).start()
+                try:
+                    with override_settings(GITHUB_API_URL=server.url, GITHUB_GIT_URL=server.url):
+                        act(scene)
+                finally:
+                    server.stop()
+
+            return run
+
+        return arrange
+
+    def giving_back(scene: Any) -> Callable[[], Any]:
+        ServiceCredential.objects.create(
+            service="github", scope=scene.project.slug, secret="of-project", changed_at=scene.now
+        )
+        return lambda: credentials.use_the_portals(
+            "github", actor=scene.dave, scope=scene.project.slug
+        )
+
+    def only_watched(scene: Any) -> Callable[[], Any]:
+        type(scene.project).objects.filter(pk=scene.project.pk).update(watch_only=True)
+        return lambda: watch_only.start_sending(scene.project, actor=scene.dave)
+
+    def with_token(scene: Any) -> Callable[[], Any]:
+        tokens.make(scene.carol, "terminal")
+        row = AccessToken.objects.filter(user=scene.carol).latest("pk")
+        return lambda: tokens.remove(scene.carol, row.pk)
+
+    def enrolling(scene: Any) -> Callable[[], Any]:
+        Authenticator.objects.filter(user=scene.carol).delete()
+        found = second_factor.begin(scene.carol)
+        totp = TOTP(found.key)
+        totp.time = time.time()
+        return lambda: second_factor.confirm(scene.carol, f"{totp.token():06}")
+
+    def enrolled(act: Callable[[Any], Any]) -> Callable[[Any], Callable[[], Any]]:
+        def arrange(scene: Any) -> Callable[[], Any]:
+            enrolling(scene)()
+            return lambda: act(scene.carol)
+
+        return arrange
+
     def on_release(act: Callable[..., Any], **given: Any) -> Callable[[Any], Callable[[], Any]]:
         return lambda scene: lambda: act(scene.release, actor=scene.dave, **given)
 
@@ -450,6 +524,7 @@ def tries() -> list[Try]:
         Try("cut", without_release),
         Try("cut_hotfix", proposed),
         Try("tick", unticked),
+        Try("tick_several", unticked_together),
         Try("untick", ticked),
         Try("approve", on_release(approvals_actions.approve)),
         Try("accept_risk", risky),
@@ -622,6 +697,37 @@ def tries() -> list[Try]:
             "watch_only",
             lambda scene: lambda: watch_only.watch_only(scene.project, actor=scene.dave),
         ),
+        Try("start_sending", only_watched),
+        Try(
+            "add",
+            lambda scene: (
+                lambda: smoke_tests.add(
+                    scene.project, actor=scene.dave, service="backend", path="/new"
+                )
+            ),
+        ),
+        Try(
+            "set_credential",
+            connected(
+                lambda scene: credentials.set_credential("github", actor=scene.dave, token="t")
+            ),
+        ),
+        Try("use_the_portals", giving_back),
+        Try(
+            "keep_new_app",
+            connected(lambda scene: github_app.keep_new_app("", actor=scene.dave, code="c")),
+        ),
+        Try(
+            "use_new_app",
+            connected(
+                lambda scene: github_app.use_new_app(NewGitHubApp.objects.get(), actor=scene.dave)
+            ),
+        ),
+        Try("make a token", lambda scene: lambda: tokens.make(scene.carol, "terminal")),
+        Try("remove a token", with_token),
+        Try("enrol", enrolling),
+        Try("renew codes", enrolled(second_factor.renew_codes)),
+        Try("remove a factor", enrolled(lambda who: second_factor.remove(who, actor=who))),
         Try(
             "a refused action",
             lambda scene: lambda: promotion_actions.promote(scene.release, actor=scene.carol),
@@ -629,21 +735,55 @@ def tries() -> list[Try]:
     ]
 
 
+def as_github(request: Request) -> Response:
+    """Answer what is asked while a credential or an App is tried, as GitHub does."""
+    if request.path.endswith("/conversions"):
+        return Response(201, {"id": 1, "slug": "x", "pem": key_of_an_app()})
+    if request.path.endswith("/access_tokens"):
+        return Response(201, {"token": "ghs_x", "expires_at": "2100-01-01T00:00:00Z"})
+    if request.path.endswith("/app/installations"):
+        return Response(200, [{"id": 5, "account": {"login": "acme"}}])
+    return Response(200, {})
+
+
+@cache
+def key_of_an_app() -> str:
+    """Return a private key as GitHub makes them."""
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = (Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    return made.private_bytes(*form).decode()
+
+
 def every_action() -> set[str]:
-    """The names of all functions that are actions, so that a new one cannot be forgotten here."""
-    root = Path(__file__).resolve().parents[2]
-    found = (path.relative_to(root) for app in APPS for path in (root / app).glob("*/*actions.py"))
-    modules = (
-        import_module(".".join(path.with_suffix("").parts))
-        for path in found
-        if path != Path("portal/ui/actions.py")
-    )
+    """The names of all functions that are actions, so that a new one cannot be forgotten here.
+
+    Each module of the portal is looked into, whatever its file is called.
+    """
+    modules = map(import_module, modules_with_actions())
     return {
         name
         for module in modules
         for name, value in vars(module).items()
-        if callable(value) and hasattr(value, "__wrapped__") and value.__module__ == module.__name__
+        if is_action(value) and value.__module__ == module.__name__
     }
+
+
+def modules_with_actions() -> list[str]:
+    """The names of the modules that decorate anything with `action`."""
+    root = Path(__file__).resolve().parents[2]
+    found = (path for app in APPS for path in sorted((root / app).rglob("*.py")))
+    decorated = re.compile(r"^@(\w+\.)*action\b", re.M)
+    return [
+        ".".join(path.relative_to(root).with_suffix("").parts)
+        for path in found
+        if decorated.search(path.read_text())
+    ]
+
+
+def is_action(value: object) -> bool:
+    """Whether `value` is what `portal.ui.actions.action` makes of a function."""
+    made_there = inspect.isfunction(value) and value.__code__.co_filename == of_people.__file__
+    return made_there and hasattr(value, "__wrapped__")
 
 
 class Scene:

@@ -16,7 +16,8 @@
     }
     return field.value !== field.defaultValue;
   };
-  const isUnsent = (field) => isDirty(field) && sent.get(field) !== field.value;
+  // What the server refused is still the person's: it is filled in, so that it is not dirty.
+  const isUnsent = (field) => (isDirty(field) || field.ariaInvalid === "true") && sent.get(field) !== field.value;
   const held = (element, answered) => [element, ...element.querySelectorAll(FIELDS)].filter((field) =>
     field.matches(FIELDS) && (isUnsent(field) || (!answered && field === document.activeElement)));
   const lacks = (fresh, field) => !field.id || !(fresh.id === field.id || fresh.querySelector(`#${CSS.escape(field.id)}`));
@@ -35,7 +36,7 @@
       if (stays) old.dataset.changedMeanwhile = "";
       return !stays;
     },
-    beforeNodeRemoved: (old) => !(old instanceof Element && (old.matches("dialog[open]") || held(old, answered).length)),
+    beforeNodeRemoved: (old) => !(old instanceof Element && (old.matches("dialog[open], .wrong") || held(old, answered).length)),
     // Whether details are open, and that a form was sent, is known here and not to the server.
     beforeAttributeUpdated: (name, element) => !(name === "data-sent" || (name === "open" && element.matches("details, dialog"))),
   });

@@ -108,7 +108,7 @@
     }
     const all = event.target.closest("[data-select-all]");
     if (all) {
-      const boxes = [...document.querySelectorAll(`[type=checkbox][name=${all.dataset.selectAll}]`)];
+      const boxes = [...all.form.elements].filter((one) => one.name === all.dataset.selectAll);
       const on = boxes.some((box) => !box.checked);
       boxes.forEach((box) => { box.checked = on; });
     }
@@ -127,7 +127,10 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     showTheme(root.dataset.theme);
-    document.querySelectorAll("[data-select-all]").forEach((button) => { button.hidden = false; });
+    const wrong = document.querySelector("[aria-invalid=true]");
+    const asking = wrong?.closest("dialog[open]");
+    if (asking) { asking.close(); asking.showModal(); }
+    wrong?.focus();
     if (matchMedia("(max-width: 860px)").matches) { // the navigation is one line there
       const side = document.querySelector(".side"), here = side?.querySelector("[aria-current]");
       if (here) side.scrollLeft = here.offsetLeft - (side.clientWidth - here.offsetWidth) / 2;
