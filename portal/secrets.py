@@ -1,12 +1,10 @@
 """Secrets: encrypted at rest, shown nowhere, written through forms and never read from them."""
 
 import base64
-import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -15,10 +13,12 @@ from django import forms
 from django.apps import apps
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models import F
+from django.db.models.functions import Cast
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-HIDDEN = "•••"
+from portal.redaction import HIDDEN, hold
 
 
 class Unreadable(Exception):
@@ -65,10 +65,17 @@ def cipher() -> MultiFernet:
 class EncryptedTextField(models.TextField):
     """Text that the database holds only encrypted and forms only take in.
 
-    It cannot be searched for.
+    It cannot be searched for. `credential`: it lets somebody in elsewhere, so no event and no log
+    of a process that has read or stored it shows it.
     """
 
+    def __init__(self, *args: Any, credential: bool = False, **kwargs: Any) -> None:
+        self.credential = credential  # no part of the schema, so migrations do not know it
+        super().__init__(*args, **kwargs)
+
     def get_prep_value(self, value: Any) -> Any:
+        if value and self.credential:
+            hold(str.__str__(value))
         return cipher().encrypt(value.encode()).decode() if value else value
 
     def from_db_value(self, value: Any, *args: object) -> Any:
@@ -76,13 +83,16 @@ class EncryptedTextField(models.TextField):
         if not value:
             return value
         try:
-            return HiddenText(cipher().decrypt(value.encode()).decode())
+            plain = cipher().decrypt(value.encode()).decode()
         except InvalidToken:
             message = (
                 f"{self.model._meta.verbose_name}: {self.name} was encrypted with another key; add"
                 " it to"
             )
             raise Unreadable(f"{message} FIELD_ENCRYPTION_KEYS, behind the new one.") from None
+        if self.credential:
+            hold(plain)
+        return HiddenText(plain)
 
     def value_to_string(self, obj: models.Model) -> str:
         return ""  # secrets are not exported
@@ -96,6 +106,17 @@ class EncryptedTextField(models.TextField):
     def save_form_data(self, instance: models.Model, data: str | None) -> None:
         if data is not None:
             super().save_form_data(instance, HiddenText(data))
+
+
+def hold_stored() -> None:
+    """Have every stored credential that can be read replaced in what this process says."""
+    for model in apps.get_models():
+        for field in model._meta.concrete_fields:
+            if isinstance(field, EncryptedTextField) and field.credential:
+                as_stored = Cast(F(field.attname), models.TextField())
+                for raw in model._base_manager.values_list(as_stored, flat=True):
+                    with suppress(InvalidToken):  # its key is gone, and so nobody can quote it
+                        hold(cipher().decrypt((raw or "").encode()).decode())
 
 
 class SecretInput(forms.Widget):
@@ -162,26 +183,6 @@ def rotate() -> int:
     return count
 
 
-def known_secrets() -> list[str]:
-    """Return every secret of the settings, longest lived or not, for `redact`."""
-    names = (
-        "SECRET_KEY",
-        "GITHUB_TOKEN",
-        "GITHUB_APP_PRIVATE_KEY",
-        "GITHUB_WEBHOOK_SECRET",
-        "RAILWAY_API_TOKEN",
-        "RAILWAY_TOKEN",
-        "RAILWAY_WEBHOOK_SECRET",
-        "METRICS_TOKEN",
-        "SMTP_PASSWORD",
-        "SENTRY_DSN",
-    )
-    values = [getattr(settings, name, "") for name in names] + [
-        str(settings.DATABASES["default"]["PASSWORD"])
-    ]
-    return [*filter(None, values), *settings.FIELD_ENCRYPTION_KEYS]
-
-
 def check_readable() -> None:
     """Read one stored secret of each kind. Raises `Unreadable` when a key is missing."""
     for model in apps.get_models():
@@ -191,30 +192,6 @@ def check_readable() -> None:
                     **{f"{field.attname}__isnull": True}
                 )
                 list(rows.values_list(field.attname, flat=True)[:1])
-
-
-def redact(message: str, secrets: Iterable[str]) -> str:
-    """`said` with every secret, as it is or as addresses and JSON spell it, replaced by `•••`.
-
-    Of a secret that is an address with a password, that password is hidden too.
-    """
-    spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
-    if not spellings:
-        return message
-    longest_first = sorted(spellings, key=len, reverse=True)
-    return re.sub("|".join(map(re.escape, longest_first)), HIDDEN, message)
-
-
-def _spellings(secret: str) -> set[str]:
-    plain = secret.reveal() if isinstance(secret, HiddenText) else secret
-    try:
-        password = urlsplit(plain).password or "" if "://" in plain else ""
-    except ValueError:
-        password = ""
-    found = set()
-    for one in {plain, plain.strip(), password, unquote(password)} - {""}:
-        found |= {one, quote(one, safe=""), quote_plus(one), json.dumps(one)[1:-1], repr(one)[1:-1]}
-    return {one for one in found if one.strip()}
 
 
 def describe_token(raw: str) -> list[str]:

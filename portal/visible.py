@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from portal.redaction import without_secrets
+
 # Unicode's Default_Ignorable_Code_Point, Cc, Cf, Cs, Zl and Zp, with the blank Braille pattern;
 # without
 # what can be seen (Prepended_Concatenation_Mark). Tab and line feed are no secret: they lay text
@@ -148,21 +150,11 @@ class VisibleStream:
 
 
 class LogFormatter(logging.Formatter):
-    """One line for what is logged, whatever it quotes, with no secret of an address; then its
-    traceback.
-    """
+    """One line for what is logged, whatever it quotes, with no secret; then its traceback."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = without_secrets(visible_line(record.message))
+        record.message = visible_line(without_secrets(record.message))
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:
-        return without_secrets(visible(super().formatException(ei)))
-
-
-_SECRET_IN_ADDRESS = re.compile(r"(/webhooks/railway/)[^/\s?#'\"]+")
-
-
-def without_secrets(text: str) -> str:
-    """`text` without the part of Railway's webhook address that is a secret."""
-    return _SECRET_IN_ADDRESS.sub(r"\1•••", text)
+        return visible(without_secrets(super().formatException(ei)))

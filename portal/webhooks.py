@@ -29,7 +29,7 @@ from portal import audit
 from portal.logs import trace
 from portal.models.webhooks import WebhookDelivery
 from portal.outbound.parsing import JsonObject, text
-from portal.secrets import HIDDEN
+from portal.redaction import HIDDEN
 from portal.visible import visible
 
 MAX_BYTES = 25 * 1024 * 1024 + 64 * 1024  # GitHub sends at most 25 MB; some slack for how it counts

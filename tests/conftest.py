@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.backends.base.operations import BaseDatabaseOperations
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from portal import observed
+from portal import observed, redaction
 from tests import migrated
 from tests.chain import start_over
 
@@ -51,6 +51,12 @@ def passwords_are_hashed_quickly() -> None:
 def nothing_was_observed() -> None:
     """What GitHub said about its limits in one test is no reason to wait in the next."""
     observed._noted.clear()
+
+
+@pytest.fixture(autouse=True)
+def no_credential_is_held() -> None:
+    """A credential of one test is no secret in what the next one says."""
+    redaction.let_go()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -13,7 +13,7 @@ from environments.models import Project
 from environments.models.watch import WithheldWrite
 from portal import audit
 from portal.outbound.http import WatchOnly
-from portal.secrets import HIDDEN, known_secrets, redact
+from portal.redaction import HIDDEN, known_secrets, redact
 
 SECRET_KEYS = frozenset({"secret", "value"})  # of a webhook, of a variable
 

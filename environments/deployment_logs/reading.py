@@ -10,7 +10,8 @@ from environments.models import LONG_LIVED, Deployment, DeploymentLog, Project
 from environments.railway import LogLine, Railway
 from environments.schema.run.process import Redactor
 from portal.outbound.http import ApiError
-from portal.secrets import known_secrets
+from portal.redaction import known_secrets
+from portal.secrets import hold_stored
 
 WITH_LOG = ("FAILED", "CRASHED")  # what was skipped or removed has nothing to say
 LINES, CHARACTERS = 200, 20_000  # of each log, from its end
@@ -57,6 +58,7 @@ def _read(project: Project, railway: Railway, deployment: Deployment) -> dict[st
     try:
         found = railway.variables(project.railway_project_id, place, service, unrendered=False)
         values = {name: value.reveal() for name, value in found.items() if value is not None}
+        hold_stored()
         redact = Redactor([*secrets_of("", values), *known_secrets()])
         build = _text(railway.build_log, deployment, redact)
         deploy = _text(railway.deployment_log, deployment, redact)

@@ -6,6 +6,8 @@ import subprocess
 import time
 from typing import Any
 
+from portal.redaction import without_secrets
+
 MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 
 
@@ -79,7 +81,7 @@ class GitError(Exception):
     """
 
     def __init__(self, sentence: str, kind: str = "git") -> None:
-        super().__init__(sentence)
+        super().__init__(without_secrets(sentence))
         self.kind = kind
 
 

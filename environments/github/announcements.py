@@ -23,6 +23,12 @@ class Announcements(Repository):
         path = f"{self.path}/issues/{number:d}/comments"
         return self._written(f"comment on #{number}", "POST", path, {"body": body})
 
+    def read_comment(self, comment_id: int) -> Comment:
+        """A comment by its id; raises `ApiError` of the kind `not_found` when it was deleted."""
+        path = f"{self.path}/issues/comments/{comment_id:d}"
+        with shaped():
+            return answers.read_comment(self.transport.get("read a comment", path))
+
     def edit_comment(self, comment_id: int, body: str) -> None:
         """Replaces the text of a comment."""
         path = f"{self.path}/issues/comments/{comment_id:d}"

@@ -32,26 +32,25 @@ def put(
 ) -> int | None:
     """Edits the comment `known`, or our one of the kind `marker`, or writes it (`new`); its id.
 
-    At most one write. None: nothing was written, because there is no comment (any more) or the job
-    is not ours. Raises `ApiError`; after a lost answer the next look finds the comment by its
-    marker.
+    At most one write, and none where the comment says this already: the answer to an earlier edit
+    may be lost, or its worker gone. None: nothing was written, because there is no comment (any
+    more) or the job is not ours. Raises `ApiError`.
     """
     own = _own(github, number, marker)
     message = f"{message}\n{own}"
-    if known is None:
-        found = github.find_comment(number, own)
-        known = found.id if found else None
-    if not alive() or (known is None and not new):
-        return None
-    if known is None:
-        return github.comment(number, message)
     try:
-        github.edit_comment(known, message)
+        found = github.read_comment(known) if known else github.find_comment(number, own)
+        if not alive() or (found is None and not new):
+            return None
+        if found is None:
+            return github.comment(number, message)
+        if found.body.replace("\r\n", "\n").strip() != message:
+            github.edit_comment(found.id, message)
     except ApiError as error:
-        if error.kind != "not_found":
+        if known is None or error.kind != "not_found":
             raise
         return None  # somebody deleted it: the next look writes another
-    return known
+    return found.id
 
 
 def _own(github: GitHub, number: int, marker: str) -> str:

@@ -8,7 +8,7 @@ from environments.github.pulls import MergedPull, read_merged
 from environments.github.transport import Transport
 from portal.outbound import http
 from portal.outbound.http import ApiError
-from portal.outbound.parsing import JsonObject, get_path, text
+from portal.outbound.parsing import JsonObject, get_path, quoted, text
 
 MOST = 100  # in one request
 DOING = "read merged pull requests"
@@ -66,7 +66,7 @@ def _ask(transport: Transport, document: str, owner: str, name: str) -> JsonObje
         if text(get_path(one, "type")).upper() != "NOT_FOUND"
     ]
     if errors or not isinstance(repository, dict):
-        words = text(get_path(errors[0], "message")) if errors else "no repository in it"
+        words = quoted(get_path(errors[0], "message")) if errors else "no repository in it"
         raise ApiError(
             "GitHub",
             "unavailable",

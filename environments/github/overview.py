@@ -12,7 +12,7 @@ from environments.github.pulls import MergedPull, Pull, read_merged, read_named,
 from environments.github.transport import SERVICE, Transport
 from portal.outbound import http
 from portal.outbound.http import ApiError
-from portal.outbound.parsing import JsonObject, Malformed, commit, get_path, text
+from portal.outbound.parsing import JsonObject, Malformed, commit, get_path, quoted, text
 from portal.outbound.parsing import field as need
 
 DOCUMENT = (Path(__file__).parent / "overview.graphql").read_text()
@@ -273,7 +273,7 @@ def graphql_error(errors: list[object], repository: str) -> ApiError:
     """What an answer without the repository means."""
     first = errors[0] if errors else {}
     words, kind = (
-        text(get_path(first, "message")),
+        quoted(get_path(first, "message")),
         text(get_path(first, "type")) or text(get_path(first, "extensions", "code")),
     )
     if kind.upper() in {"RATE_LIMITED", "RATE_LIMIT"} or "rate limit" in words.lower():
@@ -320,7 +320,7 @@ def _note_errors(seen: _Gathering, errors: list[object]) -> None:
         elif not parts & {"branchProtectionRule", "compare"} and len(seen.problems) < MOST_PROBLEMS:
             seen.lacks(
                 "GitHub did not show everything:"
-                f" {text(get_path(error, 'message')) or 'no reason given'}."
+                f" {quoted(get_path(error, 'message')) or 'no reason given'}."
             )
             seen.listed = False
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from portal.outbound import http
 from portal.outbound.http import Kind, Reply
-from portal.outbound.parsing import get_path, text
+from portal.outbound.parsing import get_path, quoted, text
 
 SERVICE = "GitHub"
 # GitHub: "Troubleshooting the REST API", validation failed.
@@ -22,8 +22,8 @@ CODES = {
 def _said(error: object) -> str:
     """One of the errors beside a refusal: GitHub's own words where it has any, else its code's."""
     if not isinstance(error, dict):
-        return text(error, 200)
-    if own := text(error.get("message"), 200):
+        return quoted(error, 200)
+    if own := quoted(error.get("message"), 200):
         return own
     names = {name: text(error.get(name), 60) or "a field" for name in ("resource", "field")}
     return CODES.get(text(error.get("code"), 40), "{field} is refused").format_map(names)
@@ -36,7 +36,7 @@ def words_of(reply: Reply) -> str:
     except ValueError:
         return ""
     errors = get_path(body, "errors")
-    said = [text(get_path(body, "message"), 200)]
+    said = [quoted(get_path(body, "message"), 200)]
     said += [_said(part) for part in (errors if isinstance(errors, list) else [])[:5]]
     if said[0] == VALIDATION:  # GitHub's word for every 422: what follows says what it is
         said = said[1:] or ["it does not say why"]

@@ -2,7 +2,7 @@
 
 from environments.github.transport import SERVICE, Transport
 from portal.outbound.http import ApiError
-from portal.outbound.parsing import Malformed, get_path, text
+from portal.outbound.parsing import Malformed, get_path, quoted, text
 
 DOCUMENT = """mutation Revert($input: RevertPullRequestInput!) {
   revertPullRequest(input: $input) {
@@ -29,7 +29,7 @@ def revert(transport: Transport, path: str, number: int, body: str) -> int:
     asked = {"pullRequestId": node, "body": body}
     answer = transport.mutate(doing, DOCUMENT, {"input": asked})
     if errors := answer.get("errors"):
-        said = text(get_path(errors[0], "message"), 200)
+        said = quoted(get_path(errors[0], "message"), 200)
         raise ApiError(
             SERVICE,
             "refused",

@@ -15,6 +15,7 @@ from portal.outbound import http
 from portal.outbound.credentials import GITHUB_API_VERSION, App, Installation, github_requester
 from portal.outbound.http import ApiError, Reply, Withhold
 from portal.outbound.parsing import JsonObject, Malformed, get_path, text
+from portal.redaction import knowing
 
 MAX_PAGES = 10
 MOVED = frozenset({301, 302, 307, 308})
@@ -250,7 +251,8 @@ class Transport:
 
     def error(self, reply: Reply, doing: str, *, write: bool) -> ApiError:
         """What an answer with an error status means, by status *and* words."""
-        words = refusals.words_of(reply).replace(self._token(), "…")
+        with knowing(self._token()):
+            words = refusals.words_of(reply)
         kind, sentence = refusals.meaning(reply, doing, words, write)
         passing = kind in {"rate_limited", "unavailable"}
         wait = refusals.seconds_to_wait(reply, self.clock()) if passing else None

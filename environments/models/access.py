@@ -16,7 +16,7 @@ class DeployKey(models.Model):
     """
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="deploy_key")
-    private_key = EncryptedTextField()
+    private_key = EncryptedTextField(credential=True)
     kind = models.CharField(max_length=20, help_text="ed25519, rsa 4096, ecdsa 256")
     public_key = models.TextField(help_text="What belongs under Deploy keys on GitHub.")
     fingerprint = models.CharField(max_length=80)

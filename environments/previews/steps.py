@@ -47,7 +47,8 @@ from portal import audit
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 from portal.jobs.steps import patiently
 from portal.outbound.http import ApiError
-from portal.secrets import HiddenText, redact
+from portal.redaction import redact, unmistakable
+from portal.secrets import HiddenText
 
 ASK_AGAIN = timedelta(minutes=1)
 MOST_ASKED = 3
@@ -214,7 +215,7 @@ def _log(railway: Railway, project: Project, deployment: Deployment) -> str:
         cast(HiddenText, row.value).reveal()
         for row in PreviewVariable.objects.filter(project=project)
     ]
-    return redact("\n".join(lines), secrets)[-LOG_CHARS:]
+    return redact("\n".join(lines), [*secrets, *unmistakable()])[-LOG_CHARS:]
 
 
 # What is not wanted

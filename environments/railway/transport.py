@@ -13,7 +13,8 @@ from environments.railway import ledger
 from portal.outbound import http
 from portal.outbound.credentials import railway_token
 from portal.outbound.http import ApiError, Kind, Reply, Withhold
-from portal.outbound.parsing import JsonObject, get_path, text
+from portal.outbound.parsing import JsonObject, get_path, quoted, text
+from portal.redaction import knowing
 
 SERVICE = "Railway"
 DOCUMENTS = Path(__file__).parent / "documents"
@@ -236,7 +237,8 @@ class Transport:
         return {"Authorization": f"Bearer {self.token}"}
 
     def _words(self, error: object) -> str:
-        return text(get_path(error, "message")).replace(self.token, "…")
+        with knowing(self.token):
+            return quoted(get_path(error, "message"))
 
     def _error(self, reply: Reply, errors: list[object], *, write: bool) -> ApiError:
         """What the first error, or an answer without one, means: by its words, its code, its

@@ -18,6 +18,7 @@ from django.db.models import Model
 
 from portal.audit.verification import Anchor, Verification, anchor, verify
 from portal.models.audit import AuditEvent
+from portal.redaction import without_secrets
 from portal.visible import visible
 
 __all__ = [
@@ -117,10 +118,10 @@ def actor_name(actor: Actor | AnonymousUser) -> str:
 
 
 def clean(text: str, limit: int) -> str:
-    """`text` on one line, with all that it holds to be seen, and at most `limit` characters
-    long.
+    """`text` on one line, without credentials, with all else that it holds to be seen, and at most
+    `limit` characters long.
     """
-    text = visible(_LAYOUT.sub(" ", text))
+    text = visible(_LAYOUT.sub(" ", without_secrets(text)))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -138,4 +139,12 @@ def canonical_json(data: Mapping[str, object]) -> str:
 
 
 def _dump(data: Mapping[str, object]) -> str:
-    return _ENCODER.encode(data)
+    return _ENCODER.encode(_without_secrets(data))
+
+
+def _without_secrets(value: object) -> object:
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, Mapping):
+        return {name: _without_secrets(one) for name, one in value.items()}
+    return [_without_secrets(one) for one in value] if isinstance(value, list | tuple) else value

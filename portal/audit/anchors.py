@@ -18,6 +18,11 @@ from portal.audit.chain import GENESIS, Link
 from portal.jobs import AuditWatch, host_name
 from portal.models.health import ProcessReport
 
+# The first anchor of a file that a worker began by itself beside those of other workers, and the
+# anchor with which a person accepted that. Both stand in the file, where the database's owner
+# cannot write.
+BEGUN, ACCEPTED = "begun", "accepted"
+
 
 @dataclass(frozen=True)
 class Anchor:
@@ -31,6 +36,7 @@ class Anchor:
     after: int = 0
     content: str = ""
     host: str = ""  # the directory of files that it was made for: `own_host`
+    note: str = ""  # BEGUN or ACCEPTED
 
     @property
     def link(self) -> Link:
@@ -103,7 +109,10 @@ def last_anchor(path: Path) -> Anchor:
 
 def as_line(noted: Anchor) -> bytes:
     """The anchor as it stands in the file."""
-    return json.dumps(asdict(noted)).encode() + b"\n"
+    fields = asdict(noted)
+    if not noted.note:
+        del fields["note"]  # so that an older portal reads the file
+    return json.dumps(fields).encode() + b"\n"
 
 
 def parse(line: bytes, name: str) -> Anchor:
@@ -131,6 +140,24 @@ class Kept:
 
     anchors: list[Anchor]
     missing: str = ""
+
+    @property
+    def begun(self) -> str:
+        """What is said while a file that a worker began by itself proves nothing of the events
+        before it: nobody has accepted it, and no other worker's anchors reach as far.
+        """
+        for first in (one for one in self.anchors if one.note == BEGUN):
+            others = (one for one in self.anchors if one.host != first.host)
+            accepted = (one.host == first.host and one.note == ACCEPTED for one in self.anchors)
+            if any(accepted) or any(one.position >= first.position for one in others):
+                continue
+            return (
+                f"This worker had no anchors and began its own at event {first.position}"
+                f" ({first.at[:16]}): here the {first.position} events before are held by no"
+                " anchor. Verify them with another worker's anchors (verify_audit --anchors),"
+                ' then accept the beginning: manage.py anchor_audit --accept "why".'
+            )
+        return ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from django.db.models.functions import Cast
 from portal import audit
 from portal.audit import Actor
 from portal.outbound.parsing import JsonObject
-from portal.secrets import HIDDEN, EncryptedTextField
+from portal.redaction import HIDDEN
+from portal.secrets import EncryptedTextField
 
 Stored = JsonObject
 

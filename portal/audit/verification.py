@@ -41,7 +41,7 @@ class Verification:
     """The verdict: how many events are proven, and the first that is not, in one sentence.
 
     `checkpoint` is where a later run may go on from (`verify(since=...)`); None when the chain is
-    broken.
+    broken. `begun`: nothing is wrong but that these anchors begin in its midst.
     """
 
     ok: bool
@@ -50,6 +50,7 @@ class Verification:
     sentence: str
     head_digest: str
     checkpoint: Link | None = None
+    begun: bool = False
 
 
 class BrokenChain(ValueError):
@@ -59,13 +60,19 @@ class BrokenChain(ValueError):
 
 
 def anchor(
-    now: datetime, *, using: str = "default", path: Path | None = None, anew: bool = False
+    now: datetime,
+    *,
+    using: str = "default",
+    path: Path | None = None,
+    anew: bool = False,
+    note: str = "",
 ) -> Anchor:
     """Recomputes the events since the last anchor and notes the head, as one JSON line that is then
     on disk.
 
-    Call it outside a transaction, so that the head is one that stays. `anew`: a person begins a new
-    file. Raises `BrokenChain`, `UnreadableAnchors`, or OSError when the file cannot be written.
+    Call it outside a transaction, so that the head is one that stays. `anew`: a new file begins.
+    `note`: `BEGUN` by a worker, `ACCEPTED` by a person. Raises `BrokenChain`, `UnreadableAnchors`,
+    or OSError when the file cannot be written.
     """
     path = path or anchors_path()
     if not anew and (missing := audit_anchors.gather(path=path).missing):
@@ -89,6 +96,7 @@ def anchor(
         last.position,
         content.digest().hex(),
         audit_anchors.own_host(path.parent),
+        note,
     )
     audit_anchors.append(path, noted)
     return noted
@@ -125,9 +133,20 @@ def verify(
             return Verification(False, 0, None, fault, "")
         verdict = _verify(raw, since or Link(0, GENESIS), kept.anchors, full, progress)
         fault = kept.missing or shape.fault(catalog.WRITES)
-    if verdict.ok and fault:
-        return replace(verdict, ok=False, sentence=fault, checkpoint=None)
-    return verdict
+    return _as_anchored(verdict, kept, fault) if verdict.ok else verdict
+
+
+def _as_anchored(sound: Verification, kept: audit_anchors.Kept, fault: str) -> Verification:
+    """The verdict on a sound chain, given its anchors and what else is wrong ("": nothing)."""
+    if fault:
+        return replace(sound, ok=False, sentence=fault, checkpoint=None)
+    if kept.begun:
+        return replace(sound, ok=False, sentence=kept.begun, begun=True)
+    if not kept.anchors:
+        return sound
+    first = min(kept.anchors, key=lambda one: one.position)
+    since = f" Anchored since event {first.position}, {first.at[:16]}."
+    return replace(sound, sentence=sound.sentence + since)
 
 
 def _verify(

@@ -16,7 +16,8 @@ def watch(job: AuditWatch, *, now: datetime) -> Outcome:
     """One look: what was added since the last anchor is verified, and the head is anchored if it is
     sound.
 
-    The whole chain is verified by `manage.py verify_audit`. A broken chain is never anchored.
+    The whole chain is verified by `manage.py verify_audit`. A broken chain is never anchored. One
+    whose anchors begin in its midst is, and is not called intact until a person accepts that.
     """
     if restored := audit_anchors.restore():
         _tell("audit.anchors_restored", restored, now)
@@ -26,8 +27,12 @@ def watch(job: AuditWatch, *, now: datetime) -> Outcome:
         _tell("audit.anchors_begun", sentence, now)
     found = verification.verify(since=_last_anchor(), anchors=[] if begins else None)
     sentence, position = found.sentence, found.first_broken or 0
-    if found.ok:
-        position = verification.anchor(now, anew=begins).position
+    if found.ok or found.begun:
+        note = audit_anchors.BEGUN if begins else ""
+        position = verification.anchor(now, anew=begins, note=note).position
+        if begins:
+            sentence = audit_anchors.Kept(verification.read_anchors()).begun
+    if found.ok and not begins:
         try:
             message = audit_anchors.write_outside(now)
         except audit_anchors.Lost as lost:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+import stamina
 from django.apps import apps
 from django.db import Error, connection, transaction
 from django.db.models import F, Q
@@ -47,8 +48,7 @@ def wake(label: str, pk: int) -> str:
     while (job := claim(model, pk)) is not None:
         with trace.within(job.trace, f"{label} {pk}"):
             outcome = _run_step(job)
-            observed.keep()
-            recorded = record(job, outcome)
+            recorded = _keep(job, outcome)
         if not recorded:
             return "taken over"
         if isinstance(outcome, Finished):
@@ -91,18 +91,49 @@ def _run_step(job: Job) -> Outcome:
     except http.TooLate:
         log.warning("%s %s was taken over; this worker sends nothing more", job._meta.label, job.pk)
         return Requeue(1.0, errored=True)
-    except Exception:
-        log.exception("%s %s broke", job._meta.label, job.pk)
-        if job.crashes < 3 or job.retry_forever:
-            return Requeue(
-                min(2.0 * job.crashes, 60.0),
-                "An unexpected error stopped this step; it is being retried.",
-                errored=True,
-            )
-        return Finished(
-            JobStatus.NEEDS_PERSON,
-            "An unexpected error stopped this step three times. See the log.",
+    except Error as error:
+        if not _connection_lost(error):
+            return _broke(job)
+        log.warning("%s %s lost the database in this step", job._meta.label, job.pk)
+        return Requeue(1.0, "The database did not answer; this step is being repeated.")
+    except Exception:  # noqa: BLE001 (logged there)
+        return _broke(job)
+
+
+def _broke(job: Job) -> Outcome:
+    """What comes of a step that raised what it should not; call it from the `except` clause."""
+    log.exception("%s %s broke", job._meta.label, job.pk)
+    if job.crashes < 3 or job.retry_forever:
+        return Requeue(
+            min(2.0 * job.crashes, 60.0),
+            "An unexpected error stopped this step; it is being retried.",
+            errored=True,
         )
+    return Finished(
+        JobStatus.NEEDS_PERSON, "An unexpected error stopped this step three times. See the log."
+    )
+
+
+def _connection_lost(error: Exception) -> bool:
+    """Whether the database went away, which is no fault of the step; not so for other errors."""
+    opened = connection.connection
+    return isinstance(error, Error) and (opened is None or opened.closed)
+
+
+def _keep(job: Job, outcome: Outcome) -> bool:
+    """Records the outcome; while the database is away, tries for as long as the lease lasts.
+
+    A worker that gave up at once would leave a step behind that looks as if it had crashed.
+    """
+    for attempt in stamina.retry_context(
+        on=_connection_lost, attempts=None, timeout=LEASE, wait_max=1.0
+    ):
+        with attempt:
+            if attempt.num > 1:
+                connection.close()
+            observed.keep()
+            return record(job, outcome)
+    raise AssertionError  # for the type checker: the last attempt raises or returns
 
 
 def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:

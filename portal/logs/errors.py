@@ -30,14 +30,11 @@ def report_to(dsn: str) -> None:
 
 def _cleaned(event: Any, hint: Any) -> Any:
     """The event without what may tell of a person or a secret, and with its trace."""
-    from portal.secrets import known_secrets, redact
-    from portal.visible import without_secrets
-
-    secrets = known_secrets()
+    from portal.redaction import without_secrets
 
     def clean(value: object) -> object:
         if isinstance(value, str):
-            return without_secrets(redact(value, secrets))
+            return without_secrets(value)
         if isinstance(value, dict):
             return {name: clean(one) for name, one in value.items()}
         return [clean(one) for one in value] if isinstance(value, list | tuple) else value

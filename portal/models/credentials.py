@@ -27,7 +27,7 @@ class ServiceCredential(models.Model):
         max_length=50, blank=True, default="", help_text="Slug of the project; empty: all."
     )
     kind = models.CharField(max_length=20, choices=Kind, default=Kind.TOKEN)
-    secret = EncryptedTextField(help_text="The token, or the App's private key.")
+    secret = EncryptedTextField(credential=True, help_text="The token, or the App's private key.")
     app_id = models.CharField(max_length=20, blank=True, default="")
     installation_id = models.CharField(max_length=20, blank=True, default="")
     app_slug = models.CharField(max_length=100, blank=True, default="")
@@ -63,7 +63,7 @@ class NewGitHubApp(models.Model):
     scope = models.CharField(max_length=50, blank=True, default="", unique=True)
     app_id = models.CharField(max_length=20)
     app_slug = models.CharField(max_length=100)
-    private_key = EncryptedTextField()
+    private_key = EncryptedTextField(credential=True)
     made_at = models.DateTimeField()
     made_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
 

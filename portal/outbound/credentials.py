@@ -21,6 +21,7 @@ from github.Requester import Requester
 from portal.outbound import http
 from portal.outbound.http import READ_SECONDS, USER_AGENT, ApiError
 from portal.outbound.parsing import get_path, moment
+from portal.redaction import hold
 
 GITHUB_API_VERSION = "2022-11-28"
 _GITHUB_KINDS = {
@@ -238,6 +239,7 @@ class Installation(github.Auth.Auth):
             )
             raise ApiError("GitHub", "unauthorized", sentence, status=reply.status)
         token = _installation_token(reply)
+        hold(token[0])
         granted = get_path(reply.json(), "permissions")
         self.permissions = (
             {str(k): str(v) for k, v in granted.items()} if isinstance(granted, dict) else {}

@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 import httpx
 import stamina
 
+from portal.redaction import without_secrets
+
 Kind = Literal[
     "unauthorized",  # the token is refused
     "wrong_header",  # the token is of another kind than the header it was sent in
@@ -80,13 +82,13 @@ class ApiError(Exception):
         retry_after: float | None = None,
         detail: str = "",
     ) -> None:
-        super().__init__(sentence)
+        self.sentence = without_secrets(sentence)
+        super().__init__(self.sentence)
         self.service = service
         self.kind: Kind = kind
-        self.sentence = sentence
         self.status = status
         self.retry_after = retry_after
-        self.detail = detail
+        self.detail = without_secrets(detail)
 
 
 class WatchOnly(ApiError):

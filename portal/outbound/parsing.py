@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from portal.redaction import without_secrets
 from portal.visible import visible
 
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")  # SHA-1, or SHA-256 in newer repositories
@@ -32,6 +33,13 @@ def text(value: object, limit: int = 300) -> str:
     if not isinstance(value, str):
         return ""
     return " ".join(visible(value[: limit * 4]).split())[:limit]
+
+
+def quoted(value: object, limit: int = 300) -> str:
+    """Like `text`, for what a vendor says of an error: without credentials, not even the beginning
+    of one that the bound would cut.
+    """
+    return text(without_secrets(value), limit) if isinstance(value, str) else ""
 
 
 def lines(value: object, limit: int = 10_000) -> str:

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from portal.models.audit import AuditEvent
-from portal.secrets import known_secrets, redact
+from portal.redaction import known_secrets, redact
 from portal.visible import visible
 from releases.notifications.kinds.registry import Kind
 

@@ -20,6 +20,7 @@ from portal.models import ConfigurationChange
 from portal.models.credentials import ServiceCredential
 from portal.outbound.credentials import App, checked_token, github_token_kind
 from portal.outbound.http import ApiError
+from portal.redaction import hold, knowing
 from portal.ui.actions import Refused, action
 
 Service, Kind = ServiceCredential.Service, ServiceCredential.Kind
@@ -55,9 +56,11 @@ def set_credential(
         raise Refused("A credential is pasted by a person, for GitHub or Railway.")
     plain = token.strip().strip("\"'").strip()
     try:
-        what, kind = _try(service, plain, scope)
+        with knowing(plain):
+            what, kind = _try(service, plain, scope)
     except ApiError as error:
         raise Refused(f"It was not kept: {error.sentence}") from None
+    hold(plain)  # from now on, also while it waits for a second person
     told = keep(service, scope, what, {"secret": plain, "kind": kind}, actor=actor, now=now)
     return told + (" What stood around it was taken off." if plain != token else "")
 

@@ -9,7 +9,7 @@ import stamina
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from environments.github import GitHub, Recent
+from environments.github import GitHub, Recent, comments
 from environments.railway import Railway
 from environments.smoke.probe import probe
 from portal.outbound.http import ApiError
@@ -176,6 +176,20 @@ def test_comments_and_deployments_are_written_and_found(hub, github):
     found = github.find_comment(opened.number, "<!-- portal -->")
 
     assert (found.id, found.body) == (comment, "<!-- portal -->\nsecond")
+
+
+def test_an_edit_whose_answer_was_lost_is_not_written_twice(hub, github):
+    opened = github.open_pull(head="staging", base="main", title="Release 1", body="")
+
+    def put(message: str, known: int | None = None) -> int | None:
+        return comments.put(github, opened.number, "<!-- portal -->", message, known, lambda: True)
+
+    known = put("first")
+    put("second", known)  # whoever wrote this did not live to remember it
+    hub.server.requests.clear()
+
+    assert put("second", known) == known
+    assert [seen.method for seen in hub.server.requests] == ["GET"]
 
 
 # Railway

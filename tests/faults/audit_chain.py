@@ -195,7 +195,7 @@ def _ends(events: int) -> Iterator[tuple[str, Callable[[], None], int | None]]:
         ),
         1,
     )
-    yield "edit, and compute all that follows anew", lambda: _rewrite(kept), None
+    yield "edit, and compute all that follows anew", lambda: rewrite(kept), None
     shown = SHOWN.format(chain=table()).replace(
         "pg_catalog.split_part(body, E'\\n', 10)", "'Nothing happened.'"
     )
@@ -403,7 +403,7 @@ def _copy_of(position: int, new: str) -> str:
     return f"INSERT INTO portal_auditchain ({columns}) {source}"
 
 
-def _rewrite(first: int) -> None:
+def rewrite(first: int) -> None:
     """What someone does who knows the format: a consistent chain with another content from
     `first` on.
     """

@@ -1,8 +1,10 @@
 """A job survives whatever happens to the worker that runs it."""
 
+import contextlib
 from datetime import timedelta
 
 import pytest
+from django.db import Error, connection
 from django.utils import timezone
 from django_q.models import OrmQ
 
@@ -25,6 +27,20 @@ def step(job, *, now):
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
+
+
+def cut_off(job, *, now):
+    """A step in which PostgreSQL restarts."""
+    calls.append(job.pk)
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_terminate_backend(pg_backend_pid())")
+
+
+def leave_no_database(job, *, now):
+    """A step after which the connection is gone."""
+    with contextlib.suppress(Error):
+        cut_off(job, now=now)
+    return outcomes.pop(0)
 
 
 @pytest.fixture
@@ -100,6 +116,27 @@ def test_an_unexpected_error_is_tried_again_and_then_ends_at_a_person(job, monke
 
     assert reread(job).status == JobStatus.NEEDS_PERSON
     assert len(calls) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_went_away_does_not_count_as_a_crash_of_the_step(job, monkeypatch):
+    monkeypatch.setattr(RailwaySync, "retry_forever", False)
+    monkeypatch.setattr(RailwaySync, "step_function", "tests.portal.test_jobs.cut_off")
+    for _ in range(running.MAX_CRASHES + 1):
+        RailwaySync.objects.filter(pk=job.pk).update(wake_at=timezone.now())
+        running.wake("environments.RailwaySync", job.pk)
+
+    assert (reread(job).status, job.crashes) == (JobStatus.WAITING, 0)
+    assert len(calls) == running.MAX_CRASHES + 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outcome_waits_for_a_database_that_is_away_at_that_moment(job, monkeypatch):
+    outcomes[:] = [Requeue(30, "waiting for the world")]
+    monkeypatch.setattr(RailwaySync, "step_function", "tests.portal.test_jobs.leave_no_database")
+
+    assert running.wake("environments.RailwaySync", job.pk) == "waiting"
+    assert reread(job).sentence == "waiting for the world"
 
 
 def test_what_keeps_a_mirror_fresh_goes_on_after_any_number_of_errors_and_crashes(job):

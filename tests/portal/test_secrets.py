@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from environments.models import Database, Environment, EnvironmentDatabase, Project
-from portal import secrets
-from portal.secrets import HIDDEN, HiddenText, Unreadable, describe_token, redact
+from portal import redaction, secrets
+from portal.redaction import HIDDEN, redact
+from portal.secrets import HiddenText, Unreadable, describe_token
 
 URL = "postgresql://app:p%40ss-word@db.internal/app"
 
@@ -188,7 +189,7 @@ def test_a_form_with_a_fault_elsewhere_does_not_echo_what_was_entered(environmen
         "password p@ss-word is wrong",
         "password p%40ss-word is wrong",
         json.dumps({"url": URL}),
-        f"?u={secrets.quote(URL, safe='')}",
+        f"?u={redaction.quote(URL, safe='')}",
     ],
 )
 def test_a_secret_address_is_hidden_in_every_spelling_with_its_password(message):

@@ -38,6 +38,7 @@ from environments.schema.run.process import Finished, Log, Redactor
 from environments.schema.run.progress import Watch
 from environments.schema.run.request import EarlyError, Outcome, Plan, Run
 from environments.schema.run.start import follow_run
+from portal.redaction import unmistakable
 
 
 def run(
@@ -56,7 +57,7 @@ def run(
     before: tuple[str, ...] | None = None
     try:
         address = normalise(request.url)
-        redact = Redactor([address.password, *request.secrets])
+        redact = Redactor([address.password, *request.secrets, *unmistakable()])
         history = read(mirror, request.commit, request.alembic)
         if history.problems:
             raise EarlyError("failed", history.problems[0].sentence)

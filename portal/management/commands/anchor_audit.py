@@ -8,7 +8,14 @@ from django.utils import timezone
 
 from portal import audit
 from portal.audit import row_changes
-from portal.audit.verification import BrokenChain, UnreadableAnchors, anchor, anchors_path
+from portal.audit.anchors import ACCEPTED, Kept
+from portal.audit.verification import (
+    BrokenChain,
+    UnreadableAnchors,
+    anchor,
+    anchors_path,
+    read_anchors,
+)
 
 
 class Command(BaseCommand):
@@ -18,11 +25,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
+            "--accept",
+            metavar="REASON",
+            help="accept that this worker began a file of its own, after you compared the events",
+        )
+        parser.add_argument(
             "--anew", metavar="REASON", help="begin a new file, as after restoring a backup"
         )
 
     def handle(self, *args: object, **options: object) -> None:
-        now, reason = timezone.now(), options["anew"]
+        now, reason, accepts = timezone.now(), options["anew"], options["accept"]
         try:
             if reason:
                 with transaction.atomic():
@@ -35,7 +47,20 @@ class Command(BaseCommand):
                     anchors_path().rename(
                         anchors_path().with_name(f"audit-anchors-until-{now:%Y%m%dT%H%M%S}.jsonl")
                     )
-            noted = anchor(now, anew=bool(reason))
+            if accepts:
+                _accept(str(accepts))
+            note = ACCEPTED if accepts else ""
+            noted = anchor(now, anew=bool(reason), note=note)
         except (BrokenChain, UnreadableAnchors) as error:
             raise CommandError(f"No anchor was made. {error}") from error
         self.stdout.write(f"Anchored event {noted.position} in {anchors_path()}.")
+
+
+def _accept(reason: str) -> None:
+    """Record who accepts that this file begins in the midst of the chain. Raises `CommandError`."""
+    if not Kept(read_anchors()).begun:
+        raise CommandError("Nothing has to be accepted: these anchors began with the chain.")
+    shell = row_changes.at_the_shell("anchor_audit")
+    message = f"The beginning of this worker's anchors is accepted, {shell}: “{reason}”"
+    with transaction.atomic():
+        audit.record("audit.anchors_accepted", actor=None, sentence=message)

@@ -15,10 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
+import stamina
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.db.models.functions import Now
 from django_q.cluster import Cluster
 from django_q.conf import Conf
@@ -32,6 +33,7 @@ from portal.jobs.broker import Broker, own_queue
 from portal.jobs.sweep import busy as busy_now
 from portal.jobs.sweep import canary_seen, sweep
 from portal.modes import WrongMode, settle
+from portal.secrets import hold_stored
 from portal.server.children import fork, forks_die_with_us, has_ended, stop_group
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ TICK = 1.0
 CANARY_EVERY = 3.0
 ECHO_WITHIN = 10.0
 STOP_PATIENCE = 6.0
+DATABASE_PATIENCE = 30.0  # seconds: both may have been started at the same moment
 
 Busy = frozenset[tuple[str, int]]
 
@@ -67,15 +70,26 @@ class Command(BaseCommand):
 
 def settle_or_leave() -> None:
     """End the command where the database is a sandbox's and this is none, or the role is more
-    than the portal needs.
+    than the portal needs; a database that is starting is waited for.
     """
-    connection.ensure_connection()
+    try:
+        for attempt in stamina.retry_context(
+            on=OperationalError, attempts=None, timeout=DATABASE_PATIENCE, wait_max=1.0
+        ):
+            with attempt:
+                connection.ensure_connection()
+    except OperationalError as error:
+        what = " ".join(str(error).split())
+        raise CommandError(
+            f"The database did not answer for {DATABASE_PATIENCE:g} s: {what}"
+        ) from None
     if message := refusal(connection.connection):
         raise CommandError(message)
     try:
         settle(sandbox=settings.SANDBOX)
     except WrongMode as error:
         raise CommandError(str(error)) from None
+    hold_stored()
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -214,6 +214,7 @@ GOOD = {
         {"id": 3, "body": "<!-- portal --> hi", "html_url": None}
     ],
     "POST /repos/acme/x/issues/9/comments": {"id": 4},
+    "GET /repos/acme/x/issues/comments/3": {"id": 3, "body": "hi", "html_url": None},
     "PATCH /repos/acme/x/issues/comments/3": {"id": 3},
     "POST /repos/acme/x/deployments": {"id": 7},
     "POST /repos/acme/x/deployments/7/statuses": {"id": 8},
@@ -234,6 +235,7 @@ READS = {
     "status_history": lambda github: github.status_history(HEAD),
     "pulls_of": lambda github: github.pulls_of(HEAD),
     "find_comment": lambda github: github.find_comment(9, "<!-- portal -->"),
+    "read_comment": lambda github: github.read_comment(3),
     "hooks": lambda github: github.hooks(),
     "find_deployment": lambda github: github.find_deployment(MERGE, "pr-9"),
     "rules": lambda github: github.rules("staging"),

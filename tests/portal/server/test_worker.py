@@ -1,11 +1,17 @@
+import threading
+
 import pytest
+from django.core.management import CommandError
+from django.db import connection
 from django.utils import timezone
 from django_q.conf import Conf
 from django_q.models import OrmQ
 
 from portal.jobs import WORKER_VARIABLE, broker, sweep
 from portal.jobs.broker import Broker, own_queue
+from portal.management.commands import worker
 from portal.management.commands.worker import CANARY_EVERY, ECHO_WITHIN, Watch
+from tests.ports import free_port
 
 pytestmark = pytest.mark.django_db
 NOBODY_BUSY = frozenset()
@@ -90,3 +96,30 @@ def test_workers_of_several_hosts_do_not_take_each_others_canary():
 
     for one in (here, there):
         assert not one.is_frozen(ECHO_WITHIN + 0.1, NOBODY_BUSY)
+
+
+@pytest.fixture
+def away(transactional_db, monkeypatch):
+    """The database listens at another port than the one that is asked; returns its own."""
+    connection.close()
+    own = connection.settings_dict["PORT"]
+    monkeypatch.setitem(connection.settings_dict, "PORT", str(free_port()))
+    yield own
+    connection.close()
+
+
+def test_a_database_that_is_still_starting_is_waited_for(away):
+    timer = threading.Timer(0.5, lambda: connection.settings_dict.update(PORT=away))
+    timer.start()
+
+    worker.settle_or_leave()
+
+    assert timer.finished.is_set() and connection.is_usable()
+    timer.join()
+
+
+def test_a_database_that_never_answers_ends_the_command_with_a_sentence(away, monkeypatch):
+    monkeypatch.setattr(worker, "DATABASE_PATIENCE", 0.3)
+
+    with pytest.raises(CommandError, match="The database did not answer for"):
+        worker.settle_or_leave()

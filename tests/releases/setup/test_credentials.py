@@ -3,15 +3,21 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 
+from environments.railway import Railway
 from environments.setup import choices
+from portal import audit
 from portal.configuration import actions as configuration
 from portal.credentials import stored
 from portal.models import AuditEvent, ConfigurationChange, ServiceCredential
+from portal.outbound.http import ApiError
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.server import Response, Server
 from portal.ui.actions import NotPermitted, Refused
+from portal.visible import LogFormatter
 from releases.setup import credentials
 from tests.factory import make_people, make_project, make_promotion, make_release
 from tests.reading import squeezed
@@ -190,3 +196,43 @@ def test_the_page_of_a_project_pastes_shows_and_removes(people, github):
     assert GOOD not in own and "Use the portal’s again" in own
     assert "Use the portal’s again" not in squeezed(removed)
     assert "There is no such project" in squeezed(nowhere)
+
+
+ECHOED = {"github": "ghp_" + "Zz9" * 12, "railway": "c0ffee42-77aa-4c1e-9b7e-0badc0ffee42"}
+
+
+def echoing(request):
+    """GitHub and Railway on a bad day: their errors quote the credential they were sent."""
+    sent = request.headers
+    token = (sent.get("authorization") or sent.get("project-access-token", "")).split()[-1]
+    words = f"{'.' * 180} {token} {token}"  # which a bound would cut in its midst
+    errors = [{"message": words, "extensions": {"code": "BAD_USER_INPUT"}}]
+    return Response(422, {"message": words, "errors": errors})
+
+
+@pytest.mark.parametrize(("service", "token"), ECHOED.items())
+def test_a_token_that_an_error_quotes_is_in_no_event_log_or_page(
+    people, settings, caplog, service, token
+):
+    caplog.set_level("DEBUG")
+    server = Server(echoing).start()
+    settings.GITHUB_API_URL = settings.RAILWAY_API_URL = server.url
+    client = Client()
+    client.force_login(people["dave"])
+    sent = {"service": service, "token": token}
+    try:
+        refused = squeezed(client.post("/new-project/credential/", sent, follow=True))
+        ServiceCredential.objects.create(service=service, secret=token, changed_at=timezone.now())
+        pages = [squeezed(client.get(path)) for path in ("/new-project/", "/connections/")]
+        with pytest.raises(ApiError) as error:
+            choices.repositories() if service == "github" else Railway(token=token).project("p")
+        with transaction.atomic():
+            audit.record("test.said", actor=None, sentence=str(error.value) + token)
+    finally:
+        server.stop()
+
+    lines = [LogFormatter().format(record) for record in caplog.records]
+    told = [refused, *pages, *lines, str(error.value), error.value.detail]
+    told += [str(vars(event)) for event in AuditEvent.objects.all()]
+    assert "It was not kept" in refused
+    assert not [one for one in told if token[:9] in one]
