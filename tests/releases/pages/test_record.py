@@ -104,7 +104,7 @@ def test_after_a_rollback_both_pages_say_what_serves_what_main_holds_and_the_two
     release = rolled_back(people)
     alice = signed_in(people["alice"])
 
-    for html in (page(alice, release), alice.get("/").content.decode()):
+    for html in (page(alice, release), squeezed(alice.get("/"))):
         assert f"{release.name} was rolled back." in html
         assert "backend, frontend serve 7777777" in html
         assert f"main is at {MERGE[:7]} and still holds {release.name}" in " ".join(html.split())
