@@ -10,6 +10,7 @@ from releases.lifecycle import reconcile
 from releases.models.reconciler import ReleaseReconciler
 from releases.models.releases import Release
 from tests.factory import MERGE, make_people, make_project, make_promotion, make_release
+from tests.reading import squeezed
 from tests.releases.pages.test_views import page, signed_in
 
 pytestmark = pytest.mark.django_db
