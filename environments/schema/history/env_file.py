@@ -54,7 +54,7 @@ def sources(mirror: Mirror, commit: str, history: History) -> dict[str, bytes]:
 
 def _imported(mirror: Mirror, commit: str, path: str, source: bytes) -> dict[str, bytes]:
     """The modules that `source` imports from the repository, and those that these import."""
-    names = list(imported_names(source))
+    names = list(imported_names(source, path))
     if not names:
         return {}
     blobs = dict(mirror.files(commit))
@@ -69,7 +69,7 @@ def _imported(mirror: Mirror, commit: str, path: str, source: bytes) -> dict[str
             path: texts.get(blobs[path], b"") for path in sorted(paths)[: MOST_MODULES - len(found)]
         }
         found |= new
-        names = [name for text in new.values() for name in imported_names(text)]
+        names = [name for at, text in new.items() for name in imported_names(text, at)]
         if not new:
             break
     return found
@@ -85,8 +85,11 @@ def _roots(path: str) -> list[str]:
     return [one for root in roots for one in (root, posixpath.join(root, "src"))]
 
 
-def imported_names(source: bytes) -> Iterator[str]:
-    """The dotted names that a module imports; for `from a import b` both `a` and `a.b`."""
+def imported_names(source: bytes, path: str | None = None) -> Iterator[str]:
+    """The dotted names that a module imports; for `from a import b` both `a` and `a.b`.
+
+    Relative imports only of a module whose `path` in the repository is told, from its root on.
+    """
     try:
         nodes = list(ast.walk(ast.parse(source)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -94,9 +97,17 @@ def imported_names(source: bytes) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and (module := _module(node, path)):
+            yield module
+            yield from (f"{module}.{name.name}" for name in node.names)
+
+
+def _module(node: ast.ImportFrom, path: str | None) -> str:
+    """The dotted name of what is imported from; "" where nothing of the repository is."""
+    if not node.level:
+        return node.module or ""
+    places = (path or "").split("/")[: -node.level]
+    return ".".join([*places, node.module] if node.module else places) if places else ""
 
 
 def _paths(name: str, roots: Iterable[str], blobs: dict[str, str]) -> Iterator[str]:
