@@ -34,6 +34,7 @@ from releases.models.pull_requests import BranchScan, GitHubSync
 from releases.models.releases import ReleaseStatus
 from releases.promotion import actions as promotion_actions
 from tests.journeys.test_release import cut, prepare, promote, reread, stopped_step
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.slow
 
@@ -94,9 +95,10 @@ def test_a_direct_push_to_staging_is_found_once_named_resolved_and_shown_until_t
     [row] = found(world)
     release = cut(world)
     client.force_login(world.person("alice"))
-    shown = client.get(f"/releases/{release.pk}/").text
+    shown = squeezed(client.get(f"/releases/{release.pk}/"))
     resolve(world, row)
-    page, after = client.get("/environments/").text, client.get(f"/releases/{release.pk}/").text
+    page = squeezed(client.get("/environments/"))
+    after = squeezed(client.get(f"/releases/{release.pk}/"))
 
     assert row.subject == f"push of {sha} to staging"
     assert f"{sha[:7]} “Quick change” was pushed straight to staging" in row.sentence
