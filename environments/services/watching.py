@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable
 from environments.clones.clone import mirror_of
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
-from environments.models import SERVING, Branch, Deployment, Project, ServiceInstance
+from environments.models import SERVING, AtStart, Branch, Deployment, Project, ServiceInstance
 from environments.services.config_file import Config, read_config
+from environments.services.image_start import migrates
 from environments.services.rollback_candidates import at_start
 from portal.gitignore import is_exception, takes_in
 from portal.outbound.http import ApiError
@@ -74,7 +75,7 @@ def _settle(
         ):
             found.setdefault(message[0], {})[commit] = message[1]
     served = row.in_repository
-    if served.get("commit") != serves:
+    if served.get("commit") != serves or "image" not in served:
         served = {**served, **read} if (read := compared.served(row, serves)) else served
     if not found and served is row.in_repository:
         return
@@ -92,12 +93,13 @@ def _settle(
 def _look_ahead(row: ServiceInstance, candidate: str, compared: "_Compared") -> None:
     """Keep what its commands will be once it is deployed at the head of staging's branch."""
     known = row.in_repository
-    if not candidate or known.get("coming") == candidate or row.unchanged.get("unconfirmed"):
+    settled = known.get("coming") == candidate and "coming_image" in known
+    if not candidate or settled or row.unchanged.get("unconfirmed"):
         return
     found = compared.served(row, candidate)
     if found is not None:
-        at_start = found.get("at_start", "")
-        row.in_repository = known | {"coming": candidate, "coming_at_start": at_start}
+        kept = {f"coming_{name}": found.get(name, "") for name in ("at_start", "image")}
+        row.in_repository = known | {"coming": candidate} | kept
         row.save(update_fields=["in_repository"])
 
 
@@ -177,16 +179,39 @@ class _Compared:
         cannot tell now.
         """
         config = self.config(row, commit)
-        if config is UNKNOWN:
+        image = self._image(row, commit, config)
+        if config is UNKNOWN or image is None:
             return None
         if config is None or config.problem:
-            return {"commit": commit, "healthcheck": "", "at_start": ""}
+            return {"commit": commit, "healthcheck": "", "at_start": "", "image": image}
         runs = at_start(config.pre_deploy_command, config.start_command)
         says = bool(config.pre_deploy_command or config.start_command) and (
             config.start_command or runs != "unknown"
         )
         kept = {"commit": commit, "healthcheck": (config.healthcheck_path or "")[:500]}
-        return kept | {"at_start": str(runs) if says else ""}
+        return kept | {"at_start": str(runs) if says else "", "image": image}
+
+    def _image(self, row: ServiceInstance, commit: str, config: Config | None) -> str | None:
+        """Whether the image, or a script that the file's commands name, upgrades a database:
+        "start" or ""; None: git cannot tell now.
+        """
+        said = config or Config("")
+        commands = filter(None, (said.pre_deploy_command, said.start_command))
+        command = "\n".join(commands) if said.start_command else ""
+        try:
+            mirror = self._with(commit)
+            if mirror is None:
+                return None
+            runs = migrates(
+                mirror,
+                commit,
+                row.root_directory.strip("/"),
+                command=command,
+                dockerfile=said.dockerfile or "",
+            )
+        except (GitError, ApiError):
+            return None
+        return str(AtStart.START) if runs else ""
 
     def _with(self, *commits: str) -> Mirror | None:
         """The mirror, if it holds these commits, fetched for them at most once."""
