@@ -5,6 +5,7 @@ Planning, rehearsal and every run of the *command* runner go through the same on
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from django.conf import settings
 
@@ -40,31 +41,52 @@ def command_for(
     if database.runner != Runner.COMMAND:
         return None
     values = values_of(environment, database)
-    place, last = None, list[str]()
+    place = None
+    if install:
+        redact = Redactor(secrets(values))
+        place = prepared_for(database, mirror, commit, redact, on_lines=on_lines, alive=alive)
+    return Command(database.migration_command, place, database.variable, values)
+
+
+def prepared_for(
+    database: Database,
+    mirror: Mirror,
+    commit: str,
+    redact: Redactor,
+    *,
+    on_lines: Callable[[list[str]], None] = lambda lines: None,
+    alive: Callable[[], bool] = lambda: True,
+) -> Path | None:
+    """Return the virtual environment of the database's install command at `commit`, made where it
+    is missing; None without such a command.
+
+    Raises `NotPrepared`, with what was printed last, and `GitError`.
+    """
+    if not database.install_command:
+        return None
+    last: list[str] = []
 
     def heard(lines: list[str]) -> None:
         last[:] = [*last, *(line.strip() for line in lines if line.strip())][-KEPT_LINES:]
         on_lines(lines)
 
-    if database.install_command and install:
-        try:
-            place = virtualenvs.prepare(
-                mirror,
-                commit,
-                database.alembic,
-                database.install_command,
-                root=settings.VAR_DIR / "prepared",
-                log=Log(heard, Redactor(secrets(values))),
-                alive=alive,
-            )
-        except virtualenvs.NotPrepared as error:
-            message = (
-                f"{error} It said: {' / '.join(last)[:300]}"
-                if last and not error.cancelled
-                else str(error)
-            )
-            raise virtualenvs.NotPrepared(message, cancelled=error.cancelled) from None
-    return Command(database.migration_command, place, database.variable, values)
+    try:
+        return virtualenvs.prepare(
+            mirror,
+            commit,
+            database.alembic,
+            database.install_command,
+            root=settings.VAR_DIR / "prepared",
+            log=Log(heard, redact),
+            alive=alive,
+        )
+    except virtualenvs.NotPrepared as error:
+        message = (
+            f"{error} It said: {' / '.join(last)[:300]}"
+            if last and not error.cancelled
+            else str(error)
+        )
+        raise virtualenvs.NotPrepared(message, cancelled=error.cancelled) from None
 
 
 def planning_command(

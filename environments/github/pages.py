@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from portal.outbound.pages import commit_page
+from portal.outbound.pages import commit_page, pull_page
 
 __all__ = ["commit_page", "compare_page", "pull_page"]
 
@@ -13,11 +13,6 @@ def compare_page(repository: str, base: str, head: str) -> str:
     """Return the address that compares two commits; "" where one of them is not known."""
     ends = f"{quote(base, safe='')}...{quote(head, safe='')}"
     return _page(repository, f"compare/{ends}") if base and head else ""
-
-
-def pull_page(repository: str, number: int | None) -> str:
-    """Return the address of a pull request; "" where there is none."""
-    return _page(repository, f"pull/{number}") if number else ""
 
 
 def _page(repository: str, rest: str) -> str:

@@ -45,6 +45,7 @@ SETTINGS = (
     "max_parallel_workers_per_gather=0",
     "dynamic_shared_memory_type=mmap",  # in its own directory, and not in /dev/shm
 )
+EXTENSIONS = Path(__file__).with_name("extensions")
 UNSAFE_SETTINGS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 
 
@@ -239,7 +240,8 @@ def _launch(
         url = _url(directory, remembered=attempt == 0)
         port = str(urlsplit(url).port)
         command: list[str | Path] = [binaries() / "postgres", "-D", directory / "data", "-p", port]
-        for setting in SETTINGS + (() if fsync else UNSAFE_SETTINGS):
+        extensions = f"extension_control_path={_extensions(directory)}"
+        for setting in (*SETTINGS, extensions) + (() if fsync else UNSAFE_SETTINGS):
             command += ["-c", setting]
         with _open_log(directory) as log:
             process = spawn(
@@ -262,6 +264,22 @@ def _launch(
         if "could not bind" not in _log_of_this_start(directory):
             break
     raise StartError(f"PostgreSQL did not start: {_last_words(directory)}")
+
+
+def _extensions(directory: Path) -> str:
+    """Where the server looks for extensions: first where we lay those that real migrations often
+    create and that the wheel lacks (see `extensions/`), or that only a superuser may create in it.
+    """
+    place = directory / "extensions"
+    if ":" in str(place):  # which separates directories
+        return "$system"
+    shutil.copytree(EXTENSIONS, place / "extension", dirs_exist_ok=True)
+    theirs = binaries().parent / "share" / "extension"
+    vector = (theirs / "vector.control").read_text()
+    (place / "extension" / "vector.control").write_text(
+        f"{vector}\ntrusted = true\ndirectory = '{theirs}'\n"
+    )
+    return f"{place}:$system"
 
 
 def _wait(url: str, data: Path, process: subprocess.Popen[bytes]) -> bool:

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import json
+import re
 from datetime import date, datetime, tzinfo
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from pygments import lex
 from pygments.lexers.sql import PostgresLexer
 from pygments.token import Comment, Keyword, Name, Number, String
 
-from portal.outbound.pages import commit_page
+from portal.outbound.pages import commit_page, pull_page
 
 register = template.Library()
 
@@ -118,6 +119,30 @@ def sha(commit: str | None, repository: str = "") -> SafeString | str:
     if not href(address):
         return short
     return format_html('<a href="{}" rel="noopener noreferrer">{}</a>', address, short)
+
+
+# A commit in short form has letters and digits; a count has no letters and a word no digits.
+_THINGS = re.compile(
+    r"(?<![\w#/.@-])(?=\d*[a-f])(?=[a-f]*\d)(?P<commit>[0-9a-f]{7})(?![\w@/-])"
+    r"|(?<=[Pp]ull request )#(?P<pull>\d{1,9})\b"
+)
+
+
+@register.filter
+@functools.lru_cache(4096)
+def linked(sentence: object, repository: str) -> SafeString:
+    """A sentence in which each commit and pull request leads to GitHub's page of it."""
+    text, parts, done = str(sentence), [], 0
+    for match in _THINGS.finditer(text):
+        commit, number = match["commit"], match["pull"]
+        page = commit_page(repository, commit) if commit else pull_page(repository, int(number))
+        if not href(page):
+            continue
+        parts.append(escape(text[done : match.start()]))
+        link = '<a class="thing" href="{}" rel="noopener noreferrer">{}</a>'
+        parts.append(format_html(link, page, match[0]))
+        done = match.end()
+    return SafeString("".join([*parts, escape(text[done:])]))
 
 
 @register.simple_tag

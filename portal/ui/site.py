@@ -14,18 +14,21 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import JSONField, Model, Q, QuerySet
 from django.forms import BaseForm, BaseInlineFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 
 from portal import audit
 from portal.audit import Actor, row_changes
 from portal.models import sign_in_policy
 from portal.outbound.parsing import JsonObject
+from portal.templatetags.formatting import pretty
 from portal.ui import forms, held_form, recent_sign_in, wrong_fields
 from portal.ui.actions import NotProven, Refused
 
@@ -142,11 +145,33 @@ class AuditedAdmin(admin.ModelAdmin):
         )
 
 
+def _pretty(field: JSONField) -> Callable[[Model], SafeString]:
+    """A column of JSON as a page shows it."""
+
+    @admin.display(description=field.verbose_name)
+    def shown(row: Model) -> SafeString:
+        return format_html("<pre>{}</pre>", pretty(getattr(row, field.name)))
+
+    shown.__name__ = f"pretty_{field.name}"
+    return shown
+
+
 class ReadOnly(admin.ModelAdmin):
-    """What the portal itself writes: to be looked at, never edited here."""
+    """What the portal itself writes: to be looked at, never edited here; JSON line by line."""
 
     actions: Sequence[Any] | None = None
     list_editable = ()
+
+    def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        self.pretty = {
+            field.name: _pretty(field)
+            for field in model._meta.concrete_fields
+            if isinstance(field, JSONField)
+        }
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return [self.pretty.get(str(name), name) for name in super().get_fields(request, obj)]
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

@@ -93,6 +93,8 @@ def _shown(
         "log": log,
         "problem": problem,
         "back": back,
+        "older": _beside(kind, subject, older=True),
+        "newer": _beside(kind, subject, older=False),
         "title": task_logs_actions.title(subject),
         "authors": list(log.authors.all()) if log else [],
         "sections": [
@@ -104,6 +106,18 @@ def _shown(
         "most": LONGEST,
     }
     return render(request, "releases/task_logs/task_log.html", context, status=status)
+
+
+def _beside(kind: str, subject: task_logs_actions.Subject, *, older: bool) -> str:
+    """Return the address of the task log before or after it in its project; of an open finding
+    among the open ones. "" where there is none. One query.
+    """
+    rows = SUBJECTS[kind].objects.filter(project=subject.project)
+    if isinstance(subject, Finding) and subject.closed_at is None:
+        rows = rows.filter(closed_at=None)
+    rows = rows.filter(pk__lt=subject.pk) if older else rows.filter(pk__gt=subject.pk)
+    found = rows.order_by("-pk" if older else "pk").values_list("pk", flat=True).first()
+    return reverse("releases:task-log", args=[kind, found]) if found else ""
 
 
 def _finding_address(finding: Any) -> str:

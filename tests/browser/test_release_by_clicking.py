@@ -152,7 +152,7 @@ def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_men
         says(page, "#now", "Production runs this release.")
 
         with page.context.expect_page() as opened:
-            page.click("#after >> text=Signals list")
+            page.click("#after .item >> text=Signals list")
         assert "Signals" in opened.value.inner_text("h1")
         opened.value.close()
         for text in ("Signals list", "Signal detail"):

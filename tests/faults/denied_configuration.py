@@ -113,7 +113,7 @@ NO_EVENT = {
         " squashmigrations startapp startproject task_log"
     ),
     "the schema, or what has run out": "clearsessions createcachetable migrate",
-    "another database": "restore test testserver",
+    "another database": "fill_demo restore test testserver",
     "runs what records": (
         "connect_webhooks demo qcluster run runserver sandbox ship_demo sync_staging web worker"
     ),

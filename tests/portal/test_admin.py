@@ -111,3 +111,13 @@ def test_no_form_of_the_admin_asks_for_json(rf):
     ]
 
     assert asks == []
+
+
+def test_json_of_what_the_portal_keeps_is_shown_line_by_line_and_read_only(admin_client):
+    audit.record("x.done", actor=None, sentence="s", data={"b": [1], "a": "<script>"})
+    event = AuditEvent.objects.get(action="x.done")
+
+    shown = admin_client.get(f"{EVENTS}{event.pk}/change/").content.decode()
+
+    assert "<pre>{\n  &quot;a&quot;: &quot;&lt;script&gt;&quot;,\n  &quot;b&quot;: [" in shown
+    assert 'name="data"' not in shown

@@ -61,6 +61,11 @@ class Command(BaseCommand):
             help=f"what the project looks like, of {', '.join(shapes.names())}",
         )
         parser.add_argument(
+            "--unfilled",
+            action="store_true",
+            help="leave the databases empty, as with --command: whoever started this fills them",
+        )
+        parser.add_argument(
             "--github-port", type=int, default=0, help="default: the last one, or a free one"
         )
         parser.add_argument(
@@ -147,8 +152,23 @@ class Sandbox:
             "staging": self.shape.branch("staging"),
             "production": self.shape.branch("production"),
             "settings": self.shape.project() | self._database_settings(),
-            "package_hosts": own_command.package_hosts(self.directory / "environment"),
+            "package_hosts": own_command.package_hosts() if self._own() else "",
+            "unfilled": self._unfilled(),
         }
+
+    def _unfilled(self) -> list[dict[str, str]]:
+        """The databases that were left empty, each with the environment that it belongs to."""
+        if not self.plan.get("unfilled"):
+            return []
+        names = self.plan["databases"]
+        return [
+            {
+                "kind": target.kind,
+                "alembic": target.alembic,
+                "url": databases.create(self.admin_url, names[target.key]),
+            }
+            for target in self.shape.targets(self.plan["alembic"])
+        ]
 
     def _database_settings(self) -> JsonObject:
         """What the portal is told of a database that is not the usual one."""
@@ -203,6 +223,7 @@ class Sandbox:
             "name": name.strip(".-") or "inspector",
             "alembic": "",
             "own": _own_of(options),
+            "unfilled": bool(options.get("unfilled") or options.get("command")),
             "version_table": options.get("version_table") or "alembic_version",
             "databases": {},
             "github_port": 0,
@@ -261,8 +282,8 @@ class Sandbox:
             )
 
     def _databases(self, repository: Path) -> dict[str, str]:
-        """An empty database for each target, brought to its own branch's head; key of the target
-        to URL.
+        """A database for each target, brought to its own branch's head unless somebody else does
+        that; key of the target to URL.
         """
         targets = self.shape.targets(self.plan["alembic"])
         # Another sandbox may use the same server: a name that is taken gets an ending of its own.
@@ -278,8 +299,7 @@ class Sandbox:
             environment: databases.create(self.admin_url, name)
             for environment, name in self.plan["databases"].items()
         }
-        if own := self._own():
-            self._bring_by_command(own, repository, urls)
+        if self.plan["unfilled"]:
             return urls
         with ThreadPoolExecutor(2) as pool:
             waiting = [
@@ -297,21 +317,6 @@ class Sandbox:
             for future in waiting:
                 future.result()
         return urls
-
-    def _bring_by_command(
-        self, own: own_command.OwnCommand, repository: Path, urls: dict[str, str]
-    ) -> None:
-        """Each database to its branch's head, as the project itself would; its variables are on
-        Railway as well.
-        """
-        environment = self.directory / "environment"
-        own_command.prepare(own, repository, self.shape.branch("staging"), environment)
-        for target in self.shape.targets(self.plan["alembic"]):
-            table = self.plan.get("version_table", databases.TABLE)
-            filled = own_command.Target(urls[target.key], target.alembic, table)
-            own_command.bring_to_branch_head(
-                own, filled, repository, self.shape.branch(target.kind), environment
-            )
 
 
 def _own_of(options: JsonObject) -> JsonObject | None:

@@ -114,6 +114,8 @@ class Command(BaseCommand):
                 "--no-webhooks",
             )
             self._run(*seed, env=env)
+            if ready.get("unfilled"):
+                self._run("fill_demo", "--ready", json.dumps(ready), *_set(options), env=env)
             log = stack.enter_context((directory / "worker.log").open("ab"))
             worker = children.spawn([*MANAGE, "worker"], env=env, output=log)
             stack.callback(children.stop_group, worker.pid, patience=10)
@@ -170,7 +172,10 @@ class Command(BaseCommand):
             [*MANAGE, *command], env=env, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise CommandError(f"{command[0]} failed: {done.stderr.strip()[-2000:]}")
+            said = done.stderr.strip()[-2000:]
+            last = said.rpartition("\n")[2]
+            known = last.startswith("CommandError: ")
+            raise CommandError(last[14:] if known else f"{command[0]} failed: {said}")
 
     def _stand_ins(
         self, stack: ExitStack, env: dict[str, str], directory: Path, options: JsonObject
@@ -188,7 +193,8 @@ class Command(BaseCommand):
         command += (
             [f"--version-table={options['version_table']}"] if options["version_table"] else []
         )
-        command += [f"--set={option}" for option in options["set"]]
+        command += ["--unfilled"] if options["repository"] else []
+        command += _set(options)
         command += [part for name in options["shape"] for part in ("--shape", name)]
         log = stack.enter_context((directory / "sandbox.log").open("wb"))
         reader, writer = os.pipe()
@@ -203,6 +209,10 @@ class Command(BaseCommand):
                     return json.loads(line)
                 message.append(line.strip())
         raise CommandError(f"The stand-ins did not start: {' '.join(message)[-2000:]}")
+
+
+def _set(options: JsonObject) -> list[str]:
+    return [f"--set={option}" for option in options["set"]]
 
 
 def running_stand_ins(options: Mapping[str, object]) -> dict[str, object]:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+from tests.reading import whole_sentences
+
 VOID = frozenset({"input", "br", "hr", "img", "link", "meta", "source", "wbr"})
 BLOCKS = frozenset(
     {"p", "li", "td", "th", "h1", "h2", "h3", "dt", "dd", "div", "section", "header", "footer"}
@@ -97,7 +99,7 @@ class _Reader(HTMLParser):
 def read(html: str) -> Node:
     """The content of a page, without the navigation beside it."""
     reader = _Reader()
-    reader.feed(html)
+    reader.feed(whole_sentences(html))
     reader.close()
     return reader.root.first("main") or reader.root
 

@@ -272,3 +272,21 @@ def _queries(client, release):
     with CaptureQueriesContext(connection) as seen:
         client.get(f"/releases/{release.pk}/")
     return len(seen)
+
+
+@pytest.mark.django_db
+def test_findings_lead_to_the_one_before_and_after_while_they_are_open():
+    people, project = make_people(), make_project()
+    first, closed, last = (
+        Finding.objects.create(project=project, kind="branch", subject=name, sentence=f"{name}.")
+        for name in "abc"
+    )
+    Finding.objects.filter(pk=closed.pk).update(closed_at=AT)
+    client = Client()
+    client.force_login(people["alice"], backend="django.contrib.auth.backends.ModelBackend")
+
+    shown = squeezed(client.get(f"/task-logs/finding/{first.pk}/"))
+
+    assert f'<a href="/task-logs/finding/{last.pk}/" rel="next">Newer finding →</a>' in shown
+    assert "Older finding" not in shown
+    assert "Older finding" in squeezed(client.get(f"/task-logs/finding/{last.pk}/"))
