@@ -16,14 +16,14 @@ _PROCESS = re.compile(r"^\s*(?:web|release)\s*:(.*)$", re.M)
 
 
 def migrates(
-    mirror: Mirror, commit: str, root: str, *, command: str = "", dockerfile: str = ""
+    mirror: Mirror, commit: str, root: str, command: str = "", dockerfile: str = ""
 ) -> bool:
     """Return whether `command`, or without one the image at `commit`, upgrades a database.
 
     `root`: the directory that is built; `dockerfile`: its path, where one is set. At most
     `MOST_FILES` scripts are followed, and none above `MOST_BYTES`. Raises `GitError`.
     """
-    blobs = dict(mirror.files(commit))
+    root, blobs = root.strip("/"), dict(mirror.files(commit))
     waiting = [command or _started(mirror, blobs, root, dockerfile)]
     seen: set[str] = set()
     while waiting:

@@ -151,6 +151,7 @@ class _Compared:
         self._fetched = False
         self._known: dict[tuple[str, str], list[str] | None] = {}
         self._configs: dict[tuple[str, str, str], Config | None] = {}
+        self._images: dict[tuple[str, str, str, str], bool | None] = {}
 
     def paths(self, old: str, new: str) -> list[str] | None:
         """None: git cannot tell now."""
@@ -192,26 +193,19 @@ class _Compared:
         return kept | {"at_start": str(runs) if says else "", "image": image}
 
     def _image(self, row: ServiceInstance, commit: str, config: Config | None) -> str | None:
-        """Whether the image, or a script that the file's commands name, upgrades a database:
+        """Whether the image, or a script that the file's start command names, upgrades a database:
         "start" or ""; None: git cannot tell now.
         """
-        said = config or Config("")
-        commands = filter(None, (said.pre_deploy_command, said.start_command))
-        command = "\n".join(commands) if said.start_command else ""
-        try:
-            mirror = self._with(commit)
-            if mirror is None:
-                return None
-            runs = migrates(
-                mirror,
-                commit,
-                row.root_directory.strip("/"),
-                command=command,
-                dockerfile=said.dockerfile or "",
-            )
-        except (GitError, ApiError):
-            return None
-        return str(AtStart.START) if runs else ""
+        said = config or UNKNOWN
+        key = (commit, row.root_directory, said.start_command or "", said.dockerfile or "")
+        if key not in self._images:
+            try:
+                mirror = self._with(commit)
+                self._images[key] = migrates(mirror, *key) if mirror else None
+            except (GitError, ApiError):
+                self._images[key] = None
+        runs = self._images[key]
+        return None if runs is None else str(AtStart.START) if runs else ""
 
     def _with(self, *commits: str) -> Mirror | None:
         """The mirror, if it holds these commits, fetched for them at most once."""
