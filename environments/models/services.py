@@ -164,18 +164,23 @@ class ServiceInstance(models.Model):
         """Whether its commands run Alembic when it starts: those on Railway, by the last two
         readings, or in the repository; the worst of them.
         """
-        return self._worst(self.in_repository.get("at_start"))
+        return self._worst("at_start", "image")
 
     @property
     def will_run_alembic(self) -> AtStart:
         """The same once the head of staging's branch is deployed on it, with what the repository
         says there.
         """
-        inside = self.in_repository
-        return self._worst(inside.get("coming_at_start" if "coming" in inside else "at_start"))
+        if "coming" in self.in_repository:
+            return self._worst("coming_at_start", "coming_image")
+        return self._worst("at_start", "image")
 
-    def _worst(self, inside: str | None) -> AtStart:
-        message = [self.at_start, self.at_start_before, inside or AtStart.NO]
+    def _worst(self, commands: str, image: str) -> AtStart:
+        message = [self.at_start, self.at_start_before, self.in_repository.get(commands)]
+        # A start command that is known takes the image's place.
+        if self.at_start == AtStart.UNKNOWN:
+            message.append(self.in_repository.get(image))
+        message.append(AtStart.NO)
         worst = (AtStart.PRE_DEPLOY, AtStart.START, AtStart.UNKNOWN, AtStart.NO)
         return next(one for one in worst if one in message)
 

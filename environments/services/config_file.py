@@ -32,6 +32,7 @@ class Config:
     healthcheck_path: str | None = None
     pre_deploy_command: str | None = None
     start_command: str | None = None
+    dockerfile: str | None = None
     problem: str = ""
 
 
@@ -65,6 +66,7 @@ def parse(path: str, body: bytes, environment: str) -> Config:
             _text(deploy.get("healthcheckPath")),
             _command(deploy.get("preDeployCommand")),
             _text(deploy.get("startCommand")),
+            _text(build.get("dockerfilePath")),
         )
     except (ValueError, RecursionError) as error:
         return Config(path, problem=f"{path} cannot be read: {str(error)[:200]}.")

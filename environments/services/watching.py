@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable
 from environments.clones.clone import mirror_of
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
-from environments.models import SERVING, Branch, Deployment, Project, ServiceInstance
+from environments.models import SERVING, AtStart, Branch, Deployment, Project, ServiceInstance
 from environments.services.config_file import Config, read_config
+from environments.services.image_start import migrates
 from environments.services.rollback_candidates import at_start
 from portal.gitignore import is_exception, takes_in
 from portal.outbound.http import ApiError
@@ -74,7 +75,7 @@ def _settle(
         ):
             found.setdefault(message[0], {})[commit] = message[1]
     served = row.in_repository
-    if served.get("commit") != serves:
+    if served.get("commit") != serves or "image" not in served:
         served = {**served, **read} if (read := compared.served(row, serves)) else served
     if not found and served is row.in_repository:
         return
@@ -92,12 +93,13 @@ def _settle(
 def _look_ahead(row: ServiceInstance, candidate: str, compared: "_Compared") -> None:
     """Keep what its commands will be once it is deployed at the head of staging's branch."""
     known = row.in_repository
-    if not candidate or known.get("coming") == candidate or row.unchanged.get("unconfirmed"):
+    settled = known.get("coming") == candidate and "coming_image" in known
+    if not candidate or settled or row.unchanged.get("unconfirmed"):
         return
     found = compared.served(row, candidate)
     if found is not None:
-        at_start = found.get("at_start", "")
-        row.in_repository = known | {"coming": candidate, "coming_at_start": at_start}
+        kept = {f"coming_{name}": found.get(name, "") for name in ("at_start", "image")}
+        row.in_repository = known | {"coming": candidate} | kept
         row.save(update_fields=["in_repository"])
 
 
@@ -149,6 +151,7 @@ class _Compared:
         self._fetched = False
         self._known: dict[tuple[str, str], list[str] | None] = {}
         self._configs: dict[tuple[str, str, str], Config | None] = {}
+        self._images: dict[tuple[str, str, str, str], bool | None] = {}
 
     def paths(self, old: str, new: str) -> list[str] | None:
         """None: git cannot tell now."""
@@ -177,16 +180,32 @@ class _Compared:
         cannot tell now.
         """
         config = self.config(row, commit)
-        if config is UNKNOWN:
+        image = self._image(row, commit, config)
+        if config is UNKNOWN or image is None:
             return None
         if config is None or config.problem:
-            return {"commit": commit, "healthcheck": "", "at_start": ""}
+            return {"commit": commit, "healthcheck": "", "at_start": "", "image": image}
         runs = at_start(config.pre_deploy_command, config.start_command)
         says = bool(config.pre_deploy_command or config.start_command) and (
             config.start_command or runs != "unknown"
         )
         kept = {"commit": commit, "healthcheck": (config.healthcheck_path or "")[:500]}
-        return kept | {"at_start": str(runs) if says else ""}
+        return kept | {"at_start": str(runs) if says else "", "image": image}
+
+    def _image(self, row: ServiceInstance, commit: str, config: Config | None) -> str | None:
+        """Whether the image, or a script that the file's start command names, upgrades a database:
+        "start" or ""; None: git cannot tell now.
+        """
+        said = config or UNKNOWN
+        key = (commit, row.root_directory, said.start_command or "", said.dockerfile or "")
+        if key not in self._images:
+            try:
+                mirror = self._with(commit)
+                self._images[key] = migrates(mirror, *key) if mirror else None
+            except (GitError, ApiError):
+                self._images[key] = None
+        runs = self._images[key]
+        return None if runs is None else str(AtStart.START) if runs else ""
 
     def _with(self, *commits: str) -> Mirror | None:
         """The mirror, if it holds these commits, fetched for them at most once."""

@@ -12,6 +12,7 @@ from django.db.models import Q
 from environments.clients import github_of
 from environments.github import Check, MergedPull, Overview, Pages, Pull, PullState
 from environments.models import Branch, Project
+from releases.github_mirror.kept_rules import kept_rules
 from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.reconciler import ReleaseReconciler
 from releases.models.releases import Release, ReleaseKind, ReleaseStatus
@@ -166,7 +167,9 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
             required_contexts=(
                 [context.context for context in contexts[name]] if name in contexts else None
             ),
-            merge_rules=found.as_json() if (found := overview.rules.get(name)) else None,
+            merge_rules=kept_rules(
+                known[name].merge_rules if name in known else None, overview.rules.get(name)
+            ),
             seen_at=now,
         )
         for name, head in heads.items()

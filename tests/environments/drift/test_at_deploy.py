@@ -42,6 +42,8 @@ def set_on(project, **values) -> None:
         ({"in_repository": {"at_start": "pre_deploy"}}, "before each deployment"),
         ({"in_repository": {"coming": "3f2", "coming_at_start": "start"}}, "at each start"),
         ({"in_repository": {"at_start": "start", "coming": "3f2", "coming_at_start": ""}}, ""),
+        ({"in_repository": {"coming": "3f2", "coming_image": "start"}}, "at each start"),
+        ({"at_start": "no", "in_repository": {"image": "start"}}, ""),
         ({"at_start": "no"}, ""),
         ({"at_start": "unknown"}, ""),
     ],
