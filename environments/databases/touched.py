@@ -10,7 +10,6 @@ from environments.models import Direction, MigrationPlan, MigrationRun
 from environments.schema.plan.render import Step, steps_from_json
 from environments.schema.plan.risk import RiskError, assess
 from environments.schema.run import database
-from portal.jobs import JobStatus
 
 PLANS = 20  # so many plans are looked through for what is known of a revision
 _LOSING = {"data-change", "data-loss", "truncate", "drop-table", "drop-column", "column-type"}
@@ -54,7 +53,8 @@ class Measured:
 def touched_by(job: MigrationRun) -> Touched:
     """What the run may lose or change, as far as its plans know."""
     files = {one["id"]: one["sha256"] for one in job.planned}
-    plans = MigrationPlan.objects.filter(database=job.database, status=JobStatus.SUCCEEDED)
+    # One that is made anew still has what it knew of these files.
+    plans = MigrationPlan.objects.filter(database=job.database).exclude(steps=[])
     known: dict[str, tuple[Step, list[tuple[str, str]]]] = {}
     for plan in plans.order_by("-pk")[:PLANS]:
         for step in steps_from_json(plan.steps):

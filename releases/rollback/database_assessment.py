@@ -23,7 +23,6 @@ from environments.schema.plan.render import Step, steps_from_json
 from environments.schema.plan.risk import Risk
 from environments.schema.run import address
 from environments.schema.run import database as schema_database
-from portal.jobs import JobStatus
 from portal.outbound.parsing import JsonObject
 from releases.gates.databases import migrations_of
 from releases.models.releases import Release
@@ -108,9 +107,12 @@ class DatabaseStates:
 def _planned(
     release: Release, database: Database, databases: Sequence[Database], in_effect: Sequence[str]
 ) -> tuple[list[Step], list[Risk], list[str]]:
-    """What the plan knows of the revisions in effect in one database; the rest by id."""
+    """What the plan knows of the revisions in effect in one database; the rest by id.
+
+    While it is made anew, since the database is elsewhere, what it knew of the same files holds.
+    """
     plan = MigrationPlan.objects.filter(
-        database=database, commit=release.candidate, base=release.base, status=JobStatus.SUCCEEDED
+        database=database, commit=release.candidate, base=release.base
     ).first()
     files = {one["id"]: one["sha256"] for one in migrations_of(release, database, databases)}
     steps = [

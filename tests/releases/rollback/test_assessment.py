@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from environments.models import Deployment
 from environments.schema.downgrade.compatibility import PENDING
-from environments.schema.plan.render import Rendered, Statement, Step
+from environments.schema.plan.render import Rendered, Statement, Step, steps_as_json
 from environments.services.rollback_candidates import Restorable
 from portal.ui.actions import Refused
 from releases.gates.context import gather
@@ -23,6 +23,7 @@ from releases.rollback import database_assessment, half_applied
 from tests.factory import (
     make_advice,
     make_people,
+    make_plan_row,
     make_project,
     make_promotion,
     make_release,
@@ -194,6 +195,20 @@ def test_a_later_run_does_not_hide_what_an_earlier_one_left(shipped, runs, kept)
     found = halves(shipped, *runs)
 
     assert [f": {kept} statement" in one.sentence for one in found] == [True] * bool(kept)
+
+
+@pytest.mark.parametrize("status", ["succeeded", "queued", "running", "failed"])
+def test_a_plan_that_is_made_anew_still_tells_what_it_knew(shipped, status):
+    file = shipped.migrations[0]
+    step = Step(file["id"], file["path"], file["sha256"], "m", upgrade=Rendered())
+    make_plan_row(shipped, status=status, steps=steps_as_json([step]), risks=[])
+    databases = list(shipped.project.databases.all())
+
+    steps, _, unplanned = database_assessment._planned(
+        shipped, databases[0], databases, [file["id"], "strange"]
+    )
+
+    assert [one.revision for one in steps] == [file["id"]] and unplanned == ["strange"]
 
 
 def test_half_of_a_downgrade_is_told_while_its_revision_is_there(shipped):

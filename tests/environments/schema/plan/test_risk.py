@@ -502,6 +502,13 @@ def test_of_half_a_migration_exactly_that_half_is_told():
         harmless.steps
     )
     assert breaking.verdict == DOWNGRADE_FIRST and dropped.sentence in breaking.reasons
+    gone = Services(missing=("backend: its image is gone.",))
+    for told_ in (
+        advise(steps, assess(steps), half=[index], services=gone),
+        advise([], (), unplanned=["r9"], half=[index]),
+        advise(steps, assess(steps), half=[index, dropped]),
+    ):
+        assert index.sentence in told_.reasons and told_.steps[0] == harmless.steps[0]
     assert nothing.reasons[:2] == ("No revision of this release is applied.", index.sentence)
 
 
