@@ -12,6 +12,7 @@ from environments.models import DeploymentLog, EnvironmentKind
 from portal import audit
 from portal.outbound.parsing import JsonObject
 from releases import gates
+from releases.gates import record as gates_record
 from releases.gates.carried import again
 from releases.gates.context import Facts, gather
 from releases.gates.release_queryset import release_queryset
@@ -140,11 +141,7 @@ def release_context(request: HttpRequest, pk: int) -> JsonObject:
         "way_back": pages_migrations.way_back(facts) if back.advice is None else None,
         "back": back,
         **live_table.context(facts),
-        "pulls": (
-            tuple(filter(None, [facts.promotion_pull])) + facts.pulls
-            if shown.is_hotfix
-            else facts.pulls
-        ),
+        "pulls": gates_record.pulls(facts),
         "commits": shown.newest_commits,
         "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
         "approvals": pages_record.approvals(facts, content),
