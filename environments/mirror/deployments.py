@@ -8,6 +8,11 @@ from environments import railway
 from environments.models import Deployment, ServiceInstance
 from environments.railway import ProjectTree
 
+READ = (
+    *("status", "commit", "branch", "stopped", "containers", "is_latest", "is_active"),
+    *("created_at", "seen_at"),
+)
+
 
 def write_deployments(
     tree: ProjectTree, instances: dict[str, ServiceInstance], now: datetime
@@ -34,20 +39,7 @@ def write_deployments(
     )
     outdated.exclude(railway_id__in=rows).update(is_latest=False, is_active=False)
     Deployment.objects.bulk_create(
-        rows.values(),
-        update_conflicts=True,
-        unique_fields=["railway_id"],
-        update_fields=[
-            "status",
-            "commit",
-            "branch",
-            "stopped",
-            "containers",
-            "is_latest",
-            "is_active",
-            "created_at",
-            "seen_at",
-        ],
+        rows.values(), update_conflicts=True, unique_fields=["railway_id"], update_fields=READ
     )
 
 

@@ -48,6 +48,12 @@ def databases_of(release: ReadRelease, project: Project) -> tuple[DatabaseFacts,
     )
 
 
+_STAGED = (
+    *("database_id", "revision", "sha256", "at", "rendered", "renderer", "run_id", "run__commit"),
+    "sent",
+)
+
+
 def _staged(
     release: ReadRelease, plans: Mapping[int, Planned]
 ) -> dict[int, dict[tuple[str, str], Staged]]:
@@ -62,21 +68,10 @@ def _staged(
     sent = Func(
         F("run__executed"), F("revision"), function="jsonb_extract_path", output_field=JSONField()
     )
-    fields = (
-        "database_id",
-        "revision",
-        "sha256",
-        "at",
-        "rendered",
-        "renderer",
-        "run_id",
-        "run__commit",
-        "sent",
-    )
     found: dict[int, dict[tuple[str, str], Staged]] = {}
     for database, revision, sha256, at, kept, renderer, run, commit, told in rows.annotate(
         sent=sent
-    ).values_list(*fields):
+    ).values_list(*_STAGED):
         executed = tuple((key, text) for key, text in told or ())
         ran = Staged(
             at, commit, run, rendered_from_json(kept) if kept else None, renderer, executed

@@ -86,6 +86,13 @@ def merged_row(project: Project, pull: MergedPull, now: datetime) -> PullRequest
     )
 
 
+READ = (
+    *("title", "author", "url", "state", "draft", "fork", "base", "head", "head_sha"),
+    *("mergeable", "review_decision", "merge_state", "merging", "blocked_at"),
+    *("checks", "checks_at", "updated_at", "seen_at"),
+)
+
+
 def upsert(rows: Iterable[PullRequest]) -> None:
     by_number = {
         row.number: row for row in rows
@@ -94,26 +101,7 @@ def upsert(rows: Iterable[PullRequest]) -> None:
         by_number.values(),
         update_conflicts=True,
         unique_fields=["project", "number"],
-        update_fields=[
-            "title",
-            "author",
-            "url",
-            "state",
-            "draft",
-            "fork",
-            "base",
-            "head",
-            "head_sha",
-            "mergeable",
-            "review_decision",
-            "merge_state",
-            "merging",
-            "blocked_at",
-            "checks",
-            "checks_at",
-            "updated_at",
-            "seen_at",
-        ],
+        update_fields=READ,
     )
 
 

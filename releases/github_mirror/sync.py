@@ -179,6 +179,13 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
     )
 
 
+# What is known of a head only once it is read.
+UNREAD: dict[str, object] = {
+    **{"checks": None, "checks_at": None, "mergeable": "", "merge_state": "", "merging": None},
+    "blocked_at": None,
+}
+
+
 def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
     """Writes one pull request that was read by itself.
 
@@ -200,14 +207,7 @@ def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
     )
     if not created:
         if (row.head_sha, row.state) != (pull.head_sha, state):
-            unread = {
-                "checks": None,
-                "checks_at": None,
-                "mergeable": "",
-                "merge_state": "",
-                "merging": None,
-            }
-            changes |= unread | {"blocked_at": None}
+            changes |= UNREAD
         elif state == "open":
             del changes["seen_at"]
         PullRequest.objects.filter(pk=row.pk).update(**changes)

@@ -176,6 +176,12 @@ def _shipped(project: Project) -> Any:
     return rows.annotate(went=Coalesce(Max("promotions__created_at"), F("cut_at")))
 
 
+COMPUTED = (
+    *("verdict", "reasons", "steps", "services", "in_effect", "revisions"),
+    *("downgrade", "downgrade_problem", "content", "problem", "computed_at"),
+)
+
+
 def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
     """Works the advice out again and writes it down; two that do so at once write the same.
 
@@ -192,28 +198,12 @@ def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
     read = assess_databases(release, production)
     verdict = judge(services, read)
     rows = [with_variables(one, instance, production) for one, instance in services]
-    job.verdict, job.reasons, job.steps = (
-        verdict.verdict,
-        list(verdict.reasons),
-        list(verdict.steps),
-    )
+    job.verdict = verdict.verdict
+    job.reasons, job.steps = list(verdict.reasons), list(verdict.steps)
     job.services, job.in_effect, job.revisions = rows, read.in_effect, read.revisions
     job.downgrade, job.downgrade_problem = read.downgrade, read.problem
     job.content, job.problem, job.computed_at = rollback_content(job.verdict, job.targets), "", now
-    names = (
-        "verdict",
-        "reasons",
-        "steps",
-        "services",
-        "in_effect",
-        "revisions",
-        "downgrade",
-        "downgrade_problem",
-        "content",
-        "problem",
-        "computed_at",
-    )
-    Advice.objects.filter(pk=job.pk).update(**{name: getattr(job, name) for name in names})
+    Advice.objects.filter(pk=job.pk).update(**{name: getattr(job, name) for name in COMPUTED})
     return job
 
 

@@ -38,6 +38,10 @@ MAX_CHARACTERS = 200_000
 MAX_TOLD = 40 * MAX_CHARACTERS  # bytes, of one file
 
 
+_MISSING: dict[str, object] = {
+    **{"kind": "missing", "message": "the function is not there"},
+    **{"line": 0, "source": ""},
+}
 _KINDS = {"ImportError": "module", "ModuleNotFoundError": "module", "NotLiteral": "unread"}
 
 
@@ -193,12 +197,7 @@ def _one(
 ) -> tuple[list[tuple[str, bool]], dict[str, Any] | None]:
     statements: list[tuple[str, bool]] = []
     if function is None:
-        return statements, {
-            "kind": "missing",
-            "message": "the function is not there",
-            "line": 0,
-            "source": "",
-        }
+        return statements, _MISSING
     inside, size = True, 0
 
     def keep(sent: str) -> None:
