@@ -171,6 +171,4 @@ def _git(path: Path, *arguments: str, seconds: float) -> Answer:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-    return Answer(
-        process.returncode, out.decode("utf-8", "replace"), error.decode("utf-8", "replace")
-    )
+    return Answer(process.returncode, *(said.decode("utf-8", "replace") for said in (out, error)))

@@ -208,31 +208,29 @@ def _view(shape: Shape) -> Iterator[str]:
         )
 
 
+REPLACED = (
+    "PostgreSQL's own function {} was replaced: nothing that this server answers can be trusted."
+)
+
+
 def _built_in(shape: Shape) -> Iterator[str]:
-    message = (
-        "PostgreSQL's own function {} was replaced: nothing that this server answers can be"
-        " trusted."
-    )
     functions = {one["oid"]: one for one in shape.where("pg_proc", oid={*FUNCTIONS, *AGGREGATES})}
     for oid, name in FUNCTIONS.items():
         one = functions.get(oid)
         # Its compiled function was called split_text before PostgreSQL 14.
         if one is None or one["prolang"] != INTERNAL or one["prosrc"] not in (name, "split_text"):
-            yield message.format(name)
+            yield REPLACED.format(name)
     found = shape.where("pg_aggregate", aggfnoid=AGGREGATES)
     aggregates = {one["aggfnoid"]: (one["aggtransfn"], one["aggfinalfn"]) for one in found}
     for oid, wanted in AGGREGATES.items():
         if aggregates.get(oid) != wanted:
-            yield message.format(functions[oid]["proname"] if oid in functions else oid)
-    operators = {
-        (one["oprname"], one["oprleft"], one["oprright"]): one["oprcode"]
-        for one in shape.where(
-            "pg_operator", oprnamespace={shape.builtin}, oprname={key[0] for key in OPERATORS}
-        )
-    }
+            yield REPLACED.format(functions[oid]["proname"] if oid in functions else oid)
+    names = {key[0] for key in OPERATORS}
+    found = shape.where("pg_operator", oprnamespace={shape.builtin}, oprname=names)
+    operators = {(one["oprname"], one["oprleft"], one["oprright"]): one["oprcode"] for one in found}
     for key, code in OPERATORS.items():
         if operators.get(key) != code:
-            yield message.format(f"behind the operator {key[0]}")
+            yield REPLACED.format(f"behind the operator {key[0]}")
 
 
 READS = (_tables, _keys, _built_in)  # without these, what is read proves nothing

@@ -53,17 +53,10 @@ def against_anchors(
         if broken and broken.position <= noted.position:
             return broken
         if noted.position > last.position:
-            first = last.position + 1
-            return Break(
-                first,
-                f"The end is cut off: event {first} is missing, yet {noted.at} saw"
-                f" {noted.position}.",
-            )
+            first, saw = last.position + 1, f"{noted.at} saw {noted.position}"
+            return Break(first, f"The end is cut off: event {first} is missing, yet {saw}.")
         if digests.get(noted.position) != noted.link.digest:
-            sentence = (
-                f"Event {sound + 1} or a later one up to {noted.position} was rewritten after"
-                f" {noted.at}."
-            )
-            return Break(sound + 1, sentence)
+            which = f"Event {sound + 1} or a later one up to {noted.position}"
+            return Break(sound + 1, f"{which} was rewritten after {noted.at}.")
         sound = noted.position
     return broken

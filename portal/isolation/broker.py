@@ -54,9 +54,8 @@ class Broker:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
-        if (
-            os.geteuid() == 0 and not _may_look()
-        ):  # in many containers; then this thread looks as the same user
+        # In many containers; then this thread looks as the same user.
+        if os.geteuid() == 0 and not _may_look():
             libc = ctypes.CDLL(None)
             libc.setfsgid(self.uid)
             libc.setfsuid(self.uid)

@@ -188,14 +188,10 @@ def staging_equals_main(facts: Facts) -> Result:
     if not facts.release.merge_commit:
         return Result(PENDING, "The release is not merged yet.")
     if facts.staging_head and facts.staging_head == facts.production_head:
-        return Result(
-            PASS, f"{names} are both at {facts.staging_head[:7]}.", (), facts.github_seen_at
-        )
-    state = (
-        FAIL
-        if step is not None and step.status in (StepStatus.FAILED, StepStatus.SKIPPED)
-        else PENDING
-    )
+        both = f"{names} are both at {facts.staging_head[:7]}."
+        return Result(PASS, both, (), facts.github_seen_at)
+    ended = step is not None and step.status in (StepStatus.FAILED, StepStatus.SKIPPED)
+    state = FAIL if ended else PENDING
     return Result(state, f"{names} are not at the same commit yet.", (), facts.github_seen_at)
 
 

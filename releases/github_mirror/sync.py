@@ -202,12 +202,12 @@ def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
         "head_sha": pull.head_sha,
         "seen_at": now,
     }
-    row, created = PullRequest.objects.get_or_create(
-        project=project, number=pull.number, defaults=changes
-    )
-    if not created:
-        if (row.head_sha, row.state) != (pull.head_sha, state):
-            changes |= UNREAD
-        elif state == "open":
-            del changes["seen_at"]
-        PullRequest.objects.filter(pk=row.pk).update(**changes)
+    rows = PullRequest.objects.filter(project=project, number=pull.number)
+    row, created = rows.get_or_create(project=project, number=pull.number, defaults=changes)
+    if created:
+        return
+    if (row.head_sha, row.state) != (pull.head_sha, state):
+        changes |= UNREAD
+    elif state == "open":
+        del changes["seen_at"]
+    PullRequest.objects.filter(pk=row.pk).update(**changes)

@@ -215,18 +215,12 @@ def _to_migrate(release: Release, staging: Environment) -> list[Database]:
     """
     databases = databases_of(release.project)
     if not databases:
-        raise Refused(
-            f"{release.project} has no Alembic directory configured, so there is nothing to"
-            " migrate."
-        )
+        why = "has no Alembic directory configured, so there is nothing to migrate."
+        raise Refused(f"{release.project} {why}")
     if len(databases) == 1:
         return databases
-    facts = facts_of(release.pk)
-    behind = {
-        database.database.pk
-        for database in facts.databases
-        if not database.is_staged or _is_elsewhere(database)
-    }
+    known = facts_of(release.pk).databases
+    behind = {one.database.pk for one in known if not one.is_staged or _is_elsewhere(one)}
     found = [database for database in databases if database.pk in behind]
     if not found:
         raise Refused(

@@ -44,20 +44,13 @@ def notifications(request: HttpRequest) -> HttpResponse:
         if not secret:
             return answer
         form = ChannelForm(may_manage=manages)
-    rows = (
-        Channel.objects.select_related("project", "person")
-        .defer("address", "secret")
-        .filter(_mine(request))
-    )
+    rows = Channel.objects.select_related("project", "person").defer("address", "secret")
     channels = [
         (row, KindsForm(initial={"kinds": row.kinds}, auto_id=f"id_{row.pk}_%s"), _told(row))
-        for row in rows
+        for row in rows.filter(_mine(request))
     ]
-    return render(
-        request,
-        "releases/notifications.html",
-        {"channels": channels, "form": form, "secret": secret},
-    )
+    context = {"channels": channels, "form": form, "secret": secret}
+    return render(request, "releases/notifications.html", context)
 
 
 @page

@@ -125,10 +125,8 @@ def _create_promotion(
 ) -> Promotion:
     """Create the job with its steps, and what production's databases report at its start."""
     release = facts.release
-    places = {
-        database.database.pk: database.places.get(EnvironmentKind.PRODUCTION)
-        for database in facts.databases
-    }
+    kind = EnvironmentKind.PRODUCTION
+    places = {one.database.pk: one.places.get(kind) for one in facts.databases}
     found = {str(pk): place.revisions if place else None for pk, place in places.items()}
     promotion = Promotion.objects.create(
         release=release, started_by=actor, gates=snapshot, found=found, created_at=now, wake_at=now

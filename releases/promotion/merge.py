@@ -81,10 +81,8 @@ def _restored(facts: Facts, github: GitHub) -> Look | None:
     for number in moved:
         github.retarget(number, below)
     back = f" {len(moved)} pull requests go into it again." if moved else ""
-    message = (
-        f"GitHub deleted {below} at the merge. The portal restored it at"
-        f" {release.candidate[:7]}.{back}"
-    )
+    restored = f"The portal restored it at {release.candidate[:7]}."
+    message = f"GitHub deleted {below} at the merge. {restored}{back}"
     with transaction.atomic():
         audit.record(
             "release.staging_restored", actor=None, subject=release, sentence=message, now=facts.now

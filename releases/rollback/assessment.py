@@ -188,12 +188,8 @@ def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
     Raises `ApiError`, `GitError`: then the row keeps what was known before.
     """
     project = release.project
-    production = (
-        Environment.objects.present()
-        .filter(project=project, kind=EnvironmentKind.PRODUCTION)
-        .select_related("project")
-        .first()
-    )
+    present = Environment.objects.present().filter(project=project).select_related("project")
+    production = present.filter(kind=EnvironmentKind.PRODUCTION).first()
     services = assess_services(job, release, production) if production else []
     read = assess_databases(release, production)
     verdict = judge(services, read)

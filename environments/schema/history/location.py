@@ -187,18 +187,16 @@ def _ini(text: str, path: str, section: str) -> JsonObject:
     try:
         parser.read_string(text)
         names = ("script_location", "version_locations", "path_separator", "version_path_separator")
-        options: JsonObject = {
-            name: parser.get(section, name) for name in names if parser.has_option(section, name)
-        }
+        given = [name for name in names if parser.has_option(section, name)]
+        options: JsonObject = {name: parser.get(section, name) for name in given}
         recursive = parser.get(section, "recursive_version_locations", fallback=None)
         options["sections"] = [
             section for section in parser.sections() if "script_location" in parser[section]
         ]
     except IniError as error:
         reason = re.sub(r"\s+", " ", error.message).replace("<string>", path)
-        raise _ProblemError(
-            f"“{path}” cannot be read as an ini file: {reason[:200].rstrip('.')}."
-        ) from None
+        message = f"“{path}” cannot be read as an ini file: {reason[:200].rstrip('.')}."
+        raise _ProblemError(message) from None
     if recursive is not None:
         options["recursive_version_locations"] = recursive == "true"
     if not options.get("version_locations"):
@@ -260,14 +258,10 @@ def _resolve(objects: Objects, commit: str, config: str, value: str) -> str | No
     else:
         _beside(config, value)  # refuses what lies outside
         wanted = _from_above(config, value)
-    trees = []
-    for name in wanted:
-        found = objects.get(f"{commit}:{name}")
-        if found is not None and found.kind == "tree":
-            trees.append(name)
-    return next(
-        (tree for tree in trees if _is_script(objects, commit, tree)), trees[0] if trees else None
-    )
+    found = [(name, objects.get(f"{commit}:{name}")) for name in wanted]
+    trees = [name for name, item in found if item is not None and item.kind == "tree"]
+    first = trees[0] if trees else None
+    return next((tree for tree in trees if _is_script(objects, commit, tree)), first)
 
 
 def _from_above(config: str, value: str) -> list[str]:
