@@ -26,7 +26,7 @@ class SecretArea(forms.Textarea):
     comes back.
     """
 
-    def get_context(self, name: str, value: Any, attrs: Any) -> JsonObject:
+    def get_context(self, name: str, value: object, attrs: Any) -> JsonObject:
         return super().get_context(name, None, attrs)
 
 

@@ -222,8 +222,8 @@ class _Group:
 
     title: str
     heads: list[tuple[Environment, str]]
-    table: list[tuple[Any, list[Any]]]
-    databases: list[tuple[str, list[Any]]]
+    table: list[tuple[object, list[object]]]
+    databases: list[tuple[str, list[object]]]
 
 
 def _groups(

@@ -106,7 +106,7 @@ class PersonAdmin(TwoPeople, UserAdmin):
         with self._remembering(request, id):
             return super().user_change_password(request, id, form_url)
 
-    def _new_password(self, request: HttpRequest, person: Any, hashed: str) -> Any:
+    def _new_password(self, request: HttpRequest, person: Any, hashed: str) -> object:
         then = HttpResponseRedirect(reverse("admin:auth_user_change", args=[person.pk]))
         try:
             with transaction.atomic():

@@ -105,7 +105,9 @@ def _account_changed(sender: object, instance: User, **rest: object) -> None:
 
 @receiver(m2m_changed, sender=User.groups.through)
 @receiver(m2m_changed, sender=User.user_permissions.through)
-def _roles_changed(sender: object, instance: Any, action: str, pk_set: Any, **rest: object) -> None:
+def _roles_changed(
+    sender: object, instance: object, action: str, pk_set: Any, **rest: object
+) -> None:
     if action not in ("post_add", "post_remove", "post_clear"):
         return
     if isinstance(instance, User):

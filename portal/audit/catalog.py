@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
 
 import psycopg
 
@@ -72,7 +71,7 @@ class Shape:
 
     def __init__(self, connection: psycopg.Connection, schema: str) -> None:
         self.connection = connection
-        self._rows: dict[str, list[tuple[Any, ...]]] = {}
+        self._rows: dict[str, list[tuple[object, ...]]] = {}
         for name, columns in _CATALOGS.items():
             self._rows[name] = connection.execute(
                 f"SELECT {columns} FROM pg_catalog.{name}"  # noqa: S608

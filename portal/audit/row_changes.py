@@ -127,7 +127,7 @@ def _is_secret(field: Any) -> bool:
     return isinstance(field, EncryptedTextField) or field.name in _SECRET_NAMES
 
 
-def _told(field: Any, value: Any) -> Any:
+def _told(field: Any, value: object) -> object:
     """A value as it is; a link to another row with that row's name."""
     if not field.is_relation or value is None:
         return value

@@ -73,7 +73,7 @@ class TwoPeople(AuditedAdmin):
         if not asked.alone and (change or self.kind.new_too):
             self._rows_wanted(obj, form, asked.wanted)
 
-    def hold_back(self, obj: Any, row: Any, form: ModelForm, asked: Asked) -> None:
+    def hold_back(self, obj: object, row: object, form: ModelForm, asked: Asked) -> None:
         """Puts the guarded fields of `obj` back to those of `row`, what is stored (None: it is
         new), and keeps what was wanted of them in `asked`.
         """

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .confine import FIRST_UID, UIDS
 from .system_calls import known
@@ -135,7 +135,7 @@ def door(
     hosts: Sequence[tuple[str, int]] = (),
     packages: bool = False,
     size: Size = USUAL,
-) -> dict[str, Any] | None:
+) -> dict[str, object] | None:
     """What a process that executes code of a repository may use, for `confine.enter`; None where
     `why_not`.
 

@@ -92,7 +92,7 @@ def hand_over(listener: int, through: socket.socket) -> None:
     through.close()
 
 
-def _call(function: Any, *arguments: Any) -> int:
+def _call(function: Any, *arguments: object) -> int:
     if (result := function(*arguments)) < 0:
         raise OSError(ctypes.get_errno(), f"{function.__name__}: {os.strerror(ctypes.get_errno())}")
     return int(result)

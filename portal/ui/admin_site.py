@@ -50,7 +50,7 @@ class PortalSite(admin.AdminSite):
         user.sign_in = recent_sign_in.read(request.session)  # type: ignore[attr-defined]
         return True
 
-    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: object) -> None:
         """Registers; what neither records its changes nor makes none, such as a library's, is
         shown only.
         """

@@ -84,11 +84,11 @@ class AuditedAdmin(admin.ModelAdmin):
             found.append((inline.model, link.name))
         return found
 
-    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+    def log_addition(self, request: HttpRequest, obj: Model, message: object) -> Any:
         self._record(request, obj, {}, row_changes.with_children(obj, self._children()))
         return super().log_addition(request, obj, message)
 
-    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+    def log_change(self, request: HttpRequest, obj: Model, message: object) -> Any:
         before = request.stored_before  # type: ignore[attr-defined]
         self._record(request, obj, before, row_changes.with_children(obj, self._children()))
         return super().log_change(request, obj, message)

@@ -57,11 +57,11 @@ class ChecklistTemplateAdmin(TwoPeople):
     def count(self, template: ChecklistTemplate) -> int:
         return template.items.count()
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
         # A template that moves to another project is gone from this one.
         return ("project",) if obj else ()
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         # What it asked would be asked no longer.
         return bool(
             obj

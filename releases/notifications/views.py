@@ -22,7 +22,7 @@ from releases.notifications import actions
 from releases.notifications.forms import ChannelForm, KindsForm
 from releases.notifications.kinds.registry import KINDS
 
-BUTTONS: dict[str, tuple[Callable[..., Any], type[forms.Form], str]] = {
+BUTTONS: dict[str, tuple[Callable[..., object], type[forms.Form], str]] = {
     "kinds": (
         actions.change_channel,
         KindsForm,

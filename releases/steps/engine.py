@@ -188,7 +188,7 @@ def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
     return job, step
 
 
-def again(step: Any, **changes: Any) -> None:
+def again(step: Any, **changes: object) -> None:
     """Lets a stopped step begin again. What it said before stays in the audit trail alone."""
     rows = type(step).objects.filter(pk=step.pk)
     nothing = {"sentence": "", "world": "", "evidence": []}
@@ -212,7 +212,7 @@ def go_on(job: Any, now: datetime) -> None:
     wake_now(job, now=now)
 
 
-def smoke(step: Any, facts: Facts, commits: Mapping[str, str], world: str) -> Look:
+def smoke(step: object, facts: Facts, commits: Mapping[str, str], world: str) -> Look:
     """Asks each configured page of production over HTTP.
 
     `commits`: what each service must say that it runs, where a test asks for that. `world` is said

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from configparser import ConfigParser
 from configparser import Error as IniError
 from dataclasses import dataclass
-from typing import Any
 
 from environments.git.objects import Objects
 from environments.git.repository import Mirror
@@ -137,7 +136,7 @@ def _from_options(
 
 
 def _set_elsewhere(
-    objects: Objects, commit: str, config: str, value: Any, options: JsonObject, section: str
+    objects: Objects, commit: str, config: str, value: object, options: JsonObject, section: str
 ) -> str:
     """Say why `config` names no script directory: another section does, code sets it, or nobody
     does.

@@ -23,8 +23,8 @@ class NotStagedError(Exception):
 
 
 def cursor(
-    run: dict[str, Any], emit: Callable[[dict[str, Any]], None]
-) -> type[psycopg.Cursor[Any]]:
+    run: dict[str, Any], emit: Callable[[dict[str, object]], None]
+) -> type[psycopg.Cursor[object]]:
     """Return a cursor that has `emit` told of each different statement of `run["current"]`, before
     it is sent.
 
@@ -35,7 +35,7 @@ def cursor(
     heard: dict[str, set[str]] = {}
     bookkeeping = bookkeeping_of(run["version_table"])
 
-    def note(query: Any) -> None:
+    def note(query: object) -> None:
         revision = run.get("current")
         text = (
             query
@@ -57,8 +57,8 @@ def cursor(
         known.add(key)
         emit({"executed": key, "revision": revision, "sql": text.strip()[:MAX_CHARACTERS]})
 
-    class Heard(psycopg.Cursor[Any]):
-        def execute(self, query: Any, *values: Any, **options: Any) -> Any:
+    class Heard(psycopg.Cursor[object]):
+        def execute(self, query: Any, *values: object, **options: Any) -> Any:
             note(query)
             return super().execute(query, *values, **options)
 

@@ -68,7 +68,7 @@ class Connection(MockConnection):
         super().__init__(dialect, self.execute)
         self._keep = keep
 
-    def execute(self, statement: Any, parameters: Any = None, **_: object) -> Answer:  # type: ignore[override]
+    def execute(self, statement: object, parameters: object = None, **_: object) -> Answer:  # type: ignore[override]
         last = ""
         for values in parameters if isinstance(parameters, list | tuple) else [parameters]:
             last = self._literal(statement, values)
@@ -119,7 +119,7 @@ def _check_values(statement: object) -> None:
         raise NoValue(f"{message}; write “\\:{names[0]}” where a colon is meant")
 
 
-def _checked(execute: Callable[..., object]) -> Callable[..., Any]:
+def _checked(execute: Callable[..., object]) -> Callable[..., object]:
     def check(construct: object, *values: object, **options: object) -> object:
         _check_values(construct)
         return execute(construct, *values, **options)
@@ -194,7 +194,7 @@ def _load(path: str) -> ModuleType:
 
 def _one(
     function: Any, path: str, naming: Mapping[str, str]
-) -> tuple[list[tuple[str, bool]], dict[str, Any] | None]:
+) -> tuple[list[tuple[str, bool]], dict[str, object] | None]:
     statements: list[tuple[str, bool]] = []
     if function is None:
         return statements, _MISSING
