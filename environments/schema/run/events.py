@@ -43,11 +43,15 @@ def _plain(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(one, str | int) for one in value.values())
 
 
+def _whole(value: object) -> bool:
+    return isinstance(value, int | float) and _number(value) and value == int(value)
+
+
 _FORMS: dict[str, Callable[[object], bool]] = {
     "start": _text,
     "end": _text,
     "seconds": _number,
-    "backend": lambda value: _number(value) and value == int(value),
+    "backend": _whole,
     "error": _plain,
     "kept": _each(_text),
     "over": _number,
