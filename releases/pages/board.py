@@ -100,7 +100,7 @@ def _releases(cards: dict[int, Card]) -> None:
         else:
             cards[release.project_id].release = release
     newest = Release.objects.newest_merged().select_related("cut_by", "project")
-    for release in newest.defer("commits", "notes"):
+    for release in newest.defer("commits", "notes", "record"):
         card = cards[release.project_id]
         card.newest = release
         if release.status in (ReleaseStatus.DONE, ReleaseStatus.VERIFYING):

@@ -12,6 +12,7 @@ from environments.models import DeploymentLog, EnvironmentKind
 from portal import audit
 from portal.outbound.parsing import JsonObject
 from releases import gates
+from releases.gates import record as gates_record
 from releases.gates.carried import again
 from releases.gates.context import Facts, gather
 from releases.gates.release_queryset import release_queryset
@@ -170,7 +171,7 @@ def _migration_log(facts: Facts, back: WayBackPanel) -> JsonObject:
 
 def _changes(facts: Facts) -> JsonObject:
     """What the release brings to production: commits and pull requests, and where to read them."""
-    shown, promotion = facts.release, facts.promotion_pull
+    shown = facts.release
     return {
         "carried": shown.carried | {"again": again(shown.carried)},
         "required_approvals": shown.record.get(
@@ -179,7 +180,7 @@ def _changes(facts: Facts) -> JsonObject:
         "is_read": shown.collected == shown.candidate or not shown.is_in_preparation,
         "candidate_page": commit_page(facts.project.repository, shown.candidate),
         "github_links": pages_trouble.github_links(facts),
-        "pulls": (promotion, *facts.pulls) if shown.is_hotfix and promotion else facts.pulls,
+        "pulls": gates_record.pulls(facts),
         "commits": shown.newest_commits,
         "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
     }

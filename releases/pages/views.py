@@ -50,7 +50,7 @@ def board_panels(request: HttpRequest) -> HttpResponse:
 def releases(request: HttpRequest) -> HttpResponse:
     """Every release, newest first."""
     rows = Release.objects.select_related("project", "cut_by").defer(
-        "commits", "migrations", "notes", "moved"
+        "commits", "migrations", "notes", "moved", "record"
     )
     slug = request.GET.get("project", "").replace("\x00", "")
     state = request.GET.get("state", "")
