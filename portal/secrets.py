@@ -73,12 +73,12 @@ class EncryptedTextField(models.TextField):
         self.credential = credential  # no part of the schema, so migrations do not know it
         super().__init__(*args, **kwargs)
 
-    def get_prep_value(self, value: Any) -> object:
+    def get_prep_value(self, value: str | None) -> object:
         if value and self.credential:
             hold(str.__str__(value))
         return cipher().encrypt(value.encode()).decode() if value else value
 
-    def from_db_value(self, value: Any, *args: object) -> object:
+    def from_db_value(self, value: str | None, *args: object) -> object:
         """Raises `Unreadable`: an empty text instead would pass for a secret that was never set."""
         if not value:
             return value

@@ -1,7 +1,6 @@
 """Starting and cancelling rehearsals."""
 
 from datetime import datetime
-from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -56,7 +55,7 @@ def queue_rehearsal(
     *,
     commit: str,
     direction: str = Direction.UPGRADE,
-    by: Any = None,
+    by: Actor = None,
     now: datetime,
 ) -> Rehearsal | None:
     """A new rehearsal, woken; None while the same is under way."""

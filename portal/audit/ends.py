@@ -1,22 +1,24 @@
 """The end of the audit chain, held against the rows and the anchors."""
 
-from typing import Any
+import psycopg
 
 from portal.audit.anchors import Anchor
 from portal.audit.chain import Break, Link, table
 
 
-def at_the_end(raw: Any, last: Link, head: Link, broken: Break | None) -> Break | None:
+def at_the_end(
+    raw: psycopg.Connection, last: Link, head: Link, broken: Break | None
+) -> Break | None:
     """The break told better when nothing follows it; without one, whether head and last event
     agree.
     """
     chain, kept = (f"FROM ONLY {table()}", f"SELECT position FROM ONLY {table('portal_audithead')}")  # noqa: S608
     # One statement, so one moment, however many events are being added.
-    lowest, highest, beyond = raw.execute(
+    [(lowest, highest, beyond)] = raw.execute(
         f"SELECT (SELECT pg_catalog.min(position) {chain}), (SELECT pg_catalog.max(position)"
         f" {chain}), (SELECT pg_catalog.min(position) {chain} WHERE position OPERATOR(pg_catalog.>)"
         f" coalesce(({kept}), 0))"
-    ).fetchone()
+    ).fetchall()
     if lowest is not None and lowest < 1:
         return Break(lowest, f"Event {lowest} was put in where no event was written.")
     if broken:

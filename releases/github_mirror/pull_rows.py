@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from environments.clients import github_of
+from environments.git.reading import Commit
 from environments.github import Check, MergedPull, Pull
 from environments.models import Project
 from releases.models.pull_requests import PullRequest
@@ -105,7 +105,7 @@ def upsert(rows: Iterable[PullRequest]) -> None:
     )
 
 
-def unknown_pulls(project: Project, commits: Iterable[Any]) -> tuple[MergedPull, ...]:
+def unknown_pulls(project: Project, commits: Iterable[Commit]) -> tuple[MergedPull, ...]:
     """Pull requests that titles of merge commits name and the mirror, which keeps up with the
     last hundred, lacks.
     """

@@ -75,7 +75,7 @@ def _outdated(facts: Facts, known: Advice, downgrades: Sequence[Downgrade], now:
     """Why the advice is not of now, from what was read for the page: no green is shown that
     something has overtaken.
     """
-    at: Any = known.computed_at
+    at = known.computed_at or now
     runs = [
         run
         for run in (

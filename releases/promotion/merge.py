@@ -1,11 +1,9 @@
 """The step that merges the promotion pull request, if it is still exactly what was promised."""
 
-from typing import Any
-
 from django.db import transaction
 
 from environments.clients import github_of
-from environments.github import GitHub
+from environments.github import GitHub, PullState
 from portal import audit
 from portal.outbound.http import ApiError
 from releases.gates.context import Facts
@@ -90,7 +88,7 @@ def _restored(facts: Facts, github: GitHub) -> Look | None:
     return Wait(1, message)
 
 
-def _merged(pull: Any, release: Release) -> Look:
+def _merged(pull: PullState, release: Release) -> Look:
     if pull.head_sha != release.candidate:
         message = (
             f"Pull request #{pull.number} was merged at {pull.head_sha[:7]}, not at"

@@ -19,6 +19,7 @@ from environments.git.calls import GitError
 from environments.models import (
     SERVING,
     AtStart,
+    Deployment,
     Environment,
     EnvironmentKind,
     MigrationRun,
@@ -66,7 +67,7 @@ def begin(facts: Facts, *, now: datetime) -> Advice:
     return advice
 
 
-def _served(active: Sequence[Any]) -> dict[str, str]:
+def _served(active: Sequence[Deployment]) -> dict[str, str]:
     one = next((one for one in active if one.status in SERVING and one.commit), None)
     return {"deployment": one.railway_id, "commit": one.commit} if one else {}
 

@@ -19,6 +19,7 @@ from typing import IO, Any, cast
 from urllib.parse import quote, quote_plus
 
 from environments.schema.run.events import Hearing
+from portal.isolation.confine import Door
 from portal.outbound.parsing import JsonObject
 
 CHILD = Path(__file__).parent / "alembic_env" / "child.py"
@@ -190,7 +191,7 @@ def follow(
     log: Log,
     on_event: Callable[[JsonObject], None],
     stop: Callable[[], str],
-    door: JsonObject | None,
+    door: Door | None,
     child: Child | None = None,
 ) -> Finished:
     """Runs the child to its end.

@@ -6,11 +6,16 @@ and pages say so. Standard library and psycopg only.
 """
 
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from psycopg.abc import Query
 
 _statements = runpy.run_path(str(Path(__file__).with_name("statements.py")))
 MAX_STATEMENTS, MAX_CHARACTERS = _statements["MAX_STATEMENTS"], _statements["MAX_CHARACTERS"]
@@ -58,19 +63,19 @@ def cursor(
         emit({"executed": key, "revision": revision, "sql": text.strip()[:MAX_CHARACTERS]})
 
     class Heard(psycopg.Cursor[object]):
-        def execute(self, query: Any, *values: object, **options: Any) -> Any:
+        def execute(self, query: "Query", *values: Any, **options: Any) -> "Self":
             note(query)
             return super().execute(query, *values, **options)
 
-        def executemany(self, query: Any, *values: Any, **options: Any) -> None:
+        def executemany(self, query: "Query", *values: Any, **options: Any) -> None:
             note(query)
             super().executemany(query, *values, **options)
 
-        def stream(self, query: Any, *values: Any, **options: Any) -> Any:
+        def stream(self, query: "Query", *values: Any, **options: Any) -> Iterator[object]:
             note(query)
             return super().stream(query, *values, **options)
 
-        def copy(self, statement: Any, *values: Any, **options: Any) -> Any:
+        def copy(self, statement: "Query", *values: Any, **options: Any) -> Any:
             note(statement)
             return super().copy(statement, *values, **options)
 
