@@ -20,10 +20,11 @@ def start_rehearsal(
     actor: Actor,
     commit: str,
     direction: str = Direction.UPGRADE,
+    release: str = "",
     now: datetime | None = None,
 ) -> Rehearsal:
     """Queues a rehearsal of `commit`'s migrations, or of one revision back, over a copy of the
-    database's schema.
+    database's schema. `release`: the name of the release that it is part of.
     """
     now = now or timezone.now()
     if not database.alembic:
@@ -32,7 +33,13 @@ def start_rehearsal(
             " rehearse."
         )
     rehearsal = queue_rehearsal(
-        environment, database, commit=commit, direction=direction, by=actor, now=now
+        environment,
+        database,
+        commit=commit,
+        direction=direction,
+        by=actor,
+        release=release,
+        now=now,
     )
     if rehearsal is None:
         raise Refused("The same rehearsal is already running. Wait for it to end.")
@@ -56,9 +63,12 @@ def queue_rehearsal(
     commit: str,
     direction: str = Direction.UPGRADE,
     by: Actor = None,
+    release: str = "",
     now: datetime,
 ) -> Rehearsal | None:
-    """A new rehearsal, woken; None while the same is under way."""
+    """A new rehearsal, woken; None while the same is under way. `release`: the name of the release
+    that it is part of.
+    """
     try:
         with transaction.atomic():
             rehearsal = Rehearsal.objects.create(
@@ -66,6 +76,7 @@ def queue_rehearsal(
                 database=database,
                 commit=commit,
                 direction=direction,
+                for_release=release,
                 requested_by=by,
                 created_at=now,
                 wake_at=now,
