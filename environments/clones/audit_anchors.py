@@ -110,6 +110,10 @@ class Ledger(Mirror):
         self.repository = repository
         self.ref, self.where = ref, f"{ref} of {repository}"
 
+    def _is_after(self, seen: str, head: str) -> bool:
+        ancestor = self._run("merge-base", "--is-ancestor", seen, head, allowed=(1,))
+        return not ancestor.returncode
+
     def follow(self, *, timeout: float = 60) -> str:
         """Fetches the ref; its commit, or "" where there is none and never was.
 
@@ -125,13 +129,9 @@ class Ledger(Mirror):
             seen = self.head(SEEN) or ""
             if head and head != seen:
                 self._run(*FETCH, self.url, self.ref, timeout=timeout, extra=extra)
-        if seen and (
-            not head
-            or self._run("merge-base", "--is-ancestor", seen, head, allowed=(1,)).returncode
-        ):
-            raise Lost(
-                f"The anchors in {self.where} are gone or were set back: {seen[:10]} was there."
-            )
+        if seen and not (head and self._is_after(seen, head)):
+            why = f"{seen[:10]} was there."
+            raise Lost(f"The anchors in {self.where} are gone or were set back: {why}")
         if head and head != seen:
             self._run("update-ref", SEEN, head)
         return head

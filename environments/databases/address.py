@@ -54,6 +54,11 @@ def url_of(place: EnvironmentDatabase, railway: Railway | None = None) -> str:
     return _reachable(place, value.reveal(), f"{one.variable} of {one.service}")
 
 
+NEEDS_TO_LOOK = (
+    "Railway would run the migrations, but the portal looks at the database before and after"
+)
+
+
 def out_of_sight(one: Database, railway: Railway | None = None) -> str:
     """Return why the portal could not look at a database that Railway migrates; "" when it can.
 
@@ -73,10 +78,7 @@ def out_of_sight(one: Database, railway: Railway | None = None) -> str:
         try:
             url_of(place, railway)
         except NoDatabase as why:
-            return (
-                "Railway would run the migrations, but the portal looks at the database before and"
-                f" after, and cannot: {why}"
-            )
+            return f"{NEEDS_TO_LOOK}, and cannot: {why}"
         except ApiError:
             continue  # whoever cannot reach Railway now is not kept from configuring
     return ""

@@ -136,9 +136,7 @@ def read_merge(
 def _read_pages(
     seen: Gathering, ask: "Asker", page: Mapping[str, object], errors: list[object], pages: Pages
 ) -> None:
-    """Takes up the open pull requests of the first page and of those after it, as many as are
-    wanted.
-    """
+    """Takes up the open pull requests of the first page and of as many after it as are wanted."""
     cursors: set[str] = set()
     for read in range(pages.most):
         add_pulls(seen, page, "open", bool(errors))
@@ -156,10 +154,8 @@ def _read_pages(
     if pages.cursor is not None or seen.cursor is not None:
         seen.listed = False
     if seen.cursor is not None and pages.most == MAX_PAGES:
-        seen.lacks(
-            f"There are more than {MAX_PAGES * SMALL_PAGE} open pull requests: the oldest are not"
-            " read."
-        )
+        many = f"There are more than {MAX_PAGES * SMALL_PAGE} open pull requests"
+        seen.lacks(f"{many}: the oldest are not read.")
 
 
 def _finish(

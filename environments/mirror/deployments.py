@@ -21,10 +21,7 @@ def write_deployments(
     for state in (state for environment in tree.environments for state in environment.instances):
         if state.id not in instances or not state.readable:
             continue
-        latest, active = (
-            state.latest_deployment,
-            {deployment.id for deployment in state.active_deployments},
-        )
+        latest, active = state.latest_deployment, {one.id for one in state.active_deployments}
         for one in (*state.active_deployments, *([latest] if latest else [])):
             rows[one.id] = _row(one, instances[state.id], latest, active, now)
     _mark_unlisted(rows)
@@ -34,9 +31,8 @@ def write_deployments(
         for state in environment.instances
         if state.id in instances and state.readable
     ]
-    outdated = Deployment.objects.filter(
-        Q(is_latest=True) | Q(is_active=True), instance__in=readable
-    )
+    known = Deployment.objects.filter(instance__in=readable)
+    outdated = known.filter(Q(is_latest=True) | Q(is_active=True))
     outdated.exclude(railway_id__in=rows).update(is_latest=False, is_active=False)
     Deployment.objects.bulk_create(
         rows.values(), update_conflicts=True, unique_fields=["railway_id"], update_fields=READ

@@ -86,22 +86,16 @@ def ci_green(facts: Facts) -> Result:
     if pull is None or pull.head_sha != facts.release.candidate or pull.seen_at < facts.fresh_since:
         return Result(PENDING, "Reading the candidate's checks…")
     if pull.checks is None or pull.checks_at is None:
-        return Result(
-            PENDING, "Reading the candidate's checks… Connections shows what the token may read."
-        )
+        message = "Reading the candidate's checks… Connections shows what the token may read."
+        return Result(PENDING, message)
     if pull.checks_at < facts.fresh_since:
         message = "The candidate's checks are outdated. Connections shows what the token may read."
         return Result(PENDING, message, (), pull.checks_at)
     if facts.required_contexts is None:
-        return Result(
-            PENDING,
-            "The rules of the production branch could not be read, so required checks are unknown.",
-        )
-    bound = [
-        check
-        for check in (facts.merge_rules.checks if facts.merge_rules else ())
-        if check.app_id is not None
-    ]
+        message = "The rules of the production branch could not be read"
+        return Result(PENDING, f"{message}, so required checks are unknown.")
+    known = facts.merge_rules.checks if facts.merge_rules else ()
+    bound = [check for check in known if check.app_id is not None]
     return judge_checks(pull.checks, facts.required_contexts, pull.checks_at, bound)
 
 

@@ -191,11 +191,7 @@ def migrate_staging(
     _as_seen(release, candidate, actor)
     if release.migrations_problem:
         raise Refused(release.migrations_problem)
-    staging = (
-        Environment.objects.present()
-        .filter(project=release.project, kind=EnvironmentKind.STAGING)
-        .first()
-    )
+    staging = Environment.objects.present().of_kind(release.project, EnvironmentKind.STAGING)
     if staging is None:
         raise Refused("There is no staging environment on Railway.")
     wanted = _to_migrate(release, staging)
@@ -237,9 +233,7 @@ def abandon(release: Release, *, actor: Actor, reason: str, now: datetime | None
     """Gives the release up before it is promoted. Its pull request stays, for people to close."""
     now = now or timezone.now()
     require_reason(reason)
-    release = (
-        Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
-    )
+    release = Release.objects.locked(release.pk)
     if release.status != ReleaseStatus.OPEN:
         raise Refused(
             f"Release {release.name} is {release.get_status_display()}; it cannot be abandoned."

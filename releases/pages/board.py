@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Count, Exists, F, OuterRef, Subquery
 
-from environments.models import Branch, Finding, Project, SmokeTest
+from environments.models import Branch, Finding, Project, RailwaySync, SmokeTest
 from environments.quota import pace
 from portal.jobs import STOPPED
 from portal.models.configuration import ConfigurationChange
@@ -105,10 +105,12 @@ def _releases(cards: dict[int, Card]) -> None:
         card.newest = release
         if release.status in (ReleaseStatus.DONE, ReleaseStatus.VERIFYING):
             card.shipped = release
-    promotions = Promotion.objects.filter(release__status=ReleaseStatus.PROMOTING).order_by(
-        "created_at"
-    )
-    for promotion in promotions.select_related("release"):
+    _promotions(cards)
+
+
+def _promotions(cards: dict[int, Card]) -> None:
+    promotions = Promotion.objects.filter(release__status=ReleaseStatus.PROMOTING)
+    for promotion in promotions.order_by("created_at").select_related("release"):
         card = cards[promotion.release.project_id]
         if card.release and card.release.pk == promotion.release_id:
             card.promotion = promotion
@@ -144,7 +146,13 @@ def _sources(card: Card, now: datetime) -> None:
         if sync is not None and sync.synced_at:
             ages.append(sync.synced_at)
     card.synced_at = min(ages) if len(ages) == len(syncs) else None
-    github, railway = syncs["GitHub"], syncs["Railway"]
+    _staleness(card, syncs["GitHub"], syncs["Railway"], now)
+
+
+def _staleness(
+    card: Card, github: GitHubSync | None, railway: RailwaySync | None, now: datetime
+) -> None:
+    """Says whether the card is of now; what Railway has not told lately is shown as last seen."""
     old = pace.stale_since(github, now) if github else now
     seen_at = railway.synced_at if railway else None
     unseen = not (railway and seen_at and seen_at >= pace.stale_since(railway, now))

@@ -153,18 +153,11 @@ def over(release: Release) -> str:
         Promotion.objects.filter(release=release).aggregate(last=Max("created_at"))["last"]
         or release.cut_at
     )
-    newer = (
-        _shipped(release.project)
-        .exclude(pk=release.pk)
-        .filter(went__gt=began)
-        .order_by("-went")
-        .first()
-    )
-    return (
-        f"Release {newer.name} went to production after it; that one is to be rolled back first."
-        if newer
-        else ""
-    )
+    others = _shipped(release.project).exclude(pk=release.pk)
+    newer = others.filter(went__gt=began).order_by("-went").first()
+    if newer is None:
+        return ""
+    return f"Release {newer.name} went to production after it; that one is to be rolled back first."
 
 
 def _shipped(project: Project) -> Any:

@@ -151,11 +151,7 @@ def _write_down(
         step.status = StepStatus.DONE if isinstance(look, Done) else StepStatus.FAILED
         step.world = look.world if isinstance(look, Stop) else ""
         step.save(update_fields=["looks", "sentence", "world", "evidence", "finished_at", "status"])
-        release = (
-            Release.objects.select_for_update(of=("self",))
-            .select_related("project")
-            .get(pk=job.release_id)
-        )
+        release = Release.objects.locked(job.release_id)
         if isinstance(look, Done) and keep is not None:
             keep(release, look)
         data = {"step": step.name, "evidence": step.evidence, "world": step.world}
@@ -232,15 +228,11 @@ def smoke(step: Step, facts: Facts, commits: Mapping[str, str], world: str) -> L
         {"label": f"{test.service} {test.path}", "said": one.sentence if one else "has no address"}
         for test, one in probes
     )
-    bad = [
-        line
-        for line, (_, one) in zip(evidence, probes, strict=True)
-        if one is None or one.ok is not True
-    ]
+    told = zip(evidence, (one for _, one in probes), strict=True)
+    bad = [line for line, one in told if one is None or one.ok is not True]
     if not bad:
-        return Done(
-            f"{len(tests)} request{'s' if len(tests) > 1 else ''} answered as expected.", evidence
-        )
+        many = f"{len(tests)} request{'s' if len(tests) > 1 else ''}"
+        return Done(f"{many} answered as expected.", evidence)
     message = f"{bad[0]['label']}: {bad[0]['said']}"
     if waited(step, facts.now) < SMOKE_PATIENCE:
         return Wait(2, message)
