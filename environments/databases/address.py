@@ -8,7 +8,6 @@ from typing import cast
 
 from environments.clients import railway_of
 from environments.models import (
-    LONG_LIVED,
     ON_RAILWAY,
     Database,
     Environment,
@@ -67,10 +66,8 @@ def out_of_sight(one: Database, railway: Railway | None = None) -> str:
     """
     if one.runner not in ON_RAILWAY:
         return ""
-    found = Environment.objects.filter(
-        project=one.project_id, kind__in=LONG_LIVED, gone_at=None
-    ).select_related("project")
-    for environment in found:
+    found = Environment.objects.present().long_lived().filter(project=one.project_id)
+    for environment in found.select_related("project"):
         place = EnvironmentDatabase(environment=environment, database=one)
         if one.pk:
             known = EnvironmentDatabase.objects.filter(environment=environment, database=one.pk)

@@ -75,9 +75,7 @@ def remember(job: MigrationRun, **values: object) -> None:
 def put_back(job: MigrationRun) -> str:
     """Sets again what was set before the run, unless somebody has changed it since.
 
-    A sentence when it cannot be yet.
-
-    To be called when a run has ended, however it did, until it returns "".
+    To be called when a run has ended, until it returns ""; a sentence when it cannot be yet.
     """
     state = job.railway
     if not state.get("command") or state.get("put_back"):

@@ -141,14 +141,11 @@ def _read_pages(
     for read in range(pages.most):
         add_pulls(seen, page, "open", bool(errors))
         seen.cursor = cursor = next_cursor(page, seen)
-        if cursor is None:
-            break
         if cursor in cursors:
             seen.lacks("GitHub repeats pages of pull requests, so some may be missing.")
+        if cursor is None or cursor in cursors or read + 1 == pages.most:
             break
         cursors.add(cursor)
-        if read + 1 == pages.most:
-            break
         page, errors, _ = ask(cursor, False)
         note_errors(seen, errors)
     if pages.cursor is not None or seen.cursor is not None:

@@ -56,24 +56,21 @@ class Signing:
 
     def _accept(self, facts: Facts) -> None:
         for edit in unaccepted(facts.release):
-            approvals_actions.accept_risk(
-                self.release,
-                actor=self.second,
-                revision=edit["revision"],
-                sha256=edit["sha256"],
-                reason="Accepted in the demo, where nothing real depends on it.",
-            )
+            self._accept_risk(edit["revision"], edit["sha256"])
             self.say(f"bob accepts the edit of {edit['revision']}: {edit['sentence']}")
         for plan in (one.planned for one in facts.databases):
             if plan is None or plan.status != "succeeded":
                 continue
             for step in plan.unaccepted:
                 risks = " ".join(risk.sentence for risk in plan.asking(step))
-                approvals_actions.accept_risk(
-                    self.release,
-                    actor=self.second,
-                    revision=step.revision,
-                    sha256=step.sha256,
-                    reason="Accepted in the demo, where nothing real depends on it.",
-                )
+                self._accept_risk(step.revision, step.sha256)
                 self.say(f"bob accepts the risks of {step.revision}: {risks}")
+
+    def _accept_risk(self, revision: str, sha256: str) -> None:
+        approvals_actions.accept_risk(
+            self.release,
+            actor=self.second,
+            revision=revision,
+            sha256=sha256,
+            reason="Accepted in the demo, where nothing real depends on it.",
+        )

@@ -194,11 +194,10 @@ def migrate_staging(
     staging = Environment.objects.present().of_kind(release.project, EnvironmentKind.STAGING)
     if staging is None:
         raise Refused("There is no staging environment on Railway.")
-    wanted = _to_migrate(release, staging)
     commit, name = release.candidate, release.name
     runs = [
         start_migration(staging, database=one, actor=actor, commit=commit, release=name, now=now)
-        for one in wanted
+        for one in _to_migrate(release, staging)
     ]
     return runs[0]
 

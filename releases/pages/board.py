@@ -14,7 +14,7 @@ from portal.outbound.parsing import JsonObject
 from releases.github_mirror.relation import Relation
 from releases.models.freezes import Freeze
 from releases.models.promotion import Promotion
-from releases.models.pull_requests import PullRequest
+from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.releases import Release, ReleaseStatus
 from releases.pages.board_cards import Card, Standing
 from releases.pages.board_services import last_seen, show_live
@@ -156,7 +156,9 @@ def _staleness(
     old = pace.stale_since(github, now) if github else now
     seen_at = railway.synced_at if railway else None
     unseen = not (railway and seen_at and seen_at >= pace.stale_since(railway, now))
-    card.stale = not (card.synced_at and github and github.synced_at >= old and not unseen)
+    card.stale = not (
+        card.synced_at and github and github.synced_at and github.synced_at >= old and not unseen
+    )
     if unseen and seen_at:
         card.staging, card.production = (
             tuple(last_seen(one, seen_at) for one in lane)

@@ -66,9 +66,7 @@ def stops_of(
 def promote(
     release: Release, *, actor: Actor, candidate: str | None = None, now: datetime | None = None
 ) -> Promotion:
-    """Starts the promotion when nothing stands in between; the worker carries it out step by
-    step.
-    """
+    """Starts the promotion when nothing stands in between; the worker carries it out."""
     now = now or timezone.now()
     Release.objects.select_for_update().get(pk=release.pk)
     facts = facts_of(release.pk, now=now)

@@ -234,9 +234,8 @@ def smoke(step: Step, facts: Facts, commits: Mapping[str, str], world: str) -> L
         many = f"{len(tests)} request{'s' if len(tests) > 1 else ''}"
         return Done(f"{many} answered as expected.", evidence)
     message = f"{bad[0]['label']}: {bad[0]['said']}"
-    if waited(step, facts.now) < SMOKE_PATIENCE:
-        return Wait(2, message)
-    return Stop(message, world, evidence)
+    late = waited(step, facts.now) >= SMOKE_PATIENCE
+    return Stop(message, world, evidence) if late else Wait(2, message)
 
 
 def _probe(test: SmokeTest, facts: Facts, commits: Mapping[str, str]) -> Probe | None:

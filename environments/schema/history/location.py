@@ -151,10 +151,8 @@ def _set_elsewhere(
     sections = [one for one in options.get("sections", ()) if one != section]
     if sections:
         named = " or ".join(f"“{config}:{section}”" for section in sections)
-        return (
-            f"“{config}” has no `script_location` in its section [{section}], but in others; use"
-            f" {named}."
-        )
+        where = f"in its section [{section}], but in others"
+        return f"“{config}” has no `script_location` {where}; use {named}."
     if place := code_that_sets_location(objects, commit):
         return f"“{config}” has no `script_location`, since code sets it ({place}).{offer}"
     return f"“{config}” has no `script_location`.{offer}"
