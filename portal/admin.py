@@ -75,7 +75,7 @@ class AuditEventAdmin(Newest):
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
-    ) -> tuple[Any, bool]:
+    ) -> tuple[QuerySet, bool]:
         """By primary key alone: searching words in a million sentences would take seconds."""
         if not search_term:
             return queryset, False

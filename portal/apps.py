@@ -6,6 +6,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.apps import apps as installed
+from django.apps.registry import Apps
 from django.conf import settings
 from django.contrib.admin import apps
 from django.db.models.signals import post_migrate
@@ -31,7 +32,7 @@ class PortalConfig(AppConfig):
             errors.report_to(settings.SENTRY_DSN)
 
 
-def ensure_roles(app_config: AppConfig, apps: Any = installed, **rest: Any) -> None:
+def ensure_roles(app_config: AppConfig, apps: Apps = installed, **rest: Any) -> None:
     """Make the roles when `migrate` comes to the last app, for then every permission exists."""
     if app_config.label != list(installed.get_app_configs())[-1].label:
         return

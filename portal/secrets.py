@@ -73,12 +73,12 @@ class EncryptedTextField(models.TextField):
         self.credential = credential  # no part of the schema, so migrations do not know it
         super().__init__(*args, **kwargs)
 
-    def get_prep_value(self, value: Any) -> Any:
+    def get_prep_value(self, value: str | None) -> object:
         if value and self.credential:
             hold(str.__str__(value))
         return cipher().encrypt(value.encode()).decode() if value else value
 
-    def from_db_value(self, value: Any, *args: object) -> Any:
+    def from_db_value(self, value: str | None, *args: object) -> object:
         """Raises `Unreadable`: an empty text instead would pass for a secret that was never set."""
         if not value:
             return value
@@ -122,11 +122,13 @@ def hold_stored() -> None:
 class SecretInput(forms.Widget):
     """A field that starts empty, beside it a box that removes what is stored."""
 
-    def get_context(self, name: str, value: object, attrs: dict[str, Any] | None) -> dict[str, Any]:
+    def get_context(
+        self, name: str, value: object, attrs: dict[str, object] | None
+    ) -> dict[str, object]:
         return super().get_context(name, None, attrs)
 
     def render(
-        self, name: str, value: object, attrs: Any = None, renderer: Any = None
+        self, name: str, value: object, attrs: Any = None, renderer: object = None
     ) -> SafeString:
         place = "set; leave empty to keep it" if value else "not set"
         field = (
@@ -136,11 +138,11 @@ class SecretInput(forms.Widget):
         given = (attrs or {}).get("id", f"id_{name}")
         return format_html(field + box, name, given, place, *([name] if value else []))
 
-    def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> str | None:
+    def value_from_datadict(self, data: Mapping[str, Any], files: object, name: str) -> str | None:
         """None: leave it as it is. Empty: remove it."""
         return data.get(name) or ("" if data.get(f"{name}-clear") else None)
 
-    def value_omitted_from_data(self, data: Mapping[str, Any], files: Any, name: str) -> bool:
+    def value_omitted_from_data(self, data: Mapping[str, object], files: object, name: str) -> bool:
         return name not in data and f"{name}-clear" not in data
 
     def id_for_label(self, id_: str) -> str:

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 from portal.redaction import without_secrets
 
@@ -85,10 +85,10 @@ def visible_line(text: str) -> str:
     )
 
 
-def only_visible(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def only_visible(get_response: Callable[[object], Any]) -> Callable[[object], object]:
     """Middleware: no page, fragment or download leaves with a sign that cannot be seen."""
 
-    def handle(request: Any) -> Any:
+    def handle(request: object) -> object:
         response = get_response(request)
         kind = response.get("Content-Type", "").partition(";")[0].strip()
         if not (kind.startswith("text/") or kind in ("application/json", "application/jsonl")):
@@ -117,7 +117,7 @@ def _spelt_out(content: bytes) -> bytes:
         return content
 
 
-def visible_values(value: Any) -> Any:
+def visible_values(value: object) -> object:
     """Return `value`, as JSON holds it, with every text in it as `visible` shows it."""
     if isinstance(value, str):
         return visible(value)
@@ -138,14 +138,14 @@ class VisibleStream:
     written to it.
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
         self._stream.write(visible(text))
         return len(text)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
 

@@ -1,9 +1,8 @@
 """The app of releases: the default checklists exist once its tables do."""
 
-from typing import Any
-
 from django.apps import AppConfig
 from django.apps import apps as installed
+from django.apps.registry import Apps
 from django.db.models.signals import post_migrate
 
 
@@ -16,7 +15,7 @@ class ReleasesConfig(AppConfig):
         post_migrate.connect(ensure_checklists, sender=self, dispatch_uid="default checklists")
 
 
-def ensure_checklists(apps: Any = installed, **rest: object) -> None:
+def ensure_checklists(apps: Apps = installed, **rest: object) -> None:
     """Make the default checklists, unless their tables were taken back."""
     try:
         apps.get_model("releases", "ChecklistTemplateItem")

@@ -27,18 +27,14 @@ def body_for(project: Project, branch: str) -> dict[str, object]:
     """What is to protect `branch`, exactly as GitHub's PUT of a classic protection takes it."""
     reviews: dict[str, object] = {"required_approving_review_count": project.protected_approvals}
     if allowed := may_pass(project, branch):
-        reviews["bypass_pull_request_allowances"] = {
-            "users": [],
-            "teams": [],
-            "apps": sorted(allowed),
-        }
+        passing = {"users": [], "teams": [], "apps": sorted(allowed)}
+        reviews["bypass_pull_request_allowances"] = passing
     return {
         "required_status_checks": {"strict": False, "checks": _checks(project, branch)},
         "enforce_admins": True,
         "required_pull_request_reviews": reviews,
-        "restrictions": (
-            None
-        ),  # pull requests for everyone restrict pushes; lists exist for organisations only
+        # Pull requests for everyone restrict pushes; lists exist for organisations only.
+        "restrictions": None,
         "required_linear_history": False,
         "allow_force_pushes": False,
         "allow_deletions": False,

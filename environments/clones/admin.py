@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
@@ -26,7 +26,7 @@ class SecretArea(forms.Textarea):
     comes back.
     """
 
-    def get_context(self, name: str, value: Any, attrs: Any) -> JsonObject:
+    def get_context(self, name: str, value: object, attrs: Any) -> JsonObject:
         return super().get_context(name, None, attrs)
 
 
@@ -98,7 +98,7 @@ class DeployKeyAdmin(TwoPeople):
     def has_host_keys(self, key: DeployKey) -> bool:
         return bool(key.host_keys)
 
-    def get_queryset(self, request: HttpRequest) -> Any:
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
         # A list must not fail over a key that can no longer be decrypted.
         return super().get_queryset(request).defer("private_key")
 

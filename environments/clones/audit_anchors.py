@@ -28,6 +28,8 @@ from portal.outbound.http import ApiError
 
 FILE = "anchors.jsonl"
 SEEN = "refs/portal/seen"
+FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
+LIST = ("ls-remote", "--refs", "--end-of-options")
 PERSON = {"GIT_AUTHOR_NAME": "release-portal", "GIT_AUTHOR_EMAIL": "release-portal@localhost"}
 PERSON |= {name.replace("AUTHOR", "COMMITTER"): value for name, value in PERSON.items()}
 
@@ -108,6 +110,10 @@ class Ledger(Mirror):
         self.repository = repository
         self.ref, self.where = ref, f"{ref} of {repository}"
 
+    def _is_after(self, seen: str, head: str) -> bool:
+        ancestor = self._run("merge-base", "--is-ancestor", seen, head, allowed=(1,))
+        return not ancestor.returncode
+
     def follow(self, *, timeout: float = 60) -> str:
         """Fetches the ref; its commit, or "" where there is none and never was.
 
@@ -117,33 +123,15 @@ class Ledger(Mirror):
         self.path.mkdir(parents=True, exist_ok=True)
         with self._locked(deadline), self._signed_in() as extra:
             self._run("init", "--quiet", "--bare", "--template=", "--", str(self.path), bare=True)
-            message = self._run(
-                "ls-remote",
-                "--refs",
-                "--end-of-options",
-                self.url,
-                self.ref,
-                timeout=timeout,
-                extra=extra,
-            )
+            listed = (*LIST, self.url, self.ref)
+            message = self._run(*listed, timeout=timeout, extra=extra)
             head = next((line.split()[0].decode() for line in message.stdout.splitlines()), "")
             seen = self.head(SEEN) or ""
             if head and head != seen:
-                fetch = (
-                    "fetch",
-                    "--quiet",
-                    "--no-tags",
-                    "--no-write-fetch-head",
-                    "--end-of-options",
-                )
-                self._run(*fetch, self.url, self.ref, timeout=timeout, extra=extra)
-        if seen and (
-            not head
-            or self._run("merge-base", "--is-ancestor", seen, head, allowed=(1,)).returncode
-        ):
-            raise Lost(
-                f"The anchors in {self.where} are gone or were set back: {seen[:10]} was there."
-            )
+                self._run(*FETCH, self.url, self.ref, timeout=timeout, extra=extra)
+        if seen and not (head and self._is_after(seen, head)):
+            why = f"{seen[:10]} was there."
+            raise Lost(f"The anchors in {self.where} are gone or were set back: {why}")
         if head and head != seen:
             self._run("update-ref", SEEN, head)
         return head

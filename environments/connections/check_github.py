@@ -132,11 +132,8 @@ def _repository(project: Project, kind: str, can: list[str], cannot: list[str]) 
     auth = github.transport.requester.auth
     states = {_try(github, read, kind, can, cannot) for read in _reads(project)}
     if isinstance(auth, Installation):
-        states.add(
-            _granted(
-                label, lambda name: auth.permissions.get(name) in ("write", "admin"), can, cannot
-            )
-        )
+        held = auth.permissions
+        states.add(_granted(label, lambda name: held.get(name) in ("write", "admin"), can, cannot))
     elif scopes is not None:
         states.add(_granted(label, lambda name: _in_scope(name, scopes), can, cannot))
     else:

@@ -23,11 +23,8 @@ def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
         ConnectionCheck.objects.filter(pk=job.pk).update(found=found, checked_at=timezone.now())
         states = {one["name"]: one["state"] for one in found}
         if states != {one["name"]: one["state"] for one in job.found}:
-            bad = [
-                f"{one['name']}: {one['sentence']}"
-                for one in found
-                if one["state"] == connection.FAIL
-            ]
+            failed = [one for one in found if one["state"] == connection.FAIL]
+            bad = [f"{one['name']}: {one['sentence']}" for one in failed]
             audit.record(
                 "connections.checked",
                 actor=None,

@@ -1,7 +1,6 @@
 """Starting, cancelling and retrying migrations."""
 
 from datetime import datetime
-from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -73,8 +72,8 @@ def queue_downgrade(
     target: str,
     file: dict[str, str],
     release: str = "",
-    requested_by: Any,
-    approved_by: Any,
+    requested_by: Actor,
+    approved_by: Actor,
     now: datetime,
 ) -> MigrationRun:
     """One run, woken, that undoes the revision of `file` with the files of `commit`; two people

@@ -8,7 +8,6 @@ from typing import cast
 
 from environments.clients import railway_of
 from environments.models import (
-    LONG_LIVED,
     ON_RAILWAY,
     Database,
     Environment,
@@ -54,6 +53,11 @@ def url_of(place: EnvironmentDatabase, railway: Railway | None = None) -> str:
     return _reachable(place, value.reveal(), f"{one.variable} of {one.service}")
 
 
+NEEDS_TO_LOOK = (
+    "Railway would run the migrations, but the portal looks at the database before and after"
+)
+
+
 def out_of_sight(one: Database, railway: Railway | None = None) -> str:
     """Return why the portal could not look at a database that Railway migrates; "" when it can.
 
@@ -62,10 +66,8 @@ def out_of_sight(one: Database, railway: Railway | None = None) -> str:
     """
     if one.runner not in ON_RAILWAY:
         return ""
-    found = Environment.objects.filter(
-        project=one.project_id, kind__in=LONG_LIVED, gone_at=None
-    ).select_related("project")
-    for environment in found:
+    found = Environment.objects.present().long_lived().filter(project=one.project_id)
+    for environment in found.select_related("project"):
         place = EnvironmentDatabase(environment=environment, database=one)
         if one.pk:
             known = EnvironmentDatabase.objects.filter(environment=environment, database=one.pk)
@@ -73,10 +75,7 @@ def out_of_sight(one: Database, railway: Railway | None = None) -> str:
         try:
             url_of(place, railway)
         except NoDatabase as why:
-            return (
-                "Railway would run the migrations, but the portal looks at the database before and"
-                f" after, and cannot: {why}"
-            )
+            return f"{NEEDS_TO_LOOK}, and cannot: {why}"
         except ApiError:
             continue  # whoever cannot reach Railway now is not kept from configuring
     return ""

@@ -1,7 +1,6 @@
 """What a run came to, written on its row, and how the job goes on."""
 
 from datetime import datetime
-from typing import Any
 
 from django.utils import timezone
 
@@ -46,7 +45,7 @@ def settle(
 
 def _applied(
     job: MigrationRun, history: history_reader.History, outcome: request.Outcome
-) -> list[list[Any]]:
+) -> list[list[object]]:
     """What was planned and has come true, with seconds: also what a look that was killed has
     brought.
     """

@@ -4,7 +4,8 @@ staging has run.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+
+from django.db.models import QuerySet
 
 from environments.models import (
     LONG_LIVED,
@@ -65,10 +66,11 @@ def reported(database: Database) -> list[str]:
     One query.
     """
     found = list(_places(database).values_list("revisions", flat=True))
-    return [] if None in found else sorted({id for revisions in found for id in revisions})
+    known = [revisions for revisions in found if revisions is not None]
+    return sorted({id for revisions in known for id in revisions}) if known == found else []
 
 
-def _places(database: Database) -> Any:
+def _places(database: Database) -> QuerySet[EnvironmentDatabase]:
     return EnvironmentDatabase.objects.filter(
         database=database, environment__kind__in=LONG_LIVED, environment__gone_at=None
     )

@@ -95,11 +95,8 @@ def _production(
     A connection that was lost in a bad moment is tried again for a minute: an approver need not
     sign for that.
     """
-    environment = (
-        Environment.objects.present()
-        .filter(project=job.project, kind=EnvironmentKind.PRODUCTION)
-        .first()
-    )
+    present = Environment.objects.present()
+    environment = present.of_kind(job.project, EnvironmentKind.PRODUCTION)
     if environment is None:
         return table_stats.Target(), "There is no production environment on Railway."
     try:

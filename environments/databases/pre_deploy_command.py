@@ -75,28 +75,22 @@ def remember(job: MigrationRun, **values: object) -> None:
 def put_back(job: MigrationRun) -> str:
     """Sets again what was set before the run, unless somebody has changed it since.
 
-    A sentence when it cannot be yet.
-
-    To be called when a run has ended, however it did, until it returns "".
+    To be called when a run has ended, until it returns ""; a sentence when it cannot be yet.
     """
     state = job.railway
     if not state.get("command") or state.get("put_back"):
         return ""
-    environment = job.environment
+    environment, project = job.environment, job.environment.project
     name = f"{job.database.service} in {environment}"
-    place = Place(
-        environment.project.railway_project_id, environment.railway_id, state["service"], name
-    )
-    railway = railway_of(job.environment.project)
+    place = Place(project.railway_project_id, environment.railway_id, state["service"], name)
+    railway = railway_of(project)
     try:
         now = list(railway.pre_deploy(place.environment, place.service))
         if now == state["command"] and now != state["was"]:
             write_command(place, railway, state["was"], "The migration is over")
     except ApiError as error:
-        return (
-            f"The pre-deploy command of {name} is still the run's and will be put back:"
-            f" {error.sentence}"
-        )
+        still = f"The pre-deploy command of {name} is still the run's and will be put back"
+        return f"{still}: {error.sentence}"
     remember(job, put_back=True)
     return ""
 

@@ -119,11 +119,9 @@ def values_of(environment: Environment, database: Database) -> dict[str, str]:
     if not names:
         return {}
     service = instance_of(environment, database).service
-    found = railway_of(environment.project).variables(
-        environment.project.railway_project_id,
-        environment.railway_id,
-        service.railway_id,
-        unrendered=False,
+    project = environment.project
+    found = railway_of(project).variables(
+        project.railway_project_id, environment.railway_id, service.railway_id, unrendered=False
     )
     missing = [name for name in names if found.get(name) is None]
     if missing:

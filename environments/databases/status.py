@@ -102,9 +102,8 @@ def read(project: Project, *, now: datetime) -> None:
         mine = [place for place in places if place.at.database_id == database.pk]
         timeline[str(database.pk)] = _read_one(mirror, database, mine, known, now)
     stood = {(place.environment.pk, place.at.database_id) for place in places}
-    DatabaseStatus.objects.filter(
-        pk__in=[row.pk for key, row in known.items() if key not in stood]
-    ).delete()
+    gone = [row.pk for key, row in known.items() if key not in stood]
+    rows.filter(pk__in=gone).delete()
     DatabaseSync.objects.filter(project=project).update(timeline=timeline)
 
 

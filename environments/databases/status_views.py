@@ -101,13 +101,8 @@ def context(request: HttpRequest) -> JsonObject:
         _trail(database, sync, [row for row in found if row.database.pk == database.pk])
         for database in databases
     ]
-    return {
-        "projects": projects,
-        "project": project,
-        "databases": databases,
-        "states": found,
-        "trails": trails,
-    }
+    shown = {"databases": databases, "states": found, "trails": trails}
+    return {"projects": projects, "project": project, **shown}
 
 
 def rows(project: Project, databases: list[Database]) -> list[Row]:

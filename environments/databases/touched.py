@@ -2,7 +2,6 @@
 says hangs on them.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -119,10 +118,7 @@ where c.relkind in ('r', 'p', 'm') and n.nspname !~ '^(pg_|information_schema$)'
 
 def measure(url: str, touched: Touched) -> Measured:
     """Ask the database for what is to be kept. Raises `DatabaseError`."""
-    names: Mapping[str, Sequence[str]] = {
-        "tables": list(touched.tables),
-        "deleting": list(touched.deleting),
-    }
+    names = {"tables": list(touched.tables), "deleting": list(touched.deleting)}
     with database.connection(url) as opened:
         row = opened.execute("select pg_database_size(current_database())").fetchone()
         everything = Measured((), (), cast(int, row[0]) if row else 0, True)

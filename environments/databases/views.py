@@ -21,6 +21,7 @@ LOG_CHARS = 20_000
 
 
 RUNS_SHOWN = 50
+_RELATED = ("environment__project", "database", "requested_by")
 
 
 REHEARSALS_SHOWN = 20
@@ -32,22 +33,14 @@ def migrations(request: HttpRequest) -> HttpResponse:
 
     Eleven queries.
     """
-    runs = MigrationRun.objects.select_related(
-        "environment__project", "database", "requested_by"
-    ).defer("log")
+    runs = MigrationRun.objects.select_related(*_RELATED).defer("log")
     pager = paged(request, runs, RUNS_SHOWN)
-    context: dict[str, object] = {
-        "runs": pager.rows,
-        "pager": pager,
-        "several": with_several_databases(),
-    }
+    several = with_several_databases()
+    context: dict[str, object] = {"runs": pager.rows, "pager": pager, "several": several}
     if pager.is_first:
-        rehearsals = Rehearsal.objects.select_related(
-            "environment__project", "database", "requested_by"
-        )
-        context["rehearsals"] = rehearsals.defer("statements", "changes", "files")[
-            :REHEARSALS_SHOWN
-        ]
+        rehearsals = Rehearsal.objects.select_related(*_RELATED)
+        rehearsals = rehearsals.defer("statements", "changes", "files")
+        context["rehearsals"] = rehearsals[:REHEARSALS_SHOWN]
         context |= status_views.context(request)
     return render(request, "environments/databases/migrations.html", context)
 

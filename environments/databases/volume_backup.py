@@ -35,10 +35,8 @@ def take(job: MigrationRun, *, now: datetime) -> Taken | Requeue:
     Never raises: what Railway refuses is told by `why`, and the database can be dumped instead.
     """
     place = place_of(job.environment, job.database)
-    instance = ServiceInstance.objects.filter(
-        environment=job.environment, service__name=job.database.public_service
-    )
-    service = instance.select_related("service").first()
+    present = ServiceInstance.objects.filter(environment=job.environment).select_related("service")
+    service = present.filter(service__name=job.database.public_service).first()
     if place.url or service is None:  # an address that was given here may be another's
         return Taken()
     known = job.backup.get("volume")

@@ -23,10 +23,8 @@ def problems(project: Project, instances: Iterable[ServiceInstance]) -> Iterator
         when = _WHEN.get(instance.will_run_alembic)
         if when is None or (theirs and all(one.runner == Runner.VERIFY for one in theirs)):
             continue
-        what = (
-            f"{instance} runs Alembic by its own command, {when}: its database changes without the"
-            " portal's plan, approval and lock."
-        )
+        changes = "its database changes without the portal's plan, approval and lock."
+        what = f"{instance} runs Alembic by its own command, {when}: {changes}"
         do = (
             "Remove Alembic from the command, or let the portal verify what Railway migrates: under"
             f" Project settings, set “Migrations are run by” to “{Runner.VERIFY.label}”."

@@ -35,12 +35,8 @@ def problems(project: Project) -> list[Problem]:
     named = list(Environment.objects.present().filter(project=project))
     environments = [one for one in named if one.kind in expected]
     services = list(Service.objects.filter(project=project, gone_at=None))
-    instances = list(
-        ServiceInstance.objects.filter(
-            environment__in=environments, service__in=services
-        ).select_related("service", "environment")
-    )
-    lives = _lives(project, instances)
+    rows = ServiceInstance.objects.filter(environment__in=environments, service__in=services)
+    lives = _lives(project, list(rows.select_related("service", "environment")))
     counting = [live for live in lives if live.counts]
     return [
         *_missing(project, named, services, lives),

@@ -15,8 +15,8 @@ from portal import audit
 class SyncJob(Protocol):
     """What the sync rows of both sources share."""
 
-    pk: Any
-    project: Any
+    pk: int
+    project: Project
     problem: str
     objects: Any
 

@@ -37,10 +37,8 @@ def judge(paths: Sequence[str]) -> None:
     beyond all bounds.
     """
     if len(paths) > MAX_FILES:
-        raise Hostile(
-            f"This commit has more than {MAX_FILES:,} files here; the portal does not write so"
-            " many."
-        )
+        many = f"This commit has more than {MAX_FILES:,} files here"
+        raise Hostile(f"{many}; the portal does not write so many.")
     directories: set[str] = set()
     for path in paths:
         _judge_name(path)

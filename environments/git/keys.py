@@ -67,6 +67,9 @@ def examine(private: str) -> KeyFacts:
     return _facts(_read(private))
 
 
+LOCKED = "This key is protected by a passphrase; give the portal a deploy key without one."
+
+
 def _read(private: str) -> _Private:
     data = private.encode("utf-8", "replace")
     if private.lstrip().startswith(KINDS):
@@ -78,14 +81,10 @@ def _read(private: str) -> _Private:
     try:
         return _load(data)
     except TypeError:
-        raise BadKey(
-            "This key is protected by a passphrase; give the portal a deploy key without one."
-        ) from None
+        raise BadKey(LOCKED) from None
     except (ValueError, UnsupportedAlgorithm, binascii.Error):
         if "ENCRYPTED" in private:
-            raise BadKey(
-                "This key is protected by a passphrase; give the portal a deploy key without one."
-            ) from None
+            raise BadKey(LOCKED) from None
         raise BadKey(
             "This key cannot be read; it was cut off or changed on the way, so paste it again,"
             " whole."

@@ -178,15 +178,8 @@ class Reader(Clone):
         """
         out = self._run(
             *("grep", "--extended-regexp", "--line-number", "--null", "-I", "--full-name"),
-            *(
-                "--no-textconv",
-                "--no-color",
-                "--max-count=1",
-                "--only-matching",
-                "-e",
-                pattern,
-                self.commit(commit),
-            ),
+            *("--no-textconv", "--no-color", "--max-count=1", "--only-matching"),
+            *("-e", pattern, self.commit(commit)),
             allowed=(1,),
         ).stdout
         found = []

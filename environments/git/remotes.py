@@ -134,28 +134,31 @@ def _dry_push(path: Path, url: str, seconds: float) -> Answer | None:
 # What git says → the diagnosis
 
 
-def _git(path: Path, *arguments: str, seconds: float) -> Answer:
-    """git in the clone, with the developer's own settings and without any question."""
-    silent = {
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "true",
-        "SSH_ASKPASS": "true",
-        "SSH_ASKPASS_REQUIRE": "never",
-        "GCM_INTERACTIVE": "never",
-        "LC_ALL": "C.UTF-8",
-    }
+SILENT = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "true",
+    "SSH_ASKPASS": "true",
+    "SSH_ASKPASS_REQUIRE": "never",
+    "GCM_INTERACTIVE": "never",
+    "LC_ALL": "C.UTF-8",
+}
+
+
+def _ssh_command() -> str:
     own = os.environ.get("GIT_SSH_COMMAND") or "ssh"
     # Another program than ssh would not know the options.
-    silent["GIT_SSH_COMMAND"] = (
-        f"{own} -oBatchMode=yes -oConnectTimeout=10" if own.split()[0] == "ssh" else own
-    )
+    return f"{own} -oBatchMode=yes -oConnectTimeout=10" if own.split()[0] == "ssh" else own
+
+
+def _git(path: Path, *arguments: str, seconds: float) -> Answer:
+    """git in the clone, with the developer's own settings and without any question."""
     try:
         process = subprocess.Popen(
             ["git", "-C", str(path), "-c", "safe.bareRepository=explicit", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=os.environ | silent,
+            env=os.environ | SILENT | {"GIT_SSH_COMMAND": _ssh_command()},
             start_new_session=True,
         )
     except FileNotFoundError:
@@ -168,6 +171,4 @@ def _git(path: Path, *arguments: str, seconds: float) -> Answer:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-    return Answer(
-        process.returncode, out.decode("utf-8", "replace"), error.decode("utf-8", "replace")
-    )
+    return Answer(process.returncode, *(said.decode("utf-8", "replace") for said in (out, error)))

@@ -18,6 +18,11 @@ from environments.git import keys, ssh
 from environments.git.calls import GitError
 from environments.git.reading import BAD_REF, FULL_SHA, Reader
 
+FETCH = (
+    *("fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head"),
+    "--end-of-options",
+)
+
 
 class Mirror(Reader):
     """A repository at `path`: our own bare mirror of `url`, or any repository on this machine."""
@@ -43,15 +48,7 @@ class Mirror(Reader):
             with self._signed_in() as extra:
                 # Handing the lock to git keeps it held while git lives, even when we are killed.
                 self._run(
-                    *(
-                        "fetch",
-                        "--quiet",
-                        "--prune",
-                        "--force",
-                        "--no-tags",
-                        "--no-write-fetch-head",
-                    ),
-                    *("--end-of-options", self.url, *specs),
+                    *(*FETCH, self.url, *specs),
                     timeout=max(0.1, deadline - time.monotonic()),
                     pass_fds=(lock,),
                     extra=extra,

@@ -56,10 +56,8 @@ def signed_in(access: Access, url: str, within: Path) -> Iterator[dict[str, str]
     examine(access.private_key)
     pinned = known_hosts(address, access.host_keys)
     if not pinned:
-        raise BadKey(
-            f"No host key of {address.host} is pinned; see Connections, and confirm the one it"
-            " shows."
-        )
+        why = "is pinned; see Connections, and confirm the one it shows."
+        raise BadKey(f"No host key of {address.host} {why}")
     with tempfile.TemporaryDirectory(prefix=LEFT, dir=within) as place:
         key, hosts = Path(place, "key"), Path(place, "known_hosts")
         key.touch(0o600)

@@ -21,16 +21,8 @@ class CommitChecks(Repository):
         path = f"{self.path}/commits/{commit_part(sha)}"
         try:
             with shaped():
-                return self._check_runs(path, sha) + tuple(
-                    Check(
-                        name=status.context,
-                        kind="status",
-                        state=status.state,
-                        url=status.target_url,
-                        started_at=status.updated_at,
-                    )
-                    for status in self._statuses(path)
-                )
+                runs = self._check_runs(path, sha)
+                return runs + tuple(_as_check(status) for status in self._statuses(path))
         except ApiError as error:
             if error.kind == "forbidden":
                 return None
@@ -100,3 +92,13 @@ class CommitChecks(Repository):
 
 
 STATUS_STATES = ("error", "failure", "pending", "success")
+
+
+def _as_check(status: CommitStatus) -> Check:
+    return Check(
+        name=status.context,
+        kind="status",
+        state=status.state,
+        url=status.target_url,
+        started_at=status.updated_at,
+    )

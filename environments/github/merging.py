@@ -204,17 +204,12 @@ def _checks(
     """
     found = {Required(name) for name in _texts(update, "requiredStatusCheckContexts")}
     for check in optional(classic or {}, "requiredStatusChecks", list) or []:
-        found.add(
-            Required(
-                text(field(check, "context", str)),
-                optional(get_path(check, "app") or {}, "databaseId", int),
-            )
-        )
+        app = optional(get_path(check, "app") or {}, "databaseId", int)
+        found.add(Required(text(field(check, "context", str)), app))
     for row in statuses:
         for check in field(row, "requiredStatusChecks", list):
-            found.add(
-                Required(text(field(check, "context", str)), optional(check, "integrationId", int))
-            )
+            app = optional(check, "integrationId", int)
+            found.add(Required(text(field(check, "context", str)), app))
     if any(not one.context for one in found):
         raise Malformed("a required check has no name")
     bound = {one.context for one in found if one.app_id is not None}

@@ -136,30 +136,23 @@ def read_merge(
 def _read_pages(
     seen: Gathering, ask: "Asker", page: Mapping[str, object], errors: list[object], pages: Pages
 ) -> None:
-    """Takes up the open pull requests of the first page and of those after it, as many as are
-    wanted.
-    """
+    """Takes up the open pull requests of the first page and of as many after it as are wanted."""
     cursors: set[str] = set()
     for read in range(pages.most):
         add_pulls(seen, page, "open", bool(errors))
         seen.cursor = cursor = next_cursor(page, seen)
-        if cursor is None:
-            break
         if cursor in cursors:
             seen.lacks("GitHub repeats pages of pull requests, so some may be missing.")
+        if cursor is None or cursor in cursors or read + 1 == pages.most:
             break
         cursors.add(cursor)
-        if read + 1 == pages.most:
-            break
         page, errors, _ = ask(cursor, False)
         note_errors(seen, errors)
     if pages.cursor is not None or seen.cursor is not None:
         seen.listed = False
     if seen.cursor is not None and pages.most == MAX_PAGES:
-        seen.lacks(
-            f"There are more than {MAX_PAGES * SMALL_PAGE} open pull requests: the oldest are not"
-            " read."
-        )
+        many = f"There are more than {MAX_PAGES * SMALL_PAGE} open pull requests"
+        seen.lacks(f"{many}: the oldest are not read.")
 
 
 def _finish(

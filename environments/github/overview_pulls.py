@@ -76,17 +76,13 @@ def read_pulls(seen: Gathering, nodes: object, errors: bool) -> list[Pull]:
             pull = read_pull(node, errors=errors)
         except Malformed as error:
             number = get_path(node, "number")
-            seen.lacks(
-                f"Pull request #{number if isinstance(number, int) else '?'} cannot be read:"
-                f" {error}."
-            )
+            shown = number if isinstance(number, int) else "?"
+            seen.lacks(f"Pull request #{shown} cannot be read: {error}.")
             seen.listed = False
             continue
         if pull.checks is None:
-            seen.lacks(
-                f"The checks of pull request #{pull.number} are not all shown: read them one by"
-                " one."
-            )
+            which = f"The checks of pull request #{pull.number}"
+            seen.lacks(f"{which} are not all shown: read them one by one.")
         found.append(pull)
     return found
 

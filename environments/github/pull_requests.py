@@ -89,11 +89,8 @@ class PullRequests(Repository):
         again), refused, unknown_outcome.
         """
         doing = f"merge pull request #{number}"
-        body: dict[str, object] = {
-            "sha": commit_part(sha),
-            "merge_method": "merge",
-            "commit_title": visible_line(title),
-        }
+        body: dict[str, object] = {"sha": commit_part(sha), "commit_title": visible_line(title)}
+        body["merge_method"] = "merge"
         try:
             item = self.transport.write(doing, "PUT", f"{self.path}/pulls/{number:d}/merge", body)
         except ApiError as error:

@@ -231,7 +231,6 @@ def read_merged(node: object) -> MergedPull:
 
 def read_pull_state(item: object) -> PullState:
     """A pull request of REST, alone or from a list (where `merged` and `mergeable` are absent)."""
-    state = word(field(item, "state", str))
     if "merged" in item if isinstance(item, dict) else False:
         merged = field(item, "merged", bool)
     else:
@@ -239,7 +238,7 @@ def read_pull_state(item: object) -> PullState:
     merge_commit = commit_field(item, "merge_commit_sha") if merged else None
     return PullState(
         number=field(item, "number", int),
-        state=state,
+        state=word(field(item, "state", str)),
         merged=merged,
         merge_commit=merge_commit,
         head_sha=commit_field(field(item, "head", dict), "sha"),

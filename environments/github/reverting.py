@@ -30,13 +30,9 @@ def revert(transport: Transport, path: str, number: int, body: str) -> int:
     answer = transport.mutate(doing, DOCUMENT, {"input": asked})
     if errors := answer.get("errors"):
         said = quoted(get_path(errors[0], "message"), 200)
-        raise ApiError(
-            SERVICE,
-            "refused",
-            f"GitHub cannot {doing}: {said or 'it does not say why'}. Revert it by hand in a pull"
-            " request of your own.",
-            detail=said,
-        )
+        why = f"GitHub cannot {doing}: {said or 'it does not say why'}."
+        instead = "Revert it by hand in a pull request of your own."
+        raise ApiError(SERVICE, "refused", f"{why} {instead}", detail=said)
     made = get_path(answer, "data", "revertPullRequest", "revertPullRequest", "number")
     if not isinstance(made, int):
         raise Malformed("the revert pull request has no number")

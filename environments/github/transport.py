@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from environments.github import limits, refusals
 from environments.github.refusals import SERVICE
@@ -98,7 +98,7 @@ class Transport:
         self.kept = kept
         self.clock = clock
 
-    def get(self, doing: str, path: str, **query: str | int) -> Any:
+    def get(self, doing: str, path: str, **query: str | int) -> object:
         """The JSON at `path`.
 
         `doing` completes "GitHub does not let the token …". Tried up to 3 times.
@@ -137,7 +137,7 @@ class Transport:
                 return items
         raise Malformed(f"the list has more than {MAX_PAGES} pages")
 
-    def write(self, doing: str, method: str, path: str, body: dict[str, object]) -> Any:
+    def write(self, doing: str, method: str, path: str, body: dict[str, object]) -> object:
         """Sends a change, once; returns the JSON of the answer.
 
         Raises `WatchOnly` where the project only watches.

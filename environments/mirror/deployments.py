@@ -8,46 +8,28 @@ from environments import railway
 from environments.models import Deployment, ServiceInstance
 from environments.railway import ProjectTree
 
+READ = (
+    *("status", "commit", "branch", "stopped", "containers", "is_latest", "is_active"),
+    *("created_at", "seen_at"),
+)
+
 
 def write_deployments(
     tree: ProjectTree, instances: dict[str, ServiceInstance], now: datetime
 ) -> None:
     rows: dict[str, Deployment] = {}
-    for state in (state for environment in tree.environments for state in environment.instances):
-        if state.id not in instances or not state.readable:
-            continue
-        latest, active = (
-            state.latest_deployment,
-            {deployment.id for deployment in state.active_deployments},
-        )
+    every = [state for environment in tree.environments for state in environment.instances]
+    states = [state for state in every if state.id in instances and state.readable]
+    for state in states:
+        latest, active = state.latest_deployment, {one.id for one in state.active_deployments}
         for one in (*state.active_deployments, *([latest] if latest else [])):
             rows[one.id] = _row(one, instances[state.id], latest, active, now)
     _mark_unlisted(rows)
-    readable = [
-        instances[state.id].pk
-        for environment in tree.environments
-        for state in environment.instances
-        if state.id in instances and state.readable
-    ]
-    outdated = Deployment.objects.filter(
-        Q(is_latest=True) | Q(is_active=True), instance__in=readable
-    )
+    known = Deployment.objects.filter(instance__in=[instances[state.id].pk for state in states])
+    outdated = known.filter(Q(is_latest=True) | Q(is_active=True))
     outdated.exclude(railway_id__in=rows).update(is_latest=False, is_active=False)
     Deployment.objects.bulk_create(
-        rows.values(),
-        update_conflicts=True,
-        unique_fields=["railway_id"],
-        update_fields=[
-            "status",
-            "commit",
-            "branch",
-            "stopped",
-            "containers",
-            "is_latest",
-            "is_active",
-            "created_at",
-            "seen_at",
-        ],
+        rows.values(), update_conflicts=True, unique_fields=["railway_id"], update_fields=READ
     )
 
 

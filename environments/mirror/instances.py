@@ -9,6 +9,11 @@ from environments.models import LONG_LIVED, AtStart, Environment, Project, Servi
 from environments.railway import ProjectTree
 from environments.services.rollback_candidates import at_start
 
+READ = (
+    *("railway_id", "repository", "branch", "image", "watch_patterns", "cron", "domains"),
+    *("at_start", "at_start_before", "healthcheck_path", "root_directory", "config_file"),
+)
+
 
 def write_instances(
     tree: ProjectTree,
@@ -21,59 +26,67 @@ def write_instances(
 
     What could not be read keeps the time it was last seen.
     """
-    known: dict[
-        tuple[str, str], ServiceInstance
-    ] = {}  # by environment and service: a broken answer may repeat one
+    known, unknown = _rows(tree, services, environments, lent, now)
+    before = {
+        (row.service_id, row.environment_id): row for row in _long_lived(environments.values())
+    }
+    for row in known:
+        if was := before.get((row.service_id, row.environment_id)):
+            row.at_start_before = was.at_start
+    rows = _upsert_instances(known, [*READ, "seen_at"])
+    pairs = [(row, before.get((row.service_id, row.environment_id))) for row in rows]
+    _confirm_limits([(row, was) for row, was in pairs if row.environment.kind in LONG_LIVED])
+    rows += _upsert_instances(unknown, ["railway_id"])
+    moved = [(row, was) for row, was in pairs if was is not None]
+    return {row.railway_id: row for row in rows}, moved
+
+
+def _rows(
+    tree: ProjectTree,
+    services: dict[str, Service],
+    environments: dict[str, Environment],
+    lent: Mapping[tuple[str, str], Lent],
+    now: datetime,
+) -> tuple[list[ServiceInstance], list[ServiceInstance]]:
+    """A row for each instance of the tree: those that could be read, and those that could not."""
+    # By environment and service: a broken answer may repeat one.
+    known: dict[tuple[str, str], ServiceInstance] = {}
     unknown: dict[tuple[str, str], ServiceInstance] = {}
     for environment in tree.environments:
         triggers = {trigger.service_id: trigger for trigger in environment.triggers}
         for state in environment.instances:
+            place = (environment.id, state.service_id)
             if state.service_id not in services:
                 continue  # its service was deleted, or the reading is not complete
-            trigger = triggers.get(state.service_id)
-            row = ServiceInstance(
-                service=services[state.service_id],
-                environment=environments[environment.id],
-                railway_id=state.id,
-                repository=_repository(state, trigger, services[state.service_id].project)[:201],
-                branch=((trigger.branch if trigger else None) or "")[:200],
-                image=(state.image or "")[:300],
-                watch_patterns=list(state.watch_patterns),
-                root_directory=_directory(state.root_directory),
-                config_file=(state.config_file or "")[:500],
-                cron=state.cron or "",
-                domains=[domain.domain for domain in state.domains if domain.counts],
-                seen_at=now if state.readable else None,
-                healthcheck_path=(state.healthcheck_path or "")[:500],
-                at_start=_at_start(state, lent.get((environment.id, state.service_id))),
+            row = _row(
+                state, triggers.get(state.service_id), services[state.service_id], lent.get(place)
             )
-            (known if state.readable and environment.readable else unknown)[
-                environment.id, state.service_id
-            ] = row
-    kept = [
-        "railway_id",
-        "repository",
-        "branch",
-        "image",
-        "watch_patterns",
-        "cron",
-        "domains",
-        "at_start",
-        "at_start_before",
-    ]
-    kept += ["healthcheck_path", "root_directory", "config_file"]
-    before = {
-        (row.service_id, row.environment_id): row for row in _long_lived(environments.values())
-    }
-    for row in known.values():
-        if was := before.get((row.service_id, row.environment_id)):
-            row.at_start_before = was.at_start
-    rows = _upsert_instances(known.values(), [*kept, "seen_at"])
-    pairs = [(row, before.get((row.service_id, row.environment_id))) for row in rows]
-    _confirm_limits([(row, was) for row, was in pairs if row.environment.kind in LONG_LIVED])
-    rows += _upsert_instances(unknown.values(), ["railway_id"])
-    moved = [(row, was) for row, was in pairs if was is not None]
-    return {row.railway_id: row for row in rows}, moved
+            row.environment = environments[environment.id]
+            row.seen_at = now if state.readable else None
+            (known if state.readable and environment.readable else unknown)[place] = row
+    return list(known.values()), list(unknown.values())
+
+
+def _row(
+    state: railway.ServiceInstance,
+    trigger: railway.Trigger | None,
+    service: Service,
+    lent: Lent | None,
+) -> ServiceInstance:
+    return ServiceInstance(
+        service=service,
+        railway_id=state.id,
+        repository=_repository(state, trigger, service.project)[:201],
+        branch=((trigger.branch if trigger else None) or "")[:200],
+        image=(state.image or "")[:300],
+        watch_patterns=list(state.watch_patterns),
+        root_directory=_directory(state.root_directory),
+        config_file=(state.config_file or "")[:500],
+        cron=state.cron or "",
+        domains=[domain.domain for domain in state.domains if domain.counts],
+        healthcheck_path=(state.healthcheck_path or "")[:500],
+        at_start=_at_start(state, lent),
+    )
 
 
 def _at_start(state: railway.ServiceInstance, lent: Lent | None) -> AtStart:

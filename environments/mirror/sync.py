@@ -21,6 +21,8 @@ from environments.models import (
 from environments.railway import ProjectTree
 from environments.services import expected
 
+READ = ("name", "kind", "seen_at", "gone_at", "config_etag", "pull_number", "by_railway")
+
 
 @transaction.atomic
 def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
@@ -91,15 +93,7 @@ def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[st
         ],
         update_conflicts=True,
         unique_fields=["project", "railway_id"],
-        update_fields=[
-            "name",
-            "kind",
-            "seen_at",
-            "gone_at",
-            "config_etag",
-            "pull_number",
-            "by_railway",
-        ],
+        update_fields=READ,
     )
     return {row.railway_id: row for row in rows}
 

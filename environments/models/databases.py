@@ -266,10 +266,7 @@ def places_of(
     known = _known(environments, databases)
     missing = [pair for pair in wanted if (pair[0].pk, pair[1].pk) not in known]
     if missing:
-        rows = [
-            EnvironmentDatabase(environment=environment, database=database)
-            for environment, database in missing
-        ]
+        rows = [EnvironmentDatabase(environment=where, database=one) for where, one in missing]
         EnvironmentDatabase.objects.bulk_create(rows, ignore_conflicts=True)
         known = _known(environments, databases)
     found = []

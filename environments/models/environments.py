@@ -31,6 +31,10 @@ class EnvironmentQuerySet(models.QuerySet["Environment"]):
         """Return staging and production."""
         return self.filter(kind__in=LONG_LIVED)
 
+    def of_kind(self, project: Project, kind: str) -> "Environment | None":
+        """Return the one of this kind that the project has; None where it has none."""
+        return self.filter(project=project, kind=kind).first()
+
     def previews(self) -> Self:
         """Return those of pull requests."""
         return self.filter(kind=EnvironmentKind.PREVIEW)

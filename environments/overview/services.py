@@ -142,9 +142,8 @@ def _standing(live: Live) -> tuple[str, str]:
     if latest.status not in SERVING | UNDER_WAY | ENDED_BADLY:
         return PENDING, plain
     if latest.status not in SERVING or state == PASS:
-        return state, (
-            f"{plain}, runs at {live.instance.cron}" if scheduled and state == PASS else plain
-        )
+        at = f", runs at {live.instance.cron}" if scheduled and state == PASS else ""
+        return state, f"{plain}{at}"
     return state, words
 
 

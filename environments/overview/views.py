@@ -222,12 +222,14 @@ class _Group:
 
     title: str
     heads: list[tuple[Environment, str]]
-    table: list[tuple[Any, list[Any]]]
-    databases: list[tuple[str, list[Any]]]
+    table: list[tuple[services.Heading, list[services.Cell | None]]]
+    databases: list[tuple[str, list[EnvironmentDatabase | None]]]
 
 
 def _groups(
-    heads: list[tuple[Environment, str]], table: list[tuple[Any, list[Any]]], databases: Any
+    heads: list[tuple[Environment, str]],
+    table: list[tuple[services.Heading, list[services.Cell | None]]],
+    databases: list[tuple[str, list[EnvironmentDatabase | None]]],
 ) -> list[_Group]:
     """The matrix as one table, or with the previews in one of their own where they are many."""
     previews = [n for n, (column, _) in enumerate(heads) if column.kind == EnvironmentKind.PREVIEW]

@@ -81,10 +81,8 @@ def set_preview_variable(
     row, _ = PreviewVariable.objects.update_or_create(
         project=project, service=service, name=name, defaults={"value": value}
     )
-    waiting = Preview.objects.filter(
-        project=project, state__in=[PreviewState.ASKING, PreviewState.FAILED], wanted=True
-    )
-    for preview in waiting:
+    waiting = Preview.objects.filter(project=project, wanted=True)
+    for preview in waiting.filter(state__in=[PreviewState.ASKING, PreviewState.FAILED]):
         wanted.requeue(preview, now=now, variables_at=None, deployed={}, log="")
     message = f"Previews get a separate value for {name} of {service}."
     audit.record("preview.variable_set", actor=actor, subject=row, sentence=message, now=now)
@@ -116,14 +114,9 @@ def adopt_environment(
         f"{environment} was adopted for #{preview.number}: the portal deploys it, and deletes it"
         " with that."
     )
-    data = {"environment": environment.railway_id}
+    data, now = {"environment": environment.railway_id}, now or timezone.now()
     audit.record(
-        "preview.adopted",
-        actor=actor,
-        subject=preview,
-        sentence=message,
-        data=data,
-        now=now or timezone.now(),
+        "preview.adopted", actor=actor, subject=preview, sentence=message, data=data, now=now
     )
 
 

@@ -23,10 +23,7 @@ def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:
 def _digest(job: Preview, tree: ProjectTree) -> str:
     """What of Railway decides about the preview, and what is wanted of it."""
     named = sorted(one.id for one in environments_for(job, tree))
-    mine = next(
-        (environment for environment in tree.environments if environment.id == job.environment_id),
-        None,
-    )
+    mine = next((one for one in tree.environments if one.id == job.environment_id), None)
     states = [
         (
             (instance.service_id, latest.id, latest.status, latest.commit, latest.stopped)
@@ -36,16 +33,8 @@ def _digest(job: Preview, tree: ProjectTree) -> str:
         for instance in (mine.instances if mine else ())
         for latest in (instance.latest_deployment,)
     ]
-    message = repr(
-        (
-            job.head,
-            job.wanted,
-            named,
-            tree.pr_environments,
-            sorted(states, key=repr),
-            mine is not None,
-        )
-    )
+    seen = (tree.pr_environments, sorted(states, key=repr), mine is not None)
+    message = repr((job.head, job.wanted, named, *seen))
     return sha256(message.encode()).hexdigest()
 
 

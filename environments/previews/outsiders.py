@@ -80,20 +80,14 @@ def adopt(environment: EnvironmentRow) -> tuple[Preview | None, str]:
     To be called in a transaction. From then on the portal deploys it and deletes it with the pull
     request.
     """
-    row = (
-        Preview.objects.select_for_update()
-        .filter(project=environment.project, number=environment.pull_number or 0)
-        .first()
-    )
+    rows = Preview.objects.select_for_update().filter(project=environment.project)
+    row = rows.filter(number=environment.pull_number or 0).first()
     railway = RailwaySync.objects.filter(project=environment.project, pr_environments=True).exists()
     gone = "" if environment.gone_at is None else f"{environment} is gone from Railway."
     why_not = gone or _unadoptable(environment, {row.number: row} if row else {}, railway)
     if why_not or row is None:
         return None, why_not
     now = timezone.now()
-    requeue(
-        row,
-        now=now,
-        **FRESH | {"environment_id": environment.railway_id, "made_at": now, "adopted": True},
-    )
+    adopted = {"environment_id": environment.railway_id, "made_at": now, "adopted": True}
+    requeue(row, now=now, **FRESH | adopted)
     return row, ""

@@ -9,7 +9,7 @@ appeared under our name after we asked for it and saw that there was none.
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 from django.db import transaction
 from django.utils.dateparse import parse_datetime
@@ -40,7 +40,7 @@ from environments.previews.place import (
     look_at,
 )
 from environments.quota import allowance, sharing
-from environments.railway import Deployment, Railway, ServiceInstance
+from environments.railway import Deployment, LogLine, Railway, ServiceInstance
 from environments.railway import Environment as Place
 from environments.railway.deployment_states import FAIL, PASS, PENDING, running
 from portal import audit
@@ -205,7 +205,10 @@ def _log(railway: Railway, project: Project, deployment: Deployment) -> str:
     preview.
     """
     lines: list[str] = []
-    reads: Sequence[Callable[..., Any]] = (railway.build_log, railway.deployment_log)
+    reads: Sequence[Callable[..., tuple[LogLine, ...]]] = (
+        railway.build_log,
+        railway.deployment_log,
+    )
     for read in reads:
         try:
             lines += [line.message for line in read(deployment.id, limit=100)]

@@ -34,11 +34,7 @@ def settle(job: Preview, seen: Any, place: Place, now: datetime) -> Outcome | No
     """
     if job.variables_at is not None:
         return None
-    staging = (
-        Environment.objects.present()
-        .filter(project=job.project, kind=EnvironmentKind.STAGING)
-        .first()
-    )
+    staging = Environment.objects.present().of_kind(job.project, EnvironmentKind.STAGING)
     if staging is None or staging.variables_at is None:
         return Requeue(5, "Staging's variables have not been read yet.")
     missing: list[str] = []

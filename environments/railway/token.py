@@ -60,11 +60,8 @@ def read_token(transport: Transport) -> TokenReport:
             )
         names = ", ".join(name for _, name in reached) or "no workspace"
         if _answer(bearer, "token_account"):
-            sentence = (
-                f"Account token with access to {names}. A workspace token would be safer: it "
-                "reaches only one workspace."
-            )
-            return TokenReport("account", sentence, reached)
+            safer = "A workspace token would be safer: it reaches only one workspace."
+            return TokenReport("account", f"Account token with access to {names}. {safer}", reached)
         return TokenReport("workspace", f"Workspace token for {names}.", reached)
     if scope := _answer(project, "token_project"):
         return _project_report(scope)

@@ -257,6 +257,10 @@ class Transport:
         )
 
 
+_UNAUTHORIZED = "Railway refuses the token: make a new workspace token and set RAILWAY_API_TOKEN."
+_FORBIDDEN = "Railway does not let the token do this: use a workspace token of that workspace."
+
+
 def _meaning(words: str, code: str, status: int, write: bool) -> tuple[Kind, str]:
     for parts, kind, sentence in _MEANINGS:
         if any(part in words.lower() for part in parts):
@@ -268,15 +272,9 @@ def _meaning(words: str, code: str, status: int, write: bool) -> tuple[Kind, str
     if status == 429:
         return "rate_limited", "Railway's request limit is used up: wait a while."
     if status == 401:
-        return (
-            "unauthorized",
-            "Railway refuses the token: make a new workspace token and set RAILWAY_API_TOKEN.",
-        )
+        return "unauthorized", _UNAUTHORIZED
     if status == 403:
-        return (
-            "forbidden",
-            "Railway does not let the token do this: use a workspace token of that workspace.",
-        )
+        return "forbidden", _FORBIDDEN
     if 300 <= status < 500 and not words:
         return "refused", f"Railway answers HTTP {status}: check RAILWAY_API_URL."
     if write:

@@ -54,9 +54,8 @@ class Variables(Calls):
             except ApiError as error:
                 if error.kind not in REFUSALS or error.kind in ("unauthorized", "wrong_header"):
                     raise
-                read |= {
-                    place: self._variables_or_refusal(project, place, unrendered) for place in some
-                }
+                for place in some:
+                    read[place] = self._variables_or_refusal(project, place, unrendered)
         return read
 
     def _variables_or_refusal(

@@ -1,7 +1,6 @@
 """Starting and cancelling rehearsals."""
 
 from datetime import datetime
-from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -63,7 +62,7 @@ def queue_rehearsal(
     *,
     commit: str,
     direction: str = Direction.UPGRADE,
-    by: Any = None,
+    by: Actor = None,
     release: str = "",
     now: datetime,
 ) -> Rehearsal | None:

@@ -28,6 +28,10 @@ from portal.server.postgres_wheel import StartError
 
 PATIENCE = timedelta(minutes=10)
 PASSING = ("unreachable", "starting", "full")  # kinds of DatabaseError that go away by themselves
+KEPT = (
+    *("start", "target", "files", "statements", "warnings", "changes", "left", "drift"),
+    *("drift_problem", "server", "scratch", "phases"),
+)
 STATUSES = {PASSED: JobStatus.SUCCEEDED, FAILED: JobStatus.FAILED, CANCELLED: JobStatus.CANCELLED}
 
 
@@ -106,24 +110,10 @@ def _not_yet(job: Rehearsal, error: Exception, now: datetime) -> Outcome:
 
 def _ended(job: Rehearsal, report: Report, now: datetime) -> Outcome:
     found = asdict(report)
-    kept = (
-        "start",
-        "target",
-        "files",
-        "statements",
-        "warnings",
-        "changes",
-        "left",
-        "drift",
-        "drift_problem",
-        "server",
-        "scratch",
-        "phases",
-    )
     Rehearsal.objects.filter(pk=job.pk, fence=job.fence).update(
         phase="",
         failed_statement=report.failed_statement[:10_000],
-        **{name: found[name] for name in kept},
+        **{name: found[name] for name in KEPT},
     )
     if report.drift is not None and holds(job):
         with transaction.atomic():

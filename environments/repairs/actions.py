@@ -57,16 +57,8 @@ def switch_push_on(
     if instance.autodeploy:
         raise Refused(f"{instance} is deployed on push already.")
     message = f"Let a push to {instance.branch or 'its branch'} deploy {instance}."
-    return _repair(
-        instance.service.project,
-        RepairKind.PUSH,
-        "push.repair_requested",
-        message,
-        actor=actor,
-        now=now,
-        instance=instance,
-        wanted="on",
-    )
+    what = (instance.service.project, RepairKind.PUSH, "push.repair_requested", message)
+    return _repair(*what, actor=actor, now=now, instance=instance, wanted="on")
 
 
 @action("deploy.requested", "environments.repair_environment")

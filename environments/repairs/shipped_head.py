@@ -11,10 +11,8 @@ def require_shipped(project: Project, branch: Branch, actor: Actor) -> None:
     said that it may stay: a deployment of it would ship what nobody approved.
     """
     if branch.judged != branch.head:
-        raise Refused(
-            f"How {branch.head[:7]} came to {branch.name} is being looked at; try again in a"
-            " moment."
-        )
+        how = f"How {branch.head[:7]} came to {branch.name}"
+        raise Refused(f"{how} is being looked at; try again in a moment.")
     found = Finding.objects.filter(
         project=project, kind=BYPASS, subject__regex=rf" (to|into) {_literal(branch.name)}$"
     )

@@ -50,15 +50,8 @@ def settle(project: Project, *, now: datetime) -> None:
         found = leftovers(mirror, commit, project.staging_branch, project.production_branch)
     except (ApiError, GitError):
         return
-    RunbookReading.objects.update_or_create(
-        project=project,
-        defaults={
-            "commit": commit,
-            "rules": RULES,
-            "found": [asdict(one) for one in found],
-            "read_at": now,
-        },
-    )
+    read = {"commit": commit, "rules": RULES, "found": [asdict(one) for one in found]}
+    RunbookReading.objects.update_or_create(project=project, defaults=read | {"read_at": now})
 
 
 def leftovers(mirror: Mirror, commit: str, staging: str, main: str) -> list[Leftover]:

@@ -125,15 +125,13 @@ def _changed(
     if row.watch_patterns:
         # What the repository says goes before what Railway says; a path that either takes in
         # excuses nothing.
-        return AT, watched(row.watch_patterns, paths) or (
-            watched(inside, paths) if inside is not None else ""
-        )
+        here = watched(row.watch_patterns, paths)
+        return AT, here or (watched(inside, paths) if inside is not None else "")
     if inside:
         return IF_SKIPPED, watched(inside, paths)
     if row.root_directory:
-        return IF_SKIPPED, next(
-            (path for path in paths if path.startswith(f"{row.root_directory}/")), ""
-        )
+        below = [path for path in paths if path.startswith(f"{row.root_directory}/")]
+        return IF_SKIPPED, below[0] if below else ""
     return ALWAYS, ""
 
 

@@ -94,15 +94,12 @@ def public_places(address: str, local: bool) -> list[str]:
             host, parts.port or 443, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
         )
     except (OSError, UnicodeError):
-        raise NotPublic(
-            f"{text(host, 100)} has no address: look at the service's domain."
-        ) from None
+        why = f"{text(host, 100)} has no address: look at the service's domain."
+        raise NotPublic(why) from None
     places = list(dict.fromkeys(str(one[4][0]) for one in found))
     if bad := next((place for place in places if not is_public(place)), None):
-        raise NotPublic(
-            f"{text(host, 100)} leads to {bad}, which is not on the public internet: it was not"
-            " asked."
-        )
+        where = f"{text(host, 100)} leads to {bad}, which is not on the public internet"
+        raise NotPublic(f"{where}: it was not asked.")
     return places[:MOST_PLACES]
 
 

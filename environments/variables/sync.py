@@ -81,12 +81,8 @@ def read(project: Project, railway: Railway, *, now: datetime) -> bool:
     places = {environment.pk: [Place(environment, None)] for environment in environments}
     instances = ServiceInstance.objects.filter(environment__in=environments, service__gone_at=None)
     for instance in instances.select_related("service"):
-        places[instance.environment_id].append(
-            Place(
-                next(row for row in environments if row.pk == instance.environment_id),
-                instance.service,
-            )
-        )
+        environment = next(row for row in environments if row.pk == instance.environment_id)
+        places[environment.pk].append(Place(environment, instance.service))
     asked = [place.key for found in places.values() for place in found]
     answers = (
         railway.variables_of(project.railway_project_id, asked, unrendered=True) if asked else {}

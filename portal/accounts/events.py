@@ -14,7 +14,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.dispatch import receiver
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from portal import audit
@@ -63,14 +63,16 @@ class PersonAdmin(TwoPeople, UserAdmin):
 
     def response_add(
         self, request: HttpRequest, obj: User, post_url_continue: str | None = None
-    ) -> Any:
+    ) -> HttpResponse:
         """Show the link of an invitation, once, to who made the account."""
         if not obj.has_usable_password():
             message = f"Send {obj} this link to set a password; it works once: {link_of(obj)}"
             messages.info(request, message)
         return super().response_add(request, obj, post_url_continue)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
         fields = tuple(super().get_readonly_fields(request, obj))
         return (
             fields if request.user.is_superuser else (*fields, "is_superuser", "user_permissions")
@@ -83,7 +85,9 @@ class PersonAdmin(TwoPeople, UserAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
         """Another's password is a way to sign as them, so for those who sign it takes two
         people.
         """
@@ -106,7 +110,7 @@ class PersonAdmin(TwoPeople, UserAdmin):
         with self._remembering(request, id):
             return super().user_change_password(request, id, form_url)
 
-    def _new_password(self, request: HttpRequest, person: Any, hashed: str) -> Any:
+    def _new_password(self, request: HttpRequest, person: User, hashed: str) -> HttpResponse:
         then = HttpResponseRedirect(reverse("admin:auth_user_change", args=[person.pk]))
         try:
             with transaction.atomic():

@@ -26,6 +26,9 @@ SHOWN = 2
 FAILED = "person.sign_in_failed"
 
 
+UNTOLD = "further ones are counted and not told here."
+
+
 def note(request: Any, credentials: JsonObject) -> None:
     """Record the failure that django-axes has just counted, if it is one of those that are told."""
     name, address = get_client_username(request, credentials) or "", request.axes_ip_address
@@ -38,10 +41,7 @@ def note(request: Any, credentials: JsonObject) -> None:
         return
     what = f"as {person}" if person else f"as nobody known ({_hinted(name)})"
     if pairs > AN_HOUR:
-        message = (
-            f"More than {AN_HOUR} sign-ins failed within an hour; further ones are counted and not"
-            " told here."
-        )
+        message = f"More than {AN_HOUR} sign-ins failed within an hour; {UNTOLD}"
     elif failures == 1:
         message = f"A sign-in {what} from {address} failed."
     else:

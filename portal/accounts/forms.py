@@ -40,7 +40,7 @@ class TokenForm(forms.Form):
     name = Text(60, label="Name")
     remove = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Demand one of the two."""
         given = super().clean() or self.cleaned_data
         if not given.get("name") and not given.get("remove") and not self.errors:

@@ -51,7 +51,7 @@ class Limits(AxesDatabaseHandler):
         return (told["named"] or 0) >= NAME and told["last"] > now - SLOWLY
 
     def user_login_failed(
-        self, sender: object, credentials: JsonObject, request: Any = None, **kwargs: Any
+        self, sender: object, credentials: JsonObject, request: object = None, **kwargs: object
     ) -> None:
         """Count the failure, and tell the audit trail of it; a try that was not looked at is
         neither.

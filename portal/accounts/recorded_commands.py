@@ -12,7 +12,7 @@ from django.db.models import Model
 from portal import audit
 from portal.audit import row_changes
 
-Accounts = dict[tuple[type[Model], Any], tuple[Model, row_changes.Stored]]
+Accounts = dict[tuple[type[Model], object], tuple[Model, row_changes.Stored]]
 
 
 class AuditedCommand(BaseCommand):

@@ -3,7 +3,6 @@ changes.
 """
 
 from collections.abc import Callable, Collection
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
@@ -76,7 +75,7 @@ def _end(request: HttpRequest, message: str) -> None:
 
 
 @receiver(user_logged_in)
-def _begin(sender: object, request: Any, user: User, **rest: object) -> None:
+def _begin(sender: object, request: HttpRequest, user: User, **rest: object) -> None:
     recent_sign_in.note(request.session, BEGAN_AT, ACTIVE_AT, recent_sign_in.PROVED_AT)
     request.session.pop(recent_sign_in.SECOND_FACTOR_AT, None)
 
@@ -91,7 +90,9 @@ def sign_out_everywhere(users: Collection[int]) -> None:
 
 
 @receiver(pre_save, sender=User)
-def _remember(sender: object, instance: User, update_fields: Any = None, **rest: object) -> None:
+def _remember(
+    sender: object, instance: User, update_fields: Collection[str] | None = None, **rest: object
+) -> None:
     if instance.pk and (update_fields is None or set(update_fields) & set(WATCHED)):
         instance.was = User.objects.filter(pk=instance.pk).values_list(*WATCHED).first()  # type: ignore[attr-defined]
 
@@ -105,7 +106,9 @@ def _account_changed(sender: object, instance: User, **rest: object) -> None:
 
 @receiver(m2m_changed, sender=User.groups.through)
 @receiver(m2m_changed, sender=User.user_permissions.through)
-def _roles_changed(sender: object, instance: Any, action: str, pk_set: Any, **rest: object) -> None:
+def _roles_changed(
+    sender: object, instance: object, action: str, pk_set: set[int] | None, **rest: object
+) -> None:
     if action not in ("post_add", "post_remove", "post_clear"):
         return
     if isinstance(instance, User):

@@ -185,15 +185,11 @@ def gather(*, path: Path | None = None, ask: bool = False) -> Kept:
     last = max((anchor.position for anchor in outside.anchors if anchor.host in ours), default=0)
     if not noted and (outside.anchors or _was_anchored()):
         kept = f" What {outside.where} holds was taken instead." if outside.anchors else ""
-        missing = (
-            f"The anchors are gone: {path} is missing or empty, yet anchors were made; restore"
-            f" it.{kept}"
-        )
+        why = f"{path} is missing or empty, yet anchors were made"
+        missing = f"The anchors are gone: {why}; restore it.{kept}"
     elif last > max((one.position for one in noted), default=0):
-        missing = (
-            f"The end of {path} is cut off: {outside.where} knows an anchor at event {last};"
-            " restore the file."
-        )
+        more = f"{outside.where} knows an anchor at event {last}"
+        missing = f"The end of {path} is cut off: {more}; restore the file."
     return Kept([*noted, *(anchor for anchor in outside.anchors if anchor not in noted)], missing)
 
 
@@ -216,10 +212,8 @@ def restore() -> str:
         file.flush()
         os.fsync(file.fileno())
     fresh.rename(path)
-    return (
-        f"{path} was gone with the worker's disk; {len(outside.anchors)} anchors were restored from"
-        f" {outside.where}."
-    )
+    restored = f"{len(outside.anchors)} anchors were restored from {outside.where}."
+    return f"{path} was gone with the worker's disk; {restored}"
 
 
 def begins_here() -> bool:

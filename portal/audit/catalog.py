@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
 
 import psycopg
 
@@ -72,7 +71,7 @@ class Shape:
 
     def __init__(self, connection: psycopg.Connection, schema: str) -> None:
         self.connection = connection
-        self._rows: dict[str, list[tuple[Any, ...]]] = {}
+        self._rows: dict[str, list[tuple[object, ...]]] = {}
         for name, columns in _CATALOGS.items():
             self._rows[name] = connection.execute(
                 f"SELECT {columns} FROM pg_catalog.{name}"  # noqa: S608
@@ -208,31 +207,29 @@ def _view(shape: Shape) -> Iterator[str]:
         )
 
 
+REPLACED = (
+    "PostgreSQL's own function {} was replaced: nothing that this server answers can be trusted."
+)
+
+
 def _built_in(shape: Shape) -> Iterator[str]:
-    message = (
-        "PostgreSQL's own function {} was replaced: nothing that this server answers can be"
-        " trusted."
-    )
     functions = {one["oid"]: one for one in shape.where("pg_proc", oid={*FUNCTIONS, *AGGREGATES})}
     for oid, name in FUNCTIONS.items():
         one = functions.get(oid)
         # Its compiled function was called split_text before PostgreSQL 14.
         if one is None or one["prolang"] != INTERNAL or one["prosrc"] not in (name, "split_text"):
-            yield message.format(name)
+            yield REPLACED.format(name)
     found = shape.where("pg_aggregate", aggfnoid=AGGREGATES)
     aggregates = {one["aggfnoid"]: (one["aggtransfn"], one["aggfinalfn"]) for one in found}
     for oid, wanted in AGGREGATES.items():
         if aggregates.get(oid) != wanted:
-            yield message.format(functions[oid]["proname"] if oid in functions else oid)
-    operators = {
-        (one["oprname"], one["oprleft"], one["oprright"]): one["oprcode"]
-        for one in shape.where(
-            "pg_operator", oprnamespace={shape.builtin}, oprname={key[0] for key in OPERATORS}
-        )
-    }
+            yield REPLACED.format(functions[oid]["proname"] if oid in functions else oid)
+    names = {key[0] for key in OPERATORS}
+    found = shape.where("pg_operator", oprnamespace={shape.builtin}, oprname=names)
+    operators = {(one["oprname"], one["oprleft"], one["oprright"]): one["oprcode"] for one in found}
     for key, code in OPERATORS.items():
         if operators.get(key) != code:
-            yield message.format(f"behind the operator {key[0]}")
+            yield REPLACED.format(f"behind the operator {key[0]}")
 
 
 READS = (_tables, _keys, _built_in)  # without these, what is read proves nothing

@@ -1,22 +1,24 @@
 """The end of the audit chain, held against the rows and the anchors."""
 
-from typing import Any
+import psycopg
 
 from portal.audit.anchors import Anchor
 from portal.audit.chain import Break, Link, table
 
 
-def at_the_end(raw: Any, last: Link, head: Link, broken: Break | None) -> Break | None:
+def at_the_end(
+    raw: psycopg.Connection, last: Link, head: Link, broken: Break | None
+) -> Break | None:
     """The break told better when nothing follows it; without one, whether head and last event
     agree.
     """
     chain, kept = (f"FROM ONLY {table()}", f"SELECT position FROM ONLY {table('portal_audithead')}")  # noqa: S608
     # One statement, so one moment, however many events are being added.
-    lowest, highest, beyond = raw.execute(
+    [(lowest, highest, beyond)] = raw.execute(
         f"SELECT (SELECT pg_catalog.min(position) {chain}), (SELECT pg_catalog.max(position)"
         f" {chain}), (SELECT pg_catalog.min(position) {chain} WHERE position OPERATOR(pg_catalog.>)"
         f" coalesce(({kept}), 0))"
-    ).fetchone()
+    ).fetchall()
     if lowest is not None and lowest < 1:
         return Break(lowest, f"Event {lowest} was put in where no event was written.")
     if broken:
@@ -53,17 +55,10 @@ def against_anchors(
         if broken and broken.position <= noted.position:
             return broken
         if noted.position > last.position:
-            first = last.position + 1
-            return Break(
-                first,
-                f"The end is cut off: event {first} is missing, yet {noted.at} saw"
-                f" {noted.position}.",
-            )
+            first, saw = last.position + 1, f"{noted.at} saw {noted.position}"
+            return Break(first, f"The end is cut off: event {first} is missing, yet {saw}.")
         if digests.get(noted.position) != noted.link.digest:
-            sentence = (
-                f"Event {sound + 1} or a later one up to {noted.position} was rewritten after"
-                f" {noted.at}."
-            )
-            return Break(sound + 1, sentence)
+            which = f"Event {sound + 1} or a later one up to {noted.position}"
+            return Break(sound + 1, f"{which} was rewritten after {noted.at}.")
         sound = noted.position
     return broken

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db.models import Model, TextField
+from django.contrib.auth.models import Permission
+from django.db.models import Field, Model, TextField
 from django.db.models.functions import Cast
 
 from portal import audit
@@ -123,11 +124,11 @@ def at_the_shell(command: str) -> str:
     return f"by `manage.py {command}`, run by {user} of the system"
 
 
-def _is_secret(field: Any) -> bool:
+def _is_secret(field: Field) -> bool:
     return isinstance(field, EncryptedTextField) or field.name in _SECRET_NAMES
 
 
-def _told(field: Any, value: Any) -> Any:
+def _told(field: Any, value: object) -> object:
     """A value as it is; a link to another row with that row's name."""
     if not field.is_relation or value is None:
         return value
@@ -139,9 +140,9 @@ def _digest(secret: str | None) -> str:
     return hashlib.sha256(secret.encode()).hexdigest() if secret else ""
 
 
-def _named(linked: Any) -> str:
+def _named(linked: Model) -> str:
     """How a linked row is called; a permission by its code, as roles are written."""
-    if hasattr(linked, "codename"):
+    if isinstance(linked, Permission):
         return f"{linked.content_type.app_label}.{linked.codename}"
     return str(linked)
 

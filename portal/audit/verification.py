@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from django.conf import settings
@@ -151,7 +150,7 @@ def _as_anchored(sound: Verification, kept: audit_anchors.Kept, fault: str) -> V
 
 
 def _verify(
-    raw: object,
+    raw: psycopg.Connection,
     start: Link,
     anchors: list[Anchor],
     full: bool,
@@ -188,7 +187,7 @@ def _verify(
 
 
 def _follow_all(
-    raw: Any, start: Link, upto: int, anchors: list[Anchor], full: bool
+    raw: psycopg.Connection, start: Link, upto: int, anchors: list[Anchor], full: bool
 ) -> Iterator[Followed]:
     """Stretch by stretch from `start` to `upto`, ending with the first that is broken."""
     sealed = (
@@ -252,7 +251,7 @@ def _pinned(using: str) -> Iterator[psycopg.Connection]:
             yield raw
 
 
-def _head(raw: Any) -> Link:
+def _head(raw: psycopg.Connection) -> Link:
     """The head as the database tells it; an absent one reads as an empty digest, which never
     fits.
     """
@@ -261,7 +260,7 @@ def _head(raw: Any) -> Link:
     return Link(position, bytes(digest))
 
 
-def _stored_digests(raw: Any, positions: list[int]) -> dict[int, bytes]:
+def _stored_digests(raw: psycopg.Connection, positions: list[int]) -> dict[int, bytes]:
     query = f"SELECT position, digest FROM ONLY {table()} WHERE position"  # noqa: S608
     found = raw.execute(f"{query} OPERATOR(pg_catalog.=) ANY(%s::pg_catalog.int8[])", [positions])
     return {position: bytes(digest or b"") for position, digest in found.fetchall()}

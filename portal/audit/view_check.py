@@ -4,8 +4,9 @@ process.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
+
+import psycopg
 
 from portal.audit.chain import SHOWN, table
 
@@ -46,7 +47,7 @@ def chosen(start: int, sealed: int, last: int) -> list[int]:
     return [*range(start + 1, until + 1, step), *after(until, last)]
 
 
-def fault(connection: Any, positions: Sequence[int]) -> str:
+def fault(connection: psycopg.Connection, positions: Sequence[int]) -> str:
     """In a sentence what pages would show otherwise than it was written; "" when nothing.
 
     Raises psycopg.Error.
@@ -88,7 +89,7 @@ def as_shown(body: str) -> tuple[object, ...]:
     return (moment, action, outcome, int(actor) if actor else None, *rest, UUID(group))
 
 
-def _is_as_made(connection: Any) -> bool:
+def _is_as_made(connection: psycopg.Connection) -> bool:
     """Whether PostgreSQL would run the view as it runs `SHOWN`: also where nothing was read, all
     is as it was made.
     """
@@ -97,5 +98,5 @@ def _is_as_made(connection: Any) -> bool:
         explained = connection.execute(
             f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT * FROM {source}"  # noqa: S608
         )
-        plans.append(explained.fetchone()[0][0]["Plan"])
+        plans += [row[0][0]["Plan"] for row in explained]
     return plans[0] == plans[1]

@@ -149,12 +149,9 @@ def _settle_rows(manifest: Manifest, now: datetime) -> None:
                 lease_until=None, woken_at=None, wake_at=now
             )
             if not model.repeatable:
-                ended = {
-                    "status": JobStatus.CANCELLED,
-                    "finished_at": now,
-                    "sentence": "Not repeated after a restore.",
-                }
-                model._default_manager.filter(status__in=OPEN).update(**ended)
+                ended = {"finished_at": now, "sentence": "Not repeated after a restore."}
+                rows = model._default_manager.filter(status__in=OPEN)
+                rows.update(status=JobStatus.CANCELLED, **ended)
         message = f"Restored from a backup of {manifest.made_at} (version {manifest.version})."
         audit.record(
             "portal.restored", actor=None, sentence=message, data=asdict(manifest), now=now
@@ -166,17 +163,13 @@ def _run(program: str, arguments: Sequence[str]) -> None:
     values = connection.settings_dict
     options = values["OPTIONS"]
     place = {
-        "PGHOST": values["HOST"],
-        "PGPORT": values["PORT"],
-        "PGUSER": values["USER"],
-        "PGPASSWORD": values["PASSWORD"],
-        "PGDATABASE": values["NAME"],
+        **{"PGHOST": values["HOST"], "PGPORT": values["PORT"], "PGUSER": values["USER"]},
+        **{"PGPASSWORD": values["PASSWORD"], "PGDATABASE": values["NAME"]},
         "PGCONNECT_TIMEOUT": "10",
         **{name: str(options[key]) for key, name in _ENCRYPTION.items() if key in options},
     }
-    env = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"} | {
-        name: str(value) for name, value in place.items()
-    }
+    env = {name: str(value) for name, value in place.items()}
+    env |= {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"}
     target = [f"--dbname={values['NAME']}"] if program == "pg_restore" else []
     command = [str(binaries() / program), *target, *arguments]
     try:

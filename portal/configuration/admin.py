@@ -2,14 +2,15 @@
 saved at once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import Model
-from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponseRedirect
+from django.forms import BaseInlineFormSet, ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 
@@ -34,7 +35,7 @@ class Asked:
     secrets: dict[str, str] = field(default_factory=dict)
 
 
-def leave(formset: Any) -> None:
+def leave(formset: BaseInlineFormSet) -> None:
     """Lets the event say that nothing of the formset was saved."""
     formset.new_objects = formset.changed_objects = formset.deleted_objects = []
 
@@ -73,7 +74,7 @@ class TwoPeople(AuditedAdmin):
         if not asked.alone and (change or self.kind.new_too):
             self._rows_wanted(obj, form, asked.wanted)
 
-    def hold_back(self, obj: Any, row: Any, form: ModelForm, asked: Asked) -> None:
+    def hold_back(self, obj: object, row: object, form: ModelForm, asked: Asked) -> None:
         """Puts the guarded fields of `obj` back to those of `row`, what is stored (None: it is
         new), and keeps what was wanted of them in `asked`.
         """
@@ -92,7 +93,11 @@ class TwoPeople(AuditedAdmin):
                 form.cleaned_data[name] = getattr(obj, name).all()
 
     def save_related(
-        self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool
+        self,
+        request: HttpRequest,
+        form: ModelForm,
+        formsets: Sequence[BaseInlineFormSet],
+        change: bool,
     ) -> None:
         asked: Asked = getattr(request, "asked", None) or Asked({}, "")
         kept = []
@@ -112,7 +117,7 @@ class TwoPeople(AuditedAdmin):
             )
             tell(request, made)
 
-    def children_wanted(self, formset: object) -> dict[str, object] | None:
+    def children_wanted(self, formset: BaseInlineFormSet) -> dict[str, object] | None:
         """The rows of a guarded formset as they are to be; None where they are saved at once."""
         return None
 
@@ -122,13 +127,15 @@ class TwoPeople(AuditedAdmin):
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
-    ) -> Any:
+    ) -> HttpResponse:
         try:
             return super().changeform_view(request, object_id, *args, **kwargs)
         except Refused as refusal:
             return self.refused(request, refusal, object_id)
 
-    def refused(self, request: HttpRequest, refusal: Refused, object_id: str | None) -> object:
+    def refused(
+        self, request: HttpRequest, refusal: Refused, object_id: str | None
+    ) -> HttpResponse:
         """Says why nothing was saved, and records it: what was begun was undone with its
         transaction.
         """

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.utils.module_loading import import_string
 
 from portal.configuration.signing import holders
@@ -94,7 +94,7 @@ def nobody_else(actor: User) -> str:
     return "" if others.exists() else "nobody else may confirm changes yet"
 
 
-def stored(model: type[Model]) -> Any:
+def stored[M: Model](model: type[M]) -> QuerySet[M]:
     """The rows of `model` with secrets left where they are: one whose key is gone stops nothing."""
     secret = [one.name for one in model._meta.fields if isinstance(one, EncryptedTextField)]
     return model._base_manager.defer(*secret)

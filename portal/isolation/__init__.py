@@ -15,9 +15,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from .confine import FIRST_UID, UIDS
+from .confine import FIRST_UID, UIDS, Door
 from .system_calls import known
 
 ABI = 6  # of Landlock, since Linux 6.12: scopes for signals and sockets
@@ -135,7 +135,7 @@ def door(
     hosts: Sequence[tuple[str, int]] = (),
     packages: bool = False,
     size: Size = USUAL,
-) -> dict[str, Any] | None:
+) -> Door | None:
     """What a process that executes code of a repository may use, for `confine.enter`; None where
     `why_not`.
 
@@ -173,7 +173,7 @@ def door(
     }
 
 
-def server_door(directory: Path, programs: Path) -> dict[str, object] | None:
+def server_door(directory: Path, programs: Path) -> Door | None:
     """What a server that executes SQL of a repository may use, for `confine.serve`; None where
     `why_not`.
 
@@ -183,11 +183,14 @@ def server_door(directory: Path, programs: Path) -> dict[str, object] | None:
     if why_not():
         return None
     loaders = [path for place in ("/lib64", "/lib") for path in Path(place).glob("ld-*.so*")]
+    limits = {"CORE": 0}
+    if os.geteuid() != 0:
+        limits["NPROC"] = _running() + 200
     return {
         "readable": [*map(str, _interpreter())],
         "writable": [str(directory.resolve())],
         "runs": [str(path.resolve()) for path in (programs, *loaders)],
-        "limits": {"CORE": 0} | ({} if os.geteuid() == 0 else {"NPROC": _running() + 200}),
+        "limits": limits,
     }
 
 

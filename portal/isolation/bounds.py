@@ -9,7 +9,8 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+
+from .confine import Door
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 MAX_FILES = 400_000
@@ -19,7 +20,7 @@ MB = 1 << 20
 class Bounds:
     """The bounds of one door, from when its process starts."""
 
-    def __init__(self, door: dict[str, Any]) -> None:
+    def __init__(self, door: Door) -> None:
         self.memory, self.disk, self.writable = door["memory"], door["disk"], door["writable"]
         self._free = [self._space(path) for path in self.writable]
 

@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .confine import Door
 from .system_calls import ARCHITECTURES, CONNECT, MODES
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _NAMES = {numbers[COLUMN]: name for calls in (MODES, CONNECT) for name, numbers 
 class Broker:
     """Answers for one confined tree of processes, in a thread of its own, until that has ended."""
 
-    def __init__(self, door: dict[str, Any], listener: int, relay: "Relay | None" = None) -> None:
+    def __init__(self, door: Door, listener: int, relay: "Relay | None" = None) -> None:
         self.network: str = door["network"]  # "database" or "packages"
         self.hosts = {(str(host), int(port)) for host, port in door["hosts"]}
         self.writable = [os.path.realpath(path) for path in door["writable"]]
@@ -54,9 +55,8 @@ class Broker:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
-        if (
-            os.geteuid() == 0 and not _may_look()
-        ):  # in many containers; then this thread looks as the same user
+        # In many containers; then this thread looks as the same user.
+        if os.geteuid() == 0 and not _may_look():
             libc = ctypes.CDLL(None)
             libc.setfsgid(self.uid)
             libc.setfsuid(self.uid)
@@ -145,7 +145,9 @@ class Broker:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return self.relay.instead_of(connection, host) if self.relay and host else connection
 
-    def _places(self, asked: tuple[str, int]) -> Iterator[tuple[int, Any, str]]:
+    def _places(
+        self, asked: tuple[str, int]
+    ) -> Iterator[tuple[int, str | tuple[str | int, ...], str]]:
         """What the asked address stands for among those that are allowed, and the host's name if
         it is named.
         """

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from .system_calls import program
 
@@ -37,10 +37,29 @@ HANDLED_FILES = (1 << 16) - 1
 HANDLED_NET, SCOPED = 0b11, 0b11  # bind and connect; abstract sockets and signals
 FIRST_UID, UIDS = 61184, 4336  # kept free for such uses by systemd as well
 DAC_READ_SEARCH = 2
+
+
+class Door(TypedDict, total=False):
+    """What a process that executes code of a repository may use; JSON on its way to a child."""
+
+    readable: list[str]
+    writable: list[str]
+    owned: list[str]  # directories that are given to `uid`
+    runs: list[str]  # of a server: its only programs
+    network: str  # "database", "packages", or "" for none
+    hosts: list[tuple[str, int]]
+    broker: bool
+    uid: int
+    reachable: bool
+    memory: int
+    disk: int
+    limits: dict[str, int]
+
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def enter(door: dict[str, Any], *, keep: Iterable[int] = ()) -> int:
+def enter(door: Door, *, keep: Iterable[int] = ()) -> int:
     """Confines this process as `door` says; returns the descriptor on which the broker is asked, or
     -1.
 
@@ -55,7 +74,7 @@ def enter(door: dict[str, Any], *, keep: Iterable[int] = ()) -> int:
     return _filter(sockets=bool(door["network"]), broker=door["broker"])
 
 
-def serve(door: dict[str, Any]) -> None:
+def serve(door: Door) -> None:
     """Confines a server, as `isolation.server_door` says, before its program is executed.
 
     Raises `OSError`.
@@ -92,7 +111,7 @@ def hand_over(listener: int, through: socket.socket) -> None:
     through.close()
 
 
-def _call(function: Any, *arguments: Any) -> int:
+def _call(function: Any, *arguments: object) -> int:
     if (result := function(*arguments)) < 0:
         raise OSError(ctypes.get_errno(), f"{function.__name__}: {os.strerror(ctypes.get_errno())}")
     return int(result)
@@ -105,16 +124,13 @@ def _close_others(keep: Iterable[int]) -> None:
         low = descriptor + 1
 
 
-def _ruleset(door: dict[str, Any]) -> int:
+def _ruleset(door: Door) -> int:
     runs = door.get("runs", [])  # of a server: the only programs
     attributes = struct.pack("QQQ", HANDLED_FILES, 0 if runs else HANDLED_NET, SCOPED)
     ruleset = _call(_libc.syscall, LANDLOCK_CREATE, attributes, len(attributes), 0)
     no_program = ~1 if runs else -1
-    for paths, rights in (
-        (runs, READ),
-        (door["readable"], READ & no_program),
-        (door["writable"], WRITE & no_program),
-    ):
+    allowed = [(runs, READ), (door["readable"], READ & no_program)]
+    for paths, rights in [*allowed, (door["writable"], WRITE & no_program)]:
         for path in paths:
             _allow(ruleset, path, rights)
     for device in ("null", "zero", "full"):

@@ -41,13 +41,8 @@ def _cleaned(event: Any, hint: Any) -> Any:
 
     asked = event.pop("request", None) or {}
     event.pop("user", None)
-    event["request"] = {
-        "method": asked.get("method", ""),
-        "url": str(asked.get("url", "")).partition("?")[0],
-    }
-    event["tags"] = {
-        **(event.get("tags") or {}),
-        "trace": trace.current(),
-        "job": trace.current_job(),
-    }
+    address = str(asked.get("url", "")).partition("?")[0]
+    event["request"] = {"method": asked.get("method", ""), "url": address}
+    own = {"trace": trace.current(), "job": trace.current_job()}
+    event["tags"] = {**(event.get("tags") or {}), **own}
     return clean(event)

@@ -54,13 +54,8 @@ def traced(
             response = get_response(request)
             response.headers[HEADER] = current()
             milliseconds = round((time.perf_counter() - started) * 1000)
-            log.info(
-                "%s %s %s in %s ms",
-                request.method,
-                request.path,
-                response.status_code,
-                milliseconds,
-            )
+            what = (request.method, request.path, response.status_code, milliseconds)
+            log.info("%s %s %s in %s ms", *what)
             return response
 
     return handle

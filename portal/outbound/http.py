@@ -274,11 +274,9 @@ def read_again[T](call: Callable[[], T], *, unless_status: frozenset[int] = froz
     """
 
     def wait(error: Exception) -> bool | float:
-        if (
-            not isinstance(error, ApiError)
-            or error.kind not in RETRIED
-            or error.status in unless_status
-        ):
+        if not isinstance(error, ApiError) or error.kind not in RETRIED:
+            return False
+        if error.status in unless_status:
             return False
         if error.retry_after is None:
             return error.kind != "rate_limited"

@@ -88,8 +88,7 @@ class TrailFilter(forms.Form):
             found = asked["text"]
             events = events.filter(Q(sentence__icontains=found) | Q(subject_label__icontains=found))
         kind, _, pk = asked.get("subject", "").partition(":")
-        if kind:
-            events = events.filter(subject_kind=kind)
+        events = events.filter(subject_kind=kind) if kind else events
         return events.filter(subject_id=pk) if pk else events
 
 

@@ -71,10 +71,8 @@ class Supervisor:
         if not self.sandboxed:
             for service, names in (("GitHub", CREDENTIALS[:2]), ("Railway", CREDENTIALS[2:])):
                 if not any(os.environ.get(name, "").strip() for name in names):
-                    say(
-                        f"No credential is set for {service}; see .env.example, and the page"
-                        " Connections."
-                    )
+                    see = "see .env.example, and the page Connections."
+                    say(f"No credential is set for {service}; {see}")
         say(f"Release portal: {self.url}/  (Ctrl-C stops it)")
 
     def remember_mode(self) -> None:
@@ -109,15 +107,10 @@ class Supervisor:
         command: list[str | Path] = [sys.executable, BASE_DIR / "manage.py", "sandbox"]
         command += [part for name in self.shape for part in ("--shape", name)]
         child = self.run("sandbox", lambda output: spawn(command, cwd=BASE_DIR, output=output).pid)
-        self.forward_until(
-            lambda: bool(child.ready),
-            "sandbox",
-            "The stand-ins for GitHub and Railway did not start",
-        )
-        os.environ |= {
-            "GITHUB_API_URL": child.ready["github"],
-            "GITHUB_GIT_URL": child.ready["git"],
-        }
+        failure = "The stand-ins for GitHub and Railway did not start"
+        self.forward_until(lambda: bool(child.ready), "sandbox", failure)
+        os.environ["GITHUB_API_URL"] = child.ready["github"]
+        os.environ["GITHUB_GIT_URL"] = child.ready["git"]
         os.environ["RAILWAY_API_URL"] = child.ready["railway"]
 
     def prepare(self) -> None:

@@ -4,8 +4,8 @@ import functools
 import itertools
 import json
 import re
-from datetime import date, datetime, tzinfo
-from typing import Any
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta, tzinfo
 from urllib.parse import urlsplit
 
 from django import template
@@ -192,13 +192,13 @@ def age_words(seconds: float) -> str:
 
 
 @register.filter
-def seconds(value: Any) -> str:
+def seconds(value: float | timedelta | None) -> str:
     """A duration in seconds (number or timedelta) as people say it: “0.4 s”, “12 s”, “3 min 20
     s”.
     """
     if value is None:
         return ""
-    total = float(value.total_seconds() if hasattr(value, "total_seconds") else value)
+    total = float(value.total_seconds() if isinstance(value, timedelta) else value)
     if total < 10:
         return f"{total:.1f} s"
     return f"{total:.0f} s" if total < 90 else f"{int(total // 60)} min {int(total % 60)} s"
@@ -225,7 +225,7 @@ def href(address: object) -> str:
 
 
 @register.filter
-def listed(values: Any, nothing: str = "nothing") -> str:
+def listed(values: Iterable[object] | None, nothing: str = "nothing") -> str:
     """“a, b, c”, or `nothing`."""
     return ", ".join(str(value) for value in values) if values else nothing
 

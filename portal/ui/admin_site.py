@@ -7,7 +7,8 @@ from django.contrib import admin
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from portal import audit
@@ -50,7 +51,7 @@ class PortalSite(admin.AdminSite):
         user.sign_in = recent_sign_in.read(request.session)  # type: ignore[attr-defined]
         return True
 
-    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: object) -> None:
         """Registers; what neither records its changes nor makes none, such as a library's, is
         shown only.
         """
@@ -61,7 +62,7 @@ class PortalSite(admin.AdminSite):
             )
         super().register(model_or_iterable, admin_class, **options)
 
-    def login(self, request: HttpRequest, extra_context: JsonObject | None = None) -> Any:
+    def login(self, request: HttpRequest, extra_context: JsonObject | None = None) -> HttpResponse:
         """The sign-in page; in sandbox mode it names the people that were made for trying out."""
         if (
             request.method == "GET"
@@ -74,7 +75,9 @@ class PortalSite(admin.AdminSite):
         with transaction.atomic():  # who signs in is an event, or does not
             return super().login(request, {"sandbox": settings.SANDBOX, **(extra_context or {})})
 
-    def password_change(self, request: HttpRequest, extra_context: JsonObject | None = None) -> Any:
+    def password_change(
+        self, request: HttpRequest, extra_context: JsonObject | None = None
+    ) -> TemplateResponse:
         """One's own password: the change and its event, or neither."""
         user = person(request)
         with transaction.atomic():

@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import unquote
 from django.db import transaction
 from django.db.models import JSONField, Model, QuerySet
 from django.forms import BaseInlineFormSet, ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -43,7 +44,7 @@ class AuditedAdmin(admin.ModelAdmin):
     it was changed.
     """
 
-    actions: Sequence[Any] | None = None  # each deletion is confirmed, and recorded, by itself
+    actions: Sequence[str] | None = None  # each deletion is confirmed, and recorded, by itself
     list_editable = ()
 
     def changeform_view(
@@ -51,8 +52,8 @@ class AuditedAdmin(admin.ModelAdmin):
         request: HttpRequest,
         object_id: str | None = None,
         form_url: str = "",
-        extra_context: Any = None,
-    ) -> Any:
+        extra_context: JsonObject | None = None,
+    ) -> HttpResponse:
         with self._remembering(request, object_id):
             return super().changeform_view(request, object_id, form_url, extra_context)
 
@@ -84,11 +85,11 @@ class AuditedAdmin(admin.ModelAdmin):
             found.append((inline.model, link.name))
         return found
 
-    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+    def log_addition(self, request: HttpRequest, obj: Model, message: object) -> LogEntry:
         self._record(request, obj, {}, row_changes.with_children(obj, self._children()))
         return super().log_addition(request, obj, message)
 
-    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+    def log_change(self, request: HttpRequest, obj: Model, message: object) -> LogEntry:
         before = request.stored_before  # type: ignore[attr-defined]
         self._record(request, obj, before, row_changes.with_children(obj, self._children()))
         return super().log_change(request, obj, message)
@@ -130,7 +131,7 @@ def _pretty(field: JSONField) -> Callable[[Model], SafeString]:
 class ReadOnly(admin.ModelAdmin):
     """What the portal itself writes: to be looked at, never edited here; JSON line by line."""
 
-    actions: Sequence[Any] | None = None
+    actions: Sequence[str] | None = None
     list_editable = ()
 
     def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:

@@ -38,9 +38,8 @@ def page(view: View) -> View:
             return no_role(request)
         login, then = reverse("admin:login"), request.get_full_path()
         if request.method == "POST":  # what was typed is not lost
-            held_form.hold(
-                request, sign_in_policy.Policy(), "/", getattr(request, "session_of", None)
-            )
+            by = getattr(request, "session_of", None)
+            held_form.hold(request, sign_in_policy.Policy(), "/", by)
             then = reverse("portal:sign-in-resume")
         if by_htmx(request):  # a fragment is no place for a sign-in form: the whole page goes there
             login += f"?next={then}" if request.method == "POST" else ""

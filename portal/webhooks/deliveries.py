@@ -23,7 +23,7 @@ class Mark(NamedTuple):
 
     table: str
     where: str
-    values: tuple[Any, ...]
+    values: tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def keep(
         :KEPT_LETTERS
     ]
     which: list[object] = [delivery.source, delivery.id]
-    marked, marking = "SELECT 1 WHERE false", list[Any]()
+    marked, marking = "SELECT 1 WHERE false", list[object]()
     if mark is not None:
         marked, marking = (
             _MARKED.format(table=mark.table, where=mark.where),

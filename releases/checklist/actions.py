@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from portal import audit
@@ -104,7 +104,9 @@ def untick(item: ChecklistItem, *, actor: Actor, now: datetime | None = None) ->
     return item
 
 
-def _locked(item: ChecklistItem, items: Any = None) -> tuple[ChecklistItem, Release]:
+def _locked(
+    item: ChecklistItem, items: QuerySet[ChecklistItem] | None = None
+) -> tuple[ChecklistItem, Release]:
     """The item, out of `items` if given, under a row lock, and its release; refuses when the
     release has ended.
     """

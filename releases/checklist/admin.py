@@ -1,9 +1,10 @@
 """Checklist templates in the admin."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from django import forms
 from django.contrib import admin, messages
+from django.forms import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest
 
 from portal.configuration.admin import TwoPeople, leave
@@ -57,11 +58,11 @@ class ChecklistTemplateAdmin(TwoPeople):
     def count(self, template: ChecklistTemplate) -> int:
         return template.items.count()
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
         # A template that moves to another project is gone from this one.
         return ("project",) if obj else ()
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         # What it asked would be asked no longer.
         return bool(
             obj
@@ -69,13 +70,19 @@ class ChecklistTemplateAdmin(TwoPeople):
             and self.kind.alone(obj, person(request))
         )
 
-    def children_wanted(self, formset: Any) -> dict[str, Any]:
+    def children_wanted(self, formset: BaseInlineFormSet) -> dict[str, object]:
         """The items as the form leaves them, as a proposal names them."""
         left = [form for form in formset.forms if form not in formset.deleted_forms]
         rows = [one.instance for one in left if one.has_changed() or one.instance.pk]
-        return wanted_lines(rows, [one.instance for one in formset.deleted_forms])
+        return {**wanted_lines(rows, [one.instance for one in formset.deleted_forms])}
 
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+    def save_related(
+        self,
+        request: HttpRequest,
+        form: ModelForm,
+        formsets: Sequence[BaseInlineFormSet],
+        change: bool,
+    ) -> None:
         """A new template asks at first what the default asks; what else it is to ask takes two."""
         if not change and not self.kind.alone(form.instance, person(request)):
             for formset in formsets:

@@ -16,7 +16,9 @@ def line_of(item: ChecklistTemplateItem) -> str:
     return BETWEEN.join((str(item.position), *parts))
 
 
-def wanted_lines(rows: Iterable[ChecklistTemplateItem], gone: Iterable[Any]) -> dict[str, str]:
+def wanted_lines(
+    rows: Iterable[ChecklistTemplateItem], gone: Iterable[ChecklistTemplateItem]
+) -> dict[str, str]:
     """Return what a form leaves of the items, as a proposal names them; `gone` are deleted."""
     kept = [row for row in rows if row.pk]
     added = [row for row in rows if not row.pk]

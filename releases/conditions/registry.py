@@ -5,12 +5,11 @@ A new one is one file here with a function under `@condition`, and its line belo
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from portal.registry import Registry, within
 
 # Of a release, whose row this package does not know. None: it cannot be told.
-Rule = Callable[[Any], bool | None]
+Rule = Callable[[object], bool | None]
 
 
 @dataclass(frozen=True)

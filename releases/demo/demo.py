@@ -4,9 +4,8 @@ use.
 
 import time
 from collections.abc import Callable
-from typing import Any
 
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 
 from environments.clients import railway_of
 from environments.clones.clone import mirror_of
@@ -27,6 +26,7 @@ from releases.gates.context import facts_of
 from releases.lifecycle import actions as lifecycle_actions
 from releases.models import StepStatus
 from releases.models.checklist import Phase
+from releases.models.promotion import PromotionStep
 from releases.models.releases import Release, ReleaseStatus
 from releases.promotion import actions as promotion_actions
 
@@ -55,7 +55,7 @@ def ship(project: Project, *, say: Say, seconds: float) -> Report:
 
 
 def _ship(project: Project, report: Report, say: Say, deadline: float) -> None:
-    people = {user.get_username(): user for user in get_user_model().objects.all()}
+    people = {user.get_username(): user for user in User.objects.all()}
     manager = people["alice"]
     _await(
         lambda: _synced(project), "the first reading of GitHub and Railway", say, deadline, project
@@ -135,7 +135,7 @@ def _judge(release: Release, report: Report) -> None:
             )
 
 
-def _migrate_staging(release: Release, manager: Any, say: Say, deadline: float) -> None:
+def _migrate_staging(release: Release, manager: User, say: Say, deadline: float) -> None:
     if not release.migrations:
         say("no migrations in this release")
         return
@@ -152,7 +152,7 @@ def _migrate_staging(release: Release, manager: Any, say: Say, deadline: float) 
     say(f"staging migrated: {len(run.applied)} revisions")
 
 
-def _tick(release: Release, phase: str, manager: Any, say: Say) -> None:
+def _tick(release: Release, phase: str, manager: User, say: Say) -> None:
     for item in release.items.filter(phase=phase, gate=""):
         checklist_actions.tick(item, actor=manager, note="Looked at in the demo.")
         say(f"ticked “{item.text}”")
@@ -192,7 +192,7 @@ def _follow(release: Release, report: Report, say: Say, deadline: float) -> None
         raise DemoFailed(promotion.sentence)
 
 
-def _seconds(step: Any) -> float | None:
+def _seconds(step: PromotionStep) -> float | None:
     if not step.started_at or not step.finished_at:
         return None
     return round((step.finished_at - step.started_at).total_seconds(), 2)

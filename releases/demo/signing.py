@@ -1,13 +1,14 @@
 """The people of the demo: who signs, ticks and accepts what a person may."""
 
 import time
-from typing import Any
+
+from django.contrib.auth.models import User
 
 from releases import gates
 from releases.approvals import actions as approvals_actions
 from releases.checklist import actions as checklist_actions
 from releases.demo.report import DemoFailed, Say
-from releases.gates.context import facts_of
+from releases.gates.context import Facts, facts_of
 from releases.gates.edits import unaccepted
 from releases.models.releases import Release
 
@@ -19,7 +20,7 @@ class Signing:
     will change.
     """
 
-    def __init__(self, release: Release, manager: Any, second: Any, say: Say) -> None:
+    def __init__(self, release: Release, manager: User, second: User, say: Say) -> None:
         self.release, self.manager, self.second, self.say = release, manager, second, say
         self.stuck_since: float | None = None
 
@@ -53,25 +54,23 @@ class Signing:
             raise DemoFailed(" ".join(failing))
         return not missing
 
-    def _accept(self, facts: Any) -> None:
+    def _accept(self, facts: Facts) -> None:
         for edit in unaccepted(facts.release):
-            approvals_actions.accept_risk(
-                self.release,
-                actor=self.second,
-                revision=edit["revision"],
-                sha256=edit["sha256"],
-                reason="Accepted in the demo, where nothing real depends on it.",
-            )
+            self._accept_risk(edit["revision"], edit["sha256"])
             self.say(f"bob accepts the edit of {edit['revision']}: {edit['sentence']}")
-        for one in facts.databases:
-            plan = one.planned
-            for step in plan.unaccepted if plan and plan.status == "succeeded" else ():
+        for plan in (one.planned for one in facts.databases):
+            if plan is None or plan.status != "succeeded":
+                continue
+            for step in plan.unaccepted:
                 risks = " ".join(risk.sentence for risk in plan.asking(step))
-                approvals_actions.accept_risk(
-                    self.release,
-                    actor=self.second,
-                    revision=step.revision,
-                    sha256=step.sha256,
-                    reason="Accepted in the demo, where nothing real depends on it.",
-                )
+                self._accept_risk(step.revision, step.sha256)
                 self.say(f"bob accepts the risks of {step.revision}: {risks}")
+
+    def _accept_risk(self, revision: str, sha256: str) -> None:
+        approvals_actions.accept_risk(
+            self.release,
+            actor=self.second,
+            revision=revision,
+            sha256=sha256,
+            reason="Accepted in the demo, where nothing real depends on it.",
+        )

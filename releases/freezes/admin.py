@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from portal.ui.actions import Refused
 from portal.ui.model_admin import ReadOnly
@@ -30,7 +30,7 @@ class FreezeAdmin(ReadOnly):
         made = actions.freeze(obj.project, actor=person(request), reason=obj.reason)
         obj.pk, obj.started_by, obj.started_at = made.pk, made.started_by, made.started_at
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             return super().changeform_view(request, *args, **kwargs)
         except Refused as refusal:

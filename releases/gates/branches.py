@@ -86,22 +86,16 @@ def ci_green(facts: Facts) -> Result:
     if pull is None or pull.head_sha != facts.release.candidate or pull.seen_at < facts.fresh_since:
         return Result(PENDING, "Reading the candidate's checks…")
     if pull.checks is None or pull.checks_at is None:
-        return Result(
-            PENDING, "Reading the candidate's checks… Connections shows what the token may read."
-        )
+        message = "Reading the candidate's checks… Connections shows what the token may read."
+        return Result(PENDING, message)
     if pull.checks_at < facts.fresh_since:
         message = "The candidate's checks are outdated. Connections shows what the token may read."
         return Result(PENDING, message, (), pull.checks_at)
     if facts.required_contexts is None:
-        return Result(
-            PENDING,
-            "The rules of the production branch could not be read, so required checks are unknown.",
-        )
-    bound = [
-        check
-        for check in (facts.merge_rules.checks if facts.merge_rules else ())
-        if check.app_id is not None
-    ]
+        message = "The rules of the production branch could not be read"
+        return Result(PENDING, f"{message}, so required checks are unknown.")
+    known = facts.merge_rules.checks if facts.merge_rules else ()
+    bound = [check for check in known if check.app_id is not None]
     return judge_checks(pull.checks, facts.required_contexts, pull.checks_at, bound)
 
 
@@ -188,14 +182,10 @@ def staging_equals_main(facts: Facts) -> Result:
     if not facts.release.merge_commit:
         return Result(PENDING, "The release is not merged yet.")
     if facts.staging_head and facts.staging_head == facts.production_head:
-        return Result(
-            PASS, f"{names} are both at {facts.staging_head[:7]}.", (), facts.github_seen_at
-        )
-    state = (
-        FAIL
-        if step is not None and step.status in (StepStatus.FAILED, StepStatus.SKIPPED)
-        else PENDING
-    )
+        both = f"{names} are both at {facts.staging_head[:7]}."
+        return Result(PASS, both, (), facts.github_seen_at)
+    ended = step is not None and step.status in (StepStatus.FAILED, StepStatus.SKIPPED)
+    state = FAIL if ended else PENDING
     return Result(state, f"{names} are not at the same commit yet.", (), facts.github_seen_at)
 
 

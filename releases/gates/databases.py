@@ -99,11 +99,7 @@ def annotations(project: str) -> dict[str, object]:
     """Return the databases of a project, and where each is, for a query of rows in which this is
     the project.
     """
-    databases = (
-        Database.objects.filter(project=OuterRef(project))
-        .exclude(alembic="")
-        .order_by("position", "pk")
-    )
+    databases = Database.objects.filter(project=OuterRef(project)).exclude(alembic="")
     places = EnvironmentDatabase.objects.filter(
         environment__project=OuterRef(project),
         environment__kind__in=LONG_LIVED,
@@ -115,10 +111,9 @@ def annotations(project: str) -> dict[str, object]:
         name=F("environment__name"),
         **{name: name for name in READ},
     )
+    row = JSONObject(**{name: name for name in DATABASE})
     return {
-        "database_rows": ArraySubquery(
-            databases.values(row=JSONObject(**{name: name for name in DATABASE}))
-        ),
+        "database_rows": ArraySubquery(databases.order_by("position", "pk").values(row=row)),
         "place_rows": ArraySubquery(places.order_by("pk").values(row=read)),
     }
 

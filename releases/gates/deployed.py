@@ -53,20 +53,13 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
     if not any(live.at_commits for live in services):
         return Result(FAIL, _none_counts(facts, kind))
     judged = [live_at(facts, live, kind, commit) for live in services]
-    evidence = tuple(
-        (live.service, sentence) for live, (_, sentence) in zip(services, judged, strict=True)
-    )
+    told = [(live.service, *found) for live, found in zip(services, judged, strict=True)]
+    evidence = tuple((service, sentence) for service, _, sentence in told)
     evidence += _beside(facts, kind, commit)
-    seen_at = min(
-        (live.instance.seen_at for live in services if live.instance.seen_at), default=None
-    )
+    seen = [live.instance.seen_at for live in services if live.instance.seen_at]
+    seen_at = min(seen, default=None)
     for state in (FAIL, PENDING):
-        wrong = [
-            f"{live.service} {said}"
-            for live, (its, said) in zip(services, judged, strict=True)
-            if its == state
-        ]
-        if wrong:
+        if wrong := [f"{service} {said}" for service, its, said in told if its == state]:
             return Result(state, f"In {kind}, {'; '.join(wrong)}.", evidence, seen_at)
     return Result(PASS, _serve(services, judged, commit, what), evidence, seen_at)
 

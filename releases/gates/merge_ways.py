@@ -83,19 +83,11 @@ def _fast_forward(facts: Facts, staging: str, where: str) -> Demand:
     name, main = "fast-forward", facts.project.production_branch
     way = f"let the portal bypass that on {staging}, or remove that rule"
     if facts.staging_closed:
-        message = (
-            f"{staging} requires pull requests, so the portal cannot fast-forward it to"
-            f" {main} afterwards"
-        )
-        return Demand(name, False, f"{message}: {way}.", where)
+        cannot = f"so the portal cannot fast-forward it to {main} afterwards"
+        return Demand(name, False, f"{staging} requires pull requests, {cannot}: {way}.", where)
     if facts.staging_closed is None and not facts.project.portal_app:
-        message = (
-            f"{staging} requires pull requests, and the portal cannot tell whether it may bypass "
-            "that"
-        )
-        return Demand(
-            name, None, f"{message}: {way}, and name its App in the project's settings.", where
-        )
-    return Demand(
-        name, True, f"The portal may fast-forward {staging} although it requires pull requests."
-    )
+        unknown = "and the portal cannot tell whether it may bypass that"
+        do = f"{way}, and name its App in the project's settings"
+        return Demand(name, None, f"{staging} requires pull requests, {unknown}: {do}.", where)
+    may = f"The portal may fast-forward {staging} although it requires pull requests."
+    return Demand(name, True, may)

@@ -166,22 +166,14 @@ def _up_to_date(facts: Facts, rules: MergeRules, pull: PullRequest) -> Iterator[
     if behind == 0 and facts.release.base == facts.production_head and pull.merge_state != "behind":
         yield Demand("up to date", True, f"The candidate contains every commit of {main}.")
         return
-    lacks = (
-        f"lacks {behind} commit{'s' if behind != 1 else ''} of {main}"
-        if behind
-        else f"may lack commits of {main}"
-    )
+    lacks = f"lacks {behind} commit{'s' if behind != 1 else ''}" if behind else "may lack commits"
     message = (
-        f"The candidate {lacks}, and GitHub requires it to be up to date. Merge {main} into"
-        f" {pull.head}."
+        f"The candidate {lacks} of {main}, and GitHub requires it to be up to date. Merge {main}"
+        f" into {pull.head}."
     )
     known = False if rules.strict and behind else None
-    yield Demand(
-        "up to date",
-        False if pull.merge_state == "behind" else _if_good(known, pull),
-        message,
-        pull.url,
-    )
+    met = False if pull.merge_state == "behind" else _if_good(known, pull)
+    yield Demand("up to date", met, message, pull.url)
 
 
 def _unseen(facts: Facts, rules: MergeRules, pull: PullRequest, web: str) -> Iterator[Demand]:

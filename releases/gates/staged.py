@@ -48,6 +48,12 @@ def databases_of(release: ReadRelease, project: Project) -> tuple[DatabaseFacts,
     )
 
 
+_STAGED = (
+    *("database_id", "revision", "sha256", "at", "rendered", "renderer", "run_id", "run__commit"),
+    "sent",
+)
+
+
 def _staged(
     release: ReadRelease, plans: Mapping[int, Planned]
 ) -> dict[int, dict[tuple[str, str], Staged]]:
@@ -56,30 +62,15 @@ def _staged(
     """
     wanted = {migration["id"] for migration in release.migrations}
     wanted |= {step.revision for plan in plans.values() for step in plan.steps}
-    rows = StagedRevision.objects.filter(project=release.project_id, revision__in=wanted).order_by(
-        "pk"
-    )
+    rows = StagedRevision.objects.filter(project=release.project_id, revision__in=wanted)
     sent = Func(
         F("run__executed"), F("revision"), function="jsonb_extract_path", output_field=JSONField()
     )
-    fields = (
-        "database_id",
-        "revision",
-        "sha256",
-        "at",
-        "rendered",
-        "renderer",
-        "run_id",
-        "run__commit",
-        "sent",
-    )
     found: dict[int, dict[tuple[str, str], Staged]] = {}
-    for database, revision, sha256, at, kept, renderer, run, commit, told in rows.annotate(
-        sent=sent
-    ).values_list(*fields):
+    read = rows.order_by("pk").annotate(sent=sent).values_list(*_STAGED)
+    for database, revision, sha256, at, kept, renderer, run, commit, told in read:
         executed = tuple((key, text) for key, text in told or ())
-        ran = Staged(
-            at, commit, run, rendered_from_json(kept) if kept else None, renderer, executed
-        )
+        rendered = rendered_from_json(kept) if kept else None
+        ran = Staged(at, commit, run, rendered, renderer, executed)
         found.setdefault(database, {})[revision, sha256] = ran
     return found

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from environments.clients import github_of
+from environments.git.reading import Commit
 from environments.github import Check, MergedPull, Pull
 from environments.models import Project
+from portal.outbound.parsing import JsonObject
 from releases.models.pull_requests import PullRequest
 
 PULL_NUMBER = re.compile(r"^Merge pull request #(\d{1,9}) |\(#(\d{1,9})\)$")
@@ -48,11 +49,7 @@ def _merging(pull: Pull) -> dict[str, object] | None:
 def open_row(project: Project, pull: Pull, now: datetime) -> PullRequest:
     checks = None if pull.checks is None else checks_as_json(pull.checks)
     return PullRequest(
-        project=project,
-        number=pull.number,
-        title=pull.title[:300],
-        author=(pull.author or "")[:100],
-        url=(pull.url or "")[:500],
+        **_shared(project, pull, now),
         state=pull.state,
         draft=bool(pull.draft),
         fork=pull.fork,
@@ -65,25 +62,37 @@ def open_row(project: Project, pull: Pull, now: datetime) -> PullRequest:
         merging=_merging(pull),
         checks=checks,
         checks_at=None if checks is None else now,
-        updated_at=pull.updated_at,
-        seen_at=now,
     )
 
 
 def merged_row(project: Project, pull: MergedPull, now: datetime) -> PullRequest:
     return PullRequest(
-        project=project,
-        number=pull.number,
-        title=pull.title[:300],
-        author=(pull.author or "")[:100],
-        url=(pull.url or "")[:500],
+        **_shared(project, pull, now),
         state="merged",
         base=project.staging_branch,
         head=(pull.head_ref or "")[:250],
         head_sha=pull.head_sha or "",
-        updated_at=pull.updated_at,
-        seen_at=now,
     )
+
+
+def _shared(project: Project, pull: Pull | MergedPull, now: datetime) -> JsonObject:
+    """The columns of a pull request that open and merged ones have alike."""
+    return {
+        "project": project,
+        "number": pull.number,
+        "title": pull.title[:300],
+        "author": (pull.author or "")[:100],
+        "url": (pull.url or "")[:500],
+        "updated_at": pull.updated_at,
+        "seen_at": now,
+    }
+
+
+READ = (
+    *("title", "author", "url", "state", "draft", "fork", "base", "head", "head_sha"),
+    *("mergeable", "review_decision", "merge_state", "merging", "blocked_at"),
+    *("checks", "checks_at", "updated_at", "seen_at"),
+)
 
 
 def upsert(rows: Iterable[PullRequest]) -> None:
@@ -94,30 +103,11 @@ def upsert(rows: Iterable[PullRequest]) -> None:
         by_number.values(),
         update_conflicts=True,
         unique_fields=["project", "number"],
-        update_fields=[
-            "title",
-            "author",
-            "url",
-            "state",
-            "draft",
-            "fork",
-            "base",
-            "head",
-            "head_sha",
-            "mergeable",
-            "review_decision",
-            "merge_state",
-            "merging",
-            "blocked_at",
-            "checks",
-            "checks_at",
-            "updated_at",
-            "seen_at",
-        ],
+        update_fields=READ,
     )
 
 
-def unknown_pulls(project: Project, commits: Iterable[Any]) -> tuple[MergedPull, ...]:
+def unknown_pulls(project: Project, commits: Iterable[Commit]) -> tuple[MergedPull, ...]:
     """Pull requests that titles of merge commits name and the mirror, which keeps up with the
     last hundred, lacks.
     """

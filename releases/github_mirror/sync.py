@@ -179,6 +179,13 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
     )
 
 
+# What is known of a head only once it is read.
+UNREAD: dict[str, object] = {
+    **{"checks": None, "checks_at": None, "mergeable": "", "merge_state": "", "merging": None},
+    "blocked_at": None,
+}
+
+
 def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
     """Writes one pull request that was read by itself.
 
@@ -195,19 +202,12 @@ def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
         "head_sha": pull.head_sha,
         "seen_at": now,
     }
-    row, created = PullRequest.objects.get_or_create(
-        project=project, number=pull.number, defaults=changes
-    )
-    if not created:
-        if (row.head_sha, row.state) != (pull.head_sha, state):
-            unread = {
-                "checks": None,
-                "checks_at": None,
-                "mergeable": "",
-                "merge_state": "",
-                "merging": None,
-            }
-            changes |= unread | {"blocked_at": None}
-        elif state == "open":
-            del changes["seen_at"]
-        PullRequest.objects.filter(pk=row.pk).update(**changes)
+    rows = PullRequest.objects.filter(project=project, number=pull.number)
+    row, created = rows.get_or_create(project=project, number=pull.number, defaults=changes)
+    if created:
+        return
+    if (row.head_sha, row.state) != (pull.head_sha, state):
+        changes |= UNREAD
+    elif state == "open":
+        del changes["seen_at"]
+    PullRequest.objects.filter(pk=row.pk).update(**changes)

@@ -191,18 +191,13 @@ def migrate_staging(
     _as_seen(release, candidate, actor)
     if release.migrations_problem:
         raise Refused(release.migrations_problem)
-    staging = (
-        Environment.objects.present()
-        .filter(project=release.project, kind=EnvironmentKind.STAGING)
-        .first()
-    )
+    staging = Environment.objects.present().of_kind(release.project, EnvironmentKind.STAGING)
     if staging is None:
         raise Refused("There is no staging environment on Railway.")
-    wanted = _to_migrate(release, staging)
     commit, name = release.candidate, release.name
     runs = [
         start_migration(staging, database=one, actor=actor, commit=commit, release=name, now=now)
-        for one in wanted
+        for one in _to_migrate(release, staging)
     ]
     return runs[0]
 
@@ -213,18 +208,12 @@ def _to_migrate(release: Release, staging: Environment) -> list[Database]:
     """
     databases = databases_of(release.project)
     if not databases:
-        raise Refused(
-            f"{release.project} has no Alembic directory configured, so there is nothing to"
-            " migrate."
-        )
+        why = "has no Alembic directory configured, so there is nothing to migrate."
+        raise Refused(f"{release.project} {why}")
     if len(databases) == 1:
         return databases
-    facts = facts_of(release.pk)
-    behind = {
-        database.database.pk
-        for database in facts.databases
-        if not database.is_staged or _is_elsewhere(database)
-    }
+    known = facts_of(release.pk).databases
+    behind = {one.database.pk for one in known if not one.is_staged or _is_elsewhere(one)}
     found = [database for database in databases if database.pk in behind]
     if not found:
         raise Refused(
@@ -243,9 +232,7 @@ def abandon(release: Release, *, actor: Actor, reason: str, now: datetime | None
     """Gives the release up before it is promoted. Its pull request stays, for people to close."""
     now = now or timezone.now()
     require_reason(reason)
-    release = (
-        Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
-    )
+    release = Release.objects.locked(release.pk)
     if release.status != ReleaseStatus.OPEN:
         raise Refused(
             f"Release {release.name} is {release.get_status_display()}; it cannot be abandoned."

@@ -57,15 +57,11 @@ def _between(
     lists = [mirror.commits(one, release.candidate) for one in known]
     lists += [mirror.commits(one, release.base) for one in known]
     commits: dict[str, Commit] = {commit.sha: commit for some in lists for commit in some}
-    again = [
-        one
-        for one in rolled
-        if (
-            one.merge_commit in commits
-            if known
-            else mirror.is_ancestor(one.merge_commit, release.base)
-        )
-    ]
+
+    def is_carried(merge: str) -> bool:
+        return merge in commits if known else mirror.is_ancestor(merge, release.base)
+
+    again = [one for one in rolled if is_carried(one.merge_commit)]
     newest = [
         {"sha": one.sha, "title": one.title[:200], "author": one.author[:100]}
         for one in list(commits.values())[:COMMITS_KEPT]

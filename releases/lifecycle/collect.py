@@ -190,9 +190,7 @@ def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> 
 
     False: nothing to move.
     """
-    release = (
-        Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
-    )
+    release = Release.objects.locked(release.pk)
     if release.status != ReleaseStatus.OPEN or (release.candidate, release.base) == (head, base):
         return False
     others = Release.objects.in_preparation().filter(project=release.project).exclude(pk=release.pk)

@@ -185,11 +185,7 @@ def _close(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome |
     sentence = f"Superseded by {later}." if later else "Every check after promotion passed."
     with transaction.atomic():
         record.keep(release, now=now, superseded_by=later)
-        fresh = (
-            Release.objects.select_for_update(of=("self",))
-            .select_related("project")
-            .get(pk=release.pk)
-        )
+        fresh = Release.objects.locked(release.pk)
         fresh.move_to(ReleaseStatus.DONE, now=now)
         audit.record("release.done", actor=None, subject=fresh, sentence=sentence, now=now)
     return Requeue(0)

@@ -46,6 +46,10 @@ ACTIVE = (*IN_PREPARATION, ReleaseStatus.VERIFYING)
 class ReleaseQuerySet(models.QuerySet["Release"]):
     """Releases, in the words of the domain."""
 
+    def locked(self, pk: int) -> "Release":
+        """Return the release `pk` with its project, under a row lock of its own."""
+        return self.select_for_update(of=("self",)).select_related("project").get(pk=pk)
+
     def in_preparation(self) -> Self:
         """Return those that are not in production yet and not given up."""
         return self.filter(status__in=IN_PREPARATION)

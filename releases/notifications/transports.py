@@ -116,11 +116,8 @@ def fault_of(transport: str, address: str) -> str:
     if parts.username is not None:
         return "Leave out user name and password: put the secret into the path, as Slack does."
     local = settings.SANDBOX and http.is_loopback(parts.hostname)
-    return (
-        ""
-        if parts.scheme == "https" or (parts.scheme == "http" and local)
-        else "Write an address with https://."
-    )
+    sound = parts.scheme == "https" or (parts.scheme == "http" and local)
+    return "" if sound else "Write an address with https://."
 
 
 def place_of(transport: str, address: str) -> str:

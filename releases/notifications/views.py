@@ -22,7 +22,7 @@ from releases.notifications import actions
 from releases.notifications.forms import ChannelForm, KindsForm
 from releases.notifications.kinds.registry import KINDS
 
-BUTTONS: dict[str, tuple[Callable[..., Any], type[forms.Form], str]] = {
+BUTTONS: dict[str, tuple[Callable[..., object], type[forms.Form], str]] = {
     "kinds": (
         actions.change_channel,
         KindsForm,
@@ -44,20 +44,13 @@ def notifications(request: HttpRequest) -> HttpResponse:
         if not secret:
             return answer
         form = ChannelForm(may_manage=manages)
-    rows = (
-        Channel.objects.select_related("project", "person")
-        .defer("address", "secret")
-        .filter(_mine(request))
-    )
+    rows = Channel.objects.select_related("project", "person").defer("address", "secret")
     channels = [
         (row, KindsForm(initial={"kinds": row.kinds}, auto_id=f"id_{row.pk}_%s"), _told(row))
-        for row in rows
+        for row in rows.filter(_mine(request))
     ]
-    return render(
-        request,
-        "releases/notifications.html",
-        {"channels": channels, "form": form, "secret": secret},
-    )
+    context = {"channels": channels, "form": form, "secret": secret}
+    return render(request, "releases/notifications.html", context)
 
 
 @page

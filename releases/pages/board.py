@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Count, Exists, F, OuterRef, Subquery
 
-from environments.models import Branch, Finding, Project, SmokeTest
+from environments.models import Branch, Finding, Project, RailwaySync, SmokeTest
 from environments.quota import pace
 from portal.jobs import STOPPED
 from portal.models.configuration import ConfigurationChange
@@ -14,7 +14,7 @@ from portal.outbound.parsing import JsonObject
 from releases.github_mirror.relation import Relation
 from releases.models.freezes import Freeze
 from releases.models.promotion import Promotion
-from releases.models.pull_requests import PullRequest
+from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.releases import Release, ReleaseStatus
 from releases.pages.board_cards import Card, Standing
 from releases.pages.board_services import last_seen, show_live
@@ -105,10 +105,12 @@ def _releases(cards: dict[int, Card]) -> None:
         card.newest = release
         if release.status in (ReleaseStatus.DONE, ReleaseStatus.VERIFYING):
             card.shipped = release
-    promotions = Promotion.objects.filter(release__status=ReleaseStatus.PROMOTING).order_by(
-        "created_at"
-    )
-    for promotion in promotions.select_related("release"):
+    _promotions(cards)
+
+
+def _promotions(cards: dict[int, Card]) -> None:
+    promotions = Promotion.objects.filter(release__status=ReleaseStatus.PROMOTING)
+    for promotion in promotions.order_by("created_at").select_related("release"):
         card = cards[promotion.release.project_id]
         if card.release and card.release.pk == promotion.release_id:
             card.promotion = promotion
@@ -144,11 +146,19 @@ def _sources(card: Card, now: datetime) -> None:
         if sync is not None and sync.synced_at:
             ages.append(sync.synced_at)
     card.synced_at = min(ages) if len(ages) == len(syncs) else None
-    github, railway = syncs["GitHub"], syncs["Railway"]
+    _staleness(card, syncs["GitHub"], syncs["Railway"], now)
+
+
+def _staleness(
+    card: Card, github: GitHubSync | None, railway: RailwaySync | None, now: datetime
+) -> None:
+    """Says whether the card is of now; what Railway has not told lately is shown as last seen."""
     old = pace.stale_since(github, now) if github else now
     seen_at = railway.synced_at if railway else None
     unseen = not (railway and seen_at and seen_at >= pace.stale_since(railway, now))
-    card.stale = not (card.synced_at and github and github.synced_at >= old and not unseen)
+    card.stale = not (
+        card.synced_at and github and github.synced_at and github.synced_at >= old and not unseen
+    )
     if unseen and seen_at:
         card.staging, card.production = (
             tuple(last_seen(one, seen_at) for one in lane)

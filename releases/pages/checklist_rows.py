@@ -132,11 +132,9 @@ def ticked_row(
     `problem` is why it was refused.
     """
     message = f"{who}: “{note}”" if note else str(who)
-    manual = (
-        "Not confirmed"
-        if not item.gate
-        else "The portal cannot check this; a person must confirm it."
-    )
+    manual = "The portal cannot check this; a person must confirm it."
+    if not item.gate:
+        manual = "Not confirmed"
     return Row(
         text=item.text,
         state="pass" if at else "attest" if item.gate else "wait",

@@ -71,7 +71,10 @@ def page_queryset() -> Any:
 
 
 def release_context(request: HttpRequest, pk: int) -> JsonObject:
-    """Everything the page shows: the ten queries of the facts, the timeline, and the way back."""
+    """Everything the page shows: the ten queries of the facts, the timeline, and the way back.
+
+    Raises `Http404`.
+    """
     try:
         shown = page_queryset().get(pk=pk)
     except Release.DoesNotExist:
@@ -82,80 +85,112 @@ def release_context(request: HttpRequest, pk: int) -> JsonObject:
     standing = gates.stand(facts)
     # Asked once for the page: a template that asks for each row pays for each row.
     may = {name: request.user.has_perm(permission) for name, permission in MAY.items()}
-    before = checklist_rows.rows(facts, standing, Phase.BEFORE, may_tick=may["tick"])
-    after = checklist_rows.rows(facts, standing, Phase.AFTER, may_tick=may["tick"])
-    stopped, repairs = pages_release.repairs(facts)
-    content, logged = gates.content_digest(shown), pages_release.log_run(facts)
-    back = rollback.way_back(facts, now=facts.now)
-    past = pages_record.past(facts)
-    panels = pages_migrations.context(facts)
-    if run := rollback.log_run(back):
-        logged = EnvironmentKind.PRODUCTION, run
     events = audit.timeline(subject=shown, limit=EVENTS_SHOWN)
+    checklists = _checklists(facts, standing, may_tick=may["tick"])
     return {
         "release": shown,
         "project": facts.project,
         "facts": facts,
         "standing": standing,
         "may": may,
-        "past": past,
-        "rolled": past.rolled,
-        "carried": shown.carried | {"again": again(shown.carried)},
-        "required_approvals": shown.record.get(
-            "required_approvals", facts.project.required_approvals
-        ),
-        "now": (
-            pages_record.now(facts, past)
-            or rollback.now(facts, back)
-            or pages_release.now(facts, standing)
-        ),
-        "stages": (*stages.stages(facts, before), *rollback.last_stage(facts, back)),
+        **checklists,
+        **_state(facts, standing, checklists["before"]),
+        **_changes(facts),
+        **live_table.context(facts),
+        "staging_moves": any(run.is_open for run in facts.runs),
+        "can_migrate": pages_release.can_migrate_staging(facts),
+        "staged_at": facts.staged_at(),
+        "drift": compare.drift(shown.variable_drift),
+        "task_log": task_logs_views.panel(shown),
+        "events": events,
+        "tried": pages_release.earlier_attempts(events),
+        "csrf_input": csrf_input(request),  # made once: sixty rows hold it
+    }
+
+
+def _checklists(facts: Facts, standing: gates.Standing, *, may_tick: bool) -> JsonObject:
+    """Both checklists, and the next item that waits for a person."""
+    before = checklist_rows.rows(facts, standing, Phase.BEFORE, may_tick=may_tick)
+    after = checklist_rows.rows(facts, standing, Phase.AFTER, may_tick=may_tick)
+    is_over = facts.release.status in checklist_rows.ENDED
+    return {
         "before": before,
         "after": after,
         "tick_before": checklist_rows.several(before),
         "tick_after": checklist_rows.several(after),
         "before_done": sum(row.state == "pass" for row in before),
         "after_done": sum(row.state == "pass" for row in after),
+        "lapsed": [row.text for row in before if row.lapsed],
+        "unanswered": None if is_over else next_act.unanswered(facts),
+    }
+
+
+def _state(
+    facts: Facts, standing: gates.Standing, before: tuple[checklist_rows.Row, ...]
+) -> JsonObject:
+    """Where the release is on its way, what stopped it, and what people can do about that."""
+    past, back = pages_record.past(facts), rollback.way_back(facts, now=facts.now)
+    stopped, repairs = pages_release.repairs(facts)
+    panels, content = pages_migrations.context(facts), gates.content_digest(facts.release)
+    return {
+        "past": past,
+        "rolled": past.rolled,
+        "now": (
+            pages_record.now(facts, past)
+            or rollback.now(facts, back)
+            or pages_release.now(facts, standing)
+        ),
+        "stages": (*stages.stages(facts, before), *rollback.last_stage(facts, back)),
         "steps": facts.steps,
         "steps_done": sum(step.status in ("done", "skipped") for step in facts.steps),
         "stopped": stopped,
+        "repairs": repairs,
         "trouble": _trouble(facts, stopped, back),
+        **panels,
         "confirm": confirm.confirmation(facts, panels["migration_panels"], content),
         "asks": confirm.asks(facts, stopped),
-        "candidate_page": commit_page(facts.project.repository, shown.candidate),
-        "github_links": pages_trouble.github_links(facts),
-        "repairs": repairs,
-        "is_read": shown.collected == shown.candidate or not shown.is_in_preparation,
-        "unanswered": next_act.unanswered(facts)
-        if shown.status not in checklist_rows.ENDED
-        else None,
-        "staging_moves": any(run.is_open for run in facts.runs),
-        "tried": pages_release.earlier_attempts(events),
-        "can_migrate": pages_release.can_migrate_staging(facts),
+        "approvals": pages_record.approvals(facts, content),
+        "way_back": pages_migrations.way_back(facts) if back.advice is None else None,
+        "back": back,
+        **_migration_log(facts, back),
+        "pulse": _pulse(facts, past, back),
+    }
+
+
+def _migration_log(facts: Facts, back: WayBackPanel) -> JsonObject:
+    """The run whose log the page shows: the downgrade's where there is one, else the newest."""
+    downgrade = rollback.log_run(back)
+    logged = (EnvironmentKind.PRODUCTION, downgrade) if downgrade else pages_release.log_run(facts)
+    return {
         "run": logged[1] if logged else None,
         "run_kind": logged[0] if logged else "",
         "run_called": pages_release.called(facts, logged[1]) if logged else "",
         "aftermath": pages_release.aftermath(facts, logged),
-        "staged_at": facts.staged_at(),
-        **panels,
-        "way_back": pages_migrations.way_back(facts) if back.advice is None else None,
-        "back": back,
-        **live_table.context(facts),
+    }
+
+
+def _changes(facts: Facts) -> JsonObject:
+    """What the release brings to production: commits and pull requests, and where to read them."""
+    shown = facts.release
+    return {
+        "carried": shown.carried | {"again": again(shown.carried)},
+        "required_approvals": shown.record.get(
+            "required_approvals", facts.project.required_approvals
+        ),
+        "is_read": shown.collected == shown.candidate or not shown.is_in_preparation,
+        "candidate_page": commit_page(facts.project.repository, shown.candidate),
+        "github_links": pages_trouble.github_links(facts),
         "pulls": gates_record.pulls(facts),
         "commits": shown.newest_commits,
         "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
-        "approvals": pages_record.approvals(facts, content),
-        "lapsed": [row.text for row in before if row.lapsed],
-        "drift": compare.drift(shown.variable_drift),
-        "task_log": task_logs_views.panel(shown),
-        "events": events,
-        "pulse": (
-            2
-            if back.is_busy or past.is_opening
-            else pages_release.pulse_seconds(facts) or (10 if past.rolled else 0)
-        ),
-        "csrf_input": csrf_input(request),  # made once: sixty rows hold it
     }
+
+
+def _pulse(facts: Facts, past: pages_record.Past, back: WayBackPanel) -> int:
+    """After how many seconds the page asks again; 0: not at all."""
+    if back.is_busy or past.is_opening:
+        return 2
+    return pages_release.pulse_seconds(facts) or (10 if past.rolled else 0)
 
 
 def _trouble(

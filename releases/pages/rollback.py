@@ -75,7 +75,7 @@ def _outdated(facts: Facts, known: Advice, downgrades: Sequence[Downgrade], now:
     """Why the advice is not of now, from what was read for the page: no green is shown that
     something has overtaken.
     """
-    at: Any = known.computed_at
+    at = known.computed_at or now
     runs = [
         run
         for run in (
@@ -218,17 +218,11 @@ def now(facts: Facts, panel: WayBackPanel) -> Now | None:
         return Now("fail", f"Rollback: {step} {word}.", details)
     if panel.waits:
         message = f"{job.requested_by} requests a rollback: “{job.reason[:300]}”"
-        return Now(
-            "attest",
-            "The rollback needs a second approver",
-            (message,),
-            button="Review rollback",
-            anchor="rollback",
-        )
+        needs, button = "The rollback needs a second approver", "Review rollback"
+        return Now("attest", needs, (message,), button=button, anchor="rollback")
     current = next((step for step in panel.steps if step.finished_at is None), None)
-    return Now(
-        "active", f"Rolling back: {current or 'ending'}.", (job.sentence,) if job.sentence else ()
-    )
+    details = (job.sentence,) if job.sentence else ()
+    return Now("active", f"Rolling back: {current or 'ending'}.", details)
 
 
 def last_stage(facts: Facts, panel: WayBackPanel) -> tuple[Stage, ...]:

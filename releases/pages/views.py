@@ -121,15 +121,11 @@ def _ticked_row(
         )
     if verb == "untick":
         return checklist_rows.ticked_row(item, who="", note="", at=None)
-    if (
-        known.is_ticked and known.ticked_candidate == known.release.candidate
-    ):  # somebody was quicker
-        return checklist_rows.ticked_row(
-            item, who=known.ticked_by, note=known.note, at=known.ticked_at
-        )
-    return checklist_rows.ticked_row(
-        item, who=user, note=form.cleaned_data["note"], at=timezone.now()
-    )
+    who: User | None = user
+    note, at = form.cleaned_data["note"], timezone.now()
+    if known.is_ticked and known.ticked_candidate == known.release.candidate:
+        who, note, at = known.ticked_by, known.note, known.ticked_at  # somebody was quicker
+    return checklist_rows.ticked_row(item, who=who, note=note, at=at)
 
 
 @page

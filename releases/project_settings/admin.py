@@ -1,12 +1,12 @@
 """Projects in the admin."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from django import forms
 from django.contrib import admin
 from django.db import connection
 from django.db.models import Model
-from django.forms import ModelForm
+from django.forms import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest
 
 from environments.databases.address import out_of_sight
@@ -163,7 +163,9 @@ class ProjectAdmin(TwoPeople):
         # Addresses and the trail name a project by its slug, so it stays.
         return ("slug",) if obj else ()
 
-    def get_prepopulated_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+    def get_prepopulated_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> dict[str, Sequence[str]]:
         return {} if obj else self.prepopulated_fields
 
     def has_delete_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
@@ -179,7 +181,7 @@ class ProjectAdmin(TwoPeople):
         super().save_model(request, obj, form, change)
         start_syncs(obj)
 
-    def children_wanted(self, formset: Any) -> JsonObject:
+    def children_wanted(self, formset: BaseInlineFormSet) -> JsonObject:
         """Databases and smoke tests as the form leaves them, as a proposal names them."""
         left = [form for form in formset.forms if form not in formset.deleted_forms]
         rows = [one.instance for one in left if one.has_changed() or one.instance.pk]
@@ -191,7 +193,7 @@ class ProjectAdmin(TwoPeople):
         }
 
     def save_formset(
-        self, request: HttpRequest, form: ModelForm, formset: Any, change: bool
+        self, request: HttpRequest, form: ModelForm, formset: BaseInlineFormSet, change: bool
     ) -> None:
         """What is being prepared is read again when the databases are others."""
         super().save_formset(request, form, formset, change)
@@ -202,6 +204,6 @@ class ProjectAdmin(TwoPeople):
             PullRequest.objects.filter(project=formset.instance, state="open").update(read_for="")
 
 
-def names_of(formset: Any) -> dict[int, str]:
+def names_of(formset: BaseInlineFormSet) -> dict[int, str]:
     """What each database of the formset is called in the portal until now, by key."""
     return dict(Database.objects.filter(project=formset.instance).values_list("pk", "name"))

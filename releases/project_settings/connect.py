@@ -167,12 +167,8 @@ def _connect_github(project: Project, renew: bool, announce: Callable[[], None])
     if hook is None:
         announce()
         github.add_hook(url, secret=secret, events=GITHUB_EVENTS)
-        return Connected(
-            "GitHub",
-            True,
-            f"GitHub reports what happens in {project.repository} from now on.",
-            True,
-        )
+        from_now = f"GitHub reports what happens in {project.repository} from now on."
+        return Connected("GitHub", True, from_now, True)
     as_wanted = hook.active and hook.content_type == "json" and hook.events == set(GITHUB_EVENTS)
     if as_wanted and not renew:
         return Connected(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -191,7 +190,7 @@ def _write_databases(project: Project, values: Mapping[str, object]) -> None:
         row.save()
 
 
-def smoke_tests_as_text(rows: Any) -> list[str]:
+def smoke_tests_as_text(rows: Iterable[SmokeTest]) -> list[str]:
     """Smoke tests as a proposal names them, one line each."""
     return sorted(_line(row) for row in rows)
 

@@ -3,7 +3,6 @@ checklists and smoke tests.
 """
 
 from functools import partial
-from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -69,7 +68,7 @@ def _rendered(
     projects: list[Project],
     bound: dict[str, forms.ModelForm] | None = None,
 ) -> HttpResponse:
-    context: dict[str, Any] = {"projects": projects, "project": project}
+    context: dict[str, object] = {"projects": projects, "project": project}
     if project is not None:
         context |= {
             "sections": [

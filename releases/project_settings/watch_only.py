@@ -1,10 +1,12 @@
 """The switch between watching and acting: on by one person, off as guarded configuration."""
 
 from datetime import datetime
-from typing import Any
+
+from django.contrib.auth.models import User
 
 from environments.models import Project
 from portal import audit
+from portal.audit import Actor
 from portal.configuration import actions as configuration
 from portal.jobs import wake_now
 from portal.ui.actions import Refused, action
@@ -13,7 +15,7 @@ from releases.models.reconciler import ReleaseReconciler
 
 
 @action("project.watched_only", "environments.change_project")
-def watch_only(project: Project, *, actor: Any, now: datetime | None = None) -> None:
+def watch_only(project: Project, *, actor: Actor, now: datetime | None = None) -> None:
     """Send nothing for this project any more, from the next write on. One person is enough."""
     if not Project.objects.filter(pk=project.pk, watch_only=False).update(watch_only=True):
         raise Refused(f"{project} is only watched already.")
@@ -22,7 +24,7 @@ def watch_only(project: Project, *, actor: Any, now: datetime | None = None) -> 
 
 
 @action("project.sending", "environments.change_project")
-def start_sending(project: Project, *, actor: Any, now: datetime | None = None) -> None:
+def start_sending(project: Project, *, actor: User, now: datetime | None = None) -> None:
     """Propose that the portal acts again; it takes effect at once where one person is enough."""
     fresh = Project.objects.select_for_update().get(pk=project.pk)
     if not fresh.watch_only:

@@ -66,9 +66,7 @@ def stops_of(
 def promote(
     release: Release, *, actor: Actor, candidate: str | None = None, now: datetime | None = None
 ) -> Promotion:
-    """Starts the promotion when nothing stands in between; the worker carries it out step by
-    step.
-    """
+    """Starts the promotion when nothing stands in between; the worker carries it out."""
     now = now or timezone.now()
     Release.objects.select_for_update().get(pk=release.pk)
     facts = facts_of(release.pk, now=now)
@@ -79,11 +77,8 @@ def promote(
     release.move_to(ReleaseStatus.PROMOTING, now=now)
     wake_now(promotion, now=now)
     rollback_assessment.begin(facts, now=now)
-    data = {
-        "candidate": release.candidate,
-        "content": gates.content_digest(release),
-        "gates": promotion.gates,
-    }
+    content = gates.content_digest(release)
+    data = {"candidate": release.candidate, "content": content, "gates": promotion.gates}
     message = f"Promotion of {release.name} at {release.candidate[:7]} started."
     audit.record(
         "release.promoted", actor=actor, subject=release, sentence=message, data=data, now=now
@@ -125,10 +120,8 @@ def _create_promotion(
 ) -> Promotion:
     """Create the job with its steps, and what production's databases report at its start."""
     release = facts.release
-    places = {
-        database.database.pk: database.places.get(EnvironmentKind.PRODUCTION)
-        for database in facts.databases
-    }
+    kind = EnvironmentKind.PRODUCTION
+    places = {one.database.pk: one.places.get(kind) for one in facts.databases}
     found = {str(pk): place.revisions if place else None for pk, place in places.items()}
     promotion = Promotion.objects.create(
         release=release, started_by=actor, gates=snapshot, found=found, created_at=now, wake_at=now
@@ -222,22 +215,15 @@ def abandon_promotion(
     now = now or timezone.now()
     require_reason(reason)
     promotion, step = _failed_step(release)
-    release = (
-        Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
-    )
+    release = Release.objects.locked(release.pk)
     Promotion.objects.filter(pk=promotion.pk).update(status=JobStatus.CANCELLED, finished_at=now)
-    release.move_to(
-        ReleaseStatus.ABANDONED if release.merge_commit else ReleaseStatus.OPEN, now=now
-    )
+    then = ReleaseStatus.ABANDONED if release.merge_commit else ReleaseStatus.OPEN
+    release.move_to(then, now=now)
     after = "merged" if release.merge_commit else "not merged"
     message = f"Promotion canceled at {step} ({after}): “{reason[:500]}”"
+    data = {"step": step.name}
     audit.record(
-        "promotion.abandoned",
-        actor=actor,
-        subject=release,
-        sentence=message,
-        data={"step": step.name},
-        now=now,
+        "promotion.abandoned", actor=actor, subject=release, sentence=message, data=data, now=now
     )
 
 

@@ -1,11 +1,9 @@
 """The step that merges the promotion pull request, if it is still exactly what was promised."""
 
-from typing import Any
-
 from django.db import transaction
 
 from environments.clients import github_of
-from environments.github import GitHub
+from environments.github import GitHub, PullState
 from portal import audit
 from portal.outbound.http import ApiError
 from releases.gates.context import Facts
@@ -81,10 +79,8 @@ def _restored(facts: Facts, github: GitHub) -> Look | None:
     for number in moved:
         github.retarget(number, below)
     back = f" {len(moved)} pull requests go into it again." if moved else ""
-    message = (
-        f"GitHub deleted {below} at the merge. The portal restored it at"
-        f" {release.candidate[:7]}.{back}"
-    )
+    restored = f"The portal restored it at {release.candidate[:7]}."
+    message = f"GitHub deleted {below} at the merge. {restored}{back}"
     with transaction.atomic():
         audit.record(
             "release.staging_restored", actor=None, subject=release, sentence=message, now=facts.now
@@ -92,7 +88,7 @@ def _restored(facts: Facts, github: GitHub) -> Look | None:
     return Wait(1, message)
 
 
-def _merged(pull: Any, release: Release) -> Look:
+def _merged(pull: PullState, release: Release) -> Look:
     if pull.head_sha != release.candidate:
         message = (
             f"Pull request #{pull.number} was merged at {pull.head_sha[:7]}, not at"

@@ -57,11 +57,7 @@ def _keep_merge(release: Release, look: Done) -> None:
 def _finish(job: Promotion, now: datetime) -> Outcome:
     """All steps are behind us: production runs the release, and what remains is to look at it."""
     with transaction.atomic():
-        release = (
-            Release.objects.select_for_update(of=("self",))
-            .select_related("project")
-            .get(pk=job.release_id)
-        )
+        release = Release.objects.locked(job.release_id)
         if release.status == ReleaseStatus.PROMOTING:
             release.move_to(ReleaseStatus.VERIFYING, now=now)
             rollback_assessment.hurry(release, now=now)

@@ -106,12 +106,8 @@ def _tell(job: PullNote, pull: PullRequest) -> Outcome:
         github, job.number, MARKER, message, known, lambda: holds(job), new=speaks
     )
     if number is None:
-        kept = {
-            name: value
-            for name, value in job.told.items()
-            if name not in ("comment", *(() if speaks else ("asked",)))
-        }
-        _keep(job, told=kept)
+        gone = {"comment"} if speaks else {"comment", "asked"}
+        _keep(job, told={name: one for name, one in job.told.items() if name not in gone})
     else:
         _keep(job, told={"asked": True, "comment": number, "digest": digest})
     return Requeue(0)
@@ -142,16 +138,9 @@ def _content(project: Project, pull: PullRequest) -> str:
         )
         for migration in pull.migrations
     ]
-    mend = bool(pull.migrations_problem)
-    isolated = not isolation.why_not()
-    return _digest(
-        files,
-        mend,
-        isolated,
-        pull.draft,
-        pull.fork and not project.pull_comment_forks,
-        project.deploy_order,
-    )
+    mend, isolated = bool(pull.migrations_problem), not isolation.why_not()
+    unread = pull.fork and not project.pull_comment_forks
+    return _digest(files, mend, isolated, pull.draft, unread, project.deploy_order)
 
 
 def _about(project: Project, pull: PullRequest) -> str:

@@ -231,8 +231,7 @@ def abandon_rollback(
 @action("revert.requested", "releases.roll_back_release")
 def open_revert(release: Release, *, actor: Actor, now: datetime | None = None) -> Repair:
     """Asks for the pull request that takes a rolled-back release out of production's branch."""
-    rows = Release.objects.select_for_update(of=("self",)).select_related("project")
-    release = rows.get(pk=release.pk)
+    release = Release.objects.locked(release.pk)
     if release.status != ReleaseStatus.ROLLED_BACK or not release.pull_number:
         raise Refused(f"Release {release.name} was not rolled back: there is nothing to revert.")
     number, branch = release.pull_number, release.project.production_branch

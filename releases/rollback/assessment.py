@@ -19,6 +19,7 @@ from environments.git.calls import GitError
 from environments.models import (
     SERVING,
     AtStart,
+    Deployment,
     Environment,
     EnvironmentKind,
     MigrationRun,
@@ -66,7 +67,7 @@ def begin(facts: Facts, *, now: datetime) -> Advice:
     return advice
 
 
-def _served(active: Sequence[Any]) -> dict[str, str]:
+def _served(active: Sequence[Deployment]) -> dict[str, str]:
     one = next((one for one in active if one.status in SERVING and one.commit), None)
     return {"deployment": one.railway_id, "commit": one.commit} if one else {}
 
@@ -152,18 +153,11 @@ def over(release: Release) -> str:
         Promotion.objects.filter(release=release).aggregate(last=Max("created_at"))["last"]
         or release.cut_at
     )
-    newer = (
-        _shipped(release.project)
-        .exclude(pk=release.pk)
-        .filter(went__gt=began)
-        .order_by("-went")
-        .first()
-    )
-    return (
-        f"Release {newer.name} went to production after it; that one is to be rolled back first."
-        if newer
-        else ""
-    )
+    others = _shipped(release.project).exclude(pk=release.pk)
+    newer = others.filter(went__gt=began).order_by("-went").first()
+    if newer is None:
+        return ""
+    return f"Release {newer.name} went to production after it; that one is to be rolled back first."
 
 
 def _shipped(project: Project) -> Any:
@@ -176,44 +170,30 @@ def _shipped(project: Project) -> Any:
     return rows.annotate(went=Coalesce(Max("promotions__created_at"), F("cut_at")))
 
 
+COMPUTED = (
+    *("verdict", "reasons", "steps", "services", "in_effect", "revisions"),
+    *("downgrade", "downgrade_problem", "content", "problem", "computed_at"),
+)
+
+
 def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
     """Works the advice out again and writes it down; two that do so at once write the same.
 
     Raises `ApiError`, `GitError`: then the row keeps what was known before.
     """
     project = release.project
-    production = (
-        Environment.objects.present()
-        .filter(project=project, kind=EnvironmentKind.PRODUCTION)
-        .select_related("project")
-        .first()
-    )
+    present = Environment.objects.present().filter(project=project).select_related("project")
+    production = present.filter(kind=EnvironmentKind.PRODUCTION).first()
     services = assess_services(job, release, production) if production else []
     read = assess_databases(release, production)
     verdict = judge(services, read)
     rows = [with_variables(one, instance, production) for one, instance in services]
-    job.verdict, job.reasons, job.steps = (
-        verdict.verdict,
-        list(verdict.reasons),
-        list(verdict.steps),
-    )
+    job.verdict = verdict.verdict
+    job.reasons, job.steps = list(verdict.reasons), list(verdict.steps)
     job.services, job.in_effect, job.revisions = rows, read.in_effect, read.revisions
     job.downgrade, job.downgrade_problem = read.downgrade, read.problem
     job.content, job.problem, job.computed_at = rollback_content(job.verdict, job.targets), "", now
-    names = (
-        "verdict",
-        "reasons",
-        "steps",
-        "services",
-        "in_effect",
-        "revisions",
-        "downgrade",
-        "downgrade_problem",
-        "content",
-        "problem",
-        "computed_at",
-    )
-    Advice.objects.filter(pk=job.pk).update(**{name: getattr(job, name) for name in names})
+    Advice.objects.filter(pk=job.pk).update(**{name: getattr(job, name) for name in COMPUTED})
     return job
 
 

@@ -37,9 +37,7 @@ def in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
     """The release under a row lock, with fresh advice on it; refuses where going back makes no
     sense now.
     """
-    release = (
-        Release.objects.select_for_update(of=("self",)).select_related("project").get(pk=release.pk)
-    )
+    release = Release.objects.locked(release.pk)
     if message := rollback_assessment.over(release):
         raise Refused(message)
     if not release.merge_commit:
@@ -85,11 +83,7 @@ def rehearse_downgrade(release: Release, *, actor: Actor, now: datetime | None =
 
 
 def _production(release: Release) -> Environment:
-    found = (
-        Environment.objects.present()
-        .filter(project=release.project, kind=EnvironmentKind.PRODUCTION)
-        .first()
-    )
+    found = Environment.objects.present().of_kind(release.project, EnvironmentKind.PRODUCTION)
     if found is None:
         raise Refused("There is no production environment on Railway.")
     return found

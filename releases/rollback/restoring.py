@@ -122,9 +122,8 @@ def _came_of_it(
     made = next((one for one in fresh if one.commit == target["commit"]), None)
     if made is not None:
         out_of_band.asked(DeploymentAsk(pk=asked["ask"]), made.id)
-        return Done(
-            f"Railway restores {target['commit'][:7]} on {target['service']}.", _evidence(made)
-        )
+        restores = f"Railway restores {target['commit'][:7]} on {target['service']}."
+        return Done(restores, _evidence(made))
     asked_at = parse_datetime(asked["at"]) or now
     if now - asked_at < timedelta(seconds=settings.DEPLOY_GRACE_SECONDS):
         return Wait(2, f"Railway is restoring {target['service']}. Waiting for its new deployment.")
@@ -132,11 +131,8 @@ def _came_of_it(
         f"Railway was asked at {asked_at:%H:%M:%S} UTC to restore {target['service']}, and shows no"
         " deployment of it."
     )
-    return Stop(
-        message,
-        "It may still appear. Check Railway; a retry sends the request again.",
-        unknown=True,
-    )
+    world = "It may still appear. Check Railway; a retry sends the request again."
+    return Stop(message, world, unknown=True)
 
 
 def _evidence(deployment: Deployment) -> tuple[dict[str, str], ...]:

@@ -50,10 +50,8 @@ def approve(step: RollbackStep, facts: Facts) -> Look:
     needed, given = facts.project.rollback_approvals, counted(job)
     if len(given) < needed:
         missing = needed - len(given)
-        return Wait(
-            3,
-            f"Waits for the approval of {missing} other {'person' if missing == 1 else 'people'}.",
-        )
+        people = "person" if missing == 1 else "people"
+        return Wait(3, f"Waits for the approval of {missing} other {people}.")
     row = rollback_assessment.refresh(row, facts.release, now=facts.now)
     if row.verdict == PENDING:
         return Wait(3, f"Waiting for running changes to end: {' '.join(row.reasons)}")
@@ -125,11 +123,7 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
     with transaction.atomic():
         if not holds(job):
             return Finished(JobStatus.FAILED, "")  # not recorded: somebody else holds it
-        release = (
-            Release.objects.select_for_update(of=("self",))
-            .select_related("project")
-            .get(pk=job.release_id)
-        )
+        release = Release.objects.locked(job.release_id)
         _end_promotion(release, now)
         if release.status != ReleaseStatus.ROLLED_BACK:
             record.keep(release, now=now)

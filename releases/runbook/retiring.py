@@ -156,15 +156,9 @@ def retirements(standing: Standing) -> list[Retirement]:
         place = Place(one["path"], one["line"], one["seen"], address)
         grouped.setdefault(key, []).append(place)
     return [
-        Retirement(
-            _ADVICE[key].title,
-            places,
-            _ADVICE[key].instead,
-            _first(key[0], standing),
-            _ADVICE[key].steps,
-        )
+        Retirement(advice.title, places, advice.instead, _first(key[0], standing), advice.steps)
         for key, places in grouped.items()
-        if key in _ADVICE
+        if (advice := _ADVICE.get(key))
     ]
 
 

@@ -29,15 +29,9 @@ def keep_new_app(
     except ApiError as error:
         raise Refused(error.sentence) from None
     now = now or timezone.now()
+    app = {"app_id": made.id, "app_slug": made.slug, "private_key": made.private_key}
     row, _ = NewGitHubApp.objects.update_or_create(
-        scope=scope,
-        defaults={
-            "app_id": made.id,
-            "app_slug": made.slug,
-            "private_key": made.private_key,
-            "made_at": now,
-            "made_by": actor,
-        },
+        scope=scope, defaults=app | {"made_at": now, "made_by": actor}
     )
     sentence = f"Made the GitHub App {made.slug}; it is not used yet."
     audit.record("credential.app_made", actor=actor, subject=row, sentence=sentence, now=now)

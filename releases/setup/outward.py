@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from environments.branches import actions as branches
@@ -91,7 +92,7 @@ def from_then_on(project: Project) -> list[str]:
 
 
 def go_live(
-    project: Project, *, actor: Actor, wanted: Collection[str], now: datetime | None = None
+    project: Project, *, actor: User, wanted: Collection[str], now: datetime | None = None
 ) -> list[str]:
     """Start sending, and do what is `wanted` of `once`; return what did not work, in sentences.
 

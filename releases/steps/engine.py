@@ -18,12 +18,14 @@ from environments.quota import sharing
 from environments.smoke.probe import Probe, probe
 from portal import audit
 from portal.audit import Actor
-from portal.jobs import OPEN, STOPPED, Finished, JobStatus, Outcome, Requeue, holds, wake_now
+from portal.jobs import OPEN, STOPPED, Finished, Job, JobStatus, Outcome, Requeue, holds, wake_now
 from portal.jobs.steps import FINAL, patiently
 from portal.ui.actions import Refused
 from releases.gates.context import Facts, facts_of
-from releases.models import StepStatus
+from releases.models import Rollback, RollbackStep, StepStatus
+from releases.models.promotion import Promotion, PromotionStep
 from releases.models.releases import Release
+from releases.models.steps import Step
 
 # How long a step puts up with GitHub or Railway not answering before a person is asked.
 PATIENCE = timedelta(minutes=15)
@@ -60,10 +62,11 @@ class Stop:
 
 
 Look = Requeue | Wait | Done | Stop
+SteppedJob = Promotion | Rollback
 
 
 def advance(
-    job: Any,
+    job: SteppedJob,
     function: Callable[[Any], Callable[[Any, Facts], Look]],
     *,
     finish: Callable[[Any, datetime], Outcome],
@@ -97,7 +100,7 @@ def advance(
     return _write_down(job, step, look, keep)
 
 
-def _begin(job: Any, step: Any, now: datetime) -> bool:
+def _begin(job: SteppedJob, step: PromotionStep | RollbackStep, now: datetime) -> bool:
     with transaction.atomic():
         if not holds(job):
             return False
@@ -124,13 +127,16 @@ def _given_up(error: Exception) -> Look:
     return Stop(str(error), "The current state of production is not known.", unknown=unknown)
 
 
-def waited(step: Any, now: datetime) -> timedelta:
+def waited(step: Step, now: datetime) -> timedelta:
     """How long the step has been looking."""
     return now - (step.started_at or now)
 
 
 def _write_down(
-    job: Any, step: Any, look: Look, keep: Callable[[Release, Done], None] | None
+    job: SteppedJob,
+    step: PromotionStep | RollbackStep,
+    look: Look,
+    keep: Callable[[Release, Done], None] | None,
 ) -> Outcome:
     now = timezone.now()
     with transaction.atomic():
@@ -145,11 +151,7 @@ def _write_down(
         step.status = StepStatus.DONE if isinstance(look, Done) else StepStatus.FAILED
         step.world = look.world if isinstance(look, Stop) else ""
         step.save(update_fields=["looks", "sentence", "world", "evidence", "finished_at", "status"])
-        release = (
-            Release.objects.select_for_update(of=("self",))
-            .select_related("project")
-            .get(pk=job.release_id)
-        )
+        release = Release.objects.locked(job.release_id)
         if isinstance(look, Done) and keep is not None:
             keep(release, look)
         data = {"step": step.name, "evidence": step.evidence, "world": step.world}
@@ -188,31 +190,31 @@ def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
     return job, step
 
 
-def again(step: Any, **changes: Any) -> None:
+def again(step: Step, **changes: object) -> None:
     """Lets a stopped step begin again. What it said before stays in the audit trail alone."""
-    rows = type(step).objects.filter(pk=step.pk)
+    rows = type(step)._default_manager.filter(pk=step.pk)
     nothing = {"sentence": "", "world": "", "evidence": []}
     changes |= nothing | {"started_at": None, "finished_at": None}
     rows.update(status=StepStatus.PENDING, **changes)
 
 
-def skip(step: Any, *, actor: Actor, reason: str, now: datetime) -> None:
+def skip(step: Step, *, actor: Actor, reason: str, now: datetime) -> None:
     """Leaves a stopped step behind, by a person's word."""
     message = f"Skipped by {actor}: “{reason[:500]}”"
-    type(step).objects.filter(pk=step.pk).update(
+    type(step)._default_manager.filter(pk=step.pk).update(
         status=StepStatus.SKIPPED, finished_at=now, sentence=message
     )
 
 
-def go_on(job: Any, now: datetime) -> None:
+def go_on(job: Job, now: datetime) -> None:
     """Wakes a stopped job."""
-    type(job).objects.filter(pk=job.pk).update(
+    type(job)._default_manager.filter(pk=job.pk).update(
         status=JobStatus.QUEUED, finished_at=None, lease_until=None, crashes=0, sentence=""
     )
     wake_now(job, now=now)
 
 
-def smoke(step: Any, facts: Facts, commits: Mapping[str, str], world: str) -> Look:
+def smoke(step: Step, facts: Facts, commits: Mapping[str, str], world: str) -> Look:
     """Asks each configured page of production over HTTP.
 
     `commits`: what each service must say that it runs, where a test asks for that. `world` is said
@@ -226,19 +228,14 @@ def smoke(step: Any, facts: Facts, commits: Mapping[str, str], world: str) -> Lo
         {"label": f"{test.service} {test.path}", "said": one.sentence if one else "has no address"}
         for test, one in probes
     )
-    bad = [
-        line
-        for line, (_, one) in zip(evidence, probes, strict=True)
-        if one is None or one.ok is not True
-    ]
+    told = zip(evidence, (one for _, one in probes), strict=True)
+    bad = [line for line, one in told if one is None or one.ok is not True]
     if not bad:
-        return Done(
-            f"{len(tests)} request{'s' if len(tests) > 1 else ''} answered as expected.", evidence
-        )
+        many = f"{len(tests)} request{'s' if len(tests) > 1 else ''}"
+        return Done(f"{many} answered as expected.", evidence)
     message = f"{bad[0]['label']}: {bad[0]['said']}"
-    if waited(step, facts.now) < SMOKE_PATIENCE:
-        return Wait(2, message)
-    return Stop(message, world, evidence)
+    late = waited(step, facts.now) >= SMOKE_PATIENCE
+    return Stop(message, world, evidence) if late else Wait(2, message)
 
 
 def _probe(test: SmokeTest, facts: Facts, commits: Mapping[str, str]) -> Probe | None:

@@ -1,7 +1,6 @@
 """The page of a task log: read by everybody, written by those who may, downloaded as a file."""
 
 from functools import partial
-from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
@@ -82,9 +81,9 @@ def _shown(
     log = task_logs_actions.of(subject)
     kept = {name: getattr(log, name, "") for name in SECTIONS}
     back = (
-        reverse("releases:release", args=[subject.pk])
-        if kind == "release"
-        else _finding_address(subject)
+        _finding_address(subject)
+        if isinstance(subject, Finding)
+        else reverse("releases:release", args=[subject.pk])
     )
     context = {
         "kind": kind,
@@ -120,7 +119,7 @@ def _beside(kind: str, subject: task_logs_actions.Subject, *, older: bool) -> st
     return reverse("releases:task-log", args=[kind, found]) if found else ""
 
 
-def _finding_address(finding: Any) -> str:
+def _finding_address(finding: Finding) -> str:
     page = reverse("environments:environments")
     return f"{page}?project={finding.project.slug}#finding-{finding.pk}"
 

@@ -4,7 +4,6 @@ kept with it.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db.models import JSONField
 from django.db.models.expressions import RawSQL
@@ -12,6 +11,7 @@ from django.utils.dateparse import parse_datetime
 
 from environments.models import LONG_LIVED, Environment, Variable
 from environments.variables.fingerprints import fingerprint
+from portal.outbound.parsing import JsonObject
 from releases.models.reconciler import KeptVariables, ReleaseReconciler
 from releases.models.releases import Release
 
@@ -123,7 +123,7 @@ def compare(reconciler: ReleaseReconciler) -> None:
         ReleaseReconciler.objects.filter(pk=reconciler.pk).update(drift=found)
 
 
-def drift(found: Any) -> Drift:
+def drift(found: JsonObject | None) -> Drift:
     """What `compare` kept, in words."""
     if not found:
         return Drift()

@@ -54,19 +54,13 @@ def with_lost_parent(problem: Problem, before: History, after: History, since: s
     """
     if problem.kind != "missing" or not problem.paths:
         return problem
-    child = next(
-        (revision for revision in after.revisions.values() if revision.path == problem.paths[0]),
-        None,
-    )
-    gone = (
-        [
-            before.revisions[id].path
-            for id in (*child.down, *child.depends_on)
-            if id in before.revisions and id not in after.revisions
-        ]
-        if child
-        else []
-    )
+    at_path = [one for one in after.revisions.values() if one.path == problem.paths[0]]
+    gone = [
+        before.revisions[id].path
+        for child in at_path[:1]
+        for id in (*child.down, *child.depends_on)
+        if id in before.revisions and id not in after.revisions
+    ]
     if not gone:
         return problem
     message = f"{problem.sentence} It was {', '.join(gone)}: `{put_back(since, gone)}`."
@@ -80,10 +74,9 @@ def change_between(
     after: History | None,
     problems: tuple[Problem, ...],
 ) -> Change:
-    old, new = {wa.id: wa for wa in was}, {one.id: one for one in now}
-    if (
-        before is not None and after is not None
-    ):  # a copy of a file is not a new revision, nor a move
+    old, new = {one.id: one for one in was}, {one.id: one for one in now}
+    if before is not None and after is not None:
+        # A copy of a file is not a new revision, nor a move.
         known_before, known_after = before.revisions, after.revisions
     else:
         known_before, known_after = old, new

@@ -29,6 +29,7 @@ _IRRELEVANT = re.compile(
     r"|connection|target_metadata|process_revision_directives|literal_binds|dialect_opts|dialect_name|url|as_sql"
     r"|output_buffer|starting_rev|tag|template_args|transaction_per_migration|prepare_threshold"
 )
+_ENGINES = {*("create_engine", "create_async_engine", "engine_from_config", "execution_options")}
 _SENDS = {"execute", "exec_driver_sql", "scalar", "scalars"}
 _SEARCH_PATH = re.compile(
     r"\s*set\s+(?:session\s+)?search_path\s*(?:=|\bto\b)\s*(.+?)\s*;?\s*", re.I | re.S
@@ -134,12 +135,7 @@ class _Reader:
             self._refuse(node, "registers operations of its own")
         elif name in _SENDS and "offline" not in inside:
             self._sent(node, inside)
-        elif name in (
-            "create_engine",
-            "create_async_engine",
-            "engine_from_config",
-            "execution_options",
-        ):
+        elif name in _ENGINES:
             self._engine(node)
 
     def _configure(self, node: ast.Call, inside: tuple[str, ...]) -> None:

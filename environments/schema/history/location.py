@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from configparser import ConfigParser
 from configparser import Error as IniError
 from dataclasses import dataclass
-from typing import Any
 
 from environments.git.objects import Objects
 from environments.git.repository import Mirror
@@ -137,7 +136,7 @@ def _from_options(
 
 
 def _set_elsewhere(
-    objects: Objects, commit: str, config: str, value: Any, options: JsonObject, section: str
+    objects: Objects, commit: str, config: str, value: object, options: JsonObject, section: str
 ) -> str:
     """Say why `config` names no script directory: another section does, code sets it, or nobody
     does.
@@ -152,10 +151,8 @@ def _set_elsewhere(
     sections = [one for one in options.get("sections", ()) if one != section]
     if sections:
         named = " or ".join(f"“{config}:{section}”" for section in sections)
-        return (
-            f"“{config}” has no `script_location` in its section [{section}], but in others; use"
-            f" {named}."
-        )
+        where = f"in its section [{section}], but in others"
+        return f"“{config}” has no `script_location` {where}; use {named}."
     if place := code_that_sets_location(objects, commit):
         return f"“{config}” has no `script_location`, since code sets it ({place}).{offer}"
     return f"“{config}” has no `script_location`.{offer}"
@@ -187,18 +184,16 @@ def _ini(text: str, path: str, section: str) -> JsonObject:
     try:
         parser.read_string(text)
         names = ("script_location", "version_locations", "path_separator", "version_path_separator")
-        options: JsonObject = {
-            name: parser.get(section, name) for name in names if parser.has_option(section, name)
-        }
+        given = [name for name in names if parser.has_option(section, name)]
+        options: JsonObject = {name: parser.get(section, name) for name in given}
         recursive = parser.get(section, "recursive_version_locations", fallback=None)
         options["sections"] = [
             section for section in parser.sections() if "script_location" in parser[section]
         ]
     except IniError as error:
         reason = re.sub(r"\s+", " ", error.message).replace("<string>", path)
-        raise _ProblemError(
-            f"“{path}” cannot be read as an ini file: {reason[:200].rstrip('.')}."
-        ) from None
+        message = f"“{path}” cannot be read as an ini file: {reason[:200].rstrip('.')}."
+        raise _ProblemError(message) from None
     if recursive is not None:
         options["recursive_version_locations"] = recursive == "true"
     if not options.get("version_locations"):
@@ -260,14 +255,10 @@ def _resolve(objects: Objects, commit: str, config: str, value: str) -> str | No
     else:
         _beside(config, value)  # refuses what lies outside
         wanted = _from_above(config, value)
-    trees = []
-    for name in wanted:
-        found = objects.get(f"{commit}:{name}")
-        if found is not None and found.kind == "tree":
-            trees.append(name)
-    return next(
-        (tree for tree in trees if _is_script(objects, commit, tree)), trees[0] if trees else None
-    )
+    found = [(name, objects.get(f"{commit}:{name}")) for name in wanted]
+    trees = [name for name, item in found if item is not None and item.kind == "tree"]
+    first = trees[0] if trees else None
+    return next((tree for tree in trees if _is_script(objects, commit, tree)), first)
 
 
 def _from_above(config: str, value: str) -> list[str]:

@@ -284,10 +284,8 @@ class Rehearsal:
         outcome = self._go(url, "expected", UPGRADE, report.start)
         report.statements = recorded
         if outcome.status != "succeeded":
-            report.drift_problem = (
-                "The migrations alone could not build the schema to compare with:"
-                f" {outcome.sentence}"
-            )
+            why = "The migrations alone could not build the schema to compare with"
+            report.drift_problem = f"{why}: {outcome.sentence}"
             return
         expected = self._schema(url)
         try:

@@ -8,7 +8,6 @@ bound.
 import json
 import math
 from collections.abc import Callable
-from typing import Any
 
 MAX_EVENTS = 50_000
 MAX_BYTES = 48_000_000
@@ -23,7 +22,7 @@ def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _each(form: Callable[[Any], bool]) -> Callable[[Any], bool]:
+def _each(form: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, list) and all(map(form, value))
 
 
@@ -44,11 +43,15 @@ def _plain(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(one, str | int) for one in value.values())
 
 
-_FORMS: dict[str, Callable[[Any], bool]] = {
+def _whole(value: object) -> bool:
+    return isinstance(value, int | float) and _number(value) and value == int(value)
+
+
+_FORMS: dict[str, Callable[[object], bool]] = {
     "start": _text,
     "end": _text,
     "seconds": _number,
-    "backend": lambda value: _number(value) and value == int(value),
+    "backend": _whole,
     "error": _plain,
     "kept": _each(_text),
     "over": _number,

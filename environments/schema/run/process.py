@@ -19,6 +19,7 @@ from typing import IO, Any, cast
 from urllib.parse import quote, quote_plus
 
 from environments.schema.run.events import Hearing
+from portal.isolation.confine import Door
 from portal.outbound.parsing import JsonObject
 
 CHILD = Path(__file__).parent / "alembic_env" / "child.py"
@@ -140,6 +141,13 @@ class Finished:
         return next((event[key] for event in reversed(self.events) if key in event), None)
 
 
+def _surroundings(directory: Path) -> dict[str, str]:
+    """The environment of a run's process: nothing of the portal's own."""
+    home = str(directory)
+    path = os.environ.get("PATH", os.defpath)
+    return {"PATH": path, "LANG": "C.UTF-8", "HOME": home, "TMPDIR": home}
+
+
 class Child:
     """A child in `directory` that waits to be told what to do; it ends when we do, or by `close`.
 
@@ -156,12 +164,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=directory,
-                env={
-                    "PATH": os.environ.get("PATH", os.defpath),
-                    "LANG": "C.UTF-8",
-                    "HOME": str(directory),
-                }
-                | {"TMPDIR": str(directory)},
+                env=_surroundings(directory),
                 pass_fds=(self.events,),
                 start_new_session=True,
             )
@@ -188,7 +191,7 @@ def follow(
     log: Log,
     on_event: Callable[[JsonObject], None],
     stop: Callable[[], str],
-    door: JsonObject | None,
+    door: Door | None,
     child: Child | None = None,
 ) -> Finished:
     """Runs the child to its end.

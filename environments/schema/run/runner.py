@@ -140,22 +140,14 @@ def _redirected(request: Run, history: History) -> Run:
 def _plan(history: History, before: tuple[str, ...], request: Run) -> Plan:
     unknown = [id for id in before if id not in history.revisions]
     if unknown:
-        raise EarlyError(
-            "failed",
-            f"The database is at revision “{unknown[0]}”, which is in no file at"
-            f" {request.commit[:10]}; take a commit that has it. {PROVE}",
-        )
+        at = f"The database is at revision “{unknown[0]}”, which is in no file at"
+        why = f"{at} {request.commit[:10]}; take a commit that has it. {PROVE}"
+        raise EarlyError("failed", why)
     applied = history.ancestors(before)
     if request.direction == "upgrade":
         target = request.target or history.effective_heads
-        steps = history.between(before, target)
-        return Plan(
-            history,
-            before,
-            steps,
-            history.tips(history.ancestors(target)),
-            applied | {s.id for s in steps},
-        )
+        steps, tips = history.between(before, target), history.tips(history.ancestors(target))
+        return Plan(history, before, steps, tips, applied | {step.id for step in steps})
     if len(request.target) != 1:
         raise EarlyError("failed", "A downgrade needs exactly one revision to go back to.")
     steps = history.back(before, request.target[0])

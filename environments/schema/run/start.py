@@ -15,6 +15,7 @@ from environments.schema.run.process import Finished, Log, follow
 from environments.schema.run.progress import Watch
 from environments.schema.run.request import Plan, Run, whole_seconds
 from portal import isolation
+from portal.isolation.confine import Door
 from portal.outbound.parsing import JsonObject
 
 ENVIRONMENT = Path(__file__).parent / "alembic_env"
@@ -142,7 +143,7 @@ def _allowed(request: Run, plan: Plan) -> list[str] | None:
     return [key for step in plan.steps for key in request.expected[step.id]]
 
 
-def _door(address: Address, command: Command | None, directory: Path) -> dict[str, object] | None:
+def _door(address: Address, command: Command | None, directory: Path) -> Door | None:
     """What the run may use: its own files and the one database; a command its environment as
     well.
     """

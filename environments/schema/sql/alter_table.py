@@ -58,35 +58,22 @@ def _constrained(constraint: Message) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named_))
 
 
+SERIAL = {"serial", "bigserial", "smallserial", "serial4", "serial8"}
+
+
 def _added_column(command: object) -> Iterator[str]:
     column = unwrap(getattr(command, "def"))
     constraints = [unwrap(constraint) for constraint in column.constraints]
     types = {enum(constraint, "contype") for constraint in constraints}
-    serial = (texts(column.type_name) or [""])[-1] in (
-        "serial",
-        "bigserial",
-        "smallserial",
-        "serial4",
-        "serial8",
-    )
-    default = next(
-        (
-            constraint.raw_expr
-            for constraint in constraints
-            if enum(constraint, "contype") == "CONSTR_DEFAULT"
-        ),
-        None,
-    )
+    serial = (texts(column.type_name) or [""])[-1] in SERIAL
+    defaults = [one for one in constraints if enum(one, "contype") == "CONSTR_DEFAULT"]
+    default = defaults[0].raw_expr if defaults else None
     stored = any(
         enum(constraint, "contype") == "CONSTR_GENERATED" and constraint.generated_kind != "v"
         for constraint in constraints
     )
-    computed = (
-        serial
-        or stored
-        or "CONSTR_IDENTITY" in types
-        or (default is not None and not _is_constant(default))
-    )
+    computed = serial or stored or "CONSTR_IDENTITY" in types
+    computed = computed or (default is not None and not _is_constant(default))
     filled = default is not None or serial or types & {"CONSTR_IDENTITY", "CONSTR_GENERATED"}
     details = [
         (".REQUIRED", types & {"CONSTR_NOTNULL", "CONSTR_PRIMARY"} and not filled),

@@ -117,14 +117,8 @@ class Watch:
         if not self.token:
             if now >= self.next_at:
                 self.token, self.moved_at = secrets.token_hex(8), now
-                async_task(
-                    "portal.jobs.sweep.canary",
-                    self.token,
-                    self.name,
-                    save=False,
-                    task_name="canary",
-                    broker=Broker(own_queue()),
-                )
+                queue = {"save": False, "task_name": "canary", "broker": Broker(own_queue())}
+                async_task("portal.jobs.sweep.canary", self.token, self.name, **queue)
             return False
         if canary_seen(self.token):
             self.reset(now + CANARY_EVERY)
@@ -152,9 +146,8 @@ class Worker:
         """One look around; nothing that goes wrong in it may end the worker."""
         try:
             with connection.cursor() as cursor:
-                cursor.execute(
-                    "set statement_timeout = '5s'"
-                )  # nobody's lock may blind the watchdog
+                # Nobody's lock may blind the watchdog.
+                cursor.execute("set statement_timeout = '5s'")
             self._keep_cluster(now)
             sweep()
             self._report(now)
@@ -163,10 +156,8 @@ class Worker:
             self.answering = True
         except DatabaseError as error:
             if self.answering:
-                log.error(
-                    "The database does not answer; jobs wait until it does: %s",
-                    str(error).strip().partition("\n")[0],
-                )
+                what = str(error).strip().partition("\n")[0]
+                log.error("The database does not answer; jobs wait until it does: %s", what)
             self.answering = False
             self._blind(now)
         except Exception:

@@ -84,7 +84,7 @@ def _isolation() -> Any:
     return sys.modules["isolation"]
 
 
-def _prepare(door: dict[str, Any], request: dict[str, Any]) -> Any:
+def _prepare(door: dict[str, Any], request: dict[str, Any]) -> object:
     """What has to be done outside the door: loading it, and giving the files to whom the child
     becomes.
     """
@@ -100,7 +100,7 @@ def _prepare(door: dict[str, Any], request: dict[str, Any]) -> Any:
     return isolation.bounds.Bounds(door)
 
 
-def _relay(request: dict[str, Any]) -> Any:
+def _relay(request: dict[str, Any]) -> object:
     """What reads the statements of a command on the wire and tells of them; None where that is not
     asked for.
 
@@ -114,7 +114,7 @@ def _relay(request: dict[str, Any]) -> Any:
     allowed = None if terms["allowed"] is None else set(terms["allowed"])
     told: set[str] = set()
 
-    def tell(event: dict[str, Any]) -> None:
+    def tell(event: dict[str, object]) -> None:
         os.write(request["events"], json.dumps(event).encode() + b"\n")
 
     def judge(sql: str) -> str:
@@ -217,7 +217,7 @@ def _work(request: dict[str, Any]) -> int:
     events = request["events"]
     os.set_inheritable(events, False)
 
-    def emit(event: dict[str, Any]) -> None:
+    def emit(event: dict[str, object]) -> None:
         sys.stdout.flush()
         os.write(events, json.dumps(event).encode() + b"\n")
 
@@ -258,7 +258,7 @@ def _upgrade(run: dict[str, Any]) -> None:
     config = Config(attributes={"run": run})
     emit = run["emit"]
 
-    def steps(current: Any, _context: object) -> Iterator[Any]:
+    def steps(current: Any, _context: object) -> Iterator[object]:
         """Alembic's own plan; a step is taken up again once its transaction is committed."""
         if run["direction"] == "upgrade":
             plan = script._upgrade_revs(tuple(run["target"]), current)  # type: ignore[arg-type]

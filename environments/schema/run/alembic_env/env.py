@@ -13,7 +13,7 @@ from sqlalchemy import MetaData, create_engine, event
 from sqlalchemy.pool import NullPool
 
 run: dict[str, Any] = context.config.attributes["run"]
-connect: dict[str, Any] = {"application_name": run["application_name"], "connect_timeout": 10}
+connect: dict[str, object] = {"application_name": run["application_name"], "connect_timeout": 10}
 if not run.get("record"):  # a rehearsal has a record of its own
     executed = runpy.run_path(str(Path(run["environment"]) / "executed.py"))
     connect["cursor_factory"] = executed["cursor"](run, run["emit"])

@@ -6,11 +6,16 @@ and pages say so. Standard library and psycopg only.
 """
 
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from psycopg.abc import Query
 
 _statements = runpy.run_path(str(Path(__file__).with_name("statements.py")))
 MAX_STATEMENTS, MAX_CHARACTERS = _statements["MAX_STATEMENTS"], _statements["MAX_CHARACTERS"]
@@ -23,8 +28,8 @@ class NotStagedError(Exception):
 
 
 def cursor(
-    run: dict[str, Any], emit: Callable[[dict[str, Any]], None]
-) -> type[psycopg.Cursor[Any]]:
+    run: dict[str, Any], emit: Callable[[dict[str, object]], None]
+) -> type[psycopg.Cursor[object]]:
     """Return a cursor that has `emit` told of each different statement of `run["current"]`, before
     it is sent.
 
@@ -35,7 +40,7 @@ def cursor(
     heard: dict[str, set[str]] = {}
     bookkeeping = bookkeeping_of(run["version_table"])
 
-    def note(query: Any) -> None:
+    def note(query: object) -> None:
         revision = run.get("current")
         text = (
             query
@@ -57,20 +62,20 @@ def cursor(
         known.add(key)
         emit({"executed": key, "revision": revision, "sql": text.strip()[:MAX_CHARACTERS]})
 
-    class Heard(psycopg.Cursor[Any]):
-        def execute(self, query: Any, *values: Any, **options: Any) -> Any:
+    class Heard(psycopg.Cursor[object]):
+        def execute(self, query: "Query", *values: Any, **options: Any) -> "Self":
             note(query)
             return super().execute(query, *values, **options)
 
-        def executemany(self, query: Any, *values: Any, **options: Any) -> None:
+        def executemany(self, query: "Query", *values: Any, **options: Any) -> None:
             note(query)
             super().executemany(query, *values, **options)
 
-        def stream(self, query: Any, *values: Any, **options: Any) -> Any:
+        def stream(self, query: "Query", *values: Any, **options: Any) -> Iterator[object]:
             note(query)
             return super().stream(query, *values, **options)
 
-        def copy(self, statement: Any, *values: Any, **options: Any) -> Any:
+        def copy(self, statement: "Query", *values: Any, **options: Any) -> Any:
             note(statement)
             return super().copy(statement, *values, **options)
 

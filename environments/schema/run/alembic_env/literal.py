@@ -103,7 +103,7 @@ def _arguments(call: ast.Call) -> tuple[list[object], dict[str, object]]:
     }
 
 
-def _value(node: ast.expr) -> Any:
+def _value(node: ast.expr) -> object:
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.List | ast.Tuple):

@@ -13,13 +13,13 @@ from sqlalchemy import event
 MAX_CHARACTERS = 2000
 
 
-def listen(engine: Any, emit: Callable[[dict[str, Any]], None], version_table: str) -> None:
+def listen(engine: object, emit: Callable[[dict[str, object]], None], version_table: str) -> None:
     """Has `emit` told `{"kept": [statement, …]}` whenever statements can no longer be rolled
     back.
     """
     open_ones: list[str] = []
 
-    def after(connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+    def after(connection: Any, _cursor: object, statement: str, *_: object) -> None:
         words = statement.split(None, 1)
         if not words or words[0].lower() in ("select", "show", "set") or version_table in statement:
             return

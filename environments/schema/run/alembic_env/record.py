@@ -30,7 +30,7 @@ class Recorder:
     transaction.
     """
 
-    def __init__(self, emit: Callable[[dict[str, Any]], None], version_table: str) -> None:
+    def __init__(self, emit: Callable[[dict[str, object]], None], version_table: str) -> None:
         self.emit, self.version_table = emit, version_table
         self.known: dict[int, tuple[str, int]] = {}  # what was there before this transaction
         self.fresh = False
@@ -47,7 +47,7 @@ class Recorder:
             self.fresh = True
         self.began = time.monotonic()
 
-    def after(self, connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+    def after(self, connection: Any, _cursor: object, statement: str, *_: object) -> None:
         ended = time.monotonic()
         if self.version_table in statement or self.count >= MAX_STATEMENTS:
             return

@@ -38,6 +38,10 @@ MAX_CHARACTERS = 200_000
 MAX_TOLD = 40 * MAX_CHARACTERS  # bytes, of one file
 
 
+_MISSING: dict[str, object] = {
+    **{"kind": "missing", "message": "the function is not there"},
+    **{"line": 0, "source": ""},
+}
 _KINDS = {"ImportError": "module", "ModuleNotFoundError": "module", "NotLiteral": "unread"}
 
 
@@ -64,7 +68,7 @@ class Connection(MockConnection):
         super().__init__(dialect, self.execute)
         self._keep = keep
 
-    def execute(self, statement: Any, parameters: Any = None, **_: object) -> Answer:  # type: ignore[override]
+    def execute(self, statement: object, parameters: object = None, **_: object) -> Answer:  # type: ignore[override]
         last = ""
         for values in parameters if isinstance(parameters, list | tuple) else [parameters]:
             last = self._literal(statement, values)
@@ -115,7 +119,7 @@ def _check_values(statement: object) -> None:
         raise NoValue(f"{message}; write “\\:{names[0]}” where a colon is meant")
 
 
-def _checked(execute: Callable[..., object]) -> Callable[..., Any]:
+def _checked(execute: Callable[..., object]) -> Callable[..., object]:
     def check(construct: object, *values: object, **options: object) -> object:
         _check_values(construct)
         return execute(construct, *values, **options)
@@ -190,15 +194,10 @@ def _load(path: str) -> ModuleType:
 
 def _one(
     function: Any, path: str, naming: Mapping[str, str]
-) -> tuple[list[tuple[str, bool]], dict[str, Any] | None]:
+) -> tuple[list[tuple[str, bool]], dict[str, object] | None]:
     statements: list[tuple[str, bool]] = []
     if function is None:
-        return statements, {
-            "kind": "missing",
-            "message": "the function is not there",
-            "line": 0,
-            "source": "",
-        }
+        return statements, _MISSING
     inside, size = True, 0
 
     def keep(sent: str) -> None:
