@@ -5,6 +5,7 @@ buttons.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
@@ -46,4 +47,5 @@ def with_neighbours[R: Model](rows: QuerySet[R], *, within: str) -> QuerySet[R]:
     same = rows.model._base_manager.filter(**{within: OuterRef(within)})
     older = same.filter(pk__lt=OuterRef("pk")).order_by("-pk").values("pk")[:1]
     newer = same.filter(pk__gt=OuterRef("pk")).order_by("pk").values("pk")[:1]
-    return rows.annotate(older_pk=Subquery(older), newer_pk=Subquery(newer))
+    beside = rows.annotate(older_pk=Subquery(older), newer_pk=Subquery(newer))
+    return cast("QuerySet[R]", beside)
