@@ -277,13 +277,13 @@ def _databases(release: ReadRelease, project: Project) -> tuple[DatabaseFacts, .
     if not databases:
         return ()
     plans, places = planned_of(release), places_in(release, databases)
-    rehearsals = rehearsed_of(release.rehearsal_rows)
+    rehearsals = rehearsed_of(release.record.get("rehearsals", release.rehearsal_rows))
     runs = list(_RUNS.filter(environment__project=project)[: 10 * len(databases)])
-    staged = _staged(release, plans)
+    staged, names = _staged(release, plans), release.record.get("databases", {})
     return tuple(
         DatabaseFacts(
             database=database,
-            called=database.called,
+            called=names.get(str(database.pk), database.called),
             migrations=migrations_of(release, database, databases),
             heads=heads_of(release, database, databases),
             places=places[database.pk],

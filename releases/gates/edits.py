@@ -7,6 +7,7 @@ from typing import Any
 
 from environments.schema.history.changes import put_back
 from environments.schema.plan.edits import OTHER
+from releases.gates.plan import words_on
 from releases.models.releases import Release
 
 ACCEPTED_AS = "danger edited-shipped"  # what an acceptance of such a file names, beside its content
@@ -21,7 +22,7 @@ def unaccepted(release: Any) -> Sequence[dict[str, str]]:
         return []
     words = {
         (row["revision"], row["sha256"])
-        for row in release.accepted_rows
+        for row in words_on(release)[0]
         if row["user_id"] != release.cut_by_id and ACCEPTED_AS in row["risks"]
     }
     return [one for one in changing if (one["revision"], one["sha256"]) not in words]

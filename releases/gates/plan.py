@@ -156,14 +156,23 @@ def annotations() -> dict[str, object]:
     }
 
 
+def words_on(release: Any) -> tuple[list[JsonObject], list[JsonObject]]:
+    """Return the rows of what was accepted and of what lapsed: of a release that ended as they
+    were then, also when whoever accepted has left since.
+    """
+    kept = release.record
+    return kept.get("accepted", release.accepted_rows), kept.get("lapsed", release.lapsed_rows)
+
+
 def planned_of(release: Any) -> dict[int, Planned]:
     """What `annotations` brought along: database → its plan, where one was begun."""
+    given, undone = words_on(release)
     accepted = tuple(
         _acceptance(row)
-        for row in release.accepted_rows
+        for row in given
         if row["user_id"] != release.cut_by_id  # also one that was given for an earlier release
     )
-    lapsed = tuple(map(_acceptance, release.lapsed_rows))
+    lapsed = tuple(map(_acceptance, undone))
     return {row["database_id"]: _planned(row, accepted, lapsed) for row in release.plan_rows}
 
 

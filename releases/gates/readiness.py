@@ -44,7 +44,7 @@ def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
     """The checklist of one phase with what each line says now, and the always-asked gates it
     does not name.
     """
-    if kept := facts.release.record.get(phase):
+    if (kept := facts.release.record.get(phase)) is not None:
         return _as_recorded(kept, facts)
     shown = [
         item

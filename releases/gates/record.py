@@ -1,17 +1,31 @@
 """What stands on the page of a release that has ended: written down once, and never asked again."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TypedDict
 
+from portal.outbound.parsing import JsonObject
 from releases.gates.approvals import content_digest, fault_of
-from releases.gates.context import facts_of
+from releases.gates.context import Facts, facts_of
+from releases.gates.plan import words_on
 from releases.gates.readiness import Line, Recorded, stand
 from releases.models.releases import Release
+
+
+class ShippedPull(TypedDict):
+    """A pull request of a release, as its page names it."""
+
+    number: int
+    title: str
+    author: str
+    url: str
 
 
 def keep(release: Release, *, now: datetime, superseded_by: str = "") -> None:
     """Write down what the checklist and the approvals of `release` say as it ends."""
     facts = facts_of(release.pk, now=now)
     standing, content = stand(facts), content_digest(facts.release)
+    accepted, lapsed = words_on(facts.release)
     release.record = {
         "at": now.isoformat(),
         "before": [_row(line) for line in standing.before],
@@ -19,8 +33,30 @@ def keep(release: Release, *, now: datetime, superseded_by: str = "") -> None:
         "required_approvals": facts.project.required_approvals,
         "faults": {str(one.pk): fault_of(one, facts.release, content) for one in facts.approvals},
         "superseded_by": superseded_by,
+        "accepted": _of_its_files(accepted, release),
+        "lapsed": _of_its_files(lapsed, release),
+        "databases": {str(one.database.pk): one.called for one in facts.databases},
+        "pulls": pulls(facts),
+        "rehearsals": facts.release.rehearsal_rows,
     }
     Release.objects.filter(pk=release.pk).update(record=release.record)
+
+
+def pulls(facts: Facts) -> Sequence[ShippedPull]:
+    """Return the pull requests that the release ships, newest first; a hotfix is one itself."""
+    kept: Sequence[ShippedPull] | None = facts.release.record.get("pulls")
+    if kept is not None:
+        return kept
+    own = [facts.promotion_pull] if facts.release.is_hotfix and facts.promotion_pull else []
+    return [
+        ShippedPull(number=one.number, title=one.title, author=one.author, url=one.url)
+        for one in (*own, *facts.pulls)
+    ]
+
+
+def _of_its_files(words: Iterable[JsonObject], release: Release) -> list[JsonObject]:
+    files = {one["sha256"] for one in (*release.migrations, *release.edits)}
+    return [word for word in words if word["sha256"] in files]
 
 
 def _row(line: Line) -> Recorded:

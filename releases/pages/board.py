@@ -97,7 +97,7 @@ def _releases(cards: dict[int, Card]) -> None:
     )
     newest = Q(pk__in=Release.objects.newest_merged().values("pk"))
     marked = counted.annotate(is_newest=ExpressionWrapper(newest, output_field=BooleanField()))
-    shown = marked.filter(newest | Q(status__in=ACTIVE)).defer("commits", "notes")
+    shown = marked.filter(newest | Q(status__in=ACTIVE)).defer("commits", "notes", "record")
     for release in shown.order_by("cut_at"):
         if release.is_newest:
             _newest(cards[release.project_id], release)

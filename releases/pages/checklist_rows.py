@@ -72,7 +72,8 @@ def rows(
     facts: Facts, standing: gates.Standing, phase: str, *, may_tick: bool = True
 ) -> tuple[Row, ...]:
     """The checklist lines of one phase, with ticks for those who may."""
-    pages = key_page_base(facts.in_production)
+    # Of a release that ended the pages say nothing: production may be another one by now.
+    pages = "" if facts.release.status in ENDED else key_page_base(facts.in_production)
     lines = standing.before if phase == Phase.BEFORE else standing.after
     return tuple(_row(line, facts, pages, may_tick) for line in lines)
 
@@ -107,9 +108,11 @@ def _row(line: gates.Line, facts: Facts, pages: str, may_tick: bool) -> Row:
 
 def control_of(line: gates.Line, release: Release) -> str:
     item = line.item
+    if release.status in ENDED:
+        return ""
     if line.gate == "approved" and not line.done:
         return "approve"
-    if item is None or release.status in ENDED:
+    if item is None:
         return ""
     if item.phase == Phase.BEFORE and release.merge_commit:
         return ""

@@ -53,8 +53,10 @@ class DatabasePanel:
 
 def context(facts: Facts) -> JsonObject:
     """What the card of migrations shows: a part for each database, none of which is left out."""
+    kept = facts.release.record.get("databases")  # those that there were when it ended
+    databases = [one for one in facts.databases if kept is None or str(one.database.pk) in kept]
     return {
-        "migration_panels": [_panel(facts, database) for database in facts.databases],
+        "migration_panels": [_panel(facts, database) for database in databases],
         "unaccepted_edits": unaccepted(facts.release),
     }
 

@@ -36,6 +36,13 @@ def on_railway(facts: Facts, missing: Iterable[gates.Line]) -> tuple[str, str]:
     return "Open Environments", f"{address}?project={facts.project.slug}#findings"
 
 
+def on_board(facts: Facts, missing: Iterable[gates.Line]) -> tuple[str, str]:
+    """Return label and address of the board's card of a frozen project, or two empty strings."""
+    if not _fails(missing, frozenset({"not_frozen"})):
+        return "", ""
+    return "Show the freeze", f"{reverse('releases:board')}#project-{facts.project.slug}"
+
+
 def unanswered(facts: Facts) -> tuple[str, str]:
     """Return label and address of the page that says why nothing is read, or two empty strings."""
     if facts.github_problem or facts.railway_problem:

@@ -78,7 +78,10 @@ def _now_missing(facts: Facts, standing: gates.Standing, trouble: tuple[str, ...
     anchor = Row(theirs.text, "", item=theirs.item).key if theirs else ""
     if any(line.gate == "carries" and line.result.state == gates.FAIL for line in missing):
         return Now(worst, headline, details, button="Show what ships again", anchor="ships")
-    return Now(worst, headline, details, button="Next open item" if anchor else "", anchor=anchor)
+    if anchor:
+        return Now(worst, headline, details, button="Next open item", anchor=anchor)
+    button, link = next_act.on_board(facts, missing)
+    return Now(worst, headline, details, button=button, link=link)
 
 
 def _to_review(facts: Facts, missing: Iterable[gates.Line]) -> PullRequest | None:

@@ -176,6 +176,6 @@ def github_links(facts: Facts) -> tuple[Link, ...]:
     found = (
         Link(f"#{release.pull_number}", pull or pull_page(repository, release.pull_number)),
         Link("Merge commit", commit_page(repository, release.merge_commit)),
-        Link("Changes", compare_page(repository, facts.production_head, release.candidate)),
+        Link("Changes", compare_page(repository, release.base, release.candidate)),
     )
     return tuple(link for link in found if link.address)

@@ -24,6 +24,7 @@ from portal.ui.site import by_htmx, page, person, run, run_action
 from releases import gates
 from releases.checklist import actions as checklist_actions
 from releases.checklist.forms import TickForm
+from releases.gates import record as gates_record
 from releases.gates.carried import again
 from releases.gates.context import Facts, gather, release_queryset
 from releases.github_mirror import watching as mirrors
@@ -66,7 +67,7 @@ def board_panels(request: HttpRequest) -> HttpResponse:
 def releases(request: HttpRequest) -> HttpResponse:
     """Every release, newest first."""
     rows = Release.objects.select_related("project", "cut_by").defer(
-        "commits", "migrations", "notes", "moved"
+        "commits", "migrations", "notes", "moved", "record"
     )
     slug = request.GET.get("project", "").replace("\x00", "")
     state = request.GET.get("state", "")
@@ -208,11 +209,7 @@ def _release_context(request: HttpRequest, pk: int) -> JsonObject:
         "way_back": pages_migrations.way_back(facts) if back.advice is None else None,
         "back": back,
         **live_table.context(facts),
-        "pulls": (
-            tuple(filter(None, [facts.promotion_pull])) + facts.pulls
-            if shown.is_hotfix
-            else facts.pulls
-        ),
+        "pulls": gates_record.pulls(facts),
         "commits": shown.newest_commits,
         "commits_more": max(0, shown.commit_count - COMMITS_SHOWN),
         "approvals": pages_record.approvals(facts, content),

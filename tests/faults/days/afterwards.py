@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from portal.sandbox.server import Fault
-from tests.faults.days.stories import day, later, promote, rolled_back
+from tests.faults.days.stories import NOTHING, REVERT, day, later, promote, rolled_back
 
 if TYPE_CHECKING:
     from releases.models.releases import Release
@@ -29,7 +29,12 @@ def _hotfix(world: "World", files: dict[str, str], title: str) -> "Release":
     return release
 
 
-@day("a hotfix after a rollback", "Show what ships again", must=("ships again", "rolled back"))
+@day(
+    "a hotfix after a rollback",
+    "Show what ships again",
+    REVERT,
+    must=("ships again", "rolled back"),
+)
 def hotfix_after_rollback(world: "World") -> "Release":
     """The hotfix branches off main, which holds the rolled-back release."""
     rolled_back(world)
@@ -63,7 +68,7 @@ def rollback_stopped(world: "World") -> "Release":
     return release
 
 
-@day("the revert is open", "Review revert", must=("rolled back",))
+@day("the revert is open", "Review revert", "Review revert", must=("rolled back",))
 def revert_open(world: "World") -> "Release":
     """GitHub opened the pull request that takes the release back."""
     from environments.models import Repair
@@ -79,7 +84,7 @@ def revert_open(world: "World") -> "Release":
     return release
 
 
-@day("a superseded release", must=("Superseded by",))
+@day("a superseded release", NOTHING, must=("Superseded by",))
 def superseded(world: "World") -> "Release":
     """Another release was shipped after it."""
     from tests.journeys.test_release import cut, end, make_ready, push, reread
@@ -95,7 +100,7 @@ def superseded(world: "World") -> "Release":
     return first
 
 
-@day("an abandoned release", must=("abandoned",))
+@day("an abandoned release", NOTHING, "Create release", must=("abandoned",))
 def abandoned(world: "World") -> "Release":
     """Given up before its promotion."""
     from releases.lifecycle import actions
@@ -106,7 +111,7 @@ def abandoned(world: "World") -> "Release":
     return release
 
 
-@day("an abandoned promotion", must=())
+@day("an abandoned promotion", "Show the freeze", must=("Promotions are frozen",))
 def abandoned_promotion(world: "World") -> "Release":
     """Frozen, stopped at the merge, given up: the release is in preparation again."""
     from releases.promotion import actions
@@ -156,7 +161,7 @@ def worker_dead(world: "World") -> "Release":
     return release
 
 
-@day("a finished release, later rules", must=())
+@day("a finished release, later rules", NOTHING, NOTHING, must=())
 def later_rules(world: "World") -> "Release":
     """The project asks for more than when the release was done."""
     from tests.journeys.test_release import end

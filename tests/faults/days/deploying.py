@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from tests.faults.days.stories import day, promote
+from tests.faults.days.stories import NOTHING, day, promote
 
 if TYPE_CHECKING:
     from releases.models.releases import Release
     from tests.journeys.world import World
 
 
-@day("a rollout under way", settled=False, must=())
+@day("a rollout under way", NOTHING, settled=False, must=())
 def rollout(world: "World") -> "Release":
     """The merge is done, Railway is building."""
     from tests.journeys.test_release import prepare, reread
@@ -79,7 +79,7 @@ def staging_moved(world: "World") -> "Release":
     return release
 
 
-@day("a failed step was retried and went well", never=("failed:",))
+@day("a failed step was retried and went well", "Next open item", never=("failed:",))
 def retried(world: "World") -> "Release":
     """The frontend's build failed, the commit was deployed again."""
     from releases.promotion import actions
@@ -94,7 +94,7 @@ def retried(world: "World") -> "Release":
     return release
 
 
-@day("a step is being retried", settled=False)
+@day("a step is being retried", NOTHING, settled=False)
 def retrying(world: "World") -> "Release":
     """The click was a moment ago: what failed before is no news any more."""
     from releases.promotion import actions

@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from portal.ui.actions import Refused
 from tests.faults.days.claims import Verdict, green_above_a_failure, judge, servings, trail
-from tests.faults.days.page import first_button, lines, read
-from tests.faults.days.stories import Day
+from tests.faults.days.page import Node, first_button, lines, read
+from tests.faults.days.stories import NOTHING, Day
 from tests.faults.days.truth import Truth
 from tests.faults.scene import _Setting
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PAGES = ("board", "release", "environments", "audit")
 READER = {"audit": "carol"}
+TOP = {"head", "now", "trouble", "moved", "stages"}  # where a release page says what to do
 
 
 # Gets the world, the page's name and the release, and returns the page's HTML.
@@ -42,7 +43,7 @@ class Looked:
     day: str
     page: str
     sentences: int = 0
-    first: str = ""  # the first button of a release's page
+    first: str = ""  # the first button, on the board and on a release's page
     held: list[Verdict] = field(default_factory=list)
 
     @property
@@ -112,8 +113,11 @@ def look(world: "World", day: Day, page: str, release: "Release | None", by: Fet
     node = read(html)
     found = lines(node)
     held = trail(node, truth) if page == "audit" else judge(found, truth) + servings(node, truth)
+    pressed = first_button(node) if page in ("board", "release") else None
     if page == "release":
-        held += green_above_a_failure(node, truth) + _first(first_button(node), day)
+        held += [*green_above_a_failure(node, truth), _first(pressed, day.first)]
+    if page == "board":
+        held.append(_first(pressed, day.board))
     if page == ("release" if release else "board"):
         text = node.text.lower()
         held += [
@@ -121,8 +125,7 @@ def look(world: "World", day: Day, page: str, release: "Release | None", by: Fet
             for word in day.must
         ]
     held += [Verdict(f"never “{word}”", "it says so") for word in day.never if word in node.text]
-    pressed = first_button(node) if page == "release" else ""
-    return Looked(day.name, page, len(found), pressed, held)
+    return Looked(day.name, page, len(found), pressed.text if pressed else "", held)
 
 
 def fetch(world: "World", page: str, release: "Release | None") -> str:
@@ -146,9 +149,12 @@ def url_of(page: str, release: "Release | None") -> str:
     return reverse(address) if address else reverse("releases:release", args=[number])
 
 
-def _first(pressed: str, day: Day) -> list[Verdict]:
-    """The first thing to press is the first right act."""
-    if not day.first:
-        return []
-    right = pressed.lower().startswith(day.first.lower())
-    return [Verdict(f"first button: {pressed}", "" if right else f"it should be “{day.first}”")]
+def _first(pressed: Node | None, act: str) -> Verdict:
+    """The first thing to press is the first right act; nothing at the top where there is none."""
+    words = pressed.text if pressed else ""
+    if act == NOTHING:
+        above = {one.attributes.get("id", "") for one in pressed.up()} if pressed else set()
+        right = not (above & TOP or (pressed and "primary" in pressed.classes))
+    else:
+        right = words.lower().startswith(act.lower())
+    return Verdict(f"first button: {words}", "" if right else f"the first right act: {act}")

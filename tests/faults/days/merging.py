@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from portal.sandbox.server import Fault
-from tests.faults.days.stories import day, promote
+from tests.faults.days.stories import NOTHING, day, promote
 
 if TYPE_CHECKING:
     from releases.models.releases import Release
@@ -101,7 +101,7 @@ def check_fails(world: "World") -> "Release":
     return release
 
 
-@day("the answer to the merge is lost", settled=True)
+@day("the answer to the merge is lost", "Next open item")
 def answer_lost(world: "World") -> "Release":
     """GitHub merges and hangs up without an answer."""
     from tests.journeys.test_release import prepare, reread
@@ -113,7 +113,7 @@ def answer_lost(world: "World") -> "Release":
     return release
 
 
-@day("the protection of main was changed", must=())
+@day("the protection of main was changed", "Promote to production")
 def protection_changed(world: "World") -> "Release":
     """Somebody takes the protection of main away."""
     from tests.journeys.test_release import prepare
@@ -124,7 +124,7 @@ def protection_changed(world: "World") -> "Release":
     return release
 
 
-@day("two people promote at once", must=())
+@day("two people promote at once", "Next open item")
 def two_at_once(world: "World") -> "Release":
     """The second click is refused, one promotion goes on."""
     from portal.ui.actions import Refused
@@ -141,7 +141,7 @@ def two_at_once(world: "World") -> "Release":
     raise AssertionError("the second promotion was not refused")
 
 
-@day("nothing differs but history", must=("same files", "nothing to release"))
+@day("nothing differs but history", NOTHING, NOTHING, must=("same files", "nothing to release"))
 def same_files(world: "World") -> None:
     """A commit and its revert on staging: no content to release."""
     git = world.github.git
@@ -153,7 +153,7 @@ def same_files(world: "World") -> None:
         git.move("refs/heads/staging", made, staging)
 
 
-@day("a release is being read", settled=False, never=("brings no migrations",))
+@day("a release is being read", NOTHING, settled=False, never=("brings no migrations",))
 def being_read(world: "World") -> "Release":
     """The release was just created; nothing of it is known."""
     from releases.lifecycle import actions

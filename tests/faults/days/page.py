@@ -146,13 +146,13 @@ def shas(node: Node) -> list[str]:
     return [one.attributes.get("title", "") for one in node.all("code", css="sha")]
 
 
-def first_button(page: Node) -> str:
-    """The words of the first thing on the page to press, as far as nothing has been unfolded."""
+def first_button(page: Node) -> Node | None:
+    """The first thing on the page to press, as far as nothing has been unfolded."""
     for node in page.all():
         pressed = node.tag == "button" or "button" in node.classes
         outer = {one.tag for one in node.up()}
         folded = "dialog" in outer or ("details" in outer and node.tag != "summary")
         able = "disabled" not in node.attributes and "hidden" not in node.attributes
         if pressed and able and not folded and "box" not in node.classes:
-            return node.text
-    return ""
+            return node
+    return None

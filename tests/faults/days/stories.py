@@ -1,6 +1,7 @@
 """The first bad days: each drives portal and stand-ins into it, as the worker and people would.
 
-A day names what a person should be able to press first on the release's page, "" for nothing.
+A day names what a person should press first on the release's page and on the board: `NOTHING`
+where there is nothing to do but to wait or to read.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from tests.journeys.world import World
 
 Story = Callable[["World"], "Release | None"]
+NOTHING = "nothing"
+REVERT = "Open revert pull request"
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Day:
 
     name: str
     story: Story
-    first: str = ""  # the first button of the release's page
+    first: str  # the first right act on the release's page, or `NOTHING`
+    board: str  # and on the board
     must: tuple[str, ...] = ()  # words that the release's page, or else the board, must hold
     settled: bool = True  # whether the portal can read everything before the pages are looked at
     never: tuple[str, ...] = field(default=())  # words that no page may hold
@@ -34,11 +38,13 @@ class Day:
 DAYS: list[Day] = []
 
 
-def day(name: str, first: str = "", **more: object) -> Callable[[Story], Story]:
+def day(
+    name: str, first: str, board: str = "Open release", **more: object
+) -> Callable[[Story], Story]:
     """Register a bad day."""
 
     def register(story: Story) -> Story:
-        DAYS.append(Day(name, story, first, **more))  # type: ignore[arg-type]
+        DAYS.append(Day(name, story, first, board, **more))  # type: ignore[arg-type]
         return story
 
     return register
@@ -84,7 +90,7 @@ def migration_fails(world: "World") -> "Release":
     return release
 
 
-@day("the release was rolled back", "Open revert pull request", must=("rolled back",))
+@day("the release was rolled back", REVERT, REVERT, must=("rolled back",))
 def rolled_back(world: "World") -> "Release":
     """Both services go back to what ran before."""
     from tests.journeys.test_release import reread
@@ -98,7 +104,7 @@ def rolled_back(world: "World") -> "Release":
     return release
 
 
-@day("the branches have diverged", must=("diverged",))
+@day("the branches have diverged", NOTHING, "Create release", must=("diverged",))
 def diverged(world: "World") -> None:
     """Somebody pushed to main what staging does not have."""
     world.github.push_commit("main", {"frontend/hot.txt": "hot"}, "Straight to main")

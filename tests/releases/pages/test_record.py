@@ -1,16 +1,26 @@
 """What a page says of a release that ended, was superseded or was rolled back."""
 
+import re
+
 import pytest
+from django.contrib.auth.models import User
+from django.db.models import Value
+from django.db.models.functions import Concat
 from django.urls import reverse
 from django.utils import timezone
 
-from environments.models import Deployment, Repair, ServiceInstance
+from environments.models import Deployment, Repair, Service, ServiceInstance
+from portal.models.audit import AuditEvent
+from releases.approvals.actions import accept_risk
 from releases.gates import record
 from releases.lifecycle import reconcile
+from releases.models.approvals import RiskAcceptance
 from releases.models.reconciler import ReleaseReconciler
 from releases.models.releases import Release
 from tests.factory import MERGE, make_people, make_project, make_promotion, make_release
 from tests.reading import squeezed
+from tests.releases.gates.test_plan import NAMED
+from tests.releases.gates.test_plan import a_release as with_a_risk
 from tests.releases.pages.test_views import page, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +64,81 @@ def test_a_finished_release_does_not_change_with_rules_gates_and_people(people):
     assert lines(release) == rows
 
 
+def later_rules(project):
+    type(project).objects.filter(pk=project.pk).update(required_approvals=3, soak_minutes=999)
+
+
+def bob_left(project):
+    User.objects.filter(username="bob").update(is_active=False)
+
+
+def words_lapse(project):
+    RiskAcceptance.objects.update(lapsed_at=timezone.now(), lapsed_why="configuration: runner")
+
+
+def another_database(project):
+    row = project.databases.get()
+    row.pk, row.name, row.alembic = None, "second", "second/alembic.ini"
+    row.save()
+
+
+def renamed_services(project):
+    Service.objects.filter(project=project).update(name=Concat("name", Value("-new")))
+
+
+def retitled_pulls(project):
+    project.pull_requests.update(title="Another title", author="somebody")
+
+
+def github_is_down(project):
+    type(project.github_sync).objects.update(problem="GitHub does not answer.")
+
+
+def environments_replaced(project):
+    project.environments.update(gone_at=timezone.now())
+
+
+def production_moved_on(project):
+    project.branches.update(head="8" * 40)
+
+
+LATER = (
+    later_rules,
+    bob_left,
+    words_lapse,
+    another_database,
+    renamed_services,
+    retitled_pulls,
+    github_is_down,
+    environments_replaced,
+    production_moved_on,
+)
+
+
+@pytest.mark.parametrize("later", LATER, ids=lambda one: one.__name__)
+def test_no_word_on_a_record_changes_with_what_comes_later(people, later):
+    release = with_a_risk(people)
+    accept_risk(release, actor=people["bob"], **NAMED, reason="because")
+    make_promotion(release, by=people["alice"])
+    Release.objects.filter(pk=release.pk).update(status="verifying", merge_commit=MERGE)
+    release.refresh_from_db()
+    ended(release)
+    shipped(release.project, people, merge_commit="9" * 40)
+    alice = signed_in(people["alice"])
+    before = words(page(alice, release))
+
+    later(release.project)
+
+    assert words(page(alice, release)) == before
+    assert "“because”" in before
+
+
+def words(html: str) -> str:
+    """What the page says and where it leads to, without how long ago that was."""
+    main = re.sub(r'<div id="timeline".*', "", html[html.index("<main") :])
+    return re.sub(r"<time.*?</time>|data-[a-z]+=\"[^\"]*\"", "", main)
+
+
 def lines(release):
     from releases.gates import stand
     from releases.gates.context import facts_of
@@ -63,6 +148,15 @@ def lines(release):
         (line.text, line.result.state, line.result.sentence, line.result.seen_at)
         for line in (*standing.before, *standing.after)
     ]
+
+
+def test_a_record_without_lines_asks_no_gate_again(people):
+    release = make_release(make_project(), by=people["alice"])
+    ended(release, "abandoned")
+    Release.objects.filter(pk=release.pk).update(record=release.record | {"before": []})
+
+    assert [text for text, *_ in lines(release) if text == "Approved"] == []
+    assert "0 of 0" in page(signed_in(people["alice"]), release)
 
 
 def test_a_superseded_release_says_so_and_tells_nothing_of_now(people):
@@ -126,6 +220,8 @@ def test_one_button_asks_for_the_revert_once(people):
 
     assert [(one.kind, one.wanted) for one in Repair.objects.all()] == [("revert", "131")]
     assert "Opening the revert pull request" in page(alice, release)
+    event = AuditEvent.objects.get(action="revert.requested", outcome="done")
+    assert event.data["release"] == release.name
 
 
 def test_when_main_is_deployed_again_nothing_is_rolled_back_any_more(people):

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from environments.models import Deployment, DeploymentLog
+from releases.models.freezes import Freeze
 from releases.models.promotion import PromotionStep
 from releases.models.pull_requests import PullRequest
 from tests.factory import (
@@ -205,3 +206,16 @@ def test_who_may_not_repair_is_offered_nothing(people):
     html = page(people, stopped(people, "deploy"), "carol")
 
     assert "Do now:" in html and "retry-step" not in html
+
+
+def test_a_release_that_only_a_freeze_holds_leads_to_the_freeze(people):
+    project = make_project()
+    release = make_release(project, by=people["alice"], ready=True)
+    Freeze.objects.create(project=project, started_by=people["alice"], reason="Black Friday")
+
+    html = page(people, release)
+    shown = html[html.index('id="now"') : html.index('id="moved"')]
+
+    assert "Promotions are frozen: Black Friday" in shown
+    assert f'href="{reverse("releases:board")}#project-{project.slug}"' in shown
+    assert "Show the freeze" in shown
