@@ -1,24 +1,21 @@
 """GitHub's truth into our rows, and what a release collects from git."""
 
 import re
-from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from environments.clients import github_of
-from environments.github import Check, MergedPull, Overview, Pages, Pull, PullState
+from environments.github import Overview, Pages, PullState
 from environments.github.merging import is_doubted
 from environments.models import Branch, Project
 from releases.github_mirror.kept_rules import contexts_of, kept_rules
+from releases.github_mirror.pull_rows import merged_row, open_row, upsert
 from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.reconciler import ReleaseReconciler
 from releases.models.releases import Release, ReleaseKind, ReleaseStatus
 
-PULL_NUMBER = re.compile(r"^Merge pull request #(\d{1,9}) |\(#(\d{1,9})\)$")
 REPOSITORY = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}", re.ASCII)
 COMMITS_KEPT = 500
 ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
@@ -59,10 +56,10 @@ def apply(project: Project, overview: Overview, *, now: datetime) -> bool:
     GitHubSync.objects.select_for_update().get(project=project)
     is_to_confirm = _branches(project, overview, now)
     pulls = (*overview.open_pulls, *overview.promotions, *overview.hotfixes, *overview.named)
-    rows = [_open_row(project, pull, now) for pull in pulls]
-    rows += [_merged_row(project, pull, now) for pull in overview.merged_pulls]
+    rows = [open_row(project, pull, now) for pull in pulls]
+    rows += [merged_row(project, pull, now) for pull in overview.merged_pulls]
     _keep_known(project, rows, now)
-    _upsert(rows)
+    upsert(rows)
     _close(project, overview, [row.number for row in rows], now)
     kept: dict[str, object] = {"synced_at": now, "cursor": (overview.cursor or "")[:200]}
     if overview.listed:
@@ -89,9 +86,9 @@ def keep_merge_facts(project: Project, overview: Overview, *, now: datetime) -> 
     """
     GitHubSync.objects.select_for_update().get(project=project)
     _branches(project, overview, now)
-    rows = [_open_row(project, pull, now) for pull in overview.named]
+    rows = [open_row(project, pull, now) for pull in overview.named]
     _keep_known(project, rows, now)
-    _upsert(rows)
+    upsert(rows)
 
 
 def _close(project: Project, overview: Overview, seen: list[int], now: datetime) -> None:
@@ -184,110 +181,6 @@ def _branches(project: Project, overview: Overview, now: datetime) -> bool:
     return any(is_doubted(row.merge_rules) for row in rows)
 
 
-def checks_as_json(checks: Iterable[Check]) -> list[dict[str, object]]:
-    """Checks as a row keeps them; `app` None: a status, or a run of which it is not told.
-
-    `by`: who posted a status.
-    """
-    return [
-        {
-            "name": check.name,
-            "state": check.state,
-            "url": check.url or "",
-            "app": check.app_id,
-            "by": check.creator,
-        }
-        for check in checks
-    ]
-
-
-def _merging(pull: Pull) -> dict[str, object] | None:
-    if pull.merging is None:
-        return None
-    by: dict[str, list[str]] = {"approved": [], "changes_requested": []}
-    for review in pull.reviews:
-        if review.state in by:
-            by[review.state].append(review.author)
-    counted = {"unresolved": pull.merging.unresolved, "unsigned": pull.merging.unsigned}
-    return counted | {
-        "commits": pull.merging.commits,
-        "asking": by["changes_requested"],
-        "approved": by["approved"],
-    }
-
-
-def _open_row(project: Project, pull: Pull, now: datetime) -> PullRequest:
-    checks = None if pull.checks is None else checks_as_json(pull.checks)
-    return PullRequest(
-        project=project,
-        number=pull.number,
-        title=pull.title[:300],
-        author=(pull.author or "")[:100],
-        url=(pull.url or "")[:500],
-        state=pull.state,
-        draft=bool(pull.draft),
-        fork=pull.fork,
-        base=pull.base_ref[:250],
-        head=pull.head_ref[:250],
-        head_sha=pull.head_sha,
-        mergeable=(pull.mergeable or "").lower()[:20],
-        review_decision=(pull.review_decision or "").lower()[:30],
-        merge_state=(pull.merge_state or "").lower()[:20],
-        merging=_merging(pull),
-        checks=checks,
-        checks_at=None if checks is None else now,
-        updated_at=pull.updated_at,
-        seen_at=now,
-    )
-
-
-def _merged_row(project: Project, pull: MergedPull, now: datetime) -> PullRequest:
-    return PullRequest(
-        project=project,
-        number=pull.number,
-        title=pull.title[:300],
-        author=(pull.author or "")[:100],
-        url=(pull.url or "")[:500],
-        state="merged",
-        base=project.staging_branch,
-        head=(pull.head_ref or "")[:250],
-        head_sha=pull.head_sha or "",
-        updated_at=pull.updated_at,
-        seen_at=now,
-    )
-
-
-def _upsert(rows: Iterable[PullRequest]) -> None:
-    by_number = {
-        row.number: row for row in rows
-    }  # a repeated row within one reading: the later one
-    PullRequest.objects.bulk_create(
-        by_number.values(),
-        update_conflicts=True,
-        unique_fields=["project", "number"],
-        update_fields=[
-            "title",
-            "author",
-            "url",
-            "state",
-            "draft",
-            "fork",
-            "base",
-            "head",
-            "head_sha",
-            "mergeable",
-            "review_decision",
-            "merge_state",
-            "merging",
-            "blocked_at",
-            "checks",
-            "checks_at",
-            "updated_at",
-            "seen_at",
-        ],
-    )
-
-
 def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
     """Writes one pull request that was read by itself.
 
@@ -320,17 +213,3 @@ def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
         elif state == "open":
             del changes["seen_at"]
         PullRequest.objects.filter(pk=row.pk).update(**changes)
-
-
-def _unknown_pulls(project: Project, commits: Iterable[Any]) -> tuple[MergedPull, ...]:
-    """Pull requests that titles of merge commits name and the mirror, which keeps up with the
-    last hundred, lacks.
-    """
-    named = {
-        int(found[1] or found[2])
-        for commit in commits
-        if (found := PULL_NUMBER.search(commit.title))
-    }
-    known = PullRequest.objects.filter(project=project, number__in=named, state="merged")
-    unknown = sorted(named - set(known.values_list("number", flat=True)))
-    return github_of(project).merged_pulls(project.staging_branch, unknown) if unknown else ()

@@ -19,7 +19,7 @@ from environments.schema.plan.render import without_passwords
 from environments.schema.run.address import normalise
 from environments.schema.run.process import Redactor
 from portal.server.children import spawn, stop_group
-from portal.server.embedded_postgres import binaries
+from portal.server.postgres_wheel import binaries
 
 TIME_LIMIT_S = 180.0
 ROWS_LIMIT_S = 1800.0

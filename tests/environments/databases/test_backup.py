@@ -17,7 +17,7 @@ from environments.databases.touched import touched_by
 from environments.models import MigrationPlan
 from environments.schema.plan.render import Rendered, Statement, Step, steps_as_json
 from environments.schema.plan.risk import assess
-from portal.server.embedded_postgres import binaries
+from portal.server.postgres_wheel import binaries
 from tests.factory import make_people, make_project, make_release, make_run
 
 pytestmark = pytest.mark.django_db

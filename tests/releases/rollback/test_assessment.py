@@ -16,7 +16,7 @@ from releases.gates.context import gather
 from releases.models import Advice
 from releases.models.releases import ReleaseStatus
 from releases.pages import rollback
-from releases.pages.views import _page_queryset
+from releases.pages.release_context import page_queryset
 from releases.rollback import actions as rollback_actions
 from releases.rollback import assessment as rollback_assessment
 from releases.rollback import database_assessment, half_applied
@@ -47,7 +47,7 @@ def shipped():
 
 
 def panel(release, **later):
-    facts = gather(_page_queryset().get(pk=release.pk))
+    facts = gather(page_queryset().get(pk=release.pk))
     return rollback.way_back(facts, now=timezone.now() + timedelta(**later))
 
 
