@@ -11,6 +11,7 @@ from environments.github.pages import commit_page
 from environments.models import DeploymentLog, EnvironmentKind
 from portal import audit
 from portal.outbound.parsing import JsonObject
+from portal.ui.paging import with_neighbours
 from releases import gates
 from releases.gates import record as gates_record
 from releases.gates.carried import again
@@ -54,20 +55,14 @@ def page_queryset() -> Any:
     shown = Value(f"$[0 to {COMMITS_SHOWN - 1}]")
     newest = Func(F("commits"), shown, function="jsonb_path_query_array", output_field=JSONField())
     last = Release.objects.filter(project=OuterRef("project")).merged()
-    same = Release.objects.filter(project=OuterRef("project"))
-    beside = {
-        "older_pk": Subquery(same.filter(pk__lt=OuterRef("pk")).order_by("-pk").values("pk")[:1]),
-        "newer_pk": Subquery(same.filter(pk__gt=OuterRef("pk")).order_by("pk").values("pk")[:1]),
-    }
     going_back = {
         "last_merged": Subquery(last.values("pk")[:1]),
         "has_rollback": Exists(Rollback.objects.filter(release=OuterRef("pk"))),
         "has_downgrade": Exists(Downgrade.objects.filter(release=OuterRef("pk"))),
     }
     rows = release_queryset().select_related("project", "cut_by", "task_log__saved_by", "advice")
-    return rows.annotate(
-        newest_commits=newest, variable_drift=F("reconciler__drift"), **going_back, **beside
-    )
+    rows = rows.annotate(newest_commits=newest, variable_drift=F("reconciler__drift"), **going_back)
+    return with_neighbours(rows, within="project")
 
 
 def release_context(request: HttpRequest, pk: int) -> JsonObject:
