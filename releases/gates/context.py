@@ -57,6 +57,7 @@ class Facts:
     required_contexts: tuple[str, ...] | None = None
     merge_rules: MergeRules | None = None  # of production's branch; None: not known
     staging_rules: MergeRules | None = None
+    rules_doubted: bool = False  # whether GitHub's last answer demanded less, and is asked again
     staging_closed: bool | None = None  # to the portal's own fast-forward; None: not known
     environments: Mapping[str, Environment] = field(default_factory=dict)
     live: Mapping[str, tuple[Live, ...]] = field(default_factory=dict)
@@ -155,6 +156,9 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
         required_contexts=_required(project, release.production_contexts),
         merge_rules=_rules(release.production_rules),
         staging_rules=_rules(release.staging_rules),
+        rules_doubted=any(
+            merging.is_doubted(kept) for kept in (release.production_rules, release.staging_rules)
+        ),
         staging_closed=release.staging_closed,
         environments=environments,
         live=live,

@@ -17,6 +17,7 @@ from releases.models.pull_requests import PullRequest
 GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})
 # GitHub's own reckoning runs a little behind the status that was just posted.
 SETTLED = timedelta(seconds=90)
+DOUBTED = "GitHub's last answer required less than before: the portal reads it once more."
 
 
 @gate("Merge allowed", always=True)
@@ -49,7 +50,8 @@ def merge_allowed(facts: Facts) -> Result:
     evidence = tuple((demand.name, f"{demand.said} {demand.link}".strip()) for demand in demands)
     for one in sorted((demand for demand in demands if not demand.met), key=_order):
         state = FAIL if one.met is False and not one.waits else PENDING
-        return Result(state, one.said, evidence, pull.seen_at)
+        said = f"{one.said} {DOUBTED}" if facts.rules_doubted else one.said
+        return Result(state, said, evidence, pull.seen_at)
     return Result(PASS, f"GitHub accepts a merge commit into {main}.", evidence, pull.seen_at)
 
 

@@ -8,8 +8,9 @@ from django.db import transaction
 from django.db.models import Q
 
 from environments.github import Overview, Pages, PullState
+from environments.github.merging import is_doubted
 from environments.models import Branch, Project
-from releases.github_mirror.kept_rules import kept_rules
+from releases.github_mirror.kept_rules import contexts_of, kept_rules
 from releases.github_mirror.pull_rows import merged_row, open_row, upsert
 from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.reconciler import ReleaseReconciler
@@ -48,10 +49,12 @@ def pages(job: GitHubSync, *, now: datetime) -> Pages:
 
 
 @transaction.atomic
-def apply(project: Project, overview: Overview, *, now: datetime) -> None:
-    """Writes one reading of GitHub, in a fixed number of queries."""
+def apply(project: Project, overview: Overview, *, now: datetime) -> bool:
+    """Write one reading of GitHub, in a fixed number of queries; return whether the next one is
+    to confirm that a branch demands less.
+    """
     GitHubSync.objects.select_for_update().get(project=project)
-    _branches(project, overview, now)
+    is_to_confirm = _branches(project, overview, now)
     pulls = (*overview.open_pulls, *overview.promotions, *overview.hotfixes, *overview.named)
     rows = [open_row(project, pull, now) for pull in pulls]
     rows += [merged_row(project, pull, now) for pull in overview.merged_pulls]
@@ -63,6 +66,7 @@ def apply(project: Project, overview: Overview, *, now: datetime) -> None:
         kept["listed_at"] = now
     _note_name(project, overview.full_name)
     GitHubSync.objects.filter(project=project).update(**kept)
+    return is_to_confirm
 
 
 def _note_name(project: Project, name: str) -> None:
@@ -138,7 +142,7 @@ def _blocked_at(row: PullRequest, since: datetime | None, now: datetime) -> date
     return since if since and now - since < BLOCKED else None
 
 
-def _branches(project: Project, overview: Overview, now: datetime) -> None:
+def _branches(project: Project, overview: Overview, now: datetime) -> bool:
     heads = {
         project.staging_branch: overview.staging_head,
         project.production_branch: overview.production_head,
@@ -154,19 +158,16 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
         hotfixes.filter(release__status=ReleaseStatus.VERIFYING).update(
             wake_at=now
         )  # it may be the back-merge
-    contexts = overview.required_contexts if overview.rules_readable else {}
+    before = {name: row.merge_rules for name, row in known.items()}
+    rules = {name: kept_rules(before.get(name), overview.rules.get(name)) for name in heads}
     rows = [
         Branch(
             project=project,
             name=name,
             head=head or "",
             head_at=known[name].head_at if name in known and known[name].head == head else now,
-            required_contexts=(
-                [context.context for context in contexts[name]] if name in contexts else None
-            ),
-            merge_rules=kept_rules(
-                known[name].merge_rules if name in known else None, overview.rules.get(name)
-            ),
+            required_contexts=contexts_of(rules[name]),
+            merge_rules=rules[name],
             seen_at=now,
         )
         for name, head in heads.items()
@@ -177,6 +178,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
         unique_fields=["project", "name"],
         update_fields=["head", "head_at", "required_contexts", "merge_rules", "seen_at"],
     )
+    return any(is_doubted(row.merge_rules) for row in rows)
 
 
 def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
