@@ -43,6 +43,7 @@ SERVING = re.compile(r"manage\.py (web|worker|sandbox)\b|make run\b")
 ANSWERS = {
     r"^portalctl sync-staging|sync_staging": {3},  # promote first: staging is ahead
     r"git_remote_check": {0, 1},
+    r"check_connections": {0, 1},  # GitHub shows a token's write permissions only when it writes
     r"anchor_audit --accept": {1},  # nothing to accept: the anchors began with the chain
 }
 

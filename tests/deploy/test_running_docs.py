@@ -27,15 +27,17 @@ RUN = [one for one in commands() if not reason(one) and one != "make run"]
 START_SECONDS, RUN_SECONDS = 300.0, 600
 PREPARE = """
 from django.contrib.auth.models import User
-from django_otp.plugins.otp_totp.models import TOTPDevice
 from environments.models import Project
 from portal.accounts import tokens
+from django.utils import timezone
+from portal.models.accounts import Authenticator
 from releases.lifecycle import actions
 from releases.models.releases import Release
 alice = User.objects.get(username="alice")
 release = Release.objects.first() or actions.cut(Project.objects.get(), actor=alice)
 bob = User.objects.get(username="bob")
-TOTPDevice.objects.create(user=bob, name="phone", confirmed=True)
+Authenticator.objects.filter(user=bob).delete()
+Authenticator.objects.create(user=bob, name="phone", secret="x", added_at=timezone.now())
 print(tokens.make(alice, "documents"), release.name, sep="\\n")
 """
 
@@ -177,7 +179,11 @@ def furnish(made: Scratch) -> None:
     for name in ("GITHUB_WEBHOOK_SECRET", "RAILWAY_WEBHOOK_SECRET"):
         made.env[name] = (made.checkout / "var/sandbox" / name.lower()).read_text().strip()
     (made.home / "etc/systemd/system").mkdir(parents=True, exist_ok=True)
-    made.env |= {"GITHUB_API_URL": github, "GITHUB_GIT_URL": github, "RAILWAY_API_URL": railway}
+    made.env |= {
+        "GITHUB_API_URL": github,
+        "GITHUB_GIT_URL": github,
+        "RAILWAY_API_URL": f"{railway}/graphql/v2",
+    }
     clone = made.home / "clone"
     address = f"http://x:sandbox-github-token@127.0.0.1:{ports['github_port']}/acme/inspector.git"
     subprocess.run(
@@ -211,6 +217,7 @@ def furnish(made: Scratch) -> None:
         r"^portalctl (?=[a-z])": "python portal/static/portal/portalctl.py ",
         r"(?<=createsuperuser)$": " --noinput --username zoe --email zoe@example.com",
         # In a script a code other than 0 is the end; 3 means: promote first.
+        r"(?<= > log\.md)": "; echo A line more. >> log.md",
         r"(?<=sync-staging --project inspector)(?=\n)": " || test $? = 3",
         r"(?<=manage\.py web)$": " --host=127.0.0.1",
         r"(?<=login )\S+": f"{made.url} <<< $PORTAL_TOKEN",
