@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -81,7 +82,7 @@ class Scratch:
     def serve(self, script: str, log: Path, **env: str) -> "subprocess.Popen[bytes]":
         with log.open("wb") as output:
             return subprocess.Popen(
-                ["bash", "-c", f"exec {script}"],
+                ["bash", "-c", script],
                 cwd=self.checkout,
                 env=self.env | env,
                 stdin=subprocess.DEVNULL,
@@ -108,7 +109,8 @@ def answers(url: str) -> bool:
 def stop(process: "subprocess.Popen[bytes]", number: int = signal.SIGINT) -> int:
     """End it as Ctrl-C does; what outlives that is ended by force, each by its number."""
     below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-    os.killpg(process.pid, number)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
     try:
         return process.wait(30)
     finally:
@@ -244,10 +246,11 @@ def test_a_command_of_the_documents_runs(scratch, command):
 @pytest.mark.parametrize("command", [one for one in RUN if SERVING.search(one)])
 def test_a_program_of_the_documents_serves_until_it_is_told_to_stop(scratch, command, tmp_path):
     port, log = free_port(), tmp_path / "log"
-    own = {"PORTAL_VAR_DIR": str(tmp_path / "var")} if "web" not in command else {}
-    if "manage.py worker" in command:
-        own = {}
-    process = scratch.serve(scratch.meant(command), log, PORT=str(port), **own)
+    beside = re.search(r"manage\.py (web|worker)", command)  # on the data of the scratch portal
+    own = {} if beside else {"PORTAL_VAR_DIR": str(tmp_path / "var")}
+    fresh = {name: value for name, value in scratch.env.items() if not name.startswith(OURS)}
+    at = replace(scratch, env=fresh) if "make" in command else scratch
+    process = at.serve(scratch.meant(command), log, PORT=str(port), **own)
     served = {
         "worker": lambda: len(psutil.Process(process.pid).children(recursive=True)) > 3,
         "sandbox": lambda: '"ready": true' in log.read_text(),
