@@ -27,7 +27,7 @@ def main() -> None:
     load_dotenv(os.environ.get("PORTAL_ENV_FILE") or BASE_DIR / ".env", interpolate=False)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     if sys.argv[1:2] == ["run"]:
-        from portal.server.supervisor import main as run
+        from portal.server.run_command import main as run
 
         return run(sys.argv[2:])
     var = Path(os.environ.get("PORTAL_VAR_DIR") or BASE_DIR / "var")
@@ -36,7 +36,8 @@ def main() -> None:
     if os.environ.get("DATABASE_URL") or not needs_database(sys.argv):
         return execute()
     from portal.server.embedded_owner import owned
-    from portal.server.embedded_postgres import StartError, running
+    from portal.server.embedded_postgres import running
+    from portal.server.postgres_wheel import StartError
 
     try:
         with running(var / "postgres") as server:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from portal.outbound.parsing import get_path, text
-from portal.webhooks import Mark
+from portal.webhooks.deliveries import Mark
 
 # Changes of deployments; Railway's spelling varies in case. Monitor and volume alerts change
 # nothing mirrored.

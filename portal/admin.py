@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from portal.accounts.events import PersonAdmin, RoleAdmin  # noqa: F401 - registered by being imported
 from portal.models.audit import AuditEvent
 from portal.models.webhooks import WebhookDelivery
-from portal.ui.site import ReadOnly
+from portal.ui.model_admin import ReadOnly
 
 COUNTED = 5_000
 

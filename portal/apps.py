@@ -17,7 +17,7 @@ class PortalAdminConfig(apps.AdminConfig):
     """Makes `django.contrib.admin.site` an instance of our site."""
 
     default = False  # of the app "portal", which lies in the same package
-    default_site = "portal.ui.site.PortalSite"
+    default_site = "portal.ui.admin_site.PortalSite"
 
 
 class PortalConfig(AppConfig):

@@ -2,99 +2,22 @@
 
 import os
 import re
-import secrets
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
-from django.core.exceptions import ImproperlyConfigured
+from portal.environ import database, flag, items, secret_key, smtp
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # Installed from a wheel, the portal keeps its files where it is started.
 HOME_DIR = BASE_DIR if (BASE_DIR / "manage.py").exists() else Path.cwd()
 VAR_DIR = Path(os.environ.get("PORTAL_VAR_DIR") or HOME_DIR / "var")
 
-
-def _flag(name: str, default: bool) -> bool:
-    return os.environ.get(name, str(default)).strip().lower() in {"1", "true", "yes", "on"}
-
-
-def _list(name: str, default: str = "") -> list[str]:
-    return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
-
-
-def _secret_key() -> str:
-    """The configured key, or one made once and kept beside the data with mode 0600."""
-    if configured := os.environ.get("SECRET_KEY", "").strip():
-        return configured
-    path = VAR_DIR / "secret_key"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(48))
-        except FileExistsError:
-            pass  # another process of the portal won the race; its key is the key
-    return path.read_text().strip()
-
-
-# What libpq takes in an address and is the operator's to say. `options`, `dbname` and the like
-# would change where the portal's tables are looked for.
-_DATABASE_OPTIONS = {
-    *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslnegotiation"),
-    *("channel_binding", "gssencmode", "target_session_attrs", "connect_timeout"),
-    *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
-    *("tcp_user_timeout", "application_name"),
-}
-_NOTICES_WHO_IS_GONE = " ".join(
-    f"-c {setting}"
-    for setting in (
-        *("tcp_keepalives_idle=10", "tcp_keepalives_interval=3", "tcp_keepalives_count=3"),
-        "tcp_user_timeout=20000",
-        "idle_in_transaction_session_timeout=90s",
-    )
-)
-
-
-def _database(url: str) -> dict[str, object]:
-    """Django's settings for a `postgresql://` URL (libpq URI, PostgreSQL manual 34.1.1.2)."""
-    parts = urlsplit(url)
-    given = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := sorted(set(given) - _DATABASE_OPTIONS):
-        # Left out silently, `sslmode` in another spelling would mean a connection in the clear.
-        raise ImproperlyConfigured(
-            f"DATABASE_URL has the options {', '.join(unknown)}, which the portal does not take."
-            f" It takes {', '.join(sorted(_DATABASE_OPTIONS))}."
-        )
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")) or "postgres",
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": parts.hostname or "",
-        "PORT": parts.port or "",
-        "CONN_MAX_AGE": 600,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            "connect_timeout": 10,
-            "application_name": "release-portal",
-            # A host that is cut off: this end notices within 20 s, as does the server, which then
-            # frees the locks of who is gone, and of who is frozen within a transaction.
-            **{"keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3},
-            "tcp_user_timeout": 20_000,
-            **given,
-            # Whatever was set for the database or the role: names mean the portal's own tables and
-            # nothing before them.
-            "options": f"-c search_path={DATABASE_SCHEMA},pg_temp {_NOTICES_WHO_IS_GONE}",
-        },
-    }
-
-
 # Where the portal's tables lie.
 DATABASE_SCHEMA = os.environ.get("DATABASE_SCHEMA", "").strip() or "public"
-SECRET_KEY = _secret_key()
+SECRET_KEY = secret_key(VAR_DIR)
 # Newest first; values are encrypted with the first and read with any, so that keys can be rotated.
-FIELD_ENCRYPTION_KEYS = _list("FIELD_ENCRYPTION_KEYS") or [SECRET_KEY]
-DEBUG = _flag("DEBUG", False)
+FIELD_ENCRYPTION_KEYS = items("FIELD_ENCRYPTION_KEYS") or [SECRET_KEY]
+DEBUG = flag("DEBUG", False)
 # On Railway the address is known without being set.
 _OWN_DOMAIN = os.environ.get("RAILWAY_PUBLIC_DOMAIN", "").strip()
 PORTAL_URL = (
@@ -102,11 +25,11 @@ PORTAL_URL = (
     or (f"https://{_OWN_DOMAIN}" if _OWN_DOMAIN else "")
     or "http://127.0.0.1:8000"
 )
-ALLOWED_HOSTS = _list("ALLOWED_HOSTS") or [
+ALLOWED_HOSTS = items("ALLOWED_HOSTS") or [
     *("localhost", "127.0.0.1", "[::1]"),
     *filter(None, [urlsplit(PORTAL_URL).hostname]),
 ]
-CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS") or (
+CSRF_TRUSTED_ORIGINS = items("CSRF_TRUSTED_ORIGINS") or (
     [PORTAL_URL] if PORTAL_URL.startswith("https://") else []
 )
 
@@ -146,10 +69,10 @@ BACKUP_MAX_MB = float(os.environ.get("BACKUP_MAX_MB", "1000"))
 BACKUP_DAYS = float(os.environ.get("BACKUP_DAYS", "14"))
 ADVICE_SECONDS = float(os.environ.get("ADVICE_SECONDS", "600"))
 # Migrations of a release are rehearsed by themselves; a person can ask for it in any case.
-REHEARSE = _flag("REHEARSE", True)
+REHEARSE = flag("REHEARSE", True)
 # How often the audit chain is verified and its head written to a file outside the database.
 # Whether the portal may start as a superuser of PostgreSQL, which the status page then says.
-ALLOW_SUPERUSER_DATABASE = _flag("ALLOW_SUPERUSER_DATABASE", False)
+ALLOW_SUPERUSER_DATABASE = flag("ALLOW_SUPERUSER_DATABASE", False)
 ANCHOR_SECONDS = float(os.environ.get("ANCHOR_SECONDS", "300"))
 # What writes anchors where the database's owner cannot, and reads them: a module with `write` and
 # `read`; "": nothing.
@@ -163,7 +86,7 @@ AUDIT_REF = os.environ.get("AUDIT_REF", "").strip() or "refs/release-portal/audi
 # How often the anchors are pushed there, at most.
 ANCHOR_REF_SECONDS = float(os.environ.get("ANCHOR_REF_SECONDS", "3600"))
 # The stand-ins are in use: the sign-in page says who is who.
-SANDBOX = _flag("SANDBOX", False)
+SANDBOX = flag("SANDBOX", False)
 # How long a job stays with a worker that gives no sign of life.
 JOB_LEASE_SECONDS = float(os.environ.get("JOB_LEASE_SECONDS", "20"))
 # How long Railway may take to begin deploying what was pushed, before a person is told.
@@ -217,7 +140,7 @@ MIDDLEWARE = [
     "portal.health.views.ahead_of_hosts",
     "portal.health.metrics.timed",
     "django.middleware.security.SecurityMiddleware",
-    "portal.webhooks.ahead_of_people",
+    "portal.webhooks.receiving.ahead_of_people",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -250,7 +173,11 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": _database(os.environ.get("DATABASE_URL", "postgresql://127.0.0.1/portal"))}
+DATABASES = {
+    "default": database(
+        os.environ.get("DATABASE_URL", "postgresql://127.0.0.1/portal"), DATABASE_SCHEMA
+    )
+}
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
@@ -293,7 +220,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 # With an https:// address the portal stands behind a proxy that ends TLS: it speaks plain HTTP
 # itself.
 IS_HTTPS = PORTAL_URL.startswith("https://")
-BEHIND_PROXY = _flag("BEHIND_PROXY", False)
+BEHIND_PROXY = flag("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 # How many proxies of ours add to the header what they saw; what stands before their entries anybody
 # can write.
@@ -318,25 +245,7 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 # The SMTP server for notifications; without EMAIL_HOST none is sent.
 SMTP_HOST = os.environ.get("EMAIL_HOST", "").strip()
 SMTP_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
-_SMTP_USER = os.environ.get("EMAIL_HOST_USER", "").strip()
-_SMTP_SSL = _flag("EMAIL_USE_SSL", False)
-_SMTP_TLS = _flag("EMAIL_USE_TLS", bool(_SMTP_USER) and not _SMTP_SSL)
-MAILERS = {
-    "default": {
-        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
-        "OPTIONS": {
-            "host": SMTP_HOST,
-            "port": int(
-                os.environ.get("EMAIL_PORT") or (465 if _SMTP_SSL else 587 if _SMTP_TLS else 25)
-            ),
-            "username": _SMTP_USER,
-            "password": SMTP_PASSWORD,
-            "use_ssl": _SMTP_SSL,
-            "use_tls": _SMTP_TLS,
-            "timeout": 15,
-        },
-    }
-}
+MAILERS = {"default": smtp(SMTP_HOST, SMTP_PASSWORD)}
 DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "").strip() or "release-portal@localhost"
 
 USE_TZ = True
@@ -344,8 +253,7 @@ TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
 LANGUAGE_CODE = "en"
 USE_I18N = False
 
-STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
+STATIC_URL, STATIC_ROOT = "static/", VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = True
 
 LOG_LEVEL = os.environ.get("LOG_LEVEL", "WARNING").strip().upper()

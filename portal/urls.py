@@ -3,13 +3,13 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal import webhooks
 from portal.accounts import invitations, token_views
 from portal.accounts import views as access
 from portal.configuration import views as changes
 from portal.first_start import views as first_start
 from portal.health import views as health
 from portal.pages import audit, views
+from portal.webhooks import receiving as webhooks
 
 portal_pages = [
     path("setup/", first_start.setup, name="setup"),

@@ -55,10 +55,11 @@ def _checks(project: Project, branch: str) -> list[dict[str, object]]:
 
     Of the others GitHub itself picks the App that reported them last.
     """
-    app, own = own_app(project), settings.STATUS_CONTEXT
+    wanted, own = wanted_checks(project, branch), settings.STATUS_CONTEXT
+    app = own_app(project) if own in wanted else None
     return [
         {"context": context, "app_id": app} if app and context == own else {"context": context}
-        for context in sorted(wanted_checks(project, branch))
+        for context in sorted(wanted)
     ]
 
 

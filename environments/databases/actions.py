@@ -22,13 +22,14 @@ def start_migration(
     actor: Actor,
     commit: str,
     reason: str = "",
+    release: str = "",
     found: list[str] | None = None,
     now: datetime | None = None,
 ) -> MigrationRun:
     """Queues one run of Alembic that brings a database of `environment` to the heads of `commit`.
 
     `found`: the revisions it reported before `commit` was deployed, for a run that only verifies
-    what Railway did.
+    what Railway did. `release`: the name of the release that it is part of.
     """
     now = now or timezone.now()
     if not database.alembic:
@@ -45,14 +46,14 @@ def start_migration(
             runner=database.runner,
             commit=commit,
             found=found,
+            for_release=release,
             requested_by=actor,
             created_at=now,
             wake_at=now,
         )
     )
-    message = (
-        f"Migrate {database.of(environment)} to {commit[:7]}{': ' + reason if reason else ''}."
-    )
+    why = reason or (f"release {release}" if release else "")
+    message = f"Migrate {database.of(environment)} to {commit[:7]}{': ' + why if why else ''}."
     audit.record(
         "migration.requested",
         actor=actor,
@@ -71,6 +72,7 @@ def queue_downgrade(
     commit: str,
     target: str,
     file: dict[str, str],
+    release: str = "",
     requested_by: Any,
     approved_by: Any,
     now: datetime,
@@ -90,6 +92,7 @@ def queue_downgrade(
             direction=Direction.DOWNGRADE,
             target=[target],
             planned=[file],
+            for_release=release,
             requested_by=requested_by,
             approved_by=approved_by,
             created_at=now,
@@ -147,7 +150,13 @@ def retry_migration(
         raise Refused("This run is part of a promotion. Retry its step on the release's page.")
     why = f"again, after run {run.pk}"
     fresh = start_migration(
-        run.environment, database=run.database, actor=actor, commit=run.commit, reason=why, now=now
+        run.environment,
+        database=run.database,
+        actor=actor,
+        commit=run.commit,
+        reason=why,
+        release=run.for_release,
+        now=now,
     )
     message = f"Migration {run.pk} is being retried from the database's revision."
     audit.record(

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from environments.models import EnvironmentDatabase, MigrationRun
 from portal.configuration.admin import TwoPeople
 from portal.secrets import HiddenText
-from portal.ui.site import ReadOnly
+from portal.ui.model_admin import ReadOnly
 
 
 class AddressForm(forms.ModelForm):

@@ -1,10 +1,11 @@
 """Keep the rows that a risky migration of production may lose, before it runs: a backup of the
-volume by Railway, where the database has one there; else `pg_dump` of the tables it touches.
+volume by Railway, where the database has one there; else `pg_dump` of the rows that it touches.
 
 What `pg_dump` wrote lies in VAR_DIR/backups, readable by the portal's user alone, for
 `BACKUP_DAYS`. The run holds where, and how to bring it back.
 """
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,19 +14,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from environments.databases import volume_backup
-from environments.models import Direction, EnvironmentKind, MigrationPlan, MigrationRun, Runner
-from environments.schema.downgrade.data_loss import dropped
-from environments.schema.plan.render import Step, steps_from_json
+from environments.databases.touched import Touched, measure, touched_by
+from environments.models import EnvironmentKind, MigrationRun, Runner
 from environments.schema.plan.table_stats import many
 from environments.schema.rehearsal.dump import Cancelled, DumpError, dump_rows
-from environments.schema.run import address, database
+from environments.schema.run import address
 from portal.jobs import Finished, JobStatus, Outcome, Requeue
 from portal.outbound.parsing import JsonObject
-
-WHOLE = "*"  # what is touched is not known
-PLANS = 20  # so many plans are looked through for what is known of a revision
-_LOSING = {"data-change", "data-loss", "truncate", "drop-table", "drop-column", "column-type"}
-_UNKNOWN = {"cascade", "unrendered", "opaque", "calls", "unknown"}
 
 
 def before(
@@ -42,7 +37,7 @@ def before(
         or job.backup.get("sentence")
     ):
         return None
-    touched = tables_of(job)
+    touched = touched_by(job)
     if not touched or settings.BACKUP_MAX_MB <= 0:
         return None
     by_railway = volume_backup.take(job, now=timezone.now())
@@ -89,55 +84,20 @@ def _keep(job: MigrationRun, kept: JsonObject, tell: Callable[[list[str]], None]
     tell([kept["sentence"], *([kept["restore"]] if kept.get("restore") else [])])
 
 
-def tables_of(job: MigrationRun) -> list[str]:
-    """Return the tables whose rows the run may lose or change; `WHOLE` among them where that is
-    not known.
-    """
-    files = {one["id"]: one["sha256"] for one in job.planned}
-    plans = MigrationPlan.objects.filter(database=job.database, status=JobStatus.SUCCEEDED)
-    steps: dict[str, Step] = {}
-    risks: dict[str, list[JsonObject]] = {}
-    for plan in plans.order_by("-pk")[:PLANS]:
-        for step in steps_from_json(plan.steps):
-            if step.revision in files and step.revision not in steps:
-                steps[step.revision] = step
-                risks[step.revision] = [
-                    risk for risk in plan.risks if risk["revision"] == step.revision
-                ]
-    if job.direction == Direction.DOWNGRADE:
-        return _of_downgrades([steps.get(revision) for revision in files])
-    found = [
-        one for revision in files for one in risks.get(revision, [{"code": "unknown", "table": ""}])
-    ]
-    if any(
-        one["code"] in _UNKNOWN or (one["code"] in _LOSING and not one["table"]) for one in found
-    ):
-        return [WHOLE]
-    return list(dict.fromkeys(one["table"] for one in found if one["code"] in _LOSING))
-
-
-def _of_downgrades(steps: Sequence[Step | None]) -> list[str]:
-    losses = [loss for step in steps if step for loss in dropped(step.downgrade)]
-    if any(step is None or step.downgrade.kind for step in steps) or any(
-        not loss.countable for loss in losses
-    ):
-        return [WHOLE]
-    return list(dict.fromkeys(loss.table for loss in losses))
-
-
 def _take(
-    job: MigrationRun, url: str, touched: list[str], alive: Callable[[], bool]
+    job: MigrationRun, url: str, touched: Touched, alive: Callable[[], bool]
 ) -> dict[str, object]:
     if not alive():
         raise Cancelled
-    tables, size = _measure(url, touched)
-    named = "the whole database" if WHOLE in touched else ", ".join(tables)
+    found = measure(url, touched)
+    tables = [one.name for one in found.tables]
+    named = "the whole database" if found.everything else ", ".join(tables)
     now = timezone.now().isoformat()
-    if not tables and WHOLE not in touched:
+    if not named:
         return {"at": now, "sentence": "No backup needed: the tables do not exist yet."}
-    if size > settings.BACKUP_MAX_MB * 1_000_000:
+    if found.bytes > settings.BACKUP_MAX_MB * 1_000_000:
         message = (
-            f"No backup was taken: {named} holds {many(size)}B, more than"
+            f"No backup was taken: {named} holds {many(found.bytes)}B, more than"
             f" BACKUP_MAX_MB={settings.BACKUP_MAX_MB}."
         )
         return {
@@ -151,48 +111,37 @@ def _take(
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _forget(folder)
     path = folder / f"run-{job.pk}.dump"
-    dump_rows(url, [] if WHOLE in touched else tables, path, alive)
+    dump_rows(url, tables, found.others, path, alive)
     message = (
-        f"Backup of {named} ({many(size)}B in the database) kept in {path.name} for"
+        f"Backup of {named} ({many(found.bytes)}B in the database) kept in {path.name} for"
         f" {settings.BACKUP_DAYS} days."
     )
+    if triggers := ", ".join(one.name for one in found.tables if one.triggers):
+        message += f" Triggers of {triggers} may change other tables, whose rows it does not hold."
     return {
         "at": now,
         "path": str(path),
         "bytes": path.stat().st_size,
         "tables": tables,
         "sentence": message,
-        "restore": restore(path, tables),
+        "restore": restore(path, [one.plain for one in found.tables]),
     }
 
 
 def restore(path: Path, tables: Sequence[str]) -> str:
-    """Return how rows come back: first beside the database, to be looked at, then into the
-    table.
+    """Return how rows come back: first beside the database, to be looked at, then into it.
+
+    `tables`: names without a schema; none: the whole database was kept.
     """
-    one = f" --table={tables[0].split('.')[-1]}" if len(tables) == 1 else ""
+    names = " ".join(f"--table={shlex.quote(one)}" for one in tables or ["NAME"])
     return (
-        f"To look at it: createdb look && pg_restore --no-owner --dbname=look {path}. To bring rows"
-        f" back into a table that was emptied: pg_restore --data-only{one} --dbname=ADDRESS {path}."
+        f"To look at it: createdb look && pg_restore --no-owner --dbname=look {path} (an error"
+        " about a key to a table whose rows it does not hold is harmless). To bring back tables"
+        " that were dropped, with their rows: pg_restore --no-owner --no-data-for-failed-tables"
+        f" --dbname=ADDRESS {path} (it makes what is missing, and says what is there). To bring"
+        f" rows back into a table that was emptied: pg_restore --data-only {names}"
+        f" --dbname=ADDRESS {path}."
     )
-
-
-def _measure(url: str, touched: Sequence[str]) -> tuple[list[str], int]:
-    """Return those of the tables that are there, as the server writes them, and the bytes of all
-    that is to be kept.
-    """
-    with database.connection(url) as opened:
-        if WHOLE in touched:
-            row = opened.execute("select pg_database_size(current_database())").fetchone()
-            return [], int(row[0]) if row else 0
-        rows = opened.execute(
-            "select c.oid::regclass::text, greatest(pg_total_relation_size(c.oid), (select"
-            " coalesce(sum(pg_total_relation_size(relid)), 0) from"
-            " pg_partition_tree(c.oid)))::bigint from unnest(%s::text[]) name join pg_class c on"
-            " c.oid = to_regclass(name) where c.relkind in ('r', 'p')",
-            [list(touched)],
-        ).fetchall()
-    return [name for name, _ in rows], sum(size for _, size in rows)
 
 
 def _forget(folder: Path) -> None:

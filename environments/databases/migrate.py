@@ -9,7 +9,7 @@ from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat
 
 from environments.clones.clone import mirror_of
-from environments.databases import backup, railway_runner, run_progress, runners
+from environments.databases import backup, pre_deploy_command, railway_verify, run_progress, runners
 from environments.databases.address import NoDatabase, url_of
 from environments.databases.ending import PATIENCE_SECONDS, not_started, settle
 from environments.databases.expected_sql import expected_statements
@@ -104,9 +104,11 @@ def _verify(
         )
 
     def look() -> Requeue | Finished | request.Outcome:
-        place = railway_runner.place_of(job.environment, job.database)
-        secrets = runners.secrets_of(url, railway_runner.variables(job.environment.project, place))
-        return railway_runner.verify(job, history, current, url, secrets=secrets, now=now)
+        place = pre_deploy_command.place_of(job.environment, job.database)
+        secrets = runners.secrets_of(
+            url, pre_deploy_command.variables(job.environment.project, place)
+        )
+        return railway_verify.verify(job, history, current, url, secrets=secrets, now=now)
 
     try:
         found = patiently(
@@ -133,7 +135,7 @@ def _after(job: MigrationRun, outcome: Outcome) -> Outcome:
     """What a run has set on Railway is put back when it ends, however it does."""
     if not isinstance(outcome, Finished) or not job.railway:
         return outcome
-    left = railway_runner.put_back(job)
+    left = pre_deploy_command.put_back(job)
     return Finished(outcome.status, f"{outcome.sentence} {left}") if left else outcome
 
 

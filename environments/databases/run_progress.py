@@ -9,7 +9,6 @@ from environments.models import MigrationPlan, MigrationRun
 from environments.schema.plan.render import steps_from_json
 from environments.schema.plan.table_stats import many
 from environments.schema.run.progress import Progress
-from portal.jobs import JobStatus
 
 PLANS = 20  # so many plans are looked through for what is known of a revision
 SHORTEST = 40  # letters by which a statement is known: the server keeps the first 1,023
@@ -33,7 +32,7 @@ def teller(job: MigrationRun) -> Callable[[Progress], None]:
 def statements_of(job: MigrationRun) -> dict[str, list[str]]:
     """Return what the newest plans say that each revision of the run sends. One query."""
     files = {(one["id"], one["sha256"]) for one in job.planned}
-    plans = MigrationPlan.objects.filter(database=job.database, status=JobStatus.SUCCEEDED)
+    plans = MigrationPlan.objects.filter(database=job.database).exclude(steps=[])
     found: dict[str, list[str]] = {}
     for plan in plans.order_by("-pk").only("steps")[:PLANS]:
         for step in steps_from_json(plan.steps):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from environments.databases import railway_runner
+from environments.databases import pre_deploy_command, railway_runner
 from environments.databases.address import NoDatabase
 from environments.databases.project_environment import command_for
 from environments.git.calls import GitError
@@ -62,9 +62,9 @@ def run(
         if job.runner == Runner.COMMAND:
             changes = _command(job, mirror, history, url, on_lines, alive)
         elif job.runner == Runner.RAILWAY:
-            place = railway_runner.place_of(job.environment, job.database)
+            place = pre_deploy_command.place_of(job.environment, job.database)
             railway_runner.refuse_command_in_repository(job, mirror)
-            values = railway_runner.variables(job.environment.project, place)
+            values = pre_deploy_command.variables(job.environment.project, place)
             changes = {
                 "secrets": secrets_of(url, values),
                 "elsewhere": railway_runner.elsewhere(job, place),

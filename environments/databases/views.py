@@ -14,7 +14,7 @@ from environments.databases import status_views
 from environments.databases.failure import aftermath_of
 from environments.models import MigrationRun, Rehearsal, with_several_databases
 from portal.outbound.parsing import JsonObject
-from portal.ui.paging import paged
+from portal.ui.paging import paged, with_neighbours
 from portal.ui.site import page, run_action
 
 LOG_CHARS = 20_000
@@ -85,7 +85,7 @@ def _run_context(pk: int) -> JsonObject:
         .select_related("environment__project", "database", "requested_by", "approved_by")
         .defer("log")
     )
-    run = get_object_or_404(runs, pk=pk)
+    run = get_object_or_404(with_neighbours(runs, within="environment__project"), pk=pk)
     planned = {one["id"]: one for one in run.planned}
     seconds = {one[0]: one[1] for one in run.applied}
     rows = []

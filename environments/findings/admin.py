@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from environments.models import Finding
-from portal.ui.site import ReadOnly
+from portal.ui.model_admin import ReadOnly
 
 
 @admin.register(Finding)

@@ -34,8 +34,11 @@ def _repair(
     subject: str = "",
     wanted: str = "",
     before: str = "",
+    release: str = "",
 ) -> Repair:
-    """Queues one repair, unless the same is under way."""
+    """Queues one repair, unless the same is under way. `release`: the name of the release that it
+    is part of.
+    """
     now = now or timezone.now()
     try:
         with transaction.atomic():
@@ -46,6 +49,7 @@ def _repair(
                 subject=subject or str(instance or ""),
                 wanted=wanted,
                 before=before,
+                for_release=release,
                 requested_by=actor,
                 created_at=now,
                 wake_at=now,

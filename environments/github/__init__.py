@@ -3,7 +3,8 @@
 from environments.github.answers import Check, Comment, CommitStatus, Comparison, Hook, Required
 from environments.github.client import GitHub
 from environments.github.merging import MergeRules
-from environments.github.overview import Overview, Pages
+from environments.github.overview import Overview
+from environments.github.overview_questions import Pages
 from environments.github.protection import Rules
 from environments.github.pulls import MergedPull, Pull, PullState, Review
 from environments.github.transport import Recent

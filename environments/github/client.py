@@ -12,7 +12,8 @@ from environments.github.answers import Hook
 from environments.github.arguments import branch_part, hook_body, shaped
 from environments.github.branches import Branches
 from environments.github.commit_checks import CommitChecks
-from environments.github.overview import EVERYTHING, Overview, Pages
+from environments.github.overview import Overview
+from environments.github.overview_questions import EVERYTHING, Pages
 from environments.github.pull_requests import PullRequests
 
 

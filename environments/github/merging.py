@@ -21,6 +21,7 @@ from portal.outbound.parsing import (
 )
 
 MOST_RULES = 100
+LIGHTER = "lighter"  # beside the rules that a row keeps: what the last reading said instead
 # Rules that say nothing about a merge into the branch: they stand at a push, or when a branch is
 # made or deleted.
 SILENT = frozenset(
@@ -101,6 +102,11 @@ def from_json(kept: JsonObject) -> MergeRules:
     }
     checks = tuple(Required(context, app_id) for context, app_id in kept.get("checks", []))
     return MergeRules(**(known | lists | {"checks": checks}))
+
+
+def is_doubted(kept: JsonObject | None) -> bool:
+    """Return whether the last reading demanded less than a row's rules; one more is to say so."""
+    return LIGHTER in (kept or {})
 
 
 def read_merge_rules(ref: object, repository: object) -> MergeRules | None:

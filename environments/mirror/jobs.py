@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import transaction
 
 from environments.clients import railway_of
-from environments.databases import railway_runner
+from environments.databases import pre_deploy_command
 from environments.databases import status as databases_status
 from environments.databases.address import read_revisions, remember
 from environments.deployment_logs import reading
@@ -51,7 +51,7 @@ def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
     mirror_sync.apply(job.project, tree, now=now)
     watching.settle(job.project)
     movement.notice(job.project, tree, now=now)
-    railway_runner.put_back_all(list(Environment.objects.present().filter(project=job.project)))
+    pre_deploy_command.put_back_all(list(Environment.objects.present().filter(project=job.project)))
     variables_sync.start(job.project)
     if variables_sync.changed(job.project, now=now):
         VariableSync.objects.filter(project=job.project, wake_at__gt=now).update(wake_at=now)

@@ -60,6 +60,9 @@ class MigrationRun(Job):
     railway = models.JSONField(
         default=dict, help_text="What was set on Railway for it, and what stood there before."
     )
+    for_release = models.CharField(
+        max_length=40, blank=True, default="", help_text="The release it is part of, by name."
+    )
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
     )
@@ -142,6 +145,9 @@ class MigrationPlan(Job):
     database = models.ForeignKey(Database, models.CASCADE, related_name="migration_plans")
     commit = models.CharField(max_length=64)
     base = models.CharField(max_length=64, help_text="The commit whose revisions ran already.")
+    for_release = models.CharField(
+        max_length=40, blank=True, default="", help_text="The release it is part of, by name."
+    )
     steps = models.JSONField(default=list, help_text="Steps of the plan, in order.")
     risks = models.JSONField(default=list, help_text="Risks of the plan, in order.")
     met = models.JSONField(

@@ -56,6 +56,9 @@ class Rehearsal(Job):
     failed_statement = models.TextField(blank=True, default="")
     server = models.CharField(max_length=20, blank=True, default="")
     scratch = models.CharField(max_length=20, blank=True, default="")
+    for_release = models.CharField(
+        max_length=40, blank=True, default="", help_text="The release it is part of, by name."
+    )
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
     )

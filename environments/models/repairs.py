@@ -53,6 +53,9 @@ class Repair(Job):
         max_length=20, blank=True, default="", help_text="equal, moved, not_ready or diverged."
     )
     evidence = models.JSONField(default=list, blank=True)
+    for_release = models.CharField(
+        max_length=40, blank=True, default="", help_text="The release it is part of, by name."
+    )
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
     )

@@ -21,10 +21,11 @@ def start_rehearsal(
     actor: Actor,
     commit: str,
     direction: str = Direction.UPGRADE,
+    release: str = "",
     now: datetime | None = None,
 ) -> Rehearsal:
     """Queues a rehearsal of `commit`'s migrations, or of one revision back, over a copy of the
-    database's schema.
+    database's schema. `release`: the name of the release that it is part of.
     """
     now = now or timezone.now()
     if not database.alembic:
@@ -33,7 +34,13 @@ def start_rehearsal(
             " rehearse."
         )
     rehearsal = queue_rehearsal(
-        environment, database, commit=commit, direction=direction, by=actor, now=now
+        environment,
+        database,
+        commit=commit,
+        direction=direction,
+        by=actor,
+        release=release,
+        now=now,
     )
     if rehearsal is None:
         raise Refused("The same rehearsal is already running. Wait for it to end.")
@@ -57,9 +64,12 @@ def queue_rehearsal(
     commit: str,
     direction: str = Direction.UPGRADE,
     by: Any = None,
+    release: str = "",
     now: datetime,
 ) -> Rehearsal | None:
-    """A new rehearsal, woken; None while the same is under way."""
+    """A new rehearsal, woken; None while the same is under way. `release`: the name of the release
+    that it is part of.
+    """
     try:
         with transaction.atomic():
             rehearsal = Rehearsal.objects.create(
@@ -67,6 +77,7 @@ def queue_rehearsal(
                 database=database,
                 commit=commit,
                 direction=direction,
+                for_release=release,
                 requested_by=by,
                 created_at=now,
                 wake_at=now,

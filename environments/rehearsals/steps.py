@@ -24,7 +24,7 @@ from environments.schema.run.address import DatabaseError
 from environments.schema.run.virtualenvs import NotPrepared
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 from portal.outbound.http import ApiError
-from portal.server.embedded_postgres import StartError
+from portal.server.postgres_wheel import StartError
 
 PATIENCE = timedelta(minutes=10)
 PASSING = ("unreachable", "starting", "full")  # kinds of DatabaseError that go away by themselves

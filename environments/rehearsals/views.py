@@ -19,6 +19,7 @@ from environments.services.expected import expected_branches
 from portal.audit import Actor
 from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused
+from portal.ui.paging import with_neighbours
 from portal.ui.site import page, run_action
 
 RUNS = {
@@ -90,7 +91,7 @@ def _start(row: Rehearsal, *, actor: Actor) -> Rehearsal:
 
 def _context(pk: int) -> dict[str, object]:
     rows = Rehearsal.objects.select_related("environment__project", "database", "requested_by")
-    row = get_object_or_404(rows, pk=pk)
+    row = get_object_or_404(with_neighbours(rows, within="environment__project"), pk=pk)
     same = Rehearsal.objects.filter(
         environment=row.environment,
         database=row.database,

@@ -2,12 +2,21 @@
 
 from datetime import datetime
 
+from django.db import transaction
+
 from environments.branches import applying, fast_forward, protection, protection_rules
 from environments.clients import github_of
 from environments.findings import out_of_band
 from environments.git.calls import GitError
 from environments.github.reverting import branch_of
-from environments.models import BranchProtection, EnvironmentKind, Repair, ServiceInstance
+from environments.models import (
+    Branch,
+    BranchProtection,
+    EnvironmentKind,
+    Project,
+    Repair,
+    ServiceInstance,
+)
 from environments.repairs.step_parts import ended_late, keep, write_once
 from portal.configuration.signing import may_sign
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
@@ -153,6 +162,7 @@ def keep_heads(job: Repair, now: datetime) -> Outcome:
     """Switches *Automatically delete head branches* off, once, and reads the setting again."""
     github = github_of(job.project)
     if not github.deletes_heads():
+        _note_kept(job.project)
         return Finished(JobStatus.SUCCEEDED, "GitHub leaves merged branches where they are.")
     return write_once(
         job,
@@ -162,3 +172,12 @@ def keep_heads(job: Repair, now: datetime) -> Outcome:
         told="GitHub now keeps merged branches. Reading the setting again…",
         still="GitHub still deletes merged branches.",
     )
+
+
+@transaction.atomic
+def _note_kept(project: Project) -> None:
+    """Have both branches' rules say at once that merged branches stay."""
+    rows = Branch.objects.select_for_update().filter(project=project)
+    for row in rows.filter(merge_rules__deletes_heads=True):
+        row.merge_rules = {**(row.merge_rules or {}), "deletes_heads": False}
+        row.save(update_fields=["merge_rules"])

@@ -5,7 +5,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from environments.models import Deployment, Environment, Service, ServiceInstance
-from portal.ui.site import ReadOnly, TableInline
+from portal.ui.model_admin import ReadOnly, TableInline
 
 
 @admin.register(Environment)

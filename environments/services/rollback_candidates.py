@@ -37,9 +37,9 @@ def at_start(pre_deploy: str | None, start: str | None) -> AtStart:
 class Restorable:
     """What a rollback would do to one service.
 
-    `state`: ready (Railway can restore `deployment`), same (it serves that commit now), moving (it
-    does, and a newer deployment is under way), new (nothing ran before), gone (its image is no
-    longer kept) or unknown. `until`: about when the image goes, None where that is not known.
+    `state`: ready (Railway can restore `deployment`), same (it serves that commit now), moving (a
+    newer deployment is under way), new (nothing ran before), gone (its image is no longer kept) or
+    unknown. `until`: about when the image goes, None where that is not known.
     """
 
     service: str
@@ -90,9 +90,12 @@ def restorable(
     if not wanted:
         message = "Nothing of it ran before this release, so there is nothing to restore."
         return Restorable(service, service_id, NEW, message, serves)
+    if coming := _coming(found[:serving]):
+        message = f"{_serves(serves, wanted)}, and {coming}."
+        return Restorable(service, service_id, MOVING, message, serves, commit=wanted)
     if serving is not None and serves == wanted:
-        state, message = _stays(found[:serving], wanted)
-        return Restorable(service, service_id, state, message, serves, commit=wanted)
+        message = _stays(found[:serving], wanted)
+        return Restorable(service, service_id, SAME, message, serves, commit=wanted)
     kept = [one for one in found if one.commit == wanted and one.can_rollback]
     best = next(
         (one for one in kept if one.id == before.get("deployment")), kept[0] if kept else None
@@ -111,24 +114,32 @@ def restorable(
     )
 
 
-def _stays(newer: Sequence[Deployment], wanted: str) -> tuple[str, str]:
-    """State and sentence of a service that serves what it served before; `newer`: what came
+def _coming(newer: Sequence[Deployment]) -> str:
+    """What is on its way to take the place of what serves; "" where nothing is."""
+    one = next((one for one in newer if one.status in UNDER_WAY - {"REMOVING"}), None)
+    if one is None:
+        return ""
+    what = one.commit[:7] if one.commit else "another image"
+    return f"the deployment of {what} is under way ({one.status.lower()})"
+
+
+def _serves(serves: str, wanted: str) -> str:
+    if not serves:
+        return "Nothing serves"
+    return f"Serves {serves[:7]}, as before" if serves == wanted else f"Serves {serves[:7]}"
+
+
+def _stays(newer: Sequence[Deployment], wanted: str) -> str:
+    """What is to be said of a service that serves what it served before; `newer`: what came
     after that.
     """
-    coming = next((one for one in newer if one.status in UNDER_WAY - {"REMOVING"}), None)
-    if coming is not None:
-        what = (
-            f"the deployment of {(coming.commit or 'another image')[:7]} is under way"
-            f" ({coming.status.lower()})"
-        )
-        return MOVING, f"Serves {wanted[:7]}, as before, and {what}."
     if newer and newer[0].status != "REMOVED":
-        failed = f"The deployment of {(newer[0].commit or 'another image')[:7]} came to nothing"
+        commit = newer[0].commit
+        failed = f"The deployment of {commit[:7] if commit else 'another image'} came to nothing"
         return (
-            SAME,
-            f"{failed} ({newer[0].status.lower()}); {wanted[:7]} serves, as before, and can stay.",
+            f"{failed} ({newer[0].status.lower()}); {wanted[:7]} serves, as before, and can stay."
         )
-    return SAME, f"Serves {wanted[:7]}, as before."
+    return f"Serves {wanted[:7]}, as before."
 
 
 def newest_first(found: Iterable[Deployment]) -> tuple[Deployment, ...]:

@@ -22,7 +22,7 @@ from environments.schema.run.virtualenvs import NotPrepared
 from portal.configuration.signing import may_sign
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 from portal.outbound.http import ApiError, WatchOnly
-from portal.server.embedded_postgres import StartError
+from portal.server.postgres_wheel import StartError
 
 PATIENCE = timedelta(minutes=10)
 WAIT_SECONDS = 3600.0  # the people's clicks wake it

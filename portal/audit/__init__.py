@@ -62,10 +62,11 @@ def record(
     """Appends one event in the current transaction, by one query, and returns its position.
 
     `actor` None is the portal itself. `scope` (a project's slug) defaults to the subject's
-    `audit_scope`. Events of one human action share a `group`. Without `now` the database's clock
-    counts. Raises `OutsideTransaction`, or Django's `DatabaseError` when the event cannot be
-    written (no permission, or the head of the chain is taken for 3 s): let it pass, so that the
-    action is undone too. Until the transaction ends no other event can be added, so record last.
+    `audit_scope`; where the subject says `for_release`, `data` names that release. Events of
+    one human action share a `group`. Without `now` the database's clock counts. Raises
+    `OutsideTransaction`, or Django's `DatabaseError` when the event cannot be written (no
+    permission, or the head of the chain is taken for 3 s): let it pass, so that the action is
+    undone too. Until the transaction ends no other event can be added, so record last.
     """
     connection = transaction.get_connection()
     if not connection.in_atomic_block:
@@ -73,6 +74,7 @@ def record(
             f"Record {action} inside transaction.atomic(), together with what it records."
         )
     outcome = AuditEvent.Outcome(outcome).value
+    release = getattr(subject, "for_release", "")
     values = [
         now,
         clean(action, NAME_CHARS),
@@ -84,7 +86,7 @@ def record(
         clean(str(subject.pk), NAME_CHARS) if subject else "",
         clean(str(subject), NAME_CHARS) if subject else "",
         clean(sentence, SENTENCE_CHARS),
-        canonical_json(data or {}),
+        canonical_json(({"release": release} if release else {}) | dict(data or {})),
         group or uuid.uuid4(),
     ]
     with connection.cursor() as cursor:

@@ -21,6 +21,7 @@ from portal.audit import anchors as audit_anchors
 from portal.audit import catalog, view_check
 from portal.audit.anchors import Anchor, UnreadableAnchors, anchors_path, last_anchor, read_anchors
 from portal.audit.chain import GENESIS, Break, Content, Followed, Link, Seal, follow, table, weigh
+from portal.audit.ends import against_anchors, at_the_end
 
 __all__ = [
     "Anchor",
@@ -83,7 +84,7 @@ def anchor(
             raise BrokenChain(fault)
         last, head, content = last_anchor(path), _head(raw), Content()
         followed = follow(raw, last.link, head.position, content=content)
-        broken = followed.broken or _at_the_end(raw, followed.end, head, None)
+        broken = followed.broken or at_the_end(raw, followed.end, head, None)
         if broken:
             raise BrokenChain(broken.sentence)
         if shown := view_check.fault(raw, view_check.after(last.position, head.position)):
@@ -168,13 +169,13 @@ def _verify(
         last, broken = followed.end, followed.broken
         if progress:
             progress(last.position - start.position, head.position - start.position)
-    broken = _at_the_end(raw, last, head, broken)
+    broken = at_the_end(raw, last, head, broken)
     # Of the others, which lie before the start or inside a seal, what is stored there now has to
     # do.
     digests = (
         _stored_digests(raw, [a.position for a in noted if a.position not in digests]) | digests
     )
-    verdict = _verdict(start, last, _against_anchors(noted, digests, last, broken))
+    verdict = _verdict(start, last, against_anchors(noted, digests, last, broken))
     sealed = max((a.position for a in noted if a.content), default=0)
     looked_at = (
         view_check.after(start.position, last.position)
@@ -237,69 +238,6 @@ def _verdict(start: Link, last: Link, broken: Break | None) -> Verification:
         return Verification(False, count, broken.position, broken.sentence, last.digest.hex())
     sentence = f"Every event is as it was written ({count:,} checked)."
     return Verification(True, count, None, sentence, last.digest.hex(), last)
-
-
-def _at_the_end(raw: Any, last: Link, head: Link, broken: Break | None) -> Break | None:
-    """The break told better when nothing follows it; without one, whether head and last event
-    agree.
-    """
-    chain, kept = (f"FROM ONLY {table()}", f"SELECT position FROM ONLY {table('portal_audithead')}")  # noqa: S608
-    # One statement, so one moment, however many events are being added.
-    lowest, highest, beyond = raw.execute(
-        f"SELECT (SELECT pg_catalog.min(position) {chain}), (SELECT pg_catalog.max(position)"
-        f" {chain}), (SELECT pg_catalog.min(position) {chain} WHERE position OPERATOR(pg_catalog.>)"
-        f" coalesce(({kept}), 0))"
-    ).fetchone()
-    if lowest is not None and lowest < 1:
-        return Break(lowest, f"Event {lowest} was put in where no event was written.")
-    if broken:
-        if broken.position <= (highest or 0):
-            return broken
-        return Break(
-            broken.position,
-            f"The end is cut off: event {broken.position} and all after it are missing.",
-        )
-    if beyond is not None:
-        return Break(
-            beyond,
-            f"Event {beyond} lies beyond the head of the chain: it was put in past the portal.",
-        )
-    if head.position < last.position:
-        return Break(
-            head.position + 1,
-            f"The end is cut off: event {head.position + 1} was there and is missing.",
-        )
-    if head.digest != last.digest:
-        return Break(
-            last.position,
-            f"The head of the chain does not hold the digest of event {last.position}.",
-        )
-    return None
-
-
-def _against_anchors(
-    anchors: list[Anchor], digests: dict[int, bytes], last: Link, broken: Break | None
-) -> Break | None:
-    """The earliest break that an anchor shows, unless the chain itself broke earlier."""
-    sound = 0
-    for noted in anchors:
-        if broken and broken.position <= noted.position:
-            return broken
-        if noted.position > last.position:
-            first = last.position + 1
-            return Break(
-                first,
-                f"The end is cut off: event {first} is missing, yet {noted.at} saw"
-                f" {noted.position}.",
-            )
-        if digests.get(noted.position) != noted.link.digest:
-            sentence = (
-                f"Event {sound + 1} or a later one up to {noted.position} was rewritten after"
-                f" {noted.at}."
-            )
-            return Break(sound + 1, sentence)
-        sound = noted.position
-    return broken
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from portal import audit
 from portal.audit.anchors import anchors_path
 from portal.jobs import OPEN, JobStatus, job_models
 from portal.models import AuditHead, HealthWatch, ProcessReport
-from portal.server.embedded_postgres import binaries
+from portal.server.postgres_wheel import binaries
 from portal.version import VERSION
 
 DUMP, ANCHORS, MANIFEST = "database.dump", "audit-anchors.jsonl", "backup.json"

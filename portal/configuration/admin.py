@@ -18,7 +18,8 @@ from portal.configuration.actions import propose, record_alone
 from portal.configuration.kinds import Kind, Values, kind_of, stored
 from portal.models.configuration import ConfigurationChange
 from portal.ui.actions import Refused
-from portal.ui.site import AuditedAdmin, person
+from portal.ui.model_admin import AuditedAdmin
+from portal.ui.site import person
 
 
 @dataclass

@@ -19,7 +19,8 @@ from django.conf import settings
 from github.Requester import Requester
 
 from portal.outbound import http
-from portal.outbound.http import READ_SECONDS, USER_AGENT, ApiError
+from portal.outbound.connections import USER_AGENT
+from portal.outbound.http import READ_SECONDS, ApiError
 from portal.outbound.parsing import get_path, moment
 from portal.redaction import hold
 

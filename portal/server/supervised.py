@@ -1,7 +1,9 @@
-"""One supervised program, and what it prints when it is ready."""
+"""What the supervisor and its parts share: one supervised program, and what is printed of it."""
 
 import json
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from portal.outbound.parsing import JsonObject
@@ -30,3 +32,14 @@ def readiness(line: bytes) -> dict[str, object] | None:
     except ValueError:
         return None
     return answer if isinstance(answer, dict) and answer.get("ready") is True else None
+
+
+class RunError(RuntimeError):
+    """The portal cannot run; the sentence says why and what to do."""
+
+
+def say(text: str, name: str = "portal") -> None:
+    """Prints one line for the person at the terminal; a terminal that is gone must not stop us."""
+    with suppress(OSError):
+        sys.stdout.write(f"{name:7} | {text}\n")
+        sys.stdout.flush()

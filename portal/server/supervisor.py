@@ -11,123 +11,31 @@ of threads.
 
 import json
 import os
-import secrets
 import selectors
 import signal
-import socket
 import sys
 import time
 import urllib.error
 import urllib.request
-from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 from portal.database_role import refusal
 from portal.modes import CREDENTIALS, WrongMode, asks_for_sandbox, settle
-from portal.server.children import (
-    die_with_parent,
-    fork,
-    forks_die_with_us,
-    has_ended,
-    spawn,
-    stop_group,
-)
+from portal.server.children import fork, forks_die_with_us, has_ended, spawn, stop_group
 from portal.server.embedded_owner import owned
-from portal.server.embedded_postgres import Server, StartError, start
-from portal.server.private_files import keep_private
-from portal.server.supervised import Child, readiness
+from portal.server.embedded_postgres import Server, start
+from portal.server.private_files import keep_private, remembered_secret
+from portal.server.supervised import Child, RunError, readiness, say
 
-HELP = (
-    "Starts the portal with all it needs: database, stand-ins when nothing is configured, worker,"
-    " web server."
-)
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LOOK_SECONDS = 0.25
 START_SECONDS = 60.0
 STOP_SECONDS = 7.0
 MAX_BACK_OFF = 30.0
 STEADY_SECONDS = 60.0
-
-
-class RunError(RuntimeError):
-    """The portal cannot run; the sentence says why and what to do."""
-
-
-def main(arguments: list[str]) -> None:
-    """Runs until a signal; leaves with 0 then, and with 1 and a sentence when something cannot
-    start.
-    """
-    parser = ArgumentParser(prog="manage.py run", description=HELP)
-    add_arguments(parser)
-    options = parser.parse_args(arguments)
-    if options.with_parent:
-        die_with_parent(os.getppid(), signal.SIGTERM)
-    for number in STOP_SIGNALS:
-        signal.signal(number, _leave)
-    try:
-        supervisor = Supervisor(options.host, options.port, options.shape)
-    except WrongMode as error:
-        sys.exit(str(error))
-    try:
-        refuse_taken_port(options.host, options.port)
-        supervisor.start()
-        supervisor.watch()
-    except (RunError, StartError, WrongMode) as error:
-        sys.exit(str(error))
-    finally:
-        for number in STOP_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        supervisor.stop()
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """The options of `manage.py run`."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to serve on (127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8000, help="port to serve on (8000)")
-    parser.add_argument(
-        "--shape", action="append", default=[], help="what the sandbox's project looks like"
-    )
-    parser.add_argument(
-        "--with-parent",
-        action="store_true",
-        help="stop when the process that started this one ends",
-    )
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
-
-
-def refuse_taken_port(host: str, port: int, seconds: float = 2.0) -> None:
-    """Raises `RunError` when the port stays taken; a run that was just killed gets a moment to
-    go.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            family, kind, protocol, _, address = socket.getaddrinfo(
-                host, port, type=socket.SOCK_STREAM
-            )[0]
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                return probe.bind(address)
-        except (OSError, OverflowError) as error:
-            if time.monotonic() < deadline and not isinstance(
-                error, OverflowError | socket.gaierror
-            ):
-                time.sleep(0.1)
-                continue
-            reason = getattr(error, "strerror", None) or error
-            other = port + 1 if 0 < port < 65535 else 8000
-            raise RunError(
-                f"Cannot serve on {host} port {port} ({reason}); stop what uses it, or take"
-                f" another: PORT={other}"
-            ) from None
 
 
 class Supervisor:
@@ -192,7 +100,7 @@ class Supervisor:
         state = self.var / "sandbox"
         state.mkdir(parents=True, exist_ok=True)
         for name in ("GITHUB_WEBHOOK_SECRET", "RAILWAY_WEBHOOK_SECRET"):
-            os.environ[name] = _remembered(state / name.lower())
+            os.environ[name] = remembered_secret(state / name.lower())
         os.environ |= {
             "GITHUB_TOKEN": "sandbox-github-token",
             "RAILWAY_API_TOKEN": "sandbox-railway-token",
@@ -374,20 +282,3 @@ def _work() -> None:
     from django.core.management import call_command
 
     call_command("worker")
-
-
-def say(text: str, name: str = "portal") -> None:
-    """Prints one line for the person at the terminal; a terminal that is gone must not stop us."""
-    with suppress(OSError):
-        sys.stdout.write(f"{name:7} | {text}\n")
-        sys.stdout.flush()
-
-
-def _remembered(path: Path) -> str:
-    """The secret in the file `path`, made once and readable by us alone."""
-    with (
-        suppress(FileExistsError),
-        os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
-    ):
-        file.write(secrets.token_urlsafe(32))
-    return path.read_text()

@@ -5,8 +5,9 @@ buttons.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 
 FIELD = "before"
@@ -37,3 +38,14 @@ def paged[R: Model](
     kept.pop(FIELD, None)
     older = getattr(found[size - 1], key) if len(found) > size else None
     return Pager(found[:size], older, kept.urlencode(), before is None)
+
+
+def with_neighbours[R: Model](rows: QuerySet[R], *, within: str) -> QuerySet[R]:
+    """Return `rows` with `older_pk` and `newer_pk`: the keys of the next and the previous row that
+    have the same `within` (a field, as in a filter); None where there is none. No further query.
+    """
+    same = rows.model._base_manager.filter(**{within: OuterRef(within)})
+    older = same.filter(pk__lt=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+    newer = same.filter(pk__gt=OuterRef("pk")).order_by("pk").values("pk")[:1]
+    beside = rows.annotate(older_pk=Subquery(older), newer_pk=Subquery(newer))
+    return cast("QuerySet[R]", beside)

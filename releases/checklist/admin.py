@@ -7,7 +7,8 @@ from django.contrib import admin, messages
 from django.http import HttpRequest
 
 from portal.configuration.admin import TwoPeople, leave
-from portal.ui.site import TableInline, person
+from portal.ui.model_admin import TableInline
+from portal.ui.site import person
 from releases.checklist import items
 from releases.checklist.lines import BETWEEN, wanted_lines
 from releases.gates import GATES

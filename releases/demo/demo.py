@@ -2,14 +2,11 @@
 use.
 """
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.utils import timezone
 
 from environments.clients import railway_of
 from environments.clones.clone import mirror_of
@@ -20,46 +17,18 @@ from environments.schema.run import database
 from portal.audit import verification as audit_verification
 from portal.jobs import OPEN
 from portal.models.audit import AuditEvent
-from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused
 from releases import gates
 from releases.approvals import actions as approvals_actions
 from releases.checklist import actions as checklist_actions
+from releases.demo.report import DemoFailed, Report, Say
+from releases.demo.signing import Signing
 from releases.gates.context import facts_of
-from releases.gates.edits import unaccepted
 from releases.lifecycle import actions as lifecycle_actions
 from releases.models import StepStatus
 from releases.models.checklist import Phase
 from releases.models.releases import Release, ReleaseStatus
 from releases.promotion import actions as promotion_actions
-
-Say = Callable[[str], None]
-STUCK_SECONDS = 20.0
-
-
-class DemoFailed(Exception):
-    """Something was not as it should be; the message says what."""
-
-
-@dataclass
-class Report:
-    """What `--json` prints on its last line."""
-
-    ok: bool = False
-    problem: str = ""
-    release: str = ""
-    status: str = ""
-    candidate: str = ""
-    merge_commit: str = ""
-    steps: list[JsonObject] = field(default_factory=list)
-    revisions: dict[str, dict[str, list[str]]] = field(default_factory=dict)
-    branches: dict[str, dict[str, str]] = field(default_factory=dict)
-    migrations: list[str] = field(default_factory=list)
-    audit: JsonObject = field(default_factory=dict)
-    seconds: float = 0.0
-
-    def line(self) -> str:
-        return json.dumps(self.__dict__, sort_keys=True)
 
 
 def ship(project: Project, *, say: Say, seconds: float) -> Report:
@@ -134,69 +103,6 @@ def _ship(project: Project, report: Report, say: Say, deadline: float) -> None:
     for name, sha in _heads(project).items():
         report.branches[name]["after"] = sha
     _judge(release, report)
-
-
-class Signing:
-    """The gates, with everything signed that a person may sign for; gives up on what no time
-    will change.
-    """
-
-    def __init__(self, release: Release, manager: Any, second: Any, say: Say) -> None:
-        self.release, self.manager, self.second, self.say = release, manager, second, say
-        self.stuck_since: float | None = None
-
-    def ready(self) -> bool:
-        """Whether nothing is missing any more.
-
-        Raises `DemoFailed` when only failures are left for a while.
-        """
-        facts = facts_of(self.release.pk)
-        self._accept(facts)
-        missing = gates.stand(facts).missing
-        for line in missing:
-            if (
-                line.result.state == gates.ATTEST
-                and line.item
-                and "Not rehearsed:" not in line.result.sentence
-            ):
-                note = f"Signed in the demo: {line.result.sentence}"[:2000]
-                checklist_actions.tick(line.item, actor=self.manager, note=note)
-                self.say(f"alice signs for “{line.text}”: {line.result.sentence}")
-        ended = (
-            gates.FAIL,
-            gates.ATTEST,
-        )  # what was not signed above is for somebody who can mend it
-        failing = [line.result.sentence for line in missing if line.result.state in ended]
-        if not failing or len(failing) < len(missing):
-            self.stuck_since = None
-        elif self.stuck_since is None:
-            self.stuck_since = time.monotonic()
-        elif time.monotonic() - self.stuck_since > STUCK_SECONDS:
-            raise DemoFailed(" ".join(failing))
-        return not missing
-
-    def _accept(self, facts: Any) -> None:
-        for edit in unaccepted(facts.release):
-            approvals_actions.accept_risk(
-                self.release,
-                actor=self.second,
-                revision=edit["revision"],
-                sha256=edit["sha256"],
-                reason="Accepted in the demo, where nothing real depends on it.",
-            )
-            self.say(f"bob accepts the edit of {edit['revision']}: {edit['sentence']}")
-        for one in facts.databases:
-            plan = one.planned
-            for step in plan.unaccepted if plan and plan.status == "succeeded" else ():
-                risks = " ".join(risk.sentence for risk in plan.asking(step))
-                approvals_actions.accept_risk(
-                    self.release,
-                    actor=self.second,
-                    revision=step.revision,
-                    sha256=step.sha256,
-                    reason="Accepted in the demo, where nothing real depends on it.",
-                )
-                self.say(f"bob accepts the risks of {step.revision}: {risks}")
 
 
 def _found_something(release: Release) -> None:
@@ -358,30 +264,3 @@ def _heads(project: Project) -> dict[str, str]:
         name: mirror.head(name) or ""
         for name in (project.staging_branch, project.production_branch)
     }
-
-
-def summary(report: Report) -> list[str]:
-    """The end of the demo in a few lines for people."""
-    lines = [
-        "",
-        f"Release {report.release or '-'}: {report.status or 'not done'} in {report.seconds:.1f} s",
-    ]
-    lines += [
-        f"  {step['name']:<14}{step['status']:<9}{step['seconds'] or 0:7.2f} s  {step['sentence']}"
-        for step in report.steps
-    ]
-    for kind, seen in report.revisions.items():
-        lines.append(f"  {kind:<11} {_said(seen.get('before'))} → {_said(seen.get('after'))}")
-    for name, heads in report.branches.items():
-        lines.append(f"  {name:<11} {heads.get('before', '')[:7]} → {heads.get('after', '')[:7]}")
-    lines.append(f"  audit       {report.audit['events']} events. {report.audit['sentence']}")
-    return lines
-
-
-def _said(revisions: list[str] | None) -> str:
-    return "unknown" if revisions is None else ", ".join(revisions) or "empty"
-
-
-def now_line(started: float, text: str) -> str:
-    """One line of the demo's output: seconds since the start, and what happened."""
-    return f"{timezone.localtime():%H:%M:%S}  {time.monotonic() - started:6.1f} s  {text}"

@@ -8,7 +8,8 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from portal.ui.actions import Refused
-from portal.ui.site import ReadOnly, person
+from portal.ui.model_admin import ReadOnly
+from portal.ui.site import person
 from releases.freezes import actions
 from releases.models.freezes import Freeze
 

@@ -3,11 +3,11 @@ is written.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
 from environments.github import MergeRules
 from releases.gates.context import Facts
+from releases.gates.merge_ways import Demand, ways
 from releases.gates.registry import gate
 from releases.gates.result import FAIL, PASS, PENDING, Result, and_, outdated
 from releases.models.pull_requests import PullRequest
@@ -17,22 +17,7 @@ from releases.models.pull_requests import PullRequest
 GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})
 # GitHub's own reckoning runs a little behind the status that was just posted.
 SETTLED = timedelta(seconds=90)
-
-
-@dataclass(frozen=True)
-class Demand:
-    """One thing that a merge takes.
-
-    `met` None: not known. `waits`: people or checks are to act, nothing is wrong.
-
-    `said` tells how it stands, and when it is not met what to do; `link` is where.
-    """
-
-    name: str
-    met: bool | None
-    said: str
-    link: str = ""
-    waits: bool = False
+DOUBTED = "GitHub's last answer required less than before: the portal reads it once more."
 
 
 @gate("Merge allowed", always=True)
@@ -65,7 +50,8 @@ def merge_allowed(facts: Facts) -> Result:
     evidence = tuple((demand.name, f"{demand.said} {demand.link}".strip()) for demand in demands)
     for one in sorted((demand for demand in demands if not demand.met), key=_order):
         state = FAIL if one.met is False and not one.waits else PENDING
-        return Result(state, one.said, evidence, pull.seen_at)
+        said = f"{one.said} {DOUBTED}" if facts.rules_doubted else one.said
+        return Result(state, said, evidence, pull.seen_at)
     return Result(PASS, f"GitHub accepts a merge commit into {main}.", evidence, pull.seen_at)
 
 
@@ -81,89 +67,12 @@ def demanded(
     branches.
     """
     web = pull.url.rpartition("/pull/")[0]
-    yield from _ways(facts, rules, staging, web)
+    yield from ways(facts, rules, staging, web)
     yield from _reviews(rules, pull)
     yield from _counted(rules, pull)
     yield from _up_to_date(facts, rules, pull)
     yield from _unseen(facts, rules, pull, web)
     yield _by_github(facts, rules, pull)
-
-
-def _ways(facts: Facts, rules: MergeRules, staging: MergeRules, web: str) -> Iterator[Demand]:
-    """What no waiting mends: the way of merging itself is not allowed."""
-    main, below = facts.project.production_branch, facts.project.staging_branch
-    if "merge" not in rules.methods:
-        only = f"only {and_(rules.methods)}" if rules.methods else "no method at all"
-        message = f"GitHub does not allow a merge commit into {main} ({only}): allow merge commits"
-        why = f"squash and rebase rewrite commits, and {below} could not be fast-forwarded"
-        yield Demand(
-            "merge method",
-            False,
-            f"{message} in the repository's settings and rulesets; {why}.",
-            f"{web}/settings",
-        )
-    else:
-        yield Demand("merge method", True, "Merge commits are allowed.")
-    both = [(main, rules)] if facts.release.is_hotfix else [(main, rules), (below, staging)]
-    for branch, found in both:
-        where = f"{web}/settings/branches"
-        if found.linear:
-            message = (
-                f"{branch} requires a linear history, which blocks merge commits. Remove that "
-                f"rule from {branch}."
-            )
-            yield Demand("linear history", False, message, where)
-        if found.queue:
-            message = (
-                f"{branch} requires a merge queue, which merges commits other than the candidate"
-            )
-            yield Demand(
-                "merge queue",
-                False,
-                f"{message}. Remove the merge queue from {branch}.",
-                f"{web}/settings/rules",
-            )
-        if found.locked:
-            message = f"{branch} is locked. Unlock it, or let the portal's App bypass the rule."
-            yield Demand("lock", False, message, where)
-    if staging.pull_required and not facts.release.is_hotfix:
-        yield _fast_forward(facts, below, f"{web}/settings/branches")
-    if rules.deletes_heads and staging.deletable and not facts.release.is_hotfix:
-        message = (
-            f"GitHub deletes {below} at the merge (Automatically delete head branches). Switch "
-            "that off"
-        )
-        yield Demand(
-            "head branch",
-            False,
-            f"{message} on the page Environments, or in the settings.",
-            f"{web}/settings",
-        )
-
-
-def _fast_forward(facts: Facts, staging: str, where: str) -> Demand:
-    """Whether the portal may move staging to main after the merge, although staging wants pull
-    requests.
-    """
-    name, main = "fast-forward", facts.project.production_branch
-    way = f"let the portal bypass that on {staging}, or remove that rule"
-    if facts.staging_closed:
-        message = (
-            f"{staging} requires pull requests, so the portal cannot fast-forward it to"
-            f" {main} afterwards"
-        )
-        return Demand(name, False, f"{message}: {way}.", where)
-    if facts.staging_closed is None and not facts.project.portal_app:
-        message = (
-            f"{staging} requires pull requests, and the portal cannot tell whether it may bypass "
-            "that"
-        )
-        return Demand(
-            name, None, f"{message}: {way}, and name its App in the project's settings.", where
-        )
-    return Demand(
-        name, True, f"The portal may fast-forward {staging} although it requires pull requests."
-    )
 
 
 def _reviews(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:

@@ -20,6 +20,8 @@ from releases.pull_requests import comment as pull_requests_comment
 from releases.pull_requests import migrations as pull_requests_migrations
 from releases.rollback import assessment as rollback_assessment
 
+CONFIRMED_AFTER = 5.0  # seconds until a branch that demands less than before is read once more
+
 
 @in_background
 def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
@@ -49,7 +51,7 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
         f"{project.repository} has no branch {' and no branch '.join(missing)}." if missing else ""
     )
     environment_sync.note_problem(job, problem, "GitHub", now=now)
-    github_mirror_sync.apply(project, overview, now=now)
+    is_to_confirm = github_mirror_sync.apply(project, overview, now=now)
     relation.settle(job, overview)
     if job.synced_at:  # git's first fetch waits for the second reading: the first asks most
         runbook.settle(project, now=now)
@@ -62,4 +64,6 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     seconds = sharing.pause(project, now, base=settings.SYNC_SECONDS)
     if job.pace != seconds:
         GitHubSync.objects.filter(pk=job.pk).update(pace=seconds)
+    if is_to_confirm:
+        return Requeue(min(CONFIRMED_AFTER, seconds), "GitHub demands less: reading it once more.")
     return Requeue(seconds, "In step with GitHub.")

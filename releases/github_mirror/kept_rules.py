@@ -5,11 +5,11 @@ that was removed.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from environments.github.merging import MergeRules, from_json
+from environments.github.merging import LIGHTER, MergeRules, from_json
 from portal.outbound.parsing import JsonObject
 
-_LIGHTER = "lighter"  # beside the rules that stand: what the last reading said instead
 _LISTS = ("checks", "deployments", "others")
 _RANK = {False: 0, None: 1, True: 2}
 
@@ -17,30 +17,40 @@ _RANK = {False: 0, None: 1, True: 2}
 def kept_rules(before: JsonObject | None, found: MergeRules | None) -> JsonObject | None:
     """Return what to keep after a reading that found these rules; None: they are not known.
 
-    A reading that demands less than the one before counts when the next one says the same.
+    What it demands counts at once; what it demands no more stands until the next one says the same.
     """
     if found is None:
         return None
     now = found.as_json()
-    if not before or before.get(_LIGHTER) == now or not _lighter(found, from_json(before)):
+    if not before or before.get(LIGHTER) == now:
         return now
-    return {**before, _LIGHTER: now}
+    both = _both(found, from_json(before))
+    return now if both == found else both.as_json() | {LIGHTER: now}
 
 
-def _lighter(now: MergeRules, before: MergeRules) -> bool:
-    """Whether anything is demanded no more, or allowed anew."""
+def contexts_of(kept: JsonObject | None) -> list[str] | None:
+    """Return the names of the checks that these rules require; None: they are not known."""
+    if kept is None:
+        return None
+    return list(dict.fromkeys(check.context for check in from_json(kept).checks))
+
+
+def _both(now: MergeRules, before: MergeRules) -> MergeRules:
+    """Return everything that either demands, and the merge methods that both allow."""
     new, old = vars(now), vars(before)
-    return (
-        any(set(old[name]) - set(new[name]) for name in _LISTS)
-        or bool(set(now.methods) - set(before.methods))
-        or (before.deletable and not now.deletable)
-        or any(_rank(new[name]) < _rank(old[name]) for name in _flags(old))
-    )
+    lists = {
+        name: tuple(dict.fromkeys([*old[name], *new[name]]))
+        for name in _LISTS
+        if set(old[name]) - set(new[name])
+    }
+    flags = {name: max(new[name], old[name], key=_rank) for name in _flags(new)}
+    methods = tuple(one for one in now.methods if one in before.methods)
+    return replace(now, **(flags | lists | {"methods": methods}))
 
 
 def _flags(rules: Mapping[str, object]) -> list[str]:
     """The demands that are met or not, and the count of approvals."""
-    return [name for name in rules if name not in (*_LISTS, "methods", "deletable")]
+    return [name for name in rules if name not in (*_LISTS, "methods")]
 
 
 def _rank(value: bool | int | None) -> int:

@@ -1,23 +1,21 @@
 """GitHub's truth into our rows, and what a release collects from git."""
 
 import re
-from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from environments.clients import github_of
-from environments.github import Check, MergedPull, Overview, Pages, Pull, PullState
+from environments.github import Overview, Pages, PullState
+from environments.github.merging import is_doubted
 from environments.models import Branch, Project
-from releases.github_mirror.kept_rules import kept_rules
+from releases.github_mirror.kept_rules import contexts_of, kept_rules
+from releases.github_mirror.pull_rows import merged_row, open_row, upsert
 from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.reconciler import ReleaseReconciler
 from releases.models.releases import Release, ReleaseKind, ReleaseStatus
 
-PULL_NUMBER = re.compile(r"^Merge pull request #(\d{1,9}) |\(#(\d{1,9})\)$")
 REPOSITORY = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}", re.ASCII)
 COMMITS_KEPT = 500
 ENDED = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
@@ -51,21 +49,24 @@ def pages(job: GitHubSync, *, now: datetime) -> Pages:
 
 
 @transaction.atomic
-def apply(project: Project, overview: Overview, *, now: datetime) -> None:
-    """Writes one reading of GitHub, in a fixed number of queries."""
+def apply(project: Project, overview: Overview, *, now: datetime) -> bool:
+    """Write one reading of GitHub, in a fixed number of queries; return whether the next one is
+    to confirm that a branch demands less.
+    """
     GitHubSync.objects.select_for_update().get(project=project)
-    _branches(project, overview, now)
+    is_to_confirm = _branches(project, overview, now)
     pulls = (*overview.open_pulls, *overview.promotions, *overview.hotfixes, *overview.named)
-    rows = [_open_row(project, pull, now) for pull in pulls]
-    rows += [_merged_row(project, pull, now) for pull in overview.merged_pulls]
+    rows = [open_row(project, pull, now) for pull in pulls]
+    rows += [merged_row(project, pull, now) for pull in overview.merged_pulls]
     _keep_known(project, rows, now)
-    _upsert(rows)
+    upsert(rows)
     _close(project, overview, [row.number for row in rows], now)
     kept: dict[str, object] = {"synced_at": now, "cursor": (overview.cursor or "")[:200]}
     if overview.listed:
         kept["listed_at"] = now
     _note_name(project, overview.full_name)
     GitHubSync.objects.filter(project=project).update(**kept)
+    return is_to_confirm
 
 
 def _note_name(project: Project, name: str) -> None:
@@ -85,9 +86,9 @@ def keep_merge_facts(project: Project, overview: Overview, *, now: datetime) -> 
     """
     GitHubSync.objects.select_for_update().get(project=project)
     _branches(project, overview, now)
-    rows = [_open_row(project, pull, now) for pull in overview.named]
+    rows = [open_row(project, pull, now) for pull in overview.named]
     _keep_known(project, rows, now)
-    _upsert(rows)
+    upsert(rows)
 
 
 def _close(project: Project, overview: Overview, seen: list[int], now: datetime) -> None:
@@ -141,7 +142,7 @@ def _blocked_at(row: PullRequest, since: datetime | None, now: datetime) -> date
     return since if since and now - since < BLOCKED else None
 
 
-def _branches(project: Project, overview: Overview, now: datetime) -> None:
+def _branches(project: Project, overview: Overview, now: datetime) -> bool:
     heads = {
         project.staging_branch: overview.staging_head,
         project.production_branch: overview.production_head,
@@ -157,19 +158,16 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
         hotfixes.filter(release__status=ReleaseStatus.VERIFYING).update(
             wake_at=now
         )  # it may be the back-merge
-    contexts = overview.required_contexts if overview.rules_readable else {}
+    before = {name: row.merge_rules for name, row in known.items()}
+    rules = {name: kept_rules(before.get(name), overview.rules.get(name)) for name in heads}
     rows = [
         Branch(
             project=project,
             name=name,
             head=head or "",
             head_at=known[name].head_at if name in known and known[name].head == head else now,
-            required_contexts=(
-                [context.context for context in contexts[name]] if name in contexts else None
-            ),
-            merge_rules=kept_rules(
-                known[name].merge_rules if name in known else None, overview.rules.get(name)
-            ),
+            required_contexts=contexts_of(rules[name]),
+            merge_rules=rules[name],
             seen_at=now,
         )
         for name, head in heads.items()
@@ -180,110 +178,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> None:
         unique_fields=["project", "name"],
         update_fields=["head", "head_at", "required_contexts", "merge_rules", "seen_at"],
     )
-
-
-def checks_as_json(checks: Iterable[Check]) -> list[dict[str, object]]:
-    """Checks as a row keeps them; `app` None: a status, or a run of which it is not told.
-
-    `by`: who posted a status.
-    """
-    return [
-        {
-            "name": check.name,
-            "state": check.state,
-            "url": check.url or "",
-            "app": check.app_id,
-            "by": check.creator,
-        }
-        for check in checks
-    ]
-
-
-def _merging(pull: Pull) -> dict[str, object] | None:
-    if pull.merging is None:
-        return None
-    by: dict[str, list[str]] = {"approved": [], "changes_requested": []}
-    for review in pull.reviews:
-        if review.state in by:
-            by[review.state].append(review.author)
-    counted = {"unresolved": pull.merging.unresolved, "unsigned": pull.merging.unsigned}
-    return counted | {
-        "commits": pull.merging.commits,
-        "asking": by["changes_requested"],
-        "approved": by["approved"],
-    }
-
-
-def _open_row(project: Project, pull: Pull, now: datetime) -> PullRequest:
-    checks = None if pull.checks is None else checks_as_json(pull.checks)
-    return PullRequest(
-        project=project,
-        number=pull.number,
-        title=pull.title[:300],
-        author=(pull.author or "")[:100],
-        url=(pull.url or "")[:500],
-        state=pull.state,
-        draft=bool(pull.draft),
-        fork=pull.fork,
-        base=pull.base_ref[:250],
-        head=pull.head_ref[:250],
-        head_sha=pull.head_sha,
-        mergeable=(pull.mergeable or "").lower()[:20],
-        review_decision=(pull.review_decision or "").lower()[:30],
-        merge_state=(pull.merge_state or "").lower()[:20],
-        merging=_merging(pull),
-        checks=checks,
-        checks_at=None if checks is None else now,
-        updated_at=pull.updated_at,
-        seen_at=now,
-    )
-
-
-def _merged_row(project: Project, pull: MergedPull, now: datetime) -> PullRequest:
-    return PullRequest(
-        project=project,
-        number=pull.number,
-        title=pull.title[:300],
-        author=(pull.author or "")[:100],
-        url=(pull.url or "")[:500],
-        state="merged",
-        base=project.staging_branch,
-        head=(pull.head_ref or "")[:250],
-        head_sha=pull.head_sha or "",
-        updated_at=pull.updated_at,
-        seen_at=now,
-    )
-
-
-def _upsert(rows: Iterable[PullRequest]) -> None:
-    by_number = {
-        row.number: row for row in rows
-    }  # a repeated row within one reading: the later one
-    PullRequest.objects.bulk_create(
-        by_number.values(),
-        update_conflicts=True,
-        unique_fields=["project", "number"],
-        update_fields=[
-            "title",
-            "author",
-            "url",
-            "state",
-            "draft",
-            "fork",
-            "base",
-            "head",
-            "head_sha",
-            "mergeable",
-            "review_decision",
-            "merge_state",
-            "merging",
-            "blocked_at",
-            "checks",
-            "checks_at",
-            "updated_at",
-            "seen_at",
-        ],
-    )
+    return any(is_doubted(row.merge_rules) for row in rows)
 
 
 def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
@@ -318,17 +213,3 @@ def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
         elif state == "open":
             del changes["seen_at"]
         PullRequest.objects.filter(pk=row.pk).update(**changes)
-
-
-def _unknown_pulls(project: Project, commits: Iterable[Any]) -> tuple[MergedPull, ...]:
-    """Pull requests that titles of merge commits name and the mirror, which keeps up with the
-    last hundred, lacks.
-    """
-    named = {
-        int(found[1] or found[2])
-        for commit in commits
-        if (found := PULL_NUMBER.search(commit.title))
-    }
-    known = PullRequest.objects.filter(project=project, number__in=named, state="merged")
-    unknown = sorted(named - set(known.values_list("number", flat=True)))
-    return github_of(project).merged_pulls(project.staging_branch, unknown) if unknown else ()

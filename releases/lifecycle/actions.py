@@ -199,11 +199,9 @@ def migrate_staging(
     if staging is None:
         raise Refused("There is no staging environment on Railway.")
     wanted = _to_migrate(release, staging)
-    why = f"release {release.name}"
+    commit, name = release.candidate, release.name
     runs = [
-        start_migration(
-            staging, database=one, actor=actor, commit=release.candidate, reason=why, now=now
-        )
+        start_migration(staging, database=one, actor=actor, commit=commit, release=name, now=now)
         for one in wanted
     ]
     return runs[0]

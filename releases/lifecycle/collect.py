@@ -17,13 +17,8 @@ from environments.schema.history.status import PROVE
 from environments.schema.plan.edits import PRUNED, Edit, judge
 from portal import audit
 from portal.outbound.parsing import JsonObject
-from releases.github_mirror.sync import (
-    COMMITS_KEPT,
-    PULL_NUMBER,
-    _merged_row,
-    _unknown_pulls,
-    _upsert,
-)
+from releases.github_mirror.pull_rows import PULL_NUMBER, merged_row, unknown_pulls, upsert
+from releases.github_mirror.sync import COMMITS_KEPT
 from releases.models.checklist import ChecklistItem, Phase
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
@@ -41,9 +36,9 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
     commits = mirror.commits(release.base, release.candidate)
     behind = len(mirror.commits(release.candidate, release.base))
     change = _migrations(mirror, release)
-    unknown = _unknown_pulls(project, commits)
+    unknown = unknown_pulls(project, commits)
     with transaction.atomic():
-        _upsert(_merged_row(project, pull, now) for pull in unknown)
+        upsert(merged_row(project, pull, now) for pull in unknown)
         fresh = Release.objects.select_for_update().get(pk=release.pk)
         if fresh.candidate != release.candidate:
             return  # it moved while we read; the next look collects the new one

@@ -48,7 +48,7 @@ def _plan_one(release: Release, database: Database, heads: Sequence[str], now: d
             database=database,
             commit=release.candidate,
             base=release.base,
-            defaults={"created_at": now, "wake_at": now},
+            defaults={"created_at": now, "wake_at": now, "for_release": release.name},
         )
         stale = not created and not plan.is_open and plan.met.get("order", order) != order
         stale = stale or (plan.status == JobStatus.SUCCEEDED and pending.moved(plan, heads))
@@ -105,7 +105,13 @@ def rehearse_release(job: ReleaseReconciler, release: Release, now: datetime) ->
             and behind
             and _is_outdated(newest.get((place.environment_id, place.database_id)), place, now)
         ):
-            queue_rehearsal(place.environment, place.database, commit=release.candidate, now=now)
+            queue_rehearsal(
+                place.environment,
+                place.database,
+                commit=release.candidate,
+                release=release.name,
+                now=now,
+            )
     return None
 
 

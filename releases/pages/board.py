@@ -1,10 +1,11 @@
 """What the board shows: every project's standing in a fixed number of queries."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Count, Exists, F, OuterRef, Subquery
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q, Subquery
 
 from environments.models import Branch, Finding, Project, SmokeTest
 from environments.quota import pace
@@ -15,12 +16,12 @@ from releases.github_mirror.relation import Relation
 from releases.models.freezes import Freeze
 from releases.models.promotion import Promotion
 from releases.models.pull_requests import PullRequest
-from releases.models.releases import Release, ReleaseStatus
+from releases.models.releases import ACTIVE, Release, ReleaseStatus
 from releases.pages.board_cards import Card, Standing
 from releases.pages.board_services import last_seen, show_live
 from releases.pages.waiting import to_confirm, waiting_for
 from releases.project_settings import smoke_tests
-from releases.rollback.rolled_back import rolled_back, with_revert
+from releases.rollback.rolled_back import into_production, rolled_back, with_reverts
 
 
 def board_context(user: User, *, now: datetime) -> JsonObject:
@@ -29,19 +30,27 @@ def board_context(user: User, *, now: datetime) -> JsonObject:
     Fifteen queries whatever the counts.
     """
     findings = Finding.objects.open().filter(project=OuterRef("pk")).order_by()
+    branch = Branch.objects.filter(project=OuterRef("pk")).values("head")
     projects = Project.objects.select_related("github_sync", "railway_sync").annotate(
         tested=Exists(SmokeTest.objects.filter(project=OuterRef("pk"))),
         findings_open=Subquery(
             findings.values("project").annotate(count=Count("pk")).values("count")
         ),
+        staging_head=Subquery(branch.filter(name=OuterRef("staging_branch"))[:1]),
+        production_head=Subquery(branch.filter(name=OuterRef("production_branch"))[:1]),
     )
     cards = {
-        project.pk: Card(project, tested=project.tested, findings=project.findings_open or 0)
+        project.pk: Card(
+            project,
+            project.staging_head or "",
+            project.production_head or "",
+            tested=project.tested,
+            findings=project.findings_open or 0,
+        )
         for project in projects.order_by("name")
     }
-    _branches(cards)
     _releases(cards)
-    _pulls(cards)
+    opened = _pulls(cards)
     show_live(cards, now)
     waiting = ConfigurationChange.objects.filter(
         state=ConfigurationChange.State.WAITING
@@ -54,6 +63,8 @@ def board_context(user: User, *, now: datetime) -> JsonObject:
     for card in cards.values():
         _sources(card, now)
         _standing(card)
+    _reverts(cards.values(), opened)
+    for card in cards.values():
         card.may_cut = user.has_perm("releases.cut_release")
         card.can_cut = _cuttable(card) and card.may_cut
     seen = [card.synced_at for card in cards.values() if card.synced_at]
@@ -80,31 +91,23 @@ def board_context(user: User, *, now: datetime) -> JsonObject:
     }
 
 
-def _branches(cards: dict[int, Card]) -> None:
-    for branch in Branch.objects.all():
-        card = cards[branch.project_id]
-        if branch.name == card.project.staging_branch:
-            card.staging_head = branch.head
-        elif branch.name == card.project.production_branch:
-            card.production_head = branch.head
-
-
 def _releases(cards: dict[int, Card]) -> None:
-    counted: Any = Release.objects.select_related("reconciler", "cut_by").annotate(
+    counted: Any = Release.objects.select_related("reconciler", "cut_by", "project").annotate(
         pull_count=Count("pull_requests")
     )
-    for release in counted.active().defer("commits", "notes").order_by("cut_at"):
+    newest = Q(pk__in=Release.objects.newest_merged().values("pk"))
+    marked = counted.annotate(is_newest=ExpressionWrapper(newest, output_field=BooleanField()))
+    shown = marked.filter(newest | Q(status__in=ACTIVE)).defer("commits", "notes", "record")
+    for release in shown.order_by("cut_at"):
+        if release.is_newest:
+            _newest(cards[release.project_id], release)
+        if release.status not in ACTIVE:
+            continue
         # The one in preparation counts more than one that is still looked at in production.
         if release.is_hotfix:
             cards[release.project_id].hotfix = Standing(release)
         else:
             cards[release.project_id].release = release
-    newest = Release.objects.newest_merged().select_related("cut_by", "project")
-    for release in newest.defer("commits", "notes", "record"):
-        card = cards[release.project_id]
-        card.newest = release
-        if release.status in (ReleaseStatus.DONE, ReleaseStatus.VERIFYING):
-            card.shipped = release
     promotions = Promotion.objects.filter(release__status=ReleaseStatus.PROMOTING).order_by(
         "created_at"
     )
@@ -116,17 +119,35 @@ def _releases(cards: dict[int, Card]) -> None:
             card.hotfix.promotion = promotion
 
 
-def _pulls(cards: dict[int, Card]) -> None:
-    """Open pull requests straight into production of which no hotfix is made yet."""
-    for pull in PullRequest.objects.filter(
-        state="open", fork=False, base=F("project__production_branch")
-    ).only("project", "number", "title", "url", "head", "head_sha"):
+def _newest(card: Card, release: Release) -> None:
+    card.newest = release
+    if release.status in (ReleaseStatus.DONE, ReleaseStatus.VERIFYING):
+        card.shipped = release
+
+
+def _pulls(cards: dict[int, Card]) -> list[PullRequest]:
+    """Note those of which no hotfix is made yet; return all open pull requests straight into
+    production.
+    """
+    read = ("project", "number", "title", "url", "head", "head_sha", "fork")
+    opened = list(into_production().only(*read))
+    for pull in opened:
         card = cards[pull.project_id]
         cut = {
             one.pull_number for one in (card.release, card.hotfix and card.hotfix.release) if one
         }
-        if pull.head != card.project.staging_branch and pull.number not in cut:
+        is_ours = not pull.fork and pull.head != card.project.staging_branch
+        if is_ours and pull.number not in cut:
             card.pulls.append(pull)
+    return opened
+
+
+def _reverts(cards: Iterable[Card], opened: Sequence[PullRequest]) -> None:
+    """Have the cards of what was rolled back tell the revert. One query, or none."""
+    told = [card for card in cards if card.rolled]
+    found = with_reverts([card.rolled for card in told if card.rolled], opened)
+    for card, rolled in zip(told, found, strict=True):
+        card.rolled = rolled
 
 
 def _sources(card: Card, now: datetime) -> None:
@@ -168,8 +189,6 @@ def _standing(card: Card) -> None:
     heads = card.staging_head, card.production_head
     card.relation = Relation.of(sync.relation if sync else {}, *heads)
     card.rolled = rolled_back(card.newest, card.lives, card.production_head)
-    if card.rolled:
-        card.rolled = with_revert(card.rolled)
     if card.release is None:
         if card.problems and card.synced_at:
             card.state, card.words = "fail", "not readable"

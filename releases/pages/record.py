@@ -10,7 +10,7 @@ from releases.models.approvals import Approval
 from releases.models.releases import Release, ReleaseStatus
 from releases.pages.checklist_rows import ENDED
 from releases.pages.release import Now
-from releases.rollback.rolled_back import RolledBack, rolled_back, with_revert
+from releases.rollback.rolled_back import RolledBack, into_production, rolled_back, with_reverts
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,10 @@ def past(facts: Facts) -> Past:
         later = Release.objects.only("name").get(pk=last or 0) if superseded else None
         return Past(later, is_record=release.status in ENDED)
     rolled = rolled_back(release, facts.in_production, facts.production_head)
-    return Past(rolled=with_revert(rolled) if rolled else None)
+    if rolled is None:
+        return Past()
+    [known] = with_reverts([rolled], into_production().filter(project=release.project))
+    return Past(rolled=known)
 
 
 def now(facts: Facts, known: Past) -> Now | None:

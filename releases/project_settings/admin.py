@@ -14,7 +14,7 @@ from environments.models import Database, Project, SmokeTest
 from portal.configuration.admin import TwoPeople
 from portal.outbound.parsing import JsonObject
 from portal.ui.forms import Lines
-from portal.ui.site import TableInline
+from portal.ui.model_admin import TableInline
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
 from releases.project_settings.connect import start_syncs

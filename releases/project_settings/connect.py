@@ -21,10 +21,11 @@ from environments.models import (
     SmokeTest,
 )
 from environments.webhooks import EVENTS as RAILWAY_EVENTS
-from portal import audit, webhooks
+from portal import audit
 from portal.audit import Actor, row_changes
 from portal.jobs import AuditWatch
 from portal.outbound.http import ApiError, is_loopback
+from portal.webhooks.secrets import secret_fault
 from releases.checklist import items
 from releases.models.pull_requests import BranchScan, GitHubSync
 from releases.webhooks import EVENTS as GITHUB_EVENTS
@@ -220,7 +221,7 @@ def _connect_railway(project: Project, renew: bool, announce: Callable[[], None]
 
 def unreachable(setting: str, api_url: str) -> str:
     """Why webhooks of the service at `api_url` would not arrive here, or would not be believed."""
-    if fault := webhooks.secret_fault(setting):
+    if fault := secret_fault(setting):
         return fault
     if is_loopback(urlsplit(configured.PORTAL_URL).hostname) and not is_loopback(
         urlsplit(api_url).hostname

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from portal.ui.site import ReadOnly
+from portal.ui.model_admin import ReadOnly
 from releases.models.promotion import Promotion, PromotionStep
 from releases.steps.admin import StepInline
 

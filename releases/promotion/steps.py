@@ -189,7 +189,7 @@ def _start_run(step: PromotionStep, facts: Facts, one: DatabaseFacts) -> Look:
             database=one.database,
             actor=None,
             commit=commit,
-            reason=f"release {facts.release.name}",
+            release=facts.release.name,
             found=(step.promotion.found or {}).get(str(one.database.pk)),
         )
         step.save(update_fields=["migration_run"])

@@ -7,19 +7,16 @@ forks only where the project says so.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
-
-from django.conf import settings
 
 from environments.clients import github_of
 from environments.clones.clone import mirror_of
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
 from environments.github import comments
-from environments.github.comments import code, plain, prose
 from environments.models import Database, Project, databases_of
 from environments.quota.sharing import in_background
 from environments.schema.history import changes
@@ -30,10 +27,9 @@ from portal import isolation
 from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, holds, wake_now
 from portal.outbound.http import ApiError
 from releases.models.pull_requests import PullNote, PullRequest
+from releases.pull_requests.comment_text import MARKER, says_something, text_of
 
-MARKER = "<!-- release-portal: migrations -->"
 NOT_TOLD = "Git cannot tell"  # how a sentence begins that says nothing of the files
-SHOWN = 20
 DAY = 86_400.0
 NOT_ISOLATED = (
     "The portal's machine cannot isolate code, so nothing was executed: only literal calls of `op`"
@@ -60,7 +56,7 @@ def wake(project: Project, *, now: datetime) -> None:
         if pull.migrations_problem.startswith(NOT_TOLD):
             continue
         note, about = known.get(pull.number), _about(project, pull)
-        if note is None and not _speaks(pull):
+        if note is None and not says_something(pull):
             continue
         if note is None:
             note, _ = PullNote.objects.get_or_create(
@@ -97,7 +93,7 @@ def step(job: PullNote, *, now: datetime) -> Outcome:
 
 def _tell(job: PullNote, pull: PullRequest) -> Outcome:
     """The comment as it should be now: written, edited, or left as it is."""
-    speaks, message = _speaks(pull), text_of(job, pull)
+    speaks, message = says_something(pull), text_of(job, pull)
     digest = sha256(message.encode()).hexdigest()
     if job.told.get("digest") == digest or (not speaks and not job.told.get("asked")):
         return Requeue(
@@ -126,10 +122,6 @@ def _keep(job: PullNote, **values: object) -> None:
     for name, value in values.items():
         setattr(job, name, value)
     PullNote.objects.filter(pk=job.pk, fence=job.fence).update(**values)
-
-
-def _speaks(pull: PullRequest) -> bool:
-    return bool(pull.migrations or pull.migrations_problem)
 
 
 def _digest(*parts: object) -> str:
@@ -241,87 +233,3 @@ def _is_of(row: Mapping[str, object], database: Database, databases: Sequence[Da
     the first's.
     """
     return bool(row.get("database", databases[0].pk) == database.pk)
-
-
-def text_of(job: PullNote, pull: PullRequest) -> str:
-    """The comment: what the pull request brings, what is to be mended, what can go wrong, and how
-    to write it instead.
-
-    Nothing in it changes by itself. Every word from outside is escaped, and its length bounded.
-    """
-    if not _speaks(pull):
-        return f"{MARKER}\n**Migrations**: this pull request has none anymore; nothing to fix."
-    risks = [risk.Risk(**one) for one in job.risks]
-    lines = [
-        MARKER,
-        f"**Migrations in this pull request**: {_counted(pull.migrations)}.",
-        "\n".join(_files(pull)),
-    ]
-    if pull.migrations_problem:
-        lines += ["**To fix before merging**", f"- {prose(pull.migrations_problem, 2000)}"]
-    asking = sorted((one for one in risks if one.asks), key=lambda one: -risk.RANK[one.severity])
-    if asking:
-        lines += ["**What can go wrong**", "\n".join(_risks(asking))]
-    infos = [one for one in risks if not one.asks]
-    if infos:
-        told = "\n".join(_risks(infos))
-        lines.append(
-            f"<details><summary>Also to know: {len(infos)}</summary>\n\n{told}\n\n</details>"
-        )
-    if job.unread:
-        lines.append(plain(job.unread))
-    elif not asking and not pull.migrations_problem:
-        lines.append("No findings.")
-    if asking:
-        lines.append(
-            "An approver can accept the remaining risks, with a reason, on the release page."
-        )
-    lines.append(
-        "[This pull request in the"
-        f" portal]({settings.PORTAL_URL}/pulls/?project={job.project.slug}#pull-{pull.number})"
-    )
-    return "\n\n".join(line for line in lines if line)
-
-
-def _counted(rows: Sequence[Mapping[str, object]]) -> str:
-    found = [
-        (sum(row["what"] == what for row in rows), what) for what in ("new", "changed", "deleted")
-    ]
-    return (
-        ", ".join(f"{count} {what}" for count, what in found if count) or "no revision of its own"
-    )
-
-
-def _files(pull: PullRequest) -> Iterator[str]:
-    for migration in pull.migrations[:SHOWN]:
-        joins = (
-            f", joins {' and '.join(code(id, 60) for id in migration['joins'][:4])}"
-            if migration.get("joins")
-            else ""
-        )
-        needs = (
-            f", depends on {', '.join(code(id, 60) for id in migration['depends_on'][:4])}"
-            if migration.get("depends_on")
-            else ""
-        )
-        message = f" {plain(migration['message'], 120)}" if migration.get("message") else ""
-        whose = f" of {plain(migration['called'], 60)}" if migration.get("called") else ""
-        # An edit that only SQL can judge is told of below.
-        edit = "" if migration.get("edit") in (None, edits.UNCLEAR) else migration["told"]
-        yield (
-            f"- {migration['what']} {code(migration['id'], 60)}{whose}{message} in"
-            f" {code(migration['path'])}{joins}{needs}{f': {prose(edit, 500)}' if edit else ''}"
-        )
-    if len(pull.migrations) > SHOWN:
-        yield f"- and {len(pull.migrations) - SHOWN} more"
-
-
-def _risks(risks: Sequence[risk.Risk]) -> Iterator[str]:
-    for one in risks[:SHOWN]:
-        instead = f" *Instead:* {prose(one.rewrite, 400)}" if one.rewrite else ""
-        yield (
-            f"- **{one.severity}** ({code(one.code)}) {code(one.revision, 60)}:"
-            f" {prose(one.sentence, 500)}{instead}"
-        )
-    if len(risks) > SHOWN:
-        yield f"- and {len(risks) - SHOWN} more"

@@ -245,4 +245,5 @@ def open_revert(release: Release, *, actor: Actor, now: datetime | None = None) 
         now=now,
         subject=f"#{number}",
         wanted=str(number),
+        release=release.name,
     )

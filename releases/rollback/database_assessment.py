@@ -23,11 +23,10 @@ from environments.schema.plan.render import Step, steps_from_json
 from environments.schema.plan.risk import Risk
 from environments.schema.run import address
 from environments.schema.run import database as schema_database
-from portal.jobs import JobStatus
 from portal.outbound.parsing import JsonObject
 from releases.gates.databases import migrations_of
 from releases.models.releases import Release
-from releases.rollback.half_applied import half_of, newest_run
+from releases.rollback.half_applied import halves_of, newest_run, runs_of
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class DatabaseState:
     ]  # the release's revisions that it has, in order; all of them where it is not known
     downgrade: JsonObject | None = None
     problem: str = ""
-    half: Half | None = None
+    halves: tuple[Half, ...] = ()
     kept: str = ""  # the backup taken before its newest run, and how to restore it
     running: str = ""  # what brings it elsewhere in this moment
 
@@ -81,7 +80,7 @@ class DatabaseStates:
     @property
     def half(self) -> list[Half]:
         """Return the revisions of which a part stays in one of them."""
-        return [one.half for one in self.found if one.half]
+        return [half for one in self.found for half in one.halves]
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -108,9 +107,12 @@ class DatabaseStates:
 def _planned(
     release: Release, database: Database, databases: Sequence[Database], in_effect: Sequence[str]
 ) -> tuple[list[Step], list[Risk], list[str]]:
-    """What the plan knows of the revisions in effect in one database; the rest by id."""
+    """What the plan knows of the revisions in effect in one database; the rest by id.
+
+    While it is made anew, since the database is elsewhere, what it knew of the same files holds.
+    """
     plan = MigrationPlan.objects.filter(
-        database=database, commit=release.candidate, base=release.base, status=JobStatus.SUCCEEDED
+        database=database, commit=release.candidate, base=release.base
     ).first()
     files = {one["id"]: one["sha256"] for one in migrations_of(release, database, databases)}
     steps = [
@@ -199,7 +201,8 @@ def _read_database(
     behind = history.ancestors(current)
     in_effect = tuple(one for one in mine if one in behind)
     downgrade, problem = _downgrade(release, history, current, in_effect, url, planned)
-    half = half_of(newest, release, behind, planned) if newest else None
+    invalid = schema_database.invalid_indexes(url) if newest else ()
+    halves = halves_of(runs_of(place, release), behind, invalid, planned) if newest else ()
     if downgrade is not None:
         revision = history.revisions[downgrade["file"]["id"]]
         (one,) = identity.bound(
@@ -210,7 +213,7 @@ def _read_database(
         name = called or address.normalise(url).database
         downgrade |= {"database_id": database.pk, "database": name}
     kept = _backup_of(newest, release) if newest else ""
-    return DatabaseState(called, current, in_effect, downgrade, problem, half, kept)
+    return DatabaseState(called, current, in_effect, downgrade, problem, halves, kept)
 
 
 def _backup_of(run: MigrationRun, release: Release) -> str:

@@ -76,6 +76,7 @@ def rehearse_downgrade(release: Release, *, actor: Actor, now: datetime | None =
         actor=None,
         commit=row.downgrade["commit"],
         direction=Direction.DOWNGRADE,
+        release=release.name,
         now=now,
     )
     message = f"Rehearse that {row.downgrade['file']['id']} is taken back."
@@ -226,6 +227,7 @@ def approve_downgrade(
         commit=wish.commit,
         target=wish.target,
         file=wish.file,
+        release=wish.release.name,
         requested_by=wish.requested_by,
         approved_by=actor,
         now=now,

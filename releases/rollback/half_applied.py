@@ -24,43 +24,70 @@ def newest_run(place: EnvironmentDatabase) -> MigrationRun | None:
     )
 
 
-def half_of(
-    run: MigrationRun, release: Release, behind: Collection[str], planned: Planned
-) -> Half | None:
-    """Return what stays of the revision in which `run` failed; None where nothing can stay, or it
-    is in effect by now.
+def runs_of(place: EnvironmentDatabase, release: Release) -> list[MigrationRun]:
+    """Return what was run of the release in a database, the newest first, without logs."""
+    commits = [one for one in (release.candidate, release.merge_commit) if one]
+    runs = MigrationRun.objects.filter(
+        environment=place.environment_id, database=place.database_id, commit__in=commits
+    )
+    return list(runs.defer("log").select_related("database").order_by("-created_at"))
 
-    `behind`: the revisions that the database has. `planned` tells the release's plan of some of
-    them.
+
+def halves_of(
+    runs: Sequence[MigrationRun],
+    behind: Collection[str],
+    invalid: Collection[str],
+    planned: Planned,
+) -> tuple[Half, ...]:
+    """Return what stays of each revision that failed in one of `runs` (the newest first), also
+    where a later run changed nothing more.
+
+    `behind`: the revisions that the database has; `invalid`: the indexes that are invalid in it
+    now. `planned` tells the release's plan of some of them.
     """
-    revision = run.failed_revision
-    if run.is_open or run.status == JobStatus.SUCCEEDED or run.direction == Direction.DOWNGRADE:
-        return None
-    if (
-        not revision
-        or revision in behind
-        or run.commit not in (release.candidate, release.merge_commit)
-    ):
-        return None
-    table, kept = run.database.version_table, tuple(run.kept)
-    found = next_commands(invalid=run.invalid_indexes, kept=kept, table=table, known=True)
+    settled = set[str]()  # what a later run has brought, or taken back, as a whole
+    failed: dict[tuple[str, str], list[MigrationRun]] = {}
+    for run in runs:
+        revision, forward = run.failed_revision, run.direction == Direction.UPGRADE
+        left = revision and revision not in settled and (revision in behind) != forward
+        if left and not run.is_open and run.status != JobStatus.SUCCEEDED:
+            failed.setdefault((revision, run.direction), []).append(run)
+        settled.update(one for one, _ in run.applied)
+    found = (_half(theirs, invalid, planned) for theirs in failed.values())
+    return tuple(one for one in found if one)
+
+
+def _half(
+    failed: Sequence[MigrationRun], invalid: Collection[str], planned: Planned
+) -> Half | None:
+    """What stays of the one revision in which all these runs failed."""
+    run = failed[0]
+    revision, backwards = run.failed_revision, run.direction == Direction.DOWNGRADE
+    kept = tuple(dict.fromkeys(one for each in reversed(failed) for one in each.kept))
+    broken = [one for each in failed for one in each.invalid_indexes if one in invalid]
+    table = run.database.version_table
+    found = next_commands(invalid=tuple(dict.fromkeys(broken)), kept=kept, table=table, known=True)
     commands = tuple(one.command or one.why for one in found)
-    if run.runner != Runner.PORTAL and _may_stay(revision, planned):
+    what = f"the downgrade of {revision}" if backwards else revision
+    if any(each.runner != Runner.PORTAL for each in failed) and _may_stay(revision, planned):
         message = (
-            f"{revision} failed in the project's own command; what it did outside its transaction"
-            " is not seen here."
+            f"{what} failed in the project's own command; what it did outside its transaction"
+            " is not seen here. Read its file and look at the database."
         )
-        return Half(
-            revision, f"{message} Read its file and look at the database.", commands, breaks=True
-        )
+        return Half(revision, _capital(message), commands, breaks=True)
     if not found:
         return None
     count = f"{len(kept)} statement{'s' if len(kept) != 1 else ''}" if kept else "an invalid index"
     message = (
-        f"{revision} failed half-way: {count} of it {'stay' if len(kept) > 1 else 'stays'} in the"
+        f"{what} failed half-way: {count} of it {'stay' if len(kept) > 1 else 'stays'} in the"
         " database."
     )
-    return Half(revision, message, commands, breaks=_breaks(revision, kept, planned))
+    return Half(revision, _capital(message), commands, breaks=_breaks(revision, kept, planned))
+
+
+def _capital(sentence: str) -> str:
+    """A sentence that begins with a word and not with a revision's id begins with a capital."""
+    return f"T{sentence[1:]}" if sentence.startswith("the ") else sentence
 
 
 def _may_stay(revision: str, planned: Planned) -> bool:

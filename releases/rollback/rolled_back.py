@@ -1,7 +1,9 @@
 """What a rollback leaves: production serves one thing, its branch holds another."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from django.db.models import F, QuerySet
 
 from environments.models import Repair, RepairKind
 from environments.services.liveness import Live
@@ -73,16 +75,29 @@ def rolled_back(newest: Release | None, lives: Iterable[Live], head: str) -> Rol
     return RolledBack(newest, head, tuple((live.service, live.serving) for live in code))
 
 
-def with_revert(found: RolledBack) -> RolledBack:
-    """The same with the revert that is open or being opened; two queries."""
-    number, project = found.release.pull_number, found.release.project
-    pull = PullRequest.objects.filter(
-        project=project,
-        state="open",
-        base=project.production_branch,
-        head__startswith=f"revert-{number}-",
-    ).first()
-    wish = Repair.objects.filter(
-        project=project, kind=RepairKind.REVERT, subject=f"#{number}"
-    ).first()
-    return RolledBack(found.release, found.head, found.serves, pull, wish)
+def into_production() -> QuerySet[PullRequest]:
+    """Return the open pull requests straight into production."""
+    return PullRequest.objects.filter(state="open", base=F("project__production_branch"))
+
+
+def with_reverts(found: Sequence[RolledBack], opened: Iterable[PullRequest]) -> list[RolledBack]:
+    """The same with the reverts that are among the `opened` pull requests, or being opened. One
+    query, none for nothing.
+    """
+    if not found:
+        return []
+    projects = [one.release.project_id for one in found]
+    asked = list(Repair.objects.filter(project__in=projects, kind=RepairKind.REVERT))
+    return [replace(one, revert=_pull(one, opened), opening=_wish(one, asked)) for one in found]
+
+
+def _pull(of: RolledBack, opened: Iterable[PullRequest]) -> PullRequest | None:
+    begins, project = f"revert-{of.release.pull_number}-", of.release.project_id
+    mine = (one for one in opened if one.project_id == project and one.head.startswith(begins))
+    return next(mine, None)
+
+
+def _wish(of: RolledBack, asked: Iterable[Repair]) -> Repair | None:
+    subject, project = f"#{of.release.pull_number}", of.release.project_id
+    mine = (one for one in asked if one.project_id == project and one.subject == subject)
+    return next(mine, None)

@@ -1,8 +1,9 @@
 """What the page *Runbook* knows of a project, in a fixed number of queries."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from environments.models import (
     BranchProtection,
@@ -46,14 +47,35 @@ class Standing:
         return {one["kind"] for one in self.reading.found} if self.reading else set()
 
 
+def _counted(project: Project) -> tuple[int, int, int]:
+    """Return how many rules of variables, manual items and done releases it has. One query."""
+    of = OuterRef("pk")
+    counted = [
+        _count(VariableRule.objects.filter(project=of), "project"),
+        _count(
+            ChecklistTemplateItem.objects.filter(template__project=of, gate=""), "template__project"
+        ),
+        _count(Release.objects.filter(project=of, status=ReleaseStatus.DONE), "project"),
+    ]
+    rules, items, shipped = Project.objects.values_list(*counted).get(pk=project.pk)
+    return rules or 0, items or 0, shipped or 0
+
+
+def _count(rows: QuerySet[Any], by: str) -> Subquery:
+    return Subquery(rows.order_by().values(by).annotate(count=Count("pk")).values("count"))
+
+
 def standing_of(project: Project) -> Standing:
-    """Return what is known of `project`. Eleven queries."""
+    """Return what is known of `project`. Nine queries."""
     found = Finding.objects.open().filter(project=project)
     counted = dict(found.order_by().values_list("kind").annotate(Count("pk")))
     tests = list(SmokeTest.objects.filter(project=project))
     places = EnvironmentDatabase.objects.filter(database__project=project, revisions__isnull=True)
     protections = list(BranchProtection.objects.filter(project=project))
     check = ConnectionCheck.objects.first()
+    rules, items, shipped = _counted(project)
+    channels = Channel.objects.filter(Q(project=project) | Q(project=None, person=None))
+    places_told = list(channels.values_list("project", flat=True))
     return Standing(
         project=project,
         findings=counted,
@@ -65,13 +87,12 @@ def standing_of(project: Project) -> Standing:
             f"{place.database.name} in {place.environment.name}"
             for place in places.select_related("database", "environment")
         ),
-        rules=VariableRule.objects.filter(project=project).count(),
+        rules=rules,
         on_staging=any(test.on_staging for test in tests),
         on_production=any(test.on_production for test in tests),
-        items=ChecklistTemplateItem.objects.filter(template__project=project, gate="").count(),
+        items=items,
         approvers=signers("releases.approve_release").count(),
-        channels=Channel.objects.filter(project=project).count()
-        or Channel.objects.filter(project=None, person=None).count(),
-        shipped=Release.objects.filter(project=project, status=ReleaseStatus.DONE).count(),
+        channels=places_told.count(project.pk) or len(places_told),
+        shipped=shipped,
         reading=RunbookReading.objects.filter(project=project).first(),
     )

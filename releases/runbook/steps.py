@@ -3,15 +3,13 @@
 A new step is one entry in `_STEPS`: who reads it sees the old way, the page, and what is missing.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.urls import reverse
 
-from environments.models import Runner
+from releases.runbook import missing
 from releases.runbook.facts import Standing
-
-Missing = Callable[[Standing], list[str]]
+from releases.runbook.missing import Missing
 
 
 @dataclass(frozen=True)
@@ -53,95 +51,6 @@ def steps(standing: Standing) -> list[Step]:
     ]
 
 
-def _nothing(standing: Standing) -> list[str]:
-    return []
-
-
-def _findings(*kinds: str, about: str) -> Missing:
-    def missing(standing: Standing) -> list[str]:
-        count = sum(standing.findings.get(kind, 0) for kind in kinds)
-        return [f"{count} open finding{'s' if count > 1 else ''}: {about}."] if count else []
-
-    return missing
-
-
-def _variables(standing: Standing) -> list[str]:
-    found = _findings(
-        "address", "same", "missing", "stray", "twice", "unreadable", about="variables"
-    )
-    none = [] if standing.rules else ["No rule says which variables must differ."]
-    return none + found(standing)
-
-
-def _tokens(standing: Standing) -> list[str]:
-    return [f"{name} does not work." for name in standing.broken]
-
-
-def _previews(standing: Standing) -> list[str]:
-    return [] if standing.project.previews else ["Previews are off under Project settings."]
-
-
-def _commands(standing: Standing) -> list[str]:
-    return [] if standing.project.pre_push.strip() else ["No command is named."]
-
-
-def _checks(standing: Standing) -> list[str]:
-    known = standing.project.required_checks or standing.project.protected_checks
-    return [] if known else ["No check is required."]
-
-
-def _protected(standing: Standing) -> list[str]:
-    if not standing.protections_read:
-        return ["The protection was not read yet."]
-    return [f"{branch} is not protected." for branch in standing.unprotected]
-
-
-def _healthy(standing: Standing) -> list[str]:
-    found = _findings("branch", "push", "behind", about="branches and deployments")
-    none = [] if standing.on_staging else ["No smoke test of staging."]
-    return none + found(standing)
-
-
-def _migrated(standing: Standing) -> list[str]:
-    if not standing.databases:
-        return ["No Alembic directory is configured."]
-    unread = [f"Database {name} reports no revision yet." for name in standing.unread]
-    without = [] if standing.project.soak_minutes else ["No time to observe staging is set."]
-    return unread + without
-
-
-def _migrated_last(standing: Standing) -> list[str]:
-    if not standing.databases:
-        return ["No Alembic directory is configured."]
-    on_railway = [one.name for one in standing.databases if one.runner == Runner.RAILWAY]
-    return [f"{name}: Railway migrates it when it deploys." for name in on_railway]
-
-
-def _release(standing: Standing) -> list[str]:
-    watching = standing.project.watch_only
-    return ["The project only watches: nothing is sent to GitHub or Railway."] if watching else []
-
-
-def _checklist(standing: Standing) -> list[str]:
-    return [] if standing.items else ["The checklist has no item that a person ticks."]
-
-
-def _approved(standing: Standing) -> list[str]:
-    needed = standing.project.required_approvals
-    if not needed:
-        return ["One person alone can ship: no approval is required."]
-    have = standing.approvers
-    return [f"{needed} must approve, but only {have} may."] if have < needed else []
-
-
-def _tested(standing: Standing) -> list[str]:
-    return [] if standing.on_production else ["No smoke test of production."]
-
-
-def _told(standing: Standing) -> list[str]:
-    return [] if standing.channels else ["No channel is told of this project."]
-
-
 _STEPS = (
     _Step(
         "Environments follow their branches",
@@ -149,7 +58,7 @@ _STEPS = (
         "The portal compares every service with its branch and repairs it on a click.",
         "environments:environments",
         "Environments",
-        _findings("branch", "push", about="branches that services follow"),
+        missing.findings("branch", "push", about="branches that services follow"),
     ),
     _Step(
         "Variables differ where they must",
@@ -157,7 +66,7 @@ _STEPS = (
         "Rules hold the variables apart; values are compared without being stored.",
         "environments:variables",
         "Variables",
-        _variables,
+        missing.variables,
     ),
     _Step(
         "Tokens work",
@@ -165,7 +74,7 @@ _STEPS = (
         "The portal tests each token and says what it can do and what it lacks.",
         "environments:connections",
         "Connections",
-        _tokens,
+        missing.tokens,
     ),
     _Step(
         "A preview for each pull request",
@@ -173,7 +82,7 @@ _STEPS = (
         "The portal makes pr-N, sets its variables, reports the address and deletes it.",
         "environments:previews",
         "Previews",
-        _previews,
+        missing.previews,
     ),
     _Step(
         "Checks before a push",
@@ -181,7 +90,7 @@ _STEPS = (
         "The commands stand beside the pull requests.",
         "releases:pulls",
         "Pull requests",
-        _commands,
+        missing.commands,
     ),
     _Step(
         "CI is green",
@@ -189,7 +98,7 @@ _STEPS = (
         "Required checks are a gate; a missing or skipped check never passes.",
         "environments:protections",
         "Protections",
-        _checks,
+        missing.checks,
     ),
     _Step(
         "Branches are protected",
@@ -197,7 +106,7 @@ _STEPS = (
         "The portal compares the protection with what it should be, and applies it.",
         "environments:protections",
         "Protections",
-        _protected,
+        missing.protected,
     ),
     _Step(
         "Staging is healthy",
@@ -205,7 +114,7 @@ _STEPS = (
         "A gate waits until each service serves the candidate and passes its smoke tests.",
         "releases:board",
         "Board",
-        _healthy,
+        missing.healthy,
     ),
     _Step(
         "Migrate staging, then observe",
@@ -213,7 +122,7 @@ _STEPS = (
         "The portal plans, rehearses and runs the migrations, and counts the time.",
         "environments:migrations",
         "Migrations",
-        _migrated,
+        missing.migrated,
     ),
     _Step(
         "Promotion pull request",
@@ -221,7 +130,7 @@ _STEPS = (
         "Create release opens it and collects commits, pull requests and migrations.",
         "releases:board",
         "Board",
-        _release,
+        missing.release,
     ),
     _Step(
         "Checklist",
@@ -229,7 +138,7 @@ _STEPS = (
         "Ticks belong to the exact commit and lapse when it moves.",
         "releases:settings",
         "Checklists",
-        _checklist,
+        missing.checklist,
         "checklists",
     ),
     _Step(
@@ -238,7 +147,7 @@ _STEPS = (
         "An approver signs the exact commit and its migrations.",
         "releases:settings",
         "Rules for releases",
-        _approved,
+        missing.approved,
         "rules",
     ),
     _Step(
@@ -247,7 +156,7 @@ _STEPS = (
         "Promote merges at the approved commit and waits until every service is live.",
         "releases:releases",
         "Releases",
-        _release,
+        missing.release,
     ),
     _Step(
         "Migrate production",
@@ -255,7 +164,7 @@ _STEPS = (
         "The promotion runs what staging ran, statement by statement, and no more.",
         "environments:migrations",
         "Migrations",
-        _migrated_last,
+        missing.migrated_last,
     ),
     _Step(
         "Look at production",
@@ -263,7 +172,7 @@ _STEPS = (
         "Smoke tests ask each address; key pages are items after promotion.",
         "releases:settings",
         "Smoke tests",
-        _tested,
+        missing.tested,
         "smoke-tests",
     ),
     _Step(
@@ -272,7 +181,7 @@ _STEPS = (
         "The last step of each promotion; also a button, and portalctl sync-staging.",
         "environments:environments",
         "Environments",
-        _nothing,
+        missing.nothing,
         "repairs",
     ),
     _Step(
@@ -281,7 +190,7 @@ _STEPS = (
         "A hotfix release ships it and opens the back-merge.",
         "releases:pulls",
         "Pull requests",
-        _nothing,
+        missing.nothing,
     ),
     _Step(
         "Way back",
@@ -289,7 +198,7 @@ _STEPS = (
         "The way back is worked out before it is needed; a rollback is one action.",
         "releases:releases",
         "Releases",
-        _nothing,
+        missing.nothing,
     ),
     _Step(
         "Task log",
@@ -297,7 +206,7 @@ _STEPS = (
         "Each release and each finding has a task log; also portalctl task-log.",
         "releases:releases",
         "Releases",
-        _nothing,
+        missing.nothing,
     ),
     _Step(
         "Tell the team",
@@ -305,6 +214,6 @@ _STEPS = (
         "Slack, signed webhooks and e-mail say who is awaited and what happened.",
         "releases:notifications",
         "Notifications",
-        _told,
+        missing.told,
     ),
 )

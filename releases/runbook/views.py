@@ -14,7 +14,7 @@ from releases.runbook.steps import steps
 @page
 def runbook(request: HttpRequest) -> HttpResponse:
     """Show each step of a manual workflow, where it is done here, and what the repository holds of
-    the old way. Twelve queries.
+    the old way. Ten queries.
     """
     projects = list(Project.objects.all())
     project = picked(request, projects)

@@ -3,7 +3,7 @@
 from django.db.models import Model
 from django.http import HttpRequest
 
-from portal.ui.site import TableInline
+from portal.ui.model_admin import TableInline
 
 
 class StepInline(TableInline):

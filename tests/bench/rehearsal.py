@@ -20,7 +20,8 @@ import psycopg
 from environments.git.repository import Mirror
 from environments.schema.rehearsal.rehearsal import rehearse
 from environments.schema.rehearsal.report import PASSED, Request
-from portal.server.embedded_postgres import binaries, start
+from portal.server.embedded_postgres import start
+from portal.server.postgres_wheel import binaries
 from tests.environments.schema.history.histories import repository, source
 
 FACTOR = 3.0

@@ -5,13 +5,16 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from environments.models import Environment, Finding, RailwaySync, ServiceInstance
+from environments.models import Branch, Environment, Finding, RailwaySync, ServiceInstance
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import PromotionStep
+from releases.models.releases import Release
 from tests.bench.pages import (
     MOST_QUERIES,
     MOST_TICK_QUERIES,
@@ -20,7 +23,10 @@ from tests.bench.pages import (
     large_release,
     queries,
 )
-from tests.factory import make_promotion
+from tests.factory import MERGE, make_project, make_promotion, make_release
+from tests.portal.accounts.addresses import every, furnish
+from tests.portal.accounts.test_every_address import OPEN
+from tests.releases.pages.test_views import queries as made
 
 pytestmark = pytest.mark.django_db
 
@@ -133,3 +139,32 @@ def test_a_smoke_test_is_attested_only_when_it_was_skipped(status, taken):
     browser.post(reverse("releases:item-do", args=[item.pk, "tick"]), candidate=release.candidate)
 
     assert (ChecklistItem.objects.get(pk=item.pk).ticked_at is not None) == taken
+
+
+def test_no_page_takes_more_than_fifteen_queries_whoever_asks():
+    people, counted = furnish(), {}
+    settle_back(people["alice"])
+    for person in ("alice", "dave"):
+        client = Client()
+        client.force_login(people[person])
+        for name, pattern, address in every():
+            if pattern.startswith("admin/") or name in OPEN:
+                continue
+            client.get(address)  # what is kept for a while is made by the first who asks
+            with CaptureQueriesContext(connection) as seen:
+                answer = client.get(address)
+            if answer.status_code == 200:
+                counted[person, name] = len(made(seen))
+
+    over = {name: count for name, count in counted.items() if count > MOST_QUERIES}
+    assert len(counted) > 60 and not over
+
+
+def settle_back(alice: User) -> None:
+    """Have two other projects whose last release was rolled back, and serves no more."""
+    for name in ("first", "second"):
+        project = make_project(name)
+        release = make_release(project, by=alice)
+        Release.objects.filter(pk=release.pk).update(status="rolled_back", merge_commit=MERGE)
+        Branch.objects.filter(project=project, name="main").update(head=MERGE)
+        ServiceInstance.objects.filter(environment__project=project).update(rolled_back_from=MERGE)

@@ -1,5 +1,7 @@
 """The palette and the dialogs: by keys alone, and closed by Esc."""
 
+import os
+
 import pytest
 
 from tests.browser.axe import sentences, violations
@@ -56,3 +58,25 @@ def test_promoting_asks_and_esc_takes_it_back(open_as, people):
     assert not page.evaluate("document.querySelector('dialog[open]')")
     release.refresh_from_db()
     assert release.status == "open"
+
+
+def test_search_and_help_are_in_the_admin_too(open_as, people, complaints):
+    release = make_release(make_project(), by=people["alice"])
+    page = open_as(people["dave"])
+    address = "/admin/auth/user/"
+    found = sentences(address, violations(page, address, press="Control+k"))
+    page.goto(address)
+
+    page.click("h1")
+    page.keyboard.press("Shift+?")
+    page.wait_for_selector("#help[open] >> text=search")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("2026.11")
+    page.wait_for_selector("#palette-found [aria-selected=true] >> text=2026.11.22-1")
+    if folder := os.environ.get("PICTURES_TO"):
+        page.screenshot(path=f"{folder}/admin-palette.png")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/releases/{release.pk}/")
+
+    assert (found, complaints) == ([], [])

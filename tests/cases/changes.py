@@ -145,7 +145,7 @@ INSTALLED = [
         GEO,
         {
             "rehearsal": "creates the extension postgis, which the scratch server does not have",
-            "run": 'extension "postgis" is not available',
+            "run": 'extension "postgis" is not available on this server; use a database whose',
         },
         "alembic",
         "psycopg[binary]",

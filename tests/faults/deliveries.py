@@ -194,7 +194,7 @@ def _multiplied(told: list[Post], count: int, chance: random.Random) -> list[Pos
 
 
 def _fresh(post: Post, unique: str) -> Post:
-    from portal.webhooks import github_signature
+    from portal.webhooks.secrets import github_signature
 
     if post.path == _RAILWAY:
         return replace(

@@ -40,7 +40,7 @@ from environments.models import (
 from portal.accounts import second_factor
 from portal.models.audit import AuditEvent
 from portal.modes import settle
-from portal.ui.site import AuditedAdmin, ReadOnly
+from portal.ui.model_admin import AuditedAdmin, ReadOnly
 from releases.models.checklist import ChecklistTemplate
 from releases.models.freezes import Freeze
 from tests.faults.denied_audit import DENIALS, Try, everything, problem

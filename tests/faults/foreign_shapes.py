@@ -258,7 +258,7 @@ SHAPES = [
     ),
     Shape(
         "geoalchemy2",
-        "postgis",
+        "use a database whose server has postgis",
         *both(A, GEO, env_py=env(head=DRIVER), **{"requirements.txt": f"{PSYCOPG}geoalchemy2\n"}),
         args=(*COMMAND, *PIP),
         installs=True,

@@ -25,6 +25,6 @@ def test_no_attack_succeeds(attack):
 @pytest.mark.django_db
 def test_a_secret_in_a_log_would_be_noticed(monkeypatch):
     monkeypatch.setattr("portal.visible.without_secrets", lambda text: text)
-    monkeypatch.setattr("portal.webhooks.HIDDEN", "s3cret-of-railway")
+    monkeypatch.setattr("portal.webhooks.receiving.HIDDEN", "s3cret-of-railway")
 
     assert access.webhook_secrets_in_logs()[1]

@@ -138,6 +138,8 @@ def test_a_release_goes_from_staging_to_production_when_everything_allows_it_and
     promotion_actions.promote(release, actor=alice)
     world.work(lambda: reread(release).status == "verifying")
     end(world, release)
+    migrated = AuditEvent.objects.filter(action__startswith="migration.")
+    assert [one.data.get("release") for one in migrated] == 5 * [release.name]
 
     assert head(world, "main") == head(world, "staging") == release.merge_commit != before
     assert world.revisions("production") == world.revisions("staging") == sorted(release.heads)

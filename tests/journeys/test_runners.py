@@ -10,7 +10,7 @@ import pytest
 from django.db import connections
 
 from environments.databases import actions as environment_actions
-from environments.databases import railway_runner
+from environments.databases import pre_deploy_command
 from environments.models import Finding, MigrationRun, RailwaySync, ServiceInstance
 from environments.railway import Railway
 from portal.jobs import wake_now
@@ -286,7 +286,7 @@ def test_what_could_not_be_put_back_is_put_back_by_the_next_reading(world):
     world.work(lambda: is_set("staging") == ())
 
     assert reread(run).railway["put_back"] is True
-    assert railway_runner.put_back(run) == ""
+    assert pre_deploy_command.put_back(run) == ""
 
 
 def test_an_answer_that_is_lost_deploys_once(world):

@@ -74,13 +74,20 @@ def test_a_merge_refused_while_github_takes_the_status_in_is_asked_for_again(wor
 def test_automatic_deletion_is_switched_off_by_a_click(world, client):
     cut(world)
     world.github.set_settings(delete_branch_on_merge=True)
+    world.work(lambda: _deletes_heads(world) == {True})
 
     repair = environment_actions.keep_heads(world.project, actor=world.person("alice"))
     world.work(lambda: not reread(repair).is_open)
 
     assert repair.status == "succeeded", repair.sentence
     assert world.github.state["settings"]["delete_branch_on_merge"] is False
+    assert _deletes_heads(world) == {False}, "the portal knows at once what it read"
     assert AuditEvent.objects.filter(action="keep_heads.requested", actor_name="alice").exists()
+
+
+def _deletes_heads(world) -> set:
+    rows = world.project.branches.filter(merge_rules__isnull=False)
+    return {row.merge_rules["deletes_heads"] for row in rows}
 
 
 def test_a_staging_that_was_deleted_at_the_merge_is_made_again_with_what_went_into_it(world):

@@ -9,7 +9,7 @@ from django.utils import timezone
 from portal import audit
 from portal.models.audit import AuditEvent
 from portal.models.webhooks import WebhookDelivery
-from portal.ui.site import ReadOnly
+from portal.ui.model_admin import ReadOnly
 
 pytestmark = pytest.mark.django_db
 

@@ -9,14 +9,14 @@ import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from portal.settings import _database
+from portal.environ import database
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "postgresql://portal:p%40ss@db.example.com:5433/portal"
 
 
 def options(url: str) -> dict[str, object]:
-    return _database(url)["OPTIONS"]
+    return database(url, "public")["OPTIONS"]
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
@@ -32,7 +32,7 @@ def test_how_tls_is_used_is_kept(mode):
 
 def test_what_is_not_said_is_as_before():
     assert not {"sslmode", "sslrootcert", "channel_binding"} & set(options(BASE))
-    assert _database(BASE)["PASSWORD"] == "p@ss"
+    assert database(BASE, "public")["PASSWORD"] == "p@ss"
 
 
 def test_the_operator_may_say_how_long_to_wait():

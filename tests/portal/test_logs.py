@@ -22,7 +22,7 @@ from portal.logs import trace
 from portal.logs.json_lines import JsonFormatter
 from portal.outbound import http
 from portal.sandbox.server import Response, Server
-from portal.webhooks import github_signature
+from portal.webhooks.secrets import github_signature
 from releases.models.pull_requests import GitHubSync
 from tests.factory import make_project
 

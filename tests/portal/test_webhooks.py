@@ -1,6 +1,7 @@
 import hashlib
 import json
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import settings as checking
 from hypothesis import strategies as st
 
 from environments.models import Project, RailwaySync
-from portal import webhooks
 from portal.models.audit import AuditEvent
 from portal.models.webhooks import WebhookDelivery
+from portal.webhooks import deliveries, forgeries, receiving
+from portal.webhooks.secrets import github_signature
 from releases.models.pull_requests import GitHubSync
 
 CLIENT = Client(raise_request_exception=False)
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def configured(settings, monkeypatch):
     settings.GITHUB_WEBHOOK_SECRET, settings.RAILWAY_WEBHOOK_SECRET = SECRET, RAILWAY_SECRET
-    monkeypatch.setattr(webhooks, "_noted", {})
+    monkeypatch.setattr(forgeries, "_noted", {})
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def project():
 def github(body, *, guid="g-1", event="push", secret=SECRET, **headers):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"X-GitHub-Delivery": guid, "X-GitHub-Event": event} | headers
-    headers.setdefault("X-Hub-Signature-256", webhooks.github_signature(secret, raw))
+    headers.setdefault("X-Hub-Signature-256", github_signature(secret, raw))
     return post("/webhooks/github/", raw, headers=headers)
 
 
@@ -72,7 +74,7 @@ def stale(sync) -> bool:
 def test_the_signature_is_the_one_github_publishes_as_an_example():
     digest = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
 
-    assert webhooks.github_signature(SECRET, b"Hello, World!") == f"sha256={digest}"
+    assert github_signature(SECRET, b"Hello, World!") == f"sha256={digest}"
 
 
 def test_a_genuine_delivery_is_kept_and_marks_its_project_stale(project):
@@ -150,7 +152,7 @@ def test_a_forged_delivery_is_refused_and_not_kept(project, signature):
 
 
 def test_a_body_changed_on_the_way_is_refused(project):
-    genuine = webhooks.github_signature(SECRET, json.dumps(PUSH).encode())
+    genuine = github_signature(SECRET, json.dumps(PUSH).encode())
 
     assert (
         github(PUSH | {"ref": "refs/heads/main"}, **{"X-Hub-Signature-256": genuine}).status_code
@@ -176,7 +178,7 @@ def test_forgeries_are_refused_before_they_are_parsed(project):
 def test_a_flood_of_forgeries_is_one_audit_event_in_ten_minutes(project):
     for _ in range(20):
         github(PUSH, secret="other")
-    webhooks.note_forgery("github", "10.0.0.1", clock=webhooks.time.monotonic() + 601)
+    forgeries.note_forgery("github", "10.0.0.1", clock=time.monotonic() + 601)
 
     first, second = AuditEvent.objects.filter(action="webhook.refused").order_by("position")
     assert (first.outcome, first.data["since"], second.data["since"]) == ("refused", 0, 19)
@@ -188,7 +190,7 @@ def test_a_forgery_is_refused_even_when_it_cannot_be_noted(monkeypatch):
     def denied(*args, **arguments):
         raise DatabaseError("the head of the chain is taken")
 
-    monkeypatch.setattr(webhooks.audit, "record", denied)
+    monkeypatch.setattr(forgeries.audit, "record", denied)
 
     assert github(PUSH, secret="other").status_code == 401
 
@@ -295,7 +297,7 @@ def test_a_database_that_cannot_keep_it_asks_for_it_again(project, monkeypatch):
     def denied(*arguments):
         raise DatabaseError("disk full")
 
-    monkeypatch.setattr(webhooks, "_keep", denied)
+    monkeypatch.setattr(receiving, "keep", denied)
 
     assert github(PUSH).status_code == 503
 
@@ -347,7 +349,7 @@ def test_25_megabytes_are_accepted_and_the_beginning_is_kept(project):
     assert answer.status_code == 202
     assert (kept.size, len(kept.body), kept.outcome) == (
         25 * 1024 * 1024,
-        webhooks.KEPT_LETTERS,
+        deliveries.KEPT_LETTERS,
         "handled",
     )
 
@@ -360,7 +362,7 @@ def test_more_than_github_ever_sends_is_refused_unread(project, rf):
     }
     request.read = lambda *sizes: pytest.fail("it was read")
 
-    assert webhooks.receive_github(request).status_code == 413
+    assert receiving.receive_github(request).status_code == 413
 
 
 @pytest.mark.parametrize(
@@ -370,14 +372,14 @@ def test_a_length_that_is_none_is_refused(rf, length, status):
     request = rf.post("/webhooks/github/", b"{}", content_type="application/json")
     request.META |= {"CONTENT_LENGTH": length, "HTTP_X_HUB_SIGNATURE_256": "sha256=" + "0" * 64}
 
-    assert webhooks.receive_github(request).status_code == status
+    assert receiving.receive_github(request).status_code == status
 
 
 def test_a_body_that_ends_early_is_asked_for_again(rf):
     request = rf.post("/webhooks/github/", b"{}", content_type="application/json")
     request.META |= {"CONTENT_LENGTH": "10", "HTTP_X_HUB_SIGNATURE_256": "sha256=" + "0" * 64}
 
-    assert webhooks.receive_github(request).status_code == 400
+    assert receiving.receive_github(request).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -491,7 +493,7 @@ def test_deliveries_of_more_than_30_days_ago_are_forgotten():
             received_at=now - timedelta(days=days),
         )
 
-    assert webhooks.forget_old(now=now) == 2
+    assert deliveries.forget_old(now=now) == 2
     assert set(WebhookDelivery.objects.values_list("delivery", flat=True)) == {"2", "3"}
 
 
@@ -504,4 +506,4 @@ def test_where_nothing_is_old_forgetting_costs_one_statement_and_its_transaction
     with django_assert_num_queries(
         3
     ):  # with the savepoint that the test's own transaction makes of it
-        assert webhooks.forget_old(now=timezone.now()) == 0
+        assert deliveries.forget_old(now=timezone.now()) == 0

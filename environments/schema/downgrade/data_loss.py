@@ -89,14 +89,28 @@ def count(url: str, losses: Sequence[Loss]) -> tuple[Loss, ...]:
         return tuple(_counted(opened, loss) for loss in losses[:MANY]) + tuple(losses[MANY:])
 
 
+# A name that the portal's session does not find may stand in a schema of the run's search path.
+_PLACES = """
+select c.oid, c.oid::regclass::text from pg_class c
+where c.oid = to_regclass(%(name)s) or (
+  to_regclass(%(name)s) is null and c.relname = case
+    when %(name)s ~ '^([a-z_][a-z0-9_$]*|"([^"]|"")+")$' then (parse_ident(%(name)s))[1] end
+  and c.relkind in ('r', 'p', 'm', 'f')
+  and c.relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
+) order by 2
+"""
+
+
 def _counted(opened: psycopg.Connection, loss: Loss) -> Loss:
     if not loss.countable:
         return loss
-    found = opened.execute(
-        "select to_regclass(%s)::oid, to_regclass(%s)::text", [loss.table, loss.table]
-    ).fetchone()
-    if found is None or found[0] is None:
+    places = opened.execute(_PLACES, {"name": loss.table}).fetchall()
+    if not places:
         return Loss(loss.table, loss.column, 0, True, "It is not there.")
+    if len(places) > 1:
+        names = ", ".join(name for _, name in places)
+        return Loss(loss.table, loss.column, None, True, f"Its search path decides: {names}.")
+    found = places[0]
     # The server's own spelling of the name, quoted where it must be.
     what: sql.Composable = sql.SQL("count(*)")
     if loss.column:

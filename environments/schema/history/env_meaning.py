@@ -12,6 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from environments.schema.history.constants import NotConstant, constants, fold
+from environments.schema.history.env_nodes import (
+    beginning_of,
+    convention_in,
+    dictionaries_in,
+    shortened,
+    walk_env,
+)
 from portal.outbound.parsing import JsonObject
 
 DEFAULT_TABLE = "alembic_version"
@@ -33,7 +40,6 @@ _KEPT = re.compile(
     r"\s*(?:set|create\s+(?:schema|extension|table)|select\s+pg_(?:try_)?advisory\w*|alter\s+table)\b",
     re.I,
 )
-_DIALECT = re.compile(r"dialect(?:\.name|_name)? (==|!=) '(\w+)'\Z")
 # Whatever number it computes: the portal holds a lock of its own while it runs migrations.
 _ADVISORY = re.compile(r"\s*select\s+pg_(?:try_)?advisory\w*\s*\(", re.I)
 
@@ -93,7 +99,7 @@ class _Reader:
         self.metadata = self.configures = False
 
     def meaning(self) -> Meaning:
-        for node, inside in _walk(self.module):
+        for node, inside in walk_env(self.module):
             if isinstance(node, ast.Call):
                 self._call(node, inside)
         self._elsewhere()
@@ -203,14 +209,14 @@ class _Reader:
         except NotConstant:
             text = None
         if not isinstance(text, str):
-            if not _ADVISORY.match(_beginning(argument)):
+            if not _ADVISORY.match(beginning_of(argument)):
                 self._refuse(node, "sends a statement that it computes")
         elif "loop" in inside or "if" in inside:
-            self._refuse(node, f"sends “{_short(text)}” under a condition")
+            self._refuse(node, f"sends “{shortened(text)}” under a condition")
         elif _KEPT.match(text):
             self.before.append(text.strip())
         else:
-            self._refuse(node, f"sends “{_short(text)}”")
+            self._refuse(node, f"sends “{shortened(text)}”")
 
     def _engine(self, node: ast.Call) -> None:
         for one in ast.walk(node):
@@ -244,9 +250,9 @@ class _Reader:
         """
         found: list[dict[str, str]] = []
         for path, module in self._parsed():
-            known = _dictionaries(module)
+            known = dictionaries_in(module)
             for node in ast.walk(module):
-                value = _convention_in(node)
+                value = convention_in(node)
                 if value is None:
                     continue
                 value = known.get(value.id, value) if isinstance(value, ast.Name) else value
@@ -288,73 +294,3 @@ class _Reader:
 
     def _refuse(self, node: ast.AST, what: str) -> None:
         self.refused.append(f"its env.py {what} (line {getattr(node, 'lineno', 0)})")
-
-
-def _walk(node: ast.AST, inside: tuple[str, ...] = ()) -> Iterator[tuple[ast.AST, tuple[str, ...]]]:
-    """Every node in the order of the file, with what it stands in: loop, if, offline."""
-    for child in ast.iter_child_nodes(node):
-        within = inside
-        if isinstance(node, ast.If) and child in node.body and _is_of_another_database(node):
-            continue
-        if isinstance(child, ast.For | ast.AsyncFor | ast.While | ast.comprehension):
-            within = (*inside, "loop")
-        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and "offline" in child.name:
-            within = (*inside, "offline")
-        elif isinstance(child, ast.If) and not _about_mode(child):
-            within = (*inside, "if")
-        yield child, within
-        yield from _walk(child, within)
-
-
-def _about_mode(node: ast.If) -> bool:
-    """Whether this asks for the offline mode, or whether a connection was given: both sides are
-    ordinary code.
-    """
-    text = ast.unparse(node.test)
-    usual = text.endswith((" is None", "__name__ == '__main__'"))
-    return "is_offline_mode" in text or usual or bool(_DIALECT.search(text))
-
-
-def _is_of_another_database(node: ast.If) -> bool:
-    """Whether its first branch is for SQLite or the like, and so never taken here."""
-    found = _DIALECT.search(ast.unparse(node.test))
-    return found is not None and (found[1] == "==") != found[2].startswith("postgres")
-
-
-def _beginning(node: ast.expr | None) -> str:
-    """The text that a computed statement begins with; "" where even that is computed."""
-    if isinstance(node, ast.JoinedStr) and node.values:
-        node = node.values[0]
-    while isinstance(node, ast.BinOp):
-        node = node.left
-    return str(node.value) if isinstance(node, ast.Constant) else ""
-
-
-def _dictionaries(module: ast.Module) -> dict[str, ast.expr]:
-    return {
-        target.id: statement.value
-        for statement in module.body
-        if isinstance(statement, ast.Assign | ast.AnnAssign)
-        and isinstance(statement.value, ast.Dict)
-        for target in (
-            statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        )
-        if isinstance(target, ast.Name)
-    }
-
-
-def _convention_in(node: ast.AST) -> ast.expr | None:
-    """The naming convention that this node gives or sets, if it does."""
-    if isinstance(node, ast.Call):
-        return next(
-            (keyword.value for keyword in node.keywords if keyword.arg == "naming_convention"), None
-        )
-    if isinstance(node, ast.Assign) and any(
-        getattr(target, "attr", "") == "naming_convention" for target in node.targets
-    ):
-        return node.value
-    return None
-
-
-def _short(text: str) -> str:
-    return " ".join(text.split())[:60]

@@ -8,7 +8,6 @@ would make databases differ that report the same revision: that needs two people
 import ast
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from environments.git.repository import Mirror
 from environments.schema.history.changes import Change
@@ -17,6 +16,7 @@ from environments.schema.history.revision import Revision
 from environments.schema.history.revision_file import MAX_FILE_BYTES
 from environments.schema.plan.render import Rendered, Step, make_plan
 from environments.schema.run.command import Command
+from environments.schema.sql.parser import words
 
 FORM, SAME, PRUNED, OTHER = "form", "same", "pruned", "other"
 UNCLEAR = "unclear"  # only the SQL could tell, and nothing was executed
@@ -162,10 +162,8 @@ def _unsure(way: Rendered) -> bool:
     return way.kind not in ("", "missing")
 
 
-def _sql(way: Rendered) -> list[tuple[str, bool]]:
-    return [
-        (" ".join(statement.sql.split()), statement.in_transaction) for statement in way.statements
-    ]
+def _sql(way: Rendered) -> list[tuple[tuple[str, ...], bool]]:
+    return [(words(one.sql), one.in_transaction) for one in way.statements]
 
 
 def _pruned(
@@ -208,32 +206,25 @@ def _text(mirror: Mirror, commit: str, path: str) -> bytes:
 class _Formless(ast.NodeTransformer):
     """Takes out what a run does not see: docstrings, annotations, imports of types."""
 
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        body: Any = getattr(node, "body", None)
-        holds = (
-            isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
-            and isinstance(body, list)
-            and body
-        )
-        if holds and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-            del body[0]
-        if isinstance(node, ast.Module):
-            imports = [one for one in node.body if isinstance(one, ast.Import | ast.ImportFrom)]
-            typing = [
-                one
-                for one in imports
-                if getattr(one, "module", "") in ("typing", "collections.abc", "__future__")
-            ]
-            rest = [one for one in node.body if one not in imports]
-            node.body = [
-                *sorted((one for one in imports if one not in typing), key=ast.unparse),
-                *rest,
-            ]
-        if isinstance(node, ast.FunctionDef):
-            node.returns = None
-        if isinstance(node, ast.arg):
-            node.annotation = None
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        node = self._plain(node)
+        imports = [one for one in node.body if isinstance(one, ast.Import | ast.ImportFrom)]
+        if _takes_a_name_twice(node, imports):
+            return node  # the order decides what a name means
+        kept = [one for one in imports if getattr(one, "module", "") not in _OF_TYPES]
+        rest = [one for one in node.body if one not in imports]
+        node.body = [*sorted(kept, key=ast.unparse), *rest]
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self._plain(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return node  # what a model or a dataclass is, its annotations say
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
@@ -241,12 +232,36 @@ class _Formless(ast.NodeTransformer):
             return node
         return ast.Assign([node.target], node.value, lineno=node.lineno)
 
+    def _plain[Body: (ast.Module, ast.FunctionDef)](self, node: Body) -> Body:
+        """The node without its docstring, and all within it formless."""
+        self.generic_visit(node)
+        first = node.body[0] if node.body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+            del node.body[0]
+        return node
+
+
+_OF_TYPES = ("typing", "collections.abc", "__future__")
+
+
+def _takes_a_name_twice(module: ast.Module, imports: Sequence[ast.Import | ast.ImportFrom]) -> bool:
+    """Whether what is imported is named again: by another import, or by the module itself."""
+    names = [alias.asname or alias.name for one in imports for alias in one.names]
+    own = {node.id for node in ast.walk(module) if isinstance(node, ast.Name) if _stores(node)}
+    own |= {one.name for one in module.body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
+    return len(set(names)) < len(names) or bool(own & set(names)) or "*" in names
+
+
+def _stores(name: ast.Name) -> bool:
+    return not isinstance(name.ctx, ast.Load)
+
 
 def _form(source: bytes) -> str:
     """The file without anything that a formatter, a comment or a type could change; "" where it
     cannot be read.
     """
     try:
-        return ast.dump(_Formless().visit(ast.parse(source)))
+        read = ast.parse(source)
+        return ast.dump(read if b"__doc__" in source else _Formless().visit(read))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""

@@ -15,7 +15,7 @@ from environments.schema.plan.rules import RULES
 from environments.schema.plan.squawk import SQUAWK, RiskError, ask, read_statement
 from environments.schema.plan.table_stats import Target, named
 from environments.schema.sql.kinds import CONCURRENT, OUTSIDE, ROWS, changes_schema, codes_of
-from environments.schema.sql.made import made
+from environments.schema.sql.made import Names
 from environments.schema.sql.parser import enum, joined, kind, unwrap
 from environments.schema.sql.part import Part
 from environments.schema.sql.parts import parts
@@ -55,11 +55,11 @@ def assess(
     """
     target = target or Target()
     linted = ask(steps, target.server)
-    new: set[tuple[str, str]] = set()
+    names = Names()
     columns: set[tuple[str, str]] = set()
     found: list[Risk] = []
     for number, step in enumerate(steps):
-        judge = _Judge(step, order, target, new, columns)
+        judge = _Judge(step, order, target, names, columns)
         mine = list(_of_statements(judge, linted.get(number, {})))
         mine += _of_file(judge, any(one.breaks_old for one in mine))
         found += sorted(dict.fromkeys(mine), key=lambda risk: -RANK[risk.severity])
@@ -67,17 +67,15 @@ def assess(
 
 
 def tables_in(steps: Sequence[Step]) -> frozenset[str]:
-    """The tables that the upgrades touch and do not make."""
-    touched, new = set[str](), set[tuple[str, str]]()
+    """The tables that the upgrades touch and do not make, by their names before the plan."""
+    touched, names = set[str](), Names()
     for statement in (statement for step in steps for statement in step.upgrade.statements):
         for read in read_statement(statement)[0]:
-            new |= made(read)
-            touched |= {
-                part.table
-                for part in parts(read)
-                if part.table and (part.space, part.name) not in new
-            }
-    return frozenset(touched)
+            found = parts(read)
+            touched |= {names.before(part).table for part in found if not names.is_new(part)}
+            names.see(read)
+            touched -= {part.table for part in found if names.is_new(part)}
+    return frozenset(touched - {""})
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class _Judge:
     step: Step
     order: str
     target: Target
-    made: set[tuple[str, str]]  # the objects that are new, as far as has been looked
+    names: Names  # what the plan has made and renamed, as far as has been looked
     added: set[tuple[str, str]]  # new columns: table, column
 
     def risk(self, code: str, *, sql: str = "", table: str = "", **words: str) -> Risk:
@@ -113,10 +111,6 @@ class _Judge:
             rule.loses_data,
         )
 
-    def is_new(self, part: Part) -> bool:
-        """Whether the plan itself made what the part acts on."""
-        return bool(part.name) and (part.space, part.name) in self.made
-
 
 def _of_statements(judge: _Judge, linted: dict[int, list[str]]) -> Iterator[Risk]:
     rows, schema, added = list[str](), False, list[str]()
@@ -130,12 +124,12 @@ def _of_statements(judge: _Judge, linted: dict[int, list[str]]) -> Iterator[Risk
             found = parts(one)
             schema = schema or any(changes_schema(part.kind) for part in found)
             added += [part.table for part in found if part.kind.startswith(_EXPANDS)]
-            theirs = [part for part in found if not judge.is_new(part)]
+            theirs = [judge.names.before(part) for part in found if not judge.names.is_new(part)]
             rows += [part.table for part in theirs if part.kind in ROWS]
             for part in theirs:
                 for code in _codes(judge, part, statement, loose):
                     yield judge.risk(code, sql=statement.sql, table=part.table, **_words(part))
-            judge.made.update(made(one))
+            judge.names.see(one)
             judge.added.update(
                 (p.table, c) for p in found if p.kind.startswith(_ADDS) for c in p.columns
             )

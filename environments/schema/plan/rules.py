@@ -20,7 +20,8 @@ RULES = TABLE_RULES | {
     "data-change": Rule(
         CAUTION,
         "Changes rows of {table} in one transaction, which holds their locks until it ends.",
-        "Change them in batches with a commit after each, outside the migration.",
+        "Change some 1,000 rows at a time, with a commit after each batch: within"
+        " op.get_context().autocommit_block(), or by a command of the application.",
         about_time=True,
     ),
     "data-loss": Rule(

@@ -48,6 +48,13 @@ TABLE_RULES = {
         " release.",
         breaks_old=True,
     ),
+    "rename-key": Rule(
+        INFO,
+        "Renames an index or a constraint: code that runs now fails where it names it, as ON"
+        " CONFLICT ON CONSTRAINT does.",
+        "Leave the name, or first release code that names the columns.",
+        breaks_old=True,
+    ),
     "set-not-null": Rule(
         CAUTION,
         "Sets NOT NULL, for which all of {table} is read while nobody can write; code that runs now"

@@ -19,7 +19,7 @@ from environments.schema.plan.render import without_passwords
 from environments.schema.run.address import normalise
 from environments.schema.run.process import Redactor
 from portal.server.children import spawn, stop_group
-from portal.server.embedded_postgres import binaries
+from portal.server.postgres_wheel import binaries
 
 TIME_LIMIT_S = 180.0
 ROWS_LIMIT_S = 1800.0
@@ -89,17 +89,29 @@ def dump(url: str, into: Path, alive: Callable[[], bool]) -> str:
     return into.read_text()
 
 
-def dump_rows(url: str, tables: Sequence[str], into: Path, alive: Callable[[], bool]) -> None:
-    """Writes those tables (none named: the whole database) with their rows, in pg_dump's own
-    format.
+def dump_rows(
+    url: str, tables: Sequence[str], others: Sequence[str], into: Path, alive: Callable[[], bool]
+) -> None:
+    """Write the database with the rows of `tables` and without those of `others`, in pg_dump's own
+    format; no `tables`: all rows.
 
-    The file is its owner's alone. Raises `DumpError`, `Cancelled`; then nothing is left.
+    The whole schema is there, since a table needs its types to be restored; where the role may not
+    read it, only the tables. The file is its owner's alone. Raises `DumpError`, `Cancelled`; then
+    nothing is left.
     """
-    named = [f"--table-and-children={table}" for table in tables]
+    flags = ["--format=custom", "--no-owner", "--no-acl", f"--lock-wait-timeout={LOCK_WAIT}"]
+    flags += ["--no-publications", "--no-subscriptions", f"--file={into}"]
+    some = ["--no-large-objects", *(f"--exclude-table-data={table}" for table in others)]
     into.touch(mode=0o600)
     try:
-        flags = ["--format=custom", "--no-owner", "--no-acl", f"--lock-wait-timeout={LOCK_WAIT}"]
-        _call(["pg_dump", *flags, *named, f"--file={into}"], url, into, alive, limit=ROWS_LIMIT_S)
+        try:
+            whole = [*flags, *(some if tables else [])]
+            _call(["pg_dump", *whole], url, into, alive, limit=ROWS_LIMIT_S)
+        except DumpError as error:
+            if not tables or "may not read" not in str(error):
+                raise
+            only = [f"--table-and-children={table}" for table in tables]
+            _call(["pg_dump", *flags, *only], url, into, alive, limit=ROWS_LIMIT_S)
     except BaseException:
         into.unlink(missing_ok=True)
         raise

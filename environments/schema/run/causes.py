@@ -12,6 +12,7 @@ _OTHER = re.compile(r'(?:in|from) table "([^"]+)"')
 _TABLE = re.compile(r'(?:of relation|in table|on table|relation|table) "([^"]+)"')
 _COLUMN = re.compile(r'column "([^"]+)"')
 _CONSTRAINT = re.compile(r'constraint "([^"]+)"')
+_EXTENSION = re.compile(r'extension "([^"]+)" is not available')
 _INDEX = re.compile(r'index "([^"]+)"')
 
 
@@ -97,4 +98,7 @@ def cause(error: Mapping[str, object]) -> str:
             known[name] = found[1]
     if not known["constraint"] and (found := _INDEX.search(message)):
         known["constraint"] = found[1]
+    if lacking := _EXTENSION.search(message):
+        way = f"use a database whose server has {lacking[1]}, such as an image that is made with it"
+        return f"{lacking[0]} on this server; {way}"
     return _WORDS[code](_Error(**known)) if code in _WORDS else ""

@@ -46,6 +46,9 @@ def _columns(command: object) -> tuple[str, ...]:
 
 
 def _constrained(constraint: Message) -> tuple[str, ...]:
+    """Return the columns that code must write to be refused; none where null is refused too."""
+    if enum(constraint, "contype") == "CONSTR_CHECK" and _refuses_null(constraint):
+        return ()
     named_ = [*strings(constraint.keys), *strings(constraint.fk_attrs)]
     for one in walk(constraint):
         if kind(one) == "ColumnRef":
@@ -89,8 +92,30 @@ def _added_column(command: object) -> Iterator[str]:
         (".REQUIRED", types & {"CONSTR_NOTNULL", "CONSTR_PRIMARY"} and not filled),
         (".COMPUTED", computed),
         (".UNIQUE", types & {"CONSTR_UNIQUE", "CONSTR_PRIMARY"}),
+        (".CHECK", any(_checks_more(one, column.colname) for one in constraints)),
     ]
     yield from [detail for detail, yes in details if yes] or [""]
+
+
+def _checks_more(constraint: Message, column: str) -> bool:
+    """Return whether a CHECK may refuse a row that does not name its new column."""
+    columns = _constrained(constraint)
+    return enum(constraint, "contype") == "CONSTR_CHECK" and columns != (column,)
+
+
+def _refuses_null(check: Message) -> bool:
+    """Return whether a CHECK may be false where its columns are null; what nobody knows may."""
+    for one in walk(check):
+        called = joined(strings(one.funcname)) if kind(one) == "FuncCall" else ""
+        if kind(one) in _OF_NULL or (kind(one) == "A_Expr" and "DISTINCT" in enum(one, "kind")):
+            return True
+        if called and (not is_stable(called) or called in _COUNTS_NULL):
+            return True
+    return False
+
+
+_OF_NULL = ("NullTest", "BooleanTest", "CoalesceExpr", "CaseExpr")
+_COUNTS_NULL = ("num_nulls", "num_nonnulls", "concat", "concat_ws")
 
 
 def _is_constant(default: object) -> bool:

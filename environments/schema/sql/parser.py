@@ -46,6 +46,21 @@ def parse(sql: str) -> tuple[Message, ...]:
         raise UnreadableError("It is nested too deeply.") from None
 
 
+def words(sql: str) -> tuple[str, ...]:
+    """Return the words of `sql` as PostgreSQL reads them, without comments; a string is one word,
+    with all its spaces. The whole text where it cannot be read.
+    """
+    from postgast import PgQueryError, scan
+    from postgast.pg_query_pb2 import C_COMMENT, SQL_COMMENT
+
+    text = sql.encode()
+    try:
+        found = [one for one in scan(sql).tokens if one.token not in (C_COMMENT, SQL_COMMENT)]
+    except (PgQueryError, ValueError):
+        return (sql.strip(),)
+    return tuple(text[one.start : one.end].decode(errors="replace") for one in found)
+
+
 def unwrap(message: Message) -> Message:
     """Return what a `Node` holds; any other message as it is, None for an empty `Node`."""
     if message.DESCRIPTOR.name != "Node":

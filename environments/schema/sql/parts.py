@@ -91,7 +91,8 @@ def _index(statement: Message) -> Iterator[Part]:
 def _create(statement: Message) -> Iterator[Part]:
     if statement.HasField("partbound"):
         yield Part("CreateStmt.PARTITION", named(unwrap(statement.inh_relations[0])))
-    yield Part("CreateStmt", named(statement.relation))
+    more = ".UNLOGGED" if statement.relation.relpersistence == "u" else ""
+    yield Part(f"CreateStmt{more}", named(statement.relation))
 
 
 def _replaced(of: str, space: str, label: str) -> Callable[[Message], Iterator[Part]]:
@@ -208,23 +209,40 @@ def _within(statement: Message) -> Iterator[Part]:
 
 def _table_as(statement: Message) -> Iterator[Part]:
     yield Part("CreateTableAsStmt", named(statement.into.rel))
-    yield from (
-        one for one in of_query(unwrap(statement.query)) if not one.kind.startswith("SelectStmt")
-    )
+    inner = unwrap(statement.query)  # a query, or an EXECUTE
+    yield from (one for one in parts(inner) if not one.kind.startswith("SelectStmt"))
 
 
 def _copy(statement: Message) -> Iterator[Part]:
     more = "PROGRAM" if statement.is_program else "FROM" if statement.is_from else "TO"
+    if statement.HasField("query"):
+        yield from parts(unwrap(statement.query))
     yield Part(f"CopyStmt.{more}", named(statement.relation))
+
+
+def _schema(statement: Message) -> Iterator[Part]:
+    yield Part("CreateSchemaStmt", statement.schemaname, OTHER, label="schema")
+    for element in statement.schema_elts:
+        yield from parts(unwrap(element))
 
 
 def _set(statement: Message) -> Iterator[Part]:
     if enum(statement, "kind") == "VAR_SET_MULTI":
         yield Part("VariableSetStmt.TRANSACTION", space=OTHER)
         return
-    known = statement.name in SETTINGS
+    # Without it a backslash ends or hides what this reading takes for a string.
+    strings_off = statement.name == "standard_conforming_strings" and not _is_on(statement)
+    known = statement.name in SETTINGS and not strings_off
     yield Part(
         "VariableSetStmt" if known else "VariableSetStmt.MEANING", space=OTHER, label=statement.name
+    )
+
+
+def _is_on(statement: Message) -> bool:
+    values = [unwrap(one) for one in statement.args]
+    return any(
+        kind(one) == "A_Const" and one.sval.sval.lower() in ("on", "true", "yes", "1")
+        for one in values
     )
 
 
@@ -265,6 +283,7 @@ _PARTS: dict[str, Callable[[Message], Iterator[Part]]] = {
     "DeclareCursorStmt": _within,
     "CreateTableAsStmt": _table_as,
     "CopyStmt": _copy,
+    "CreateSchemaStmt": _schema,
     "VariableSetStmt": _set,
     "TransactionStmt": _transaction,
 }

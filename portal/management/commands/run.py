@@ -1,4 +1,4 @@
-"""`manage.py run`, for Django's list of commands; `portal.server.supervisor` does it, before
+"""`manage.py run`, for Django's list of commands; `portal.server.run_command` does it, before
 Django is loaded.
 """
 
@@ -8,7 +8,7 @@ import sys
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from portal.server.supervisor import HELP, add_arguments
+from portal.server.run_command import HELP, add_arguments
 
 
 class Command(BaseCommand):

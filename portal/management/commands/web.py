@@ -7,7 +7,8 @@ from django.db import connections
 
 from portal.first_start import codes
 from portal.management.commands.worker import settle_or_leave
-from portal.server.supervisor import RunError, refuse_taken_port
+from portal.server.ports import refuse_taken_port
+from portal.server.supervised import RunError
 from portal.server.web import serve
 
 

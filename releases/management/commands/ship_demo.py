@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from environments.models import Project
 from releases.demo import demo
+from releases.demo.report import now_line, summary
 
 
 class Command(BaseCommand):
@@ -25,12 +26,12 @@ class Command(BaseCommand):
         started = time.monotonic()
 
         def say(text: str) -> None:
-            self.stdout.write(demo.now_line(started, text))
+            self.stdout.write(now_line(started, text))
             self.stdout.flush()
 
         project = Project.objects.select_related("github_sync", "railway_sync").get()
         report = demo.ship(project, say=say, seconds=options["seconds"])
-        for line in demo.summary(report):
+        for line in summary(report):
             self.stdout.write(line)
         if options["json"]:
             self.stdout.write(report.line())

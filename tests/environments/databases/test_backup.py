@@ -7,18 +7,21 @@ import stat
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from environments.databases import backup
+from environments.databases.touched import touched_by
 from environments.models import MigrationPlan
 from environments.schema.plan.render import Rendered, Statement, Step, steps_as_json
 from environments.schema.plan.risk import assess
-from portal.server.embedded_postgres import binaries
-from tests.factory import make_project, make_release, make_run
+from portal.server.postgres_wheel import binaries
+from tests.factory import make_people, make_project, make_release, make_run
 
 pytestmark = pytest.mark.django_db
+EVERYTHING = ["everything"]
 
 
 @pytest.fixture
@@ -102,6 +105,49 @@ def test_it_is_taken_only_where_rows_of_production_may_be_lost(database, kept_in
     assert not kept_in.exists()
 
 
+def test_a_dropped_table_comes_back_with_its_types_and_rows(database, other_database, kept_in):
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "create type mood as enum ('odd'); create table kinds (id int primary key);"
+            " create table events (id serial primary key, mood mood default 'odd',"
+            " kind int references kinds); insert into kinds values (7);"
+            " insert into events (kind) select 7 from generate_series(1, 50)"
+        )
+    run = queued("DROP TABLE events")
+
+    _, lines = take(run, database)
+    with psycopg.connect(database) as connection:
+        connection.execute("drop table events")
+    look = lines[1].split("&& ")[1].split(" (")[0].replace("=look", f"={other_database}")
+    back = lines[1].split("their rows: ")[1].split(" (")[0].replace("ADDRESS", database)
+    for command in (look, back):
+        words = shlex.split(command)
+        subprocess.run([binaries() / words[0], *words[1:]], capture_output=True)
+
+    for url, kinds in ((other_database, 0), (database, 1)):
+        with psycopg.connect(url) as connection:
+            rows = connection.execute("select count(*), max(mood) from events").fetchone()
+            (left,) = connection.execute("select count(*) from kinds").fetchone()
+        assert rows == (50, "odd") and left == kinds, url
+
+
+def test_a_role_that_may_not_read_the_rest_keeps_the_tables(database, kept_in):
+    filled(database)
+    run, role = queued("DELETE FROM events"), "narrow_of_backups"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            f"create role {role} login password 'n'; grant select on events to {role}"
+        )
+        parts = urlsplit(database)
+        narrow = parts._replace(netloc=f"{role}:n@{parts.netloc.split('@')[1]}").geturl()
+        try:
+            ended, lines = take(run, narrow)
+        finally:
+            connection.execute(f"drop owned by {role}; drop role {role}")
+
+    assert ended is None and run.backup["tables"] == ["events"], lines
+
+
 def test_it_is_taken_once(database, kept_in):
     filled(database)
     run = queued("DELETE FROM events")
@@ -115,17 +161,67 @@ def test_it_is_taken_once(database, kept_in):
     [
         ("ALTER TABLE events DROP COLUMN note", {}, ["events"]),
         ("DROP TABLE other", {}, ["other"]),
-        ("DO $$ begin end $$", {}, [backup.WHOLE]),
-        ("DROP TYPE mood CASCADE", {}, [backup.WHOLE]),
-        ("select 1", {"planned": False}, [backup.WHOLE]),
+        ("DO $$ begin end $$", {}, EVERYTHING),
+        ("DROP TYPE mood CASCADE", {}, EVERYTHING),
+        ("select 1", {"planned": False}, EVERYTHING),
         ("select 1", {}, []),
         ("select 1", {"back": "DROP TABLE events", "direction": "upgrade"}, []),
+        ("select 1", {"back": "DROP TABLE events", "direction": "downgrade"}, ["events"]),
+        ("select 1", {"back": "UPDATE events SET id = 1", "direction": "downgrade"}, ["events"]),
+        ("select 1", {"back": "DO $$ begin end $$", "direction": "downgrade"}, EVERYTHING),
+        ("DELETE FROM a; ALTER TABLE other RENAME TO b; DROP TABLE b", {}, ["a", "other"]),
+        ("ALTER TABLE other SET SCHEMA old; DELETE FROM old.other", {}, ["other"]),
+        ("SET search_path = old; DELETE FROM other", {}, EVERYTHING),
     ],
 )
 def test_what_is_kept_is_what_may_be_lost_and_everything_where_nobody_knows(
     upgrade, values, tables
 ):
-    assert backup.tables_of(queued(upgrade, **values)) == tables
+    if values.get("direction") == "downgrade":
+        people = make_people()
+        values |= {"requested_by": people["alice"], "approved_by": people["bob"]}
+
+    found = touched_by(queued(upgrade, **values))
+
+    assert (EVERYTHING if found.everything else list(found.tables)) == tables
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "kept"),
+    [
+        ("DELETE FROM events", ["events", "hangs", "deep"]),
+        ("UPDATE events SET note = ''", ["events"]),
+        ("DELETE FROM apart", ["app.apart"]),  # where the run's search path may find it
+        ("DELETE FROM parts", ["parts"]),
+        ("UPDATE seen SET note = ''", []),  # a view: everything
+    ],
+)
+def test_rows_that_hang_on_what_is_deleted_are_kept_too(database, kept_in, upgrade, kept):
+    filled(database)
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "alter table events add primary key (id);"
+            " create table hangs (id int primary key references events on delete cascade);"
+            " create table deep (id int references hangs on delete set null);"
+            " create table stays (id int references events);"
+            " create view seen as select * from events; create schema app;"
+            " create table app.apart (id int);"
+            " create table parts (id int) partition by list (id);"
+            " create table part1 partition of parts for values in (1);"
+            " insert into parts values (1)"
+        )
+    run = queued(upgrade)
+
+    take(run, database)
+
+    assert run.backup["tables"] == kept
+    listed = subprocess.run(
+        [binaries() / "pg_restore", "--list", run.backup["path"]], capture_output=True, text=True
+    ).stdout
+    rows = {line.split()[-2] for line in listed.splitlines() if "TABLE DATA" in line}
+    names = {one.split(".")[-1] for one in kept}
+    expected = names | {"part1"} - {"parts"} if "parts" in names else names
+    assert rows == (expected - {"parts"} if kept else rows | {"events", "other", "stays"})
 
 
 def test_too_much_is_said_and_not_kept(database, kept_in, settings):

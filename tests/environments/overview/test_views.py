@@ -183,6 +183,18 @@ def test_a_run_shows_what_it_applied_and_what_the_database_said(alice):
     assert "data-poll" not in html
 
 
+def test_runs_of_a_project_lead_to_each_other(alice):
+    project = make_project()
+    first, second = make_run(project), make_run(project)
+
+    assert f'href="/migrations/{second.pk}/" rel="next"' in squeezed(
+        alice.get(f"/migrations/{first.pk}/")
+    )
+    assert f'href="/migrations/{first.pk}/" rel="prev"' in squeezed(
+        alice.get(f"/migrations/{second.pk}/")
+    )
+
+
 def test_only_the_end_of_a_long_log_is_sent(alice):
     run = make_run(make_project(), log="first\n" + "x" * 300_000 + "\nlast", log_bytes=300_011)
 

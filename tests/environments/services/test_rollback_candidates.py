@@ -107,6 +107,18 @@ def test_another_deployment_of_the_same_commit_does_as_well():
             {"deployment": "d2", "commit": OLD},
             "ready",
         ),
+        # What is on its way would replace what was restored.
+        (
+            [seen("d10", ODD, "DEPLOYING"), LIVE, seen("d2", OLD)],
+            {"deployment": "d2", "commit": OLD},
+            "moving",
+        ),
+        (
+            [seen("d9", NEW, "QUEUED"), seen("d2", OLD)],
+            {"deployment": "d2", "commit": OLD},
+            "moving",
+        ),
+        ([LIVE, seen("d2", OLD, "REMOVING")], {"deployment": "d2", "commit": OLD}, "ready"),
         ([LIVE, seen("d2", OLD)], None, "ready"),
         ([LIVE], None, "unknown"),
         ([LIVE, seen("d2", None)], None, "unknown"),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from portal.sandbox.server import Fault
-from tests.faults.days.stories import NOTHING, day, later, promote, rolled_back
+from tests.faults.days.stories import NOTHING, REVERT, day, later, promote, rolled_back
 
 if TYPE_CHECKING:
     from releases.models.releases import Release
@@ -29,7 +29,12 @@ def _hotfix(world: "World", files: dict[str, str], title: str) -> "Release":
     return release
 
 
-@day("a hotfix after a rollback", "Show what ships again", must=("ships again", "rolled back"))
+@day(
+    "a hotfix after a rollback",
+    "Show what ships again",
+    REVERT,
+    must=("ships again", "rolled back"),
+)
 def hotfix_after_rollback(world: "World") -> "Release":
     """The hotfix branches off main, which holds the rolled-back release."""
     rolled_back(world)
@@ -63,7 +68,7 @@ def rollback_stopped(world: "World") -> "Release":
     return release
 
 
-@day("the revert is open", "Review revert", must=("rolled back",))
+@day("the revert is open", "Review revert", "Review revert", must=("rolled back",))
 def revert_open(world: "World") -> "Release":
     """GitHub opened the pull request that takes the release back."""
     from environments.models import Repair

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Story = Callable[["World"], "Release | None"]
 NOTHING = "nothing"
+REVERT = "Open revert pull request"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def migration_fails(world: "World") -> "Release":
     return release
 
 
-@day("the release was rolled back", "Open revert pull request", must=("rolled back",))
+@day("the release was rolled back", REVERT, REVERT, must=("rolled back",))
 def rolled_back(world: "World") -> "Release":
     """Both services go back to what ran before."""
     from tests.journeys.test_release import reread

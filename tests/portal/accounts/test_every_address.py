@@ -178,6 +178,19 @@ def clients(people):
     return found
 
 
+SIGNED_OUT = ("invited",)  # shown to people who are not signed in
+
+
+def has_help(answer) -> bool:
+    """Whether an answer is no whole page, or one with the help of `?`, the palette, and links to
+    the pages above it.
+    """
+    if answer.streaming or b"<!doctype html" not in answer.content[:200].lower():
+        return True
+    wanted = (b'id="help"', b'id="palette"', b"<nav")
+    return all(one in answer.content for one in wanted)
+
+
 @pytest.mark.slow
 def test_every_address_answers_every_role_as_the_table_says(settings):
     settings.RAILWAY_WEBHOOK_SECRET = settings.GITHUB_WEBHOOK_SECRET = "s"
@@ -193,7 +206,15 @@ def test_every_address_answers_every_role_as_the_table_says(settings):
         for role, client in asked.items():
             if not by_all and role not in ("nobody", "carol"):
                 continue
-            status = client.get(address).status_code
+            answer = client.get(address)
+            status = answer.status_code
+            if (
+                role == "carol"
+                and status == 200
+                and name not in SIGNED_OUT
+                and not has_help(answer)
+            ):
+                wrong.append(f"{address} ({name}): without help, palette or a way up")
             if status != expected(name, pattern, role):
                 wrong.append(
                     f"{role} {address} ({name}): {status}, promised {expected(name, pattern, role)}"

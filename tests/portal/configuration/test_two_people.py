@@ -28,7 +28,7 @@ from portal.audit import row_changes
 from portal.configuration import actions
 from portal.configuration.kinds import kind_of
 from portal.models.configuration import ConfigurationChange
-from portal.ui.site import AuditedAdmin
+from portal.ui.model_admin import AuditedAdmin
 from releases.approvals import actions as approvals
 from releases.checklist.items import template_of
 from releases.models import Channel

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import RequestFactory
 
-from portal.ui.paging import paged
+from portal.ui.paging import paged, with_neighbours
 
 pytestmark = pytest.mark.django_db
 
@@ -37,3 +37,16 @@ def test_what_is_no_number_asks_for_the_first_page(typed):
     page = _page(f"?before={typed}")
 
     assert page.rows == [person] and page.is_first
+
+
+def test_the_neighbours_of_a_row_are_those_beside_it_within_the_same():
+    ann, _eve, bob, zoe = (
+        User.objects.create(username=name, last_name=family)
+        for name, family in (("ann", "a"), ("eve", "b"), ("bob", "a"), ("zoe", "a"))
+    )
+
+    rows = {row.username: row for row in with_neighbours(User.objects.all(), within="last_name")}
+
+    assert [
+        (rows[name].older_pk, rows[name].newer_pk) for name in ("ann", "bob", "zoe", "eve")
+    ] == [(None, bob.pk), (ann.pk, zoe.pk), (bob.pk, None), (None, None)]

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 from django.core.management import CommandError
 
-from portal.management.commands.sandbox import Sandbox
 from portal.sandbox import databases
+from portal.sandbox.stand_ins import Sandbox
 
 from .conftest import TOKEN, git, wait_for
 from .test_databases import revision

@@ -10,14 +10,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from portal.server.embedded_postgres import (
-    AlreadyRunning,
-    Server,
-    StartError,
-    attach,
-    running,
-    start,
-)
+from portal.server.embedded_postgres import AlreadyRunning, Server, attach, running, start
+from portal.server.postgres_wheel import StartError
 from tests.portal.server.test_children import gone
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
@@ -42,7 +36,8 @@ OTHERWISE = """
 import encodings.idna, os, sys
 from pathlib import Path
 import psutil, psycopg
-from portal.server.embedded_postgres import CLONE_NEWUSER, NOBODY, start
+from portal.server.embedded_postgres import start
+from portal.server.postgres_owner import CLONE_NEWUSER, NOBODY
 
 def main():
     first = start(Path(sys.argv[1]), fsync=False)

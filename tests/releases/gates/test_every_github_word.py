@@ -9,7 +9,7 @@ from graphql import build_schema
 from environments.github import MergeRules
 from environments.github.answers import read_check
 from environments.github.merging import read_merge_rules
-from environments.github.overview import DOCUMENT, MERGE_DOCUMENT
+from environments.github.overview_questions import DOCUMENT, MERGE_DOCUMENT
 from releases.gates.branches import judge_checks, promotion_open
 from releases.gates.merging import merge_allowed
 from releases.gates.result import FAIL, PASS, PENDING

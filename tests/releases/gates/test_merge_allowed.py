@@ -39,6 +39,16 @@ def test_githubs_good_words_answer_for_what_the_portal_cannot_reckon(word):
     assert judged(rules, merge_state=word).state == PASS
 
 
+def test_a_demand_that_the_last_answer_left_out_says_so():
+    facts = good_facts(merge_rules=MergeRules(queue=True), staging_rules=MergeRules())
+
+    doubted = merge_allowed(replace(facts, rules_doubted=True))
+
+    assert doubted.state == FAIL
+    assert "required less than before: the portal reads it once more" in doubted.sentence
+    assert "required less" not in merge_allowed(facts).sentence
+
+
 WRONG = {
     "no merge commits": (MergeRules(methods=("squash",)), {}, "only squash"),
     "no method": (MergeRules(methods=()), {}, "no method at all"),

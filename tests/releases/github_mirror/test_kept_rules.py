@@ -3,10 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from django.utils import timezone
 
 from environments.github.answers import Required
 from environments.github.merging import MergeRules, from_json
+from environments.models import Branch
 from releases.github_mirror.kept_rules import kept_rules
+from releases.github_mirror.sync import apply
+from tests.factory import make_project
+from tests.releases.test_relation import NOTHING_SEEN
 
 STRICT = MergeRules(
     checks=(Required("ci", 7), Required("lint", None)),
@@ -68,6 +73,35 @@ def test_two_readings_that_lost_different_values_take_nothing_back():
     assert from_json(kept_rules(once, replace(STRICT, linear=False))) == STRICT
 
 
+def test_what_is_demanded_anew_counts_at_once_although_something_else_is_demanded_no_more():
+    before = replace(STRICT, queue=False, methods=("merge", "squash"), checks=())
+    found = replace(STRICT, linear=False, approvals=3, methods=("squash", "rebase"))
+
+    once = kept_rules(before.as_json(), found)
+
+    assert from_json(once) == replace(STRICT, approvals=3, methods=("squash",))
+    assert kept_rules(once, found) == found.as_json()
+
+
 def test_the_first_reading_counts_and_what_is_not_shown_is_not_known():
     assert kept_rules(None, STRICT) == STRICT.as_json()
     assert kept_rules(STRICT.as_json(), None) is None
+
+
+@pytest.mark.django_db
+def test_a_required_check_that_one_answer_leaves_out_is_still_required():
+    project, strict = make_project(), MergeRules(checks=(Required("ci", 7), Required("lint")))
+
+    asked = [read(project, strict), read(project, MergeRules()), read(project, MergeRules())]
+
+    assert asked == [(["ci", "lint"], False), (["ci", "lint"], True), ([], False)]
+
+
+def read(project, rules: MergeRules) -> tuple[list[str], bool]:
+    """The checks that main requires after such a reading; whether one more is to confirm it."""
+    contexts = {"main": rules.checks, "staging": ()}
+    found = replace(
+        NOTHING_SEEN, rules={"main": rules, "staging": MergeRules()}, required_contexts=contexts
+    )
+    is_to_confirm = apply(project, found, now=timezone.now())
+    return Branch.objects.get(name="main").required_contexts, is_to_confirm

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from environments.models import Deployment, Repair, Service, ServiceInstance
+from portal.models.audit import AuditEvent
 from releases.approvals.actions import accept_risk
 from releases.gates import record
 from releases.lifecycle import reconcile
@@ -219,6 +220,8 @@ def test_one_button_asks_for_the_revert_once(people):
 
     assert [(one.kind, one.wanted) for one in Repair.objects.all()] == [("revert", "131")]
     assert "Opening the revert pull request" in page(alice, release)
+    event = AuditEvent.objects.get(action="revert.requested", outcome="done")
+    assert event.data["release"] == release.name
 
 
 def test_when_main_is_deployed_again_nothing_is_rolled_back_any_more(people):

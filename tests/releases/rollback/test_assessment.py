@@ -9,20 +9,21 @@ from django.utils import timezone
 
 from environments.models import Deployment
 from environments.schema.downgrade.compatibility import PENDING
-from environments.schema.plan.render import Rendered, Statement, Step
+from environments.schema.plan.render import Rendered, Statement, Step, steps_as_json
 from environments.services.rollback_candidates import Restorable
 from portal.ui.actions import Refused
 from releases.gates.context import gather
 from releases.models import Advice
 from releases.models.releases import ReleaseStatus
 from releases.pages import rollback
-from releases.pages.views import _page_queryset
+from releases.pages.release_context import page_queryset
 from releases.rollback import actions as rollback_actions
 from releases.rollback import assessment as rollback_assessment
 from releases.rollback import database_assessment, half_applied
 from tests.factory import (
     make_advice,
     make_people,
+    make_plan_row,
     make_project,
     make_promotion,
     make_release,
@@ -46,7 +47,7 @@ def shipped():
 
 
 def panel(release, **later):
-    facts = gather(_page_queryset().get(pk=release.pk))
+    facts = gather(page_queryset().get(pk=release.pk))
     return rollback.way_back(facts, now=timezone.now() + timedelta(**later))
 
 
@@ -147,7 +148,6 @@ def planned(*statements: Statement, kind: str = ""):
         ({"kept": ["ALTER TABLE events DROP COLUMN a"]}, planned(), True),
         ({"kept": ["CREATE TABLE fresh (id int)"]}, planned(), False),
         ({"kept": ["CREATE TABLE fresh (id int)"], "failed_revision": "r1"}, planned(), None),
-        ({"kept": ["CREATE TABLE fresh (id int)"], "commit": "0" * 40}, planned(), None),
         ({"runner": "command"}, planned(Statement("DROP TABLE a")), None),
         ({"runner": "command"}, planned(Statement("VACUUM", False)), True),
         ({"runner": "command"}, planned(kind="module"), True),
@@ -155,14 +155,69 @@ def planned(*statements: Statement, kind: str = ""):
     ],
 )
 def test_what_stays_of_a_failed_revision_is_told_and_nothing_else(shipped, values, plan, breaks):
-    known = {"status": "failed", "failed_revision": "r2", "commit": shipped.candidate}
-    run = make_run(shipped.project, kind="production", **known | values)
+    found = halves(shipped, values, plan=plan)
 
-    half = half_applied.half_of(run, shipped, {"r1"}, plan)
-
-    assert (half and half.breaks) == breaks
-    if half:
+    assert [one.breaks for one in found] == ([] if breaks is None else [breaks])
+    for half in found:
         assert half.sentence.startswith("r2 failed") and half.sentence.endswith(".")
+
+
+def halves(release, *runs, plan=None, behind=("r1",), invalid=("ix_a",)):
+    """What is told after these runs of production, the oldest first."""
+    for minutes, values in enumerate(runs):
+        known = {"status": "failed", "failed_revision": "r2", "commit": release.candidate}
+        known["created_at"] = timezone.now() + timedelta(minutes=minutes)
+        if values.get("direction") == "downgrade":
+            people = make_people()
+            known |= {"requested_by": people["alice"], "approved_by": people["bob"]}
+        made = make_run(release.project, kind="production", **known | {"applied": []} | values)
+    place = made.environment.databases.get(database=made.database)
+    ours = half_applied.runs_of(place, release)
+    return half_applied.halves_of(ours, set(behind), invalid, plan or planned())
+
+
+DROPPED = {"kept": ["ALTER TABLE events DROP COLUMN a"]}
+
+
+@pytest.mark.parametrize(
+    ("runs", "kept"),
+    [
+        ([DROPPED, {}], 1),  # the second one failed before it changed anything
+        ([DROPPED, DROPPED], 1),
+        ([DROPPED, {"kept": ["DROP INDEX b"]}], 2),
+        ([DROPPED, {"status": "succeeded", "failed_revision": "", "applied": [["r2", 1]]}], 0),
+        ([DROPPED | {"commit": "0" * 40}], 0),
+        ([DROPPED, {"failed_revision": "r1", "direction": "downgrade"}], 1),
+        ([{"invalid_indexes": ["ix_gone"]}], 0),  # somebody has dropped it since
+    ],
+)
+def test_a_later_run_does_not_hide_what_an_earlier_one_left(shipped, runs, kept):
+    found = halves(shipped, *runs)
+
+    assert [f": {kept} statement" in one.sentence for one in found] == [True] * bool(kept)
+
+
+@pytest.mark.parametrize("status", ["succeeded", "queued", "running", "failed"])
+def test_a_plan_that_is_made_anew_still_tells_what_it_knew(shipped, status):
+    file = shipped.migrations[0]
+    step = Step(file["id"], file["path"], file["sha256"], "m", upgrade=Rendered())
+    make_plan_row(shipped, status=status, steps=steps_as_json([step]), risks=[])
+    databases = list(shipped.project.databases.all())
+
+    steps, _, unplanned = database_assessment._planned(
+        shipped, databases[0], databases, [file["id"], "strange"]
+    )
+
+    assert [one.revision for one in steps] == [file["id"]] and unplanned == ["strange"]
+
+
+def test_half_of_a_downgrade_is_told_while_its_revision_is_there(shipped):
+    run = {"direction": "downgrade", "kept": ["ALTER TABLE events DROP COLUMN a"]}
+
+    (half,) = halves(shipped, run, behind=("r1", "r2"))
+
+    assert half.breaks and half.sentence.startswith("The downgrade of r2 failed half-way: 1 state")
+    assert not halves(shipped, run, behind=("r1",))
 
 
 def test_a_deployment_under_way_is_no_green(shipped):

@@ -68,3 +68,17 @@ def test_rows_and_values_are_counted_and_nothing_is_changed(database):
     assert losses[3].sentence == "It is not there."
     assert count(database, [Loss("events; drop table events")])[0].rows == 0
     assert count(database, [Loss("events")])[0].rows == 10
+
+
+def test_a_table_that_only_the_runs_search_path_finds_is_counted_and_not_called_absent(database):
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "create schema app; create table app.events as select generate_series(1, 3) id;"
+            " create schema other; create table app.twice (id int);"
+            " create table other.twice (id int)"
+        )
+
+    once, twice, gone = count(database, [Loss("events"), Loss("twice"), Loss("gone")])
+
+    assert (once.rows, twice.rows, gone.rows) == (3, None, 0)
+    assert "app.twice, other.twice" in twice.sentence

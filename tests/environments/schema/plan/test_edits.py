@@ -6,6 +6,7 @@ import pytest
 
 from environments.schema.history.reader import compare, read
 from environments.schema.plan import edits
+from environments.schema.sql.parser import words
 from tests.cases.builder import revision, table, usual
 from tests.environments.schema.history.histories import repository
 
@@ -70,6 +71,56 @@ def test_an_edit_is_judged_by_what_it_runs(edited, kind, words, tmp_path):
     [(found, sentence)] = judged(tmp_path, usual(A, B), {"db/versions/b2.py": edited})
 
     assert found == kind and words in sentence
+
+
+KINDS = """
+class Kind(Base):
+    id: Mapped[int] = mapped_column()
+"""
+IMPORTS = ("from app.a import run", "from app.b import run")
+
+
+def form(text: str) -> str:
+    return edits._form(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("insert into a values ('a  b')", "insert into a values ('a b')", False),
+        ("insert into a\n  values (1) -- c", "insert into a values (1)", True),
+        ("select $$a\n b$$", "select $$a b$$", False),
+        ("select 'open", "select  'open", False),
+    ],
+)
+def test_spaces_in_a_string_are_other_sql(old, new, same):
+    assert (words(old) == words(new)) == same
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        (
+            "import sqlalchemy as sa\nfrom alembic import op",
+            "from alembic import op\nimport sqlalchemy as sa",
+            True,
+        ),
+        ("from typing import Any\na: Any = 1", "a = 1", True),
+        ('"""One."""\na = 1', '"""Two."""\na = 1', True),
+        ("\n".join(IMPORTS), "\n".join(reversed(IMPORTS)), False),
+        ("from app import *\nfrom db import *", "from db import *\nfrom app import *", False),
+        ("a = 1\nfrom app import a", "from app import a\na = 1", False),
+        (
+            "from alembic import op\nfrom typing import Any as op\nop.x()",
+            "from alembic import op\nop.x()",
+            False,
+        ),
+        (KINDS, KINDS.replace("int", "str"), False),
+        ('"""One."""\nop.execute(__doc__)', '"""Two."""\nop.execute(__doc__)', False),
+    ],
+)
+def test_only_what_no_run_sees_is_form(old, new, same):
+    assert (form(old) == form(new) != "") == same
 
 
 def test_old_files_may_be_pruned_once_every_database_is_past_them(tmp_path):

@@ -137,6 +137,19 @@ def test_a_harmless_statement_asks_nobody(sql):
         ("INSERT INTO kinds VALUES (make_kind())", {"calls"}),
         ("SET search_path = archive", {"session"}),
         ("DROP TABLE a, b", {"drop-table"}),
+        ("COPY (DELETE FROM a RETURNING *) TO STDOUT", {"data-change", "data-loss"}),
+        ("CREATE TABLE z AS EXECUTE prepared", {"calls"}),
+        ("CREATE SCHEMA x CREATE TRIGGER t BEFORE INSERT ON a EXECUTE FUNCTION f()", {"trigger"}),
+        ("CREATE UNLOGGED TABLE z (id INT)", {"unlogged"}),
+        ("SET standard_conforming_strings = off", {"session"}),
+        ("SET standard_conforming_strings = on", set()),
+        ("ALTER TABLE a RENAME CONSTRAINT b TO c", {"rename-key"}),
+        ("ALTER TABLE a ADD COLUMN b int CHECK (b > 0)", set()),
+        ("ALTER TABLE a ADD COLUMN b int CHECK (b > c)", {"checked-constraint", "narrowed"}),
+        (
+            "ALTER TABLE a ADD COLUMN b int CHECK (b IS NOT NULL)",
+            {"checked-constraint", "narrowed"},
+        ),
     ],
 )
 def test_every_statement_of_a_string_is_seen(sql, codes):
@@ -201,6 +214,59 @@ def test_a_rule_for_a_new_column_stops_no_code_that_runs_now():
 
     assert verdict("ALTER TABLE events ADD COLUMN b INT", key) == SAFE
     assert verdict(key) != SAFE
+
+
+@pytest.mark.parametrize(
+    ("check", "safe"),
+    [
+        ("b > 0", True),
+        ("length(b) < 9", True),
+        ("b > 0 AND a > 0", False),
+        ("b IS NOT NULL", False),
+        ("coalesce(b, 0) > 0", False),
+        ("num_nonnulls(b) = 1", False),
+        ("b IS DISTINCT FROM 1", False),
+        ("fits(b)", False),
+    ],
+)
+def test_a_check_of_a_new_column_stops_code_that_does_not_write_it_where_it_refuses_null(
+    check, safe
+):
+    added = "ALTER TABLE events ADD COLUMN b INT"
+    checked = f"ALTER TABLE events ADD CONSTRAINT c CHECK ({check}) NOT VALID"
+
+    assert (verdict(added, checked) == SAFE) == safe
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("ALTER TABLE events RENAME TO old", "DROP TABLE old"),
+        ("ALTER TABLE events SET SCHEMA archive", "DROP TABLE archive.events"),
+        ("CREATE TEMP TABLE events (a INT)", "DROP TABLE events", "DROP TABLE events"),
+        (
+            "SET search_path = x; CREATE TABLE events (a INT); RESET search_path",
+            "DROP TABLE events",
+        ),
+    ],
+)
+def test_a_table_that_was_there_is_followed_under_its_other_names(statements):
+    risks = told(*statements)
+
+    assert risks["drop-table"].loses_data and risks["drop-table"].table == "events"
+    assert tables_in([step(*statements)]) == {"events"}
+    assert verdict(*statements) == FORWARD, "no downgrade brings its rows back"
+
+
+def test_a_table_that_takes_the_place_of_another_is_new():
+    swap = (
+        "CREATE TABLE fresh (id INT)",
+        "DROP TABLE events",
+        "ALTER TABLE fresh RENAME TO events",
+        "ALTER TABLE events ADD COLUMN a INT NOT NULL",
+    )
+
+    assert told(*swap).keys() == {"drop-table"}
 
 
 def test_a_concurrent_index_in_its_own_block_asks_nobody():
@@ -436,6 +502,13 @@ def test_of_half_a_migration_exactly_that_half_is_told():
         harmless.steps
     )
     assert breaking.verdict == DOWNGRADE_FIRST and dropped.sentence in breaking.reasons
+    gone = Services(missing=("backend: its image is gone.",))
+    for told_ in (
+        advise(steps, assess(steps), half=[index], services=gone),
+        advise([], (), unplanned=["r9"], half=[index]),
+        advise(steps, assess(steps), half=[index, dropped]),
+    ):
+        assert index.sentence in told_.reasons and told_.steps[0] == harmless.steps[0]
     assert nothing.reasons[:2] == ("No revision of this release is applied.", index.sentence)
 
 

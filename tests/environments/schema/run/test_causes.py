@@ -36,6 +36,10 @@ ERRORS = {
     "set statement_timeout = 20; select pg_sleep(2)": (
         "statement timeout: the statement took longer than allowed and was canceled"
     ),
+    "create extension postgis": (
+        'extension "postgis" is not available on this server; use a database whose server has'
+        " postgis, such as an image that is made with it"
+    ),
     "select nonsense from workspaces": "",
 }
 

@@ -1,5 +1,8 @@
 """How far a long statement is, as others can see it while it runs."""
 
+import re
+from pathlib import Path
+
 import psycopg
 import pytest
 
@@ -59,6 +62,39 @@ def test_batches_are_counted_by_what_they_committed(tmp_path, database):
 
     assert {one.table for one in told} == {"rows_"} and told[-1].rows == 400
     assert 50 <= told[-1].changed <= 400 and told[-1].seconds < 5
+
+
+def test_the_batches_that_the_rules_teach_commit_each_and_go_on_after_an_interruption(
+    tmp_path, database
+):
+    document = (Path(__file__).resolve().parents[4] / "docs" / "migration-rules.md").read_text()
+    recipe = re.search(r"## Long changes of rows.*?```python\n(.*?)```", document, re.S)[1]
+    head, body = recipe.split("def upgrade() -> None:\n")
+    with psycopg.connect(database, autocommit=True) as opened:
+        opened.execute(
+            "create table events as select n as id, null::text as kind"
+            " from generate_series(1, 25000) n; create sequence written"
+        )
+        opened.execute(  # the third batch fails; a sequence counts also what is rolled back
+            "create function fails() returns trigger language plpgsql as $$ begin"
+            " if nextval('written') = 20500 then raise 'interrupted'; end if; return new;"
+            " end $$; create trigger t before update on events"
+            " for each row execute function fails()"
+        )
+    script = source("aaaa00000002", "aaaa00000001", body=body.strip()).replace(
+        "def upgrade", f"{head}\n\ndef upgrade", 1
+    )
+    mirror, lines = repository(tmp_path / "git", tree(FIRST, script)), list[str]()
+
+    def once() -> tuple[str, int]:
+        outcome = run(mirror, asked(mirror, database), on_lines=lines.extend, alive=lambda: True)
+        with psycopg.connect(database) as opened:
+            (left,) = opened.execute("select count(*) from events where kind is null").fetchone()
+        return outcome.status, left
+
+    assert once() == ("failed", 5_000), "what was committed stays"
+    assert once() == ("succeeded", 0)
+    assert [line for line in lines if line.endswith("0 rows")] == ["10000 rows"] * 2 + ["5000 rows"]
 
 
 def test_a_wait_for_a_lock_says_who_holds_it(tmp_path, database):

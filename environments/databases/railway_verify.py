@@ -1,0 +1,104 @@
+"""A database that Railway migrates while it deploys: whether the migrations are there yet."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from environments.clients import railway_of
+from environments.databases.pre_deploy_command import place_of
+from environments.models import SERVING, UNDER_WAY, MigrationRun
+from environments.railway import LogLine
+from environments.schema.history.graph import History
+from environments.schema.run.database import invalid_indexes
+from environments.schema.run.output import Output
+from environments.schema.run.process import Log, Redactor
+from environments.schema.run.request import Outcome
+from portal.jobs import Requeue
+
+MOVING = UNDER_WAY | {"NEEDS_APPROVAL"}
+RECENT = 10
+
+
+class Shown:
+    """The part of a deployment's log that was handed on already: Railway gives the last lines
+    each time.
+    """
+
+    def __init__(self) -> None:
+        self.seen: set[tuple[datetime | None, str, int]] = set()
+
+    def more(self, lines: tuple[LogLine, ...], log: Log) -> None:
+        """Hands on what is new. Equal lines of one moment are told apart by their number."""
+        counts: dict[tuple[datetime | None, str], int] = {}
+        for line in lines:
+            key = (line.at, line.message)
+            counts[key] = counts.get(key, 0) + 1
+            if (*key, counts[key]) not in self.seen:
+                self.seen.add((*key, counts[key]))
+                log.feed(line.message.encode() + b"\n")
+
+
+def verify(
+    job: MigrationRun,
+    history: History,
+    current: Collection[str],
+    url: str,
+    *,
+    secrets: tuple[str, ...],
+    now: datetime,
+) -> Requeue | Outcome:
+    """One look at a database that Railway migrates while it deploys: there, on its way, or not to
+    come.
+
+    Raises `ApiError`, `NoDatabase`.
+    """
+    before, after = tuple(job.before or ()), tuple(current)
+    at = f"the database is at {', '.join(after) or 'no revision'}"
+    if history.ancestors(after) == history.ancestors(history.effective_heads):
+        applied = tuple((one["id"], None) for one in job.planned)
+        message = f"Railway migrated while it deployed: {at}."
+        return Outcome(
+            "succeeded", message, before, after, applied, invalid_indexes=invalid_indexes(url)
+        )
+    place = place_of(job.environment, job.database)
+    railway = railway_of(job.environment.project)
+    found = railway.deployments(place.project, place.environment, place.service, RECENT)
+    deployment = next((one for one in found if one.commit == job.commit), None)
+    late = (now - job.created_at).total_seconds() > job.environment.project.deploy_minutes * 60
+    if deployment is None:
+        if not late:
+            return Requeue(
+                5, f"Waiting until Railway deploys {job.commit[:7]} on {place.name}; {at}."
+            )
+        message = (
+            f"Railway has not deployed {job.commit[:7]} on {place.name}; {at}. Deploy that commit,"
+            " then retry."
+        )
+        return Outcome("failed", message, before, after)
+    output = _told(job, railway.deployment_log(deployment.id, 5000), secrets)
+    if deployment.status in MOVING and not late:
+        return Requeue(3, f"Railway is deploying {job.commit[:7]} on {place.name}; {at}.")
+    how = (
+        f"{output.error.rstrip('.')}; " if output.error and deployment.status not in SERVING else ""
+    )
+    message = (
+        f"The deployment of {place.name} is {deployment.status}: {how}{at} and not at"
+        f" {', '.join(history.heads)}."
+    )
+    if deployment.status in SERVING:
+        message += " Does its pre-deploy or start command run Alembic?"
+    failed = output.revision if output.revision in history.revisions else ""
+    return Outcome(
+        "failed", message, before, after, (), failed, output.statement, invalid_indexes(url)
+    )
+
+
+def _told(job: MigrationRun, lines: tuple[LogLine, ...], secrets: tuple[str, ...]) -> Output:
+    """Keeps the deployment's log on the run, without secrets, and reads it."""
+    kept: list[str] = []
+    output, log = Output(), Log(kept.extend, Redactor(secrets))
+    Shown().more(lines, log)
+    log.finish()
+    output.read(kept)
+    text = "".join(f"{line}\n" for line in kept)
+    MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(log=text, log_bytes=len(text))
+    return output

@@ -1,0 +1,79 @@
+"""The syntax tree of an env.py: its nodes with what they stand in, and what is written in them."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+_DIALECT = re.compile(r"dialect(?:\.name|_name)? (==|!=) '(\w+)'\Z")
+
+
+def walk_env(
+    node: ast.AST, inside: tuple[str, ...] = ()
+) -> Iterator[tuple[ast.AST, tuple[str, ...]]]:
+    """Every node in the order of the file, with what it stands in: loop, if, offline."""
+    for child in ast.iter_child_nodes(node):
+        within = inside
+        if isinstance(node, ast.If) and child in node.body and _is_of_another_database(node):
+            continue
+        if isinstance(child, ast.For | ast.AsyncFor | ast.While | ast.comprehension):
+            within = (*inside, "loop")
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and "offline" in child.name:
+            within = (*inside, "offline")
+        elif isinstance(child, ast.If) and not _about_mode(child):
+            within = (*inside, "if")
+        yield child, within
+        yield from walk_env(child, within)
+
+
+def _about_mode(node: ast.If) -> bool:
+    """Whether this asks for the offline mode, or whether a connection was given: both sides are
+    ordinary code.
+    """
+    text = ast.unparse(node.test)
+    usual = text.endswith((" is None", "__name__ == '__main__'"))
+    return "is_offline_mode" in text or usual or bool(_DIALECT.search(text))
+
+
+def _is_of_another_database(node: ast.If) -> bool:
+    """Whether its first branch is for SQLite or the like, and so never taken here."""
+    found = _DIALECT.search(ast.unparse(node.test))
+    return found is not None and (found[1] == "==") != found[2].startswith("postgres")
+
+
+def beginning_of(node: ast.expr | None) -> str:
+    """The text that a computed statement begins with; "" where even that is computed."""
+    if isinstance(node, ast.JoinedStr) and node.values:
+        node = node.values[0]
+    while isinstance(node, ast.BinOp):
+        node = node.left
+    return str(node.value) if isinstance(node, ast.Constant) else ""
+
+
+def dictionaries_in(module: ast.Module) -> dict[str, ast.expr]:
+    return {
+        target.id: statement.value
+        for statement in module.body
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        and isinstance(statement.value, ast.Dict)
+        for target in (
+            statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        )
+        if isinstance(target, ast.Name)
+    }
+
+
+def convention_in(node: ast.AST) -> ast.expr | None:
+    """The naming convention that this node gives or sets, if it does."""
+    if isinstance(node, ast.Call):
+        return next(
+            (keyword.value for keyword in node.keywords if keyword.arg == "naming_convention"), None
+        )
+    if isinstance(node, ast.Assign) and any(
+        getattr(target, "attr", "") == "naming_convention" for target in node.targets
+    ):
+        return node.value
+    return None
+
+
+def shortened(text: str) -> str:
+    return " ".join(text.split())[:60]
