@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -60,6 +60,12 @@ class Scratch:
     def checkout(self) -> Path:
         return self.home / "checkout"
 
+    def environment(self, script: str) -> dict[str, str]:
+        """Return the scratch portal's settings, but for make, which starts a portal, none."""
+        if "make " not in script:
+            return self.env
+        return {name: value for name, value in self.env.items() if not name.startswith(OURS)}
+
     def shell(self, script: str, **env: str) -> "subprocess.CompletedProcess[str]":
         """Run lines as a person's shell does, without a terminal, up to the first that fails."""
         command = ["bash", "-e", "-o", "pipefail", "-c", script]
@@ -67,7 +73,7 @@ class Scratch:
         process = subprocess.Popen(
             command,
             cwd=self.checkout,
-            env=self.env | env,
+            env=self.environment(script) | env,
             text=True,
             start_new_session=True,
             **pipes,
@@ -84,7 +90,7 @@ class Scratch:
             return subprocess.Popen(
                 ["bash", "-c", script],
                 cwd=self.checkout,
-                env=self.env | env,
+                env=self.environment(script) | env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -248,9 +254,7 @@ def test_a_program_of_the_documents_serves_until_it_is_told_to_stop(scratch, com
     port, log = free_port(), tmp_path / "log"
     beside = re.search(r"manage\.py (web|worker)", command)  # on the data of the scratch portal
     own = {} if beside else {"PORTAL_VAR_DIR": str(tmp_path / "var")}
-    fresh = {name: value for name, value in scratch.env.items() if not name.startswith(OURS)}
-    at = replace(scratch, env=fresh) if "make" in command else scratch
-    process = at.serve(scratch.meant(command), log, PORT=str(port), **own)
+    process = scratch.serve(scratch.meant(command), log, PORT=str(port), **own)
     served = {
         "worker": lambda: len(psutil.Process(process.pid).children(recursive=True)) > 3,
         "sandbox": lambda: '"ready": true' in log.read_text(),
