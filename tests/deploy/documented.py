@@ -30,8 +30,8 @@ NOT_RUN = {
     " small numbers",
     r"^make (shapes|cases)": "it takes minutes; tests/shapes and tests/cases ship each one",
     r"^make lock$": "it would change the lock",
-    r"^make demo( ARGS=\"--(repository PATH|shape NAME)\")?$": "the demo with every option is run;"
-    " each shape is shipped by tests/shapes",
+    r"^make demo": "it takes a minute or more; tests.faults.foreign_shapes runs it on repositories"
+    " of every shape",
     r"^make migrate$": "it is a released project's own target",
     r"^manage\.py plan$|^portalctl task-log start$": "it is named without what it needs; the whole"
     " command is run",
