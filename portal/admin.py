@@ -85,7 +85,9 @@ class AuditEventAdmin(Newest):
 
     @admin.display(description="data")
     def details(self, event: AuditEvent) -> SafeString:
-        return format_html("<pre>{}</pre>", json.dumps(event.data, indent=2, ensure_ascii=False))
+        return format_html(
+            '<pre tabindex="0">{}</pre>', json.dumps(event.data, indent=2, ensure_ascii=False)
+        )
 
     @admin.display(description="digest")
     def digest_hex(self, event: AuditEvent) -> str:
@@ -122,4 +124,4 @@ class WebhookDeliveryAdmin(Newest):
 
     @admin.display(description="beginning of the body")
     def beginning(self, delivery: WebhookDelivery) -> SafeString:
-        return format_html("<pre>{}</pre>", delivery.body)
+        return format_html('<pre tabindex="0">{}</pre>', delivery.body)

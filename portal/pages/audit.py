@@ -5,7 +5,7 @@ and all of it as a file.
 import csv
 import json
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import timedelta
 from typing import cast
 
 from django import forms
@@ -49,9 +49,15 @@ COLUMNS = (
     "group",
     "digest",
 )
-DAY = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+MINUTE = "%Y-%m-%dT%H:%M"
+WHOLE_DAY = {"since": "T00:00", "until": "T23:59"}  # for an address that names a day alone
 # Also as East Asian keyboards type them, which some spreadsheets take as well.
 FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+
+
+def _minute(label: str) -> forms.DateTimeField:
+    shown = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MINUTE)
+    return forms.DateTimeField(label=label, required=False, widget=shown, input_formats=[MINUTE])
 
 
 class TrailFilter(forms.Form):
@@ -64,8 +70,8 @@ class TrailFilter(forms.Form):
     outcome = forms.ChoiceField(
         label="Outcome", choices=[("", "any"), *AuditEvent.Outcome.choices], required=False
     )
-    since = forms.DateField(label="From", required=False, widget=DAY)
-    until = forms.DateField(label="To", required=False, widget=DAY)
+    since = _minute("From")
+    until = _minute("To")
     text = forms.CharField(label="Text", max_length=200, required=False)
 
     def narrowed(self) -> QuerySet[AuditEvent]:
@@ -81,9 +87,9 @@ class TrailFilter(forms.Form):
         if asked.get("action"):
             events = events.filter(action__startswith=asked["action"])
         if asked.get("since"):
-            events = events.filter(at__gte=_midnight(asked["since"]))
+            events = events.filter(at__gte=asked["since"])
         if asked.get("until"):
-            events = events.filter(at__lt=_midnight(asked["until"] + timedelta(days=1)))
+            events = events.filter(at__lt=asked["until"] + timedelta(minutes=1))
         if asked.get("text"):
             found = asked["text"]
             events = events.filter(Q(sentence__icontains=found) | Q(subject_label__icontains=found))
@@ -93,16 +99,16 @@ class TrailFilter(forms.Form):
         return events.filter(subject_id=pk) if pk else events
 
 
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
-
-
 def _asked(request: HttpRequest) -> TrailFilter:
     """The form of the request's address, for those who may read the trail."""
     if not request.user.has_perm("portal.view_auditevent"):
         raise PermissionDenied
     # PostgreSQL takes no NUL.
-    form = TrailFilter({name: request.GET[name].replace("\x00", "") for name in request.GET})
+    asked = {name: request.GET[name].replace("\x00", "") for name in request.GET}
+    for name, rest in WHOLE_DAY.items():
+        if len(asked.get(name, "")) == len("2026-11-29"):
+            asked[name] += rest
+    form = TrailFilter(asked)
     form.is_valid()
     return form
 

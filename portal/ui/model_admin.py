@@ -121,7 +121,7 @@ def _pretty(field: JSONField) -> Callable[[Model], SafeString]:
 
     @admin.display(description=field.verbose_name)
     def shown(row: Model) -> SafeString:
-        return format_html("<pre>{}</pre>", pretty(getattr(row, field.name)))
+        return format_html('<pre tabindex="0">{}</pre>', pretty(getattr(row, field.name)))
 
     shown.__name__ = f"pretty_{field.name}"
     return shown

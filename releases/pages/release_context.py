@@ -133,7 +133,7 @@ def release_context(request: HttpRequest, pk: int) -> JsonObject:
         "aftermath": pages_release.aftermath(facts, logged),
         "staged_at": facts.staged_at(),
         **panels,
-        "way_back": pages_migrations.way_back(facts) if back.advice is None else None,
+        "way_back": pages_migrations.way_back(facts),
         "back": back,
         **live_table.context(facts),
         "pulls": gates_record.pulls(facts),

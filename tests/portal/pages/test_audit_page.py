@@ -75,8 +75,23 @@ def test_a_day_that_has_not_come_finds_nothing(carol):
     assert "Today." in squeezed(carol.get(f"/audit/?until={timezone.localdate():%Y-%m-%d}"))
 
 
+def test_a_minute_of_an_incident_is_an_address_and_the_fields_say_it_again(carol):
+    noon = timezone.localtime().replace(hour=12, minute=0, second=30) - timedelta(days=1)
+    for minute in range(3):
+        record(f"Minute {minute}.", now=noon + timedelta(minutes=minute))
+    day = f"{noon:%Y-%m-%d}"
+
+    minute = squeezed(carol.get(f"/audit/?since={day}T12:01&until={day}T12:01"))
+    whole = squeezed(carol.get(f"/audit/?since={day}&until={day}"))
+
+    assert [f"Minute {n}." in minute for n in range(3)] == [False, True, False]
+    assert [f"Minute {n}." in whole for n in range(3)] == [True, True, True]
+    assert f'value="{day}T12:01"' in minute
+    assert f'value="{day}T00:00"' in whole and f'value="{day}T23:59"' in whole
+
+
 def test_an_odd_date_is_named_beside_its_field(carol):
-    assert "Enter a valid date." in squeezed(carol.get("/audit/?since=yesterday"))
+    assert "Enter a valid date/time." in squeezed(carol.get("/audit/?since=yesterday"))
 
 
 def test_an_event_has_an_address_with_before_and_after_of_each_change(people, carol):
