@@ -4,7 +4,8 @@ FROM python:3.13-slim-bookworm
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PORTAL_VAR_DIR=/data
 
-# git reads repositories, ssh those behind deploy keys.
+# git reads repositories, ssh those behind deploy keys; Debian keeps one version of each release.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git openssh-client \
     && rm -rf /var/lib/apt/lists/* \
@@ -21,7 +22,8 @@ COPY releases releases
 COPY templates templates
 RUN python -m compileall -q portal environments releases
 
-USER portal
+# By number, so that a platform can see that it is not root.
+USER 10001
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \

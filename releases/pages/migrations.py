@@ -158,11 +158,11 @@ def routes(facts: DatabaseFacts) -> tuple[Route, ...]:
 
 
 def way_back(facts: Facts) -> WayBack | None:
-    """How to get back from this release; None while its migrations are not planned, or it was
-    given up.
+    """How one would get back from this release; None while its migrations are not planned, and
+    from the start of its promotion: then the assessment looks at what happened.
     """
     release = facts.release
-    if release.status in (ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
+    if release.status != ReleaseStatus.OPEN:
         return None
     if release.migrations_problem or not release.collected:
         return None

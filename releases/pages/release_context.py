@@ -145,7 +145,7 @@ def _state(
         "confirm": confirm.confirmation(facts, panels["migration_panels"], content),
         "asks": confirm.asks(facts, stopped),
         "approvals": pages_record.approvals(facts, content),
-        "way_back": pages_migrations.way_back(facts) if back.advice is None else None,
+        "way_back": pages_migrations.way_back(facts),
         "back": back,
         **_migration_log(facts, back),
         "pulse": _pulse(facts, past, back),

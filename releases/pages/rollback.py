@@ -46,12 +46,12 @@ def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
     steps = tuple(job.steps.order_by("position")) if job else ()
     given = tuple(job.approvals.select_related("user")) if job else ()
     downgrades = _downgrades(release) if release.has_downgrade else ()
-    over = (
-        release.status == ReleaseStatus.ROLLED_BACK
-    )  # what was advised before is no advice any more
-    known = advice if advice and advice.computed_at and not over else None
+    gone = release.status in (ReleaseStatus.ROLLED_BACK, ReleaseStatus.ABANDONED)
+    # What was advised before is no advice any more.
+    known = advice if advice and advice.computed_at and advice.is_open else None
+    known = None if release.status == ReleaseStatus.ROLLED_BACK else known
     first = steps[0] if steps else None
-    outdated = _outdated(facts, known, downgrades, now) if known and known.is_open else ""
+    outdated = _outdated(facts, known, downgrades, now) if known else ""
     why_not = _why_not(facts, known, job) or outdated
     return WayBackPanel(
         advice=known,
@@ -68,7 +68,16 @@ def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
         downgrades=tuple(downgrade for downgrade in downgrades if not downgrade.waits),
         can_ask=known is not None and not why_not,
         why_not=why_not,
+        note="" if known or gone else _note(advice),
     )
+
+
+def _note(advice: Advice | None) -> str:
+    """Why a release on its way to production, or there, has no verdict."""
+    if advice is not None and not advice.is_open:
+        return advice.sentence
+    running = "The rollback assessment is still running."
+    return f"{running} {advice.problem}".strip() if advice else running
 
 
 def _outdated(facts: Facts, known: Advice, downgrades: Sequence[Downgrade], now: datetime) -> str:

@@ -61,6 +61,7 @@ class WayBackPanel:
     downgrades: tuple[Downgrade, ...] = field(default=())
     can_ask: bool = False
     why_not: str = ""
+    note: str = ""  # why there is no verdict
 
     @property
     def verdict(self) -> str:

@@ -5,6 +5,8 @@ import importlib.util
 import io
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,28 +72,21 @@ def instructions() -> list[tuple[str, str]]:
     ]
 
 
-def test_the_image_is_built_as_linters_demand():
-    """The rules of hadolint that a Dockerfile such as ours can break."""
-    found = instructions()
-    named = [name for name, _ in found]
-    told = "\n".join(rest for name, rest in found if name == "RUN")
+def test_the_linter_of_dockerfiles_finds_nothing():
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, "Dockerfile"], cwd=ROOT, capture_output=True, text=True)
 
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_image_holds_no_secret_and_does_not_run_as_root():
+    found = instructions()
+    users = [rest for name, rest in found if name == "USER"]
+
+    assert users and users[-1] not in ("root", "0")
     for name, rest in found:
-        if name == "FROM":  # DL3006, DL3007
-            assert re.search(r":[\w.-]*\d", rest) and "latest" not in rest
-        if name in ("CMD", "ENTRYPOINT") or (name == "HEALTHCHECK" and "CMD" in rest):  # DL3025
-            assert rest.partition("CMD")[2].strip().startswith("[") or rest.startswith("[")
-        if name == "WORKDIR":  # DL3000
-            assert rest.startswith("/")
         if name in ("ENV", "ARG"):
             assert not re.search(r"(SECRET|TOKEN|PASSWORD|KEY)\w*=", rest)
-    assert named.count("CMD") == 1 and "ADD" not in named and "sudo" not in told  # DL4003, DL3020
-    assert "curl" not in told or "pipefail" in told  # DL4006
-    if "apt-get install" in told:  # DL3008 has exceptions; DL3009, DL3015
-        assert "--no-install-recommends" in told and "/var/lib/apt/lists" in told
-    users = [rest for name, rest in found if name == "USER"]
-    assert users and users[-1] not in ("root", "0")  # DL3002
-    assert named.index("CMD") > max(at for at, name in enumerate(named) if name == "USER")
 
 
 @pytest.mark.parametrize("rule", ["--require-hashes", "--no-cache-dir"])

@@ -29,6 +29,7 @@ from tests.factory import (
     make_release,
     make_run,
 )
+from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db
 
@@ -125,6 +126,34 @@ def test_no_rollback_is_asked_for_on_advice_that_was_overtaken(shipped, change):
 
     with pytest.raises(Refused, match="running again"):
         rollback_actions.request_rollback(shipped, actor=None, reason="broken")
+
+
+@pytest.mark.parametrize(
+    ("advice", "told"),
+    [
+        ({"computed_at": None}, "The rollback assessment is still running."),
+        (
+            {"computed_at": None, "problem": "Railway does not answer."},
+            "The rollback assessment is still running. Railway does not answer.",
+        ),
+        (
+            {"status": "succeeded", "sentence": "Release 9 went to production after it."},
+            "Release 9 went to production after it.",
+        ),
+    ],
+)
+def test_what_was_planned_is_no_verdict_once_the_promotion_has_begun(client, shipped, advice, told):
+    make_plan_row(shipped)
+    client.force_login(make_people()["alice"])
+    planned = "safe to roll back"
+    assert planned in squeezed(client.get(f"/releases/{shipped.pk}/"))
+    if advice.get("status"):
+        advice = advice | {"finished_at": timezone.now()}
+
+    Advice.objects.update(**advice)
+
+    page = squeezed(client.get(f"/releases/{shipped.pk}/"))
+    assert planned not in page and told in page and "no verdict" in page
 
 
 def test_no_rollback_is_asked_for_while_something_moves(shipped):
