@@ -41,9 +41,11 @@ def refused(step: PromotionStep, facts: Facts, github: GitHub) -> Look | None:
     )
     sync.keep_merge_facts(project, overview, now=facts.now)
     facts = facts_of(release.pk, now=facts.now)
+    [pull] = overview.named or [None]
+    if pull is not None and pull.merge_state == "unknown":  # then no gate knows either
+        return _by_its_word(step, facts, pull)
     if refusal := still_ready(step, facts):
         return refusal
-    [pull] = overview.named or [None]
     if pull is None:
         return Wait(2, "GitHub does not show what the promotion pull request still needs.")
     if project.watch_only:  # no verdict is there, so GitHub's word says nothing of the release

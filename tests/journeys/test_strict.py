@@ -11,11 +11,13 @@ from django.utils import timezone
 from environments.branches import actions as environment_actions
 from environments.github import GitHub
 from environments.models import Repair
+from portal.jobs import STOPPED
 from portal.models.audit import AuditEvent
 from portal.outbound.http import ApiError
 from releases.freezes import actions as freezes_actions
 from releases.models.reconciler import ReleaseReconciler
 from releases.promotion import actions as promotion_actions
+from releases.promotion import clearance
 from tests.journeys.test_release import cut, head, prepare, reread, standing
 
 pytestmark = pytest.mark.slow
@@ -69,6 +71,21 @@ def test_a_merge_refused_while_github_takes_the_status_in_is_asked_for_again(wor
 
     assert len(world.sent("PUT", "/merge")) == 3
     assert head(world, "staging") == head(world, "main") == release.merge_commit
+
+
+def test_a_merge_that_github_never_reckons_stops_with_that_and_blames_nobody_else(
+    world, monkeypatch
+):
+    release = prepare(world)
+    monkeypatch.setattr(clearance, "PATIENCE", timedelta(seconds=3))
+    monkeypatch.setattr(world.github, "reckoned", lambda *_, **__: False)
+
+    promotion_actions.promote(release, actor=world.person("alice"))
+    promotion = release.promotions.get()
+    world.work(lambda: reread(promotion).status in STOPPED)
+
+    assert "GitHub is still computing whether" in promotion.sentence
+    assert "Railway" not in promotion.sentence and not world.sent("PUT", "/merge")
 
 
 def test_automatic_deletion_is_switched_off_by_a_click(world, client):

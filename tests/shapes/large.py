@@ -91,9 +91,9 @@ def main() -> int:
         cold, second, warm, began = read(world), read(world), read(world), time.monotonic()
         outcome = ship(world, patience=300)
         release = Release.objects.get()
-        pages = queries(world, release)
+        pages, pulls = queries(world, release), release.pull_requests.count()
     print(f"calls to GitHub and Railway: cold {cold}, then {second}, nothing changed {warm}")
-    print(f"release: {release.pull_requests.count()} pull requests, {release.commit_count} commits")
+    print(f"release: {pulls} pull requests, {release.commit_count} commits")
     print(f"shipped in {time.monotonic() - began:.0f} s, {outcome.calls} calls; queries: {pages}")
     print(table([outcome])[:400])
     held = (
