@@ -71,7 +71,7 @@ def ways(facts: Facts, rules: MergeRules, staging: MergeRules, web: str) -> Iter
         yield Demand(
             "head branch",
             False,
-            f"{message} on the page Environments, or in the settings.",
+            f"{message} on the page Branch protections, or in the settings.",
             f"{web}/settings",
         )
 

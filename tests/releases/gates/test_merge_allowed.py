@@ -65,7 +65,7 @@ WRONG = {
         {"merging": SEEN | {"unsigned": 3}},
         "3 commits are not signed",
     ),
-    "deletes staging": (MergeRules(deletes_heads=True), {}, "GitHub deletes staging"),
+    "deletes staging": (MergeRules(deletes_heads=True), {}, "on the page Branch protections"),
     "behind": (MergeRules(), {"merge_state": "behind"}, "up to date"),
     "conflict": (MergeRules(), {"merge_state": "dirty"}, "conflicts"),
 }
