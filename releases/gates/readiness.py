@@ -127,6 +127,11 @@ class Standing:
         return tuple(line for line in self.before if not line.done)
 
     @property
+    def in_the_way(self) -> tuple[Line, ...]:
+        """What a refusal names: what failed, since the rest may wait for that; else all missing."""
+        return tuple(line for line in self.missing if line.result.state == FAIL) or self.missing
+
+    @property
     def ready(self) -> bool:
         return not self.missing
 

@@ -98,7 +98,9 @@ def _ready_to_promote(facts: Facts, candidate: str | None, actor: Actor) -> gate
         raise Refused("The candidate has just changed and is loading. Try again in a moment.")
     standing = gates.stand(facts)
     if not standing.ready:
-        raise Refused(" ".join(f"{line.text}: {line.result.sentence}" for line in standing.missing))
+        raise Refused(
+            " ".join(f"{line.text}: {line.result.sentence}" for line in standing.in_the_way)
+        )
     return standing
 
 

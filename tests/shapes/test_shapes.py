@@ -27,6 +27,8 @@ def test_a_release_ships_or_is_refused_before_anything_is_written(
         outcome = ship(world, at=spoiler)
 
     assert outcome.held, table([outcome])
+    # A refusal names the cause, not what waits for it.
+    assert not any(one in outcome.sentence for one in ("is being opened", "Reading"))
     assert (spoiler.tally.false, spoiler.tally.errors) == ([], {}) and spoiler.tally.answers
 
 
