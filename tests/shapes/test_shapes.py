@@ -42,6 +42,8 @@ def test_shapes_can_be_laid_over_each_other_and_an_unknown_one_is_named():
     }
     with pytest.raises(KeyError, match="There is no shape 'odd'"):
         shapes.combined(["odd"])
+    with pytest.raises(KeyError, match="two-databases and large each make a repository"):
+        shapes.combined(["databases", "two-databases", "large"])
 
 
 def test_every_shape_has_its_sentence_in_the_docs():

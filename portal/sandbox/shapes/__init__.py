@@ -141,8 +141,15 @@ def named(name: str) -> Shape:
 
 
 def combined(wanted: Iterable[str] = ()) -> Shape:
-    """The plain project with these shapes laid over it. Raises `KeyError` for an unknown name."""
-    return reduce(_over, (named(name) for name in wanted), PLAIN)
+    """Return the plain project with these shapes laid over it.
+
+    Raises `KeyError` for an unknown name, and where two of them make a repository of their own.
+    """
+    shapes = [named(name) for name in wanted]
+    builders = [shape.name for shape in shapes if shape.build]
+    if len(builders) > 1:
+        raise KeyError(f"{' and '.join(builders)} each make a repository: name one of them.")
+    return reduce(_over, shapes, PLAIN)
 
 
 def _over(below: Shape, above: Shape) -> Shape:
