@@ -15,6 +15,10 @@ _LOSING = {"data-change", "data-loss", "truncate", "drop-table", "drop-column", 
 _UNKNOWN = {"cascade", "unrendered", "opaque", "calls", "unknown", "session"}
 
 
+# Risks before which a backup is taken.
+NEEDS_BACKUP = _LOSING | _UNKNOWN
+
+
 @dataclass(frozen=True)
 class Touched:
     """`tables` by their names before the run; `deleting`: those of which single rows go, so that

@@ -3,9 +3,11 @@
 Plain values out of facts; no queries.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from environments.databases.touched import NEEDS_BACKUP
+from environments.models import Runner
 from releases.gates import fault_of
 from releases.gates.context import Facts
 from releases.models.promotion import PromotionStep, StepName
@@ -53,13 +55,24 @@ def confirmation(facts: Facts, panels: Sequence[DatabasePanel], content: str) ->
             for _panel, row in rows
             for state, risk in row.risks
             if state != "closed"
-        ),
+        )
+        + tuple(_without_backup(facts, panels)),
         approved_by=tuple(
             str(approval.user)
             for approval in facts.approvals
             if not fault_of(approval, facts.release, content)
         ),
     )
+
+
+def _without_backup(facts: Facts, panels: Sequence[DatabasePanel]) -> Iterator[str]:
+    """Where Railway migrates by itself, the portal sees it too late for a backup."""
+    verified = {one.called for one in facts.databases if one.database.runner == Runner.VERIFY}
+    for panel in panels:
+        codes = {risk.code for row in panel.rows for _state, risk in row.risks}
+        if panel.called in verified and codes & NEEDS_BACKUP:
+            where = f"production's database {panel.called}".rstrip()
+            yield f"Railway migrates {where} itself: no backup is taken. Take one there first."
 
 
 @dataclass(frozen=True)
