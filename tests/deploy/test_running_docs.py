@@ -24,6 +24,7 @@ from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 OURS = ("DATABASE_", "DJANGO_", "PORTAL_", "PYTEST", "ALLOW_", "GITHUB_", "RAILWAY_", "SANDBOX")
+OURS += ("MAKE", "MFLAGS", "ARGS")  # of the make that runs the tests
 RUN = [one for one in commands() if not reason(one) and one != "make run"]
 START_SECONDS, RUN_SECONDS = 300.0, 300
 ENDED = (0, 2, 130, -signal.SIGINT)  # what make says after Ctrl-C
