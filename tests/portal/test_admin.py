@@ -119,5 +119,6 @@ def test_json_of_what_the_portal_keeps_is_shown_line_by_line_and_read_only(admin
 
     shown = admin_client.get(f"{EVENTS}{event.pk}/change/").content.decode()
 
-    assert "<pre>{\n  &quot;a&quot;: &quot;&lt;script&gt;&quot;,\n  &quot;b&quot;: [" in shown
+    told = '<pre tabindex="0">{\n  &quot;a&quot;: &quot;&lt;script&gt;&quot;,\n  &quot;b&quot;: ['
+    assert told in shown
     assert 'name="data"' not in shown
