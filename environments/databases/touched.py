@@ -56,7 +56,7 @@ class Measured:
 def touched_by(job: MigrationRun) -> Touched:
     """What the run may lose or change, as far as its plans know."""
     files = {one["id"]: one["sha256"] for one in job.planned}
-    # One that is made anew still has what it knew of these files.
+    # One that is being computed again still has what it knew of these files.
     plans = MigrationPlan.objects.filter(database=job.database).exclude(steps=[])
     known: dict[str, tuple[Step, list[tuple[str, str]]]] = {}
     for plan in plans.order_by("-pk")[:PLANS]:

@@ -10,11 +10,8 @@ from releases.gates.context import Facts
 from releases.gates.merge_ways import Demand, ways
 from releases.gates.registry import gate
 from releases.gates.result import FAIL, PASS, PENDING, Result, and_, outdated
-from releases.models.pull_requests import PullRequest
+from releases.models.pull_requests import GOOD_STATES, PullRequest
 
-# GitHub's words for a pull request that may be merged in some way; "unstable": a check that nobody
-# requires failed.
-GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})
 # GitHub's own reckoning runs a little behind the status that was just posted.
 SETTLED = timedelta(seconds=90)
 DOUBTED = "GitHub's last answer required less than before: the portal reads it once more."

@@ -12,7 +12,7 @@ from environments.github.merging import is_doubted
 from environments.models import Branch, Project
 from releases.github_mirror.kept_rules import contexts_of, kept_rules
 from releases.github_mirror.pull_rows import merged_row, open_row, upsert
-from releases.models.pull_requests import GitHubSync, PullRequest
+from releases.models.pull_requests import GOOD_STATES, GitHubSync, PullRequest
 from releases.models.reconciler import ReleaseReconciler
 from releases.models.releases import Release, ReleaseKind, ReleaseStatus
 
@@ -26,7 +26,6 @@ EVERY_PULL = timedelta(
 )  # how often all open pull requests are read, where they fill several pages
 ONE_PAGE = 90
 BLOCKED = timedelta(minutes=10)
-GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})
 
 
 def numbers(project: Project) -> list[int]:

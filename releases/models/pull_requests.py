@@ -5,6 +5,10 @@ from django.db import models
 from environments.models import Project
 from portal.jobs import Job
 
+# GitHub's words for a pull request that may be merged in some way; "unstable": a check that nobody
+# requires failed.
+GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})
+
 
 class PullRequest(models.Model):
     """A pull request as last seen on GitHub."""

@@ -17,9 +17,9 @@ from environments.models import Finding
 from releases import gates
 from releases.commit_status import identity, publish
 from releases.gates.context import Facts, facts_of
-from releases.gates.merging import GOOD_STATES
 from releases.github_mirror import sync
 from releases.models.promotion import PromotionStep
+from releases.models.pull_requests import GOOD_STATES
 from releases.steps import engine as steps_engine
 from releases.steps.engine import PATIENCE, Look, Stop, Wait
 

@@ -78,11 +78,7 @@ def advance(
     `function` names what a step does, `finish` ends the job when all are behind it, and `keep` is
     called for what is done, in the transaction that writes it down, with the release locked.
     """
-    step = (
-        job.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED])
-        .order_by("position")
-        .first()
-    )
+    step = _current(job)
     if step is None:
         return finish(job, now)
     if step.status == StepStatus.FAILED:  # the worker died between the step's end and the job's
@@ -98,6 +94,12 @@ def advance(
             late=waited(step, now) > PATIENCE,
         )
     return _write_down(job, step, look, keep)
+
+
+def _current(job: Any) -> Any:
+    """The first step that is neither done nor skipped; None: all are behind it."""
+    left = job.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED])
+    return left.order_by("position").first()
 
 
 def _begin(job: SteppedJob, step: PromotionStep | RollbackStep, now: datetime) -> bool:
@@ -180,11 +182,7 @@ def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
     job = jobs.select_for_update().filter(status__in=[*OPEN, *STOPPED]).first()
     if job is None or job.status in OPEN:
         raise Refused(f"No step of this release's {noun} has failed.")
-    step = (
-        job.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED])
-        .order_by("position")
-        .first()
-    )
+    step = _current(job)
     if step is None:
         raise Refused(f"No step of this release's {noun} is left.")
     return job, step

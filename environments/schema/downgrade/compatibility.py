@@ -79,7 +79,7 @@ def advise(
         )
     ids = ", ".join([*(step.revision for step in steps), *unplanned])
     stays = tuple(one.sentence for one in half if not one.breaks)
-    mend = tuple(f"In the database: {command}" for one in half for command in one.commands)
+    repairs = tuple(f"In the database: {command}" for one in half for command in one.commands)
     breaking = _breaking(steps, risks, unplanned) + tuple(
         one.sentence for one in half if one.breaks
     )
@@ -94,17 +94,17 @@ def advise(
             "Or redeploy the earlier commit on Railway, which builds it again, and check it like "
             "a release."
         )
-        return WayBack(FORWARD, (*now.missing, *breaking, *stays), (*mend, _CORRECT, again))
+        return WayBack(FORWARD, (*now.missing, *breaking, *stays), (*repairs, _CORRECT, again))
     if not breaking:
-        return _safe(now, steps, ids, stays, (*mend, *_images(services)))
+        return _safe(now, steps, ids, stays, (*repairs, *_images(services)))
     final = (*_final(steps, risks), *(f"{one}: its downgrade is not known." for one in unplanned))
     if final or not ids:
-        return WayBack(FORWARD, (*breaking, *stays, *final), (*mend, _CORRECT))
+        return WayBack(FORWARD, (*breaking, *stays, *final), (*repairs, _CORRECT))
     back = ", then ".join(step.revision for step in reversed(steps))
     downgrade = (
         f"Downgrade {back} with the newer image, because the old one does not contain these files."
     )
-    return WayBack(DOWNGRADE_FIRST, (*breaking, *stays), (*mend, downgrade, *_images(services)))
+    return WayBack(DOWNGRADE_FIRST, (*breaking, *stays), (*repairs, downgrade, *_images(services)))
 
 
 _CORRECT = "Fix the problem in a new release and promote it."
