@@ -5,7 +5,6 @@ stopped.
 from datetime import datetime
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.findings.repair_queue import _repair
@@ -16,7 +15,7 @@ from portal.audit import Actor
 from portal.configuration.signing import counts
 from portal.configuration.signing import require as require_signer
 from portal.jobs import JobStatus, wake_now
-from portal.ui.actions import Refused, action, require_reason, require_seen
+from portal.ui.actions import Refused, action, refuse_second, require_reason, require_seen
 from releases.models import Advice, Rollback, RollbackApproval, RollbackStep, RollbackStepName
 from releases.models.releases import Release, ReleaseStatus
 from releases.rollback.downgrade_actions import APPROVE, in_production
@@ -81,20 +80,17 @@ def request_rollback(
 
 
 def _create(release: Release, row: Advice, actor: User, reason: str, now: datetime) -> Rollback:
-    try:
-        with transaction.atomic():
-            rollback = Rollback.objects.create(
-                release=release,
-                requested_by=actor,
-                reason=reason.strip()[:2000],
-                verdict=row.verdict,
-                targets=row.targets,
-                content=row.content,
-                created_at=now,
-                wake_at=now,
-            )
-    except IntegrityError:
-        raise Refused("A rollback of this release is already running.") from None
+    with refuse_second("A rollback of this release is already running."):
+        rollback = Rollback.objects.create(
+            release=release,
+            requested_by=actor,
+            reason=reason.strip()[:2000],
+            verdict=row.verdict,
+            targets=row.targets,
+            content=row.content,
+            created_at=now,
+            wake_at=now,
+        )
     RollbackStep.objects.create(rollback=rollback, position=0, name=RollbackStepName.APPROVE)
     plan_steps(rollback)
     return rollback
