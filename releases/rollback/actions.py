@@ -41,23 +41,7 @@ def request_rollback(
     require_reason(reason)
     release, row = in_production(release, now)
     require_seen(actor, content, "deployments")
-    if content and content != row.content:
-        raise Refused(
-            "The deployments to restore have changed since you opened this page. Reload it."
-        )
-    if row.verdict == PENDING:
-        raise Refused(
-            f"{' '.join(row.reasons)} Wait until it has ended, or cancel it, then request the "
-            "rollback again."
-        )
-    if row.verdict == DOWNGRADE_FIRST:
-        raise Refused(
-            "The earlier code does not work with the current schema. Downgrade the database first."
-        )
-    if not row.targets:
-        raise Refused(
-            "Railway keeps no earlier deployment to restore. Fix the problem in a new release."
-        )
+    _require_possible(row, content)
     rollback = _create(release, row, actor, reason, now)
     wake_now(rollback, now=now)
     names = ", ".join(
@@ -77,6 +61,27 @@ def request_rollback(
         "rollback.requested", actor=actor, subject=release, sentence=message, data=data, now=now
     )
     return rollback
+
+
+def _require_possible(row: Advice, content: str | None) -> None:
+    """Refuses where the advice is another than the person saw, or allows no rollback now."""
+    if content and content != row.content:
+        raise Refused(
+            "The deployments to restore have changed since you opened this page. Reload it."
+        )
+    if row.verdict == PENDING:
+        raise Refused(
+            f"{' '.join(row.reasons)} Wait until it has ended, or cancel it, then request the "
+            "rollback again."
+        )
+    if row.verdict == DOWNGRADE_FIRST:
+        raise Refused(
+            "The earlier code does not work with the current schema. Downgrade the database first."
+        )
+    if not row.targets:
+        raise Refused(
+            "Railway keeps no earlier deployment to restore. Fix the problem in a new release."
+        )
 
 
 def _create(release: Release, row: Advice, actor: User, reason: str, now: datetime) -> Rollback:
