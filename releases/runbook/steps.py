@@ -146,7 +146,7 @@ _STEPS = (
         "Ask in the chat.",
         "An approver signs the exact commit and its migrations.",
         "releases:settings",
-        "Rules for releases",
+        "Release rules",
         missing.approved,
         "rules",
     ),
