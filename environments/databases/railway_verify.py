@@ -59,37 +59,34 @@ def verify(
         return Outcome(
             "succeeded", message, before, after, applied, invalid_indexes=invalid_indexes(url)
         )
-    place = place_of(job.environment, job.database)
+    place, commit = place_of(job.environment, job.database), job.commit[:7]
     railway = railway_of(job.environment.project)
     found = railway.deployments(place.project, place.environment, place.service, RECENT)
     deployment = next((one for one in found if one.commit == job.commit), None)
     late = (now - job.created_at).total_seconds() > job.environment.project.deploy_minutes * 60
     if deployment is None:
         if not late:
-            return Requeue(
-                5, f"Waiting until Railway deploys {job.commit[:7]} on {place.name}; {at}."
-            )
-        message = (
-            f"Railway has not deployed {job.commit[:7]} on {place.name}; {at}. Deploy that commit,"
-            " then retry."
-        )
-        return Outcome("failed", message, before, after)
+            return Requeue(5, f"Waiting until Railway deploys {commit} on {place.name}; {at}.")
+        message = f"Railway has not deployed {commit} on {place.name}; {at}."
+        return Outcome("failed", f"{message} Deploy that commit, then retry.", before, after)
     output = _told(job, railway.deployment_log(deployment.id, 5000), secrets)
     if deployment.status in MOVING and not late:
-        return Requeue(3, f"Railway is deploying {job.commit[:7]} on {place.name}; {at}.")
-    how = (
-        f"{output.error.rstrip('.')}; " if output.error and deployment.status not in SERVING else ""
-    )
-    message = (
-        f"The deployment of {place.name} is {deployment.status}: {how}{at} and not at"
-        f" {', '.join(history.heads)}."
-    )
-    if deployment.status in SERVING:
-        message += " Does its pre-deploy or start command run Alembic?"
+        return Requeue(3, f"Railway is deploying {commit} on {place.name}; {at}.")
+    named = f"The deployment of {place.name} is {deployment.status}"
+    message = _not_migrated(named, deployment.status in SERVING, output.error, at, history)
     failed = output.revision if output.revision in history.revisions else ""
     return Outcome(
         "failed", message, before, after, (), failed, output.statement, invalid_indexes(url)
     )
+
+
+def _not_migrated(named: str, serves: bool, error: str, at: str, history: History) -> str:
+    """What is said of a deployment that ended, or takes too long, without the database at the
+    heads.
+    """
+    how = f"{error.rstrip('.')}; " if error and not serves else ""
+    message = f"{named}: {how}{at} and not at {', '.join(history.heads)}."
+    return f"{message} Does its pre-deploy or start command run Alembic?" if serves else message
 
 
 def _told(job: MigrationRun, lines: tuple[LogLine, ...], secrets: tuple[str, ...]) -> Output:

@@ -41,18 +41,8 @@ def make(job: Preview, seen: Seen, now: datetime) -> Outcome:
         return Requeue(30, message)
     if seen.staging is None:
         return Requeue(30, "There is no environment “staging” on Railway to copy.")
-    if job.environment_id:  # it was there and somebody deleted it
-        with transaction.atomic():
-            job.keep(**FRESH)
-            message = f"{job} was deleted outside the portal. Recreating it…"
-            audit.record(
-                "preview.vanished",
-                actor=None,
-                subject=job,
-                outcome="found",
-                sentence=message,
-                now=now,
-            )
+    if job.environment_id:
+        _forget_deleted(job, now)
     if job.asked_at is not None and now - job.asked_at < patience():
         return Requeue(3, "Waiting for Railway to show the new environment…")
     wait = _pause(job, now)
@@ -60,10 +50,26 @@ def make(job: Preview, seen: Seen, now: datetime) -> Outcome:
         return Requeue(wait, "Waiting: Railway allows one new environment per 30 seconds.")
     if not holds(job):
         return Requeue(0)
+    _create(job, seen, seen.staging.id, now)
+    return Requeue(0, "The environment was made.")
+
+
+def _forget_deleted(job: Preview, now: datetime) -> None:
+    """Begin again after somebody deleted the environment."""
+    with transaction.atomic():
+        job.keep(**FRESH)
+        message = f"{job} was deleted outside the portal. Recreating it…"
+        audit.record(
+            "preview.vanished", actor=None, subject=job, outcome="found", sentence=message, now=now
+        )
+
+
+def _create(job: Preview, seen: Seen, staging: str, now: datetime) -> None:
+    """The write, noted before and after. Raises `ApiError`."""
     job.keep(asked_at=now, state=PreviewState.CREATING)
     try:
         made = seen.railway.create_environment(
-            job.project.railway_project_id, job.name, source=seen.staging.id
+            job.project.railway_project_id, job.name, source=staging
         )
     except ApiError as error:
         if error.kind in NOTHING_HAPPENED:
@@ -80,7 +86,6 @@ def make(job: Preview, seen: Seen, now: datetime) -> Outcome:
             data={"environment": made},
             now=now,
         )
-    return Requeue(0, "The environment was made.")
 
 
 def _owned_by_others(job: Preview, seen: Seen) -> str | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any, cast
+from typing import cast
 
 from environments.models import (
     Environment,
@@ -18,6 +18,7 @@ from environments.models import (
     Variable,
     VariableRule,
 )
+from environments.previews.place import Seen
 from environments.railway import Environment as Place
 from environments.railway import ServiceInstance
 from environments.variables.fingerprints import fingerprint, host_of
@@ -28,7 +29,7 @@ from portal.secrets import HiddenText
 _HOST = re.compile(r"^((?:[a-z][a-z0-9+.-]*://)?)[^/?#]+", re.IGNORECASE)
 
 
-def settle(job: Preview, seen: Any, place: Place, now: datetime) -> Outcome | None:
+def settle(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     """None when the variables are right; else writes one service's, or asks a person for what is
     sealed.
     """
@@ -40,34 +41,20 @@ def settle(job: Preview, seen: Any, place: Place, now: datetime) -> Outcome | No
     missing: list[str] = []
     shared: list[str] = []
     for instance in place.instances:
-        found = seen.railway.variables(
-            job.project.railway_project_id, place.id, instance.service_id, unrendered=True
-        )
-        own = _overrides(job, instance)
-        wanted = _addresses(job, instance, found) | own
-        wrong = {
-            name: value for name, value in wanted.items() if _revealed(found.get(name)) != value
-        }
-        if wrong:
+        where = (job.project.railway_project_id, place.id, instance.service_id)
+        found = seen.railway.variables(*where, unrendered=True)
+        if wrong := _wrong(job, instance, found):
             if not holds(job):
                 return Requeue(0)
-            seen.railway.set_variables(
-                job.project.railway_project_id, place.id, instance.service_id, wrong
-            )
+            seen.railway.set_variables(*where, wrong)
             return Requeue(0, f"Variables of {instance.service_name} were set.")
-        theirs = list(
-            Variable.objects.filter(environment=staging, service__railway_id=instance.service_id)
-        )
-        missing += [
-            f"{instance.service_name}: {row.name}"
-            for row in theirs
-            if row.sealed and row.name not in found
-        ]
-        shared += [
-            f"{instance.service_name}: {row.name}"
-            for row in theirs
-            if _is_stagings(job, instance, row, found)
-        ]
+        for row in Variable.objects.filter(
+            environment=staging, service__railway_id=instance.service_id
+        ):
+            if row.sealed and row.name not in found:
+                missing.append(f"{instance.service_name}: {row.name}")
+            if _is_stagings(job, instance, row, found):
+                shared.append(f"{instance.service_name}: {row.name}")
     job.keep(missing=missing, shared=shared)
     if missing:
         job.keep(state=PreviewState.ASKING)
@@ -77,6 +64,14 @@ def settle(job: Preview, seen: Any, place: Place, now: datetime) -> Outcome | No
         return Requeue(60, message)
     job.keep(variables_at=now)
     return None
+
+
+def _wrong(
+    job: Preview, instance: ServiceInstance, found: Mapping[str, Secret | None]
+) -> dict[str, str]:
+    """What the service's variables must be and are not."""
+    wanted = _addresses(job, instance, found) | _overrides(job, instance)
+    return {name: value for name, value in wanted.items() if _revealed(found.get(name)) != value}
 
 
 def _overrides(job: Preview, instance: ServiceInstance) -> dict[str, str]:

@@ -27,53 +27,52 @@ class Demand:
 def ways(facts: Facts, rules: MergeRules, staging: MergeRules, web: str) -> Iterator[Demand]:
     """What no waiting mends: the way of merging itself is not allowed."""
     main, below = facts.project.production_branch, facts.project.staging_branch
-    if "merge" not in rules.methods:
-        only = f"only {and_(rules.methods)}" if rules.methods else "no method at all"
-        message = f"GitHub does not allow a merge commit into {main} ({only}): allow merge commits"
-        why = f"squash and rebase rewrite commits, and {below} could not be fast-forwarded"
-        yield Demand(
-            "merge method",
-            False,
-            f"{message} in the repository's settings and rulesets; {why}.",
-            f"{web}/settings",
-        )
-    else:
-        yield Demand("merge method", True, "Merge commits are allowed.")
-    both = [(main, rules)] if facts.release.is_hotfix else [(main, rules), (below, staging)]
-    for branch, found in both:
-        where = f"{web}/settings/branches"
-        if found.linear:
-            message = (
-                f"{branch} requires a linear history, which blocks merge commits. Remove that "
-                f"rule from {branch}."
-            )
-            yield Demand("linear history", False, message, where)
-        if found.queue:
-            message = (
-                f"{branch} requires a merge queue, which merges commits other than the candidate"
-            )
-            yield Demand(
-                "merge queue",
-                False,
-                f"{message}. Remove the merge queue from {branch}.",
-                f"{web}/settings/rules",
-            )
-        if found.locked:
-            message = f"{branch} is locked. Unlock it, or let the portal's App bypass the rule."
-            yield Demand("lock", False, message, where)
-    if staging.pull_required and not facts.release.is_hotfix:
+    yield _method(rules, main, below, web)
+    yield from _branch(main, rules, web)
+    if facts.release.is_hotfix:
+        return
+    yield from _branch(below, staging, web)
+    if staging.pull_required:
         yield _fast_forward(facts, below, f"{web}/settings/branches")
-    if rules.deletes_heads and staging.deletable and not facts.release.is_hotfix:
+    if rules.deletes_heads and staging.deletable:
         message = (
             f"GitHub deletes {below} at the merge (Automatically delete head branches). Switch "
-            "that off"
+            "that off on the page Branch protections, or in the settings."
         )
-        yield Demand(
-            "head branch",
-            False,
-            f"{message} on the page Branch protections, or in the settings.",
-            f"{web}/settings",
+        yield Demand("head branch", False, message, f"{web}/settings")
+
+
+def _method(rules: MergeRules, main: str, below: str, web: str) -> Demand:
+    """Whether the repository allows merge commits into `main`."""
+    if "merge" in rules.methods:
+        return Demand("merge method", True, "Merge commits are allowed.")
+    only = f"only {and_(rules.methods)}" if rules.methods else "no method at all"
+    message = (
+        f"GitHub does not allow a merge commit into {main} ({only}): allow merge commits in the"
+        " repository's settings and rulesets; squash and rebase rewrite commits, and"
+        f" {below} could not be fast-forwarded."
+    )
+    return Demand("merge method", False, message, f"{web}/settings")
+
+
+def _branch(branch: str, rules: MergeRules, web: str) -> Iterator[Demand]:
+    """The rules of one branch that refuse a merge commit of the candidate."""
+    where = f"{web}/settings/branches"
+    if rules.linear:
+        message = (
+            f"{branch} requires a linear history, which blocks merge commits. Remove that "
+            f"rule from {branch}."
         )
+        yield Demand("linear history", False, message, where)
+    if rules.queue:
+        message = (
+            f"{branch} requires a merge queue, which merges commits other than the candidate."
+            f" Remove the merge queue from {branch}."
+        )
+        yield Demand("merge queue", False, message, f"{web}/settings/rules")
+    if rules.locked:
+        message = f"{branch} is locked. Unlock it, or let the portal's App bypass the rule."
+        yield Demand("lock", False, message, where)
 
 
 def _fast_forward(facts: Facts, staging: str, where: str) -> Demand:

@@ -16,6 +16,8 @@ from releases.gates.production_head import NONE
 from releases.gates.registry import gate
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, clock
 
+type Files = tuple[tuple[str, str], ...]  # revision, beginning of its digest
+
 
 @gate("Migrations ready", always=True)
 def migrations_ready(facts: Facts) -> Result:
@@ -35,7 +37,6 @@ def migrations_ready(facts: Facts) -> Result:
 
 
 def _ready(facts: Facts, one: DatabaseFacts) -> Result:
-    release = facts.release
     if not one.migrations:
         return Result(PASS, "This release brings no migrations.")
     files = tuple((revision["id"], revision["sha256"][:12]) for revision in one.migrations)
@@ -44,54 +45,56 @@ def _ready(facts: Facts, one: DatabaseFacts) -> Result:
     if open_run:
         target = f" to {', '.join(open_run.target)}" if open_run.target else ""
         return Result(PENDING, f"Staging is being migrated{target}.", files)
-    staged_at = one.staged_at()
     edited = one.edited_since_staged()
     if edited:
         return Result(FAIL, _edited(one, edited), files)
-    if release.is_hotfix:
+    if facts.release.is_hotfix:
         return _hotfix_staged(facts, one, files) or Result(
             PASS, f"{count} run in staging, same files.", files
         )
-    heads, staging = one.heads or (), one.places.get(EnvironmentKind.STAGING)
+    staged_at = one.staged_at()
     if staged_at is None:
-        last = one.runs[0] if one.runs else None
-        if last and last.status != "succeeded" and last.commit == release.candidate:
-            return Result(
-                FAIL,
-                f"Migrating staging ended as {last.get_status_display()}: {last.sentence}",
-                files,
-            )
-        if staging and sorted(staging.revisions or ()) == sorted(heads):
-            message = (
-                "Staging's database is at the release's head, but no portal run has verified"
-                f" these {count} yet."
-            )
-            return Result(PENDING, f"{message} Press Migrate staging.", files)
-        return Result(PENDING, f"{count} not applied in staging yet.", files)
+        return Result(*_not_staged(facts, one, count), files)
+    return (
+        _staging_elsewhere(facts, one, files)
+        or _soaking(facts, staged_at, files)
+        or Result(PASS, f"{count} applied in staging, same files, soaked.", files, staged_at)
+    )
+
+
+def _not_staged(facts: Facts, one: DatabaseFacts, count: str) -> tuple[str, str]:
+    """State and sentence while no run of the portal has brought these files to staging."""
+    last, staging = one.runs[0] if one.runs else None, one.places.get(EnvironmentKind.STAGING)
+    if last and last.status != "succeeded" and last.commit == facts.release.candidate:
+        how = last.get_status_display()
+        return FAIL, f"Migrating staging ended as {how}: {last.sentence}"
+    if staging and sorted(staging.revisions or ()) == sorted(one.heads or ()):
+        message = (
+            "Staging's database is at the release's head, but no portal run has verified"
+            f" these {count} yet. Press Migrate staging."
+        )
+        return PENDING, message
+    return PENDING, f"{count} not applied in staging yet."
+
+
+def _staging_elsewhere(facts: Facts, one: DatabaseFacts, files: Files) -> Result | None:
+    """The answer where staging's database is not, or not known to be, at the release's heads."""
+    heads, staging = one.heads or (), one.places.get(EnvironmentKind.STAGING)
     if staging is None or staging.revisions is None:
         why = f" {staging.revisions_problem}" if staging and staging.revisions_problem else ""
         message = f"Staging's database cannot be read, so its revision is not known.{why}"
         return Result(PENDING, message, files)
     if staging.revisions_at is None or staging.revisions_at < facts.fresh_since:
-        return Result(
-            PENDING,
-            "Reading staging's database: the last reading is too old.",
-            files,
-            staging.revisions_at,
-        )
+        message = "Reading staging's database: the last reading is too old."
+        return Result(PENDING, message, files, staging.revisions_at)
     if sorted(staging.revisions) != sorted(heads):
-        now_at = ", ".join(staging.revisions) or "nothing"
-        return Result(
-            FAIL, f"Staging's database is at {now_at}, the release needs {', '.join(heads)}.", files
-        )
-    return _soaking(facts, staged_at, files) or Result(
-        PASS, f"{count} applied in staging, same files, soaked.", files, staged_at
-    )
+        at = ", ".join(staging.revisions) or "nothing"
+        message = f"Staging's database is at {at}, the release needs {', '.join(heads)}."
+        return Result(FAIL, message, files)
+    return None
 
 
-def _soaking(
-    facts: Facts, staged_at: datetime, files: tuple[tuple[str, str], ...]
-) -> Result | None:
+def _soaking(facts: Facts, staged_at: datetime, files: Files) -> Result | None:
     """The answer while staging has not been observed long enough."""
     soaked, needed = facts.now - staged_at, timedelta(minutes=facts.project.soak_minutes)
     if soaked >= needed:
@@ -101,9 +104,7 @@ def _soaking(
     return Result(PENDING, message, files, staged_at)
 
 
-def _hotfix_staged(
-    facts: Facts, one: DatabaseFacts, files: tuple[tuple[str, str], ...]
-) -> Result | None:
+def _hotfix_staged(facts: Facts, one: DatabaseFacts, files: Files) -> Result | None:
     """What is missing until production may run a hotfix's files.
 
     Staging may be ahead: only the files must have run.

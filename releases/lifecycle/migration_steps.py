@@ -67,44 +67,26 @@ def rehearse_release(job: ReleaseReconciler, release: Release, now: datetime) ->
     for every revision it is at, and again after a day. A rehearsal that somebody cancelled is left
     to people.
     """
-    if (
-        not settings.REHEARSE
-        or release.status != ReleaseStatus.OPEN
-        or release.collected != release.candidate
-    ):
+    if not settings.REHEARSE or release.status != ReleaseStatus.OPEN:
+        return None
+    if release.collected != release.candidate:
         return None
     if not release.migrations or release.migrations_problem:
         return None
     # Staging may be at revisions that a hotfix's branch does not know.
-    databases = databases_of(release.project)
-    kinds = (
-        [EnvironmentKind.PRODUCTION]
-        if release.is_hotfix
-        else [EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION]
-    )
+    databases, kinds = databases_of(release.project), [EnvironmentKind.PRODUCTION]
+    if not release.is_hotfix:
+        kinds.append(EnvironmentKind.STAGING)
     environments = Environment.objects.filter(project=release.project, kind__in=kinds, gone_at=None)
     # Production first, for which the gate waits.
     places = places_of(environments.order_by("kind"), databases)
-    rows = Rehearsal.objects.filter(
-        environment__in=[place.environment_id for place in places],
-        commit=release.candidate,
-        direction=Direction.UPGRADE,
-    ).order_by("environment_id", "database_id", "-pk")
-    newest = {
-        (row.environment_id, row.database_id): row
-        for row in rows.distinct("environment_id", "database_id").only(
-            "environment", "database", "status", "start", "finished_at"
-        )
-    }
+    newest = _newest_rehearsals(release, places)
     for place in places:
         heads, at = heads_of(release, place.database, databases), place.revisions
         behind = heads is not None and at is not None and sorted(at) != sorted(heads)
         brings = migrations_of(release, place.database, databases)
-        if (
-            brings
-            and behind
-            and _is_outdated(newest.get((place.environment_id, place.database_id)), place, now)
-        ):
+        last = newest.get((place.environment_id, place.database_id))
+        if brings and behind and _is_outdated(last, place, now):
             queue_rehearsal(
                 place.environment,
                 place.database,
@@ -113,6 +95,20 @@ def rehearse_release(job: ReleaseReconciler, release: Release, now: datetime) ->
                 now=now,
             )
     return None
+
+
+def _newest_rehearsals(
+    release: Release, places: Sequence[EnvironmentDatabase]
+) -> dict[tuple[int, int], Rehearsal]:
+    """The candidate's newest rehearsal in each of the places, by environment and database."""
+    rows = Rehearsal.objects.filter(
+        environment__in=[place.environment_id for place in places],
+        commit=release.candidate,
+        direction=Direction.UPGRADE,
+    ).order_by("environment_id", "database_id", "-pk")
+    newest = rows.distinct("environment_id", "database_id")
+    fields = ("environment", "database", "status", "start", "finished_at")
+    return {(row.environment_id, row.database_id): row for row in newest.only(*fields)}
 
 
 def _is_outdated(row: Rehearsal | None, place: EnvironmentDatabase, now: datetime) -> bool:

@@ -62,17 +62,8 @@ def judge(
     """
     before, after = histories
     gone = _pruned(before, after, [one.id for one in change.deleted], ran, stamped or {})
-    edits = [
-        Edit(
-            one.id,
-            one.path,
-            one.sha256,
-            PRUNED,
-            f"{one.path} was removed; every database is past it.",
-        )
-        for one in change.deleted
-        if one.id in gone
-    ]
+    removed = "was removed; every database is past it."
+    edits = [_edit(one, PRUNED, removed) for one in change.deleted if one.id in gone]
     unclear = []
     for one in change.changed:
         old = before.revisions[one.id]
@@ -80,21 +71,20 @@ def judge(
         if moved:
             edits.append(Edit(one.id, one.path, one.sha256, OTHER, moved))
         elif _form(_text(mirror, since, old.path)) == _form(_text(mirror, until, one.path)) != "":
-            message = f"{one.path} was edited in form only: what it does is the same."
-            edits.append(Edit(one.id, one.path, one.sha256, FORM, message))
+            edits.append(_edit(one, FORM, "was edited in form only: what it does is the same."))
         else:
             unclear.append(one)
     if not execute:
         message = "was edited after it was shipped; whether it runs the same SQL is another look."
-        return (
-            *edits,
-            *(
-                Edit(one.id, one.path, one.sha256, UNCLEAR, f"{one.path} {message}")
-                for one in unclear
-            ),
-        )
+        return (*edits, *(_edit(one, UNCLEAR, message) for one in unclear))
     found = command() if unclear else None
     return (*edits, *by_sql(mirror, since, until, unclear, histories, command=found))
+
+
+def _edit(revision: Revision, kind: str, what: str) -> Edit:
+    """The edit, with a sentence that begins with the file's path."""
+    sentence = f"{revision.path} {what}"
+    return Edit(revision.id, revision.path, revision.sha256, kind, sentence)
 
 
 def by_sql(
