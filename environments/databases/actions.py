@@ -52,13 +52,9 @@ def start_migration(
     )
     why = reason or (f"release {release}" if release else "")
     message = f"Migrate {database.of(environment)} to {commit[:7]}{': ' + why if why else ''}."
+    data = {"commit": commit}
     audit.record(
-        "migration.requested",
-        actor=actor,
-        subject=run,
-        sentence=message,
-        data={"commit": commit},
-        now=now,
+        "migration.requested", actor=actor, subject=run, sentence=message, data=data, now=now
     )
     return run
 

@@ -31,44 +31,46 @@ def before(
 
     `tell` gets lines for the run's log.
     """
+    touched = _needed(job)
+    if touched is None:
+        return None
+    by_railway = volume_backup.take(job, now=timezone.now())
+    if isinstance(by_railway, Requeue):
+        return by_railway if alive() else _cancelled(job)
+    kept = by_railway.kept
+    if not kept:
+        if by_railway.why:
+            why = f"Railway took no backup of the volume: {by_railway.why}"
+            tell([f"{why} pg_dump does it instead."])
+        try:
+            kept = _take(job, url, touched, alive)
+        except Cancelled:
+            return _cancelled(job)
+        except (DumpError, address.DatabaseError, OSError) as error:
+            if "version mismatch" not in str(error):
+                why = f"the backup before it could not be taken: {error}"
+                what = "Retry, or set BACKUP_MAX_MB=0 and take one manually."
+                return _unchanged(job, JobStatus.FAILED, f"{why} {what}")
+            kept = {"at": timezone.now().isoformat(), "sentence": f"No backup was taken: {error}"}
+    _keep(job, kept, tell)
+    return None
+
+
+def _needed(job: MigrationRun) -> Touched | None:
+    """What of the database the run touches, where that has to be kept first and is not yet."""
     if (
         job.environment.kind != EnvironmentKind.PRODUCTION
         or job.runner == Runner.VERIFY
         or job.backup.get("sentence")
+        or settings.BACKUP_MAX_MB <= 0
     ):
         return None
-    touched = touched_by(job)
-    if not touched or settings.BACKUP_MAX_MB <= 0:
-        return None
-    by_railway = volume_backup.take(job, now=timezone.now())
-    if isinstance(by_railway, Requeue):
-        if not alive():
-            return _unchanged(
-                job, JobStatus.CANCELLED, "the run was cancelled while a backup was taken."
-            )
-        return by_railway
-    if by_railway.kept:
-        _keep(job, by_railway.kept, tell)
-        return None
-    if by_railway.why:
-        tell([f"Railway took no backup of the volume: {by_railway.why} pg_dump does it instead."])
-    try:
-        kept = _take(job, url, touched, alive)
-    except Cancelled:
-        return _unchanged(
-            job, JobStatus.CANCELLED, "the run was cancelled while a backup was taken."
-        )
-    except (DumpError, address.DatabaseError, OSError) as error:
-        if "version mismatch" in str(error):
-            kept = {"at": timezone.now().isoformat(), "sentence": f"No backup was taken: {error}"}
-            _keep(job, kept, tell)
-            return None
-        message = f"the backup before it could not be taken: {error}"
-        return _unchanged(
-            job, JobStatus.FAILED, f"{message} Retry, or set BACKUP_MAX_MB=0 and take one manually."
-        )
-    _keep(job, kept, tell)
-    return None
+    return touched_by(job) or None
+
+
+def _cancelled(job: MigrationRun) -> Finished:
+    why = "the run was cancelled while a backup was taken."
+    return _unchanged(job, JobStatus.CANCELLED, why)
 
 
 def _unchanged(job: MigrationRun, status: JobStatus, why: str) -> Finished:

@@ -54,7 +54,11 @@ def update_findings(
         for key, problem in wanted.items()
         if key not in open_rows
     )
-    for row in fresh:
+    _record(fresh, closing, now)
+
+
+def _record(opened: Iterable[Finding], closed: Iterable[Finding], now: datetime) -> None:
+    for row in opened:
         audit.record(
             "finding.opened",
             actor=None,
@@ -63,7 +67,7 @@ def update_findings(
             sentence=row.sentence,
             now=now,
         )
-    for row in closing:
+    for row in closed:
         audit.record(
             "finding.closed", actor=None, subject=row, sentence=f"Gone: {row.sentence}", now=now
         )

@@ -165,16 +165,7 @@ def _finish(
     errors: bool,
 ) -> Overview:
     heads = {branch: _head(seen, first, key, branch) for key, branch in _refs(staging, production)}
-    rules = {
-        branch: read_merge_rules(get_path(first, key), first)
-        for key, branch in _refs(staging, production)
-    }
-    for branch in heads:
-        if rules[branch] is None:
-            seen.lacks(
-                f"The rules of branch {branch} cannot be read: which checks it requires is not"
-                " known."
-            )
+    rules = {branch: _rules(seen, first, key, branch) for key, branch in _refs(staging, production)}
     wanted = {branch: None if found is None else found.checks for branch, found in rules.items()}
     into = read_pulls(seen, get_path(first, "promotions", "nodes"), errors)
     into = [
@@ -243,6 +234,17 @@ def _head(seen: Gathering, first: Mapping[str, object], key: str, branch: str) -
             f"Branch {branch} {'does not exist' if missing else 'cannot be read'} on GitHub."
         )
     return head
+
+
+def _rules(
+    seen: Gathering, first: Mapping[str, object], key: str, branch: str
+) -> MergeRules | None:
+    rules = read_merge_rules(get_path(first, key), first)
+    if rules is None:
+        seen.lacks(
+            f"The rules of branch {branch} cannot be read: which checks it requires is not known."
+        )
+    return rules
 
 
 def _with_required(pull: Pull, rules: tuple[Required, ...] | None) -> Pull:

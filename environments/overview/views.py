@@ -1,7 +1,7 @@
 """The page Environments: services by environments, and what is inconsistent."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -169,35 +169,12 @@ def _repairs(project: Project) -> dict[str, object]:
 
 
 def _matrix(project: Project, asked: Asked) -> JsonObject:
-    since = _read_since(project)
     environments = Environment.objects.present().filter(project=project)
     columns = sorted(
         environments.annotate(place_rows=_places()),
         key=lambda one: (ORDER.get(one.kind, 2), one.name),
     )
-    instances = ServiceInstance.objects.filter(
-        environment__in=columns, service__gone_at=None
-    ).select_related("service")
-    current: dict[int, list[Deployment]] = defaultdict(list)
-    deployments = Deployment.objects.filter(
-        Q(is_latest=True) | Q(is_active=True), instance__environment__in=columns
-    )
-    for one in deployments:
-        current[one.instance_id].append(one)
-    expected = expected_branches(project)
-    cells: dict[str, dict[int, services.Cell]] = defaultdict(dict)
-    by_key = {column.pk: column for column in columns}
-    named = {}
-    for instance in instances:
-        instance.environment = by_key[instance.environment_id]
-        # Of two environments with one name the findings are about the one that counts.
-        if instance.environment.kind in expected or str(instance)[:300] not in named:
-            named[str(instance)[:300]] = instance
-        live = live_of(instance, current[instance.pk], project.repository)
-        wanted = expected.get(instance.environment.kind, "")
-        cells[instance.service.name][instance.environment_id] = services.cell(
-            live, wanted, project, since
-        )
+    cells, named = _cells(project, columns)
     twice = Counter(column.name for column in columns)
     told_apart = [column.railway_id[:8] if twice[column.name] > 1 else "" for column in columns]
     table = [
@@ -214,6 +191,35 @@ def _matrix(project: Project, asked: Asked) -> JsonObject:
         "table": table,
         "instances": named,
     }
+
+
+def _cells(
+    project: Project, columns: Sequence[Environment]
+) -> tuple[dict[str, dict[int, services.Cell]], dict[str, ServiceInstance]]:
+    """The cells by service name and environment, and the instances by the names of findings."""
+    since = _read_since(project)
+    instances = ServiceInstance.objects.filter(
+        environment__in=columns, service__gone_at=None
+    ).select_related("service")
+    current: dict[int, list[Deployment]] = defaultdict(list)
+    for deployment in Deployment.objects.filter(
+        Q(is_latest=True) | Q(is_active=True), instance__environment__in=columns
+    ):
+        current[deployment.instance_id].append(deployment)
+    expected = expected_branches(project)
+    cells: dict[str, dict[int, services.Cell]] = defaultdict(dict)
+    by_key = {column.pk: column for column in columns}
+    named: dict[str, ServiceInstance] = {}
+    for instance in instances:
+        instance.environment = by_key[instance.environment_id]
+        # Of two environments with one name the findings are about the one that counts.
+        if instance.environment.kind in expected or str(instance)[:300] not in named:
+            named[str(instance)[:300]] = instance
+        live = live_of(instance, current[instance.pk], project.repository)
+        wanted = expected.get(instance.environment.kind, "")
+        cell = services.cell(live, wanted, project, since)
+        cells[instance.service.name][instance.environment_id] = cell
+    return cells, named
 
 
 @dataclass(frozen=True)

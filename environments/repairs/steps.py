@@ -119,36 +119,28 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
     if state is None or job.instance is None:
         return Finished(JobStatus.FAILED, f"{job.subject} is no longer on Railway.")
     latest = state.latest_deployment if state.readable else None
-    ours = (
-        latest is not None
-        and latest.commit == job.wanted
-        and (job.wrote_at is None or latest.id != job.before)
-    )
-    if ours and latest is not None and latest.serves:
+    ours = latest if latest and latest.commit == job.wanted else None
+    if ours and job.wrote_at is not None and ours.id == job.before:
+        ours = None
+    if ours and ours.serves:
         return Finished(JobStatus.SUCCEEDED, f"{job.subject} serves {job.wanted[:7]}.")
-    begun = ours and latest is not None and latest.status not in ENDED_BADLY
-    if begun and latest is not None and (job.wrote_at is not None or latest.status != "SUCCESS"):
-        return _deploying(job, latest.status, now)
+    begun = ours and (job.wrote_at is not None or ours.status != "SUCCESS")
+    if ours and begun and ours.status not in ENDED_BADLY:
+        return _deploying(job, ours.status, now)
     if job.wrote_at is not None:
-        if ours and latest is not None:
-            message = (
-                f"The deployment of {job.wanted[:7]} on {job.subject} ended as"
-                f" {latest.status.lower()}."
-            )
+        if ours:
+            how = ours.status.lower()
+            message = f"The deployment of {job.wanted[:7]} on {job.subject} ended as {how}."
             return Finished(JobStatus.FAILED, message)
         message = f"Railway does not show the deployment of {job.wanted[:7]} on {job.subject} yet."
         return ended_late(job, message, now) or Requeue(2, message)
     if not state.readable:
-        return ended_late(job, f"The deployments of {job.subject} cannot be read.", now) or Requeue(
-            2
-        )
+        message = f"The deployments of {job.subject} cannot be read."
+        return ended_late(job, message, now) or Requeue(2)
     head = github_of(job.project).branch_head(job.instance.branch)
     if head != job.wanted:
-        message = (
-            f"{job.instance.branch} is not at {job.wanted[:7]} anymore, so nothing was deployed. "
-            "Reload the page."
-        )
-        return Finished(JobStatus.FAILED, message)
+        message = f"{job.instance.branch} is not at {job.wanted[:7]} anymore, so nothing was"
+        return Finished(JobStatus.FAILED, f"{message} deployed. Reload the page.")
     if not holds(job):
         return Requeue(0)
     # Written down before the call: a repeated look finds the deployment, not the wish.

@@ -44,8 +44,9 @@ def discover(repository: str, railway_id: str, mirror: Mirror, tell: Tell) -> Fo
     default = github.default_branch()
     places = layout.places(tree, repository)
     staging, production = layout.chosen(places, default)
-    project.production_branch = production.branch if production and production.branch else default
-    project.staging_branch = staging.branch if staging and staging.branch else "staging"
+    project.production_branch = (production and production.branch) or default
+    project.staging_branch = (staging and staging.branch) or "staging"
+    branches = (project.production_branch, project.staging_branch)
     tell("Trying what the GitHub credential can do…")
     can, cannot = repository_permissions(project)
     tell("Fetching the repository…")
@@ -74,10 +75,7 @@ def discover(repository: str, railway_id: str, mirror: Mirror, tell: Tell) -> Fo
         "environments": [{"name": one.name, "branch": one.branch} for one in places],
         "services": sorted({each.service_name for one in places for each in one.services}),
         "previews": layout.previews(tree),
-        "protection": [
-            _protection(github, branch)
-            for branch in (project.production_branch, project.staging_branch)
-        ],
+        "protection": [_protection(github, branch) for branch in branches],
         "can": can,
         "cannot": cannot,
         "notes": _notes(repository, places, staging, production, known),

@@ -177,15 +177,18 @@ def send(
     with _counting:
         calls[service] += 1
     client = client_of(os.getpid(), is_loopback(urlsplit(url).hostname))
-    timeout = httpx.Timeout(read_seconds, connect=CONNECT_SECONDS)
     started = time.monotonic()
     try:
         target, named, extensions = pinned(url, at)
-        told = {**(headers or {}), **named}
         if still_ours is not None:
             extensions |= {"trace": still_ours}
         with client.stream(
-            method, target, headers=told, content=content, timeout=timeout, extensions=extensions
+            method,
+            target,
+            headers={**(headers or {}), **named},
+            content=content,
+            timeout=httpx.Timeout(read_seconds, connect=CONNECT_SECONDS),
+            extensions=extensions,
         ) as answer:
             body = read_bounded(answer, limit, started + 2 * read_seconds)
             reply = Reply(answer.status_code, answer.headers, body)
@@ -193,16 +196,9 @@ def send(
         failure = _transport_error(service, error, write, read_seconds)
         log.warning("%s %s: %s (%s)", service, method, failure.kind, failure.detail)
         raise failure from error
-    theirs = reply.headers.get("x-github-request-id", "")[:64]
-    log.info(
-        "%s %s %s %s in %.2f s %s",
-        service,
-        method,
-        urlsplit(url).hostname,
-        reply.status,
-        time.monotonic() - started,
-        theirs,
-    )
+    took, theirs = time.monotonic() - started, reply.headers.get("x-github-request-id", "")[:64]
+    what = (service, method, urlsplit(url).hostname, reply.status, took, theirs)
+    log.info("%s %s %s %s in %.2f s %s", *what)
     return reply
 
 

@@ -13,7 +13,7 @@ from portal.ui.actions import Refused, action, require_reason
 from releases import gates
 from releases.gates import edits
 from releases.gates.carried import again
-from releases.gates.context import APPROVE, facts_of
+from releases.gates.context import APPROVE, Facts, facts_of
 from releases.gates.plan import names
 from releases.locking import _as_seen
 from releases.models.approvals import Approval, RiskAcceptance
@@ -95,12 +95,20 @@ def accept_risk(
         (one["revision"], one["sha256"]) == (revision, sha256) for one in edits.unaccepted(release)
     ):
         return _accepted(release, actor, revision, sha256, [edits.ACCEPTED_AS], reason, now)
+    return _accepted(release, actor, revision, sha256, _risks(facts, revision, sha256), reason, now)
+
+
+def _risks(facts: Facts, revision: str, sha256: str) -> list[str]:
+    """The names of the file's open risks; refuses while they are not known, or where there is none.
+
+    One file may run in several databases: its risks in all of them are taken together.
+    """
+    release = facts.release
     plans = [database.planned for database in facts.databases if database.migrations]
     if release.collected != release.candidate or any(
         plan is None or plan.status != JobStatus.SUCCEEDED for plan in plans
     ):
         raise Refused("The migrations are being analyzed. Try again in a moment.")
-    # One file may run in several databases: its risks in all of them are taken together.
     asking = [
         risk
         for plan in plans
@@ -111,7 +119,7 @@ def accept_risk(
     ]
     if not asking:
         raise Refused("This file has changed, or it has no open risk. Reload the page.")
-    return _accepted(release, actor, revision, sha256, names(asking), reason, now)
+    return names(asking)
 
 
 def _accepted(

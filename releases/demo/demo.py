@@ -60,25 +60,8 @@ def _ship(project: Project, report: Report, say: Say, deadline: float) -> None:
     _await(
         lambda: _synced(project), "the first reading of GitHub and Railway", say, deadline, project
     )
-    report.revisions = {kind: {"before": read} for kind, read in _revisions(project).items()}
-    report.branches = {name: {"before": sha} for name, sha in _heads(project).items()}
-    release = lifecycle_actions.cut(project, actor=manager, notes="What has gathered on staging.")
-    report.release, report.candidate = release.name, release.candidate
-    say(f"cut {release.name} at {release.candidate[:7]}")
-    _await(
-        lambda: _collected(release),
-        "commits, migrations and the promotion pull request",
-        say,
-        deadline,
-        project,
-    )
-    release.refresh_from_db()
-    report.migrations = [migration["id"] for migration in release.migrations]
-    found = f"{release.commit_count} commits, {len(release.migrations)} migrations"
-    say(f"collected {found}, pull request #{release.pull_number}")
-    if release.migrations_problem:
-        raise DemoFailed(release.migrations_problem)
-    _found_something(release)
+    _note(project, report, "before")
+    release = _cut(project, manager, report, say, deadline)
     _migrate_staging(release, manager, say, deadline)
     _tick(release, Phase.BEFORE, manager, say)
     approvals_actions.approve(release, actor=people["bob"], comment="Read in the demo.")
@@ -98,11 +81,33 @@ def _ship(project: Project, report: Report, say: Say, deadline: float) -> None:
     )
     release.refresh_from_db()
     report.status, report.merge_commit = release.status, release.merge_commit
-    for kind, read in _revisions(project).items():
-        report.revisions[kind]["after"] = read
-    for name, sha in _heads(project).items():
-        report.branches[name]["after"] = sha
+    _note(project, report, "after")
     _judge(release, report)
+
+
+def _note(project: Project, report: Report, when: str) -> None:
+    """Keep where databases and branches are, `when` being before or after."""
+    for kind, found in _revisions(project).items():
+        report.revisions.setdefault(kind, {})[when] = found
+    for name, sha in _heads(project).items():
+        report.branches.setdefault(name, {})[when] = sha
+
+
+def _cut(project: Project, manager: User, report: Report, say: Say, deadline: float) -> Release:
+    """Create the release and wait until it is collected; raises `DemoFailed`."""
+    release = lifecycle_actions.cut(project, actor=manager, notes="What has gathered on staging.")
+    report.release, report.candidate = release.name, release.candidate
+    say(f"cut {release.name} at {release.candidate[:7]}")
+    what = "commits, migrations and the promotion pull request"
+    _await(lambda: _collected(release), what, say, deadline, project)
+    release.refresh_from_db()
+    report.migrations = [migration["id"] for migration in release.migrations]
+    found = f"{release.commit_count} commits, {len(release.migrations)} migrations"
+    say(f"collected {found}, pull request #{release.pull_number}")
+    if release.migrations_problem:
+        raise DemoFailed(release.migrations_problem)
+    _found_something(release)
+    return release
 
 
 def _found_something(release: Release) -> None:

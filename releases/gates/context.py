@@ -126,6 +126,21 @@ INSTANCES = ServiceInstance.objects.long_lived().select_related("environment", "
 _DEPLOYMENTS = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True))
 
 
+def _newest_promotion(release: ReadRelease) -> tuple[Promotion | None, tuple[PromotionStep, ...]]:
+    """The newest promotion with its steps; one query, none where there was no promotion."""
+    steps = _STEPS.filter(promotion__release=release)[:10] if release.was_promoted else ()
+    if not steps:
+        return None, ()
+    newest = steps[0].promotion
+    return newest, tuple(step for step in steps if step.promotion_id == newest.pk)
+
+
+def _are_doubted(release: ReadRelease) -> bool:
+    """Whether what was read of the rules of production's or staging's branch is in doubt."""
+    kept = (release.production_rules, release.staging_rules)
+    return any(map(merging.is_doubted, kept))
+
+
 def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
     """The facts around `release`, which must come from `release_queryset`.
 
@@ -133,9 +148,8 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
     """
     project = release.project
     environments, live = _live(project)
-    pulls = _pulls(release)
-    steps = tuple(_STEPS.filter(promotion__release=release)[:10]) if release.was_promoted else ()
-    promotion = steps[0].promotion if steps else None
+    pulls, approvals = _pulls(release), release.approvals.select_related("user")
+    promotion, steps = _newest_promotion(release)
     findings, apart = list(Finding.objects.open().filter(project=project)), beside()
     return Facts(
         now=now or timezone.now(),
@@ -156,21 +170,17 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
         required_contexts=_required(project, release.production_contexts),
         merge_rules=_rules(release.production_rules),
         staging_rules=_rules(release.staging_rules),
-        rules_doubted=any(
-            merging.is_doubted(kept) for kept in (release.production_rules, release.staging_rules)
-        ),
+        rules_doubted=_are_doubted(release),
         staging_closed=release.staging_closed,
         environments=environments,
         live=live,
         findings=tuple(finding for finding in findings if finding.kind not in apart),
         beside=tuple(finding for finding in findings if finding.kind in apart),
         databases=databases_of(release, project),
-        approvals=tuple(
-            release.approvals.select_related("user").annotate(giver_may=counts(APPROVE))
-        ),
+        approvals=tuple(approvals.annotate(giver_may=counts(APPROVE))),
         freeze=release.freeze_reason or "",
         promotion=promotion,
-        steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
+        steps=steps,
         staging_tests=tests_of(release.staging_tests),
         smoked=_smoked(release),
         was_rolled_back=release.was_rolled_back,

@@ -64,10 +64,7 @@ def connect(
     items.ensure_for(project, pages=pages)
     start_syncs(project)
     one = [{"name": "main", "alembic": alembic}] if alembic else []
-    for position, values in enumerate(databases or one):
-        Database.objects.update_or_create(
-            project=project, name=values["name"], defaults={"position": position, **values}
-        )
+    _keep_databases(project, databases or one)
     for service, path in smoke:
         SmokeTest.objects.get_or_create(project=project, service=service, path=path)
     after = row_changes.with_children(project, CHILDREN)
@@ -98,6 +95,13 @@ def slug_of(name: str) -> str:
     from django.utils.text import slugify
 
     return slugify(name)[:50] or "project"
+
+
+def _keep_databases(project: Project, databases: Iterable[Mapping[str, object]]) -> None:
+    for position, values in enumerate(databases):
+        Database.objects.update_or_create(
+            project=project, name=values["name"], defaults={"position": position, **values}
+        )
 
 
 @dataclass(frozen=True)

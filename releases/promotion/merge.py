@@ -27,27 +27,12 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
     if pull.merged:
         around = clearance.merged_by_others(facts, pull)
         return _restored(facts, github) or around or _merged(pull, release)
-    world = (
-        f"Pull request #{pull.number} is {pull.state} at {pull.head_sha[:7]}; nothing was merged."
-    )
-    if pull.state != "open":
-        return Stop(f"Pull request #{pull.number} was closed without merging.", world)
-    if pull.base_ref != project.production_branch:
+    if (why := _not_as_promised(pull, project.production_branch, release.candidate)) is not None:
         return Stop(
-            f"Pull request #{pull.number} goes into {pull.base_ref} by now, not"
-            f" {project.production_branch}.",
-            world,
+            f"Pull request #{pull.number} {why}",
+            f"Pull request #{pull.number} is {pull.state} at {pull.head_sha[:7]}; nothing was"
+            " merged.",
         )
-    if pull.head_sha != release.candidate:
-        moved = (
-            f"Pull request #{pull.number} moved from {release.candidate[:7]} to"
-            f" {pull.head_sha[:7]}."
-        )
-        return Stop(
-            f"{moved} Cancel this promotion, and the release takes up the new commits.", world
-        )
-    if pull.mergeable is False:
-        return Stop(f"Pull request #{pull.number} conflicts with {pull.base_ref}.", world)
     if refusal := clearance.refused(step, facts, github):
         return refusal
     word = release.get_kind_display().capitalize()
@@ -62,6 +47,20 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
             raise
         return Wait(2, f"{error.sentence} Checking whether it was merged…")
     return Wait(0, "Merged; reading the merge commit.")
+
+
+def _not_as_promised(pull: PullState, main: str, candidate: str) -> str | None:
+    """What is wrong with the pull request, as the end of a sentence; None where nothing is."""
+    if pull.state != "open":
+        return "was closed without merging."
+    if pull.base_ref != main:
+        return f"goes into {pull.base_ref} by now, not {main}."
+    if pull.head_sha != candidate:
+        return (
+            f"moved from {candidate[:7]} to {pull.head_sha[:7]}. Cancel this promotion, and the"
+            " release takes up the new commits."
+        )
+    return f"conflicts with {pull.base_ref}." if pull.mergeable is False else None
 
 
 def _restored(facts: Facts, github: GitHub) -> Look | None:

@@ -30,6 +30,8 @@ from releases.rollback import assessment as rollback_assessment
 
 # What the adviser saw longer ago than this is looked at again before anybody acts on it.
 APPROVE = "releases.approve_release"
+# What of the adviser's next step back its request keeps.
+KEPT = ("commit", "database", "start", "target", "file", "losses")
 
 
 def in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
@@ -120,8 +122,7 @@ def request_downgrade(
     release, row = in_production(release, now)
     known = _next_downgrade(row)
     require_seen(actor, content, "downgrade")
-    if content and content != downgrade_content(known):
-        raise Refused("The downgrade has changed since you opened this page. Reload it.")
+    _require_same(content or downgrade_content(known), downgrade_content(known))
     if typed.strip() != known["database"]:
         raise Refused(
             f"Type the name of the database, {known['database']}, to confirm the downgrade. "
@@ -129,10 +130,7 @@ def request_downgrade(
         )
     database = _database(release, known)
     _require_staging(database)
-    environment = _production(release)
-    values = {
-        key: known[key] for key in ("commit", "database", "start", "target", "file", "losses")
-    }
+    environment, values = _production(release), {key: known[key] for key in KEPT}
     with refuse_second("A downgrade already needs an approval."):
         wish = Downgrade.objects.create(
             release=release,
@@ -150,6 +148,12 @@ def request_downgrade(
         "downgrade.requested", actor=actor, subject=release, sentence=message, data=data, now=now
     )
     return wish
+
+
+def _require_same(seen: str, content: str) -> None:
+    """Refuses where the person's page showed another downgrade than `content` is the digest of."""
+    if seen != content:
+        raise Refused("The downgrade has changed since you opened this page. Reload it.")
 
 
 def _next_downgrade(row: Advice) -> JsonObject:
@@ -203,8 +207,7 @@ def approve_downgrade(
     if actor is None or actor.pk == wish.requested_by_id:
         raise Refused("You requested this downgrade, so a second person must approve it.")
     require_signer(actor, APPROVE)
-    if content != wish.content:
-        raise Refused("The downgrade has changed since you opened this page. Reload it.")
+    _require_same(content, wish.content)
     if row.downgrade is None or downgrade_content(row.downgrade) != wish.content:
         raise Refused(
             "The database or the file has changed since the request. Withdraw it and request it "

@@ -83,12 +83,7 @@ def advise(
     breaking = _breaking(steps, risks, unplanned) + tuple(
         one.sentence for one in half if one.breaks
     )
-    if ids and now.starting:
-        stops = (
-            f"With {ids} in the database it stops with “Can't locate revision”: the old image has"
-            " no such file."
-        )
-        breaking = (*breaking, *(f"{one} {stops}" for one in now.starting))
+    breaking = (*breaking, *_stops(now, ids))
     if now.missing:
         again = (
             "Or redeploy the earlier commit on Railway, which builds it again, and check it like "
@@ -105,6 +100,17 @@ def advise(
         f"Downgrade {back} with the newer image, because the old one does not contain these files."
     )
     return WayBack(DOWNGRADE_FIRST, (*breaking, *stays), (*repairs, downgrade, *_images(services)))
+
+
+def _stops(now: Services, ids: str) -> tuple[str, ...]:
+    """Why the services that run Alembic when they start would not, with `ids` in the database."""
+    if not ids:
+        return ()
+    stops = (
+        f"With {ids} in the database it stops with “Can't locate revision”: the old image has"
+        " no such file."
+    )
+    return tuple(f"{one} {stops}" for one in now.starting)
 
 
 _CORRECT = "Fix the problem in a new release and promote it."

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -94,22 +94,9 @@ def normalise(url: str) -> Address:
         raise DatabaseError(
             f"The database address is one of {shown}; only PostgreSQL is supported.", "engine"
         )
-    try:
-        parts = urlsplit(f"postgresql://{rest}")
-        user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        host = parts.netloc.rpartition("@")[2]
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        bad = (
-            bool(parts.fragment)
-            or "\n" in text
-            or (parts.port is not None and not 0 < parts.port < 65536)
-        )
-    except ValueError:
-        bad = True
-    if bad:
-        raise DatabaseError(
-            "The database address cannot be read; percent-encode its password.", "address"
-        )
+    parts, query = _read(rest)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    host = parts.netloc.rpartition("@")[2]
     if ssl := query.get("ssl"):
         query.setdefault("sslmode", _SSL_WORDS.get(ssl.lower(), ssl))
     kept = {name: value for name, value in query.items() if name in _LIBPQ}
@@ -118,15 +105,30 @@ def normalise(url: str) -> Address:
     who = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
     netloc = f"{who}@{host}" if who else host
     kept.pop("password", None)
-    libpq = f"postgresql://{netloc}{parts.path}" + (
-        f"?{urlencode(kept, quote_via=quote)}" if kept else ""
-    )
-    shown_host = kept.get("host", host) or "the local server"
-    where = f"The database “{database}” at {shown_host}"
+    options = f"?{urlencode(kept, quote_via=quote)}" if kept else ""
+    libpq = f"postgresql://{netloc}{parts.path}{options}"
+    where = f"The database “{database}” at {kept.get('host', host) or 'the local server'}"
     sqlalchemy = "postgresql+psycopg" + libpq.removeprefix("postgresql")
     return Address(
         libpq, sqlalchemy, where, database, password, kept.get("host") or parts.hostname or ""
     )
+
+
+def _read(rest: str) -> tuple[SplitResult, dict[str, str]]:
+    """The parts of an address without its scheme, and what follows its “?”; raises
+    `DatabaseError`.
+    """
+    try:
+        parts = urlsplit(f"postgresql://{rest}")
+        good_port = parts.port is None or 0 < parts.port < 65536
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    except ValueError:
+        good_port = False
+    if not good_port or parts.fragment or "\n" in rest:
+        raise DatabaseError(
+            "The database address cannot be read; percent-encode its password.", "address"
+        )
+    return parts, query
 
 
 def places_of(address: Address) -> tuple[tuple[str, int], ...]:

@@ -157,6 +157,7 @@ def _sentence(
 ) -> str:
     where = ", ".join(after) or "no revision"
     broken = f" Invalid index: {', '.join(invalid)}; drop and rebuild it." if invalid else ""
+    at = f"the database is at {where}"
     if reached:
         how = f" (the run was ended: {ended.stopped})" if ended.stopped else ""
         but = f" But {ended.last('ended')}." if ended.last("ended") else ""
@@ -164,38 +165,36 @@ def _sentence(
     path = plan.history.revisions[failed].path if failed in plan.history.revisions else ""
     what = f"Revision {failed} ({path})" if path else "The run"
     if ended.stopped == "cancelled":
-        return f"The run was cancelled; the database is at {where}.{broken}"
+        return f"The run was cancelled; {at}.{broken}"
     if ended.stopped == UNKNOWN:
         message = "It is not known whether the migration still runs on Railway"
         return f"{message}; the database was at {where}.{broken} Check Railway before you continue."
     if ended.stopped == "time limit":
-        return (
-            f"{what} did not end within the time limit and was stopped; the database is at"
-            f" {where}.{broken}"
-        )
+        return f"{what} did not end within the time limit and was stopped; {at}.{broken}"
     if ended.stopped == "lock lost":
-        return (
-            "The lock's connection broke, so the run was stopped; the database is at"
-            f" {where}.{broken}"
-        )
+        return f"The lock's connection broke, so the run was stopped; {at}.{broken}"
+    if error:
+        return _of_error(plan, ended, error, what, where, broken)
+    if ended.returncode:
+        return f"{what} ended without a message (code {ended.returncode}); {at}.{broken}"
+    wanted = ", ".join(plan.history.tips(plan.wanted)) or "no revision"
+    return f"The run ended, but {at}, not at {wanted}.{broken}"
+
+
+def _of_error(
+    plan: Plan, ended: Finished, error: Mapping[str, object], what: str, where: str, broken: str
+) -> str:
+    """The sentence on what a revision, or the command, raised."""
     if module := error.get("module"):
         return (
             f"A revision imports “{module}”, which this runner has not; move what it needs into the"
             f" file, or use the project's own command. The database is at {where}."
         )
-    if error:
-        message = str(error.get("message", "")).strip().rstrip(".")
-        reason = " ".join((cause(error) or message or str(error.get("type"))).split())
-        adopted = not plan.before and _EXISTS.search(message) and not ended.stopped
-        way_on = f" {ADOPT}" if adopted else ""
-        return f"{what} failed: {reason}. The database is at {where}.{broken}{way_on}"
-    if ended.returncode:
-        return (
-            f"{what} ended without a message (code {ended.returncode}); the database is at"
-            f" {where}.{broken}"
-        )
-    wanted = ", ".join(plan.history.tips(plan.wanted)) or "no revision"
-    return f"The run ended, but the database is at {where}, not at {wanted}.{broken}"
+    message = str(error.get("message", "")).strip().rstrip(".")
+    reason = " ".join((cause(error) or message or str(error.get("type"))).split())
+    adopted = not plan.before and _EXISTS.search(message) and not ended.stopped
+    way_on = f" {ADOPT}" if adopted else ""
+    return f"{what} failed: {reason}. The database is at {where}.{broken}{way_on}"
 
 
 def _attributed(plan: Plan, events: Sequence[JsonObject]) -> Iterator[JsonObject]:

@@ -36,31 +36,7 @@ def cursor(
     `run["expected"]` maps a revision to the keys of what staging ran of it; one that is not in it
     is only told of.
     """
-    expected: Mapping[str, list[str]] = run.get("expected") or {}
-    heard: dict[str, set[str]] = {}
-    bookkeeping = bookkeeping_of(run["version_table"])
-
-    def note(query: object) -> None:
-        revision = run.get("current")
-        text = (
-            query
-            if isinstance(query, str)
-            else query.decode()
-            if isinstance(query, bytes)
-            else str(query)
-        )
-        if not revision or bookkeeping.fullmatch(shape_of(text)):
-            return
-        key, known = key_of(text), heard.setdefault(revision, set())
-        if revision in expected and not is_among(text, expected[revision]):
-            message = " ".join(text.split())[:300]
-            raise NotStagedError(
-                f"staging did not run this statement, so it was not run here: {message}"
-            )
-        if key in known or len(known) >= MAX_STATEMENTS:
-            return
-        known.add(key)
-        emit({"executed": key, "revision": revision, "sql": text.strip()[:MAX_CHARACTERS]})
+    note = _listener(run, emit)
 
     class Heard(psycopg.Cursor[object]):
         def execute(self, query: "Query", *values: Any, **options: Any) -> "Self":
@@ -80,3 +56,30 @@ def cursor(
             return super().copy(statement, *values, **options)
 
     return Heard
+
+
+def _listener(
+    run: dict[str, Any], emit: Callable[[dict[str, object]], None]
+) -> Callable[[object], None]:
+    """What each statement is shown before it is sent; raises `NotStagedError`."""
+    expected: Mapping[str, list[str]] = run.get("expected") or {}
+    heard: dict[str, set[str]] = {}
+    bookkeeping = bookkeeping_of(run["version_table"])
+
+    def note(query: object) -> None:
+        revision = run.get("current")
+        text = query.decode() if isinstance(query, bytes) else str(query)
+        if not revision or bookkeeping.fullmatch(shape_of(text)):
+            return
+        key, known = key_of(text), heard.setdefault(revision, set())
+        if revision in expected and not is_among(text, expected[revision]):
+            message = " ".join(text.split())[:300]
+            raise NotStagedError(
+                f"staging did not run this statement, so it was not run here: {message}"
+            )
+        if key in known or len(known) >= MAX_STATEMENTS:
+            return
+        known.add(key)
+        emit({"executed": key, "revision": revision, "sql": text.strip()[:MAX_CHARACTERS]})
+
+    return note
