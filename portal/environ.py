@@ -41,10 +41,12 @@ _DATABASE_OPTIONS = {
     *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
     *("tcp_user_timeout", "application_name"),
 }
+# Seconds, seconds and a count, for libpq; the server calls the same tcp_keepalives_….
+KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3}
 _NOTICES_WHO_IS_GONE = " ".join(
     f"-c {setting}"
     for setting in (
-        *("tcp_keepalives_idle=10", "tcp_keepalives_interval=3", "tcp_keepalives_count=3"),
+        *(f"tcp_{name}={value}" for name, value in KEEPALIVES.items()),
         "tcp_user_timeout=20000",
         "idle_in_transaction_session_timeout=90s",
     )
@@ -78,7 +80,7 @@ def database(url: str, schema: str) -> dict[str, object]:
             "application_name": "release-portal",
             # A host that is cut off: this end notices within 20 s, as does the server, which then
             # frees the locks of who is gone, and of who is frozen within a transaction.
-            **{"keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3},
+            **KEEPALIVES,
             "tcp_user_timeout": 20_000,
             **given,
             # Whatever was set for the database or the role: names mean the portal's own tables and

@@ -2,26 +2,22 @@
 server of its own.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
 from environments.clones.clone import mirror_of
-from environments.databases import runners
-from environments.databases.address import NoDatabase, url_of
-from environments.databases.project_environment import command_for
+from environments.databases.address import NoDatabase
+from environments.databases.scratch_request import request_of
 from environments.drift import detect
 from environments.git.calls import GitError
-from environments.git.repository import Mirror
-from environments.models import RailwaySync, Rehearsal, place_of
+from environments.models import RailwaySync, Rehearsal
 from environments.schema.history.revision import HistoryError
 from environments.schema.rehearsal import rehearsal
 from environments.schema.rehearsal.dump import DumpError
-from environments.schema.rehearsal.report import CANCELLED, FAILED, PASSED, Report, Request
+from environments.schema.rehearsal.report import CANCELLED, FAILED, PASSED, Report
 from environments.schema.run.address import DatabaseError
 from environments.schema.run.virtualenvs import NotPrepared
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
@@ -65,7 +61,11 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
         mirror = mirror_of(job.environment.project)
         if not mirror.has(job.commit):
             mirror.fetch()
-        request = _request(job, mirror, alive)
+        request = replace(
+            request_of(job, mirror, alive),
+            direction=job.direction,
+            project_code=job.database.runs_project_code,
+        )
         report = rehearsal.rehearse(mirror, request, on_phase=on_phase, alive=alive)
     except NotPrepared as error:
         status = JobStatus.CANCELLED if error.cancelled else JobStatus.NEEDS_PERSON
@@ -73,30 +73,6 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
     except NOT_REHEARSED as error:
         return _not_yet(job, error, now)
     return _ended(job, report, now)
-
-
-def _request(job: Rehearsal, mirror: Mirror, alive: Callable[[], bool]) -> Request:
-    """What the rehearsal is told. Raises `NotPrepared` and those of `NOT_REHEARSED`."""
-    project, url = job.environment.project, url_of(place_of(job.environment, job.database))
-    return Request(
-        commit=job.commit,
-        alembic=job.database.alembic,
-        url=url,
-        root=settings.VAR_DIR / "rehearsals",
-        direction=job.direction,
-        version_table=job.database.version_table,
-        project_code=job.database.runs_project_code,
-        lock_timeout_ms=project.lock_seconds * 1000,
-        statement_timeout_ms=project.statement_seconds * 1000,
-        command=command_for(
-            job.environment,
-            job.database,
-            mirror,
-            job.commit,
-            secrets=lambda values: runners.secrets_of(url, values),
-            alive=alive,
-        ),
-    )
 
 
 def _not_yet(job: Rehearsal, error: Exception, now: datetime) -> Outcome:

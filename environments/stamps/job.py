@@ -7,16 +7,14 @@ from django.conf import settings
 
 from environments.clients import withhold
 from environments.clones.clone import mirror_of
-from environments.databases import runners
 from environments.databases.address import NoDatabase, read_revisions, url_of
-from environments.databases.project_environment import command_for
+from environments.databases.scratch_request import request_of
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
 from environments.models import Stamp, place_of
 from environments.schema.history.revision import HistoryError
 from environments.schema.rehearsal import adoption
 from environments.schema.rehearsal.dump import Cancelled, DumpError
-from environments.schema.rehearsal.report import Request
 from environments.schema.run import address, database
 from environments.schema.run.virtualenvs import NotPrepared
 from portal.configuration.signing import may_sign
@@ -75,30 +73,13 @@ def _mirror(job: Stamp) -> Mirror:
 
 
 def _prove(job: Stamp) -> Outcome:
-    mirror, url = _mirror(job), url_of(place_of(job.environment, job.database))
+    mirror = _mirror(job)
     alive, rows = _alive(job), Stamp.objects.filter(pk=job.pk, fence=job.fence)
 
     def on_tried(tried: int, of: int) -> None:
         rows.update(tried=tried, sentence=f"{tried} of {of} revisions were made and compared.")
 
-    request = Request(
-        commit=job.commit,
-        alembic=job.database.alembic,
-        url=url,
-        root=settings.VAR_DIR / "rehearsals",
-        version_table=job.database.version_table,
-        lock_timeout_ms=job.environment.project.lock_seconds * 1000,
-        statement_timeout_ms=job.environment.project.statement_seconds * 1000,
-        command=command_for(
-            job.environment,
-            job.database,
-            mirror,
-            job.commit,
-            secrets=lambda values: runners.secrets_of(url, values),
-            alive=alive,
-        ),
-    )
-    found = adoption.prove(mirror, request, on_tried=on_tried, alive=alive)
+    found = adoption.prove(mirror, request_of(job, mirror, alive), on_tried=on_tried, alive=alive)
     kept = {
         "before": list(found.before),
         "schema": found.schema if found.proven else "",

@@ -104,6 +104,14 @@ def nest() -> None:
     os.close(ruleset)
 
 
+def give(top: str | Path, uid: int) -> None:
+    """Make `uid` the owner, and the group, of `top` and all in it; links are not followed."""
+    os.lchown(top, uid, uid)
+    for directory, directories, files in os.walk(top):
+        for name in (*directories, *files):
+            os.lchown(f"{directory}/{name}", uid, uid)
+
+
 def hand_over(listener: int, through: socket.socket) -> None:
     """Gives the broker its descriptor, of which this process keeps nothing."""
     through.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))])

@@ -106,6 +106,73 @@ class _Http(ThreadingHTTPServer):
         """
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """One connection: reads requests, has `respond` answer them, and sends the answers."""
+
+    respond: Callable[[Request], Response | None]
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *args: object) -> None:
+        """Quiet: `Server.requests` is the log."""
+
+    def _serve(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        if length > MAX_BODY_BYTES:
+            self.close_connection = True
+            self._send(Response(413, {"message": "too large"}))
+            return
+        url = urlsplit(self.path)
+        request = Request(
+            self.command,
+            url.path,
+            {
+                name: values[-1]
+                for name, values in parse_qs(url.query, keep_blank_values=True).items()
+            },
+            {name.lower(): value for name, value in self.headers.items()},
+            (
+                self._read_chunks()
+                if self.headers.get("Transfer-Encoding")
+                else self.rfile.read(length)
+            ),
+        )
+        response = self.respond(request)
+        if response is None:
+            self.close_connection = True
+            return
+        self._send(response)
+
+    def _read_chunks(self) -> bytes:
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _send(self, response: Response) -> None:
+        pieces = response.body if isinstance(response.body, Iterator) else None
+        body = b"" if pieces else response.encoded()
+        headers = {"Content-Type": "application/json; charset=utf-8"} | response.headers
+        self.send_response(response.status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if pieces:
+            self.send_header("Transfer-Encoding", "chunked")
+        elif response.status not in (204, 304):  # these have no body, so no length either
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        for piece in pieces or ():
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        if pieces:
+            self.wfile.write(b"0\r\n\r\n")
+        elif self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve
+
+
 class Server:
     """Serves `app` on 127.0.0.1:`port` (0: a free one) from a thread until `stop`."""
 
@@ -193,69 +260,4 @@ class Server:
         return None
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def log_message(self, *args: object) -> None:
-                """Quiet: `Server.requests` is the log."""
-
-            def _serve(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                if length > MAX_BODY_BYTES:
-                    self.close_connection = True
-                    self._send(Response(413, {"message": "too large"}))
-                    return
-                url = urlsplit(self.path)
-                request = Request(
-                    self.command,
-                    url.path,
-                    {
-                        name: values[-1]
-                        for name, values in parse_qs(url.query, keep_blank_values=True).items()
-                    },
-                    {name.lower(): value for name, value in self.headers.items()},
-                    (
-                        self._read_chunks()
-                        if self.headers.get("Transfer-Encoding")
-                        else self.rfile.read(length)
-                    ),
-                )
-                response = server.answer(request)
-                if response is None:
-                    self.close_connection = True
-                    return
-                self._send(response)
-
-            def _read_chunks(self) -> bytes:
-                body = b""
-                while size := int(self.rfile.readline().split(b";")[0], 16):
-                    body += self.rfile.read(size)
-                    self.rfile.readline()
-                self.rfile.readline()
-                return body
-
-            def _send(self, response: Response) -> None:
-                pieces = response.body if isinstance(response.body, Iterator) else None
-                body = b"" if pieces else response.encoded()
-                headers = {"Content-Type": "application/json; charset=utf-8"} | response.headers
-                self.send_response(response.status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                if pieces:
-                    self.send_header("Transfer-Encoding", "chunked")
-                elif response.status not in (204, 304):  # these have no body, so no length either
-                    self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                for piece in pieces or ():
-                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-                if pieces:
-                    self.wfile.write(b"0\r\n\r\n")
-                elif self.command != "HEAD":
-                    self.wfile.write(body)
-
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve
-
-        return Handler
+        return type("Handler", (_Handler,), {"respond": staticmethod(self.answer)})

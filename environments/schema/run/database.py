@@ -8,17 +8,15 @@ from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from environments.schema.run.address import Address, DatabaseError, normalise
+from portal.environ import KEEPALIVES
 
 STATEMENT_TIMEOUT_MS = 10_000
 APPLICATION_NAME = "release-portal"
 # The lock of a run lives in a session: a host that vanished must not keep it for hours.
-NOTICES_A_LOST_HOST = {
-    "tcp_keepalives_idle": 10,
-    "tcp_keepalives_interval": 3,
-    "tcp_keepalives_count": 3,
-}
+NOTICES_A_LOST_HOST = {f"tcp_{name}": value for name, value in KEEPALIVES.items()}
 _REASONS = (
     (
         "credentials",
@@ -57,13 +55,10 @@ def connection(url: str, *, connect_timeout: int = 10) -> Iterator[psycopg.Conne
     address = normalise(url)
     try:
         opened = psycopg.connect(
-            address.libpq,
+            make_conninfo(address.libpq, **KEEPALIVES),
             connect_timeout=connect_timeout,
             autocommit=True,
             application_name=APPLICATION_NAME,
-            keepalives_idle=10,
-            keepalives_interval=3,
-            keepalives_count=3,
             tcp_user_timeout=20_000,
             prepare_threshold=None,  # poolers do not keep prepared statements
         )

@@ -10,7 +10,7 @@ from environments.schema.run import wire
 from environments.schema.run.address import Address, files_in, places_of
 from environments.schema.run.alembic_env.statements import READS, key_of
 from environments.schema.run.command import APPLICATION_NAME, Command, told
-from environments.schema.run.database import split_table
+from environments.schema.run.database import NOTICES_A_LOST_HOST, split_table
 from environments.schema.run.process import Finished, Log, follow
 from environments.schema.run.progress import Watch
 from environments.schema.run.request import Plan, Run, whole_seconds
@@ -178,6 +178,7 @@ def _portal(address: Address, request: Run, plan: Plan, directory: Path) -> Json
         "version_table_schema": schema,
         "lock_timeout_ms": request.lock_timeout_ms,
         "statement_timeout_ms": request.statement_timeout_ms,
+        "notices_a_lost_host": NOTICES_A_LOST_HOST,
         "application_name": APPLICATION_NAME,
         "record": request.record,
         "expected": dict(request.expected),

@@ -25,6 +25,7 @@ from environments.schema.run.command import surroundings, tools_of
 from environments.schema.run.install import interpreter, missing_tools, note_links
 from environments.schema.run.process import Finished, Log, follow
 from portal import isolation
+from portal.isolation import confine
 
 LIMIT_SECONDS = 15 * 60.0
 UNUSED_SECONDS = 30 * 24 * 3600.0
@@ -110,10 +111,7 @@ def _take_back(fresh: Path) -> None:
     chance.
     """
     if os.geteuid() == 0:
-        os.lchown(fresh, 0, 0)
-        for directory, directories, files in os.walk(fresh):
-            for name in (*directories, *files):
-                os.lchown(f"{directory}/{name}", 0, 0)
+        confine.give(fresh, 0)
 
 
 def _publish(fresh: Path, ready: Path) -> None:

@@ -18,7 +18,7 @@ from .rest_releases import INSTALLATION
 from .state import PORTAL_APP
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 CREATE = re.compile(r"(/organizations/[A-Za-z0-9-]{1,39})?/settings/apps/new")
 FORM = """<!doctype html><meta charset=utf-8><title>Create GitHub App</title>
@@ -27,7 +27,7 @@ FORM = """<!doctype html><meta charset=utf-8><title>Create GitHub App</title>
 <button id=create>Create GitHub App</button></form>"""
 
 
-def answered(hub: "GitHubStandIn", request: Request) -> Response | None:
+def answered(hub: "Hub", request: Request) -> Response | None:
     """The answer to a request of the flow; None for any other request."""
     if request.method == "POST" and CREATE.fullmatch(request.path):
         return _create(hub, request)
@@ -40,7 +40,7 @@ def answered(hub: "GitHubStandIn", request: Request) -> Response | None:
     return None
 
 
-def _create(hub: "GitHubStandIn", request: Request) -> Response:
+def _create(hub: "Hub", request: Request) -> Response:
     """GitHub's page shows the App first; the person's click there makes it."""
     form = {k: v[-1] for k, v in parse_qs(request.body.decode("utf-8", "replace")).items()}
     try:
@@ -74,7 +74,7 @@ def _problem(manifest: Any) -> str:
     return ""
 
 
-def _converted(hub: "GitHubStandIn", code: str) -> Response:
+def _converted(hub: "Hub", code: str) -> Response:
     manifest = hub.state.get("manifests", {}).get(code)
     if manifest is None:
         return Response(404, {"message": "Not Found", "status": "404"})
@@ -93,7 +93,7 @@ def _converted(hub: "GitHubStandIn", code: str) -> Response:
     return Response(201, shape | {"pem": pem.decode()}, {"X-GitHub-Api-Version": API_VERSION})
 
 
-def _install(hub: "GitHubStandIn") -> Response:
+def _install(hub: "Hub") -> Response:
     made = hub.state.get("made_app")
     if made is None:
         return _page(404, "<h1>Not Found</h1>")
@@ -103,7 +103,7 @@ def _install(hub: "GitHubStandIn") -> Response:
     return Response(302, b"", {"Location": f"{made['setup_url']}?{query}"})
 
 
-def _installations(hub: "GitHubStandIn", request: Request) -> Response:
+def _installations(hub: "Hub", request: Request) -> Response:
     token = request.headers.get("authorization", "").partition(" ")[2]
     if token.count(".") != 2:
         message = "A JSON web token could not be decoded"

@@ -7,10 +7,10 @@ from .shapes import Shape, app, repository
 from .state import APPS, PORTAL_APP, node_id, stamp
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 
-def check_run(hub: "GitHubStandIn", check: Shape) -> Shape:
+def check_run(hub: "Hub", check: Shape) -> Shape:
     url = f"{hub.api}/check-runs/{check['id']}"
     output = {"title": None, "summary": None, "text": None} | check["output"]
     return {
@@ -33,7 +33,7 @@ def check_run(hub: "GitHubStandIn", check: Shape) -> Shape:
     }
 
 
-def pulls_at(hub: "GitHubStandIn", sha: str) -> list[Shape]:
+def pulls_at(hub: "Hub", sha: str) -> list[Shape]:
     """The open pull requests whose head is this commit, in the short form that checks carry."""
     repo = {"id": hub.repository_id, "url": hub.api, "name": hub.name}
     return [
@@ -49,12 +49,12 @@ def pulls_at(hub: "GitHubStandIn", sha: str) -> list[Shape]:
     ]
 
 
-def branch_at(hub: "GitHubStandIn", sha: str) -> str | None:
+def branch_at(hub: "Hub", sha: str) -> str | None:
     """A branch whose tip is this commit."""
     return next((name for name, tip in hub.state["heads"].items() if tip == sha), None)
 
 
-def check_suite(hub: "GitHubStandIn", rows: list[Shape]) -> Shape:
+def check_suite(hub: "Hub", rows: list[Shape]) -> Shape:
     """The suite that check runs of one app on one commit make up, as webhooks carry it."""
     first, (status, conclusion) = rows[0], suite_state(rows)
     return {
@@ -86,7 +86,7 @@ def suite_state(rows: list[Shape]) -> tuple[str, str | None]:
     return "completed", bad or "success"
 
 
-def simple_commit(hub: "GitHubStandIn", sha: str) -> Shape:
+def simple_commit(hub: "Hub", sha: str) -> Shape:
     one = hub.git.commit(sha)
     people = {"author": one.author, "committer": one.committer}
     return {
@@ -98,7 +98,7 @@ def simple_commit(hub: "GitHubStandIn", sha: str) -> Shape:
     }
 
 
-def workflow(hub: "GitHubStandIn") -> Shape:
+def workflow(hub: "Hub") -> Shape:
     path = ".github/workflows/ci.yml"
     return {
         "id": 1,
@@ -114,7 +114,7 @@ def workflow(hub: "GitHubStandIn") -> Shape:
     }
 
 
-def workflow_run(hub: "GitHubStandIn", rows: list[Shape]) -> Shape:
+def workflow_run(hub: "Hub", rows: list[Shape]) -> Shape:
     """The run of the workflow that a suite of GitHub Actions' check runs stands for."""
     first, (status, conclusion) = rows[0], suite_state(rows)
     run_id = first["suite_id"]

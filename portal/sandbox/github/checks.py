@@ -6,7 +6,7 @@ from . import events
 from .state import ACTIONS_APP, Viewer, find, stamp
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 Row = dict[str, Any]
 
@@ -15,7 +15,7 @@ STATES = ("error", "failure", "pending", "success")
 
 
 def add_status(
-    hub: "GitHubStandIn",
+    hub: "Hub",
     viewer: Viewer,
     sha: str,
     *,
@@ -40,13 +40,7 @@ def add_status(
 
 
 def add_check(
-    hub: "GitHubStandIn",
-    viewer: Viewer,
-    sha: str,
-    name: str,
-    *,
-    app_id: int = ACTIONS_APP.id,
-    **more: Any,
+    hub: "Hub", viewer: Viewer, sha: str, name: str, *, app_id: int = ACTIONS_APP.id, **more: Any
 ) -> Row:
     """A new check run, which replaces an older one of that name in every summary."""
     suite = find(hub.state["checks"], head_sha=sha, app_id=app_id)
@@ -69,9 +63,7 @@ def add_check(
     return row
 
 
-def change_check(
-    hub: "GitHubStandIn", viewer: Viewer, row: Row, *, action: str = "", **more: Any
-) -> None:
+def change_check(hub: "Hub", viewer: Viewer, row: Row, *, action: str = "", **more: Any) -> None:
     """Writes the given fields; a conclusion completes the run."""
     row |= {name: value for name, value in more.items() if value is not None}
     if row["conclusion"] and more.get("conclusion"):
@@ -84,13 +76,13 @@ def change_check(
     events.check_run(hub, action or "created", row, viewer)
 
 
-def latest_checks(hub: "GitHubStandIn", sha: str) -> list[Row]:
+def latest_checks(hub: "Hub", sha: str) -> list[Row]:
     """The newest run of each name and app."""
     newest = {(c["name"], c["app_id"]): c for c in hub.state["checks"] if c["head_sha"] == sha}
     return list(newest.values())
 
 
-def latest_statuses(hub: "GitHubStandIn", sha: str) -> list[Row]:
+def latest_statuses(hub: "Hub", sha: str) -> list[Row]:
     """The newest status of each context, newest first."""
     newest = {s["context"]: s for s in hub.state["statuses"] if s["sha"] == sha}
     return sorted(newest.values(), key=lambda row: row["id"], reverse=True)

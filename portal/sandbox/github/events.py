@@ -8,17 +8,17 @@ from .git import ZERO, Commit, Git, Person
 from .state import ACTIONS_APP, Viewer, stamp
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 LISTED_COMMITS = 100
 
 
-def wanted(hub: "GitHubStandIn", event: str) -> list[dict[str, Any]]:
+def wanted(hub: "Hub", event: str) -> list[dict[str, Any]]:
     """The active hooks that ask for an event."""
     return [h for h in hub.state["hooks"] if h["active"] and ({event, "*"} & set(h["events"]))]
 
 
-def emit(hub: "GitHubStandIn", event: str, viewer: Viewer, body: dict[str, Any]) -> None:
+def emit(hub: "Hub", event: str, viewer: Viewer, body: dict[str, Any]) -> None:
     """Sends `body`, with repository and sender, to every hook that asks for it."""
     listeners = wanted(hub, event)
     if listeners:
@@ -29,7 +29,7 @@ def emit(hub: "GitHubStandIn", event: str, viewer: Viewer, body: dict[str, Any])
 
 
 def pull_request(
-    hub: "GitHubStandIn", action: str, pull: dict[str, Any], viewer: Viewer, **more: Any
+    hub: "Hub", action: str, pull: dict[str, Any], viewer: Viewer, **more: Any
 ) -> None:
     if wanted(hub, "pull_request"):
         body = {
@@ -40,13 +40,13 @@ def pull_request(
         emit(hub, "pull_request", viewer, body | more)
 
 
-def review(hub: "GitHubStandIn", pull: dict[str, Any], one: dict[str, Any], viewer: Viewer) -> None:
+def review(hub: "Hub", pull: dict[str, Any], one: dict[str, Any], viewer: Viewer) -> None:
     shape = pull_shapes.review(hub, one) | {"state": one["state"].lower()}
     body = {"action": "submitted", "review": shape, "pull_request": pull_shapes.simple(hub, pull)}
     emit(hub, "pull_request_review", viewer, body)
 
 
-def check_run(hub: "GitHubStandIn", action: str, check: dict[str, Any], viewer: Viewer) -> None:
+def check_run(hub: "Hub", action: str, check: dict[str, Any], viewer: Viewer) -> None:
     """The run's own event; one that completes its suite also tells of the suite and of the
     workflow's run.
     """
@@ -66,7 +66,7 @@ def check_run(hub: "GitHubStandIn", action: str, check: dict[str, Any], viewer: 
             emit(hub, "workflow_run", viewer, {"action": action} | both)
 
 
-def status(hub: "GitHubStandIn", one: dict[str, Any], viewer: Viewer) -> None:
+def status(hub: "Hub", one: dict[str, Any], viewer: Viewer) -> None:
     heads = hub.state["heads"].items()
     branches = [
         {
@@ -94,9 +94,7 @@ def status(hub: "GitHubStandIn", one: dict[str, Any], viewer: Viewer) -> None:
     emit(hub, "status", viewer, body)
 
 
-def pushed(
-    hub: "GitHubStandIn", branch: str, before: str | None, after: str | None, viewer: Viewer
-) -> None:
+def pushed(hub: "Hub", branch: str, before: str | None, after: str | None, viewer: Viewer) -> None:
     """The `push` event of a branch that was made, moved or deleted (None on either side)."""
     if not wanted(hub, "push"):
         return
@@ -156,7 +154,7 @@ def touched(git: Git, span: list[str]) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def _push_repository(hub: "GitHubStandIn") -> dict[str, Any]:
+def _push_repository(hub: "Hub") -> dict[str, Any]:
     """The repository as push events have it: times as numbers, and a few fields of their own."""
     repo = shapes.repository(hub)
     owner = hub.person(hub.owner)
@@ -174,9 +172,7 @@ def _push_repository(hub: "GitHubStandIn") -> dict[str, Any]:
     )
 
 
-def _pushed_commit(
-    hub: "GitHubStandIn", commit: Commit, files: dict[str, list[str]]
-) -> dict[str, Any]:
+def _pushed_commit(hub: "Hub", commit: Commit, files: dict[str, list[str]]) -> dict[str, Any]:
     def who(person: Person) -> dict[str, str]:
         return {"name": person.name, "email": person.email, "username": hub.login_of(person.email)}
 

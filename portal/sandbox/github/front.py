@@ -13,7 +13,7 @@ from portal.sandbox.server import Request, Response
 from .state import PORTAL_APP, Refused, Viewer, login_id, stamp
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 API_VERSION = "2022-11-28"
 FREE = ("/rate_limit", "/meta")
@@ -32,7 +32,7 @@ class Rate:
         return max(0, self.limit - self.used)
 
 
-def viewer(hub: "GitHubStandIn", request: Request) -> Viewer:
+def viewer(hub: "Hub", request: Request) -> Viewer:
     """Who asks; a viewer without login is nobody. Raises 401 for a token that is not known."""
     word, _, secret = request.headers.get("authorization", "").strip().partition(" ")
     if not word:
@@ -65,7 +65,7 @@ def _of_basic(secret: str) -> str:
     return user if password in ("", "x-oauth-basic") else password
 
 
-def rate_of(hub: "GitHubStandIn", request: Request) -> Rate:
+def rate_of(hub: "Hub", request: Request) -> Rate:
     """The allowance a request counts against, renewed when its hour is over."""
     rate = hub.rate["graphql" if request.path == "/graphql" else "core"]
     if hub.clock() >= rate.reset:
@@ -73,7 +73,7 @@ def rate_of(hub: "GitHubStandIn", request: Request) -> Rate:
     return rate
 
 
-def check_limits(hub: "GitHubStandIn", request: Request) -> None:
+def check_limits(hub: "Hub", request: Request) -> None:
     if request.headers.get("x-github-api-version", API_VERSION) != API_VERSION:
         raise Refused(400, f"Unsupported API version; this stand-in speaks {API_VERSION}.")
     if request.path not in FREE and not rate_of(hub, request).remaining:
@@ -89,7 +89,7 @@ def refused(refusal: Refused) -> Response:
     return Response(refusal.status, body | {"status": str(refusal.status)})
 
 
-def finished(hub: "GitHubStandIn", request: Request, response: Response) -> Response:
+def finished(hub: "Hub", request: Request, response: Response) -> Response:
     """Adds the headers GitHub sends, and turns an unchanged answer into a 304, which costs
     nothing.
     """

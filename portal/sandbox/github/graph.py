@@ -24,7 +24,7 @@ from . import checks, graph_rules, judging, pulls, rules
 from .state import ACTIONS_APP, APPS, PORTAL_APP, Refused, Viewer, find, node_id, stamp
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 Node = dict[str, Any]
 
@@ -36,7 +36,7 @@ def schema() -> GraphQLSchema:
     return build_schema(Path(__file__).with_name("schema.graphql").read_text())
 
 
-def answer(hub: "GitHubStandIn", request: Request, viewer: Viewer) -> Response:
+def answer(hub: "Hub", request: Request, viewer: Viewer) -> Response:
     """Always HTTP 200, errors beside the data, as GitHub does; 400 for a body that holds no
     query.
     """
@@ -68,7 +68,7 @@ def answer(hub: "GitHubStandIn", request: Request, viewer: Viewer) -> Response:
     return Response(200, shape)
 
 
-def _revert(hub: "GitHubStandIn", viewer: Viewer, given: Node) -> Node:
+def _revert(hub: "Hub", viewer: Viewer, given: Node) -> Node:
     """A pull request that takes back what a merged one brought, as the button of that name does."""
     known = hub.state["pulls"]
     pull = next(
@@ -93,7 +93,7 @@ def _fault(kind: str, message: str) -> GraphQLError:
     return GraphQLError(message, extensions={"type": kind})
 
 
-def _rate(hub: "GitHubStandIn") -> Node:
+def _rate(hub: "Hub") -> Node:
     rate = hub.rate["graphql"]
     used = {"used": rate.used + 1, "remaining": max(0, rate.remaining - 1)}
     return {"limit": rate.limit, "cost": 1, "nodeCount": 0, "resetAt": stamp(rate.reset)} | used
@@ -140,7 +140,7 @@ def _offset(cursor: str) -> int:
         raise _fault("INVALID_CURSOR_ARGUMENTS", message) from None
 
 
-def _repository(hub: "GitHubStandIn", owner: str, name: str) -> Node:
+def _repository(hub: "Hub", owner: str, name: str) -> Node:
     # Renames are followed, as on GitHub: `nameWithOwner` says what it is called now.
     if f"{owner}/{name}".lower() not in (
         one.lower() for one in [hub.full_name, *hub.state["old_names"]]
@@ -160,7 +160,7 @@ def _repository(hub: "GitHubStandIn", owner: str, name: str) -> Node:
     }
 
 
-def _one_pull(hub: "GitHubStandIn", number: int) -> Node:
+def _one_pull(hub: "Hub", number: int) -> Node:
     found = find(hub.state["pulls"], number=number)
     if found is None:
         raise _fault(
@@ -169,7 +169,7 @@ def _one_pull(hub: "GitHubStandIn", number: int) -> Node:
     return _pull(hub, found)
 
 
-def _ref(hub: "GitHubStandIn", qualified: str) -> Node | None:
+def _ref(hub: "Hub", qualified: str) -> Node | None:
     branch = qualified.removeprefix("refs/heads/")
     sha = hub.state["heads"].get(branch)
     if sha is None:
@@ -186,12 +186,12 @@ def _ref(hub: "GitHubStandIn", qualified: str) -> Node | None:
     }
 
 
-def _target(hub: "GitHubStandIn", sha: str) -> Node:
+def _target(hub: "Hub", sha: str) -> Node:
     tree = {"oid": lambda info: hub.git.tree(sha)}
     return {"__typename": "Commit", "oid": sha, "tree": tree}
 
 
-def _compared(hub: "GitHubStandIn", base: str, named: str) -> Node | None:
+def _compared(hub: "Hub", base: str, named: str) -> Node | None:
     """Nothing where the other ref is not there, or where both have no commit in common."""
     head = hub.git.resolve(named)
     if head is None or hub.git.merge_base(base, head) is None:
@@ -205,7 +205,7 @@ def _compared(hub: "GitHubStandIn", base: str, named: str) -> Node | None:
 
 
 def _pulls(
-    hub: "GitHubStandIn",
+    hub: "Hub",
     states: list[str] | None = None,
     baseRefName: str | None = None,
     orderBy: Node | None = None,
@@ -235,7 +235,7 @@ def _actor(login: str) -> Node:
     }
 
 
-def _pull(hub: "GitHubStandIn", pull: Node) -> Node:
+def _pull(hub: "Hub", pull: Node) -> Node:
     words = {True: "MERGEABLE", False: "CONFLICTING", None: "UNKNOWN"}
     labels = [{"name": name, "color": "ededed"} for name in pull["labels"]]
     return {
@@ -276,7 +276,7 @@ def _pull(hub: "GitHubStandIn", pull: Node) -> Node:
     }
 
 
-def _commits(hub: "GitHubStandIn", pull: Node) -> list[Node]:
+def _commits(hub: "Hub", pull: Node) -> list[Node]:
     shas = hub.git.text(
         "rev-list", "--reverse", f"{pull['base_sha']}..{pull['head_sha']}", "--"
     ).split()
@@ -286,11 +286,11 @@ def _commits(hub: "GitHubStandIn", pull: Node) -> list[Node]:
     ]
 
 
-def _signature(hub: "GitHubStandIn", sha: str) -> Node | None:
+def _signature(hub: "Hub", sha: str) -> Node | None:
     return {"__typename": "GpgSignature", "isValid": True} if judging.signed(hub, sha) else None
 
 
-def _threads(hub: "GitHubStandIn", pull: Node) -> list[Node]:
+def _threads(hub: "Hub", pull: Node) -> list[Node]:
     return [
         {"isResolved": one["resolved"]}
         for one in hub.state["threads"]
@@ -310,7 +310,7 @@ def _review(review: Node) -> Node:
 # --- checks
 
 
-def _rollup(hub: "GitHubStandIn", sha: str) -> Node | None:
+def _rollup(hub: "Hub", sha: str) -> Node | None:
     states = [state for _, _, state in rules.results(hub.state, sha)]
     if not states:
         return None
@@ -320,7 +320,7 @@ def _rollup(hub: "GitHubStandIn", sha: str) -> Node | None:
     }
 
 
-def _contexts(hub: "GitHubStandIn", sha: str) -> list[Any]:
+def _contexts(hub: "Hub", sha: str) -> list[Any]:
     """Check runs and statuses; unreadable check runs are errors in their places, as GitHub
     answers them.
     """
@@ -332,7 +332,7 @@ def _contexts(hub: "GitHubStandIn", sha: str) -> list[Any]:
     return runs + [_status(hub, row) for row in checks.latest_statuses(hub, sha)]
 
 
-def _check(hub: "GitHubStandIn", row: Node) -> Node:
+def _check(hub: "Hub", row: Node) -> Node:
     app = APPS.get(row["app_id"], PORTAL_APP)
     run = {"event": "push", "workflow": {"name": "CI"}} if app == ACTIONS_APP else None
     return {
@@ -349,7 +349,7 @@ def _check(hub: "GitHubStandIn", row: Node) -> Node:
     }
 
 
-def _status(hub: "GitHubStandIn", row: Node) -> Node:
+def _status(hub: "Hub", row: Node) -> Node:
     return {
         "__typename": "StatusContext",
         "id": node_id("Status", row["id"]),
@@ -363,7 +363,7 @@ def _status(hub: "GitHubStandIn", row: Node) -> Node:
     }
 
 
-def _required(hub: "GitHubStandIn", context: str) -> Any:
+def _required(hub: "Hub", context: str) -> Any:
     def resolve(
         info: GraphQLResolveInfo,
         pullRequestNumber: int | None = None,

@@ -6,12 +6,12 @@ from . import rules
 from .state import APPS
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 Node = dict[str, Any]
 
 
-def update_rule(hub: "GitHubStandIn", branch: str) -> Node | None:
+def update_rule(hub: "Hub", branch: str) -> Node | None:
     """What a classic protection asks, which everybody may read."""
     protection = hub.state["protections"].get(branch)
     if protection is None:
@@ -29,7 +29,7 @@ def update_rule(hub: "GitHubStandIn", branch: str) -> Node | None:
     }
 
 
-def protection(hub: "GitHubStandIn", branch: str) -> Node | None:
+def protection(hub: "Hub", branch: str) -> Node | None:
     """The whole classic protection, which only those who administer the repository may read."""
     kept = hub.state["protections"].get(branch)
     if kept is None or not hub.rules_readable:
@@ -54,7 +54,7 @@ def _app(app_id: int | None) -> Node | None:
     return {"databaseId": app_id, "slug": known.slug if known else f"app-{app_id}"}
 
 
-def rules_of(hub: "GitHubStandIn", branch: str) -> list[Node]:
+def rules_of(hub: "Hub", branch: str) -> list[Node]:
     """The rules of the rulesets in force."""
     found = [
         rule for ruleset in rules.active_rulesets(hub.state, branch) for rule in ruleset["rules"]

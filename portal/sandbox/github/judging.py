@@ -9,7 +9,7 @@ from .owners import owners_of
 from .state import Viewer
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 Pull = dict[str, Any]
 
@@ -21,7 +21,7 @@ METHOD_SETTINGS = {
 }
 
 
-def mergeable(hub: "GitHubStandIn", pull: Pull) -> bool | None:
+def mergeable(hub: "Hub", pull: Pull) -> bool | None:
     """None: closed, or not reckoned yet; asking makes the next request know, as on GitHub."""
     base = hub.state["heads"].get(pull["base"])
     if pull["state"] != "open" or base is None:
@@ -31,7 +31,7 @@ def mergeable(hub: "GitHubStandIn", pull: Pull) -> bool | None:
     return hub.git.merged_tree(base, pull["head_sha"]) is not None
 
 
-def latest_reviews(hub: "GitHubStandIn", pull: Pull) -> list[Pull]:
+def latest_reviews(hub: "Hub", pull: Pull) -> list[Pull]:
     """Each reviewer's last word that counts."""
     last: dict[str, Pull] = {}
     for review in hub.state["reviews"]:
@@ -40,7 +40,7 @@ def latest_reviews(hub: "GitHubStandIn", pull: Pull) -> list[Pull]:
     return list(last.values())
 
 
-def review_refusals(hub: "GitHubStandIn", rule: rules.Rules, pull: Pull) -> list[str]:
+def review_refusals(hub: "Hub", rule: rules.Rules, pull: Pull) -> list[str]:
     """What one rule lacks of reviews, in GitHub's words."""
     reviews = latest_reviews(hub, pull)
     if rule.pull_required and any(review["state"] == "CHANGES_REQUESTED" for review in reviews):
@@ -63,7 +63,7 @@ def review_refusals(hub: "GitHubStandIn", rule: rules.Rules, pull: Pull) -> list
     return found
 
 
-def rule_refusals(hub: "GitHubStandIn", rule: rules.Rules, pull: Pull, method: str) -> list[str]:
+def rule_refusals(hub: "Hub", rule: rules.Rules, pull: Pull, method: str) -> list[str]:
     """What one rule has against a merge by `method`, in GitHub's words."""
     base = hub.state["heads"][pull["base"]]
     found = rules.check_refusals(hub.state, rule, pull["head_sha"]) + review_refusals(
@@ -98,7 +98,7 @@ def rule_refusals(hub: "GitHubStandIn", rule: rules.Rules, pull: Pull, method: s
     return found
 
 
-def refusals(hub: "GitHubStandIn", pull: Pull, viewer: Viewer, method: str = "merge") -> str:
+def refusals(hub: "Hub", pull: Pull, viewer: Viewer, method: str = "merge") -> str:
     """Why the repository or the branch's rules refuse this merge; empty: they do not."""
     setting, message = METHOD_SETTINGS[method]
     if not hub.state["settings"][setting]:
@@ -109,7 +109,7 @@ def refusals(hub: "GitHubStandIn", pull: Pull, viewer: Viewer, method: str = "me
     return ""
 
 
-def unsigned(hub: "GitHubStandIn", pull: Pull) -> list[str]:
+def unsigned(hub: "Hub", pull: Pull) -> list[str]:
     """Commits of the pull request whose signature GitHub has not verified; its own merges are
     always signed.
     """
@@ -118,13 +118,13 @@ def unsigned(hub: "GitHubStandIn", pull: Pull) -> list[str]:
     return [sha for sha in shas if not signed(hub, sha)]
 
 
-def signed(hub: "GitHubStandIn", sha: str) -> bool:
+def signed(hub: "Hub", sha: str) -> bool:
     if hub.state["signed"] == "all" or sha in hub.state["signed"]:
         return True
     return hub.git.commit(sha).committer.email == "noreply@github.com"
 
 
-def deployed(hub: "GitHubStandIn", sha: str, environment: str) -> bool:
+def deployed(hub: "Hub", sha: str, environment: str) -> bool:
     """Whether the newest deployment of the commit to the environment is reported as successful."""
     rows = [
         one
@@ -139,7 +139,7 @@ def deployed(hub: "GitHubStandIn", sha: str, environment: str) -> bool:
     return bool(told) and told[-1]["state"] == "success"
 
 
-def merge_state(hub: "GitHubStandIn", pull: Pull) -> str:
+def merge_state(hub: "Hub", pull: Pull) -> str:
     """GraphQL's `MergeStateStatus`, which REST writes in small letters.
 
     As on GitHub it says nothing of merge methods, linear history and the queue: what it calls clean
@@ -167,7 +167,7 @@ def merge_state(hub: "GitHubStandIn", pull: Pull) -> str:
     return "UNSTABLE" if states - {"success"} else "CLEAN"
 
 
-def review_decision(hub: "GitHubStandIn", pull: Pull) -> str | None:
+def review_decision(hub: "Hub", pull: Pull) -> str | None:
     """GitHub's word about the reviews; None: nothing asks for any."""
     found = rules.in_force(hub.state, pull["base"], Viewer(""))
     asking = [one for one in found if one.approvals or one.code_owners or one.last_push]

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 from .git import GitError
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 
 
-def owners_of(hub: "GitHubStandIn", pull: dict[str, Any]) -> set[tuple[str, ...]]:
+def owners_of(hub: "Hub", pull: dict[str, Any]) -> set[tuple[str, ...]]:
     """The groups of owners of whom one each must approve: those of every changed file, by the
     base's CODEOWNERS.
     """
@@ -23,7 +23,7 @@ def owners_of(hub: "GitHubStandIn", pull: dict[str, Any]) -> set[tuple[str, ...]
     return {owners for path in paths if (owners := _owners(rules, path))}
 
 
-def _rules(hub: "GitHubStandIn", commit: str) -> list[tuple[str, tuple[str, ...]]]:
+def _rules(hub: "Hub", commit: str) -> list[tuple[str, tuple[str, ...]]]:
     for place in PLACES:
         try:
             lines = hub.git.text("cat-file", "blob", f"{commit}:{place}").splitlines()

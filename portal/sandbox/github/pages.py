@@ -13,6 +13,7 @@ from . import checks, judging
 from .state import find
 
 if TYPE_CHECKING:
+    from .hub import Hub
     from .standin import GitHubStandIn
 
 STYLE = (
@@ -54,7 +55,7 @@ def reviewed(hub: "GitHubStandIn", request: Request) -> Response | None:
     return Response(303, b"", {"Location": request.path.removesuffix("/reviews")})
 
 
-def page(hub: "GitHubStandIn", path: str) -> Response | None:
+def page(hub: "Hub", path: str) -> Response | None:
     """The page or archive at a path beside the API; None when there is none."""
     prefix = f"/{hub.full_name}/"
     if path == prefix.rstrip("/"):
@@ -82,7 +83,7 @@ def page(hub: "GitHubStandIn", path: str) -> Response | None:
     return None
 
 
-def _pull(hub: "GitHubStandIn", number: int) -> Response | None:
+def _pull(hub: "Hub", number: int) -> Response | None:
     pull = find(hub.state["pulls"], number=number)
     if pull is None:
         return None

@@ -7,10 +7,15 @@ from .shapes import Shape, label, repository, user
 from .state import node_id
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
+
+AS_KEPT = (
+    *("id", "number", "state", "title", "draft"),
+    *("created_at", "updated_at", "closed_at", "merged_at"),
+)
 
 
-def simple(hub: "GitHubStandIn", pull: Shape) -> Shape:
+def simple(hub: "Hub", pull: Shape) -> Shape:
     """A pull request as lists show it: without `mergeable`, `merged` and counts."""
     number = pull["number"]
     url, issue = f"{hub.api}/pulls/{number}", f"{hub.api}/issues/{number}"
@@ -34,22 +39,15 @@ def simple(hub: "GitHubStandIn", pull: Shape) -> Shape:
 
     return {
         "url": url,
-        "id": pull["id"],
+        **{name: pull[name] for name in AS_KEPT},
         "node_id": node_id("PullRequest", pull["id"]),
         "html_url": html,
         "diff_url": f"{html}.diff",
         "patch_url": f"{html}.patch",
         "issue_url": issue,
-        "number": number,
-        "state": pull["state"],
         "locked": False,
-        "title": pull["title"],
         "user": user(hub, pull["user"]),
         "body": pull["body"] or None,
-        "created_at": pull["created_at"],
-        "updated_at": pull["updated_at"],
-        "closed_at": pull["closed_at"],
-        "merged_at": pull["merged_at"],
         "merge_commit_sha": pull["merge_commit_sha"] or pulls.trial_merge(hub, pull),
         "assignee": None,
         "assignees": [],
@@ -57,7 +55,6 @@ def simple(hub: "GitHubStandIn", pull: Shape) -> Shape:
         "requested_teams": [],
         "labels": [label(hub, name) for name in pull["labels"]],
         "milestone": None,
-        "draft": pull["draft"],
         "commits_url": f"{url}/commits",
         "review_comments_url": f"{url}/comments",
         "review_comment_url": links["review_comment"],
@@ -72,7 +69,7 @@ def simple(hub: "GitHubStandIn", pull: Shape) -> Shape:
     }
 
 
-def full(hub: "GitHubStandIn", pull: Shape) -> Shape:
+def full(hub: "Hub", pull: Shape) -> Shape:
     """A pull request as it is shown alone."""
     mergeable = judging.mergeable(hub, pull)
     files, added, removed = pulls.totals(hub, pull)
@@ -93,7 +90,7 @@ def full(hub: "GitHubStandIn", pull: Shape) -> Shape:
     }
 
 
-def review(hub: "GitHubStandIn", shape: Shape) -> Shape:
+def review(hub: "Hub", shape: Shape) -> Shape:
     pull = f"{hub.api}/pulls/{shape['number']}"
     html = f"{hub.web}/pull/{shape['number']}#pullrequestreview-{shape['id']}"
     return {
@@ -111,7 +108,7 @@ def review(hub: "GitHubStandIn", shape: Shape) -> Shape:
     }
 
 
-def comment(hub: "GitHubStandIn", shape: Shape) -> Shape:
+def comment(hub: "Hub", shape: Shape) -> Shape:
     return {
         "id": shape["id"],
         "node_id": node_id("IssueComment", shape["id"]),

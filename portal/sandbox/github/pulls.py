@@ -8,7 +8,7 @@ from .judging import refusals
 from .state import Refused, Viewer, find, invalid, stamp
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 Pull = dict[str, Any]
 
@@ -17,7 +17,7 @@ HEAD_MOVED = "Head branch was modified. Review and try the merge again."
 BASE_MOVED = "Base branch was modified. Review and try the merge again."
 
 
-def get(hub: "GitHubStandIn", number: int) -> Pull:
+def get(hub: "Hub", number: int) -> Pull:
     """The pull request; raises 404 when there is none."""
     pull = find(hub.state["pulls"], number=number)
     if pull is None:
@@ -25,9 +25,7 @@ def get(hub: "GitHubStandIn", number: int) -> Pull:
     return pull
 
 
-def opened(
-    hub: "GitHubStandIn", viewer: Viewer, *, head: str, base: str, title: str, **more: Any
-) -> Pull:
+def opened(hub: "Hub", viewer: Viewer, *, head: str, base: str, title: str, **more: Any) -> Pull:
     """A new pull request; raises 422 for the refusals GitHub knows."""
     head = head.removeprefix(f"{hub.owner}:")
     heads = hub.state["heads"]
@@ -44,9 +42,7 @@ def opened(
     return pull
 
 
-def reverted(
-    hub: "GitHubStandIn", pull: Pull, viewer: Viewer, title: str | None, body: str
-) -> Pull:
+def reverted(hub: "Hub", pull: Pull, viewer: Viewer, title: str | None, body: str) -> Pull:
     """Opens a pull request that takes back what `pull` brought; refuses as GitHub does."""
     if not pull["merged_at"]:
         raise Refused(422, "Pull request is not merged")
@@ -69,16 +65,14 @@ def reverted(
     return opened(hub, viewer, head=branch, base=pull["base"], title=named, body=body)
 
 
-def record(
-    hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str, **more: Any
-) -> Pull:
+def record(hub: "Hub", login: str, *, head: str, base: str, title: str, **more: Any) -> Pull:
     """Writes the row and its ref, unasked and unannounced; `more` overrides any field."""
     pull = row(hub, login, head=head, base=base, title=title, **more)
     hub.git.move(f"refs/pull/{pull['number']}/head", pull["head_sha"])
     return pull
 
 
-def row(hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str, **more: Any) -> Pull:
+def row(hub: "Hub", login: str, *, head: str, base: str, title: str, **more: Any) -> Pull:
     """Writes the row alone, for who makes very many refs at once."""
     heads, now = hub.state["heads"], stamp(hub.clock())
     number = more.get("number") or hub.state["next_number"]
@@ -110,9 +104,7 @@ def row(hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str, *
     return pull
 
 
-def close(
-    hub: "GitHubStandIn", pull: Pull, viewer: Viewer, *, merge_commit: str | None = None
-) -> None:
+def close(hub: "Hub", pull: Pull, viewer: Viewer, *, merge_commit: str | None = None) -> None:
     """Closes it, as merged when the commit that merged it is given."""
     now = stamp(hub.clock())
     pull |= {"state": "closed", "closed_at": now, "updated_at": now, "intended": None}
@@ -121,9 +113,7 @@ def close(
     hub.pull_event("closed", pull, viewer)
 
 
-def follow(
-    hub: "GitHubStandIn", branch: str, before: str | None, after: str | None, viewer: Viewer
-) -> None:
+def follow(hub: "Hub", branch: str, before: str | None, after: str | None, viewer: Viewer) -> None:
     """Brings open pull requests in step with a branch that moved."""
     for pull in [
         p for p in hub.state["pulls"] if p["state"] == "open" and branch in (p["head"], p["base"])
@@ -134,7 +124,7 @@ def follow(
             _head_moved(hub, pull, before, after, viewer)
 
 
-def _base_moved(hub: "GitHubStandIn", pull: Pull, after: str | None, viewer: Viewer) -> None:
+def _base_moved(hub: "Hub", pull: Pull, after: str | None, viewer: Viewer) -> None:
     if after is None:
         close(hub, pull, viewer)
     elif hub.git.is_ancestor(pull["head_sha"], after):
@@ -143,7 +133,7 @@ def _base_moved(hub: "GitHubStandIn", pull: Pull, after: str | None, viewer: Vie
         close(hub, pull, viewer, merge_commit=pull["intended"])
 
 
-def _merged_where(hub: "GitHubStandIn", pull: Pull, base: str) -> str:
+def _merged_where(hub: "Hub", pull: Pull, base: str) -> str:
     """The first commit after the head on the way to the base's tip; the head itself on a
     fast-forward.
     """
@@ -153,7 +143,7 @@ def _merged_where(hub: "GitHubStandIn", pull: Pull, base: str) -> str:
 
 
 def _head_moved(
-    hub: "GitHubStandIn", pull: Pull, before: str | None, after: str | None, viewer: Viewer
+    hub: "Hub", pull: Pull, before: str | None, after: str | None, viewer: Viewer
 ) -> None:
     base = hub.state["heads"].get(pull["base"])
     if after is None:
@@ -172,7 +162,7 @@ def _head_moved(
         close(hub, pull, viewer)
 
 
-def _dismiss_stale(hub: "GitHubStandIn", pull: Pull) -> None:
+def _dismiss_stale(hub: "Hub", pull: Pull) -> None:
     """New commits take back approvals, where a rule says so."""
     if any(rule.dismiss_stale for rule in rules.in_force(hub.state, pull["base"], Viewer(""))):
         for review in hub.state["reviews"]:
@@ -180,16 +170,16 @@ def _dismiss_stale(hub: "GitHubStandIn", pull: Pull) -> None:
                 review["state"] = "DISMISSED"
 
 
-def totals(hub: "GitHubStandIn", pull: Pull) -> tuple[int, int, int]:
+def totals(hub: "Hub", pull: Pull) -> tuple[int, int, int]:
     base = hub.git.merge_base(pull["base_sha"], pull["head_sha"]) or pull["base_sha"]
     return hub.git.totals(base, pull["head_sha"])
 
 
-def commit_count(hub: "GitHubStandIn", pull: Pull) -> int:
+def commit_count(hub: "Hub", pull: Pull) -> int:
     return hub.git.ahead_behind(pull["base_sha"], pull["head_sha"])[0]
 
 
-def trial_merge(hub: "GitHubStandIn", pull: Pull) -> str | None:
+def trial_merge(hub: "Hub", pull: Pull) -> str | None:
     """The commit a merge would make, which GitHub shows as `merge_commit_sha` of an open pull
     request.
     """
@@ -205,7 +195,7 @@ def trial_merge(hub: "GitHubStandIn", pull: Pull) -> str | None:
 
 
 def merge(
-    hub: "GitHubStandIn",
+    hub: "Hub",
     pull: Pull,
     viewer: Viewer,
     *,
@@ -246,7 +236,7 @@ def merge(
     return made
 
 
-def _delete_head(hub: "GitHubStandIn", pull: Pull, viewer: Viewer) -> None:
+def _delete_head(hub: "Hub", pull: Pull, viewer: Viewer) -> None:
     """*Automatically delete head branches*: the merged branch goes, and what was to go into it goes
     into its base.
 
@@ -269,9 +259,7 @@ def _delete_head(hub: "GitHubStandIn", pull: Pull, viewer: Viewer) -> None:
     hub.git.move(f"refs/heads/{head}", None, pull["head_sha"])
 
 
-def _message(
-    hub: "GitHubStandIn", pull: Pull, method: str, title: str | None, message: str | None
-) -> str:
+def _message(hub: "Hub", pull: Pull, method: str, title: str | None, message: str | None) -> str:
     if method == "merge":
         ordinary = f"Merge pull request #{pull['number']} from {hub.owner}/{pull['head']}"
         body = pull["title"] if message is None else message
@@ -281,13 +269,7 @@ def _message(
 
 
 def _made(
-    hub: "GitHubStandIn",
-    pull: Pull,
-    viewer: Viewer,
-    method: str,
-    base: str,
-    tree: str,
-    message: str,
+    hub: "Hub", pull: Pull, viewer: Viewer, method: str, base: str, tree: str, message: str
 ) -> str:
     author, by = hub.person(viewer.login), Person("GitHub", "noreply@github.com", hub.clock())
     if method == "rebase":
@@ -300,7 +282,7 @@ def _made(
     return hub.git.commit_tree(tree, parents, message, author, by)
 
 
-def update_branch(hub: "GitHubStandIn", pull: Pull, viewer: Viewer, expected: str | None) -> None:
+def update_branch(hub: "Hub", pull: Pull, viewer: Viewer, expected: str | None) -> None:
     """Merges the base into the head, as the button of that name does; raises 422."""
     head, base = pull["head_sha"], hub.state["heads"][pull["base"]]
     if expected and expected != head:

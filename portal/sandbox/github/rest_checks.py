@@ -11,11 +11,11 @@ from .routes import Ask, paged, repo
 from .state import ACTIONS_APP, PORTAL_APP, Refused, find, invalid, node_id
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 
 @repo("POST", "/statuses/{sha}")
-def create_status(hub: "GitHubStandIn", ask: Ask) -> Response:
+def create_status(hub: "Hub", ask: Ask) -> Response:
     body, sha = ask.need("state"), ask.part["sha"]
     if not hub.git.resolve(sha):
         raise Refused(422, f"No commit found for SHA: {sha}")
@@ -49,7 +49,7 @@ def create_status(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/commits/{ref}/statuses")
-def list_statuses(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_statuses(hub: "Hub", ask: Ask) -> Response:
     sha = commit_named(hub, ask.part["ref"])
     rows = [row for row in reversed(hub.state["statuses"]) if row["sha"] == sha]
     shown = [shapes.status(hub, row) | {"creator": shapes.user(hub, row["user"])} for row in rows]
@@ -57,7 +57,7 @@ def list_statuses(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/commits/{ref}/status")
-def combined_status(hub: "GitHubStandIn", ask: Ask) -> Response:
+def combined_status(hub: "Hub", ask: Ask) -> Response:
     sha = commit_named(hub, ask.part["ref"], 404)
     rows = checks.latest_statuses(hub, sha)
     page = paged(hub, ask, [shapes.status(hub, row) for row in rows])
@@ -76,13 +76,13 @@ def combined_status(hub: "GitHubStandIn", ask: Ask) -> Response:
 # --- check runs
 
 
-def _readable(hub: "GitHubStandIn") -> None:
+def _readable(hub: "Hub") -> None:
     if not hub.checks_readable:
         raise Refused(403, "Resource not accessible by personal access token")
 
 
 @repo("GET", "/commits/{ref}/check-runs")
-def list_checks(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_checks(hub: "Hub", ask: Ask) -> Response:
     _readable(hub)
     sha, query = commit_named(hub, ask.part["ref"]), ask.request.query
     rows = checks.latest_checks(hub, sha)
@@ -105,7 +105,7 @@ repo("GET", "/commits/{ref}/pulls")(
 )
 
 
-def pulls_of(hub: "GitHubStandIn", name: str) -> list[Row]:
+def pulls_of(hub: "Hub", name: str) -> list[Row]:
     """The pull requests that brought a commit in, or hold it while open."""
     sha = commit_named(hub, name)
     found = []
@@ -122,7 +122,7 @@ repo("GET", "/commits/{ref}")(get_commit)
 
 
 @repo("POST", "/check-runs")
-def create_check(hub: "GitHubStandIn", ask: Ask) -> Response:
+def create_check(hub: "Hub", ask: Ask) -> Response:
     if ask.viewer.app_id is None:
         raise Refused(403, "You must authenticate via a GitHub App.")
     body = ask.need("name", "head_sha")
@@ -149,12 +149,12 @@ def _fields(body: Row) -> Row:
 
 
 @repo("GET", "/check-runs/{check_run_id}")
-def get_check(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_check(hub: "Hub", ask: Ask) -> Response:
     _readable(hub)
     return Response(200, check_shapes.check_run(hub, _check(hub, ask)))
 
 
-def _check(hub: "GitHubStandIn", ask: Ask) -> Row:
+def _check(hub: "Hub", ask: Ask) -> Row:
     row = find(hub.state["checks"], id=ask.number("check_run_id"))
     if row is None:
         raise Refused(404, "Not Found")
@@ -162,7 +162,7 @@ def _check(hub: "GitHubStandIn", ask: Ask) -> Row:
 
 
 @repo("PATCH", "/check-runs/{check_run_id}")
-def update_check(hub: "GitHubStandIn", ask: Ask) -> Response:
+def update_check(hub: "Hub", ask: Ask) -> Response:
     row, body = _check(hub, ask), ask.body()
     if row["app_id"] != ask.viewer.app_id:
         raise Refused(
@@ -178,7 +178,7 @@ def update_check(hub: "GitHubStandIn", ask: Ask) -> Response:
 # --- workflow runs: what a token that cannot read check runs has instead
 
 
-def _runs(hub: "GitHubStandIn") -> dict[int, list[Row]]:
+def _runs(hub: "Hub") -> dict[int, list[Row]]:
     """Check runs of GitHub Actions by suite: each suite is one run of the workflow."""
     found: dict[int, list[Row]] = {}
     for row in hub.state["checks"]:
@@ -188,7 +188,7 @@ def _runs(hub: "GitHubStandIn") -> dict[int, list[Row]]:
 
 
 @repo("GET", "/actions/runs")
-def list_runs(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_runs(hub: "Hub", ask: Ask) -> Response:
     query = ask.request.query
     rows = [check_shapes.workflow_run(hub, rows) for rows in reversed(_runs(hub).values())]
     wanted = {"head_sha": "head_sha", "branch": "head_branch", "event": "event", "status": "status"}
@@ -201,7 +201,7 @@ def list_runs(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/actions/runs/{run_id}/jobs")
-def list_jobs(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_jobs(hub: "Hub", ask: Ask) -> Response:
     run_id = ask.number("run_id")
     rows = _runs(hub).get(run_id)
     if rows is None:
@@ -210,7 +210,7 @@ def list_jobs(hub: "GitHubStandIn", ask: Ask) -> Response:
     return paged(hub, ask, [_job(hub, run_id, row) for row in latest], "jobs")
 
 
-def _job(hub: "GitHubStandIn", run_id: int, row: Row) -> Row:
+def _job(hub: "Hub", run_id: int, row: Row) -> Row:
     copied = ("id", "name", "head_sha", "status", "conclusion", "started_at", "completed_at")
     return {name: row[name] for name in copied} | {
         "run_id": run_id,

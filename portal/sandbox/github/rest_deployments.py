@@ -11,12 +11,12 @@ from .routes import Ask, paged, repo
 from .state import Refused, find, invalid, node_id, stamp
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 DEPLOYMENT_STATES = ("error", "failure", "inactive", "in_progress", "queued", "pending", "success")
 
 
-def deployment_shape(hub: "GitHubStandIn", row: Row) -> Row:
+def deployment_shape(hub: "Hub", row: Row) -> Row:
     url = f"{hub.api}/deployments/{row['id']}"
     copied = (
         "id",
@@ -43,7 +43,7 @@ def deployment_shape(hub: "GitHubStandIn", row: Row) -> Row:
 
 
 @repo("POST", "/deployments")
-def create_deployment(hub: "GitHubStandIn", ask: Ask) -> Response:
+def create_deployment(hub: "Hub", ask: Ask) -> Response:
     body, now = ask.need("ref"), stamp(hub.clock())
     sha = commit_named(hub, body["ref"])
     if len(body.get("description") or "") > DESCRIPTION_LENGTH:
@@ -70,7 +70,7 @@ def create_deployment(hub: "GitHubStandIn", ask: Ask) -> Response:
     return Response(201, shape)
 
 
-def _judge_contexts(hub: "GitHubStandIn", wanted: list[str] | None, sha: str, ref: str) -> None:
+def _judge_contexts(hub: "Hub", wanted: list[str] | None, sha: str, ref: str) -> None:
     """409 unless the named contexts passed; None means all there are, [] asks for none."""
     rows = checks.latest_statuses(hub, sha)
     names = [row["context"] for row in rows] if wanted is None else wanted
@@ -80,7 +80,7 @@ def _judge_contexts(hub: "GitHubStandIn", wanted: list[str] | None, sha: str, re
 
 
 @repo("GET", "/deployments")
-def list_deployments(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_deployments(hub: "Hub", ask: Ask) -> Response:
     query = ask.request.query
     wanted = {
         name: query[name] for name in ("sha", "ref", "task", "environment") if query.get(name)
@@ -91,7 +91,7 @@ def list_deployments(hub: "GitHubStandIn", ask: Ask) -> Response:
     return paged(hub, ask, [deployment_shape(hub, row) for row in rows])
 
 
-def _deployment(hub: "GitHubStandIn", ask: Ask) -> Row:
+def _deployment(hub: "Hub", ask: Ask) -> Row:
     row = find(hub.state["deployments"], id=ask.number("deployment_id"))
     if row is None:
         raise Refused(404, "Not Found")
@@ -99,11 +99,11 @@ def _deployment(hub: "GitHubStandIn", ask: Ask) -> Row:
 
 
 @repo("GET", "/deployments/{deployment_id}")
-def get_deployment(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_deployment(hub: "Hub", ask: Ask) -> Response:
     return Response(200, deployment_shape(hub, _deployment(hub, ask)))
 
 
-def deployment_status_shape(hub: "GitHubStandIn", row: Row) -> Row:
+def deployment_status_shape(hub: "Hub", row: Row) -> Row:
     url = f"{hub.api}/deployments/{row['deployment_id']}"
     copied = (
         "id",
@@ -127,7 +127,7 @@ def deployment_status_shape(hub: "GitHubStandIn", row: Row) -> Row:
 
 
 @repo("GET", "/deployments/{deployment_id}/statuses")
-def list_deployment_statuses(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_deployment_statuses(hub: "Hub", ask: Ask) -> Response:
     _deployment(hub, ask)
     rows = [
         r
@@ -138,7 +138,7 @@ def list_deployment_statuses(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("POST", "/deployments/{deployment_id}/statuses")
-def create_deployment_status(hub: "GitHubStandIn", ask: Ask) -> Response:
+def create_deployment_status(hub: "Hub", ask: Ask) -> Response:
     deployment, body = _deployment(hub, ask), ask.need("state")
     if body["state"] not in DEPLOYMENT_STATES:
         raise invalid("DeploymentStatus", "state")
@@ -151,7 +151,7 @@ def create_deployment_status(hub: "GitHubStandIn", ask: Ask) -> Response:
     return Response(201, shape)
 
 
-def _add_status(hub: "GitHubStandIn", deployment: Row, login: str, **body: Any) -> Row:
+def _add_status(hub: "Hub", deployment: Row, login: str, **body: Any) -> Row:
     row = {
         "id": hub.new_id(),
         "deployment_id": deployment["id"],
@@ -167,7 +167,7 @@ def _add_status(hub: "GitHubStandIn", deployment: Row, login: str, **body: Any) 
     return row
 
 
-def _retire_others(hub: "GitHubStandIn", deployment: Row, login: str) -> None:
+def _retire_others(hub: "Hub", deployment: Row, login: str) -> None:
     """A success makes older deployments to the same environment inactive, unless told otherwise."""
     for other in hub.state["deployments"]:
         same = other["environment"] == deployment["environment"] and not other["transient"]
@@ -176,7 +176,7 @@ def _retire_others(hub: "GitHubStandIn", deployment: Row, login: str) -> None:
 
 
 @repo("GET", "/environments")
-def list_environments(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_environments(hub: "Hub", ask: Ask) -> Response:
     first = {row["environment"]: row for row in reversed(hub.state["deployments"])}
     rows = [
         {

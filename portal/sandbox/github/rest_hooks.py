@@ -10,10 +10,10 @@ from .routes import Ask, paged, repo
 from .state import invalid, need_row, stamp
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 
-def hook_shape(hub: "GitHubStandIn", row: Row) -> Row:
+def hook_shape(hub: "Hub", row: Row) -> Row:
     url = f"{hub.api}/hooks/{row['id']}"
     config = {"url": row["url"], "content_type": "json", "insecure_ssl": "0"}
     return {
@@ -33,9 +33,7 @@ def hook_shape(hub: "GitHubStandIn", row: Row) -> Row:
     }
 
 
-def new_hook(
-    hub: "GitHubStandIn", url: str, secret: str, wanted: list[str], *, active: bool = True
-) -> Row:
+def new_hook(hub: "Hub", url: str, secret: str, wanted: list[str], *, active: bool = True) -> Row:
     """Adds a webhook and pings it, as GitHub does."""
     if any(row["url"] == url and row["events"] == wanted for row in hub.state["hooks"]):
         raise invalid("Hook", "", message="Hook already exists on this repository")
@@ -54,7 +52,7 @@ def new_hook(
     return row
 
 
-def ping(hub: "GitHubStandIn", row: Row) -> None:
+def ping(hub: "Hub", row: Row) -> None:
     body: Row = {
         "zen": "Keep it logically awesome.",
         "hook_id": row["id"],
@@ -65,12 +63,12 @@ def ping(hub: "GitHubStandIn", row: Row) -> None:
 
 
 @repo("GET", "/hooks")
-def list_hooks(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_hooks(hub: "Hub", ask: Ask) -> Response:
     return paged(hub, ask, [hook_shape(hub, row) for row in hub.state["hooks"]])
 
 
 @repo("POST", "/hooks")
-def create_hook(hub: "GitHubStandIn", ask: Ask) -> Response:
+def create_hook(hub: "Hub", ask: Ask) -> Response:
     body = ask.need("config")
     config = body["config"]
     if not str(config.get("url", "")).startswith(("http://", "https://")):
@@ -80,17 +78,17 @@ def create_hook(hub: "GitHubStandIn", ask: Ask) -> Response:
     return Response(201, hook_shape(hub, row))
 
 
-def _hook(hub: "GitHubStandIn", ask: Ask) -> Row:
+def _hook(hub: "Hub", ask: Ask) -> Row:
     return need_row(hub.state["hooks"], id=ask.number("hook_id"))
 
 
 @repo("GET", "/hooks/{hook_id}")
-def get_hook(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_hook(hub: "Hub", ask: Ask) -> Response:
     return Response(200, hook_shape(hub, _hook(hub, ask)))
 
 
 @repo("PATCH", "/hooks/{hook_id}")
-def update_hook(hub: "GitHubStandIn", ask: Ask) -> Response:
+def update_hook(hub: "Hub", ask: Ask) -> Response:
     row, body = _hook(hub, ask), ask.body()
     row |= {name: body[name] for name in ("active", "events") if name in body}
     if config := body.get("config"):
@@ -103,19 +101,19 @@ def update_hook(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("DELETE", "/hooks/{hook_id}")
-def delete_hook(hub: "GitHubStandIn", ask: Ask) -> Response:
+def delete_hook(hub: "Hub", ask: Ask) -> Response:
     hub.state["hooks"].remove(_hook(hub, ask))
     return Response(204)
 
 
 @repo("POST", "/hooks/{hook_id}/pings")
-def ping_hook(hub: "GitHubStandIn", ask: Ask) -> Response:
+def ping_hook(hub: "Hub", ask: Ask) -> Response:
     ping(hub, _hook(hub, ask))
     return Response(204)
 
 
 @repo("GET", "/hooks/{hook_id}/deliveries")
-def list_deliveries(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_deliveries(hub: "Hub", ask: Ask) -> Response:
     rows = hub.hooks.deliveries(_hook(hub, ask)["id"])
     size = int(ask.request.query.get("per_page", 30))
     cursor = int(ask.request.query.get("cursor") or 0)
@@ -132,7 +130,7 @@ def list_deliveries(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/hooks/{hook_id}/deliveries/{delivery_id}")
-def get_delivery(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_delivery(hub: "Hub", ask: Ask) -> Response:
     hook = _hook(hub, ask)
     return Response(
         200,
@@ -142,7 +140,7 @@ def get_delivery(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("POST", "/hooks/{hook_id}/deliveries/{delivery_id}/attempts")
-def redeliver(hub: "GitHubStandIn", ask: Ask) -> Response:
+def redeliver(hub: "Hub", ask: Ask) -> Response:
     hook = _hook(hub, ask)
     hub.hooks.send_again(
         hook, need_row(hub.hooks.deliveries(hook["id"]), id=ask.number("delivery_id"))

@@ -9,13 +9,13 @@ from .routes import Ask, paged, repo
 from .state import Refused, find, invalid, stamp
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 LISTED_COMMITS = 250
 
 
 @repo("GET", "/pulls")
-def list_pulls(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_pulls(hub: "Hub", ask: Ask) -> Response:
     query = ask.request.query
     state = query.get("state", "open")
     # As on GitHub, a head that does not name its owner filters nothing.
@@ -39,7 +39,7 @@ def list_pulls(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("POST", "/pulls")
-def create_pull(hub: "GitHubStandIn", ask: Ask) -> Response:
+def create_pull(hub: "Hub", ask: Ask) -> Response:
     body = ask.need("head", "base")
     if not body.get("title"):
         raise invalid("PullRequest", "title", "missing_field")
@@ -51,17 +51,17 @@ def create_pull(hub: "GitHubStandIn", ask: Ask) -> Response:
     )
 
 
-def _pull(hub: "GitHubStandIn", ask: Ask, part: str = "number") -> pulls.Pull:
+def _pull(hub: "Hub", ask: Ask, part: str = "number") -> pulls.Pull:
     return pulls.get(hub, ask.number(part))
 
 
 @repo("GET", "/pulls/{number}")
-def get_pull(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_pull(hub: "Hub", ask: Ask) -> Response:
     return Response(200, pull_shapes.full(hub, _pull(hub, ask)))
 
 
 @repo("PATCH", "/pulls/{number}")
-def update_pull(hub: "GitHubStandIn", ask: Ask) -> Response:
+def update_pull(hub: "Hub", ask: Ask) -> Response:
     pull, body = _pull(hub, ask), ask.body()
     pull |= {name: body[name] for name in ("title", "body") if body.get(name) is not None}
     pull["updated_at"] = stamp(hub.clock())
@@ -86,7 +86,7 @@ def update_pull(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/pulls/{number}/commits")
-def list_pull_commits(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_pull_commits(hub: "Hub", ask: Ask) -> Response:
     pull = _pull(hub, ask)
     span = ["--reverse", "--topo-order", f"{pull['base_sha']}..{pull['head_sha']}", "--"]
     found = hub.git.commits(*span)[:LISTED_COMMITS]
@@ -94,7 +94,7 @@ def list_pull_commits(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/pulls/{number}/files")
-def list_pull_files(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_pull_files(hub: "Hub", ask: Ask) -> Response:
     pull = _pull(hub, ask)
     fork = hub.git.merge_base(pull["base_sha"], pull["head_sha"]) or pull["base_sha"]
     found = hub.git.changes(fork, pull["head_sha"])
@@ -102,14 +102,14 @@ def list_pull_files(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/pulls/{number}/merge")
-def is_merged(hub: "GitHubStandIn", ask: Ask) -> Response:
+def is_merged(hub: "Hub", ask: Ask) -> Response:
     if not _pull(hub, ask)["merged_at"]:
         raise Refused(404, "Not Found")
     return Response(204)
 
 
 @repo("PUT", "/pulls/{number}/merge")
-def merge(hub: "GitHubStandIn", ask: Ask) -> Response:
+def merge(hub: "Hub", ask: Ask) -> Response:
     body = ask.body()
     method = body.get("merge_method") or "merge"
     if method not in ("merge", "squash", "rebase"):
@@ -129,7 +129,7 @@ def merge(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("PUT", "/pulls/{number}/update-branch")
-def update_branch(hub: "GitHubStandIn", ask: Ask) -> Response:
+def update_branch(hub: "Hub", ask: Ask) -> Response:
     pull = _pull(hub, ask)
     pulls.update_branch(hub, pull, ask.viewer, ask.body().get("expected_head_sha"))
     url = f"{hub.web}/pull/{pull['number']}"
@@ -137,7 +137,7 @@ def update_branch(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/pulls/{number}/reviews")
-def list_reviews(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_reviews(hub: "Hub", ask: Ask) -> Response:
     number = _pull(hub, ask)["number"]
     rows = [row for row in hub.state["reviews"] if row["number"] == number]
     return paged(hub, ask, [pull_shapes.review(hub, row) for row in rows])
@@ -147,11 +147,11 @@ def list_reviews(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/issues/comments/{comment_id}")
-def get_comment(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_comment(hub: "Hub", ask: Ask) -> Response:
     return Response(200, pull_shapes.comment(hub, _comment(hub, ask)))
 
 
-def _comment(hub: "GitHubStandIn", ask: Ask) -> dict[str, Any]:
+def _comment(hub: "Hub", ask: Ask) -> dict[str, Any]:
     row = find(hub.state["comments"], id=ask.number("comment_id"))
     if row is None:
         raise Refused(404, "Not Found")
@@ -159,21 +159,21 @@ def _comment(hub: "GitHubStandIn", ask: Ask) -> dict[str, Any]:
 
 
 @repo("PATCH", "/issues/comments/{comment_id}")
-def edit_comment(hub: "GitHubStandIn", ask: Ask) -> Response:
+def edit_comment(hub: "Hub", ask: Ask) -> Response:
     row = _comment(hub, ask)
     row |= {"body": ask.need("body")["body"], "updated_at": stamp(hub.clock())}
     return Response(200, pull_shapes.comment(hub, row))
 
 
 @repo("GET", "/issues/{number}/comments")
-def list_comments(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_comments(hub: "Hub", ask: Ask) -> Response:
     number = _pull(hub, ask)["number"]
     rows = [row for row in hub.state["comments"] if row["number"] == number]
     return paged(hub, ask, [pull_shapes.comment(hub, row) for row in rows])
 
 
 @repo("POST", "/issues/{number}/comments")
-def create_comment(hub: "GitHubStandIn", ask: Ask) -> Response:
+def create_comment(hub: "Hub", ask: Ask) -> Response:
     pull, now = _pull(hub, ask), stamp(hub.clock())
     row = {
         "id": hub.new_id(),
@@ -190,7 +190,7 @@ def create_comment(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("POST", "/issues/{number}/labels")
-def add_labels(hub: "GitHubStandIn", ask: Ask) -> Response:
+def add_labels(hub: "Hub", ask: Ask) -> Response:
     pull = _pull(hub, ask)
     body = ask.request.json()
     wanted = body if isinstance(body, list) else ask.need("labels")["labels"]

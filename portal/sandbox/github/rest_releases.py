@@ -13,7 +13,7 @@ from .routes import Ask, paged, repo, route
 from .state import PORTAL_APP, Refused, find, invalid, need_row, node_id, stamp
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 INSTALLATION = 2001
 
@@ -21,7 +21,7 @@ INSTALLATION = 2001
 # --- releases
 
 
-def release_shape(hub: "GitHubStandIn", row: Row) -> Row:
+def release_shape(hub: "Hub", row: Row) -> Row:
     url, tag = f"{hub.api}/releases/{row['id']}", row["tag_name"]
     copied = ("id", "tag_name", "target_commitish", "name", "body", "draft", "prerelease")
     return {name: row[name] for name in copied} | {
@@ -40,12 +40,12 @@ def release_shape(hub: "GitHubStandIn", row: Row) -> Row:
 
 
 @repo("GET", "/releases")
-def list_releases(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_releases(hub: "Hub", ask: Ask) -> Response:
     return paged(hub, ask, [release_shape(hub, row) for row in reversed(hub.state["releases"])])
 
 
 @repo("POST", "/releases/generate-notes")
-def generate_notes(hub: "GitHubStandIn", ask: Ask) -> Response:
+def generate_notes(hub: "Hub", ask: Ask) -> Response:
     body = ask.need("tag_name")
     target = hub.git.resolve(body["tag_name"]) or commit_named(
         hub, body.get("target_commitish") or hub.state["default_branch"], 404
@@ -65,7 +65,7 @@ def generate_notes(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("POST", "/releases")
-def create_release(hub: "GitHubStandIn", ask: Ask) -> Response:
+def create_release(hub: "Hub", ask: Ask) -> Response:
     body, now = ask.need("tag_name"), stamp(hub.clock())
     tag, target = body["tag_name"], body.get("target_commitish") or hub.state["default_branch"]
     if find(hub.state["releases"], tag_name=tag):
@@ -92,7 +92,7 @@ def create_release(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/releases/latest")
-def latest_release(hub: "GitHubStandIn", ask: Ask) -> Response:
+def latest_release(hub: "Hub", ask: Ask) -> Response:
     rows = [row for row in hub.state["releases"] if not row["draft"] and not row["prerelease"]]
     if not rows:
         raise Refused(404, "Not Found")
@@ -100,21 +100,21 @@ def latest_release(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/releases/tags/{ref}")
-def release_by_tag(hub: "GitHubStandIn", ask: Ask) -> Response:
+def release_by_tag(hub: "Hub", ask: Ask) -> Response:
     return Response(
         200, release_shape(hub, need_row(hub.state["releases"], tag_name=ask.part["ref"]))
     )
 
 
 @repo("GET", "/releases/{release_id}")
-def get_release(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_release(hub: "Hub", ask: Ask) -> Response:
     return Response(
         200, release_shape(hub, need_row(hub.state["releases"], id=ask.number("release_id")))
     )
 
 
 @repo("PATCH", "/releases/{release_id}")
-def update_release(hub: "GitHubStandIn", ask: Ask) -> Response:
+def update_release(hub: "Hub", ask: Ask) -> Response:
     row, body = need_row(hub.state["releases"], id=ask.number("release_id")), ask.body()
     names = ("tag_name", "target_commitish", "name", "body", "draft", "prerelease")
     row |= {name: body[name] for name in names if body.get(name) is not None}
@@ -127,7 +127,7 @@ def update_release(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/collaborators/{username}/permission")
-def permission(hub: "GitHubStandIn", ask: Ask) -> Response:
+def permission(hub: "Hub", ask: Ask) -> Response:
     login = ask.part["username"]
     role = hub.state["permissions"].get(login, "admin" if login == hub.owner else "none")
     plain = {"maintain": "write", "triage": "read"}.get(role, role)
@@ -136,7 +136,7 @@ def permission(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @route("GET", "/user")
-def get_user(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_user(hub: "Hub", ask: Ask) -> Response:
     blank = dict.fromkeys(("name", "company", "blog", "location", "email", "hireable", "bio"))
     counts = dict.fromkeys(("public_repos", "public_gists", "followers", "following"), 0)
     times = dict.fromkeys(("created_at", "updated_at"), hub.state["created_at"])
@@ -147,17 +147,17 @@ def get_user(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @route("GET", "/user/repos")
-def list_user_repositories(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_user_repositories(hub: "Hub", ask: Ask) -> Response:
     return paged(hub, ask, [shapes.repository(hub)])
 
 
 @route("GET", "/installation/repositories")
-def list_installation_repositories(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_installation_repositories(hub: "Hub", ask: Ask) -> Response:
     return paged(hub, ask, [shapes.repository(hub)], "repositories")
 
 
 @route("GET", "/rate_limit")
-def rate_limit(hub: "GitHubStandIn", ask: Ask) -> Response:
+def rate_limit(hub: "Hub", ask: Ask) -> Response:
     def shape(kind: str) -> dict[str, int]:
         rate = hub.rate[kind]
         reset = int(rate.reset.timestamp())
@@ -168,17 +168,17 @@ def rate_limit(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @route("GET", "/meta")
-def meta(hub: "GitHubStandIn", ask: Ask) -> Response:
+def meta(hub: "Hub", ask: Ask) -> Response:
     return Response(200, {"verifiable_password_authentication": False, "hooks": ["127.0.0.0/8"]})
 
 
 @route("GET", "/app")
-def get_app(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_app(hub: "Hub", ask: Ask) -> Response:
     return Response(200, shapes.app(hub, PORTAL_APP) | {"installations_count": 1})
 
 
 @repo("GET", "/installation")
-def installation(hub: "GitHubStandIn", ask: Ask) -> Response:
+def installation(hub: "Hub", ask: Ask) -> Response:
     url, now = f"{hub.url}/app/installations/{INSTALLATION}", hub.state["created_at"]
     shape = {
         "id": INSTALLATION,
@@ -203,7 +203,7 @@ def installation(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @route("POST", "/app/installations/{installation_id}/access_tokens")
-def access_token(hub: "GitHubStandIn", ask: Ask) -> Response:
+def access_token(hub: "Hub", ask: Ask) -> Response:
     if ask.number("installation_id") != INSTALLATION:
         raise Refused(404, "Not Found")
     token = f"ghs_{secrets.token_hex(100)}"  # far longer than 40 characters, as real ones may be
@@ -215,11 +215,11 @@ def access_token(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @route("GET", "/installation/repositories")
-def installation_repositories(hub: "GitHubStandIn", ask: Ask) -> Response:
+def installation_repositories(hub: "Hub", ask: Ask) -> Response:
     return paged(hub, ask, [shapes.repository(hub)], "repositories")
 
 
 @route("GET", "/app/hook/deliveries")
-def app_deliveries(hub: "GitHubStandIn", ask: Ask) -> Response:
+def app_deliveries(hub: "Hub", ask: Ask) -> Response:
     """The App has no webhook of its own here."""
     return Response(200, [])

@@ -11,7 +11,7 @@ from .routes import Ask, links, page_of, paged, repo
 from .state import SETTINGS, Refused, invalid, node_id
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 UNPAGED_COMMITS = 250
 COMPARED_FILES = 300
@@ -19,7 +19,7 @@ LISTED_ENTRIES = 100_000
 INLINE_BYTES = 1024 * 1024
 
 
-def commit_named(hub: "GitHubStandIn", name: str, status: int = 422) -> str:
+def commit_named(hub: "Hub", name: str, status: int = 422) -> str:
     """The commit a branch, tag or (part of a) commit name means; raises GitHub's refusal."""
     sha = hub.git.resolve(name)
     if sha is None:
@@ -29,12 +29,12 @@ def commit_named(hub: "GitHubStandIn", name: str, status: int = 422) -> str:
 
 
 @repo("GET", "")
-def get_repository(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_repository(hub: "Hub", ask: Ask) -> Response:
     return Response(200, shapes.full_repository(hub))
 
 
 @repo("PATCH", "")
-def change_repository(hub: "GitHubStandIn", ask: Ask) -> Response:
+def change_repository(hub: "Hub", ask: Ask) -> Response:
     """Only the settings that say how pull requests are merged; all else is left as it is."""
     wanted = {name: bool(value) for name, value in ask.body().items() if name in SETTINGS}
     methods = hub.state["settings"] | wanted
@@ -46,7 +46,7 @@ def change_repository(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/branches")
-def list_branches(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_branches(hub: "Hub", ask: Ask) -> Response:
     wanted = ask.request.query.get("protected")
     rows = [
         {
@@ -61,11 +61,11 @@ def list_branches(hub: "GitHubStandIn", ask: Ask) -> Response:
     )
 
 
-def is_protected(hub: "GitHubStandIn", branch: str) -> bool:
+def is_protected(hub: "Hub", branch: str) -> bool:
     return branch in hub.state["protections"] or bool(rules.active_rulesets(hub.state, branch))
 
 
-def get_branch(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_branch(hub: "Hub", ask: Ask) -> Response:
     """Registered by `rest_rules`, behind its longer paths."""
     branch = ask.part["branch"]
     if branch not in hub.state["heads"]:
@@ -96,7 +96,7 @@ def get_branch(hub: "GitHubStandIn", ask: Ask) -> Response:
 # --- refs
 
 
-def ref_shape(hub: "GitHubStandIn", full: str, sha: str) -> dict[str, Any]:
+def ref_shape(hub: "Hub", full: str, sha: str) -> dict[str, Any]:
     kind = hub.git.text("cat-file", "-t", sha).strip()
     return {
         "ref": full,
@@ -107,7 +107,7 @@ def ref_shape(hub: "GitHubStandIn", full: str, sha: str) -> dict[str, Any]:
 
 
 @repo("GET", "/git/ref/{ref}")
-def get_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_ref(hub: "Hub", ask: Ask) -> Response:
     full = f"refs/{ask.part['ref']}"
     sha = hub.git.ref(full)
     if sha is None:
@@ -116,7 +116,7 @@ def get_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("POST", "/git/refs")
-def create_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
+def create_ref(hub: "Hub", ask: Ask) -> Response:
     body = ask.need("ref", "sha")
     full, sha = body["ref"], body["sha"]
     if (
@@ -133,7 +133,7 @@ def create_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
     return Response(201, ref_shape(hub, full, sha), {"Location": f"{hub.api}/git/{full}"})
 
 
-def _need_object(hub: "GitHubStandIn", sha: object) -> None:
+def _need_object(hub: "Hub", sha: object) -> None:
     if not isinstance(sha, str) or not SHA.fullmatch(sha):
         raise Refused(
             422, "The sha parameter must be exactly 40 characters and contain only [0-9a-f]."
@@ -143,7 +143,7 @@ def _need_object(hub: "GitHubStandIn", sha: object) -> None:
 
 
 @repo("PATCH", "/git/refs/{ref}")
-def update_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
+def update_ref(hub: "Hub", ask: Ask) -> Response:
     full, body = f"refs/{ask.part['ref']}", ask.need("sha")
     new, old = body["sha"], hub.git.ref(full)
     if old is None:
@@ -163,7 +163,7 @@ def update_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("DELETE", "/git/refs/{ref}")
-def delete_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
+def delete_ref(hub: "Hub", ask: Ask) -> Response:
     full = f"refs/{ask.part['ref']}"
     sha = hub.git.ref(full)
     if sha is None:
@@ -181,7 +181,7 @@ def delete_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/commits")
-def list_commits(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_commits(hub: "Hub", ask: Ask) -> Response:
     query = ask.request.query
     sha = commit_named(hub, query.get("sha") or hub.state["default_branch"], 404)
     size, page = page_of(ask)
@@ -194,7 +194,7 @@ def list_commits(hub: "GitHubStandIn", ask: Ask) -> Response:
     return Response(200, [shapes.commit(hub, one) for one in found], headers)
 
 
-def get_commit(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_commit(hub: "Hub", ask: Ask) -> Response:
     """Registered by `rest_checks`, behind its longer paths."""
     sha = commit_named(hub, ask.part["ref"])
     found = hub.git.commit(sha)
@@ -214,7 +214,7 @@ def get_commit(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/compare/{basehead}")
-def compare(hub: "GitHubStandIn", ask: Ask) -> Response:
+def compare(hub: "Hub", ask: Ask) -> Response:
     names = ask.part["basehead"].split("...")
     if len(names) != 2:
         raise Refused(404, "Not Found")
@@ -252,7 +252,7 @@ def compare(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("POST", "/merges")
-def merge(hub: "GitHubStandIn", ask: Ask) -> Response:
+def merge(hub: "Hub", ask: Ask) -> Response:
     body = ask.need("base", "head")
     base = hub.state["heads"].get(body["base"])
     head = hub.git.resolve(str(body["head"]))
@@ -276,7 +276,7 @@ def merge(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/git/trees/{ref}")
-def get_tree(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_tree(hub: "Hub", ask: Ask) -> Response:
     name = ask.part["ref"]
     sha = hub.git.resolve(name) or name
     flags = ["-r", "-t"] if ask.request.query.get("recursive") else []
@@ -292,7 +292,7 @@ def get_tree(hub: "GitHubStandIn", ask: Ask) -> Response:
     )
 
 
-def _entry(hub: "GitHubStandIn", line: str) -> dict[str, Any]:
+def _entry(hub: "Hub", line: str) -> dict[str, Any]:
     words, path = line.split("\t", 1)
     mode, kind, sha, size = words.split()
     shape = {
@@ -306,16 +306,16 @@ def _entry(hub: "GitHubStandIn", line: str) -> dict[str, Any]:
 
 
 @repo("GET", "/contents/{path}")
-def get_contents(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_contents(hub: "Hub", ask: Ask) -> Response:
     return _contents(hub, ask, ask.part["path"].strip("/"))
 
 
 @repo("GET", "/contents/?")
-def get_root(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_root(hub: "Hub", ask: Ask) -> Response:
     return _contents(hub, ask, "")
 
 
-def _contents(hub: "GitHubStandIn", ask: Ask, path: str) -> Response:
+def _contents(hub: "Hub", ask: Ask, path: str) -> Response:
     ref = ask.request.query.get("ref") or hub.state["default_branch"]
     sha = commit_named(hub, ref, 404)
     try:
@@ -338,11 +338,11 @@ def _contents(hub: "GitHubStandIn", ask: Ask, path: str) -> Response:
     return Response(200, shape | {"encoding": "base64" if inline else "none", "content": text})
 
 
-def _of(hub: "GitHubStandIn") -> Any:
+def _of(hub: "Hub") -> Any:
     return lambda line: _entry(hub, line)
 
 
-def _file(hub: "GitHubStandIn", path: str, row: dict[str, Any], ref: str) -> dict[str, Any]:
+def _file(hub: "Hub", path: str, row: dict[str, Any], ref: str) -> dict[str, Any]:
     url, html = f"{hub.api}/contents/{path}?ref={ref}", f"{hub.web}/blob/{ref}/{path}"
     git = f"{hub.api}/git/{row['type']}s/{row['sha']}"
     return {
@@ -360,6 +360,6 @@ def _file(hub: "GitHubStandIn", path: str, row: dict[str, Any], ref: str) -> dic
 
 
 @repo("GET", "/tarball/{ref}")
-def get_tarball(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_tarball(hub: "Hub", ask: Ask) -> Response:
     sha = commit_named(hub, ask.part["ref"], 404)
     return Response(302, b"", {"Location": f"{hub.web}/legacy.tar.gz/{sha}"})

@@ -10,7 +10,7 @@ from .routes import Ask, paged, repo
 from .state import APPS, Refused, find, node_id, stamp
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 Body = dict[str, Any]
 
@@ -67,7 +67,7 @@ def _actors(body: Body | None) -> Body:
     return {kind: list((body or {}).get(kind) or []) for kind in ("users", "teams", "apps")}
 
 
-def _shown(hub: "GitHubStandIn", actors: Body) -> Body:
+def _shown(hub: "Hub", actors: Body) -> Body:
     return {
         "users": [shapes.user(hub, login) for login in actors["users"]],
         "teams": [],
@@ -90,13 +90,13 @@ def _app(app_id: int | None) -> int | None:
 UPGRADE = "Upgrade to GitHub Team or make this repository public to enable this feature."
 
 
-def _on_plan(hub: "GitHubStandIn") -> None:
+def _on_plan(hub: "Hub") -> None:
     """Private repositories of a free plan have neither protections nor rulesets."""
     if hub.state["plan"] == "free":
         raise Refused(403, UPGRADE)
 
 
-def _kept(hub: "GitHubStandIn", branch: str) -> Body:
+def _kept(hub: "Hub", branch: str) -> Body:
     _on_plan(hub)
     if branch not in hub.state["heads"]:
         raise Refused(404, "Branch not found")
@@ -105,11 +105,11 @@ def _kept(hub: "GitHubStandIn", branch: str) -> Body:
     return hub.state["protections"][branch]
 
 
-def _url(hub: "GitHubStandIn", branch: str) -> str:
+def _url(hub: "Hub", branch: str) -> str:
     return f"{hub.api}/branches/{branch}/protection"
 
 
-def policy(hub: "GitHubStandIn", branch: str, checks: Body) -> Body:
+def policy(hub: "Hub", branch: str, checks: Body) -> Body:
     url = f"{_url(hub, branch)}/required_status_checks"
     contexts = [check["context"] for check in checks["checks"]]
     return {
@@ -121,7 +121,7 @@ def policy(hub: "GitHubStandIn", branch: str, checks: Body) -> Body:
     }
 
 
-def protection(hub: "GitHubStandIn", branch: str, kept: Body) -> Body:
+def protection(hub: "Hub", branch: str, kept: Body) -> Body:
     """A protection as GET shows it: switches nested under `enabled`, absent parts left out."""
     url = _url(hub, branch)
     shape: Body = {"url": url}
@@ -155,7 +155,7 @@ def protection(hub: "GitHubStandIn", branch: str, kept: Body) -> Body:
 
 
 @repo("GET", "/branches/{branch}/protection/required_status_checks")
-def get_required_checks(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_required_checks(hub: "Hub", ask: Ask) -> Response:
     kept = _kept(hub, ask.part["branch"])["required_status_checks"]
     if not kept:
         raise Refused(404, "Required status checks not enabled")
@@ -163,7 +163,7 @@ def get_required_checks(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("PATCH", "/branches/{branch}/protection/required_status_checks")
-def patch_required_checks(hub: "GitHubStandIn", ask: Ask) -> Response:
+def patch_required_checks(hub: "Hub", ask: Ask) -> Response:
     kept, body = _kept(hub, ask.part["branch"]), ask.body()
     old = kept["required_status_checks"]
     if not old:
@@ -175,12 +175,12 @@ def patch_required_checks(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("GET", "/branches/{branch}/protection")
-def get_protection(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_protection(hub: "Hub", ask: Ask) -> Response:
     return Response(200, protection(hub, ask.part["branch"], _kept(hub, ask.part["branch"])))
 
 
 @repo("PUT", "/branches/{branch}/protection")
-def put_protection(hub: "GitHubStandIn", ask: Ask) -> Response:
+def put_protection(hub: "Hub", ask: Ask) -> Response:
     _on_plan(hub)
     branch = ask.part["branch"]
     if branch not in hub.state["heads"]:
@@ -191,7 +191,7 @@ def put_protection(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("DELETE", "/branches/{branch}/protection")
-def delete_protection(hub: "GitHubStandIn", ask: Ask) -> Response:
+def delete_protection(hub: "Hub", ask: Ask) -> Response:
     _kept(hub, ask.part["branch"])
     del hub.state["protections"][ask.part["branch"]]
     return Response(204)
@@ -204,7 +204,7 @@ repo("GET", "/branches/{branch}")(get_branch)
 
 
 @repo("GET", "/rules/branches/{branch}")
-def branch_rules(hub: "GitHubStandIn", ask: Ask) -> Response:
+def branch_rules(hub: "Hub", ask: Ask) -> Response:
     _on_plan(hub)
     rows = [
         rule
@@ -219,9 +219,7 @@ def branch_rules(hub: "GitHubStandIn", ask: Ask) -> Response:
     return paged(hub, ask, rows)
 
 
-def ruleset_shape(
-    hub: "GitHubStandIn", kept: Body, viewer_bypasses: bool, *, brief: bool = False
-) -> Body:
+def ruleset_shape(hub: "Hub", kept: Body, viewer_bypasses: bool, *, brief: bool = False) -> Body:
     url = f"{hub.api}/rulesets/{kept['id']}"
     shape = {
         "id": kept["id"],
@@ -246,32 +244,32 @@ def ruleset_shape(
 
 
 @repo("GET", "/rulesets")
-def list_rulesets(hub: "GitHubStandIn", ask: Ask) -> Response:
+def list_rulesets(hub: "Hub", ask: Ask) -> Response:
     _on_plan(hub)
     return paged(
         hub, ask, [ruleset_shape(hub, r, False, brief=True) for r in hub.state["rulesets"]]
     )
 
 
-def _ruleset(hub: "GitHubStandIn", ask: Ask) -> Body:
+def _ruleset(hub: "Hub", ask: Ask) -> Body:
     kept = find(hub.state["rulesets"], id=ask.number("ruleset_id"))
     if kept is None:
         raise Refused(404, "Not Found")
     return kept
 
 
-def _answer(hub: "GitHubStandIn", ask: Ask, kept: Body, status: int = 200) -> Response:
+def _answer(hub: "Hub", ask: Ask, kept: Body, status: int = 200) -> Response:
     passes = rules.may_bypass(kept, ask.viewer, by_pull=False)
     return Response(status, ruleset_shape(hub, kept, passes))
 
 
 @repo("GET", "/rulesets/{ruleset_id}")
-def get_ruleset(hub: "GitHubStandIn", ask: Ask) -> Response:
+def get_ruleset(hub: "Hub", ask: Ask) -> Response:
     return _answer(hub, ask, _ruleset(hub, ask))
 
 
 @repo("POST", "/rulesets")
-def create_ruleset(hub: "GitHubStandIn", ask: Ask) -> Response:
+def create_ruleset(hub: "Hub", ask: Ask) -> Response:
     _on_plan(hub)
     body, now = ask.need("name", "enforcement"), stamp(hub.clock())
     kept = {
@@ -288,7 +286,7 @@ def create_ruleset(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 @repo("PUT", "/rulesets/{ruleset_id}")
-def update_ruleset(hub: "GitHubStandIn", ask: Ask) -> Response:
+def update_ruleset(hub: "Hub", ask: Ask) -> Response:
     kept = _ruleset(hub, ask)
     allowed = ("name", "target", "enforcement", "bypass_actors", "conditions", "rules")
     kept |= {name: value for name, value in ask.body().items() if name in allowed}

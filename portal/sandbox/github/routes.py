@@ -11,7 +11,7 @@ from portal.sandbox.server import Request, Response
 from .state import Refused, Viewer
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Ask:
         return int(self.part[name])
 
 
-Handler = Callable[["GitHubStandIn", Ask], Response]
+Handler = Callable[["Hub", Ask], Response]
 
 # These parts may hold slashes (`x-multi-segment` in openapi.json).
 WIDE = {"branch", "ref", "path", "basehead"}
@@ -83,7 +83,7 @@ def matching(method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
     return None
 
 
-def paged(hub: "GitHubStandIn", ask: Ask, items: Iterable[Any], key: str = "") -> Response:
+def paged(hub: "Hub", ask: Ask, items: Iterable[Any], key: str = "") -> Response:
     """One page of `items`, with `Link`; under `key` beside `total_count` when one is named."""
     rows = list(items)
     size, page = page_of(ask)
@@ -103,7 +103,7 @@ def page_of(ask: Ask) -> tuple[int, int]:
     return min(whole("per_page", 30), 100), whole("page", 1)
 
 
-def links(hub: "GitHubStandIn", ask: Ask, page: int, last: int) -> dict[str, str]:
+def links(hub: "Hub", ask: Ask, page: int, last: int) -> dict[str, str]:
     """The `Link` header; empty when one page holds all."""
     wanted = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
     if page >= last:

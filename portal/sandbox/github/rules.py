@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .state import APPS, PORTAL_APP, State, Viewer
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 GOOD = {"success", "neutral", "skipped"}
 ADMIN_ROLE = 5
@@ -249,7 +249,7 @@ def said(rules: Rules, sentences: list[str]) -> str:
 
 
 def push_refusal(
-    hub: "GitHubStandIn",
+    hub: "Hub",
     branch: str,
     viewer: Viewer,
     new: str | None,
@@ -292,7 +292,7 @@ def push_refusal(
     return ""
 
 
-def _merges(hub: "GitHubStandIn", old: str, new: str) -> bool:
+def _merges(hub: "Hub", old: str, new: str) -> bool:
     """Whether the push would add a merge commit; commits that git has not received yet are not
     looked at.
     """

@@ -7,7 +7,7 @@ from .git import Change, Commit, Person
 from .state import App, login_id, node_id, stamp
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 Shape = dict[str, Any]
 
@@ -70,7 +70,7 @@ REPOSITORY_LINKS = {
 }
 
 
-def user(hub: "GitHubStandIn", login: str) -> Shape:
+def user(hub: "Hub", login: str) -> Shape:
     url = f"{hub.url}/users/{login}"
     return {
         "login": login,
@@ -86,7 +86,13 @@ def user(hub: "GitHubStandIn", login: str) -> Shape:
     }
 
 
-def repository(hub: "GitHubStandIn") -> Shape:
+SWITCHED_OFF = (
+    *("has_projects", "has_wiki", "has_pages", "has_discussions"),
+    *("archived", "disabled", "is_template", "web_commit_signoff_required"),
+)
+
+
+def repository(hub: "Hub") -> Shape:
     web, state = hub.web, hub.state
     issues = sum(pull["state"] == "open" for pull in state["pulls"])
     return {
@@ -104,25 +110,16 @@ def repository(hub: "GitHubStandIn") -> Shape:
         "created_at": state["created_at"],
         "updated_at": state["pushed_at"],
         "pushed_at": state["pushed_at"],
-        "git_url": f"{web}.git",
-        "ssh_url": f"{web}.git",
-        "clone_url": f"{web}.git",
+        **dict.fromkeys(("git_url", "ssh_url", "clone_url"), f"{web}.git"),
         "svn_url": web,
         "mirror_url": None,
         "homepage": None,
         "size": 0,
         "language": None,
         "has_issues": True,
-        "has_projects": False,
         "has_downloads": True,
-        "has_wiki": False,
-        "has_pages": False,
-        "has_discussions": False,
-        "archived": False,
-        "disabled": False,
+        **dict.fromkeys(SWITCHED_OFF, False),
         "visibility": "private",
-        "is_template": False,
-        "web_commit_signoff_required": False,
         "topics": [],
         "custom_properties": {},
         "license": None,
@@ -135,7 +132,7 @@ def repository(hub: "GitHubStandIn") -> Shape:
     }
 
 
-def full_repository(hub: "GitHubStandIn") -> Shape:
+def full_repository(hub: "Hub") -> Shape:
     return repository(hub) | {
         "subscribers_count": 0,
         "network_count": 0,
@@ -154,7 +151,7 @@ def _git_user(person: Person) -> Shape:
     return {"name": person.name, "email": person.email, "date": stamp(person.at)}
 
 
-def git_commit(hub: "GitHubStandIn", commit: Commit) -> Shape:
+def git_commit(hub: "Hub", commit: Commit) -> Shape:
     return {
         "author": _git_user(commit.author),
         "committer": _git_user(commit.committer),
@@ -166,7 +163,7 @@ def git_commit(hub: "GitHubStandIn", commit: Commit) -> Shape:
     }
 
 
-def commit(hub: "GitHubStandIn", found: Commit) -> Shape:
+def commit(hub: "Hub", found: Commit) -> Shape:
     url = f"{hub.api}/commits/{found.sha}"
     return {
         "sha": found.sha,
@@ -184,7 +181,7 @@ def commit(hub: "GitHubStandIn", found: Commit) -> Shape:
     }
 
 
-def change(hub: "GitHubStandIn", one: Change, sha: str) -> Shape:
+def change(hub: "Hub", one: Change, sha: str) -> Shape:
     shape = {
         "sha": one.sha,
         "filename": one.path,
@@ -200,7 +197,7 @@ def change(hub: "GitHubStandIn", one: Change, sha: str) -> Shape:
     return shape | ({"previous_filename": one.previous} if one.previous else {})
 
 
-def app(hub: "GitHubStandIn", one: App) -> Shape:
+def app(hub: "Hub", one: App) -> Shape:
     return {
         "id": one.id,
         "slug": one.slug,
@@ -222,7 +219,7 @@ def app(hub: "GitHubStandIn", one: App) -> Shape:
     }
 
 
-def status(hub: "GitHubStandIn", shape: Shape) -> Shape:
+def status(hub: "Hub", shape: Shape) -> Shape:
     return {
         "url": f"{hub.api}/statuses/{shape['sha']}",
         "avatar_url": None,
@@ -237,7 +234,7 @@ def status(hub: "GitHubStandIn", shape: Shape) -> Shape:
     }
 
 
-def label(hub: "GitHubStandIn", name: str) -> Shape:
+def label(hub: "Hub", name: str) -> Shape:
     return {
         "id": login_id(f"label {name}"),
         "node_id": node_id("Label", name),

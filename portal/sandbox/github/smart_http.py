@@ -16,7 +16,7 @@ from .git import ZERO, environment
 from .state import Refused, Viewer
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    from .hub import Hub
 
 # One line per refusal: ref, `always` or `forced`, sentence. Forced ones count when history is left
 # behind,
@@ -32,12 +32,12 @@ done
 """
 
 
-def wanted(hub: "GitHubStandIn", path: str) -> str | None:
+def wanted(hub: "Hub", path: str) -> str | None:
     """The part of the path behind the repository, when this is git asking."""
     return _behind(hub.full_name, path)
 
 
-def moved(hub: "GitHubStandIn", request: Request) -> Response | None:
+def moved(hub: "Hub", request: Request) -> Response | None:
     """The redirect of git under an old name of the repository, which git follows only where it
     is told to.
     """
@@ -59,7 +59,7 @@ def _behind(name: str, path: str) -> str | None:
     return None
 
 
-def answer(hub: "GitHubStandIn", request: Request, service: str) -> Response:
+def answer(hub: "Hub", request: Request, service: str) -> Response:
     """What `git http-backend` answers; a push then moves pull requests and fires hooks."""
     try:
         viewer = front.viewer(hub, request)
@@ -83,7 +83,7 @@ def answer(hub: "GitHubStandIn", request: Request, service: str) -> Response:
     return Response(response.status, done, response.headers)
 
 
-def _refusals(hub: "GitHubStandIn", request: Request, viewer: Viewer) -> str:
+def _refusals(hub: "Hub", request: Request, viewer: Viewer) -> str:
     lines = []
     for old, new, ref in commands(request.body):
         branch = ref.removeprefix("refs/heads/")
@@ -116,7 +116,7 @@ def commands(body: bytes) -> list[tuple[str, str, str]]:
 
 
 def _backend(
-    hub: "GitHubStandIn", request: Request, service: str, viewer: Viewer, more: dict[str, str]
+    hub: "Hub", request: Request, service: str, viewer: Viewer, more: dict[str, str]
 ) -> Response:
     headers = request.headers
     env = environment(

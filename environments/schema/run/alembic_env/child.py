@@ -90,10 +90,7 @@ def _prepare(door: dict[str, Any], request: dict[str, Any]) -> object:
     """
     isolation = _isolation()
     for top in door["owned"]:
-        os.lchown(top, door["uid"], door["uid"])
-        for directory, directories, files in os.walk(top):
-            for name in (*directories, *files):
-                os.lchown(f"{directory}/{name}", door["uid"], door["uid"])
+        isolation.confine.give(top, door["uid"])
     if door["broker"]:  # names are asked over TCP, which the broker can answer
         os.environ["RES_OPTIONS"] = "use-vc"
         request.get("environ", {})["RES_OPTIONS"] = "use-vc"

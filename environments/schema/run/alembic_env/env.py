@@ -35,10 +35,8 @@ def limit(connection: Any, _record: object) -> None:
     connection.execute(f"set statement_timeout = {int(run['statement_timeout_ms'])}")
     if connection.info.server_version >= 140000:
         connection.execute("set client_connection_check_interval = '1s'")
-    # a host that vanished keeps no lock for hours
-    connection.execute("set tcp_keepalives_idle = 10")
-    connection.execute("set tcp_keepalives_interval = 3")
-    connection.execute("set tcp_keepalives_count = 3")
+    for name, value in run["notices_a_lost_host"].items():
+        connection.execute(f"set {name} = {int(value)}")
     connection.autocommit = False
     run["emit"]({"backend": connection.info.backend_pid})
 
