@@ -24,6 +24,7 @@ from environments.finding_kinds.registry import Reading
 from environments.findings import out_of_band
 from environments.findings import writer as findings
 from environments.findings.problem import Problem
+from environments.github import Rules
 from environments.github.protection import NO_PLAN
 from environments.models import BranchProtection, Project, ProtectionSync, RailwaySync
 from environments.quota import sharing
@@ -84,33 +85,42 @@ def read(project: Project, *, now: datetime) -> None:
         for branch in branches(project)
     }
     with transaction.atomic():
-        before = {
-            row.branch: row
-            for row in BranchProtection.objects.select_for_update().filter(project=project)
-        }
+        rows = BranchProtection.objects.select_for_update().filter(project=project)
+        before = {row.branch: row for row in rows}
         for branch, (rules, ran) in found.items():
-            lines = [asdict(one) for one in compared(project, branch, rules)]
-            if was := before.get(branch):
-                if was.read_at > now:
-                    continue  # another reading began later and is written already
-                out_of_band.protection_changed(
-                    project, branch, _changes(was.lines, lines), was.read_at, now
-                )
-            BranchProtection.objects.update_or_create(
-                project=project,
-                branch=branch,
-                defaults={
-                    "lines": lines,
-                    "problems": list(rules.problems),
-                    "settings": rules.classic,
-                    "ran": ran,
-                    "closed": closed_to_portal(project, rules),
-                    "read_at": now,
-                },
-            )
+            _keep(project, branch, rules, ran, before.get(branch), now)
         # The lock of the other readings, so that one finding is not opened by both.
         RailwaySync.objects.select_for_update().filter(project=project).first()
         findings.update_findings(project, problems(project), now=now, reading=Reading.PROTECTION)
+
+
+def _keep(
+    project: Project,
+    branch: str,
+    rules: Rules,
+    ran: list[str] | None,
+    before: BranchProtection | None,
+    now: datetime,
+) -> None:
+    """Write the reading of one branch, unless one that began later is written already."""
+    lines = [asdict(one) for one in compared(project, branch, rules)]
+    if before:
+        if before.read_at > now:
+            return
+        changes = _changes(before.lines, lines)
+        out_of_band.protection_changed(project, branch, changes, before.read_at, now)
+    BranchProtection.objects.update_or_create(
+        project=project,
+        branch=branch,
+        defaults={
+            "lines": lines,
+            "problems": list(rules.problems),
+            "settings": rules.classic,
+            "ran": ran,
+            "closed": closed_to_portal(project, rules),
+            "read_at": now,
+        },
+    )
 
 
 def _changes(

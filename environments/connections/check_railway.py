@@ -68,6 +68,13 @@ def _pasted_railway(source: Source, row: ServiceCredential) -> Connection:
     return _reach(source.name, f"{report.kind} token", report, source.projects)
 
 
+def _no_such_project(project: Project) -> str:
+    return (
+        "no such project for this token: its id is wrong, or it is in another workspace"
+        f" ({project.railway_project_id or 'no id is set'})."
+    )
+
+
 def _reach(name: str, kind: str, report: TokenReport, projects: Sequence[Project]) -> Connection:
     """What a good token reaches of the projects."""
     can, cannot, state = [], [], PASS
@@ -75,17 +82,9 @@ def _reach(name: str, kind: str, report: TokenReport, projects: Sequence[Project
         try:
             tree = railway_of(project).project(project.railway_project_id)
         except ApiError as error:
-            if error.kind in REFUSED:
-                state = FAIL
-                message = (
-                    "no such project for this token: its id is wrong, or it is in another workspace"
-                )
-                cannot.append(
-                    f"{project.name}: {message} ({project.railway_project_id or 'no id is set'})."
-                )
-            else:
-                state = WAIT if state == PASS else state
-                cannot.append(f"{project.name}: {error}")
+            refused = error.kind in REFUSED
+            state = FAIL if refused else WAIT if state == PASS else state
+            cannot.append(f"{project.name}: {_no_such_project(project) if refused else error}")
             continue
         seen = ", ".join(
             environment.name for environment in tree.environments if environment.can_access

@@ -126,18 +126,7 @@ def retry_migration(
     the database is.
     """
     now = now or timezone.now()
-    mine = MigrationRun.objects.filter(environment=run.environment, database=run.database)
-    newest = mine.order_by("-pk").values_list("pk", flat=True)
-    if run.is_open or run.status == JobStatus.SUCCEEDED:
-        raise Refused("This run has not failed, so there is nothing to retry.")
-    if newest.first() != run.pk:
-        raise Refused(
-            f"{run.database.of(run.environment)} has been migrated since. Open the newest run."
-        )
-    if run.direction == Direction.DOWNGRADE:
-        raise Refused("Two people approved this downgrade. Request it again on the release's page.")
-    if not can_be_retried(run):
-        raise Refused("This run is part of a promotion. Retry its step on the release's page.")
+    _require_retriable(run)
     why = f"again, after run {run.pk}"
     fresh = start_migration(
         run.environment,
@@ -158,3 +147,19 @@ def retry_migration(
         now=now,
     )
     return fresh
+
+
+def _require_retriable(run: MigrationRun) -> None:
+    """Refuses a run that has not failed, is not the newest, or is not for this page to retry."""
+    mine = MigrationRun.objects.filter(environment=run.environment, database=run.database)
+    newest = mine.order_by("-pk").values_list("pk", flat=True)
+    if run.is_open or run.status == JobStatus.SUCCEEDED:
+        raise Refused("This run has not failed, so there is nothing to retry.")
+    if newest.first() != run.pk:
+        raise Refused(
+            f"{run.database.of(run.environment)} has been migrated since. Open the newest run."
+        )
+    if run.direction == Direction.DOWNGRADE:
+        raise Refused("Two people approved this downgrade. Request it again on the release's page.")
+    if not can_be_retried(run):
+        raise Refused("This run is part of a promotion. Retry its step on the release's page.")

@@ -62,17 +62,19 @@ def run(
         if job.runner == Runner.COMMAND:
             changes = _command(job, mirror, history, url, on_lines, alive)
         elif job.runner == Runner.RAILWAY:
-            place = pre_deploy_command.place_of(job.environment, job.database)
-            railway_runner.refuse_command_in_repository(job, mirror)
-            values = pre_deploy_command.variables(job.environment.project, place)
-            changes = {
-                "secrets": secrets_of(url, values),
-                "elsewhere": railway_runner.elsewhere(job, place),
-            }
+            changes = _railway(job, mirror, url)
     except UNPREPARED as error:
         status = "cancelled" if getattr(error, "cancelled", False) else "failed"
         return Outcome(status, f"Nothing was changed: {error}", before, before)
     return runner.run(mirror, replace(request, **changes), on_lines=on_lines, alive=alive)
+
+
+def _railway(job: MigrationRun, mirror: Mirror, url: str) -> JsonObject:
+    """What of the request is other where Railway runs the migrations."""
+    place = pre_deploy_command.place_of(job.environment, job.database)
+    railway_runner.refuse_command_in_repository(job, mirror)
+    values = pre_deploy_command.variables(job.environment.project, place)
+    return {"secrets": secrets_of(url, values), "elsewhere": railway_runner.elsewhere(job, place)}
 
 
 def secrets_of(url: str, values: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The page Environments: services by environments, and what is inconsistent."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -96,18 +96,7 @@ def environments(request: HttpRequest) -> HttpResponse:
         context |= _matrix(project, asked) | {"untested": not project.tested, "asked": asked}
         heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
         instances = context.pop("instances")
-        findings = Finding.objects.open().filter(project=project)
-        unprotected = any(finding.kind == PROTECTION for finding in findings)
-        differing = _differing_rules(project) if unprotected else {}
-        rows = [
-            FindingRow(
-                finding,
-                _repair(finding, instances.get(finding.subject), project, heads),
-                differing.get(finding.subject, []) if finding.kind == PROTECTION else [],
-            )
-            for finding in findings
-        ]
-        context |= finding_list(rows, asked.kind)
+        context |= finding_list(_finding_rows(project, instances, heads), asked.kind)
         resolved = Finding.objects.filter(project=project, closed_by__isnull=False).select_related(
             "closed_by"
         )
@@ -166,6 +155,23 @@ def _repairs(project: Project) -> dict[str, object]:
         "level": level,
         "diverged": bool(level and level.result == fast_forward.DIVERGED),
     }
+
+
+def _finding_rows(
+    project: Project, instances: Mapping[str, ServiceInstance], heads: dict[str, str]
+) -> list[FindingRow]:
+    """The open findings with their repairs, and protections with the rules that differ."""
+    findings = Finding.objects.open().filter(project=project)
+    unprotected = any(finding.kind == PROTECTION for finding in findings)
+    differing = _differing_rules(project) if unprotected else {}
+    return [
+        FindingRow(
+            finding,
+            _repair(finding, instances.get(finding.subject), project, heads),
+            differing.get(finding.subject, []) if finding.kind == PROTECTION else [],
+        )
+        for finding in findings
+    ]
 
 
 def _matrix(project: Project, asked: Asked) -> JsonObject:

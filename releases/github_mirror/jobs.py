@@ -39,20 +39,29 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     except ApiError as error:
         environment_sync.note_problem(job, str(error), "GitHub", now=now)
         return Requeue(max(settings.SYNC_SECONDS, error.retry_after or 0), str(error))
-    missing = [
-        name
-        for name, head in (
-            (project.staging_branch, overview.staging_head),
-            (project.production_branch, overview.production_head),
-        )
-        if not head
-    ]
+    heads = {
+        project.staging_branch: overview.staging_head,
+        project.production_branch: overview.production_head,
+    }
+    missing = [name for name, head in heads.items() if not head]
     problem = (
         f"{project.repository} has no branch {' and no branch '.join(missing)}." if missing else ""
     )
     environment_sync.note_problem(job, problem, "GitHub", now=now)
     is_to_confirm = github_mirror_sync.apply(project, overview, now=now)
     relation.settle(job, overview)
+    _wake_others(job, now)
+    seconds = sharing.pause(project, now, base=settings.SYNC_SECONDS)
+    if job.pace != seconds:
+        GitHubSync.objects.filter(pk=job.pk).update(pace=seconds)
+    if is_to_confirm:
+        return Requeue(min(CONFIRMED_AFTER, seconds), "GitHub demands less: reading it once more.")
+    return Requeue(seconds, "In step with GitHub.")
+
+
+def _wake_others(job: GitHubSync, now: datetime) -> None:
+    """Have everything that rests on the reading look at it."""
+    project = job.project
     if job.synced_at:  # git's first fetch waits for the second reading: the first asks most
         runbook.settle(project, now=now)
     watching.settle(project)
@@ -61,9 +70,3 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
     rollback_assessment.see_to(project, now=now)
     bypasses.wake(project, now=now)
     pull_requests_comment.wake(project, now=now)
-    seconds = sharing.pause(project, now, base=settings.SYNC_SECONDS)
-    if job.pace != seconds:
-        GitHubSync.objects.filter(pk=job.pk).update(pace=seconds)
-    if is_to_confirm:
-        return Requeue(min(CONFIRMED_AFTER, seconds), "GitHub demands less: reading it once more.")
-    return Requeue(seconds, "In step with GitHub.")

@@ -10,6 +10,7 @@ from environments.services.liveness import Live, serves_instead
 from environments.smoke.probe import Probe, probe
 from portal import audit
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
+from portal.outbound.parsing import JsonObject
 from releases.gates.context import Facts, facts_of
 from releases.gates.deployed import staging_healthy
 from releases.gates.staging_smoke import Test
@@ -60,11 +61,7 @@ def _ask(job: StagingSmoke, facts: Facts, now: datetime) -> Outcome:
     for test in facts.staging_tests:
         if not holds(job):
             return Requeue(0)
-        one = _probe(test, facts)
-        message = one.sentence if one else f"{test.service} has no address in staging."
-        lines.append(
-            {"label": f"{test.service} {test.path}", "said": message, "ok": bool(one and one.ok)}
-        )
+        lines.append(_line(test, _probe(test, facts)))
     bad = [line for line in lines if not line["ok"]]
     ok = not bad
     sentence = (
@@ -93,6 +90,13 @@ def _ask(job: StagingSmoke, facts: Facts, now: datetime) -> Outcome:
                 now=now,
             )
     return Requeue(LOOK, sentence)
+
+
+def _line(test: Test, answer: Probe | None) -> JsonObject:
+    """What is kept of one answer; None: the service has no address."""
+    message = answer.sentence if answer else f"{test.service} has no address in staging."
+    ok = bool(answer and answer.ok)
+    return {"label": f"{test.service} {test.path}", "said": message, "ok": ok}
 
 
 def _probe(test: Test, facts: Facts) -> Probe | None:

@@ -190,17 +190,19 @@ def _render_by_command(
         stop=lambda: "time limit" if time.monotonic() >= deadline else "",
     )
     log.finish()
+    return ended, _silent(command, ended, output)
+
+
+def _silent(command: Command, ended: Finished, output: Output) -> str:
+    """Why the project's command told nothing of a revision."""
     if ended.stopped:
         return (
-            ended,
-            (
-                f"“{command.line}” was not ready within {COMMAND_LIMIT_S:.0f} s; only a run can"
-                " show what it does."
-            ),
+            f"“{command.line}” was not ready within {COMMAND_LIMIT_S:.0f} s; only a run can show"
+            " what it does."
         )
     reason = output.complaint or output.error.rstrip(".")
     why = f": {reason}" if reason else f" (code {ended.returncode})"
-    return ended, f"“{command.line}” ended before Alembic began{why}."
+    return f"“{command.line}” ended before Alembic began{why}."
 
 
 # The child itself, or its worker, of which it tells as a shell does.

@@ -8,6 +8,7 @@ dumps of one server are compared: versions write differently.
 """
 
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ def _call(
     }
     if command[0] == "pg_dump":
         variables["PGOPTIONS"] = "-c default_transaction_read_only=on"
-    message, deadline = file.with_suffix(".said"), time.monotonic() + limit
+    message = file.with_suffix(".said")
     with message.open("wb") as output:
         program: list[str | Path] = [
             binaries() / command[0],
@@ -159,24 +160,29 @@ def _call(
             f"--dbname={make_conninfo('', **parts)}",
         ]
         process = spawn(program, env=variables, output=output, cwd=file.parent)
-        try:
-            asked = time.monotonic()
-            while process.poll() is None:
-                if time.monotonic() - asked > ASK_SECONDS:
-                    asked = time.monotonic()
-                    if not alive():
-                        raise Cancelled
-                if time.monotonic() > deadline:
-                    raise DumpError(f"It was not read or loaded within {limit:.0f} s.", busy=True)
-                time.sleep(0.02)
-        finally:
-            if process.returncode is None:
-                stop_group(process.pid, patience=3)
-                process.wait()
+        _wait(process, alive, limit)
     if process.returncode:
         raise _problem(
             command[0], Redactor([password])(message.read_text(errors="replace")), address.where
         )
+
+
+def _wait(process: subprocess.Popen[bytes], alive: Callable[[], bool], limit: float) -> None:
+    """Wait until the process has ended; end it before where it is late or nobody wants it."""
+    asked, deadline = time.monotonic(), time.monotonic() + limit
+    try:
+        while process.poll() is None:
+            if time.monotonic() - asked > ASK_SECONDS:
+                asked = time.monotonic()
+                if not alive():
+                    raise Cancelled
+            if time.monotonic() > deadline:
+                raise DumpError(f"It was not read or loaded within {limit:.0f} s.", busy=True)
+            time.sleep(0.02)
+    finally:
+        if process.returncode is None:
+            stop_group(process.pid, patience=3)
+            process.wait()
 
 
 def _problem(program: str, text: str, where: str) -> DumpError:
