@@ -19,17 +19,14 @@ def of_deploy_key(project: Project) -> Connection | None:
     try:
         url = git_address(project, over_ssh=key is not None)
     except GitError as error:
-        return Connection(
-            name, FAIL, "not used", str(error), mend="Change the git address under Projects."
-        )
+        mend = "Change the git address under Projects."
+        return Connection(name, FAIL, "not used", str(error), mend=mend)
     address = host_keys.address_of(url)
     if key is None:
-        message = (
-            f"{project.name} is read over SSH from {address.label}, and no deploy key is set."
-            if address
-            else ""
-        )
-        return Connection(name, FAIL, "not set", message, mend=MAKE_KEY) if address else None
+        if address is None:
+            return None
+        message = f"{project.name} is read over SSH from {address.label}, and no deploy key is set."
+        return Connection(name, FAIL, "not set", message, mend=MAKE_KEY)
     kind = f"{key.kind} key, {key.fingerprint}"
     if address is None:
         message = "The key is not used: the project's git address is not an SSH address."

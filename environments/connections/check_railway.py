@@ -86,17 +86,11 @@ def _reach(name: str, kind: str, report: TokenReport, projects: Sequence[Project
             state = FAIL if refused else WAIT if state == PASS else state
             cannot.append(f"{project.name}: {_no_such_project(project) if refused else error}")
             continue
-        seen = ", ".join(
-            environment.name for environment in tree.environments if environment.can_access
-        )
-        can.append(
-            f"{project.name}: read {len(tree.services)} services in {seen or 'no environment'}."
-        )
-        cannot += [
-            f"{project.name}: look into {environment.name}."
-            for environment in tree.environments
-            if not environment.can_access
-        ]
+        seen = [place.name for place in tree.environments if place.can_access]
+        where = ", ".join(seen) or "no environment"
+        can.append(f"{project.name}: read {len(tree.services)} services in {where}.")
+        hidden = [place.name for place in tree.environments if not place.can_access]
+        cannot += [f"{project.name}: look into {place}." for place in hidden]
     if report.kind == "project":
         cannot.append(
             "See other environments than its own, deploy again, or make and delete environments."

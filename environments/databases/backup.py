@@ -39,9 +39,8 @@ def before(
         return by_railway if alive() else _cancelled(job)
     kept = by_railway.kept
     if not kept:
-        if by_railway.why:
-            why = f"Railway took no backup of the volume: {by_railway.why}"
-            tell([f"{why} pg_dump does it instead."])
+        if why := by_railway.why:
+            tell([f"Railway took no backup of the volume: {why} pg_dump does it instead."])
         try:
             kept = _take(job, url, touched, alive)
         except Cancelled:

@@ -78,9 +78,8 @@ class Clone:
         try:
             out, error = bounded(process, time.monotonic() + timeout)
         except TimeoutError:
-            raise GitError(
-                f"git did not answer within {timeout:.0f} s; try again.", "timeout"
-            ) from None
+            message = f"git did not answer within {timeout:.0f} s; try again."
+            raise GitError(message, "timeout") from None
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

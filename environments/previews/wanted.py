@@ -91,18 +91,10 @@ def _change(row: Preview, one: Wish, now: datetime) -> None:
     Preview.objects.filter(pk=row.pk).update(**values)
     wake_now(row, now=now)
     if values["wanted"] != row.wanted:
-        message = (
-            f"{row} is wanted again."
-            if values["wanted"]
-            else f"{row} is no longer wanted: {one.why_not}."
-        )
-        audit.record(
-            "preview.wanted" if values["wanted"] else "preview.unwanted",
-            actor=None,
-            subject=row,
-            sentence=message,
-            now=now,
-        )
+        event, message = "preview.unwanted", f"{row} is no longer wanted: {one.why_not}."
+        if values["wanted"]:
+            event, message = "preview.wanted", f"{row} is wanted again."
+        audit.record(event, actor=None, subject=row, sentence=message, now=now)
 
 
 def requeue(job: Preview, *, now: datetime | None = None, **values: object) -> None:

@@ -115,13 +115,9 @@ def _judged(user: User, code: str, now: datetime) -> str:
     ):
         found.throttle_reset()
         left = found.recovery_codes.filter(used_at=None).count()
-        message = f"{user} used a recovery code; {left} are left."
+        message, data = f"{user} used a recovery code; {left} are left.", {"left": left}
         audit.record(
-            "second_factor.recovered",
-            actor=user,
-            subject=user,
-            sentence=message,
-            data={"left": left},
+            "second_factor.recovered", actor=user, subject=user, sentence=message, data=data
         )
         return ""
     found.throttle_increment()

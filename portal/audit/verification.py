@@ -120,11 +120,8 @@ def verify(
     `Verification.checkpoint`) when given. `progress(done, total)` is called on the way.
     """
     try:
-        kept = (
-            audit_anchors.gather(ask=outside)
-            if anchors is None
-            else audit_anchors.Kept(list(anchors))
-        )
+        given = None if anchors is None else audit_anchors.Kept(list(anchors))
+        kept = given or audit_anchors.gather(ask=outside)
     except UnreadableAnchors as error:
         return Verification(False, 0, None, str(error), "")
     with _pinned(using) as raw:
@@ -196,11 +193,8 @@ def _follow_all(
     last = start
     while last.position < upto:
         run = _run(sealed, last.position)
-        fitting = (
-            weigh(raw, [Seal(a.after, a.position, bytes.fromhex(a.content)) for a in run])
-            if run
-            else 0
-        )
+        seals = [Seal(a.after, a.position, bytes.fromhex(a.content)) for a in run]
+        fitting = weigh(raw, seals) if seals else 0
         if fitting:
             last = run[fitting - 1].link
             yield Followed(last, {a.position: a.link.digest for a in run[:fitting]})

@@ -15,6 +15,7 @@ from releases.gates.context import Facts, facts_of
 from releases.gates.deployed import staging_healthy
 from releases.gates.staging_smoke import Test
 from releases.models import StagingSmoke
+from releases.models.releases import Release
 
 LOOK, REPEAT = (
     5.0,
@@ -80,16 +81,20 @@ def _ask(job: StagingSmoke, facts: Facts, now: datetime) -> Outcome:
         if not StagingSmoke.objects.filter(pk=job.pk, fence=job.fence).update(**values):
             return Requeue(0)
         if (job.about, job.ok) != (values["about"], ok):
-            audit.record(
-                "staging.smoked",
-                actor=None,
-                subject=facts.release,
-                outcome="done" if ok else "failed",
-                sentence=sentence,
-                data={"candidate": facts.release.candidate},
-                now=now,
-            )
+            _record(facts.release, ok, sentence, now)
     return Requeue(LOOK, sentence)
+
+
+def _record(release: Release, ok: bool, sentence: str, now: datetime) -> None:
+    audit.record(
+        "staging.smoked",
+        actor=None,
+        subject=release,
+        outcome="done" if ok else "failed",
+        sentence=sentence,
+        data={"candidate": release.candidate},
+        now=now,
+    )
 
 
 def _line(test: Test, answer: Probe | None) -> JsonObject:

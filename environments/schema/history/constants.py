@@ -38,11 +38,8 @@ def constants(module: ast.Module) -> dict[str, object]:
         targets = statement.targets if isinstance(statement, ast.Assign) else []
         targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
         value = getattr(statement, "value", None)
-        names = [
-            target.id
-            for target in targets
-            if isinstance(target, ast.Name) and times[target.id] == 1
-        ]
+        bound = [target.id for target in targets if isinstance(target, ast.Name)]
+        names = [name for name in bound if times[name] == 1]
         if names and value is not None:
             try:
                 found |= dict.fromkeys(names, fold(value, found))

@@ -104,24 +104,14 @@ def _locate(objects: Objects, commit: str, alembic: str, path: str) -> Location:
 def _from_options(
     objects: Objects, commit: str, alembic: str, config: str, options: JsonObject, section: str
 ) -> Location:
-    script_location = options.get("script_location")
-    if (
-        not isinstance(script_location, str)
-        or not script_location.strip()
-        or "{" in script_location
-    ):
-        raise _ProblemError(
-            _set_elsewhere(objects, commit, config, script_location, options, section)
-        )
+    named = options.get("script_location")
+    if not isinstance(named, str) or not named.strip() or "{" in named:
+        raise _ProblemError(_set_elsewhere(objects, commit, config, named, options, section))
     beside = posixpath.dirname(config)
-    script = (
-        beside
-        if script_location == "%"
-        else _resolve(objects, commit, config, script_location.strip())
-    )
+    script = beside if named == "%" else _resolve(objects, commit, config, named.strip())
     if script is None:
         raise _ProblemError(
-            f"“{config}” names the script directory “{script_location}”, which is not in the"
+            f"“{config}” names the script directory “{named}”, which is not in the"
             f" repository.{_offer(candidates(objects, commit), scripts_only=True)}"
         )
     directories = []

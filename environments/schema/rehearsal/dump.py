@@ -162,9 +162,8 @@ def _call(
         process = spawn(program, env=variables, output=output, cwd=file.parent)
         _wait(process, alive, limit)
     if process.returncode:
-        raise _problem(
-            command[0], Redactor([password])(message.read_text(errors="replace")), address.where
-        )
+        told = Redactor([password])(message.read_text(errors="replace"))
+        raise _problem(command[0], told, address.where)
 
 
 def _wait(process: subprocess.Popen[bytes], alive: Callable[[], bool], limit: float) -> None:

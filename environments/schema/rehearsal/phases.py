@@ -179,16 +179,13 @@ class Rehearsal:
                 )
             if outcome.status != "succeeded":
                 report.status = FAILED if outcome.status == "failed" else UNKNOWN
-                report.sentence, report.failed_statement = (
-                    outcome.sentence,
-                    outcome.failed_statement,
-                )
+                report.sentence = outcome.sentence
+                report.failed_statement = outcome.failed_statement
                 return False
             reached = self._schema(url)
             names = self._version_table
-            report.changes = differences(
-                objects(original, without=names), objects(reached, without=names)
-            )
+            before, after = (objects(one, without=names) for one in (original, reached))
+            report.changes = differences(before, after)
         with self._phase("back"):
             returned = self._back(url, original, back)
         if not upgrade or back:

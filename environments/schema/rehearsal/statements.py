@@ -31,9 +31,7 @@ def statements(run: str, events: tuple[JsonObject, ...]) -> tuple[Ran, ...]:
             revision = str(event["start"])
         elif "over" in event:
             close(float(event["over"]))
-        elif (
-            "statement" in event and revision
-        ):  # before the first one Alembic looks around for itself
+        elif "statement" in event and revision:  # before the first Alembic looks around itself
             locks = _stronger(event["locks"], held)
             held |= locks
             open_.append((event, locks, revision))
