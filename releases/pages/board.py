@@ -1,4 +1,4 @@
-"""What the board shows: every project's standing in a fixed number of queries."""
+"""What the board shows: every project, with its state, in a fixed number of queries."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ from releases.models.freezes import Freeze
 from releases.models.promotion import Promotion
 from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.releases import ACTIVE, Release, ReleaseStatus
-from releases.pages.board_cards import Card, Standing
+from releases.pages.board_cards import Card, CardStatus
 from releases.pages.board_services import last_seen, show_live
 from releases.pages.waiting import to_confirm, waiting_for
 from releases.project_settings import smoke_tests
@@ -62,7 +62,7 @@ def board_context(user: User, *, now: datetime) -> JsonObject:
         cards[freeze.project_id].freeze = freeze
     for card in cards.values():
         _sources(card, now)
-        _standing(card)
+        _set_status(card)
     _reverts(cards.values(), opened)
     for card in cards.values():
         card.may_cut = user.has_perm("releases.cut_release")
@@ -105,7 +105,7 @@ def _releases(cards: dict[int, Card]) -> None:
             continue
         # The one in preparation counts more than one that is still looked at in production.
         if release.is_hotfix:
-            cards[release.project_id].hotfix = Standing(release)
+            cards[release.project_id].hotfix = CardStatus(release)
         else:
             cards[release.project_id].release = release
     _promotions(cards)
@@ -187,11 +187,11 @@ def _staleness(
         )
 
 
-def _standing(card: Card) -> None:
+def _set_status(card: Card) -> None:
     """The card's pill and sentence, and those of the hotfix on it."""
     if card.hotfix:
         hotfix = card.hotfix
-        hotfix.state, words, hotfix.sentence = _release_standing(hotfix.release, hotfix.promotion)
+        hotfix.state, words, hotfix.sentence = _release_status(hotfix.release, hotfix.promotion)
         hotfix.words = words.removeprefix(
             f"{hotfix.release.name} "
         )  # its name stands beside the pill
@@ -214,10 +214,10 @@ def _standing(card: Card) -> None:
         else:
             card.state, card.words = "wait", "ready to release"
         return
-    card.state, card.words, card.sentence = _release_standing(card.release, card.promotion)
+    card.state, card.words, card.sentence = _release_status(card.release, card.promotion)
 
 
-def _release_standing(release: Release, promotion: Promotion | None) -> tuple[str, str, str]:
+def _release_status(release: Release, promotion: Promotion | None) -> tuple[str, str, str]:
     """State, words of the pill, and sentence."""
     if promotion is not None and promotion.status in STOPPED:
         return "fail", f"{release.name} stopped", promotion.sentence

@@ -17,7 +17,13 @@ from portal.configuration.signing import counts
 from portal.configuration.signing import require as require_signer
 from portal.jobs import JobStatus, wake_now
 from portal.ui.actions import Refused, action, require_reason, require_seen
-from releases.models import Advice, Rollback, RollbackApproval, RollbackStep, RollbackStepName
+from releases.models import (
+    Rollback,
+    RollbackApproval,
+    RollbackAssessment,
+    RollbackStep,
+    RollbackStepName,
+)
 from releases.models.releases import Release, ReleaseStatus
 from releases.rollback.downgrade_actions import APPROVE, in_production
 from releases.steps import engine as steps_engine
@@ -80,7 +86,9 @@ def request_rollback(
     return rollback
 
 
-def _create(release: Release, row: Advice, actor: User, reason: str, now: datetime) -> Rollback:
+def _create(
+    release: Release, row: RollbackAssessment, actor: User, reason: str, now: datetime
+) -> Rollback:
     try:
         with transaction.atomic():
             rollback = Rollback.objects.create(

@@ -23,18 +23,18 @@ from portal.audit import Actor
 from portal.configuration.signing import require as require_signer
 from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused, action, require_reason, require_seen
-from releases.models import Advice, Downgrade
+from releases.models import Downgrade, RollbackAssessment
 from releases.models.promotion import Promotion
 from releases.models.releases import Release, ReleaseStatus
 from releases.models.rollback import downgrade_content
 from releases.rollback import assessment as rollback_assessment
 
-# What the adviser saw longer ago than this is looked at again before anybody acts on it.
+# What the assessment saw longer ago than this is looked at again before anybody acts on it.
 APPROVE = "releases.approve_release"
 
 
-def in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
-    """The release under a row lock, with fresh advice on it; refuses where going back makes no
+def in_production(release: Release, now: datetime) -> tuple[Release, RollbackAssessment]:
+    """The release under a row lock, with fresh assessment on it; refuses where going back makes no
     sense now.
     """
     release = Release.objects.locked(release.pk)
@@ -51,7 +51,7 @@ def in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
         raise Refused(
             f"Release {later[0].name} is being promoted. Wait until that has ended or stopped."
         )
-    row = Advice.objects.filter(release=release).first()
+    row = RollbackAssessment.objects.filter(release=release).first()
     if row is None:
         raise Refused("The rollback assessment is still running. Try again in a moment.")
     if message := rollback_assessment.outdated(row, release, now=now):
@@ -90,7 +90,7 @@ def _production(release: Release) -> Environment:
 
 
 def _database(release: Release, known: JsonObject) -> Database:
-    """The database that the adviser's next step back is about."""
+    """The database that the assessment's next step back is about."""
     databases = Database.objects.filter(project=release.project).exclude(alembic="")
     found = (
         databases.filter(pk=known["database_id"]).first()
