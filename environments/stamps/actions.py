@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.models import Branch, DatabaseStatus, Stamp, place_of
@@ -11,7 +10,7 @@ from portal import audit
 from portal.audit import Actor
 from portal.configuration.signing import require as require_signer
 from portal.jobs import wake_now
-from portal.ui.actions import Refused, action, require_reason
+from portal.ui.actions import Refused, action, refuse_second, require_reason
 
 APPROVE = "releases.approve_release"
 
@@ -36,19 +35,16 @@ def request_stamp(
         raise Refused(
             f"{database.of(environment)} is at a revision that its branch has: migrate it instead."
         )
-    try:
-        with transaction.atomic():
-            stamp = Stamp.objects.create(
-                environment=environment,
-                database=database,
-                commit=head.head,
-                branch=branch,
-                requested_by=actor,
-                created_at=now,
-                wake_at=now,
-            )
-    except IntegrityError:
-        raise Refused("A stamp of this database is under way already; see its page.") from None
+    with refuse_second("A stamp of this database is under way already; see its page."):
+        stamp = Stamp.objects.create(
+            environment=environment,
+            database=database,
+            commit=head.head,
+            branch=branch,
+            requested_by=actor,
+            created_at=now,
+            wake_at=now,
+        )
     wake_now(stamp, now=now)
     message = f"Prove which revision of {branch} {database.of(environment)} is at."
     audit.record(
