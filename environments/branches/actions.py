@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.branches import applying, protection, protection_rules
@@ -15,7 +14,7 @@ from portal.audit import Actor
 from portal.configuration.actions import propose
 from portal.configuration.signing import require as require_signer
 from portal.models.configuration import ConfigurationChange
-from portal.ui.actions import Refused, action, require_reason
+from portal.ui.actions import Refused, action, refuse_second, require_reason
 
 
 @action("staging.sync_requested", "environments.repair_environment")
@@ -62,18 +61,15 @@ def request_reset(
     StagingReset.objects.filter(project=project, closed_at=None).exclude(
         staging_head=staging, main_head=main
     ).update(closed_at=now)
-    try:
-        with transaction.atomic():
-            row = StagingReset.objects.create(
-                project=project,
-                staging_head=staging,
-                main_head=main,
-                reason=reason.strip()[:2000],
-                requested_by=actor,
-                requested_at=now,
-            )
-    except IntegrityError:
-        raise Refused("This reset is already requested. A second person can sign it.") from None
+    with refuse_second("This reset is already requested. A second person can sign it."):
+        row = StagingReset.objects.create(
+            project=project,
+            staging_head=staging,
+            main_head=main,
+            reason=reason.strip()[:2000],
+            requested_by=actor,
+            requested_at=now,
+        )
     message = (
         f"Reset {project.staging_branch} from {staging[:7]} to {main[:7]}: “{reason.strip()[:500]}”"
     )

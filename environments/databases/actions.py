@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.databases.failure import can_be_retried
@@ -10,7 +9,7 @@ from environments.models import Database, Direction, Environment, MigrationRun
 from portal import audit
 from portal.audit import Actor
 from portal.jobs import JobStatus, wake_now
-from portal.ui.actions import Refused, action
+from portal.ui.actions import Refused, action, refuse_second
 
 
 @action("migration.requested", "environments.migrate_environment")
@@ -102,14 +101,10 @@ def queue_downgrade(
 
 def _queued(run: MigrationRun) -> MigrationRun:
     """Save and wake the run; raise `Refused` while another one of its database is under way."""
-    try:
-        with transaction.atomic():
-            run.save(force_insert=True)
-    except IntegrityError:
-        raise Refused(
-            f"{run.database.of(run.environment)} is already being migrated. Wait for that run to"
-            " end."
-        ) from None
+    with refuse_second(
+        f"{run.database.of(run.environment)} is already being migrated. Wait for that run to end."
+    ):
+        run.save(force_insert=True)
     wake_now(run, now=run.created_at)
     return run
 

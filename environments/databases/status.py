@@ -162,7 +162,7 @@ def _keep(
         for name, its in histories.items()
         if name != place.branch and not name.startswith("#")
     }
-    found = history_status.stand(
+    found = history_status.status_of(
         at.environment.name, at.revisions, place.branch, own, others, tables=at.tables
     )
     same = row is not None and (row.state, row.revisions) == (found.state, at.revisions)
@@ -222,7 +222,7 @@ def _is_behind(row: DatabaseStatus) -> bool:
 
 
 def _brought(rows: Sequence[DatabaseStatus]) -> Collection[int]:
-    """The standings of databases that are where the portal's newest run or a proven stamp left
+    """The statuses of databases that are where the portal's newest run or a proven stamp left
     them, or that a run is moving now. Two queries.
     """
     runs = MigrationRun.objects.filter(environment__in=[row.environment_id for row in rows])

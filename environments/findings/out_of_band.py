@@ -11,7 +11,14 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from environments.finding_kinds.out_of_band import BYPASS
-from environments.models import DeploymentAsk, Finding, Project, Repair, RepairKind, ServiceInstance
+from environments.models import (
+    DeploymentRequest,
+    Finding,
+    Project,
+    Repair,
+    RepairKind,
+    ServiceInstance,
+)
 from portal import audit
 from portal.jobs import OPEN
 
@@ -44,23 +51,23 @@ def note(project: Project, subject: str, sentence: str, *, now: datetime) -> boo
     return created
 
 
-def ask(instance: ServiceInstance, commit: str, *, now: datetime) -> DeploymentAsk:
+def ask(instance: ServiceInstance, commit: str, *, now: datetime) -> DeploymentRequest:
     """Writes down, before Railway is asked, that the portal wants `commit` deployed on
     `instance`.
     """
-    return DeploymentAsk.objects.create(instance=instance, commit=commit, asked_at=now)
+    return DeploymentRequest.objects.create(instance=instance, commit=commit, asked_at=now)
 
 
-def asked(row: DeploymentAsk, railway_id: str) -> None:
+def asked(row: DeploymentRequest, railway_id: str) -> None:
     """Writes down which deployment came of it."""
-    DeploymentAsk.objects.filter(pk=row.pk).update(railway_id=railway_id)
+    DeploymentRequest.objects.filter(pk=row.pk).update(railway_id=railway_id)
 
 
 def is_ours(instance: ServiceInstance, railway_id: str, commit: str, at: datetime | None) -> bool:
     """Whether the portal asked for this deployment; one whose answer was lost is told by commit
     and time, once.
     """
-    rows = DeploymentAsk.objects.filter(instance=instance)
+    rows = DeploymentRequest.objects.filter(instance=instance)
     if rows.filter(railway_id=railway_id).exists():
         return True
     if at is None:

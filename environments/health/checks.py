@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 
-from environments.models import ConnectionCheck, Project, RailwayBudget, RailwaySync
+from environments.models import ConnectionCheck, Project, RailwayRateLimit, RailwaySync
 from environments.quota import allowance, pace
 from portal.health.registry import Result, State, check
 from portal.models.health import Observation
@@ -86,7 +86,7 @@ def token_expiry(now: datetime) -> Iterator[Result]:
 @check("Railway quota", unit="requests")
 def railway_quota(now: datetime) -> Iterator[Result]:
     """What is left of the requests that Railway allows in this hour."""
-    for row in RailwayBudget.objects.all():
+    for row in RailwayRateLimit.objects.all():
         limit = row.limit or settings.RAILWAY_REQUESTS_PER_HOUR
         current = row.remaining is not None and row.resets_at and row.resets_at > now
         left = (

@@ -103,7 +103,7 @@ def cell(live: Live, expected: str, project: Project, since: datetime) -> Cell:
 
     What was read before `since` is told as what it is: of then.
     """
-    state, status = _standing(live)
+    state, status = _state(live)
     if live.instance.seen_at is not None and unread(live, since):
         state, status = PENDING, f"last seen: {status}"
     return Cell(live, expected, STATE[state], status, _source(live), _page(live, project))
@@ -121,7 +121,7 @@ def _page(live: Live, project: Project) -> str:
     )
 
 
-def _standing(live: Live) -> tuple[str, str]:
+def _state(live: Live) -> tuple[str, str]:
     """How the newest deployment is; one that was skipped for good reason is judged by what
     serves instead.
     """

@@ -154,10 +154,10 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
         next((row["address"] for row in rows if row["address"]), ""),
     )
     job.keep(services=rows, address=address)
-    standing = {one.service_id: _standing(one) for one in copied_services(place)}
+    states = {one.service_id: _state(one) for one in copied_services(place)}
     for instance in place.instances:
         latest = instance.latest_deployment
-        if latest is not None and standing[instance.service_id] == FAIL:
+        if latest is not None and states[instance.service_id] == FAIL:
             if not job.log:
                 job.keep(
                     log=_log(seen.railway, job.project, latest) or "Railway keeps no log of it."
@@ -169,7 +169,7 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
     waiting = [
         instance.service_name
         for instance in place.instances
-        if standing.get(instance.service_id, PASS) != PASS
+        if states.get(instance.service_id, PASS) != PASS
     ]
     if waiting:
         job.keep(state=PreviewState.DEPLOYING)
@@ -177,7 +177,7 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
     return None
 
 
-def _standing(instance: ServiceInstance) -> str:
+def _state(instance: ServiceInstance) -> str:
     """pass, pending or fail; a word of Railway's that is new to us may still turn into one that
     is known.
     """

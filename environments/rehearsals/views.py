@@ -171,13 +171,13 @@ def compare(request: HttpRequest, pk: int) -> HttpResponse:
     """Has a database's real schema compared with the one that its branch's migrations make, by a
     rehearsal.
     """
-    standings = DatabaseStatus.objects.select_related("environment__project", "database")
-    standing = get_object_or_404(standings, pk=pk, environment__gone_at=None)
-    environment, project = standing.environment, standing.environment.project
+    statuses = DatabaseStatus.objects.select_related("environment__project", "database")
+    status = get_object_or_404(statuses, pk=pk, environment__gone_at=None)
+    environment, project = status.environment, status.environment.project
     then = f"{reverse('environments:migrations')}?project={project.slug}"
     message = "Comparing the schema… See the newest rehearsal below."
     return run_action(
-        request, then, partial(_start_comparison, environment, standing.database), message
+        request, then, partial(_start_comparison, environment, status.database), message
     )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
 from django.db.models import Model
 from django.utils import timezone
 
@@ -16,7 +15,7 @@ from portal.configuration.kinds import CONFIRM, Values, kind_of, stored
 from portal.configuration.signing import require as require_signer
 from portal.models.configuration import ConfigurationChange
 from portal.secrets import HiddenText
-from portal.ui.actions import Refused, action, require
+from portal.ui.actions import Refused, action, refuse_second, require
 
 State = ConfigurationChange.State
 
@@ -87,22 +86,19 @@ def _create(
     obj: Model, told: Values, secrets: Mapping[str, str], actor: User, now: datetime
 ) -> Any:
     name, kept = f"{obj._meta.verbose_name} {obj}", json.dumps(secrets) if secrets else ""
-    try:
-        with transaction.atomic():
-            return ConfigurationChange.objects.create(
-                kind=obj._meta.label_lower,
-                object_id=obj.pk,
-                label=name[:200],
-                proposed_by=actor,
-                proposed_at=now,
-                scope=getattr(obj, "audit_scope", "") or "",
-                values=told,
-                secrets=kept,
-            )
-    except IntegrityError:
-        raise Refused(
-            f"A change of {name} already needs a second person. Confirm or decline that first."
-        ) from None
+    with refuse_second(
+        f"A change of {name} already needs a second person. Confirm or decline that first."
+    ):
+        return ConfigurationChange.objects.create(
+            kind=obj._meta.label_lower,
+            object_id=obj.pk,
+            label=name[:200],
+            proposed_by=actor,
+            proposed_at=now,
+            scope=getattr(obj, "audit_scope", "") or "",
+            values=told,
+            secrets=kept,
+        )
 
 
 @action("configuration.confirmed", CONFIRM, guarded=True)

@@ -6,11 +6,12 @@ rows and records its audit event last. `actor` is a user, or None for the portal
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import cast
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Model
 
 from portal import audit
@@ -105,6 +106,16 @@ def require_seen(actor: Actor, seen: str | None, what: str) -> None:
         raise Refused(
             f"Your page did not say which {what} it showed. Nothing was done. Reload the page."
         )
+
+
+@contextmanager
+def refuse_second(message: str) -> Iterator[None]:
+    """Raise `Refused` with `message` where the database's constraint finds another such row."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError:
+        raise Refused(message) from None
 
 
 def require_reason(reason: str) -> None:

@@ -224,7 +224,9 @@ def _problems(project: Project) -> str:
 
 
 def _missing(release: Release) -> str:
-    return " ".join(line.result.sentence for line in gates.stand(facts_of(release.pk)).missing)
+    return " ".join(
+        line.result.sentence for line in gates.readiness_of(facts_of(release.pk)).missing
+    )
 
 
 def _synced(project: Project) -> bool:

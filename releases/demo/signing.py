@@ -31,7 +31,7 @@ class Signing:
         """
         facts = facts_of(self.release.pk)
         self._accept(facts)
-        missing = gates.stand(facts).missing
+        missing = gates.readiness_of(facts).missing
         for line in missing:
             if (
                 line.result.state == gates.ATTEST

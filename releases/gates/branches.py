@@ -27,53 +27,32 @@ def promotion_open(facts: Facts) -> Result:
         return stale
     if release.pull_number is None or pull is None:
         return Result(PENDING, "The promotion pull request is being opened.")
+    named, main = f"Pull request #{pull.number}", facts.project.production_branch
     evidence = (
         ("pull request", f"#{pull.number}"),
         ("state", pull.state),
         ("head", pull.head_sha[:7]),
     )
     if pull.state == "merged":
-        return Result(FAIL, f"Pull request #{pull.number} was merged outside the portal.", evidence)
-    if pull.base != facts.project.production_branch:
-        message = (
-            f"Pull request #{pull.number} goes into {pull.base}, not into"
-            f" {facts.project.production_branch}."
-        )
-        return Result(FAIL, message, evidence)
+        return Result(FAIL, f"{named} was merged outside the portal.", evidence)
+    if pull.base != main:
+        return Result(FAIL, f"{named} goes into {pull.base}, not into {main}.", evidence)
     if pull.state != "open":
-        return Result(
-            FAIL,
-            f"Pull request #{pull.number} is {pull.state}. Reopen it, or abandon the release.",
-            evidence,
-        )
+        message = f"{named} is {pull.state}. Reopen it, or abandon the release."
+        return Result(FAIL, message, evidence)
     if pull.seen_at < facts.fresh_since:
-        return Result(
-            PENDING,
-            f"Pull request #{pull.number} has not been read recently.",
-            evidence,
-            pull.seen_at,
-        )
+        return Result(PENDING, f"{named} has not been read recently.", evidence, pull.seen_at)
     if pull.draft:
-        return Result(
-            FAIL, f"Pull request #{pull.number} is a draft. Mark it ready for review.", evidence
-        )
+        return Result(FAIL, f"{named} is a draft. Mark it ready for review.", evidence)
     if pull.head_sha != release.candidate:
-        moved = (
-            f"Pull request #{pull.number} is at {pull.head_sha[:7]}, the candidate is"
-            f" {release.candidate[:7]}."
-        )
+        moved = f"{named} is at {pull.head_sha[:7]}, the candidate is {release.candidate[:7]}."
         return Result(PENDING, moved, evidence, pull.seen_at)
     if pull.mergeable == "conflicting":
-        conflict = (
-            f"Pull request #{pull.number} conflicts with {pull.base}; merge {pull.base} into"
-            f" {pull.head} first."
-        )
+        conflict = f"{named} conflicts with {pull.base}; merge {pull.base} into {pull.head} first."
         return Result(FAIL, conflict, evidence, pull.seen_at)
     if pull.mergeable != "mergeable":
         return Result(PENDING, f"GitHub is checking #{pull.number} for conflicts.", evidence)
-    return Result(
-        PASS, f"Pull request #{pull.number} is open at the candidate.", evidence, pull.seen_at
-    )
+    return Result(PASS, f"{named} is open at the candidate.", evidence, pull.seen_at)
 
 
 @gate("CI green", always=True)

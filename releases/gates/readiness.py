@@ -116,7 +116,7 @@ def _tick_result(item: ChecklistItem, facts: Facts, otherwise: Result) -> Result
 
 
 @dataclass(frozen=True)
-class Standing:
+class Readiness:
     """The whole of a release now: both halves of the checklist and the verdict."""
 
     before: tuple[Line, ...]
@@ -140,12 +140,12 @@ class Standing:
         return all(line.done for line in self.after)
 
 
-def stand(facts: Facts) -> Standing:
+def readiness_of(facts: Facts) -> Readiness:
     """Where `facts.release` stands."""
-    return Standing(lines(facts, Phase.BEFORE), lines(facts, Phase.AFTER))
+    return Readiness(lines(facts, Phase.BEFORE), lines(facts, Phase.AFTER))
 
 
-def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
+def verdict(facts: Facts, readiness: Readiness) -> tuple[str, str]:
     """State and sentence of the commit status for the candidate (GitHub: pending, failure,
     success).
     """
@@ -156,7 +156,7 @@ def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
         return "failure", f"Release {release.name} was rolled back."
     if release.merge_commit:
         return "success", f"Release {release.name} was promoted."
-    line, missing = decisive(standing), _told(standing)
+    line, missing = decisive(readiness), _told(readiness)
     if line is None:
         return "success", f"Release {release.name} is ready."
     if line.result.state == FAIL:
@@ -165,15 +165,15 @@ def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
     return "pending", f"{checks} left before promotion of {release.name}. {line.result.sentence}"
 
 
-def decisive(standing: Standing) -> Line | None:
+def decisive(readiness: Readiness) -> Line | None:
     """Return the line that the verdict is about: the first that fails, else the first that is
     missing.
     """
-    missing = _told(standing)
+    missing = _told(readiness)
     failing = [line for line in missing if line.result.state == FAIL]
     return next(iter(failing or missing), None)
 
 
-def _told(standing: Standing) -> list[Line]:
+def _told(readiness: Readiness) -> list[Line]:
     """What is missing. That the verdict could not be told is no part of what is told."""
-    return [line for line in standing.missing if line.gate != "verdict_told"]
+    return [line for line in readiness.missing if line.gate != "verdict_told"]

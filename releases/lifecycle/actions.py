@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.databases.actions import start_migration
@@ -19,7 +18,7 @@ from environments.models import (
 from portal import audit
 from portal.audit import Actor
 from portal.jobs import wake_now
-from portal.ui.actions import Refused, action, require_reason, require_seen
+from portal.ui.actions import Refused, action, refuse_second, require_reason, require_seen
 from releases.checklist import items as checklist_items
 from releases.gates import record
 from releases.gates.context import facts_of
@@ -153,24 +152,19 @@ def _create(
     number = (
         Release.objects.filter(project=project, kind=kind, name__startswith=f"{day}-").count() + 1
     )
-    try:
-        with transaction.atomic():
-            return Release.objects.create(
-                project=project,
-                kind=kind,
-                name=f"{day}-hotfix-{number}" if kind == ReleaseKind.HOTFIX else f"{day}-{number}",
-                pull_number=pull_number,
-                candidate=candidate,
-                base=base,
-                cut_by=actor,
-                cut_at=now,
-                candidate_at=now,
-                notes=notes[:20_000],
-            )
-    except IntegrityError:
-        raise Refused(
-            "Somebody else created a release at the same moment. Open that one."
-        ) from None
+    with refuse_second("Somebody else created a release at the same moment. Open that one."):
+        return Release.objects.create(
+            project=project,
+            kind=kind,
+            name=f"{day}-hotfix-{number}" if kind == ReleaseKind.HOTFIX else f"{day}-{number}",
+            pull_number=pull_number,
+            candidate=candidate,
+            base=base,
+            cut_by=actor,
+            cut_at=now,
+            candidate_at=now,
+            notes=notes[:20_000],
+        )
 
 
 def _called(release: Release) -> str:

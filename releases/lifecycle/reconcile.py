@@ -152,9 +152,9 @@ def _smoke_staging(job: ReleaseReconciler, release: Release, now: datetime) -> O
 def _publish(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
     """Posts the verdict on the candidate when it is not what GitHub was last told."""
     facts = facts_of(release.pk, now=now)
-    standing = gates.stand(facts)
-    state, sentence = gates.verdict(facts, standing)
-    line = gates.decisive(standing)
+    readiness = gates.readiness_of(facts)
+    state, sentence = gates.verdict(facts, readiness)
+    line = gates.decisive(readiness)
     if job.verdict_gate != (gate := line.gate if line else ""):
         job.verdict_gate = gate
         ReleaseReconciler.objects.filter(pk=job.pk).update(verdict_gate=gate)
@@ -180,7 +180,7 @@ def _close(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome |
         return None
     facts = facts_of(release.pk, now=now)
     later = _superseded_by(release)
-    if not gates.stand(facts).verified and not later:
+    if not gates.readiness_of(facts).verified and not later:
         return None
     sentence = f"Superseded by {later}." if later else "Every check after promotion passed."
     with transaction.atomic():

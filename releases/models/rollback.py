@@ -1,4 +1,4 @@
-"""The way back: advice that is there before it is needed, rollbacks with their steps and
+"""The way back: assessment that is there before it is needed, rollbacks with their steps and
 signatures, downgrades.
 """
 
@@ -16,15 +16,15 @@ from portal.outbound.parsing import JsonObject
 from releases.models.steps import Step
 
 
-class Advice(Job):
+class RollbackAssessment(Job):
     """How to get back from a release that is in production, or on its way there; kept fresh
     until that ends.
     """
 
-    step_function = "releases.rollback.jobs.advise"
+    step_function = "releases.rollback.jobs.assess"
     retry_forever = True
 
-    release = models.OneToOneField("releases.Release", models.CASCADE, related_name="advice")
+    release = models.OneToOneField("releases.Release", models.CASCADE, related_name="assessment")
     ran_before = models.JSONField(
         null=True,
         blank=True,

@@ -69,12 +69,12 @@ def _address(pk: int, verb: str) -> SafeString:
 
 
 def rows(
-    facts: Facts, standing: gates.Standing, phase: str, *, may_tick: bool = True
+    facts: Facts, readiness: gates.Readiness, phase: str, *, may_tick: bool = True
 ) -> tuple[Row, ...]:
     """The checklist lines of one phase, with ticks for those who may."""
     # Of a release that ended the pages say nothing: production may be another one by now.
     pages = "" if facts.release.status in ENDED else key_page_base(facts.in_production)
-    lines = standing.before if phase == Phase.BEFORE else standing.after
+    lines = readiness.before if phase == Phase.BEFORE else readiness.after
     return tuple(_row(line, facts, pages, may_tick) for line in lines)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from environments.models import LONG_LIVED, EnvironmentKind
-from environments.schema.downgrade.compatibility import WayBack, advise
+from environments.schema.downgrade.compatibility import WayBack, assess_rollback
 from environments.schema.plan.render import Step
 from environments.schema.plan.risk import Risk
 from portal.jobs import JobStatus
@@ -171,4 +171,4 @@ def way_back(facts: Facts) -> WayBack | None:
     if len(known) < len(plans):
         return None
     steps = [step for plan in known for step in plan.steps]
-    return advise(steps, [risk for plan in known for risk in plan.risks])
+    return assess_rollback(steps, [risk for plan in known for risk in plan.risks])

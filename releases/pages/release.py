@@ -36,26 +36,26 @@ class Now:
     link: str = ""  # or a page elsewhere
 
 
-def now(facts: Facts, standing: gates.Standing) -> Now:
+def now(facts: Facts, readiness: gates.Readiness) -> Now:
     """The sentence at the top of the release page."""
     release = facts.release
     if release.status == ReleaseStatus.ABANDONED:
         return Now("skipped", "This release was abandoned.", ("The portal no longer changes it.",))
     if release.status == ReleaseStatus.VERIFYING:
-        return _now_verifying(facts, standing)
+        return _now_verifying(facts, readiness)
     if release.status == ReleaseStatus.PROMOTING:
         return _now_promoting(facts)
     trouble = (facts.reconciler_problem,) if facts.reconciler_problem else ()
     if release.collected != release.candidate:
         return Now("fail" if trouble else "wait", "Loading commits and checks…", trouble)
-    if standing.ready:
+    if readiness.ready:
         details = trouble or (f"Candidate {release.candidate[:7]} passes every check.",)
         return Now("pass", "Ready to promote", details)
-    return _now_missing(facts, standing, trouble)
+    return _now_missing(facts, readiness, trouble)
 
 
-def _now_missing(facts: Facts, standing: gates.Standing, trouble: tuple[str, ...]) -> Now:
-    missing = standing.missing
+def _now_missing(facts: Facts, readiness: gates.Readiness, trouble: tuple[str, ...]) -> Now:
+    missing = readiness.missing
     worst = "fail" if any(line.result.state == gates.FAIL for line in missing) else "wait"
     checks = "check" if len(missing) == 1 else "checks"
     headline = f"{len(missing)} {checks} left before promotion"
@@ -114,8 +114,8 @@ def _now_promoting(facts: Facts) -> Now:
     )
 
 
-def _now_verifying(facts: Facts, standing: gates.Standing) -> Now:
-    left = [line for line in standing.after if not line.done]
+def _now_verifying(facts: Facts, readiness: gates.Readiness) -> Now:
+    left = [line for line in readiness.after if not line.done]
     if not left:
         return Now(
             "pass", "Production runs this release and every check passed. Closing the release…"

@@ -60,7 +60,9 @@ def page_queryset() -> Any:
         "has_rollback": Exists(Rollback.objects.filter(release=OuterRef("pk"))),
         "has_downgrade": Exists(Downgrade.objects.filter(release=OuterRef("pk"))),
     }
-    rows = release_queryset().select_related("project", "cut_by", "task_log__saved_by", "advice")
+    rows = release_queryset().select_related(
+        "project", "cut_by", "task_log__saved_by", "assessment"
+    )
     rows = rows.annotate(newest_commits=newest, variable_drift=F("reconciler__drift"), **going_back)
     return with_neighbours(rows, within="project")
 
@@ -77,19 +79,19 @@ def release_context(request: HttpRequest, pk: int) -> JsonObject:
     facts = gather(shown)
     if facts.railway_seen_at is None or facts.railway_seen_at < facts.fresh_since:
         mirrors.watch(facts.project, now=facts.now)  # the gates say that it is being read
-    standing = gates.stand(facts)
+    readiness = gates.readiness_of(facts)
     # Asked once for the page: a template that asks for each row pays for each row.
     may = {name: request.user.has_perm(permission) for name, permission in MAY.items()}
     events = audit.timeline(subject=shown, limit=EVENTS_SHOWN)
-    checklists = _checklists(facts, standing, may_tick=may["tick"])
+    checklists = _checklists(facts, readiness, may_tick=may["tick"])
     return {
         "release": shown,
         "project": facts.project,
         "facts": facts,
-        "standing": standing,
+        "readiness": readiness,
         "may": may,
         **checklists,
-        **_state(facts, standing, checklists["before"]),
+        **_state(facts, readiness, checklists["before"]),
         **_changes(facts),
         **live_table.context(facts),
         "staging_moves": any(run.is_open for run in facts.runs),
@@ -103,10 +105,10 @@ def release_context(request: HttpRequest, pk: int) -> JsonObject:
     }
 
 
-def _checklists(facts: Facts, standing: gates.Standing, *, may_tick: bool) -> JsonObject:
+def _checklists(facts: Facts, readiness: gates.Readiness, *, may_tick: bool) -> JsonObject:
     """Both checklists, and the next item that waits for a person."""
-    before = checklist_rows.rows(facts, standing, Phase.BEFORE, may_tick=may_tick)
-    after = checklist_rows.rows(facts, standing, Phase.AFTER, may_tick=may_tick)
+    before = checklist_rows.rows(facts, readiness, Phase.BEFORE, may_tick=may_tick)
+    after = checklist_rows.rows(facts, readiness, Phase.AFTER, may_tick=may_tick)
     is_over = facts.release.status in checklist_rows.ENDED
     return {
         "before": before,
@@ -121,7 +123,7 @@ def _checklists(facts: Facts, standing: gates.Standing, *, may_tick: bool) -> Js
 
 
 def _state(
-    facts: Facts, standing: gates.Standing, before: tuple[checklist_rows.Row, ...]
+    facts: Facts, readiness: gates.Readiness, before: tuple[checklist_rows.Row, ...]
 ) -> JsonObject:
     """Where the release is on its way, what stopped it, and what people can do about that."""
     past, back = pages_record.past(facts), rollback.way_back(facts, now=facts.now)
@@ -133,7 +135,7 @@ def _state(
         "now": (
             pages_record.now(facts, past)
             or rollback.now(facts, back)
-            or pages_release.now(facts, standing)
+            or pages_release.now(facts, readiness)
         ),
         "stages": (*stages.stages(facts, before), *rollback.last_stage(facts, back)),
         "steps": facts.steps,

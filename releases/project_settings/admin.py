@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from environments.databases.address import out_of_sight
 from environments.models import Database, Project, SmokeTest
+from environments.models.project import settings_of
 from portal.configuration.admin import TwoPeople
 from portal.outbound.parsing import JsonObject
 from portal.ui.forms import Lines
@@ -24,6 +25,7 @@ from releases.project_settings.guarded import (
     kept,
     smoke_tests_as_text,
 )
+from releases.project_settings.sections import SECTIONS
 
 
 class SmokeTestInline(TableInline):
@@ -107,48 +109,10 @@ class ProjectAdmin(TwoPeople):
     search_fields = ("name", "repository")
     prepopulated_fields = {"slug": ("name",)}
     inlines = (DatabaseInline, SmokeTestInline)
-    fieldsets = (
-        (None, {"fields": ("name", "slug", "repository", "railway_project_id")}),
-        (
-            "Branches and environments",
-            {
-                "fields": (
-                    ("staging_branch", "staging_environment"),
-                    ("production_branch", "production_environment"),
-                    "git_url",
-                )
-            },
-        ),
-        (
-            "Rules",
-            {
-                "fields": (
-                    "required_approvals",
-                    "required_checks",
-                    "soak_minutes",
-                    "deploy_order",
-                    "deploy_minutes",
-                )
-            },
-        ),
-        ("Signing in", {"fields": ("second_factor", "sign_in_minutes")}),
-        ("The way back", {"fields": ("rollback_approvals", "retention_hours")}),
-        ("Migrations", {"fields": ("statement_seconds", "lock_seconds")}),
-        ("Pull requests", {"fields": ("pre_push", "pull_comments", "pull_comment_forks")}),
-        (
-            "Previews",
-            {
-                "fields": (
-                    "previews",
-                    "preview_drafts",
-                    "preview_forks",
-                    "preview_limit",
-                    "preview_days",
-                    "preview_migrates",
-                )
-            },
-        ),
-    )
+    fieldsets = [
+        (section.title, {"fields": tuple(settings_of(section.concern))})
+        for section in SECTIONS.values()
+    ]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> JsonObject:
         return {

@@ -57,39 +57,28 @@ def connect(
     """
     known = Project.objects.filter(slug=slug_of(name)).first()
     before = row_changes.with_children(known, CHILDREN, lock=True) if known else {}
+    fields = {"name": name, "repository": repository, "railway_project_id": railway_project_id}
     project, created = Project.objects.update_or_create(
-        slug=slug_of(name),
-        defaults={
-            "name": name,
-            "repository": repository,
-            "railway_project_id": railway_project_id,
-            **settings,
-        },
+        slug=slug_of(name), defaults=fields | settings
     )
     items.ensure_for(project, pages=pages)
     start_syncs(project)
-    for position, one in enumerate(
-        databases or ([{"name": "main", "alembic": alembic}] if alembic else [])
-    ):
+    one = [{"name": "main", "alembic": alembic}] if alembic else []
+    for position, values in enumerate(databases or one):
         Database.objects.update_or_create(
-            project=project, name=one["name"], defaults={"position": position, **one}
+            project=project, name=values["name"], defaults={"position": position, **values}
         )
     for service, path in smoke:
         SmokeTest.objects.get_or_create(project=project, service=service, path=path)
+    after = row_changes.with_children(project, CHILDREN)
     if created:
         message = f"{name} connects {repository} with Railway."
-        data = {"changes": row_changes.difference({}, row_changes.with_children(project, CHILDREN))}
+        data = {"changes": row_changes.difference({}, after)}
         audit.record(
             "project.connected", actor=actor, subject=project, sentence=message, data=data, now=now
         )
     else:
-        row_changes.record(
-            project,
-            before,
-            row_changes.with_children(project, CHILDREN),
-            actor=actor,
-            by="by its set-up",
-        )
+        row_changes.record(project, before, after, actor=actor, by="by its set-up")
     return project
 
 

@@ -71,8 +71,8 @@ def promote(
     Release.objects.select_for_update().get(pk=release.pk)
     facts = facts_of(release.pk, now=now)
     release = facts.release
-    standing = _ready_to_promote(facts, candidate, actor)
-    promotion = _create_promotion(facts, _snapshot(standing), actor, now)
+    readiness = _ready_to_promote(facts, candidate, actor)
+    promotion = _create_promotion(facts, _snapshot(readiness), actor, now)
     compare.keep(release, now=now)
     release.move_to(ReleaseStatus.PROMOTING, now=now)
     wake_now(promotion, now=now)
@@ -86,7 +86,7 @@ def promote(
     return promotion
 
 
-def _ready_to_promote(facts: Facts, candidate: str | None, actor: Actor) -> gates.Standing:
+def _ready_to_promote(facts: Facts, candidate: str | None, actor: Actor) -> gates.Readiness:
     """Return how the release stands; refuses where anything stands in between."""
     release = facts.release
     if release.status != ReleaseStatus.OPEN:
@@ -96,15 +96,15 @@ def _ready_to_promote(facts: Facts, candidate: str | None, actor: Actor) -> gate
         raise Refused("Production is being rolled back. Finish or cancel that first.")
     if release.collected != release.candidate:
         raise Refused("The candidate has just changed and is loading. Try again in a moment.")
-    standing = gates.stand(facts)
-    if not standing.ready:
+    readiness = gates.readiness_of(facts)
+    if not readiness.ready:
         raise Refused(
-            " ".join(f"{line.text}: {line.result.sentence}" for line in standing.in_the_way)
+            " ".join(f"{line.text}: {line.result.sentence}" for line in readiness.in_the_way)
         )
-    return standing
+    return readiness
 
 
-def _snapshot(standing: gates.Standing) -> list[dict[str, object]]:
+def _snapshot(readiness: gates.Readiness) -> list[dict[str, object]]:
     """Return what the gates said, as the promotion keeps it."""
     return [
         {
@@ -113,7 +113,7 @@ def _snapshot(standing: gates.Standing) -> list[dict[str, object]]:
             "state": line.result.state,
             "sentence": line.result.sentence,
         }
-        for line in standing.before
+        for line in readiness.before
     ]
 
 

@@ -110,7 +110,7 @@ def merged_by_others(facts: Facts, pull: PullState) -> Stop | None:
 def still_ready(step: PromotionStep, facts: Facts) -> Look | None:
     """The gates once more, just before the point of no return."""
     # Whether the verdict is told is seen to right after this, by telling it.
-    missing = [line for line in gates.stand(facts).missing if line.gate != "verdict_told"]
+    missing = [line for line in gates.readiness_of(facts).missing if line.gate != "verdict_told"]
     if not missing:
         return None
     line = missing[0]

@@ -44,7 +44,7 @@ def advance(job: Promotion, *, now: datetime) -> Outcome:
     )
     if (
         isinstance(done, Finished) or not done.seconds
-    ):  # a step began or ended: what was advised is of before that
+    ):  # a step began or ended: the old assessment no longer counts
         rollback_assessment.hurry(job.release, now=now)
     return done
 

@@ -26,7 +26,7 @@ from environments.schema.plan import render as plan_render
 from portal import isolation
 from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, holds, wake_now
 from portal.outbound.http import ApiError
-from releases.models.pull_requests import PullNote, PullRequest
+from releases.models.pull_requests import PullRequest, PullRequestComment
 from releases.pull_requests.comment_text import MARKER, says_something, text_of
 
 NOT_TOLD = "Git cannot tell"  # how a sentence begins that says nothing of the files
@@ -51,7 +51,7 @@ def wake(project: Project, *, now: datetime) -> None:
     pulls = PullRequest.objects.filter(
         project=project, state="open", base=project.staging_branch
     ).exclude(read_for="")
-    known = {note.number: note for note in PullNote.objects.filter(project=project)}
+    known = {note.number: note for note in PullRequestComment.objects.filter(project=project)}
     for pull in pulls.defer("checks"):
         if pull.migrations_problem.startswith(NOT_TOLD):
             continue
@@ -59,18 +59,18 @@ def wake(project: Project, *, now: datetime) -> None:
         if note is None and not says_something(pull):
             continue
         if note is None:
-            note, _ = PullNote.objects.get_or_create(
+            note, _ = PullRequestComment.objects.get_or_create(
                 project=project, number=pull.number, defaults={"wake_at": now}
             )
         if note.about != about:
-            PullNote.objects.filter(pk=note.pk).update(about=about)
-            ended = PullNote.objects.filter(pk=note.pk).exclude(status__in=OPEN)
+            PullRequestComment.objects.filter(pk=note.pk).update(about=about)
+            ended = PullRequestComment.objects.filter(pk=note.pk).exclude(status__in=OPEN)
             ended.update(status=JobStatus.QUEUED, started_at=None, finished_at=None)
             wake_now(note, now=now)
 
 
 @in_background
-def step(job: PullNote, *, now: datetime) -> Outcome:
+def step(job: PullRequestComment, *, now: datetime) -> Outcome:
     """Looks at the files if they are other ones, then at the comment; writes at most once."""
     project = job.project
     pull = PullRequest.objects.filter(project=project, number=job.number, state="open").first()
@@ -91,7 +91,7 @@ def step(job: PullNote, *, now: datetime) -> Outcome:
         return Requeue(max(60, getattr(error, "retry_after", None) or 0), str(error))
 
 
-def _tell(job: PullNote, pull: PullRequest) -> Outcome:
+def _tell(job: PullRequestComment, pull: PullRequest) -> Outcome:
     """The comment as it should be now: written, edited, or left as it is."""
     speaks, message = says_something(pull), text_of(job, pull)
     digest = sha256(message.encode()).hexdigest()
@@ -113,11 +113,11 @@ def _tell(job: PullNote, pull: PullRequest) -> Outcome:
     return Requeue(0)
 
 
-def _keep(job: PullNote, **values: object) -> None:
+def _keep(job: PullRequestComment, **values: object) -> None:
     """Writes these fields, unless another worker has taken the job over."""
     for name, value in values.items():
         setattr(job, name, value)
-    PullNote.objects.filter(pk=job.pk, fence=job.fence).update(**values)
+    PullRequestComment.objects.filter(pk=job.pk, fence=job.fence).update(**values)
 
 
 def _digest(*parts: object) -> str:

@@ -6,7 +6,7 @@ from django.conf import settings
 
 from environments.github.comments import code, plain, prose
 from environments.schema.plan import edits, risk
-from releases.models.pull_requests import PullNote, PullRequest
+from releases.models.pull_requests import PullRequest, PullRequestComment
 
 MARKER = "<!-- release-portal: migrations -->"
 SHOWN = 20
@@ -16,7 +16,7 @@ def says_something(pull: PullRequest) -> bool:
     return bool(pull.migrations or pull.migrations_problem)
 
 
-def text_of(job: PullNote, pull: PullRequest) -> str:
+def text_of(job: PullRequestComment, pull: PullRequest) -> str:
     """The comment: what the pull request brings, what is to be mended, what can go wrong, and how
     to write it instead.
 

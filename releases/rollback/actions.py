@@ -5,7 +5,6 @@ stopped.
 from datetime import datetime
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.findings.repair_queue import _repair
@@ -16,8 +15,14 @@ from portal.audit import Actor
 from portal.configuration.signing import counts
 from portal.configuration.signing import require as require_signer
 from portal.jobs import JobStatus, wake_now
-from portal.ui.actions import Refused, action, require_reason, require_seen
-from releases.models import Advice, Rollback, RollbackApproval, RollbackStep, RollbackStepName
+from portal.ui.actions import Refused, action, refuse_second, require_reason, require_seen
+from releases.models import (
+    Rollback,
+    RollbackApproval,
+    RollbackAssessment,
+    RollbackStep,
+    RollbackStepName,
+)
 from releases.models.releases import Release, ReleaseStatus
 from releases.rollback.downgrade_actions import APPROVE, in_production
 from releases.steps import engine as steps_engine
@@ -42,23 +47,7 @@ def request_rollback(
     require_reason(reason)
     release, row = in_production(release, now)
     require_seen(actor, content, "deployments")
-    if content and content != row.content:
-        raise Refused(
-            "The deployments to restore have changed since you opened this page. Reload it."
-        )
-    if row.verdict == PENDING:
-        raise Refused(
-            f"{' '.join(row.reasons)} Wait until it has ended, or cancel it, then request the "
-            "rollback again."
-        )
-    if row.verdict == DOWNGRADE_FIRST:
-        raise Refused(
-            "The earlier code does not work with the current schema. Downgrade the database first."
-        )
-    if not row.targets:
-        raise Refused(
-            "Railway keeps no earlier deployment to restore. Fix the problem in a new release."
-        )
+    _require_possible(row, content)
     rollback = _create(release, row, actor, reason, now)
     wake_now(rollback, now=now)
     names = ", ".join(
@@ -80,21 +69,41 @@ def request_rollback(
     return rollback
 
 
-def _create(release: Release, row: Advice, actor: User, reason: str, now: datetime) -> Rollback:
-    try:
-        with transaction.atomic():
-            rollback = Rollback.objects.create(
-                release=release,
-                requested_by=actor,
-                reason=reason.strip()[:2000],
-                verdict=row.verdict,
-                targets=row.targets,
-                content=row.content,
-                created_at=now,
-                wake_at=now,
-            )
-    except IntegrityError:
-        raise Refused("A rollback of this release is already running.") from None
+def _require_possible(row: RollbackAssessment, content: str | None) -> None:
+    """Refuses where the assessment is another than the person saw, or allows no rollback now."""
+    if content and content != row.content:
+        raise Refused(
+            "The deployments to restore have changed since you opened this page. Reload it."
+        )
+    if row.verdict == PENDING:
+        raise Refused(
+            f"{' '.join(row.reasons)} Wait until it has ended, or cancel it, then request the "
+            "rollback again."
+        )
+    if row.verdict == DOWNGRADE_FIRST:
+        raise Refused(
+            "The earlier code does not work with the current schema. Downgrade the database first."
+        )
+    if not row.targets:
+        raise Refused(
+            "Railway keeps no earlier deployment to restore. Fix the problem in a new release."
+        )
+
+
+def _create(
+    release: Release, row: RollbackAssessment, actor: User, reason: str, now: datetime
+) -> Rollback:
+    with refuse_second("A rollback of this release is already running."):
+        rollback = Rollback.objects.create(
+            release=release,
+            requested_by=actor,
+            reason=reason.strip()[:2000],
+            verdict=row.verdict,
+            targets=row.targets,
+            content=row.content,
+            created_at=now,
+            wake_at=now,
+        )
     RollbackStep.objects.create(rollback=rollback, position=0, name=RollbackStepName.APPROVE)
     plan_steps(rollback)
     return rollback

@@ -1,9 +1,8 @@
-"""The rollback adviser: what it would take to get back from a release, worked out before anybody
-needs it.
+"""The rollback assessment: what it takes to get back from a release, known before anybody needs it.
 
-One `Advice` row for each release that goes to production. It reads Railway, git and production's
-database, changes nothing but its row, and ends when a later release took its place or the release
-was taken back.
+One `RollbackAssessment` row for each release that goes to production. It reads Railway, git and
+production's database, changes only its own row, and ends when a later release replaces this one or
+this one is rolled back.
 """
 
 from collections.abc import Sequence
@@ -26,12 +25,12 @@ from environments.models import (
     Project,
     ServiceInstance,
 )
-from environments.schema.downgrade.compatibility import PENDING, Services, WayBack, advise
+from environments.schema.downgrade.compatibility import PENDING, Services, WayBack, assess_rollback
 from environments.services.rollback_candidates import GONE, MOVING, READY, SAME, UNKNOWN, Restorable
 from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, wake_now
 from portal.outbound.http import ApiError
 from releases.gates.context import Facts
-from releases.models import Advice
+from releases.models import RollbackAssessment
 from releases.models.promotion import Promotion, PromotionStep
 from releases.models.releases import Release, ReleaseStatus
 from releases.models.rollback import rollback_content
@@ -47,8 +46,8 @@ IN_PRODUCTION = (
 MOVING_SECONDS = 3  # between two looks while a migration runs or a deployment is under way
 
 
-def begin(facts: Facts, *, now: datetime) -> Advice:
-    """The advice on a release whose promotion starts, with what production serves in this
+def begin(facts: Facts, *, now: datetime) -> RollbackAssessment:
+    """The assessment on a release whose promotion starts, with what production serves in this
     moment.
     """
     served = {
@@ -56,15 +55,15 @@ def begin(facts: Facts, *, now: datetime) -> Advice:
         for live in facts.in_production
         if live.at_commits
     }
-    advice, created = Advice.objects.get_or_create(
+    assessment, created = RollbackAssessment.objects.get_or_create(
         release=facts.release, defaults={"created_at": now, "wake_at": now, "ran_before": served}
     )
     if not created:
-        Advice.objects.filter(pk=advice.pk).update(
+        RollbackAssessment.objects.filter(pk=assessment.pk).update(
             status=JobStatus.QUEUED, finished_at=None, ran_before=served
         )
-    wake_now(advice, now=now)
-    return advice
+    wake_now(assessment, now=now)
+    return assessment
 
 
 def _served(active: Sequence[Deployment]) -> dict[str, str]:
@@ -73,27 +72,27 @@ def _served(active: Sequence[Deployment]) -> dict[str, str]:
 
 
 def see_to(project: Project, *, now: datetime) -> None:
-    """Sees that what is in production has its advice, also where it went there before there was
+    """Sees that what is in production has its assessment, also where it went there before there was
     any.
     """
     newest = _shipped(project).order_by("-went").first()
     if newest is None:
         return
-    advice, _ = Advice.objects.get_or_create(
+    assessment, _ = RollbackAssessment.objects.get_or_create(
         release=newest, defaults={"created_at": now, "wake_at": now}
     )
-    if not advice.is_open:  # a later release was rolled back
-        Advice.objects.filter(pk=advice.pk).update(
+    if not assessment.is_open:  # a later release was rolled back
+        RollbackAssessment.objects.filter(pk=assessment.pk).update(
             status=JobStatus.QUEUED, finished_at=None, wake_at=now
         )
 
 
 def hurry(release: Release, *, now: datetime) -> None:
-    """Has the advice worked out again at once."""
-    Advice.objects.filter(release=release).update(wake_at=now)
+    """Has the assessment worked out again at once."""
+    RollbackAssessment.objects.filter(release=release).update(wake_at=now)
 
 
-def look(job: Advice, *, now: datetime) -> Outcome:
+def look(job: RollbackAssessment, *, now: datetime) -> Outcome:
     """One look at everything; trouble is kept on the row beside what was known before."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
     if message := over(release):
@@ -101,7 +100,7 @@ def look(job: Advice, *, now: datetime) -> Outcome:
     try:
         refresh(job, release, now=now)
     except (ApiError, GitError) as error:
-        Advice.objects.filter(pk=job.pk).update(problem=str(error))
+        RollbackAssessment.objects.filter(pk=job.pk).update(problem=str(error))
         return Requeue(max(30, getattr(error, "retry_after", None) or 0), str(error))
     if job.verdict == PENDING:
         return Requeue(MOVING_SECONDS, job.verdict)
@@ -109,8 +108,8 @@ def look(job: Advice, *, now: datetime) -> Outcome:
     return Requeue(settings.ADVICE_SECONDS / (10 if moving else 1), job.verdict)
 
 
-def outdated(row: Advice, release: Release, *, now: datetime) -> str:
-    """Why the advice is no longer of now: what has moved since it was worked out; "" while it
+def outdated(row: RollbackAssessment, release: Release, *, now: datetime) -> str:
+    """Why the assessment is no longer of now: what has moved since it was worked out; "" while it
     holds.
     """
     if row.computed_at is None:
@@ -132,7 +131,7 @@ def outdated(row: Advice, release: Release, *, now: datetime) -> str:
     return "The assessment is outdated." if is_old(row, now) else ""
 
 
-def is_old(row: Advice, now: datetime) -> bool:
+def is_old(row: RollbackAssessment, now: datetime) -> bool:
     """Whether two looks have been missed."""
     return row.computed_at is None or now - row.computed_at > timedelta(
         seconds=2 * settings.ADVICE_SECONDS
@@ -140,7 +139,7 @@ def is_old(row: Advice, now: datetime) -> bool:
 
 
 def over(release: Release) -> str:
-    """Why there is nothing to advise about any more; "" while the release is in production, or
+    """Why there is nothing to assess any more; "" while the release is in production, or
     on its way.
     """
     if release.status == ReleaseStatus.ROLLED_BACK:
@@ -176,8 +175,8 @@ COMPUTED = (
 )
 
 
-def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
-    """Works the advice out again and writes it down; two that do so at once write the same.
+def refresh(job: RollbackAssessment, release: Release, *, now: datetime) -> RollbackAssessment:
+    """Works the assessment out again and writes it down; two that do so at once write the same.
 
     Raises `ApiError`, `GitError`: then the row keeps what was known before.
     """
@@ -193,7 +192,9 @@ def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
     job.services, job.in_effect, job.revisions = rows, read.in_effect, read.revisions
     job.downgrade, job.downgrade_problem = read.downgrade, read.problem
     job.content, job.problem, job.computed_at = rollback_content(job.verdict, job.targets), "", now
-    Advice.objects.filter(pk=job.pk).update(**{name: getattr(job, name) for name in COMPUTED})
+    RollbackAssessment.objects.filter(pk=job.pk).update(
+        **{name: getattr(job, name) for name in COMPUTED}
+    )
     return job
 
 
@@ -219,7 +220,7 @@ def judge(services: Sequence[tuple[Restorable, ServiceInstance]], read: Database
         starting_known=all(row.runs_alembic != AtStart.UNKNOWN for row in old),
         moving=(*read.running, *moving),
     )
-    verdict = advise(
+    verdict = assess_rollback(
         read.steps, read.risks, services=found, unplanned=read.unplanned, half=read.half
     )
     return (

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from portal.jobs import Outcome
-from releases.models import Advice, Rollback
+from releases.models import Rollback, RollbackAssessment
 from releases.rollback import assessment as rollback_assessment
 from releases.rollback import steps as rollback_steps
 
@@ -13,6 +13,6 @@ def roll_back(job: Rollback, *, now: datetime) -> Outcome:
     return rollback_steps.advance(job, now=now)
 
 
-def advise(job: Advice, *, now: datetime) -> Outcome:
+def assess(job: RollbackAssessment, *, now: datetime) -> Outcome:
     """One look at the way back from a release; see `releases.rollback.assessment`."""
     return rollback_assessment.look(job, now=now)

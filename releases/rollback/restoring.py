@@ -14,7 +14,7 @@ from environments.models import (
     SERVING,
     UNDER_WAY,
     Branch,
-    DeploymentAsk,
+    DeploymentRequest,
     EnvironmentKind,
     Project,
     ServiceInstance,
@@ -121,7 +121,7 @@ def _came_of_it(
     fresh = [one for one in found if one.id not in asked["known"]]
     made = next((one for one in fresh if one.commit == target["commit"]), None)
     if made is not None:
-        out_of_band.asked(DeploymentAsk(pk=asked["ask"]), made.id)
+        out_of_band.asked(DeploymentRequest(pk=asked["ask"]), made.id)
         restores = f"Railway restores {target['commit'][:7]} on {target['service']}."
         return Done(restores, _evidence(made))
     asked_at = parse_datetime(asked["at"]) or now

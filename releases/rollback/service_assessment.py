@@ -13,14 +13,14 @@ from environments.variables.comparison import going_back
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import JsonObject
 from releases.gates.context import INSTANCES
-from releases.models import Advice
+from releases.models import RollbackAssessment
 from releases.models.releases import Release
 
 LISTED = 25  # so many of a service's deployments are read
 
 
 def assess_services(
-    job: Advice, release: Release, production: Environment
+    job: RollbackAssessment, release: Release, production: Environment
 ) -> list[tuple[Restorable, ServiceInstance]]:
     """Every service of production that is built from a commit, with what Railway can restore on
     it.

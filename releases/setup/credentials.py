@@ -28,7 +28,7 @@ LABELS = {Service.GITHUB.value: "GitHub", Service.RAILWAY.value: "Railway"}
 
 
 @dataclass(frozen=True)
-class Standing:
+class CredentialStatus:
     """How one service is connected: `ok`, what the credential is and reaches, and where it comes
     from.
     """
@@ -146,7 +146,7 @@ def tried(service: str, credential: str | App, scope: str) -> str:
     return "".join(f", {one}" for one in told)
 
 
-def standing(service: str, scope: str = "") -> Standing:
+def status_of(service: str, scope: str = "") -> CredentialStatus:
     """Return how the portal, or one project, is connected to a service, by asking it. Raises
     nothing.
     """
@@ -159,6 +159,8 @@ def standing(service: str, scope: str = "") -> Standing:
     try:
         found = reach(scope=scope)
     except ApiError as error:
-        return Standing(service, label, False, error.sentence, source, own)
+        return CredentialStatus(service, label, False, error.sentence, source, own)
     noun = "repositories" if service == Service.GITHUB else "projects"
-    return Standing(service, label, bool(found), f"{len(found)} {noun} can be seen.", source, own)
+    return CredentialStatus(
+        service, label, bool(found), f"{len(found)} {noun} can be seen.", source, own
+    )

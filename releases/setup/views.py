@@ -46,9 +46,9 @@ def _may(request: HttpRequest) -> None:
 def new_project(request: HttpRequest) -> HttpResponse:
     """What is connected, and the repositories and Railway projects to choose from."""
     _may(request)
-    standings = [credentials.standing(service) for service in credentials.LABELS]
-    ready = all(one.ok for one in standings)
-    context: dict[str, object] = {"standings": standings, "ready": ready}
+    statuses = [credentials.status_of(service) for service in credentials.LABELS]
+    ready = all(one.ok for one in statuses)
+    context: dict[str, object] = {"statuses": statuses, "ready": ready}
     if ready:
         context |= {
             "repositories": _page_of(request, "repository", choices.repositories),

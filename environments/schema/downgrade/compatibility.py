@@ -56,7 +56,7 @@ class Half:
     breaks: bool = False
 
 
-def advise(
+def assess_rollback(
     steps: Sequence[Step],
     risks: Sequence[Risk],
     *,

@@ -16,7 +16,7 @@ from environments.clients import github_of, railway_of, withhold
 from environments.clones.clone import mirror_of
 from environments.github import GitHub
 from environments.models import Project
-from environments.models.watch import WithheldWrite
+from environments.models.watch_only import WithheldWrite
 from environments.railway import Railway
 from portal.models import AuditEvent
 from portal.outbound import http
