@@ -85,7 +85,7 @@ class Mark:
 
 
 def context(request: HttpRequest) -> JsonObject:
-    """The state of one project's databases, for the page Migrations.
+    """Return the state of one project's databases, for the page Migrations.
 
     Seven queries whatever the counts.
     """
@@ -106,7 +106,7 @@ def context(request: HttpRequest) -> JsonObject:
 
 
 def rows(project: Project, databases: list[Database]) -> list[Row]:
-    """Every database of staging, production and the previews that have one. Five queries."""
+    """Return every database of staging, production and the previews that have one. Five queries."""
     environments = Environment.objects.present().filter(
         project=project, kind__in=[*LONG_LIVED, EnvironmentKind.PREVIEW]
     )
@@ -157,7 +157,7 @@ def _compared(project: Project) -> Any:
 
 
 def _with_stamps(row: Row, sync: DatabaseSync | None) -> Row:
-    """The row with what can be proven of a long-lived environment's database."""
+    """Return the row with what can be proven of a long-lived environment's database."""
     status, at = row.status, row.place.revisions if row.place else None
     if not row.comparable or status is None or at is None:
         return row
@@ -183,7 +183,7 @@ def _stamps(project: Project) -> dict[tuple[int, int], Stamp]:
 
 
 def _trail(database: Database, sync: DatabaseSync | None, found: list[Row]) -> dict[str, object]:
-    """The timeline of a database with who is where on it."""
+    """Return the timeline of a database with who is where on it."""
     told = sync.timeline.get(str(database.pk), {}) if sync else {}
     marks: dict[str, list[Mark]] = {}
     for row in found:

@@ -56,8 +56,8 @@ LOG_CHARS = 20_000
 
 
 def step(job: Preview, *, now: datetime) -> Outcome:
-    """One look, and at most one thing done: on GitHub what is to be told, else on Railway what
-    is to be done.
+    """Look once, and do at most one thing: on GitHub what is to be told, else on Railway what is to
+    be done.
     """
     if (told := previews_comment.tell(job, now=now)) is not None:
         return told
@@ -111,7 +111,7 @@ def _be_there(job: Preview, seen: Seen, now: datetime) -> Outcome:
 
 
 def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    """Has each service deployed at the pull request's head, one call per step."""
+    """Have each service deployed at the pull request's head, one call per step."""
     for one in copied_services(place):
         latest, asked = one.latest_deployment, job.deployed.get(one.service_id, {})
         if is_at_head(job, one, latest):
@@ -146,7 +146,7 @@ def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | 
 
 
 def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    """Waits until every service serves; says which does not."""
+    """Wait until every service serves; say which does not."""
     rows = [in_words(instance) for instance in place.instances]
     behind = {one.service for one in databases_of(job.project)} or {"backend"}
     address = next(
@@ -201,7 +201,7 @@ def _words(instance: ServiceInstance) -> str:
 
 
 def _log(railway: Railway, project: Project, deployment: Deployment) -> str:
-    """The end of its build's and its own log; trouble with reading it is no trouble of the
+    """Return the end of its build's and its own log; trouble with reading it is no trouble of the
     preview.
     """
     lines: list[str] = []

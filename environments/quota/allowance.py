@@ -99,7 +99,7 @@ def _collected(token: str, now: datetime) -> RailwayRateLimit:
 
 
 def _wait(row: RailwayRateLimit, now: datetime, kept: float | None) -> float:
-    """Seconds until one may go on who leaves the share `kept` of the limit to others."""
+    """Return seconds until one may go on who leaves the share `kept` of the limit to others."""
     if row.blocked_until and row.blocked_until > now:
         return (row.blocked_until - now).total_seconds()
     limit = row.limit or settings.RAILWAY_REQUESTS_PER_HOUR

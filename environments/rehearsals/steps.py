@@ -42,7 +42,7 @@ STATUSES = {PASSED: JobStatus.SUCCEEDED, FAILED: JobStatus.FAILED, CANCELLED: Jo
 
 
 def step(job: Rehearsal, *, now: datetime) -> Outcome:
-    """The whole rehearsal, from the beginning also after a worker was killed: nothing of the
+    """Run the whole rehearsal, from the beginning also after a worker was killed: nothing of the
     last one is used.
     """
 
@@ -76,7 +76,7 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
 
 
 def _request(job: Rehearsal, mirror: Mirror, alive: Callable[[], bool]) -> Request:
-    """What the rehearsal is told. Raises `NotPrepared` and those of `NOT_REHEARSED`."""
+    """Return what the rehearsal is told. Raise `NotPrepared` and those of `NOT_REHEARSED`."""
     project, url = job.environment.project, url_of(place_of(job.environment, job.database))
     return Request(
         commit=job.commit,

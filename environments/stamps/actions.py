@@ -59,7 +59,7 @@ def request_stamp(
 
 
 def is_stampable(status: DatabaseStatus, branch: str) -> bool:
-    """Whether the files of `branch` may not say where the database is: the job looks itself.
+    """Return whether the files of `branch` may not say where the database is: the job looks itself.
 
     One query.
     """
@@ -72,7 +72,7 @@ def is_stampable(status: DatabaseStatus, branch: str) -> bool:
 def propose_stamp(
     stamp: Stamp, *, actor: Actor, target: str, reason: str, now: datetime | None = None
 ) -> None:
-    """The first person's word for what is to be written: one of what was proven, as the page
+    """Record the first person's word for what will be written: one of what was proven, as the page
     shows it.
     """
     now = now or timezone.now()
@@ -99,7 +99,7 @@ def propose_stamp(
 
 @action("stamp.approved", APPROVE, guarded=True)
 def approve_stamp(stamp: Stamp, *, actor: Actor, target: str, now: datetime | None = None) -> None:
-    """The second person's word, for exactly what their page showed; then it is written."""
+    """Record the second person's word, for exactly what their page showed; then it is written."""
     now = now or timezone.now()
     row = _waiting(stamp)
     if not row.target or row.proposed_by_id is None:

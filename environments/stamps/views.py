@@ -35,13 +35,13 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
 
 @page
 def stamp(request: HttpRequest, pk: int) -> HttpResponse:
-    """One stamp. One query."""
+    """Show one stamp. One query."""
     return render(request, "environments/stamps/stamp.html", _context(request, pk))
 
 
 @page
 def panels(request: HttpRequest, pk: int) -> HttpResponse:
-    """Its moving parts, for the poll."""
+    """Show its moving parts, for the poll."""
     return render(request, "environments/stamps/stamp_panels.html", _context(request, pk))
 
 

@@ -25,9 +25,9 @@ class Signing:
         self.stuck_since: float | None = None
 
     def ready(self) -> bool:
-        """Whether nothing is missing any more.
+        """Return whether nothing is missing any more.
 
-        Raises `DemoFailed` when only failures are left for a while.
+        Raise `DemoFailed` when only failures are left for a while.
         """
         facts = facts_of(self.release.pk)
         self._accept(facts)

@@ -41,7 +41,7 @@ class Recorded(TypedDict):
 
 
 def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
-    """The checklist of one phase with what each line says now, and the always-asked gates it
+    """Return the checklist of one phase with what each line says now, and the always-asked gates it
     does not name.
     """
     if (kept := facts.release.record.get(phase)) is not None:
@@ -64,7 +64,7 @@ def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
 
 
 def _as_recorded(kept: list[Recorded], facts: Facts) -> tuple[Line, ...]:
-    """What the lines said when the release ended."""
+    """Return what the lines said when the release ended."""
     items = {item.pk: item for item in facts.items}
     return tuple(
         Line(
@@ -83,8 +83,8 @@ def _as_recorded(kept: list[Recorded], facts: Facts) -> tuple[Line, ...]:
 
 
 def _as_promoted(shown: list[ChecklistItem], promotion: Promotion) -> tuple[Line, ...]:
-    """What the lines said when the promotion was started: after the merge they are history, not
-    rules.
+    """Return what the lines said when the promotion was started: after the merge they are history,
+    not rules.
     """
     items = {item.pk: item for item in shown}
     return tuple(
@@ -141,12 +141,12 @@ class Readiness:
 
 
 def readiness_of(facts: Facts) -> Readiness:
-    """Where `facts.release` stands."""
+    """Return where `facts.release` stands."""
     return Readiness(lines(facts, Phase.BEFORE), lines(facts, Phase.AFTER))
 
 
 def verdict(facts: Facts, readiness: Readiness) -> tuple[str, str]:
-    """State and sentence of the commit status for the candidate (GitHub: pending, failure,
+    """Return state and sentence of the commit status for the candidate (GitHub: pending, failure,
     success).
     """
     release = facts.release
@@ -175,5 +175,5 @@ def decisive(readiness: Readiness) -> Line | None:
 
 
 def _told(readiness: Readiness) -> list[Line]:
-    """What is missing. That the verdict could not be told is no part of what is told."""
+    """Return what is missing. That the verdict could not be told is no part of what is told."""
     return [line for line in readiness.missing if line.gate != "verdict_told"]

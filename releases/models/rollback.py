@@ -68,8 +68,8 @@ class RollbackAssessment(Job):
 
 
 def rollback_content(verdict: str, targets: list[dict[str, str]]) -> str:
-    """What an approval of a rollback is bound to: the verdict and exactly these deployments, hex
-    SHA-256.
+    """Return what an approval of a rollback is bound to: the verdict and exactly these deployments,
+    hex SHA-256.
     """
     lines = sorted(f"{one['service_id']} {one['deployment']} {one['commit']}" for one in targets)
     return sha256("\n".join([verdict, *lines]).encode()).hexdigest()
@@ -111,7 +111,7 @@ class Rollback(Job):
         return self.release.audit_scope
 
     def target(self, service: str) -> dict[str, str]:
-        """What is restored on `service`."""
+        """Return what is restored on `service`."""
         return next(one for one in self.targets if one["service"] == service)
 
     def ended(self, outcome: Finished, *, now: datetime) -> None:
@@ -255,8 +255,8 @@ class Downgrade(models.Model):
 
 
 def downgrade_content(values: JsonObject) -> str:
-    """What both people's words are bound to: database, where it is, where it goes, and the file,
-    hex SHA-256.
+    """Return what both people's words are bound to: database, where it is, where it goes, and the
+    file, hex SHA-256.
     """
     file = values["file"]
     lines = [

@@ -110,7 +110,7 @@ def _rows(project: Project) -> list[Row]:
 
 
 def _risks(note: PullRequestComment | None, pull: PullRequest) -> tuple[tuple[str, Risk], ...]:
-    """What can go wrong with the files that it brings now, as far as they were looked at."""
+    """Return what can go wrong with the files that it brings now, as far as they were looked at."""
     files = {(migration["id"], migration.get("sha256", "")) for migration in pull.migrations}
     risks = (Risk(**risk) for risk in note.risks) if note else ()
     return tuple(

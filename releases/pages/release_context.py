@@ -49,8 +49,8 @@ MAY = {
 
 @functools.cache
 def page_queryset() -> Any:
-    """Releases for their page: with the newest of their commits, cut off by the database, and
-    the way back.
+    """Return releases for their page: with the newest of their commits, cut off by the database,
+    and the way back.
     """
     shown = Value(f"$[0 to {COMMITS_SHOWN - 1}]")
     newest = Func(F("commits"), shown, function="jsonb_path_query_array", output_field=JSONField())
@@ -68,9 +68,10 @@ def page_queryset() -> Any:
 
 
 def release_context(request: HttpRequest, pk: int) -> JsonObject:
-    """Everything the page shows: the ten queries of the facts, the timeline, and the way back.
+    """Return everything the page shows: the ten queries of the facts, the timeline, and the way
+    back.
 
-    Raises `Http404`.
+    Raise `Http404`.
     """
     try:
         shown = page_queryset().get(pk=pk)
@@ -106,7 +107,7 @@ def release_context(request: HttpRequest, pk: int) -> JsonObject:
 
 
 def _checklists(facts: Facts, readiness: gates.Readiness, *, may_tick: bool) -> JsonObject:
-    """Both checklists, and the next item that waits for a person."""
+    """Return both checklists, and the next item that waits for a person."""
     before = checklist_rows.rows(facts, readiness, Phase.BEFORE, may_tick=may_tick)
     after = checklist_rows.rows(facts, readiness, Phase.AFTER, may_tick=may_tick)
     is_over = facts.release.status in checklist_rows.ENDED
@@ -125,7 +126,9 @@ def _checklists(facts: Facts, readiness: gates.Readiness, *, may_tick: bool) -> 
 def _state(
     facts: Facts, readiness: gates.Readiness, before: tuple[checklist_rows.Row, ...]
 ) -> JsonObject:
-    """Where the release is on its way, what stopped it, and what people can do about that."""
+    """Return where the release is on its way, what stopped it, and what people can do about
+    that.
+    """
     past, back = pages_record.past(facts), rollback.way_back(facts, now=facts.now)
     stopped, repairs = pages_release.repairs(facts)
     panels, content = pages_migrations.context(facts), gates.content_digest(facts.release)
@@ -155,7 +158,9 @@ def _state(
 
 
 def _migration_log(facts: Facts, back: WayBackPanel) -> JsonObject:
-    """The run whose log the page shows: the downgrade's where there is one, else the newest."""
+    """Return the run whose log the page shows: the downgrade's where there is one, else the
+    newest.
+    """
     downgrade = rollback.log_run(back)
     logged = (EnvironmentKind.PRODUCTION, downgrade) if downgrade else pages_release.log_run(facts)
     return {
@@ -167,7 +172,9 @@ def _migration_log(facts: Facts, back: WayBackPanel) -> JsonObject:
 
 
 def _changes(facts: Facts) -> JsonObject:
-    """What the release brings to production: commits and pull requests, and where to read them."""
+    """Return what the release brings to production: commits and pull requests, and where to read
+    them.
+    """
     shown = facts.release
     return {
         "carried": shown.carried | {"again": again(shown.carried)},
@@ -193,7 +200,9 @@ def _pulse(facts: Facts, past: pages_record.Past, back: WayBackPanel) -> int:
 def _trouble(
     facts: Facts, stopped: PromotionStep | None, back: WayBackPanel
 ) -> pages_trouble.Trouble | None:
-    """What the page begins with in trouble; one query where a deployment failed, else none."""
+    """Return what the page begins with in trouble; one query where a deployment failed, else
+    none.
+    """
     if back.is_going_on and back.stopped is None:
         return None
     found = pages_trouble.trouble(facts, stopped, back.stopped)

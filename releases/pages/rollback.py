@@ -35,8 +35,8 @@ SHOWN = 5  # so many downgrades
 
 
 def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
-    """The panel of a release that was read for its page; five queries at most, and none before
-    anybody goes back.
+    """Return the panel of a release that was read for its page; five queries at most, and none
+    before anybody goes back.
     """
     release: Any = facts.release
     if release.status == ReleaseStatus.OPEN:
@@ -73,7 +73,7 @@ def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
 
 
 def _note(assessment: RollbackAssessment | None) -> str:
-    """Why a release on its way to production, or there, has no verdict."""
+    """Return why a release on its way to production, or there, has no verdict."""
     if assessment is not None and not assessment.is_open:
         return assessment.sentence
     running = "The rollback assessment is still running."
@@ -83,8 +83,8 @@ def _note(assessment: RollbackAssessment | None) -> str:
 def _outdated(
     facts: Facts, known: RollbackAssessment, downgrades: Sequence[Downgrade], now: datetime
 ) -> str:
-    """Why the assessment is not of now, from what was read for the page: no green is shown that
-    something has overtaken.
+    """Return why the assessment is not of now, from what was read for the page: no green is shown
+    that something has overtaken.
     """
     at = known.computed_at or now
     runs = [
@@ -113,7 +113,7 @@ def _outdated(
 
 
 def _moved(facts: Facts, known: RollbackAssessment) -> str:
-    """The names of the services that serve another commit than the assessment saw."""
+    """Return the names of the services that serve another commit than the assessment saw."""
     serves = {
         live.instance.service.railway_id: next(
             (one.commit for one in live.active if one.status in SERVING and not one.stopped), ""
@@ -144,7 +144,7 @@ def _downgrades(release: Release) -> tuple[Downgrade, ...]:
 
 
 def _why_not(facts: Facts, assessment: RollbackAssessment | None, job: Rollback | None) -> str:
-    """Why no rollback can be asked for now; the action asks again."""
+    """Return why no rollback can be asked for now; the action asks again."""
     if assessment is None or (job and job.status in (*OPEN, *STOPPED)):
         return ""
     if not assessment.is_open:
@@ -218,7 +218,7 @@ def _back(facts: Facts, assessment: RollbackAssessment, now: datetime) -> Back |
 
 
 def now(facts: Facts, panel: WayBackPanel) -> Now | None:
-    """The sentence at the top of the page while the way back is what matters; else None."""
+    """Return the sentence at the top of the page while the way back is what matters; else None."""
     job = panel.job
     if job is None or job.status not in (*OPEN, *STOPPED):
         return None
@@ -237,14 +237,14 @@ def now(facts: Facts, panel: WayBackPanel) -> Now | None:
 
 
 def last_stage(facts: Facts, panel: WayBackPanel) -> tuple[Stage, ...]:
-    """What the row of stages ends with once production was taken back."""
+    """Return what the row of stages ends with once production was taken back."""
     if facts.release.status != ReleaseStatus.ROLLED_BACK or panel.job is None:
         return ()
     return (Stage("Rolled back", "done", at=panel.job.finished_at),)
 
 
 def log_run(panel: WayBackPanel) -> MigrationRun | None:
-    """The run of the newest downgrade, whose log is of interest then."""
+    """Return the run of the newest downgrade, whose log is of interest then."""
     return next(
         (downgrade.run for downgrade in panel.downgrades if downgrade.run is not None), None
     )

@@ -18,7 +18,7 @@ from releases.pages.board_cards import Card, CardStatus
 
 
 def waiting_for(cards: Iterable[Card], user: User) -> Iterable[tuple[str, int | None, str]]:
-    """What waits for `user`: a sentence, the release it is about or None, and the project's
+    """Return what waits for `user`: a sentence, the release it is about or None, and the project's
     slug.
     """
     cards = list(cards)
@@ -42,7 +42,7 @@ def waiting_for(cards: Iterable[Card], user: User) -> Iterable[tuple[str, int | 
 
 
 def _statuses(card: Card) -> list[CardStatus]:
-    """The hotfix, which is in more of a hurry, and the release; both in the same form."""
+    """Return the hotfix, which is in more of a hurry, and the release; both in the same form."""
     normal = (
         CardStatus(card.release, card.promotion, card.state, card.words, card.sentence)
         if card.release
@@ -52,7 +52,7 @@ def _statuses(card: Card) -> list[CardStatus]:
 
 
 def _wanted(status: CardStatus, ticks: dict[int, int], project: Project, user: User) -> str:
-    """What `user` can do about a release now; empty: nothing."""
+    """Return what `user` can do about a release now; empty: nothing."""
     release = status.release
     if status.promotion and status.promotion.status in STOPPED:
         return (
@@ -68,8 +68,8 @@ def _wanted(status: CardStatus, ticks: dict[int, int], project: Project, user: U
 
 
 def _going_back(user: User) -> Iterable[tuple[str, int | None, str]]:
-    """Rollbacks and downgrades that wait for `user`, before all else: somebody is having a bad
-    day.
+    """Yield the rollbacks and downgrades that wait for `user`, before all else: somebody is having
+    a bad day.
     """
     may_sign, may_mend = (
         user.has_perm("releases.approve_release"),
@@ -102,7 +102,7 @@ def _going_back(user: User) -> Iterable[tuple[str, int | None, str]]:
 def to_confirm(
     changes: Iterable[ConfigurationChange], user: User
 ) -> Iterable[tuple[str, int | None, str]]:
-    """Changes of configuration that `user` may confirm; without a project they lead to their
+    """Return changes of configuration that `user` may confirm; without a project they lead to their
     page.
     """
     for change in changes if user.has_perm(CONFIRM) else ():
@@ -138,7 +138,7 @@ def _awaits_approval(status: CardStatus, project: Project, user: User) -> bool:
 
 
 def _is_about_approvals(release: Release) -> bool:
-    """Whether the verdict on the candidate is that approvals are missing."""
+    """Return whether the verdict on the candidate is that approvals are missing."""
     reconciler = getattr(release, "reconciler", None)
     if reconciler is None or reconciler.problem or reconciler.verdict_sha != release.candidate:
         return False

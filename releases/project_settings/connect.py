@@ -47,7 +47,7 @@ def connect(
     now: datetime | None = None,
     **settings: object,
 ) -> Project:
-    """Makes the project, or brings it up to date, with its syncs, checklists and smoke tests.
+    """Make the project, or bring it up to date, with its syncs, checklists and smoke tests.
 
     Idempotent.
 
@@ -83,7 +83,7 @@ def connect(
 
 
 def start_syncs(project: Project) -> None:
-    """Sees that every source of the project is read by the worker from now on, and that it has
+    """Make sure that every source of the project is read by the worker from now on, and that it has
     checklists.
     """
     items.ensure_for(project)
@@ -94,7 +94,7 @@ def start_syncs(project: Project) -> None:
 
 
 def slug_of(name: str) -> str:
-    """`name` as it stands in addresses."""
+    """Return `name` as it stands in addresses."""
     from django.utils.text import slugify
 
     return slugify(name)[:50] or "project"
@@ -118,7 +118,7 @@ def connect_webhooks(
     only: str = "",
     now: datetime | None = None,
 ) -> list[Connected]:
-    """Has GitHub and Railway tell the portal at once when something happens; what is there already
+    """Have GitHub and Railway tell the portal at once when something happens; what is there already
     stays.
 
     `only` is "github" or "railway": that service alone. `renew` gives GitHub the present secret
@@ -205,7 +205,9 @@ def _connect_railway(project: Project, renew: bool, announce: Callable[[], None]
 
 
 def unreachable(setting: str, api_url: str) -> str:
-    """Why webhooks of the service at `api_url` would not arrive here, or would not be believed."""
+    """Return why webhooks of the service at `api_url` would not arrive here, or would not be
+    believed.
+    """
     if fault := secret_fault(setting):
         return fault
     if is_loopback(urlsplit(configured.PORTAL_URL).hostname) and not is_loopback(

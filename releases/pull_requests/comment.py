@@ -41,7 +41,7 @@ MEND_FIRST = "The SQL is analyzed when the files are fixed."
 
 
 def wake(project: Project, *, now: datetime) -> None:
-    """Has a note looked at again for every pull request of which git said something else, or which
+    """Have a note looked at again for every pull request of which git said something else, or which
     is seen otherwise.
 
     Two queries when nothing is to be done.
@@ -71,7 +71,7 @@ def wake(project: Project, *, now: datetime) -> None:
 
 @in_background
 def step(job: PullRequestComment, *, now: datetime) -> Outcome:
-    """Looks at the files if they are other ones, then at the comment; writes at most once."""
+    """Look at the files if they are other ones, then at the comment; write at most once."""
     project = job.project
     pull = PullRequest.objects.filter(project=project, number=job.number, state="open").first()
     if pull is None or pull.base != project.staging_branch or not project.pull_comments:
@@ -92,7 +92,7 @@ def step(job: PullRequestComment, *, now: datetime) -> Outcome:
 
 
 def _tell(job: PullRequestComment, pull: PullRequest) -> Outcome:
-    """The comment as it should be now: written, edited, or left as it is."""
+    """Bring the comment to what it should be now: written, edited, or left as it is."""
     speaks, message = says_something(pull), text_of(job, pull)
     digest = sha256(message.encode()).hexdigest()
     if job.told.get("digest") == digest or (not speaks and not job.told.get("asked")):
@@ -114,7 +114,7 @@ def _tell(job: PullRequestComment, pull: PullRequest) -> Outcome:
 
 
 def _keep(job: PullRequestComment, **values: object) -> None:
-    """Writes these fields, unless another worker has taken the job over."""
+    """Write these fields, unless another worker has taken the job over."""
     for name, value in values.items():
         setattr(job, name, value)
     PullRequestComment.objects.filter(pk=job.pk, fence=job.fence).update(**values)
@@ -125,7 +125,7 @@ def _digest(*parts: object) -> str:
 
 
 def _content(project: Project, pull: PullRequest) -> str:
-    """What the look at the SQL depends on.
+    """Return what the look at the SQL depends on.
 
     Where staging merely moved, nothing is executed again.
     """
@@ -148,7 +148,7 @@ def _about(project: Project, pull: PullRequest) -> str:
 
 
 def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], str]:
-    """The risks of its new and edited revisions, or why their SQL was not looked at."""
+    """Return the risks of its new and edited revisions, or why their SQL was not looked at."""
     if not any(_is_looked_at(migration) for migration in pull.migrations):
         return (), ""
     if pull.fork and not project.pull_comment_forks:
@@ -182,7 +182,7 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
 
 
 def _is_looked_at(row: Mapping[str, object]) -> bool:
-    """Whether only its SQL tells what it does: a new revision, or an edit that is not one of
+    """Return whether only its SQL tells what it does: a new revision, or an edit that is not one of
     form.
     """
     return bool(row["what"] == "new" or row.get("edit") == edits.UNCLEAR)
@@ -195,7 +195,9 @@ def _edited(
     history: history_reader.History,
     rows: Sequence[Mapping[str, str]],
 ) -> list[risk.Risk]:
-    """What each edit of a shipped file comes to: other SQL is a danger, the same is to be known."""
+    """Return what each edit of a shipped file comes to: other SQL is a danger, the same is to be
+    known.
+    """
     if not rows:
         return []
     since = rows[0]["since"]
@@ -218,7 +220,7 @@ def _edited(
 
 
 def _is_of(row: Mapping[str, object], database: Database, databases: Sequence[Database]) -> bool:
-    """Whether a revision file is the database's; one that was read before there were several is
-    the first's.
+    """Return whether a revision file is the database's; one that was read before there were several
+    is the first's.
     """
     return bool(row.get("database", databases[0].pk) == database.pk)

@@ -17,8 +17,8 @@ def says_something(pull: PullRequest) -> bool:
 
 
 def text_of(job: PullRequestComment, pull: PullRequest) -> str:
-    """The comment: what the pull request brings, what is to be mended, what can go wrong, and how
-    to write it instead.
+    """Return the comment: what the pull request brings, what is to be mended, what can go wrong,
+    and how to write it instead.
 
     Nothing in it changes by itself. Every word from outside is escaped, and its length bounded.
     """

@@ -47,8 +47,8 @@ MOVING_SECONDS = 3  # between two looks while a migration runs or a deployment i
 
 
 def begin(facts: Facts, *, now: datetime) -> RollbackAssessment:
-    """The assessment on a release whose promotion starts, with what production serves in this
-    moment.
+    """Return the assessment on a release whose promotion starts, with what production serves in
+    this moment.
     """
     served = {
         live.instance.service.railway_id: _served(live.active)
@@ -72,8 +72,8 @@ def _served(active: Sequence[Deployment]) -> dict[str, str]:
 
 
 def see_to(project: Project, *, now: datetime) -> None:
-    """Sees that what is in production has its assessment, also where it went there before there was
-    any.
+    """Make sure that what is in production has its assessment, also where it went there before
+    there was any.
     """
     newest = _shipped(project).order_by("-went").first()
     if newest is None:
@@ -88,12 +88,12 @@ def see_to(project: Project, *, now: datetime) -> None:
 
 
 def hurry(release: Release, *, now: datetime) -> None:
-    """Has the assessment worked out again at once."""
+    """Have the assessment worked out again at once."""
     RollbackAssessment.objects.filter(release=release).update(wake_at=now)
 
 
 def look(job: RollbackAssessment, *, now: datetime) -> Outcome:
-    """One look at everything; trouble is kept on the row beside what was known before."""
+    """Look at everything once; trouble is kept on the row beside what was known before."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
     if message := over(release):
         return Finished(JobStatus.SUCCEEDED, message)
@@ -109,8 +109,8 @@ def look(job: RollbackAssessment, *, now: datetime) -> Outcome:
 
 
 def outdated(row: RollbackAssessment, release: Release, *, now: datetime) -> str:
-    """Why the assessment is no longer of now: what has moved since it was worked out; "" while it
-    holds.
+    """Return why the assessment is no longer of now: what has moved since it was worked out; ""
+    while it holds.
     """
     if row.computed_at is None:
         return "The rollback assessment is still running."
@@ -132,15 +132,15 @@ def outdated(row: RollbackAssessment, release: Release, *, now: datetime) -> str
 
 
 def is_old(row: RollbackAssessment, now: datetime) -> bool:
-    """Whether two looks have been missed."""
+    """Return whether two looks have been missed."""
     return row.computed_at is None or now - row.computed_at > timedelta(
         seconds=2 * settings.ADVICE_SECONDS
     )
 
 
 def over(release: Release) -> str:
-    """Why there is nothing to assess any more; "" while the release is in production, or
-    on its way.
+    """Return why there is nothing to assess any more; "" while the release is in production, or on
+    its way.
     """
     if release.status == ReleaseStatus.ROLLED_BACK:
         return "The release was rolled back."
@@ -160,7 +160,7 @@ def over(release: Release) -> str:
 
 
 def _shipped(project: Project) -> Any:
-    """What was merged and not taken back, with the moment at which each `went`; a hotfix may
+    """Return what was merged and not taken back, with the moment at which each `went`; a hotfix may
     overtake a release.
     """
     rows = Release.objects.filter(project=project, status__in=IN_PRODUCTION).exclude(
@@ -176,9 +176,9 @@ COMPUTED = (
 
 
 def refresh(job: RollbackAssessment, release: Release, *, now: datetime) -> RollbackAssessment:
-    """Works the assessment out again and writes it down; two that do so at once write the same.
+    """Work the assessment out again and write it down; two that do so at once write the same.
 
-    Raises `ApiError`, `GitError`: then the row keeps what was known before.
+    Raise `ApiError`, `GitError`: then the row keeps what was known before.
     """
     project = release.project
     present = Environment.objects.present().filter(project=project).select_related("project")
@@ -199,7 +199,7 @@ def refresh(job: RollbackAssessment, release: Release, *, now: datetime) -> Roll
 
 
 def judge(services: Sequence[tuple[Restorable, ServiceInstance]], read: DatabaseStates) -> WayBack:
-    """The verdict on what was found: services with what Railway can restore, and what the
+    """Return the verdict on what was found: services with what Railway can restore, and what the
     databases have.
     """
     back = [(one, row) for one, row in services if one.state == READY]

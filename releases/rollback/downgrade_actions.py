@@ -33,8 +33,8 @@ APPROVE = "releases.approve_release"
 
 
 def in_production(release: Release, now: datetime) -> tuple[Release, RollbackAssessment]:
-    """The release under a row lock, with fresh assessment on it; refuses where going back makes no
-    sense now.
+    """Return the release under a row lock, with a fresh assessment on it; refuse where going back
+    makes no sense now.
     """
     release = Release.objects.locked(release.pk)
     if message := rollback_assessment.over(release):
@@ -60,7 +60,7 @@ def in_production(release: Release, now: datetime) -> tuple[Release, RollbackAss
 
 @action("downgrade.rehearsed", "releases.roll_back_release")
 def rehearse_downgrade(release: Release, *, actor: Actor, now: datetime | None = None) -> Rehearsal:
-    """Has exactly the next downgrade rehearsed on a copy of production's schema."""
+    """Have exactly the next downgrade rehearsed on a copy of production's schema."""
     now = now or timezone.now()
     release, row = in_production(release, now)
     known = _next_downgrade(row)
@@ -86,7 +86,7 @@ def _production(release: Release) -> Environment:
 
 
 def _database(release: Release, known: JsonObject) -> Database:
-    """The database that the assessment's next step back is about."""
+    """Return the database that the assessment's next step back is about."""
     databases = Database.objects.filter(project=release.project).exclude(alembic="")
     found = (
         databases.filter(pk=known["database_id"]).first()
@@ -111,7 +111,7 @@ def request_downgrade(
     content: str | None = None,
     now: datetime | None = None,
 ) -> Downgrade:
-    """Asks for one revision to be taken back in production.
+    """Ask for one revision to be taken back in production.
 
     The person types the database's name.
     """
@@ -153,7 +153,7 @@ def request_downgrade(
 
 
 def _next_downgrade(row: RollbackAssessment) -> JsonObject:
-    """The assessment's next step back; refuses where there is none."""
+    """Return the assessment's next step back; refuse where there is none."""
     if row.downgrade is None:
         raise Refused(
             row.downgrade_problem or "Production's database has no revision of this release."
@@ -162,7 +162,7 @@ def _next_downgrade(row: RollbackAssessment) -> JsonObject:
 
 
 def _require_staging(database: Database) -> None:
-    """Refuses where staging has not been downgraded successfully before."""
+    """Refuse where staging has not been downgraded successfully before."""
     if message := unknown_staging(database):
         raise Refused(
             f"Production is downgraded only after a successful downgrade of staging. {message}"
@@ -172,7 +172,9 @@ def _require_staging(database: Database) -> None:
 def _rehearsed(
     environment: Environment, database: Database, known: JsonObject, now: datetime
 ) -> Rehearsal:
-    """The rehearsal of exactly this downgrade; refuses without one that passed and is fresh."""
+    """Return the rehearsal of exactly this downgrade; refuse without one that passed and is
+    fresh.
+    """
     passed = passed_rehearsal(
         environment,
         database,
@@ -194,8 +196,8 @@ def _rehearsed(
 def approve_downgrade(
     release: Release, *, actor: Actor, content: str, now: datetime | None = None
 ) -> MigrationRun:
-    """Signs a downgrade that somebody else asked for, which starts it: same content, same
-    rehearsal, or not at all.
+    """Sign a downgrade that somebody else asked for, which starts it: same content, same rehearsal,
+    or not at all.
     """
     now = now or timezone.now()
     release, row = in_production(release, now)
@@ -253,7 +255,7 @@ def _waiting(release: Release) -> Downgrade:
 
 @action("downgrade.withdrawn", "releases.roll_back_release")
 def withdraw_downgrade(release: Release, *, actor: Actor, now: datetime | None = None) -> None:
-    """Takes back the wish for a downgrade that nobody has approved yet."""
+    """Take back the wish for a downgrade that nobody has approved yet."""
     now = now or timezone.now()
     wish = _waiting(release)
     Downgrade.objects.filter(pk=wish.pk).update(withdrawn_at=now)

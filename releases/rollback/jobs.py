@@ -9,10 +9,10 @@ from releases.rollback import steps as rollback_steps
 
 
 def roll_back(job: Rollback, *, now: datetime) -> Outcome:
-    """One look of the rollback's current step; see `releases.rollback.steps`."""
+    """Let the rollback's current step look once; see `releases.rollback.steps`."""
     return rollback_steps.advance(job, now=now)
 
 
 def assess(job: RollbackAssessment, *, now: datetime) -> Outcome:
-    """One look at the way back from a release; see `releases.rollback.assessment`."""
+    """Look once at the way back from a release; see `releases.rollback.assessment`."""
     return rollback_assessment.look(job, now=now)

@@ -29,14 +29,14 @@ from releases.steps.engine import Done, Look, Stop, Wait
 
 
 def advance(job: Rollback, *, now: datetime) -> Outcome:
-    """Lets the current step look once, and writes down what it saw."""
+    """Let the current step look once, and write down what it saw."""
     return steps_engine.advance(
         job, lambda step: STEPS[RollbackStepName(step.name)], finish=_finish, now=now
     )
 
 
 def approve(step: RollbackStep, facts: Facts) -> Look:
-    """Waits for enough people besides the one who asked.
+    """Wait for enough people besides the one who asked.
 
     What would be restored is read again before that counts.
     """
@@ -100,7 +100,7 @@ def _moved(job: Rollback, row: RollbackAssessment, facts: Facts) -> Look:
 
 
 def smoke(step: RollbackStep, facts: Facts) -> Look:
-    """Asks the same pages as after a promotion; each service must name the commit that it was
+    """Ask the same pages as after a promotion; each service must name the commit that it was
     brought back to.
     """
     commits = {one.service: one.serving for one in facts.in_production} | restored_commits(

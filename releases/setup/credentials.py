@@ -48,7 +48,7 @@ def set_credential(
     """Keep a pasted token; return a sentence about it. Replacing one takes two people once
     something was promoted.
 
-    What stands around it (spaces, line breaks, quotation marks) is taken off and said. Raises
+    What stands around it (spaces, line breaks, quotation marks) is taken off and said. Raise
     `Refused` where the service does not take it.
     """
     now = now or timezone.now()
@@ -110,7 +110,7 @@ def _is_set(service: str, row: ServiceCredential) -> bool:
 
 
 def _try(service: str, token: str, scope: str) -> tuple[str, str]:
-    """Return what the token is and reaches, in words, and its kind. Raises `ApiError`."""
+    """Return what the token is and reaches, in words, and its kind. Raise `ApiError`."""
     checked_token(token, "The token", LABELS[service])
     if service == Service.GITHUB:
         return f"a {github_token_kind(token)}{tried(service, token, scope)}", Kind.TOKEN
@@ -128,7 +128,7 @@ def _try(service: str, token: str, scope: str) -> tuple[str, str]:
 def tried(service: str, credential: str | App, scope: str) -> str:
     """Return what a GitHub credential says of itself: its scopes, and when it ends; ", …" or "".
 
-    Of a project's own it is tried whether it sees the repository. Raises `ApiError`.
+    Of a project's own it is tried whether it sees the repository. Raise `ApiError`.
     """
     transport = Transport(settings.GITHUB_API_URL, credential)
     project = Project.objects.filter(slug=scope).first() if scope else None
@@ -147,7 +147,7 @@ def tried(service: str, credential: str | App, scope: str) -> str:
 
 
 def status_of(service: str, scope: str = "") -> CredentialStatus:
-    """Return how the portal, or one project, is connected to a service, by asking it. Raises
+    """Return how the portal, or one project, is connected to a service, by asking it. Raise
     nothing.
     """
     row, label = stored.effective(service, scope), LABELS[service]

@@ -126,7 +126,7 @@ def _below(where: str, rows: Sequence[str], branch: str, history: History) -> Re
 
 
 def _overlap(history: History, rows: Sequence[str]) -> tuple[str, str] | None:
-    """A row that builds upon another, and that other.
+    """Return a row that builds upon another, and that other.
 
     By `down_revision` only: what one depends on has its own row.
     """
@@ -143,7 +143,7 @@ def _overlap(history: History, rows: Sequence[str]) -> tuple[str, str] | None:
 
 
 def _order(history: History, ids: Collection[str]) -> list[str]:
-    """`ids` in upgrade order where the history has one, else as the files lie."""
+    """Return `ids` in upgrade order where the history has one, else as the files lie."""
     try:
         return [one.id for one in history.linear if one.id in ids]
     except HistoryError:
@@ -151,7 +151,7 @@ def _order(history: History, ids: Collection[str]) -> list[str]:
 
 
 def _revisions(ids: Sequence[str]) -> str:
-    """“2 revisions: a and b”."""
+    """Return “2 revisions: a and b”."""
     shown = _and([*ids[:NAMED], *([f"{len(ids) - NAMED} more"] if len(ids) > NAMED else [])])
     return f"{len(ids)} revision{'' if len(ids) == 1 else 's'}: {shown}"
 
@@ -179,8 +179,8 @@ class Entry:
 def timeline(
     histories: Mapping[str, History], marked: Collection[str], *, most: int = 40
 ) -> tuple[tuple[Entry, ...], int]:
-    """The revisions of all branches, newest first, down to the oldest that is `marked`, and how
-    many are left out.
+    """Return the revisions of all branches, newest first, down to the oldest that is `marked`, and
+    how many are left out.
 
     The order is that of the first branch in which a revision is found. No more than `most`, plus
     the marked ones.
