@@ -1,4 +1,4 @@
-"""What GitHub is told of a preview: one comment on the pull request, edited ever after, and a
+"""What GitHub is told of a preview: one comment on the pull request, edited from then on, and a
 deployment.
 """
 

@@ -65,7 +65,7 @@ _counting = threading.Lock()
 class ApiError(Exception):
     """What went wrong outside.
 
-    `sentence` is for people: no secret; what happened and how to mend it.
+    `sentence` is for people: no secret; what happened and how to fix it.
 
     `service` is "GitHub", "Railway" or "smoke"; `status` the HTTP status if there was an answer;
     `retry_after` seconds to wait, where known; `detail` the vendor's own words, cleaned, for logs.

@@ -121,9 +121,9 @@ def connect_webhooks(
     """Have GitHub and Railway tell the portal at once when something happens; what is there already
     stays.
 
-    `only` is "github" or "railway": that service alone. `renew` gives GitHub the present secret
-    anew, which it never shows. Trouble with one does not stop the other. Each write is announced in
-    the trail before it is made, so that none is made without an event.
+    `only` is "github" or "railway": that service alone. `renew` sends GitHub the present secret
+    again, because GitHub never shows it. Trouble with one does not stop the other. Each write is
+    announced in the trail before it is made, so that none is made without an event.
     """
 
     def tell(event: str, sentence: str) -> None:
