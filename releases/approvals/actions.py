@@ -13,7 +13,8 @@ from portal.ui.actions import Refused, action, require_reason
 from releases import gates
 from releases.gates import edits
 from releases.gates.carried import again
-from releases.gates.context import APPROVE, facts_of
+from releases.gates.context import facts_of
+from releases.gates.release_queryset import APPROVE
 from releases.gates.plan import names
 from releases.locking import _as_seen
 from releases.models.approvals import Approval, RiskAcceptance
