@@ -28,10 +28,10 @@ class Mirror(Reader):
     """A repository at `path`: our own bare mirror of `url`, or any repository on this machine."""
 
     def fetch(self, *, timeout: float = 120, pulls: Sequence[int] = ()) -> None:
-        """Brings all branches and tags (and the heads of pull requests `pulls`) in step with `url`.
+        """Bring all branches and tags (and the heads of pull requests `pulls`) in step with `url`.
 
         Makes the mirror when there is none, follows forced updates and deletions, waits for another
-        fetch. A mirror left half-made by a kill is completed. Raises `GitError`.
+        fetch. A mirror left half-made by a kill is completed. Raise `GitError`.
         """
         if any(sign <= " " for sign in self._token):
             raise GitError(
@@ -55,7 +55,7 @@ class Mirror(Reader):
                 )
 
     def reach(self, *, timeout: float = 20) -> int:
-        """How many branches `url` shows, asked now; nothing is fetched. Raises `GitError`."""
+        """Return how many branches `url` shows, asked now; nothing is fetched. Raise `GitError`."""
         deadline = time.monotonic() + timeout
         self.path.mkdir(parents=True, exist_ok=True)
         with self._locked(deadline) as lock, self._signed_in() as extra:
@@ -70,8 +70,8 @@ class Mirror(Reader):
 
     @contextmanager
     def _signed_in(self) -> Iterator[dict[str, str]]:
-        """What one git needs to be let in: config, and over SSH the files of the key while the
-        block lasts.
+        """Provide what one git needs to be let in: config, and over SSH the files of the key while
+        the block lasts.
 
         They lie beside the mirror, under its lock, where the next fetch finds what a kill left
         behind.
@@ -86,9 +86,9 @@ class Mirror(Reader):
             raise GitError(str(error), "key") from None
 
     def push_with_lease(self, branch: str, sha: str, *, expected: str, timeout: float = 60) -> None:
-        """Sets `branch` at `url` to `sha`, by force, but only while it is still at `expected`.
+        """Set `branch` at `url` to `sha`, by force, but only while it is still at `expected`.
 
-        Raises `GitError`: lease (it is elsewhere by now: nothing was done), protected (the branch's
+        Raise `GitError`: lease (it is elsewhere by now: nothing was done), protected (the branch's
         rules refuse it), token, unreachable or timeout (it is not known what came of it).
         """
         if (
@@ -141,7 +141,7 @@ class Mirror(Reader):
             os.close(descriptor)
 
     def _sweep(self) -> None:
-        """Removes what a killed git left; we hold the lock, so nobody is using it."""
+        """Remove what a killed git left; we hold the lock, so nobody is using it."""
         left = [*self.path.glob("*.lock"), *self.path.glob("objects/pack/tmp_*")]
         for path in [*left, *self.path.glob("refs/**/*.lock")]:
             path.unlink(missing_ok=True)

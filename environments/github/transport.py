@@ -99,14 +99,14 @@ class Transport:
         self.clock = clock
 
     def get(self, doing: str, path: str, **query: str | int) -> object:
-        """The JSON at `path`.
+        """Return the JSON at `path`.
 
         `doing` completes "GitHub does not let the token …". Tried up to 3 times.
         """
         return http.read_again(lambda: self._get(doing, path, query)[0])
 
     def scopes(self, doing: str, path: str) -> tuple[str, ...] | None:
-        """What a classic token may do (GitHub names it beside any answer), or None for other
+        """Return what a classic token may do (GitHub names it beside any answer), or None for other
         kinds.
         """
         return self.about_itself(doing, path)[0]
@@ -122,8 +122,8 @@ class Transport:
         return scopes, None if ends is None else datetime.fromtimestamp(ends, UTC)
 
     def pages(self, doing: str, path: str, key: str = "", **query: str | int) -> list[object]:
-        """All items of a paged list (under `key`, if it is wrapped); more than 10 pages raise
-        `Malformed`.
+        """Return all items of a paged list (under `key`, if it is wrapped); more than 10 pages
+        raise `Malformed`.
         """
         items: list[object] = []
         for page in range(1, MAX_PAGES + 1):
@@ -138,9 +138,9 @@ class Transport:
         raise Malformed(f"the list has more than {MAX_PAGES} pages")
 
     def write(self, doing: str, method: str, path: str, body: dict[str, object]) -> object:
-        """Sends a change, once; returns the JSON of the answer.
+        """Send a change, once; return the JSON of the answer.
 
-        Raises `WatchOnly` where the project only watches.
+        Raise `WatchOnly` where the project only watches.
         """
         if self.withhold is not None:
             self.withhold(SERVICE, doing, {"method": method, "path": path, "body": body})
@@ -153,7 +153,7 @@ class Transport:
             raise http.unknown_outcome(SERVICE, "not JSON", reply.status) from None
 
     def mutate(self, doing: str, document: str, variables: dict[str, object]) -> JsonObject:
-        """Sends one GraphQL mutation, once. Raises `WatchOnly` where the project only watches."""
+        """Send one GraphQL mutation, once. Raise `WatchOnly` where the project only watches."""
         if self.withhold is not None:
             content: dict[str, object] = {"query": document, "variables": variables}
             self.withhold(SERVICE, doing, {"method": "POST", "path": "/graphql", "body": content})
@@ -162,8 +162,8 @@ class Transport:
         return self.graphql(doing, document, variables)
 
     def graphql(self, doing: str, document: str, variables: dict[str, object]) -> JsonObject:
-        """One query, tried once: an object with `data` and perhaps `errors`, both for the caller
-        to judge.
+        """Send one query, tried once: an object with `data` and perhaps `errors`, both for the
+        caller to judge.
         """
         body: dict[str, object] = {
             "query": document,
@@ -193,8 +193,8 @@ class Transport:
         return answer, reply
 
     def _on_same_host(self, reply: Reply) -> str:
-        """Where a renamed repository is read now: a path of the same host, or "": no token goes
-        elsewhere.
+        """Return where a renamed repository is read now: a path of the same host, or "": no token
+        goes elsewhere.
         """
         place = reply.headers.get("location", "")
         return place.removeprefix(self.origin) if place.startswith(f"{self.origin}/") else ""
@@ -233,8 +233,8 @@ class Transport:
         return line.reply
 
     def _token(self) -> str:
-        """The token now valid; an App's is fetched again each hour, and that is where an App's
-        faults show.
+        """Return the token now valid; an App's is fetched again each hour, and that is where an
+        App's faults show.
         """
         auth = self.requester.auth
         assert auth is not None  # noqa: S101  (the requester is always made with one)
@@ -250,7 +250,7 @@ class Transport:
         return hashlib.sha256(f"github account {held}".encode()).hexdigest()[:16]
 
     def error(self, reply: Reply, doing: str, *, write: bool) -> ApiError:
-        """What an answer with an error status means, by status *and* words."""
+        """Return what an answer with an error status means, by status *and* words."""
         with knowing(self._token()):
             words = refusals.words_of(reply)
         kind, sentence = refusals.meaning(reply, doing, words, write)
@@ -264,7 +264,7 @@ class Transport:
 
 
 def unreadable(error: Malformed, *, write: bool = False) -> NoReturn:
-    """Raises the `ApiError` for an answer of the wrong shape."""
+    """Raise the `ApiError` for an answer of the wrong shape."""
     if write:
         raise http.unknown_outcome(SERVICE, str(error)) from error
     raise http.malformed(SERVICE, str(error)) from error

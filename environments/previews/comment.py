@@ -30,14 +30,16 @@ DEPLOYMENT_STATES = {
 
 
 def is_due(job: Preview, *, now: datetime) -> bool:
-    """Whether GitHub has not been told how the preview is now, and did not refuse a moment ago."""
+    """Return whether GitHub has not been told how the preview is now, and did not refuse a moment
+    ago.
+    """
     refused_at = parse_datetime(job.told.get("refused_at") or "")
     resting = refused_at is not None and now - refused_at < REST
     return not resting and (_comment_due(job) or _deployment_due(job))
 
 
 def tell(job: Preview, *, now: datetime) -> Outcome | None:
-    """Tells GitHub one thing that is due. None: nothing is, or GitHub refused a moment ago."""
+    """Tell GitHub one thing that is due. None: nothing is, or GitHub refused a moment ago."""
     if not is_due(job, now=now):
         return None
     try:
@@ -49,7 +51,7 @@ def tell(job: Preview, *, now: datetime) -> Outcome | None:
 
 
 def text_of(job: Preview) -> str:
-    """The comment: what the preview is like, without anything that changes by itself."""
+    """Return the comment: what the preview is like, without anything that changes by itself."""
     rows = "".join(
         f"| {plain(service['name'])} | {plain(service['status'])} | {service['address'] or '–'} |\n"
         for service in job.services
@@ -95,7 +97,7 @@ def _comment_due(job: Preview) -> bool:
 
 
 def _comment(job: Preview) -> None:
-    """Edits our comment; looks for it before one is written, as one may be there that we do not
+    """Edit our comment; look for it before one is written, as one may be there that we do not
     remember.
     """
     message, digest = text_of(job), _digest(job)

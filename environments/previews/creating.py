@@ -31,8 +31,8 @@ RAILWAY_MAKES = (
 
 
 def make(job: Preview, seen: Seen, now: datetime) -> Outcome:
-    """Asks Railway for the environment, once, when there is none of that name and none was made
-    just now.
+    """Ask Railway for the environment, once, when there is none of that name and none was made just
+    now.
     """
     if not seen.tree.complete:
         return Requeue(5, "Railway does not show every environment, so no preview is created.")
@@ -84,8 +84,8 @@ def make(job: Preview, seen: Seen, now: datetime) -> Outcome:
 
 
 def _owned_by_others(job: Preview, seen: Seen) -> str | None:
-    """Why the portal makes no environment: others have one for this pull request, or make one
-    themselves.
+    """Return why the portal makes no environment: others have one for this pull request, or make
+    one themselves.
     """
     if seen.other is not None and seen.other.pr_number is not None:
         return (
@@ -106,7 +106,9 @@ def _owned_by_others(job: Preview, seen: Seen) -> str | None:
 
 
 def _pause(job: Preview, now: datetime) -> float:
-    """Seconds until Railway will make another environment, as far as we know who asked last."""
+    """Return seconds until Railway will make another environment, as far as we know who asked
+    last.
+    """
     pause = timedelta(seconds=settings.PREVIEW_PAUSE_SECONDS)
     asked = Preview.objects.filter(project=job.project, asked_at__gt=now - pause).exclude(pk=job.pk)
     latest = asked.order_by("-asked_at").values_list("asked_at", flat=True).first()

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from environments.databases.address import out_of_sight
 from environments.models import Database, Project, SmokeTest
+from environments.models.project import settings_of
 from portal.configuration.admin import TwoPeople
 from portal.outbound.parsing import JsonObject
 from portal.ui.forms import Lines
@@ -24,6 +25,7 @@ from releases.project_settings.guarded import (
     kept,
     smoke_tests_as_text,
 )
+from releases.project_settings.sections import SECTIONS
 
 
 class SmokeTestInline(TableInline):
@@ -40,7 +42,7 @@ class ProjectForm(forms.ModelForm):
     )
 
     def clean(self) -> dict[str, object]:
-        """Refuses the repository or Railway project of a project that is in production."""
+        """Refuse the repository or Railway project of a project that is in production."""
         given = super().clean() or self.cleaned_data
         names = {
             name: given.get(name, getattr(self.instance, name))
@@ -107,48 +109,10 @@ class ProjectAdmin(TwoPeople):
     search_fields = ("name", "repository")
     prepopulated_fields = {"slug": ("name",)}
     inlines = (DatabaseInline, SmokeTestInline)
-    fieldsets = (
-        (None, {"fields": ("name", "slug", "repository", "railway_project_id")}),
-        (
-            "Branches and environments",
-            {
-                "fields": (
-                    ("staging_branch", "staging_environment"),
-                    ("production_branch", "production_environment"),
-                    "git_url",
-                )
-            },
-        ),
-        (
-            "Rules",
-            {
-                "fields": (
-                    "required_approvals",
-                    "required_checks",
-                    "soak_minutes",
-                    "deploy_order",
-                    "deploy_minutes",
-                )
-            },
-        ),
-        ("Signing in", {"fields": ("second_factor", "sign_in_minutes")}),
-        ("The way back", {"fields": ("rollback_approvals", "retention_hours")}),
-        ("Migrations", {"fields": ("statement_seconds", "lock_seconds")}),
-        ("Pull requests", {"fields": ("pre_push", "pull_comments", "pull_comment_forks")}),
-        (
-            "Previews",
-            {
-                "fields": (
-                    "previews",
-                    "preview_drafts",
-                    "preview_forks",
-                    "preview_limit",
-                    "preview_days",
-                    "preview_migrates",
-                )
-            },
-        ),
-    )
+    fieldsets = [
+        (section.title, {"fields": tuple(settings_of(section.concern))})
+        for section in SECTIONS.values()
+    ]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> JsonObject:
         return {
@@ -182,7 +146,7 @@ class ProjectAdmin(TwoPeople):
         start_syncs(obj)
 
     def children_wanted(self, formset: BaseInlineFormSet) -> JsonObject:
-        """Databases and smoke tests as the form leaves them, as a proposal names them."""
+        """Return databases and smoke tests as the form leaves them, as a proposal names them."""
         left = [form for form in formset.forms if form not in formset.deleted_forms]
         rows = [one.instance for one in left if one.has_changed() or one.instance.pk]
         if formset.model is SmokeTest:
@@ -195,7 +159,7 @@ class ProjectAdmin(TwoPeople):
     def save_formset(
         self, request: HttpRequest, form: ModelForm, formset: BaseInlineFormSet, change: bool
     ) -> None:
-        """What is being prepared is read again when the databases are others."""
+        """Have what is being prepared read again when the databases are others."""
         super().save_formset(request, form, formset, change)
         if formset.model is Database and formset.has_changed():
             Release.objects.filter(project=formset.instance, status=ReleaseStatus.OPEN).update(
@@ -205,5 +169,5 @@ class ProjectAdmin(TwoPeople):
 
 
 def names_of(formset: BaseInlineFormSet) -> dict[int, str]:
-    """What each database of the formset is called in the portal until now, by key."""
+    """Return what each database of the formset is called in the portal until now, by key."""
     return dict(Database.objects.filter(project=formset.instance).values_list("pk", "name"))

@@ -1,5 +1,5 @@
-"""The page *Project settings*: what it is, its rules, previews, protection, migrations, people,
-checklists and smoke tests.
+"""The page *Project settings*: one form for each concern of a project, then people, checklists
+and smoke tests.
 """
 
 from functools import partial

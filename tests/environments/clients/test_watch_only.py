@@ -13,7 +13,7 @@ from environments.branches import fast_forward
 from environments.clients import github_of, railway_of, withhold
 from environments.github import GitHub
 from environments.models import Project
-from environments.models.watch import WithheldWrite
+from environments.models.watch_only import WithheldWrite
 from environments.railway import Railway
 from portal.models import AuditEvent
 from portal.outbound.http import WatchOnly

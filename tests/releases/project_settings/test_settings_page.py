@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.urls import reverse
 
+from environments.models import Project
 from portal.models.audit import AuditEvent
 from portal.models.configuration import ConfigurationChange
 from releases.project_settings.sections import SECTIONS
@@ -57,6 +58,14 @@ def test_each_section_is_shown_with_its_words_and_the_board_leads_there(client, 
     assert f"{reverse('releases:settings')}?project={project.slug}" in board
 
 
+def test_the_sections_are_the_concerns_of_a_project_with_every_setting_once():
+    fields = [name for section in SECTIONS.values() for name in section.form.base_fields]
+
+    assert [section.concern for section in SECTIONS.values()] == list(Project.__bases__)
+    settings = {field.name for field in Project._meta.fields if field.editable} - {"id", "slug"}
+    assert sorted(fields) == sorted(settings)
+
+
 @pytest.mark.parametrize("key", list(SECTIONS))
 def test_saving_a_section_without_a_change_changes_nothing(client, project, key):
     before = type(project).objects.values().get()
@@ -91,7 +100,7 @@ def test_a_guarded_setting_waits_for_a_second_person(client, project):
 
 
 def test_a_wrong_value_is_named_beside_its_field_and_nothing_is_saved(client, project):
-    page = sent(as_(client, "dave"), project, "project", name="", repository="no repository")
+    page = sent(as_(client, "dave"), project, "general", name="", repository="no repository")
 
     assert page.status_code == 200 and "Write the repository as owner/name." in squeezed(page)
     assert type(project).objects.get().name == project.name
