@@ -14,8 +14,8 @@ from releases import gates
 from releases.gates import edits
 from releases.gates.carried import again
 from releases.gates.context import facts_of
-from releases.gates.release_queryset import APPROVE
 from releases.gates.plan import names
+from releases.gates.release_queryset import APPROVE
 from releases.locking import _as_seen
 from releases.models.approvals import Approval, RiskAcceptance
 from releases.models.releases import Release, ReleaseStatus

@@ -33,7 +33,6 @@ from releases.models.promotion import Promotion, PromotionStep
 from releases.models.pull_requests import PullRequest
 
 
-
 @dataclass(frozen=True)
 class Facts:
     """A release and the world around it, as our rows know it at `now`."""
