@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from environments.git import keys, ssh
 from environments.git.calls import GitError
 from environments.git.reading import BAD_REF, FULL_SHA, Reader
+from portal.outbound.http import seconds_left
 
 FETCH = (
     *("fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head"),
@@ -89,7 +90,8 @@ class Mirror(Reader):
         """Set `branch` at `url` to `sha`, by force, but only while it is still at `expected`.
 
         Raise `GitError`: lease (it is elsewhere by now: nothing was done), protected (the branch's
-        rules refuse it), token, unreachable or timeout (it is not known what came of it).
+        rules refuse it), token, unreachable or timeout (it is not known what came of it). Raise
+        `TooLate` where the job that runs here is another worker's by now: nothing was sent.
         """
         if (
             not (FULL_SHA.fullmatch(sha) and FULL_SHA.fullmatch(expected))
@@ -102,7 +104,7 @@ class Mirror(Reader):
             done = self._run(
                 *("push", "--porcelain", "--no-verify", f"--force-with-lease={ref}:{expected}"),
                 *("--end-of-options", self.url, f"{sha}:{ref}"),
-                timeout=timeout,
+                timeout=min(timeout, seconds_left()),  # git is ended before another may push
                 allowed=(1,),
                 extra=extra,
             )

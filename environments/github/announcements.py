@@ -4,7 +4,7 @@ from environments.github import answers
 from environments.github.answers import Comment
 from environments.github.arguments import commit_part, shaped, short_line
 from environments.github.repository import Repository
-from portal.outbound.parsing import Malformed, field, get_path
+from portal.outbound.parsing import Malformed, field, get_path, word
 
 
 class Announcements(Repository):
@@ -79,6 +79,15 @@ class Announcements(Repository):
             "required_contexts": [],
         }
         return self._written("announce a deployment", "POST", f"{self.path}/deployments", body)
+
+    def deployment_state(self, deployment_id: int) -> str:
+        """Return the newest state that was reported of an announced deployment, or ""."""
+        path = f"{self.path}/deployments/{deployment_id:d}/statuses"
+        with shaped():
+            items = self.transport.get("read a deployment's states", path, per_page="1")
+            if not isinstance(items, list):
+                raise Malformed("the list of states is missing")
+            return word(field(items[0], "state", str)) if items else ""
 
     def deployment_status(
         self,

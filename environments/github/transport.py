@@ -145,23 +145,20 @@ class Transport:
         if self.withhold is not None:
             self.withhold(SERVICE, doing, {"method": method, "path": path, "body": body})
         reply = self._request(method, path, {}, body, {}, write=True)
-        if reply.status >= 300:
-            raise self.error(reply, doing, write=True)
-        try:
-            return reply.json() if reply.body else {}
-        except ValueError:
-            raise http.unknown_outcome(SERVICE, "not JSON", reply.status) from None
+        if reply.status < 300 and not reply.body:
+            return {}
+        return self._read(reply, doing, write=True)
 
     def mutate(self, doing: str, document: str, variables: dict[str, object]) -> JsonObject:
         """Send one GraphQL mutation, once. Raise `WatchOnly` where the project only watches."""
         if self.withhold is not None:
             content: dict[str, object] = {"query": document, "variables": variables}
             self.withhold(SERVICE, doing, {"method": "POST", "path": "/graphql", "body": content})
-        if (still_ours := http.guard.get()) is not None:
-            still_ours()
-        return self.graphql(doing, document, variables)
+        return self.graphql(doing, document, variables, write=True)
 
-    def graphql(self, doing: str, document: str, variables: dict[str, object]) -> JsonObject:
+    def graphql(
+        self, doing: str, document: str, variables: dict[str, object], *, write: bool = False
+    ) -> JsonObject:
         """Send one query, tried once: an object with `data` and perhaps `errors`, both for the
         caller to judge.
         """
@@ -169,10 +166,10 @@ class Transport:
             "query": document,
             "variables": {k: v for k, v in variables.items() if v is not None},
         }
-        reply = self._request("POST", self.requester.graphql_url, {}, body, {}, write=False)
-        answer = self._read(reply, doing)
+        reply = self._request("POST", self.requester.graphql_url, {}, body, {}, write=write)
+        answer = self._read(reply, doing, write=write)
         if not isinstance(answer, dict) or not isinstance(answer.get("errors") or [], list):
-            raise http.malformed(SERVICE, "not a GraphQL answer", reply.status)
+            raise self._unreadable(reply, "not a GraphQL answer", write=write)
         return answer
 
     def _get(self, doing: str, path: str, query: dict[str, str | int]) -> tuple[object, Reply]:
@@ -187,7 +184,7 @@ class Transport:
             reply = self._request(
                 "GET", there, {} if "?" in there else query, None, {}, write=False
             )
-        answer = self._read(reply, doing)
+        answer = self._read(reply, doing, write=False)
         if (new := reply.headers.get("etag")) and len(reply.body) <= KEPT_BYTES:
             self.kept[key] = (new, reply)
         return answer, reply
@@ -208,13 +205,18 @@ class Transport:
         )
         return hashlib.sha256(message.encode()).hexdigest()
 
-    def _read(self, reply: Reply, doing: str) -> object:
-        if reply.status != 200:
-            raise self.error(reply, doing, write=False)
+    def _read(self, reply: Reply, doing: str, *, write: bool) -> object:
+        if reply.status >= 300 or (reply.status != 200 and not write):
+            raise self.error(reply, doing, write=write)
         try:
             return reply.json()
         except ValueError:
-            raise http.malformed(SERVICE, "not JSON", reply.status) from None
+            raise self._unreadable(reply, "not JSON", write=write) from None
+
+    def _unreadable(self, reply: Reply, what: str, *, write: bool) -> ApiError:
+        if write:
+            return http.unknown_outcome(SERVICE, what, reply.status)
+        return http.malformed(SERVICE, what, reply.status)
 
     def _request(
         self,

@@ -67,7 +67,7 @@ def step(job: Preview, *, now: datetime) -> Outcome:
 
 def _step(job: Preview, now: datetime) -> Outcome:
     found = patiently(partial(_looked, job, now), pause=5)
-    outcome = patient(job, found, now)
+    outcome = previews_comment.tried_again(job, patient(job, found, now))
     if previews_comment.is_due(job, now=now):
         return Requeue(0, outcome.sentence)
     return outcome

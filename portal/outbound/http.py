@@ -7,6 +7,7 @@ error's kind is `unknown_outcome`, and the caller looks at the world before it d
 import ipaddress
 import json
 import logging
+import math
 import os
 import threading
 import time
@@ -206,6 +207,15 @@ def send(
         theirs,
     )
     return reply
+
+
+def seconds_left() -> float:
+    """Return for how many seconds from now a write of this job may begin; infinite outside of jobs.
+
+    For writes that another program sends (git). Raises `TooLate`.
+    """
+    ask = guard.get()
+    return ask() if ask else math.inf
 
 
 def _deadline() -> Callable[[str, object], None] | None:
