@@ -26,8 +26,8 @@ class AddressForm(forms.ModelForm):
         max_length=2000,
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off", "size": 60}),
         help_text=(
-            "Set it only if the address in Railway's variable cannot be reached from here. It is not"
-            " shown again. Leave empty to keep the stored one."
+            "Set it only if the address in Railway's variable cannot be reached from here. It is"
+            " not shown again. Leave empty to keep the stored one."
         ),
     )
     forget_database_url = forms.BooleanField(label="Delete the stored address", required=False)

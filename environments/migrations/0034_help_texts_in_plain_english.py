@@ -841,5 +841,10 @@ class Migration(migrations.Migration):
             name='doing',
             field=models.CharField(help_text='Completes the sentence “the portal would now …”.', max_length=300),
         ),
+        migrations.AlterConstraint(
+            model_name='database',
+            name='database_runner_has_command',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('runner__in', ['command', 'railway']), _negated=True), models.Q(('migration_command', ''), _negated=True), _connector='OR'), name='database_runner_has_command', violation_error_message='Enter the migration command.'),
+        ),
         ]),
     ]
