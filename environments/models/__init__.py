@@ -32,6 +32,7 @@ from environments.models.stamps import Stamp, stamped_from
 from environments.models.standings import DatabaseState, DatabaseStatus
 from environments.models.syncs import (
     ConnectionCheck,
+    CredentialWatch,
     DatabaseSync,
     ProtectionSync,
     RailwaySync,
@@ -54,6 +55,7 @@ __all__ = [
     "Branch",
     "BranchProtection",
     "ConnectionCheck",
+    "CredentialWatch",
     "Database",
     "DatabaseState",
     "DatabaseStatus",
