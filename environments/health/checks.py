@@ -107,7 +107,7 @@ def railway_quota(now: datetime) -> Iterator[Result]:
                 f"Railway refuses requests until {row.blocked_until:%H:%M} UTC: the plan's quota is"
                 " used up."
             )
-            yield Result(FAILING, message, value=0)
+            yield Result(FAILING, message, value=0, confirmed=True)  # Railway said so
         elif left is not None and left < limit * allowance.KEPT_FOR_PEOPLE:
             message = (
                 f"{left} of {limit} requests to Railway are left. Background readings wait for "
@@ -138,7 +138,7 @@ def _left(subject: str, said: dict[str, int], now: datetime) -> Result:
     until = f"{datetime.fromtimestamp(resets, UTC):%H:%M} UTC"
     state = FAILING if left == 0 else WARNING if left < limit * GITHUB_LITTLE else OK
     message = f"{left} of {limit} requests to GitHub ({subject}) are left until {until}."
-    return Result(state, message, subject=subject, value=left)
+    return Result(state, message, subject=subject, value=left, confirmed=left == 0)
 
 
 def _said_by_github(start: str) -> Iterator[tuple[str, Observation]]:
