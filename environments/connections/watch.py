@@ -20,7 +20,7 @@ from environments.models import (
     ConnectionCheck,
     CredentialWatch,
     Project,
-    RailwayBudget,
+    RailwayRateLimit,
     RailwaySync,
 )
 from environments.quota import allowance, sharing
@@ -80,7 +80,7 @@ def _in_use() -> Iterator[Source]:
 
 
 def _account(source: Source) -> str | None:
-    """What names the credential where it must not stand; None for an unusable one, which the page
+    """Return what names the credential in rows; None for an unusable one, which the page
     Connections explains.
     """
     try:
@@ -92,7 +92,7 @@ def _account(source: Source) -> str | None:
 
 
 def _look(source: Source, account: str, known: Seen, now: datetime) -> tuple[Seen, float]:
-    """What is known of it now, and after how many seconds it is to be asked next."""
+    """Return what is known of it now, and after how many seconds it is to be asked next."""
     moment, pause = now.timestamp(), _pause(source, account)
     accepted = observed.accepted_at(account)
     if accepted > known.asked_at:  # somebody else asked with it
@@ -108,13 +108,13 @@ def _look(source: Source, account: str, known: Seen, now: datetime) -> tuple[See
 def _pause(source: Source, account: str) -> float:
     if source.service == stored.GITHUB:
         return LOOK_SECONDS
-    row = RailwayBudget.objects.filter(token=account).first()
+    row = RailwayRateLimit.objects.filter(token=account).first()
     limit = (row and row.limit) or settings.RAILWAY_REQUESTS_PER_HOUR
     return max(LOOK_SECONDS, 3600.0 / max(1.0, limit * SHARE_OF_RAILWAY))
 
 
 def _is_refused(source: Source, now: datetime) -> bool | None:
-    """Whether the service refuses it; None: it was not asked, or gave no answer."""
+    """Return whether the service refuses it; None: it was not asked, or gave no answer."""
     project = source.projects[0]
     ask = (github_of if source.service == stored.GITHUB else railway_of)(project).ask_whether_known
     try:
@@ -130,7 +130,7 @@ def _is_refused(source: Source, now: datetime) -> bool | None:
 
 @contextmanager
 def _allowed(source: Source, now: datetime) -> Iterator[bool]:
-    """Whether there are requests left for it; what is asked of Railway is counted."""
+    """Yield whether there are requests left for it; what is asked of Railway is counted."""
     project = source.projects[0]
     if source.service == stored.GITHUB:
         yield not sharing.is_blocked(project, now)
@@ -142,7 +142,7 @@ def _allowed(source: Source, now: datetime) -> Iterator[bool]:
 def _keep(
     job: CredentialWatch, seen: dict[str, Seen], changed: list[Source], now: datetime
 ) -> bool:
-    """Write it down, and wake who is concerned; whether the job was still ours."""
+    """Write it down and wake who is concerned; return whether the job was still ours."""
     with transaction.atomic():
         if not holds(job):
             return False

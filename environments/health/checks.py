@@ -7,7 +7,7 @@ from django.conf import settings
 
 from environments.connections import watch
 from environments.github import limits
-from environments.models import ConnectionCheck, Project, RailwayBudget, RailwaySync
+from environments.models import ConnectionCheck, Project, RailwayRateLimit, RailwaySync
 from environments.quota import allowance, pace
 from portal.health.registry import Result, State, check
 from portal.models.health import Observation
@@ -20,7 +20,7 @@ SYNCS_LATE = 60.0
 
 @check("Railway readings", unit="seconds")
 def railway_sync(now: datetime) -> Iterator[Result]:
-    """When each project was last read from Railway, and what stood in the way since."""
+    """Report when each project was last read from Railway, and what stood in the way since."""
     for job in RailwaySync.objects.select_related("project"):
         late = job.synced_at is None or job.synced_at < pace.stale_since(job, now)
         yield sync_result("Railway", job.project, job.synced_at, job.problem, late=late, now=now)
@@ -57,7 +57,7 @@ def sync_result(
 
 @check("Credentials")
 def credentials(now: datetime) -> Iterator[Result]:
-    """What the last look at every credential found, and which are refused since."""
+    """Report what the last look at every credential found, and which are refused since."""
     refused = watch.refused()
     for name, sentence in refused.items():
         yield Result(FAILING, f"{name}: {sentence}", subject=name, confirmed=True)
@@ -70,7 +70,7 @@ def credentials(now: datetime) -> Iterator[Result]:
 
 @check("Token expiry", unit="seconds")
 def token_expiry(now: datetime) -> Iterator[Result]:
-    """How long each of GitHub's tokens lasts, as GitHub says with each answer."""
+    """Report how long each of GitHub's tokens lasts, as GitHub says with each answer."""
     for whose, seen in _said_by_github(limits.ENDS):
         if not seen.value:
             message = f"GitHub's token{whose} does not expire, or renews itself."
@@ -93,8 +93,8 @@ def token_expiry(now: datetime) -> Iterator[Result]:
 
 @check("Railway quota", unit="requests")
 def railway_quota(now: datetime) -> Iterator[Result]:
-    """What is left of the requests that Railway allows in this hour."""
-    for row in RailwayBudget.objects.all():
+    """Report what is left of the requests that Railway allows in this hour."""
+    for row in RailwayRateLimit.objects.all():
         limit = row.limit or settings.RAILWAY_REQUESTS_PER_HOUR
         current = row.remaining is not None and row.resets_at and row.resets_at > now
         left = (
@@ -122,8 +122,8 @@ def railway_quota(now: datetime) -> Iterator[Result]:
 
 @check("GitHub quota", unit="requests")
 def github_quota(now: datetime) -> Iterator[Result]:
-    """What is left of the requests that GitHub allows to each credential, by kind, as GitHub says
-    with each answer.
+    """Report what is left of the requests that GitHub allows to each credential, by kind, as GitHub
+    says with each answer.
     """
     for kind in ("core", "graphql"):
         for whose, seen in _said_by_github(f"{limits.LEFT}{kind}."):

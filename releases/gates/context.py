@@ -110,8 +110,8 @@ class Facts:
         return tuple(sorted(found, key=lambda run: run.created_at, reverse=True))
 
     def staged_at(self) -> datetime | None:
-        """When staging had run every revision file of the release; None while one is missing, or
-        there is none.
+        """Return when staging had run every revision file of the release; None while one is
+        missing, or there is none.
         """
         brought = [database.staged_at() for database in self.databases if database.migrations]
         return None if None in brought else max(filter(None, brought), default=None)
@@ -127,7 +127,7 @@ _DEPLOYMENTS = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True))
 
 
 def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
-    """The facts around `release`, which must come from `release_queryset`.
+    """Return the facts around `release`, which must come from `release_queryset`.
 
     Ten queries, whatever the counts.
     """
@@ -185,13 +185,13 @@ def _smoked(release: object) -> Smoked | None:
 
 
 def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
-    """`gather` for a primary key."""
+    """Return what `gather` returns, for a primary key."""
     return gather(release_queryset().get(pk=release_pk), now=now)
 
 
 def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] | None:
-    """Names of checks that must be green, besides our own; None when the branch rules could not
-    be read.
+    """Return names of checks that must be green, besides our own; None when the branch rules could
+    not be read.
     """
     if contexts is None:
         return None
@@ -204,7 +204,7 @@ def _rules(kept: JsonObject | None) -> MergeRules | None:
 
 
 def _pulls(release: ReadRelease) -> list[PullRequest]:
-    """The promotion pull request and those that the release collected, newest first."""
+    """Return the promotion pull request and those that the release collected, newest first."""
     collected = release.pull_requests.through.objects.filter(release=release).values("pullrequest")
     mine = Q(pk__in=collected) | Q(number=release.pull_number or 0)
     return list(PullRequest.objects.filter(mine, project=release.project_id))

@@ -75,7 +75,7 @@ class Planned:
         return {(step.revision, step.sha256) for step in self.steps}
 
     def steps_for(self, kind: str) -> tuple[Step, ...]:
-        """What is to run in the environment of this kind, in order."""
+        """Return what is to run in the environment of this kind, in order."""
         start = self.starts.get(kind, {})
         by_id = {
             step.revision: step for step in (*self.steps, *steps_from_json(start.get("also", ())))
@@ -83,15 +83,15 @@ class Planned:
         return tuple(by_id[id] for id in start.get("revisions", ()) if id in by_id)
 
     def of(self, step: Step) -> tuple[Risk, ...]:
-        """The risks of one step."""
+        """Return the risks of one step."""
         return tuple(risk for risk in self.risks if risk.revision == step.revision)
 
     def asking(self, step: Step) -> tuple[Risk, ...]:
-        """Those of its risks that somebody must accept."""
+        """Return those of its risks that somebody must accept."""
         return tuple(risk for risk in self.of(step) if risk.asks)
 
     def acceptance(self, step: Step) -> Acceptance | None:
-        """The word that covers all these risks of exactly this file, if there is one."""
+        """Return the word that covers all these risks of exactly this file, if there is one."""
         wanted = set(names(self.asking(step)))
         mine = (
             one
@@ -101,7 +101,7 @@ class Planned:
         return next((one for one in mine if wanted <= set(one.risks)), None)
 
     def lapsed_acceptance(self, step: Step) -> Acceptance | None:
-        """The newest word on this file that a change of configuration undid."""
+        """Return the newest word on this file that a change of configuration undid."""
         mine = (
             one for one in self.lapsed if (one.revision, one.sha256) == (step.revision, step.sha256)
         )
@@ -131,12 +131,16 @@ class Planned:
 
 
 def names(risks: Sequence[Risk]) -> list[str]:
-    """What an acceptance is bound to, beside the file: severity and code of each risk, sorted."""
+    """Return what an acceptance is bound to, beside the file: severity and code of each risk,
+    sorted.
+    """
     return sorted({f"{risk.severity} {risk.code}" for risk in risks})
 
 
 def annotations() -> dict[str, object]:
-    """The plans of a release's candidate and its project's acceptances, for a query of releases."""
+    """Return the plans of a release's candidate and its project's acceptances, for a query of
+    releases.
+    """
     plans = MigrationPlan.objects.filter(
         project=OuterRef("project"), commit=OuterRef("candidate"), base=OuterRef("base")
     ).order_by()
@@ -165,7 +169,7 @@ def words_on(release: Any) -> tuple[list[JsonObject], list[JsonObject]]:
 
 
 def planned_of(release: Any) -> dict[int, Planned]:
-    """What `annotations` brought along: database → its plan, where one was begun."""
+    """Return what `annotations` brought along: database → its plan, where one was begun."""
     given, undone = words_on(release)
     accepted = tuple(
         _acceptance(row)

@@ -20,8 +20,8 @@ type ReadRelease = Any
 
 @functools.cache  # put together once: Django takes as long for that as PostgreSQL for the answer
 def release_queryset() -> QuerySet[Any]:
-    """Releases with what one query can bring along: project, times of the readings, branch heads,
-    open freeze, databases, plans and rehearsals of the migrations.
+    """Return releases with what one query can bring along: project, times of the readings, branch
+    heads, open freeze, databases, plans and rehearsals of the migrations.
 
     Their commits, up to 500, are only read when asked for.
     """

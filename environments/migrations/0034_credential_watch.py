@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0032_which_release_a_run_is_part_of'),
+        ('environments', '0033_rate_limits_and_deployment_requests'),
     ]
 
     operations = [
