@@ -120,16 +120,17 @@ def _accused(
 
 
 def _on_branch(mirror: Mirror, commit: str, branch: str) -> bool:
-    if (
-        not mirror.has(commit)
-        or not branch
-        or not mirror.head(branch)
-        or not mirror.is_ancestor(commit, branch)
-    ):
-        mirror.fetch()
-    return bool(
-        branch and mirror.has(commit) and mirror.head(branch) and mirror.is_ancestor(commit, branch)
-    )
+    if _holds(mirror, commit, branch):
+        return True
+    mirror.fetch()
+    return _holds(mirror, commit, branch)
+
+
+def _holds(mirror: Mirror, commit: str, branch: str) -> bool:
+    if not branch or not mirror.has(commit):
+        return False
+    head = mirror.head(branch)
+    return bool(head) and mirror.is_ancestor(commit, head)
 
 
 def _said(instance: ServiceInstance, deployment: Deployment, deed: str) -> str:
