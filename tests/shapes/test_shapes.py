@@ -12,7 +12,6 @@ from tests.faults.spoiled_shapes import Spoiler
 from tests.journeys.world import quick_world
 from tests.shapes.shipping import ship, table
 
-
 # What ships is laid over each other where one says nothing of what the other is about: each of
 # them has to be right for the release to arrive. `make shapes` ships every one by itself.
 TOGETHER = (
