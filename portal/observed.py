@@ -18,7 +18,7 @@ _kept_at = float("-inf")
 
 
 def note(name: str, value: object) -> None:
-    """Remember the newest `value`, a JSON value, under `name`. Touches no database."""
+    """Remember the newest `value`, a JSON value, under `name`. Touch no database."""
     with _noting:
         _noted[name] = value
 

@@ -14,7 +14,7 @@ from portal.credentials import stored
 
 
 def diagnose() -> list[Connection]:
-    """Looks at every credential of the settings with the projects it is for. Only reads."""
+    """Look at every credential of the settings with the projects it is for. Only reads."""
     projects = list(Project.objects.all())
     keys = [found for project in projects if (found := of_deploy_key(project))]
     railways = [of_railway(one) for one in sources(stored.RAILWAY, projects)]
@@ -23,7 +23,7 @@ def diagnose() -> list[Connection]:
 
 
 def _isolation() -> Connection:
-    """Whether code of repositories runs isolated on this machine."""
+    """Return whether code of repositories runs isolated on this machine."""
     name, kind = "Isolation of repository code", "Landlock and seccomp"
     if why := isolation.why_not():
         message = (

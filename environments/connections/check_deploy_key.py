@@ -8,8 +8,8 @@ from environments.models import DeployKey, Project
 
 
 def of_deploy_key(project: Project) -> Connection | None:
-    """What a project's deploy key is and whether it is let in; None where git does not go over
-    SSH.
+    """Return what a project's deploy key is and whether it is let in; None where git does not go
+    over SSH.
     """
     name = f"Deploy key of {project.name}"
     try:
@@ -44,7 +44,7 @@ def of_deploy_key(project: Project) -> Connection | None:
 def _let_in(
     project: Project, key: DeployKey, address: host_keys.Address, name: str, kind: str
 ) -> Connection:
-    """Tries the key, and shows the host keys where those are what stands in the way."""
+    """Try the key, and show the host keys where those are what stands in the way."""
     try:
         branches = mirror_of(project).reach()
     except GitError as error:
@@ -92,7 +92,7 @@ def mend_key(error: GitError, project: Project, address: host_keys.Address, offe
 
 
 def _offered(address: host_keys.Address, pinned: str) -> tuple[tuple[str, str, str, str], ...]:
-    """The host keys that the server shows and that are not pinned."""
+    """Return the host keys that the server shows and that are not pinned."""
     try:
         known = {key.blob for key in host_keys.read_host_keys(pinned)}
         shown = host_keys.scan(address)

@@ -80,7 +80,7 @@ def of_github(source: Source) -> Connection:
 
 
 def _pasted_github(source: Source, row: ServiceCredential) -> Connection:
-    """What a pasted token, or an App that was made here, can do."""
+    """Return what a pasted token, or an App that was made here, can do."""
     try:
         token = stored.secret_of(row)
     except ApiError as error:
@@ -90,7 +90,7 @@ def _pasted_github(source: Source, row: ServiceCredential) -> Connection:
 
 
 def _reach_on_github(name: str, kind: str, projects: Sequence[Project]) -> Connection:
-    """What a credential can do in the repositories of the projects."""
+    """Return what a credential can do in the repositories of the projects."""
     can: list[str] = []
     cannot: list[str] = []
     states = {_repository(project, kind, can, cannot) for project in projects}
@@ -121,7 +121,7 @@ def repository_permissions(project: Project) -> tuple[list[str], list[str]]:
 
 
 def _repository(project: Project, kind: str, can: list[str], cannot: list[str]) -> str:
-    """Tries what can be tried without writing in one repository; returns its state."""
+    """Try what can be tried without writing in one repository; return its state."""
     label = project.repository
     try:
         github = github_of(project)
@@ -172,8 +172,8 @@ def _query(path: str) -> dict[str, str]:
 
 
 def _granted(label: str, has: Callable[[str], bool], can: list[str], cannot: list[str]) -> str:
-    """Lists the writing permissions by name; fails when one is missing without which nothing can
-    be released.
+    """List the writing permissions by name; fails when one is missing without which nothing can be
+    released.
     """
     missing = [name for name in _GRANTS if not has(name)]
     can += [f"{label}: {_GRANTS[name][1]}." for name in _GRANTS if name not in missing]
@@ -184,7 +184,7 @@ def _granted(label: str, has: Callable[[str], bool], can: list[str], cannot: lis
 
 
 def _in_scope(name: str, scopes: Iterable[str]) -> bool:
-    """Whether a classic token's scopes hold what an App calls `name`."""
+    """Return whether a classic token's scopes hold what an App calls `name`."""
     alternatives = {
         "repository_hooks": {"repo", "admin:repo_hook", "write:repo_hook"},
         "workflows": {"workflow"},

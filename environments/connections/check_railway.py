@@ -54,7 +54,7 @@ def of_railway(source: Source) -> Connection:
 
 
 def _pasted_railway(source: Source, row: ServiceCredential) -> Connection:
-    """What a pasted token is and reaches; its kind was found out when it was pasted."""
+    """Return what a pasted token is and reaches; its kind was found out when it was pasted."""
     try:
         token, header = stored.secret_of(row), "project" if row.kind == Kind.PROJECT_TOKEN else ""
         report = Railway(token=token, kind=header or "bearer").token_kind()
@@ -69,7 +69,7 @@ def _pasted_railway(source: Source, row: ServiceCredential) -> Connection:
 
 
 def _reach(name: str, kind: str, report: TokenReport, projects: Sequence[Project]) -> Connection:
-    """What a good token reaches of the projects."""
+    """Return what a good token reaches of the projects."""
     can, cannot, state = [], [], PASS
     for project in projects:
         try:
@@ -111,7 +111,7 @@ def _reach(name: str, kind: str, report: TokenReport, projects: Sequence[Project
 
 
 def _stray_settings(projects: Sequence[Project]) -> list[str]:
-    """What is set and has no effect."""
+    """Return what is set and has no effect."""
     message = []
     if settings.RAILWAY_API_TOKEN and settings.RAILWAY_TOKEN:
         message.append("RAILWAY_TOKEN is also set but not used: RAILWAY_API_TOKEN comes first.")

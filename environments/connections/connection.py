@@ -38,7 +38,7 @@ class Connection:
 
 
 def spelling_fault(name: str, raw: str, kind: str) -> Connection | None:
-    """What is wrong with a token before it is ever sent: its length and its faults."""
+    """Return what is wrong with a token before it is ever sent: its length and its faults."""
     length, *faults = describe_token(raw)
     if not faults:
         return None

@@ -15,7 +15,7 @@ CONNECTIONS_SECONDS = 3600.0
 
 
 def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
-    """One look at every credential; one event when what they can do has changed."""
+    """Look once at every credential; one event when what they can do has changed."""
     found = [asdict(one) for one in check.diagnose()]
     with transaction.atomic():
         if not holds(job):

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.databases.failure import can_be_retried
@@ -10,7 +9,7 @@ from environments.models import Database, Direction, Environment, MigrationRun
 from portal import audit
 from portal.audit import Actor
 from portal.jobs import JobStatus, wake_now
-from portal.ui.actions import Refused, action
+from portal.ui.actions import Refused, action, refuse_second
 
 
 @action("migration.requested", "environments.migrate_environment")
@@ -25,7 +24,7 @@ def start_migration(
     found: list[str] | None = None,
     now: datetime | None = None,
 ) -> MigrationRun:
-    """Queues one run of Alembic that brings a database of `environment` to the heads of `commit`.
+    """Queue one run of Alembic that brings a database of `environment` to the heads of `commit`.
 
     `found`: the revisions it reported before `commit` was deployed, for a run that only verifies
     what Railway did. `release`: the name of the release that it is part of.
@@ -76,11 +75,11 @@ def queue_downgrade(
     approved_by: Actor,
     now: datetime,
 ) -> MigrationRun:
-    """One run, woken, that undoes the revision of `file` with the files of `commit`; two people
-    stand for it.
+    """Queue one run that undoes the revision of `file` with the files of `commit`; two people stand
+    for it.
 
     Part of an action, which has asked for their permissions. It runs in the portal, whatever brings
-    the project's databases up: one revision and not the heads. Raises `Refused` while another run
+    the project's databases up: one revision and not the heads. Raise `Refused` while another run
     is under way.
     """
     return _queued(
@@ -102,21 +101,17 @@ def queue_downgrade(
 
 def _queued(run: MigrationRun) -> MigrationRun:
     """Save and wake the run; raise `Refused` while another one of its database is under way."""
-    try:
-        with transaction.atomic():
-            run.save(force_insert=True)
-    except IntegrityError:
-        raise Refused(
-            f"{run.database.of(run.environment)} is already being migrated. Wait for that run to"
-            " end."
-        ) from None
+    with refuse_second(
+        f"{run.database.of(run.environment)} is already being migrated. Wait for that run to end."
+    ):
+        run.save(force_insert=True)
     wake_now(run, now=run.created_at)
     return run
 
 
 @action("migration.cancelled", "environments.migrate_environment")
 def cancel_migration(run: MigrationRun, *, actor: Actor, now: datetime | None = None) -> None:
-    """Asks the worker to stop the run; the database is read afterwards."""
+    """Ask the worker to stop the run; the database is read afterwards."""
     now = now or timezone.now()
     if not MigrationRun.objects.filter(
         pk=run.pk, cancel_requested_at=None, finished_at=None
@@ -131,8 +126,8 @@ def cancel_migration(run: MigrationRun, *, actor: Actor, now: datetime | None = 
 def retry_migration(
     run: MigrationRun, *, actor: Actor, now: datetime | None = None
 ) -> MigrationRun:
-    """Queues a new run of the same commit after one that did not succeed; it goes on from where
-    the database is.
+    """Queue a new run of the same commit after one that did not succeed; it goes on from where the
+    database is.
     """
     now = now or timezone.now()
     mine = MigrationRun.objects.filter(environment=run.environment, database=run.database)

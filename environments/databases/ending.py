@@ -16,8 +16,8 @@ PATIENCE_SECONDS = 3600.0
 
 
 def not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
-    """Nothing was begun by this look; after an earlier, interrupted one nobody knows, and a
-    person must look.
+    """End a run of which nothing was begun by this look; after an earlier, interrupted one nobody
+    knows, and a person must look.
     """
     if job.before is None:
         return Finished(JobStatus.FAILED, f"Nothing was changed: {why}")
@@ -31,8 +31,8 @@ def not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
 def settle(
     job: MigrationRun, mirror: Mirror, history: history_reader.History, outcome: request.Outcome
 ) -> Outcome:
-    """What a run came to, on the rows: what staging has run, where the database is, how the job
-    goes on.
+    """Write what a run came to: what staging has run, where the database is, how the job goes
+    on.
     """
     if (
         outcome.status != "busy"
@@ -46,7 +46,7 @@ def settle(
 def _applied(
     job: MigrationRun, history: history_reader.History, outcome: request.Outcome
 ) -> list[list[object]]:
-    """What was planned and has come true, with seconds: also what a look that was killed has
+    """Return what was planned and has come true, with seconds: also what a look that was killed has
     brought.
     """
     seconds = {revision: took and round(took, 3) for revision, took in outcome.applied}
@@ -60,7 +60,7 @@ def _applied(
 
 
 def _ended(job: MigrationRun, history: history_reader.History, outcome: request.Outcome) -> Outcome:
-    """Writes what the database says after the run, and how the job goes on from there."""
+    """Write what the database says after the run, and how the job goes on from there."""
     changes: dict[str, object] = {
         "after": None if outcome.after is None else list(outcome.after),
         "failed_revision": outcome.failed_revision or "",

@@ -19,43 +19,20 @@ from environments.schema.run import address
 from environments.schema.run.virtualenvs import NotPrepared
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 from portal.outbound.http import ApiError
+from portal.outbound.parsing import JsonObject
 
 MOMENT = timedelta(minutes=1)
 UNPREPARED_SECONDS = 60.0
 
 
 def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
-    """Works out what the commit will run in staging and in production, as SQL, and looks for risks.
+    """Work out what the commit will run in staging and in production, as SQL, and look for risks.
 
     Runs nothing.
     """
     of = job.database
     try:
-        mirror = mirror_of(job.project)
-        if not (mirror.has(job.commit) and mirror.has(job.base)):
-            mirror.fetch()
-        history = history_reader.read(mirror, job.commit, of.alembic)
-        if history.problems:
-            return Finished(JobStatus.FAILED, history.problems[0].sentence)
-        starts = pending.read(of, history)
-        new = {
-            one.id for one in history_reader.compare(mirror, job.base, job.commit, of.alembic).new
-        }
-        wanted = new.union(*(start["revisions"] for start in starts.values()))
-        files = identity.bound(
-            mirror,
-            job.commit,
-            history,
-            (one for one in history.linear if one.id in wanted),
-            command=of.runs_project_code,
-        )
-        young = now - (job.started_at or now) < MOMENT
-        command = (
-            planning_command(of, mirror, job.commit, alive=lambda: holds(job)) if files else None
-        )
-        made = plan_render.make_plan(
-            mirror, job.commit, history, files, patient=young, command=command
-        )
+        starts, new, made, renderer = _rendered(job, now)
         # What only staging has still to run ran in production: it cannot hurt there any more.
         judged = new.union(starts.get(EnvironmentKind.PRODUCTION, {}).get("revisions", ()))
         steps = [step for step in made.steps if step.revision in judged]
@@ -64,10 +41,9 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
             return met
         read, problem = met
         risks = risk.assess(steps, order=of.schema_order, target=read)
-    except (
-        NoDatabase,
-        NotPrepared,
-    ) as error:  # until somebody mends it, perhaps outside the portal
+    except _Broken as broken:
+        return Finished(JobStatus.FAILED, str(broken))
+    except (NoDatabase, NotPrepared) as error:  # until somebody mends it, perhaps elsewhere
         return Requeue(UNPREPARED_SECONDS, f"The migrations cannot be planned yet: {error}")
     except (ApiError, GitError, HistoryError, plan_render.BrokenOff, squawk.RiskError) as error:
         return Requeue(10, f"The migrations cannot be planned yet: {error}")
@@ -78,7 +54,7 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": of.schema_order},
         digest=job.digest,
         starts=pending.hashed(starts, made.steps, shown={step.revision for step in steps}),
-        renderer="the project's own environment" if command else plan_render.renderer(),
+        renderer=renderer,
     )
     asked = sum(one.asks for one in risks)
     return Finished(
@@ -86,11 +62,39 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
     )
 
 
+class _Broken(Exception):
+    """The commit's history has a problem that no later look mends; the message is one sentence."""
+
+
+def _rendered(
+    job: MigrationPlan, now: datetime
+) -> tuple[dict[str, JsonObject], set[str], plan_render.Plan, str]:
+    """Return where each environment starts, the ids of the new revisions, all that is still to run
+    somewhere as SQL, and what rendered it.
+    """
+    of, mirror = job.database, mirror_of(job.project)
+    if not (mirror.has(job.commit) and mirror.has(job.base)):
+        mirror.fetch()
+    history = history_reader.read(mirror, job.commit, of.alembic)
+    if history.problems:
+        raise _Broken(history.problems[0].sentence)
+    starts = pending.read(of, history)
+    change = history_reader.compare(mirror, job.base, job.commit, of.alembic)
+    new = {one.id for one in change.new}
+    wanted = new.union(*(start["revisions"] for start in starts.values()))
+    revisions = (one for one in history.linear if one.id in wanted)
+    files = identity.bound(mirror, job.commit, history, revisions, command=of.runs_project_code)
+    young = now - (job.started_at or now) < MOMENT
+    command = planning_command(of, mirror, job.commit, alive=lambda: holds(job)) if files else None
+    made = plan_render.make_plan(mirror, job.commit, history, files, patient=young, command=command)
+    return starts, new, made, "the project's own environment" if command else plan_render.renderer()
+
+
 def _production(
     job: MigrationPlan, tables: Collection[str], now: datetime
 ) -> tuple[table_stats.Target, str] | Requeue:
-    """What production's database says of `tables`, and why it says nothing, if so: the plan is made
-    without it.
+    """Return what production's database says of `tables`, and why it says nothing, if so: the plan
+    is made without it.
 
     A connection that was lost in a bad moment is tried again for a minute: an approver need not
     sign for that.

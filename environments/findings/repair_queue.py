@@ -2,18 +2,17 @@
 
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.models import Project, Repair, RepairKind, ServiceInstance
 from portal import audit
 from portal.audit import Actor
 from portal.jobs import wake_now
-from portal.ui.actions import Refused
+from portal.ui.actions import Refused, refuse_second
 
 
 def _is_there(instance: ServiceInstance) -> None:
-    """Refuses for what Railway no longer has."""
+    """Refuse for what Railway no longer has."""
     if instance.service.gone_at:
         raise Refused(f"{instance.service} was deleted on Railway, so there is nothing to repair.")
     if instance.environment.gone_at:
@@ -36,26 +35,23 @@ def _repair(
     before: str = "",
     release: str = "",
 ) -> Repair:
-    """Queues one repair, unless the same is under way. `release`: the name of the release that it
-    is part of.
+    """Queue one repair, unless the same is under way. `release`: the name of the release that it is
+    part of.
     """
     now = now or timezone.now()
-    try:
-        with transaction.atomic():
-            repair = Repair.objects.create(
-                project=project,
-                kind=kind,
-                instance=instance,
-                subject=subject or str(instance or ""),
-                wanted=wanted,
-                before=before,
-                for_release=release,
-                requested_by=actor,
-                created_at=now,
-                wake_at=now,
-            )
-    except IntegrityError:
-        raise Refused("The same repair is already running. Wait for it to end.") from None
+    with refuse_second("The same repair is already running. Wait for it to end."):
+        repair = Repair.objects.create(
+            project=project,
+            kind=kind,
+            instance=instance,
+            subject=subject or str(instance or ""),
+            wanted=wanted,
+            before=before,
+            for_release=release,
+            requested_by=actor,
+            created_at=now,
+            wake_at=now,
+        )
     wake_now(repair, now=now)
     audit.record(
         event, actor=actor, subject=repair, sentence=message, data={"wanted": wanted}, now=now

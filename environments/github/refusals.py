@@ -20,7 +20,9 @@ CODES = {
 
 
 def _said(error: object) -> str:
-    """One of the errors beside a refusal: GitHub's own words where it has any, else its code's."""
+    """Return one of the errors beside a refusal: GitHub's own words where it has any, else its
+    code's.
+    """
     if not isinstance(error, dict):
         return quoted(error, 200)
     if own := quoted(error.get("message"), 200):

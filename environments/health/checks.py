@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 
-from environments.models import ConnectionCheck, Project, RailwayBudget, RailwaySync
+from environments.models import ConnectionCheck, Project, RailwayRateLimit, RailwaySync
 from environments.quota import allowance, pace
 from portal.health.registry import Result, State, check
 from portal.models.health import Observation
@@ -18,7 +18,7 @@ SYNCS_LATE = 60.0
 
 @check("Railway readings", unit="seconds")
 def railway_sync(now: datetime) -> Iterator[Result]:
-    """When each project was last read from Railway, and what stood in the way since."""
+    """Report when each project was last read from Railway, and what stood in the way since."""
     for job in RailwaySync.objects.select_related("project"):
         late = job.synced_at is None or job.synced_at < pace.stale_since(job, now)
         yield sync_result("Railway", job.project, job.synced_at, job.problem, late=late, now=now)
@@ -55,7 +55,7 @@ def sync_result(
 
 @check("Credentials")
 def credentials(now: datetime) -> Iterator[Result]:
-    """What the last look at every credential found."""
+    """Report what the last look at every credential found."""
     for row in ConnectionCheck.objects.exclude(checked_at=None):
         for found in row.found:
             state = {"pass": OK, "fail": WARNING}.get(found["state"], UNKNOWN)
@@ -64,7 +64,7 @@ def credentials(now: datetime) -> Iterator[Result]:
 
 @check("Token expiry", unit="seconds")
 def token_expiry(now: datetime) -> Iterator[Result]:
-    """How long GitHub's token lasts, as GitHub says with each answer."""
+    """Report how long GitHub's token lasts, as GitHub says with each answer."""
     for seen in Observation.objects.filter(name="github.token_expires"):
         if not seen.value:
             yield Result(OK, "GitHub's token does not expire, or renews itself.")
@@ -85,8 +85,8 @@ def token_expiry(now: datetime) -> Iterator[Result]:
 
 @check("Railway quota", unit="requests")
 def railway_quota(now: datetime) -> Iterator[Result]:
-    """What is left of the requests that Railway allows in this hour."""
-    for row in RailwayBudget.objects.all():
+    """Report what is left of the requests that Railway allows in this hour."""
+    for row in RailwayRateLimit.objects.all():
         limit = row.limit or settings.RAILWAY_REQUESTS_PER_HOUR
         current = row.remaining is not None and row.resets_at and row.resets_at > now
         left = (
@@ -114,7 +114,9 @@ def railway_quota(now: datetime) -> Iterator[Result]:
 
 @check("GitHub quota", unit="requests")
 def github_quota(now: datetime) -> Iterator[Result]:
-    """What is left of the requests that GitHub allows, by kind, as GitHub says with each answer."""
+    """Report what is left of the requests that GitHub allows, by kind, as GitHub says with each
+    answer.
+    """
     for seen in Observation.objects.filter(name__startswith="github.quota."):
         kind = seen.name.rpartition(".")[2]
         left, limit, resets = (seen.value.get(name) for name in ("remaining", "limit", "reset"))

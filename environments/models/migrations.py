@@ -118,8 +118,8 @@ class MigrationRun(Job):
 
 
 def unknown_staging(database: Database) -> str:
-    """Why staging's database is not known well enough for production to follow, as a sentence;
-    "" when it is.
+    """Return why staging's database is not known well enough for production to follow, as a
+    sentence; "" when it is.
     """
     runs = MigrationRun.objects.filter(database=database, environment__kind=EnvironmentKind.STAGING)
     newest = runs.order_by("-created_at").only("status").first()

@@ -93,7 +93,7 @@ class Preview(Job):
         return self.name
 
     def keep(self, **values: object) -> None:
-        """Writes these fields, unless another worker has taken the job over."""
+        """Write these fields, unless another worker has taken the job over."""
         for name, value in values.items():
             setattr(self, name, value)
         Preview.objects.filter(pk=self.pk, fence=self.fence).update(**values)

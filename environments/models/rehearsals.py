@@ -111,7 +111,7 @@ def passed_rehearsal(
     direction: str = Direction.UPGRADE,
     now: datetime,
 ) -> Rehearsal | None:
-    """The newest finished rehearsal of exactly this, if it passed and is not stale.
+    """Return the newest finished rehearsal of exactly this, if it passed and is not stale.
 
     `start`: the revisions the database is at; `files`: what will run, with `id` and `sha256`.
     """
@@ -126,5 +126,5 @@ def passed_rehearsal(
 
 
 def hashes(files: list[JsonObject]) -> set[tuple[str, str]]:
-    """Revision and hash of each file."""
+    """Return revision and hash of each file."""
     return {(file["id"], file["sha256"]) for file in files}

@@ -94,12 +94,14 @@ class Repair(Job):
         )
 
 
-class DeploymentAsk(models.Model):
+class DeploymentRequest(models.Model):
     """A deployment in staging or production that the portal asked for, written down before it
     was asked for.
     """
 
-    instance = models.ForeignKey(ServiceInstance, models.CASCADE, related_name="asks")
+    instance = models.ForeignKey(
+        ServiceInstance, models.CASCADE, related_name="deployment_requests"
+    )
     commit = models.CharField(max_length=64)
     asked_at = models.DateTimeField()
     railway_id = models.CharField(

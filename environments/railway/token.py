@@ -47,9 +47,9 @@ def _project_report(scope: object) -> TokenReport:
 
 
 def read_token(transport: Transport) -> TokenReport:
-    """What the token is and reaches, found by asking.
+    """Return what the token is and reaches, found by asking.
 
-    Raises `ApiError` only when there is no answer.
+    Raise `ApiError` only when there is no answer.
     """
     bearer, project = (transport.with_header("bearer"), transport.with_header("project"))
     if workspaces := _answer(bearer, "token_workspaces"):

@@ -96,7 +96,7 @@ _CODES: dict[str, tuple[Kind, str]] = {
 
 @cache
 def document(name: str) -> str:
-    """The document `name` with the fragments it uses."""
+    """Return the document `name` with the fragments it uses."""
     message = (DOCUMENTS / f"{name}.graphql").read_text()
     for fragment, file in [
         ("Trigger", "_trigger"),
@@ -110,7 +110,7 @@ def document(name: str) -> str:
 
 @cache
 def fragment(file: str) -> str:
-    """The text of one fragment, for documents that are put together."""
+    """Return the text of one fragment, for documents that are put together."""
     return (DOCUMENTS / f"{file}.graphql").read_text()
 
 
@@ -132,11 +132,13 @@ class Transport:
         self.clock = clock
 
     def ask(self, name: str, **variables: object) -> JsonObject:
-        """The `data` of a query, up to 3 tries; any error in the answer is raised."""
+        """Return the `data` of a query, up to 3 tries; any error in the answer is raised."""
         return http.read_again(lambda: self._whole(name, variables, write=False))
 
     def ask_text(self, text: str, **variables: object) -> dict[str, object]:
-        """Like `ask`, for a document that was put together: see `environments.railway.batch`."""
+        """Do the same as `ask`, for a document that was put together: see
+        `environments.railway.batch`.
+        """
 
         def once() -> dict[str, object]:
             data, errors, reply = self._post(text, variables, write=False)
@@ -147,8 +149,8 @@ class Transport:
         return http.read_again(once)
 
     def ask_leniently(self, name: str, **variables: object) -> tuple[dict[str, object], list[str]]:
-        """Like `ask`, but with data beside errors it returns both: the data and the errors'
-        words.
+        """Do the same as `ask`, but with data beside errors it returns both: the data and the
+        errors' words.
         """
 
         def once() -> tuple[dict[str, object], list[str]]:
@@ -162,9 +164,9 @@ class Transport:
     def write(
         self, name: str, *, read_seconds: float = http.READ_SECONDS, **variables: object
     ) -> JsonObject:
-        """The `data` of a mutation, sent once; any error in the answer is raised.
+        """Return the `data` of a mutation, sent once; any error in the answer is raised.
 
-        Raises `WatchOnly` where the project only watches.
+        Raise `WatchOnly` where the project only watches.
         """
         if self.withhold is not None:
             self.withhold(SERVICE, name.replace("_", " "), {"mutation": name, **variables})
@@ -228,7 +230,7 @@ class Transport:
         return data if isinstance(data, dict) else {}, errors, reply
 
     def with_header(self, header: str) -> "Transport":
-        """The same address and token, sent in the other kind of header."""
+        """Return the same address and token, sent in the other kind of header."""
         return Transport(self.url, self.token, header, self.clock, self.withhold)
 
     def _credential(self) -> dict[str, str]:
@@ -241,7 +243,7 @@ class Transport:
             return quoted(get_path(error, "message"))
 
     def _error(self, reply: Reply, errors: list[object], *, write: bool) -> ApiError:
-        """What the first error, or an answer without one, means: by its words, its code, its
+        """Return what the first error, or an answer without one, means: by its words, its code, its
         status.
         """
         words = self._words(errors[0]) if errors else ""

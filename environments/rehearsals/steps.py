@@ -2,6 +2,7 @@
 server of its own.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ from environments.databases.address import NoDatabase, url_of
 from environments.databases.project_environment import command_for
 from environments.drift import detect
 from environments.git.calls import GitError
+from environments.git.repository import Mirror
 from environments.models import RailwaySync, Rehearsal, place_of
 from environments.schema.history.revision import HistoryError
 from environments.schema.rehearsal import rehearsal
@@ -28,6 +30,10 @@ from portal.server.postgres_wheel import StartError
 
 PATIENCE = timedelta(minutes=10)
 PASSING = ("unreachable", "starting", "full")  # kinds of DatabaseError that go away by themselves
+NOT_REHEARSED = (
+    *(ApiError, GitError, HistoryError, NoDatabase),
+    *(DatabaseError, DumpError, StartError),
+)
 KEPT = (
     *("start", "target", "files", "statements", "warnings", "changes", "left", "drift"),
     *("drift_problem", "server", "scratch", "phases"),
@@ -36,10 +42,9 @@ STATUSES = {PASSED: JobStatus.SUCCEEDED, FAILED: JobStatus.FAILED, CANCELLED: Jo
 
 
 def step(job: Rehearsal, *, now: datetime) -> Outcome:
-    """The whole rehearsal, from the beginning also after a worker was killed: nothing of the
+    """Run the whole rehearsal, from the beginning also after a worker was killed: nothing of the
     last one is used.
     """
-    project = job.environment.project
 
     def on_phase(report: Report, phase: str) -> None:
         rows = Rehearsal.objects.filter(pk=job.pk, fence=job.fence)
@@ -57,46 +62,41 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
     if earlier:
         return Requeue(1, f"Waits for rehearsal {earlier.pk} to end.")
     try:
-        mirror = mirror_of(project)
+        mirror = mirror_of(job.environment.project)
         if not mirror.has(job.commit):
             mirror.fetch()
-        url = url_of(place_of(job.environment, job.database))
-        request = Request(
-            commit=job.commit,
-            alembic=job.database.alembic,
-            url=url,
-            root=settings.VAR_DIR / "rehearsals",
-            direction=job.direction,
-            version_table=job.database.version_table,
-            project_code=job.database.runs_project_code,
-            lock_timeout_ms=project.lock_seconds * 1000,
-            statement_timeout_ms=project.statement_seconds * 1000,
-            command=command_for(
-                job.environment,
-                job.database,
-                mirror,
-                job.commit,
-                secrets=lambda values: runners.secrets_of(url, values),
-                alive=alive,
-            ),
-        )
+        request = _request(job, mirror, alive)
         report = rehearsal.rehearse(mirror, request, on_phase=on_phase, alive=alive)
     except NotPrepared as error:
-        return Finished(
-            JobStatus.CANCELLED if error.cancelled else JobStatus.NEEDS_PERSON,
-            f"Not rehearsed: {error}",
-        )
-    except (
-        ApiError,
-        GitError,
-        HistoryError,
-        NoDatabase,
-        DatabaseError,
-        DumpError,
-        StartError,
-    ) as error:
+        status = JobStatus.CANCELLED if error.cancelled else JobStatus.NEEDS_PERSON
+        return Finished(status, f"Not rehearsed: {error}")
+    except NOT_REHEARSED as error:
         return _not_yet(job, error, now)
     return _ended(job, report, now)
+
+
+def _request(job: Rehearsal, mirror: Mirror, alive: Callable[[], bool]) -> Request:
+    """Return what the rehearsal is told. Raise `NotPrepared` and those of `NOT_REHEARSED`."""
+    project, url = job.environment.project, url_of(place_of(job.environment, job.database))
+    return Request(
+        commit=job.commit,
+        alembic=job.database.alembic,
+        url=url,
+        root=settings.VAR_DIR / "rehearsals",
+        direction=job.direction,
+        version_table=job.database.version_table,
+        project_code=job.database.runs_project_code,
+        lock_timeout_ms=project.lock_seconds * 1000,
+        statement_timeout_ms=project.statement_seconds * 1000,
+        command=command_for(
+            job.environment,
+            job.database,
+            mirror,
+            job.commit,
+            secrets=lambda values: runners.secrets_of(url, values),
+            alive=alive,
+        ),
+    )
 
 
 def _not_yet(job: Rehearsal, error: Exception, now: datetime) -> Outcome:

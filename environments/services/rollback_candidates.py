@@ -3,9 +3,10 @@ what was read.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from environments.models import SERVING, UNDER_WAY, AtStart
 from environments.railway import Deployment
@@ -19,7 +20,7 @@ _CALLS_ON = re.compile(
 
 
 def at_start(pre_deploy: str | None, start: str | None) -> AtStart:
-    """Whether these commands run Alembic.
+    """Return whether these commands run Alembic.
 
     None: there is none; without a start command the image decides.
     """
@@ -62,16 +63,15 @@ def restorable(
     released: str,
     keep: timedelta | None,
 ) -> Restorable:
-    """Judges the deployments `found` (newest first) of one service in production.
+    """Judge the deployments `found` (newest first) of one service in production.
 
     `before`: what was noted when the promotion began, deployment and commit ({}: nothing ran, None:
     not noted).
     `released`: the release's commit in production. `keep`: how long images of replaced deployments
     are kept.
     """
-    found = [
-        one for one in found if one.status != "SKIPPED"
-    ]  # a push that touched nothing of it made no deployment
+    # A push that touched nothing of it made no deployment.
+    found = [one for one in found if one.status != "SKIPPED"]
     # What serves is not always the newest: one that failed leaves the one before it where it was.
     serving = next(
         (place for place, one in enumerate(found) if one.status in SERVING and not one.stopped),
@@ -80,42 +80,51 @@ def restorable(
     serves = found[serving].commit or "" if serving is not None else ""
     if before is None:
         before = _deduced(found, released)
+    judged = partial(Restorable, service, service_id, serves=serves)
     if before is None:
         message = (
             "What it served before is not known: it is not among the deployments that Railway"
             " lists."
         )
-        return Restorable(service, service_id, UNKNOWN, message, serves)
+        return judged(UNKNOWN, message)
     wanted = before.get("commit", "")
     if not wanted:
-        message = "Nothing of it ran before this release, so there is nothing to restore."
-        return Restorable(service, service_id, NEW, message, serves)
+        return judged(NEW, "Nothing of it ran before this release, so there is nothing to restore.")
     if coming := _coming(found[:serving]):
-        message = f"{_serves(serves, wanted)}, and {coming}."
-        return Restorable(service, service_id, MOVING, message, serves, commit=wanted)
+        return judged(MOVING, f"{_serves(serves, wanted)}, and {coming}.", commit=wanted)
     if serving is not None and serves == wanted:
-        message = _stays(found[:serving], wanted)
-        return Restorable(service, service_id, SAME, message, serves, commit=wanted)
+        return judged(SAME, _stays(found[:serving], wanted), commit=wanted)
+    return _image(judged, found, wanted, before.get("deployment", ""), keep)
+
+
+def _image(
+    judged: Callable[..., Restorable],
+    found: Sequence[Deployment],
+    wanted: str,
+    noted: str,
+    keep: timedelta | None,
+) -> Restorable:
+    """Return the judgement on the image of `wanted`: the noted deployment's, or else another
+    one's.
+    """
     kept = [one for one in found if one.commit == wanted and one.can_rollback]
-    best = next(
-        (one for one in kept if one.id == before.get("deployment")), kept[0] if kept else None
-    )
+    best = next((one for one in kept if one.id == noted), kept[0] if kept else None)
     if best is None:
         message = f"Railway can no longer restore {wanted[:7]}: its image is not kept any more."
-        return Restorable(service, service_id, GONE, message, serves, commit=wanted)
-    until = (
-        best.status_updated_at + keep
-        if keep and best.status_updated_at and best.status == "REMOVED"
-        else None
-    )
-    message = f"Railway can restore {wanted[:7]}."
-    return Restorable(
-        service, service_id, READY, message, serves, best.id, wanted, best.created_at, until
+        return judged(GONE, message, commit=wanted)
+    replaced = best.status_updated_at if best.status == "REMOVED" else None
+    return judged(
+        READY,
+        f"Railway can restore {wanted[:7]}.",
+        deployment=best.id,
+        commit=wanted,
+        made_at=best.created_at,
+        until=replaced + keep if replaced and keep else None,
     )
 
 
 def _coming(newer: Sequence[Deployment]) -> str:
-    """What is on its way to take the place of what serves; "" where nothing is."""
+    """Return what is on its way to take the place of what serves; "" where nothing is."""
     one = next((one for one in newer if one.status in UNDER_WAY - {"REMOVING"}), None)
     if one is None:
         return ""
@@ -130,7 +139,7 @@ def _serves(serves: str, wanted: str) -> str:
 
 
 def _stays(newer: Sequence[Deployment], wanted: str) -> str:
-    """What is to be said of a service that serves what it served before; `newer`: what came
+    """Return what is to be said of a service that serves what it served before; `newer`: what came
     after that.
     """
     if newer and newer[0].status != "REMOVED":
@@ -143,13 +152,13 @@ def _stays(newer: Sequence[Deployment], wanted: str) -> str:
 
 
 def newest_first(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
-    """By the moment of their making; Railway promises no order."""
+    """Order by the moment of their making; Railway promises no order."""
     return tuple(sorted(found, key=lambda one: str(one.created_at or ""), reverse=True))
 
 
 def _deduced(found: Sequence[Deployment], released: str) -> Mapping[str, str] | None:
-    """What ran before the first deployment of `released`, where nobody noted it; None when that
-    cannot be told.
+    """Return what ran before the first deployment of `released`, where nobody noted it; None when
+    that cannot be told.
     """
     first = max((place for place, one in enumerate(found) if one.commit == released), default=None)
     if first is None:

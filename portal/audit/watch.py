@@ -13,8 +13,8 @@ from portal.jobs import AuditWatch, Outcome, Requeue, host_name
 
 
 def watch(job: AuditWatch, *, now: datetime) -> Outcome:
-    """One look: what was added since the last anchor is verified, and the head is anchored if it is
-    sound.
+    """Look once: what was added since the last anchor is verified, and the head is anchored if it
+    is sound.
 
     The whole chain is verified by `manage.py verify_audit`. A broken chain is never anchored. One
     whose anchors begin in its midst is, and is not called intact until a person accepts that.
@@ -53,7 +53,7 @@ def _tell(action: str, sentence: str, now: datetime) -> None:
 
 
 def last_known() -> AuditWatch | None:
-    """What the watch saw last, None before its first look."""
+    """Return what the watch saw last, None before its first look."""
     return AuditWatch.objects.exclude(at=None).first()
 
 

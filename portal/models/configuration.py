@@ -101,7 +101,7 @@ class ConfigurationChange(models.Model):
 
 
 def said(value: object) -> str:
-    """A stored value as people read it."""
+    """Return a stored value as people read it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

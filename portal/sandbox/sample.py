@@ -55,7 +55,7 @@ def migration(
     downgrade: str,
     directory: str = "backend/alembic",
 ) -> Files:
-    """One revision file, which imports nothing of the product."""
+    """Return one revision file, which imports nothing of the product."""
     text = f'''"""{title}"""
 
 import sqlalchemy as sa
@@ -304,7 +304,7 @@ def build(
     main: Sequence[tuple[str, Files]] = MAIN,
     merged_pulls: Sequence[tuple[int, str, str, str, Files]] = MERGED,
 ) -> Sample:
-    """Makes the sample as a bare repository in `directory`; its first commit is dated `start`.
+    """Make the sample as a bare repository in `directory`; its first commit is dated `start`.
 
     `main` and `merged_pulls` are its history instead of the sample's own.
     """
@@ -340,7 +340,7 @@ def build(
 
 
 def populate(standin: GitHubStandIn, sample: Sample, named: dict[str, str] | None = None) -> None:
-    """Serves the sample: its pull requests, green checks on every head, and production's branch
+    """Serve the sample: its pull requests, green checks on every head, and production's branch
     protected.
 
     `named`: branch of the sample → what it is called instead.
@@ -366,8 +366,8 @@ def populate(standin: GitHubStandIn, sample: Sample, named: dict[str, str] | Non
 
 
 def demo_state(standin: GitHubStandIn, staging: str = "staging") -> None:
-    """What any other imported repository is given: a green check on staging, no pull requests,
-    no rules.
+    """Furnish what any other imported repository is given: a green check on staging, no pull
+    requests, no rules.
     """
     if sha := standin.heads().get(staging):
         standin.set_check(sha, CI)

@@ -6,11 +6,12 @@ rows and records its audit event last. `actor` is a user, or None for the portal
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import cast
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Model
 
 from portal import audit
@@ -38,7 +39,7 @@ class NotProven(Refused):
 def action[**P, R](
     name: str, permission: str, *, guarded: bool = False
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorates an action: checks `permission`, opens the transaction, records a refusal as `name`.
+    """Decorate an action: check `permission`, open the transaction, record a refusal as `name`.
 
     `guarded`: it is dangerous, and the subject's project may demand a recent sign-in and a second
     factor.
@@ -69,7 +70,7 @@ def action[**P, R](
 
 
 def require(actor: Actor, permission: str) -> None:
-    """Raises `NotPermitted` unless `actor` is the portal itself or an active user who has
+    """Raise `NotPermitted` unless `actor` is the portal itself or an active user who has
     `permission`.
     """
     if actor is not None and not actor.has_perm(permission):
@@ -78,7 +79,7 @@ def require(actor: Actor, permission: str) -> None:
 
 
 def require_proof(actor: Actor, policy: sign_in_policy.Policy, now: datetime | None = None) -> None:
-    """Raises `NotProven` unless the session in which `actor` acts has proven what `policy` demands.
+    """Raise `NotProven` unless the session in which `actor` acts has proven what `policy` demands.
 
     A job or a command has no session, so where something is demanded it cannot do what a person
     must.
@@ -96,7 +97,7 @@ def require_proof(actor: Actor, policy: sign_in_policy.Policy, now: datetime | N
 
 
 def require_seen(actor: Actor, seen: str | None, what: str) -> None:
-    """Raises `Refused` when a person acts without having said which `what` their page showed.
+    """Raise `Refused` when a person acts without having said which `what` their page showed.
 
     None is for a caller in this process that has just read it and has no page; nothing that comes
     in by a form is.
@@ -105,6 +106,16 @@ def require_seen(actor: Actor, seen: str | None, what: str) -> None:
         raise Refused(
             f"Your page did not say which {what} it showed. Nothing was done. Reload the page."
         )
+
+
+@contextmanager
+def refuse_second(message: str) -> Iterator[None]:
+    """Raise `Refused` with `message` where the database's constraint finds another such row."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError:
+        raise Refused(message) from None
 
 
 def require_reason(reason: str) -> None:

@@ -33,7 +33,7 @@ def fill(
     """Run the revisions of each branch in the databases of `empty` (kind of the environment,
     Alembic path, address), as `project` says they are run; `variables` are those of its command.
 
-    `mirror` is fetched first. A branch without revisions leaves its database empty. Raises
+    `mirror` is fetched first. A branch without revisions leaves its database empty. Raise
     `NotFilled`.
     """
     known = {database.alembic: database for database in databases_of(project)}

@@ -3,29 +3,25 @@
 from datetime import datetime
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.models import Project
 from portal import audit
 from portal.audit import Actor
-from portal.ui.actions import Refused, action, require_reason
+from portal.ui.actions import Refused, action, refuse_second, require_reason
 from releases.models.freezes import Freeze
 from releases.models.reconciler import ReleaseReconciler
 
 
 @action("project.frozen", "releases.freeze_project")
 def freeze(project: Project, *, actor: User, reason: str, now: datetime | None = None) -> Freeze:
-    """Refuses promotions of `project` until the freeze is lifted."""
+    """Refuse promotions of `project` until the freeze is lifted."""
     now = now or timezone.now()
     require_reason(reason)
-    try:
-        with transaction.atomic():
-            row = Freeze.objects.create(
-                project=project, reason=reason[:300], started_by=actor, started_at=now
-            )
-    except IntegrityError:
-        raise Refused("Promotions are frozen already.") from None
+    with refuse_second("Promotions are frozen already."):
+        row = Freeze.objects.create(
+            project=project, reason=reason[:300], started_by=actor, started_at=now
+        )
     _judge_again(project, now)
     audit.record(
         "project.frozen", actor=actor, subject=project, sentence=f"“{reason[:300]}”", now=now
@@ -35,7 +31,7 @@ def freeze(project: Project, *, actor: User, reason: str, now: datetime | None =
 
 @action("project.unfrozen", "releases.freeze_project")
 def lift_freeze(project: Project, *, actor: Actor, now: datetime | None = None) -> None:
-    """Allows promotions again."""
+    """Allow promotions again."""
     now = now or timezone.now()
     if not Freeze.objects.filter(project=project, lifted_at=None).update(lifted_at=now):
         raise Refused("Promotions are not frozen.")

@@ -20,65 +20,46 @@ RUNNING_CHECKS = {"queued", "in_progress", "requested", "waiting", "pending", "e
 
 @gate("Promotion open", always=True)
 def promotion_open(facts: Facts) -> Result:
-    """The promotion pull request is open, at the candidate, and can be merged."""
+    """Require that the promotion pull request is open, at the candidate, and can be merged."""
     release, pull = facts.release, facts.promotion_pull
     stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
     if stale:
         return stale
     if release.pull_number is None or pull is None:
         return Result(PENDING, "The promotion pull request is being opened.")
+    named, main = f"Pull request #{pull.number}", facts.project.production_branch
     evidence = (
         ("pull request", f"#{pull.number}"),
         ("state", pull.state),
         ("head", pull.head_sha[:7]),
     )
     if pull.state == "merged":
-        return Result(FAIL, f"Pull request #{pull.number} was merged outside the portal.", evidence)
-    if pull.base != facts.project.production_branch:
-        message = (
-            f"Pull request #{pull.number} goes into {pull.base}, not into"
-            f" {facts.project.production_branch}."
-        )
-        return Result(FAIL, message, evidence)
+        return Result(FAIL, f"{named} was merged outside the portal.", evidence)
+    if pull.base != main:
+        return Result(FAIL, f"{named} goes into {pull.base}, not into {main}.", evidence)
     if pull.state != "open":
-        return Result(
-            FAIL,
-            f"Pull request #{pull.number} is {pull.state}. Reopen it, or abandon the release.",
-            evidence,
-        )
+        message = f"{named} is {pull.state}. Reopen it, or abandon the release."
+        return Result(FAIL, message, evidence)
     if pull.seen_at < facts.fresh_since:
-        return Result(
-            PENDING,
-            f"Pull request #{pull.number} has not been read recently.",
-            evidence,
-            pull.seen_at,
-        )
+        return Result(PENDING, f"{named} has not been read recently.", evidence, pull.seen_at)
     if pull.draft:
-        return Result(
-            FAIL, f"Pull request #{pull.number} is a draft. Mark it ready for review.", evidence
-        )
+        return Result(FAIL, f"{named} is a draft. Mark it ready for review.", evidence)
     if pull.head_sha != release.candidate:
-        moved = (
-            f"Pull request #{pull.number} is at {pull.head_sha[:7]}, the candidate is"
-            f" {release.candidate[:7]}."
-        )
+        moved = f"{named} is at {pull.head_sha[:7]}, the candidate is {release.candidate[:7]}."
         return Result(PENDING, moved, evidence, pull.seen_at)
     if pull.mergeable == "conflicting":
-        conflict = (
-            f"Pull request #{pull.number} conflicts with {pull.base}; merge {pull.base} into"
-            f" {pull.head} first."
-        )
+        conflict = f"{named} conflicts with {pull.base}; merge {pull.base} into {pull.head} first."
         return Result(FAIL, conflict, evidence, pull.seen_at)
     if pull.mergeable != "mergeable":
         return Result(PENDING, f"GitHub is checking #{pull.number} for conflicts.", evidence)
-    return Result(
-        PASS, f"Pull request #{pull.number} is open at the candidate.", evidence, pull.seen_at
-    )
+    return Result(PASS, f"{named} is open at the candidate.", evidence, pull.seen_at)
 
 
 @gate("CI green", always=True)
 def ci_green(facts: Facts) -> Result:
-    """Every required check on the candidate succeeded, and none of the others failed."""
+    """Require that every required check on the candidate succeeded, and none of the others
+    failed.
+    """
     stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
     if stale:
         return stale
@@ -102,8 +83,8 @@ def ci_green(facts: Facts) -> Result:
 def judge_checks(
     checks: list[dict], required: tuple[str, ...], seen_at: datetime, bound: Sequence[Required] = ()
 ) -> Result:
-    """Whether these checks of a commit are green: every required one succeeded, and none of the
-    others failed.
+    """Return whether these checks of a commit are green: every required one succeeded, and none of
+    the others failed.
 
     Those of `bound` count for what is required only when their own App reported them, as on GitHub.
     """
@@ -142,7 +123,8 @@ def judge_checks(
 
 
 def _from_its_app(checks: list[dict], required: Required) -> bool:
-    """Whether the App reported it: a check run names its App, a status only the bot that posted.
+    """Return whether the App reported it: a check run names its App, a status only the bot that
+    posted.
 
     Which bot is which App is GitHub's word, at the merge. But every workflow may post as Actions.
     """
@@ -158,7 +140,7 @@ def _from_its_app(checks: list[dict], required: Required) -> bool:
 
 
 def _others(checks: list[dict], required: Required) -> str:
-    """Who posted a status of that name instead, in words."""
+    """Return who posted a status of that name instead, in words."""
     by = {str(check.get("by", "")) for check in checks if check.get("name") == required.context}
     return f"; that of {and_(sorted(by - {''}))} does not count" if by - {""} else ""
 
@@ -169,7 +151,7 @@ def _badness(word: str) -> int:
 
 @gate("Staging equals main")
 def staging_equals_main(facts: Facts) -> Result:
-    """Both long-lived branches are at the same commit, or were when this release was
+    """Require that both long-lived branches are at the same commit, or were when this release was
     synchronised.
     """
     step = step_of(facts, StepName.SYNC_STAGING)
@@ -191,7 +173,7 @@ def staging_equals_main(facts: Facts) -> Result:
 
 @gate("Back merged")
 def back_merged(facts: Facts) -> Result:
-    """Staging holds what the hotfix brought to production."""
+    """Require that staging holds what the hotfix brought to production."""
     release, main, staging = (
         facts.release,
         facts.project.production_branch,

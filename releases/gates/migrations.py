@@ -19,8 +19,8 @@ from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, clo
 
 @gate("Migrations ready", always=True)
 def migrations_ready(facts: Facts) -> Result:
-    """The release brings no migrations, or staging has run exactly these files and was observed
-    long enough.
+    """Require that the release brings no migrations, or staging has run exactly these files and was
+    observed long enough.
     """
     release = facts.release
     if release.migrations_problem:
@@ -92,7 +92,7 @@ def _ready(facts: Facts, one: DatabaseFacts) -> Result:
 def _soaking(
     facts: Facts, staged_at: datetime, files: tuple[tuple[str, str], ...]
 ) -> Result | None:
-    """The answer while staging has not been observed long enough."""
+    """Return the answer while staging has not been observed long enough."""
     soaked, needed = facts.now - staged_at, timedelta(minutes=facts.project.soak_minutes)
     if soaked >= needed:
         return None
@@ -104,7 +104,7 @@ def _soaking(
 def _hotfix_staged(
     facts: Facts, one: DatabaseFacts, files: tuple[tuple[str, str], ...]
 ) -> Result | None:
-    """What is missing until production may run a hotfix's files.
+    """Return what is missing until production may run a hotfix's files.
 
     Staging may be ahead: only the files must have run.
     """
@@ -139,14 +139,14 @@ def _hotfix_staged(
 
 
 def same_databases(facts: Facts) -> bool:
-    """Whether staging knows all that a hotfix's branch knows: each of its databases is where
+    """Return whether staging knows all that a hotfix's branch knows: each of its databases is where
     production's is.
     """
     return bool(facts.databases) and all(same_revisions(database) for database in facts.databases)
 
 
 def same_revisions(facts: DatabaseFacts) -> bool:
-    """Whether the database is at the same revisions in staging and in production."""
+    """Return whether the database is at the same revisions in staging and in production."""
     both = [facts.places.get(kind) for kind in LONG_LIVED]
     found = [
         sorted(place.revisions)
@@ -157,7 +157,7 @@ def same_revisions(facts: DatabaseFacts) -> bool:
 
 
 def _edited(facts: DatabaseFacts, paths: list[str]) -> str:
-    """Which files were edited after staging ran them, and the command that puts them back as
+    """Return which files were edited after staging ran them, and the command that puts them back as
     they ran.
     """
     commits = {file["path"]: facts.ran_at(file["id"]) for file in facts.migrations}

@@ -7,13 +7,14 @@ from releases.gates.context import Facts
 from releases.gates.databases import DatabaseFacts
 from releases.gates.per_database import judge_each, unread_answer
 from releases.gates.registry import gate
+from releases.gates.rehearsal import Rehearsed
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result
 
 
 @gate("Rehearsed", sign_off=True)
 def rehearsed(facts: Facts) -> Result:
-    """Exactly these files ran up, down and up again over a copy of production's schema, from
-    where it is now.
+    """Require that exactly these files ran up, down and up again over a copy of production's
+    schema, from where it is now.
     """
     release = facts.release
     if facts.databases and (unread := unread_answer(facts)):
@@ -30,58 +31,47 @@ def _rehearsed(facts: Facts, one: DatabaseFacts) -> Result:
     if production is None or production.revisions is None or production.revisions_at is None:
         return Result(PENDING, why_unread(production))
     if production.revisions_at < facts.fresh_since:
-        return Result(
-            PENDING,
-            "Reading production's database: the last reading is too old.",
-            (),
-            production.revisions_at,
-        )
+        message = "Reading production's database: the last reading is too old."
+        return Result(PENDING, message, (), production.revisions_at)
     if sorted(production.revisions) == sorted(one.heads or ()):
         return Result(PASS, "Production's database is at the release's head: nothing to rehearse.")
     row = next((row for row in one.rehearsals if row.kind == EnvironmentKind.PRODUCTION), None)
     if row is None or row.status in OPEN:
         message = PHASES.get(row.phase, "") if row else ""
         return Result(PENDING, f"Rehearsing{f': {message.lower()}' if message else ''}.")
-    evidence = (*(("warning", message) for message in row.warnings), ("rehearsal", str(row.pk)))
-    if row.status == JobStatus.CANCELLED:
-        return Result(
-            PENDING,
-            "The rehearsal was cancelled; start it again from its page.",
-            evidence,
-            row.finished_at,
-        )
-    if (
+    if row.status not in (JobStatus.CANCELLED, JobStatus.NEEDS_PERSON) and (
         sorted(row.start or ()) != sorted(production.revisions)
-        and row.status != JobStatus.NEEDS_PERSON
     ):
-        return Result(PENDING, "Production's database has changed. Rehearsing again…", evidence)
+        message = "Production's database has changed. Rehearsing again…"
+        return Result(PENDING, message, _evidence(row))
+    return Result(*_said_by(row, facts, one), _evidence(row), row.finished_at)
+
+
+def _evidence(row: Rehearsed) -> tuple[tuple[str, str], ...]:
+    return (*(("warning", message) for message in row.warnings), ("rehearsal", str(row.pk)))
+
+
+def _said_by(row: Rehearsed, facts: Facts, one: DatabaseFacts) -> tuple[str, str]:
+    """Return the state and the sentence that an ended rehearsal of today's schema gives the
+    gate.
+    """
+    if row.status == JobStatus.CANCELLED:
+        return PENDING, "The rehearsal was cancelled; start it again from its page."
     if row.finished_at is None or facts.now - row.finished_at > VALID:
-        return Result(
-            PENDING,
-            "The rehearsal is older than a day. Rehearsing again…",
-            evidence,
-            row.finished_at,
-        )
+        return PENDING, "The rehearsal is older than a day. Rehearsing again…"
     if row.status == JobStatus.FAILED:
-        return Result(FAIL, f"The rehearsal failed: {row.sentence}", evidence, row.finished_at)
+        return FAIL, f"The rehearsal failed: {row.sentence}"
     if row.status != JobStatus.SUCCEEDED:
-        return Result(
-            ATTEST,
-            f"{row.sentence} Rehearse it yourself and confirm the item.",
-            evidence,
-            row.finished_at,
-        )
+        return ATTEST, f"{row.sentence} Rehearse it yourself and confirm the item."
     ran = dict(row.files)
     if any(ran.get(file["id"], file["sha256"]) != file["sha256"] for file in one.migrations):
-        return Result(
-            PENDING, "The rehearsal ran other migration files.", evidence, row.finished_at
-        )
-    return Result(PASS, row.sentence, evidence, row.finished_at)
+        return PENDING, "The rehearsal ran other migration files."
+    return PASS, row.sentence
 
 
 def why_unread(production: EnvironmentDatabase | None) -> str:
-    """Why nothing is known of production's database: what the last reading said, or that there
-    was none.
+    """Return why nothing is known of production's database: what the last reading said, or that
+    there was none.
     """
     problem = production.revisions_problem if production else ""
     return problem or "Reading production's database for the first time."

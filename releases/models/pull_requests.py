@@ -135,7 +135,7 @@ class BranchScan(Job):
         return f"branches of {self.project}"
 
 
-class PullNote(Job):
+class PullRequestComment(Job):
     """What a pull request is told of its migrations: one comment, edited ever after.
 
     Ends with the pull request.
@@ -144,7 +144,7 @@ class PullNote(Job):
     step_function = "releases.pull_requests.comment.step"
     retry_forever = True
 
-    project = models.ForeignKey(Project, models.CASCADE, related_name="pull_notes")
+    project = models.ForeignKey(Project, models.CASCADE, related_name="pull_request_comments")
     number = models.PositiveIntegerField()
     about = models.CharField(
         max_length=64, blank=True, default="", help_text="Digest of what it was last woken for."

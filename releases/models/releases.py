@@ -218,9 +218,9 @@ class Release(models.Model):
         return self.status in IN_PREPARATION
 
     def move_to(self, status: str, *, now: datetime) -> None:
-        """Changes the status along `MOVES`, only if the row still has the one this object saw.
+        """Change the status along `MOVES`, only if the row still has the one this object saw.
 
-        Raises `IllegalMove`. The caller records the audit event in the same transaction.
+        Raise `IllegalMove`. The caller records the audit event in the same transaction.
         """
         if status not in self.MOVES[self.status]:
             raise IllegalMove(

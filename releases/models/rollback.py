@@ -1,4 +1,4 @@
-"""The way back: advice that is there before it is needed, rollbacks with their steps and
+"""The way back: assessment that is there before it is needed, rollbacks with their steps and
 signatures, downgrades.
 """
 
@@ -16,15 +16,15 @@ from portal.outbound.parsing import JsonObject
 from releases.models.steps import Step
 
 
-class Advice(Job):
+class RollbackAssessment(Job):
     """How to get back from a release that is in production, or on its way there; kept fresh
     until that ends.
     """
 
-    step_function = "releases.rollback.jobs.advise"
+    step_function = "releases.rollback.jobs.assess"
     retry_forever = True
 
-    release = models.OneToOneField("releases.Release", models.CASCADE, related_name="advice")
+    release = models.OneToOneField("releases.Release", models.CASCADE, related_name="assessment")
     ran_before = models.JSONField(
         null=True,
         blank=True,
@@ -68,8 +68,8 @@ class Advice(Job):
 
 
 def rollback_content(verdict: str, targets: list[dict[str, str]]) -> str:
-    """What an approval of a rollback is bound to: the verdict and exactly these deployments, hex
-    SHA-256.
+    """Return what an approval of a rollback is bound to: the verdict and exactly these deployments,
+    hex SHA-256.
     """
     lines = sorted(f"{one['service_id']} {one['deployment']} {one['commit']}" for one in targets)
     return sha256("\n".join([verdict, *lines]).encode()).hexdigest()
@@ -111,7 +111,7 @@ class Rollback(Job):
         return self.release.audit_scope
 
     def target(self, service: str) -> dict[str, str]:
-        """What is restored on `service`."""
+        """Return what is restored on `service`."""
         return next(one for one in self.targets if one["service"] == service)
 
     def ended(self, outcome: Finished, *, now: datetime) -> None:
@@ -255,8 +255,8 @@ class Downgrade(models.Model):
 
 
 def downgrade_content(values: JsonObject) -> str:
-    """What both people's words are bound to: database, where it is, where it goes, and the file,
-    hex SHA-256.
+    """Return what both people's words are bound to: database, where it is, where it goes, and the
+    file, hex SHA-256.
     """
     file = values["file"]
     lines = [

@@ -43,13 +43,7 @@ def add_channel(
     A team's is told nothing until a second person has confirmed what it is to be told.
     """
     now, address = now or timezone.now(), address.strip()
-    if not personal and not actor.has_perm(MANAGE):
-        raise NotPermitted(
-            "You may add channels of your own; those of a team need the permission “manage"
-            " channels”."
-        )
-    if personal and Channel.objects.filter(person=actor).count() >= MOST_CHANNELS:
-        raise Refused(f"You have {MOST_CHANNELS} channels already: remove one first.")
+    _require_may_add(actor, personal)
     if transport not in Transport.values:
         raise Refused("Choose how to send notifications.")
     if fault := transports.fault_of(transport, address):
@@ -71,17 +65,23 @@ def add_channel(
     channel.kinds = chosen if alone else []
     channel.save()
     feed.begin(now)
-    _record(
-        "channel.added",
-        channel,
-        actor,
-        f"Channel {channel.name} added: {channel.get_transport_display()}",
-        now,
-    )
+    how = channel.get_transport_display()
+    _record("channel.added", channel, actor, f"Channel {channel.name} added: {how}", now)
     if not alone:
-        leads = {"address": ("", f"{channel.get_transport_display()} to {channel.place}")}
+        leads = {"address": ("", f"{how} to {channel.place}")}
         propose(channel, actor=actor, values={"kinds": chosen}, shown=leads, now=now)
     return channel, secret
+
+
+def _require_may_add(actor: User, personal: bool) -> None:
+    """Refuse a team's channel without the permission, and too many of one person."""
+    if not personal and not actor.has_perm(MANAGE):
+        raise NotPermitted(
+            "You may add channels of your own; those of a team need the permission “manage"
+            " channels”."
+        )
+    if personal and Channel.objects.filter(person=actor).count() >= MOST_CHANNELS:
+        raise Refused(f"You have {MOST_CHANNELS} channels already: remove one first.")
 
 
 @action("channel.changed", READ)
@@ -131,7 +131,7 @@ def test_channel(channel: Channel, *, actor: User, now: datetime | None = None) 
 
 
 def _locked(channel: Channel, actor: User) -> Channel:
-    """The channel, if it is the actor's own or a team's that they may manage."""
+    """Return the channel, if it is the actor's own or a team's that they may manage."""
     row = (
         Channel.objects.select_for_update(of=("self",))
         .select_related("project")
@@ -146,12 +146,14 @@ def _locked(channel: Channel, actor: User) -> Channel:
 
 
 def _alone(channel: Channel, actor: User) -> bool:
-    """Whether one person is enough: for a channel of their own, or before the first promotion."""
+    """Return whether one person is enough: for a channel of their own, or before the first
+    promotion.
+    """
     return channel.person_id is not None or bool(kind_of(channel).alone(channel, actor))
 
 
 def _known(kinds: Iterable[str]) -> list[str]:
-    """The kinds that exist, in their order. Refuses none at all."""
+    """Return the kinds that exist, in their order. Refuse none at all."""
     wanted = set(kinds)
     if not (chosen := [name for name in KINDS if name in wanted]):
         raise Refused("Choose at least one kind of notification.")

@@ -1,6 +1,6 @@
-"""What the board shows: every project's standing in a fixed number of queries."""
+"""What the board shows: every project, with its state, in a fixed number of queries."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from releases.models.freezes import Freeze
 from releases.models.promotion import Promotion
 from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.releases import ACTIVE, Release, ReleaseStatus
-from releases.pages.board_cards import Card, Standing
+from releases.pages.board_cards import Card, CardStatus
 from releases.pages.board_services import last_seen, show_live
 from releases.pages.waiting import to_confirm, waiting_for
 from releases.project_settings import smoke_tests
@@ -25,10 +25,37 @@ from releases.rollback.rolled_back import into_production, rolled_back, with_rev
 
 
 def board_context(user: User, *, now: datetime) -> JsonObject:
-    """The cards, what waits for `user`, and how fresh the mirrors are.
+    """Return the cards, what waits for `user`, and how fresh the mirrors are.
 
     Fifteen queries whatever the counts.
     """
+    cards = _cards()
+    _releases(cards)
+    opened = _pulls(cards)
+    show_live(cards, now)
+    changes = _changes(cards)
+    for freeze in Freeze.objects.filter(lifted_at=None).select_related("started_by"):
+        cards[freeze.project_id].freeze = freeze
+    for card in cards.values():
+        _sources(card, now)
+        _set_status(card)
+    _reverts(cards.values(), opened)
+    may = _may(user)
+    for card in cards.values():
+        card.may_cut = may["write"]
+        card.can_cut = _cuttable(card) and card.may_cut
+    seen = [card.synced_at for card in cards.values() if card.synced_at]
+    return {
+        "cards": list(cards.values()),
+        "may": may,
+        "waiting": [*waiting_for(cards.values(), user), *to_confirm(changes, user)],
+        "synced_at": min(seen, default=None),
+        "pulse": 3 if any(map(_is_promoting, cards.values())) else 10,
+    }
+
+
+def _cards() -> dict[int, Card]:
+    """Return a card per project, by its key, with what one query reads of it."""
     findings = Finding.objects.open().filter(project=OuterRef("pk")).order_by()
     branch = Branch.objects.filter(project=OuterRef("pk")).values("head")
     projects = Project.objects.select_related("github_sync", "railway_sync").annotate(
@@ -39,7 +66,7 @@ def board_context(user: User, *, now: datetime) -> JsonObject:
         staging_head=Subquery(branch.filter(name=OuterRef("staging_branch"))[:1]),
         production_head=Subquery(branch.filter(name=OuterRef("production_branch"))[:1]),
     )
-    cards = {
+    return {
         project.pk: Card(
             project,
             project.staging_head or "",
@@ -49,46 +76,32 @@ def board_context(user: User, *, now: datetime) -> JsonObject:
         )
         for project in projects.order_by("name")
     }
-    _releases(cards)
-    opened = _pulls(cards)
-    show_live(cards, now)
+
+
+def _changes(cards: Mapping[int, Card]) -> list[ConfigurationChange]:
+    """Return the changes that wait for a second person; each card gets their count."""
     waiting = ConfigurationChange.objects.filter(
         state=ConfigurationChange.State.WAITING
     ).select_related("proposed_by")
     changes = list(waiting.defer("secrets"))
     for card in cards.values():
         card.changes = sum(change.scope == card.project.slug for change in changes)
-    for freeze in Freeze.objects.filter(lifted_at=None).select_related("started_by"):
-        cards[freeze.project_id].freeze = freeze
-    for card in cards.values():
-        _sources(card, now)
-        _standing(card)
-    _reverts(cards.values(), opened)
-    for card in cards.values():
-        card.may_cut = user.has_perm("releases.cut_release")
-        card.can_cut = _cuttable(card) and card.may_cut
-    seen = [card.synced_at for card in cards.values() if card.synced_at]
-    running = [
-        one
-        for card in cards.values()
-        for one in (card.release, card.hotfix and card.hotfix.release)
-        if one
-    ]
-    may = {
+    return changes
+
+
+def _may(user: User) -> dict[str, bool]:
+    return {
         "freeze": user.has_perm("releases.freeze_project"),
         "revert": user.has_perm("releases.roll_back_release"),
         "write": user.has_perm("releases.cut_release"),
         "checklist": user.has_perm("releases.change_checklisttemplate"),
         "smoke": user.has_perm(smoke_tests.ADD),
     }
-    busy = any(release.status == ReleaseStatus.PROMOTING for release in running)
-    return {
-        "cards": list(cards.values()),
-        "may": may,
-        "waiting": [*waiting_for(cards.values(), user), *to_confirm(changes, user)],
-        "synced_at": min(seen, default=None),
-        "pulse": 3 if busy else 10,
-    }
+
+
+def _is_promoting(card: Card) -> bool:
+    releases = (card.release, card.hotfix and card.hotfix.release)
+    return any(release and release.status == ReleaseStatus.PROMOTING for release in releases)
 
 
 def _releases(cards: dict[int, Card]) -> None:
@@ -105,7 +118,7 @@ def _releases(cards: dict[int, Card]) -> None:
             continue
         # The one in preparation counts more than one that is still looked at in production.
         if release.is_hotfix:
-            cards[release.project_id].hotfix = Standing(release)
+            cards[release.project_id].hotfix = CardStatus(release)
         else:
             cards[release.project_id].release = release
     _promotions(cards)
@@ -153,7 +166,7 @@ def _reverts(cards: Iterable[Card], opened: Sequence[PullRequest]) -> None:
 
 
 def _sources(card: Card, now: datetime) -> None:
-    """Says which source could not be read, and how old the older of both readings is."""
+    """Say which source could not be read, and how old the older of both readings is."""
     syncs = {
         "GitHub": getattr(card.project, "github_sync", None),
         "Railway": getattr(card.project, "railway_sync", None),
@@ -173,7 +186,7 @@ def _sources(card: Card, now: datetime) -> None:
 def _staleness(
     card: Card, github: GitHubSync | None, railway: RailwaySync | None, now: datetime
 ) -> None:
-    """Says whether the card is of now; what Railway has not told lately is shown as last seen."""
+    """Say whether the card is of now; what Railway has not told lately is shown as last seen."""
     old = pace.stale_since(github, now) if github else now
     seen_at = railway.synced_at if railway else None
     unseen = not (railway and seen_at and seen_at >= pace.stale_since(railway, now))
@@ -187,11 +200,11 @@ def _staleness(
         )
 
 
-def _standing(card: Card) -> None:
-    """The card's pill and sentence, and those of the hotfix on it."""
+def _set_status(card: Card) -> None:
+    """Set the card's pill and sentence, and those of the hotfix on it."""
     if card.hotfix:
         hotfix = card.hotfix
-        hotfix.state, words, hotfix.sentence = _release_standing(hotfix.release, hotfix.promotion)
+        hotfix.state, words, hotfix.sentence = _release_status(hotfix.release, hotfix.promotion)
         hotfix.words = words.removeprefix(
             f"{hotfix.release.name} "
         )  # its name stands beside the pill
@@ -214,11 +227,11 @@ def _standing(card: Card) -> None:
         else:
             card.state, card.words = "wait", "ready to release"
         return
-    card.state, card.words, card.sentence = _release_standing(card.release, card.promotion)
+    card.state, card.words, card.sentence = _release_status(card.release, card.promotion)
 
 
-def _release_standing(release: Release, promotion: Promotion | None) -> tuple[str, str, str]:
-    """State, words of the pill, and sentence."""
+def _release_status(release: Release, promotion: Promotion | None) -> tuple[str, str, str]:
+    """Return state, words of the pill, and sentence."""
     if promotion is not None and promotion.status in STOPPED:
         return "fail", f"{release.name} stopped", promotion.sentence
     if release.status == ReleaseStatus.PROMOTING:

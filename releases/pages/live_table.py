@@ -43,14 +43,16 @@ class LiveRow:
 
 
 def context(facts: Facts) -> dict[str, tuple[LiveRow, ...]]:
-    """The table for the template; of many services those that are as they should be lie folded."""
+    """Return the table for the template; of many services those that are as they should be lie
+    folded.
+    """
     rows = live_rows(facts)
     plain = tuple(row for row in rows if row.is_plain) if len(rows) > SHOWN else ()
     return {"live": tuple(row for row in rows if row not in plain), "live_plain": plain}
 
 
 def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
-    """The table “Live now”."""
+    """Return the table “Live now”."""
     wanted = {
         EnvironmentKind.STAGING: (
             facts.staging_head if _is_elsewhere(facts.release) else facts.release.candidate
@@ -68,7 +70,7 @@ def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
 
 
 def _is_elsewhere(release: Release) -> bool:
-    """Whether staging is not to run the candidate: a hotfix never passes through it, and a
+    """Return whether staging is not to run the candidate: a hotfix never passes through it, and a
     shipped one has.
     """
     return release.is_hotfix or not release.is_in_preparation

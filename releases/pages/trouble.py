@@ -101,7 +101,7 @@ def trouble(
 
 
 def has_moved(facts: Facts) -> bool:
-    """Whether the pull request holds other commits than those that people checked."""
+    """Return whether the pull request holds other commits than those that people checked."""
     pull, release = facts.promotion_pull, facts.release
     if pull is None or release.merge_commit or pull.state != "open":
         return False

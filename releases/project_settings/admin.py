@@ -42,7 +42,7 @@ class ProjectForm(forms.ModelForm):
     )
 
     def clean(self) -> dict[str, object]:
-        """Refuses the repository or Railway project of a project that is in production."""
+        """Refuse the repository or Railway project of a project that is in production."""
         given = super().clean() or self.cleaned_data
         names = {
             name: given.get(name, getattr(self.instance, name))
@@ -146,7 +146,7 @@ class ProjectAdmin(TwoPeople):
         start_syncs(obj)
 
     def children_wanted(self, formset: BaseInlineFormSet) -> JsonObject:
-        """Databases and smoke tests as the form leaves them, as a proposal names them."""
+        """Return databases and smoke tests as the form leaves them, as a proposal names them."""
         left = [form for form in formset.forms if form not in formset.deleted_forms]
         rows = [one.instance for one in left if one.has_changed() or one.instance.pk]
         if formset.model is SmokeTest:
@@ -159,7 +159,7 @@ class ProjectAdmin(TwoPeople):
     def save_formset(
         self, request: HttpRequest, form: ModelForm, formset: BaseInlineFormSet, change: bool
     ) -> None:
-        """What is being prepared is read again when the databases are others."""
+        """Have what is being prepared read again when the databases are others."""
         super().save_formset(request, form, formset, change)
         if formset.model is Database and formset.has_changed():
             Release.objects.filter(project=formset.instance, status=ReleaseStatus.OPEN).update(
@@ -169,5 +169,5 @@ class ProjectAdmin(TwoPeople):
 
 
 def names_of(formset: BaseInlineFormSet) -> dict[int, str]:
-    """What each database of the formset is called in the portal until now, by key."""
+    """Return what each database of the formset is called in the portal until now, by key."""
     return dict(Database.objects.filter(project=formset.instance).values_list("pk", "name"))

@@ -47,7 +47,7 @@ def connect(
     now: datetime | None = None,
     **settings: object,
 ) -> Project:
-    """Makes the project, or brings it up to date, with its syncs, checklists and smoke tests.
+    """Make the project, or bring it up to date, with its syncs, checklists and smoke tests.
 
     Idempotent.
 
@@ -57,44 +57,33 @@ def connect(
     """
     known = Project.objects.filter(slug=slug_of(name)).first()
     before = row_changes.with_children(known, CHILDREN, lock=True) if known else {}
+    fields = {"name": name, "repository": repository, "railway_project_id": railway_project_id}
     project, created = Project.objects.update_or_create(
-        slug=slug_of(name),
-        defaults={
-            "name": name,
-            "repository": repository,
-            "railway_project_id": railway_project_id,
-            **settings,
-        },
+        slug=slug_of(name), defaults=fields | settings
     )
     items.ensure_for(project, pages=pages)
     start_syncs(project)
-    for position, one in enumerate(
-        databases or ([{"name": "main", "alembic": alembic}] if alembic else [])
-    ):
+    one = [{"name": "main", "alembic": alembic}] if alembic else []
+    for position, values in enumerate(databases or one):
         Database.objects.update_or_create(
-            project=project, name=one["name"], defaults={"position": position, **one}
+            project=project, name=values["name"], defaults={"position": position, **values}
         )
     for service, path in smoke:
         SmokeTest.objects.get_or_create(project=project, service=service, path=path)
+    after = row_changes.with_children(project, CHILDREN)
     if created:
         message = f"{name} connects {repository} with Railway."
-        data = {"changes": row_changes.difference({}, row_changes.with_children(project, CHILDREN))}
+        data = {"changes": row_changes.difference({}, after)}
         audit.record(
             "project.connected", actor=actor, subject=project, sentence=message, data=data, now=now
         )
     else:
-        row_changes.record(
-            project,
-            before,
-            row_changes.with_children(project, CHILDREN),
-            actor=actor,
-            by="by its set-up",
-        )
+        row_changes.record(project, before, after, actor=actor, by="by its set-up")
     return project
 
 
 def start_syncs(project: Project) -> None:
-    """Sees that every source of the project is read by the worker from now on, and that it has
+    """Make sure that every source of the project is read by the worker from now on, and that it has
     checklists.
     """
     items.ensure_for(project)
@@ -105,7 +94,7 @@ def start_syncs(project: Project) -> None:
 
 
 def slug_of(name: str) -> str:
-    """`name` as it stands in addresses."""
+    """Return `name` as it stands in addresses."""
     from django.utils.text import slugify
 
     return slugify(name)[:50] or "project"
@@ -129,7 +118,7 @@ def connect_webhooks(
     only: str = "",
     now: datetime | None = None,
 ) -> list[Connected]:
-    """Has GitHub and Railway tell the portal at once when something happens; what is there already
+    """Have GitHub and Railway tell the portal at once when something happens; what is there already
     stays.
 
     `only` is "github" or "railway": that service alone. `renew` gives GitHub the present secret
@@ -216,7 +205,9 @@ def _connect_railway(project: Project, renew: bool, announce: Callable[[], None]
 
 
 def unreachable(setting: str, api_url: str) -> str:
-    """Why webhooks of the service at `api_url` would not arrive here, or would not be believed."""
+    """Return why webhooks of the service at `api_url` would not arrive here, or would not be
+    believed.
+    """
     if fault := secret_fault(setting):
         return fault
     if is_loopback(urlsplit(configured.PORTAL_URL).hostname) and not is_loopback(

@@ -5,7 +5,6 @@ stopped.
 from datetime import datetime
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.findings.repair_queue import _repair
@@ -16,8 +15,14 @@ from portal.audit import Actor
 from portal.configuration.signing import counts
 from portal.configuration.signing import require as require_signer
 from portal.jobs import JobStatus, wake_now
-from portal.ui.actions import Refused, action, require_reason, require_seen
-from releases.models import Advice, Rollback, RollbackApproval, RollbackStep, RollbackStepName
+from portal.ui.actions import Refused, action, refuse_second, require_reason, require_seen
+from releases.models import (
+    Rollback,
+    RollbackApproval,
+    RollbackAssessment,
+    RollbackStep,
+    RollbackStepName,
+)
 from releases.models.releases import Release, ReleaseStatus
 from releases.rollback.downgrade_actions import APPROVE, in_production
 from releases.steps import engine as steps_engine
@@ -32,7 +37,7 @@ def request_rollback(
     content: str | None = None,
     now: datetime | None = None,
 ) -> Rollback:
-    """Asks for production to go back to what ran before `release`; it begins once others have
+    """Ask for production to go back to what ran before `release`; it begins once others have
     approved.
 
     `content` is the digest of what the person's page showed (None: the caller has just read it). A
@@ -42,23 +47,7 @@ def request_rollback(
     require_reason(reason)
     release, row = in_production(release, now)
     require_seen(actor, content, "deployments")
-    if content and content != row.content:
-        raise Refused(
-            "The deployments to restore have changed since you opened this page. Reload it."
-        )
-    if row.verdict == PENDING:
-        raise Refused(
-            f"{' '.join(row.reasons)} Wait until it has ended, or cancel it, then request the "
-            "rollback again."
-        )
-    if row.verdict == DOWNGRADE_FIRST:
-        raise Refused(
-            "The earlier code does not work with the current schema. Downgrade the database first."
-        )
-    if not row.targets:
-        raise Refused(
-            "Railway keeps no earlier deployment to restore. Fix the problem in a new release."
-        )
+    _require_possible(row, content)
     rollback = _create(release, row, actor, reason, now)
     wake_now(rollback, now=now)
     names = ", ".join(
@@ -80,28 +69,48 @@ def request_rollback(
     return rollback
 
 
-def _create(release: Release, row: Advice, actor: User, reason: str, now: datetime) -> Rollback:
-    try:
-        with transaction.atomic():
-            rollback = Rollback.objects.create(
-                release=release,
-                requested_by=actor,
-                reason=reason.strip()[:2000],
-                verdict=row.verdict,
-                targets=row.targets,
-                content=row.content,
-                created_at=now,
-                wake_at=now,
-            )
-    except IntegrityError:
-        raise Refused("A rollback of this release is already running.") from None
+def _require_possible(row: RollbackAssessment, content: str | None) -> None:
+    """Refuse where the assessment is another than the person saw, or allow no rollback now."""
+    if content and content != row.content:
+        raise Refused(
+            "The deployments to restore have changed since you opened this page. Reload it."
+        )
+    if row.verdict == PENDING:
+        raise Refused(
+            f"{' '.join(row.reasons)} Wait until it has ended, or cancel it, then request the "
+            "rollback again."
+        )
+    if row.verdict == DOWNGRADE_FIRST:
+        raise Refused(
+            "The earlier code does not work with the current schema. Downgrade the database first."
+        )
+    if not row.targets:
+        raise Refused(
+            "Railway keeps no earlier deployment to restore. Fix the problem in a new release."
+        )
+
+
+def _create(
+    release: Release, row: RollbackAssessment, actor: User, reason: str, now: datetime
+) -> Rollback:
+    with refuse_second("A rollback of this release is already running."):
+        rollback = Rollback.objects.create(
+            release=release,
+            requested_by=actor,
+            reason=reason.strip()[:2000],
+            verdict=row.verdict,
+            targets=row.targets,
+            content=row.content,
+            created_at=now,
+            wake_at=now,
+        )
     RollbackStep.objects.create(rollback=rollback, position=0, name=RollbackStepName.APPROVE)
     plan_steps(rollback)
     return rollback
 
 
 def plan_steps(job: Rollback) -> None:
-    """Makes the steps that follow the approval again, for the rollback's targets."""
+    """Make the steps that follow the approval again, for the rollback's targets."""
     job.steps.exclude(name=RollbackStepName.APPROVE).delete()
     names = [(RollbackStepName.RESTORE, target["service"]) for target in job.targets]
     names += [(RollbackStepName.LIVE, ""), (RollbackStepName.SMOKE, "")]
@@ -112,8 +121,8 @@ def plan_steps(job: Rollback) -> None:
 
 
 def counted(job: Rollback) -> list[RollbackApproval]:
-    """The approvals that hold: of this content, by people who still may, other than the one who
-    asked.
+    """Return the approvals that hold: of this content, by people who still may, other than the one
+    who asked.
     """
     given = job.approvals.filter(counts(APPROVE), content=job.content, lapsed_at=None)
     given = given.exclude(user=job.requested_by_id)
@@ -124,7 +133,7 @@ def counted(job: Rollback) -> list[RollbackApproval]:
 def approve_rollback(
     release: Release, *, actor: Actor, content: str, comment: str = "", now: datetime | None = None
 ) -> RollbackApproval:
-    """Signs exactly the deployments that are to be restored.
+    """Sign exactly the deployments that are to be restored.
 
     Whoever asked for the rollback cannot.
     """
@@ -159,8 +168,8 @@ def approve_rollback(
 
 @action("step.retried", "releases.repair_release")
 def retry_rollback(release: Release, *, actor: Actor, now: datetime | None = None) -> None:
-    """Lets the stopped step of the rollback look at the world again; what was restored is found
-    and not repeated.
+    """Let the stopped step of the rollback look at the world again; what was restored is found and
+    not repeated.
     """
     now = now or timezone.now()
     job, step = steps_engine.stopped(release.rollbacks, "rollback")
@@ -175,7 +184,7 @@ def retry_rollback(release: Release, *, actor: Actor, now: datetime | None = Non
 def skip_rollback(
     release: Release, *, actor: Actor, reason: str, now: datetime | None = None
 ) -> None:
-    """Goes on without the stopped step of the rollback, by a person's word.
+    """Go on without the stopped step of the rollback, by a person's word.
 
     The approval cannot be skipped.
     """
@@ -197,7 +206,7 @@ def skip_rollback(
 def abandon_rollback(
     release: Release, *, actor: Actor, reason: str, now: datetime | None = None
 ) -> None:
-    """Gives up a rollback that waits for approval or has stopped.
+    """Give up a rollback that waits for approval or has stopped.
 
     What was restored stays restored.
     """
@@ -230,7 +239,7 @@ def abandon_rollback(
 
 @action("revert.requested", "releases.roll_back_release")
 def open_revert(release: Release, *, actor: Actor, now: datetime | None = None) -> Repair:
-    """Asks for the pull request that takes a rolled-back release out of production's branch."""
+    """Ask for the pull request that takes a rolled-back release out of production's branch."""
     release = Release.objects.locked(release.pk)
     if release.status != ReleaseStatus.ROLLED_BACK or not release.pull_number:
         raise Refused(f"Release {release.name} was not rolled back: there is nothing to revert.")

@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from environments.databases.actions import queue_downgrade
@@ -22,20 +21,20 @@ from portal import audit
 from portal.audit import Actor
 from portal.configuration.signing import require as require_signer
 from portal.outbound.parsing import JsonObject
-from portal.ui.actions import Refused, action, require_reason, require_seen
-from releases.models import Advice, Downgrade
+from portal.ui.actions import Refused, action, refuse_second, require_reason, require_seen
+from releases.models import Downgrade, RollbackAssessment
 from releases.models.promotion import Promotion
 from releases.models.releases import Release, ReleaseStatus
 from releases.models.rollback import downgrade_content
 from releases.rollback import assessment as rollback_assessment
 
-# What the adviser saw longer ago than this is looked at again before anybody acts on it.
+# What the assessment saw longer ago than this is looked at again before anybody acts on it.
 APPROVE = "releases.approve_release"
 
 
-def in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
-    """The release under a row lock, with fresh advice on it; refuses where going back makes no
-    sense now.
+def in_production(release: Release, now: datetime) -> tuple[Release, RollbackAssessment]:
+    """Return the release under a row lock, with a fresh assessment on it; refuse where going back
+    makes no sense now.
     """
     release = Release.objects.locked(release.pk)
     if message := rollback_assessment.over(release):
@@ -51,7 +50,7 @@ def in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
         raise Refused(
             f"Release {later[0].name} is being promoted. Wait until that has ended or stopped."
         )
-    row = Advice.objects.filter(release=release).first()
+    row = RollbackAssessment.objects.filter(release=release).first()
     if row is None:
         raise Refused("The rollback assessment is still running. Try again in a moment.")
     if message := rollback_assessment.outdated(row, release, now=now):
@@ -61,23 +60,20 @@ def in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
 
 @action("downgrade.rehearsed", "releases.roll_back_release")
 def rehearse_downgrade(release: Release, *, actor: Actor, now: datetime | None = None) -> Rehearsal:
-    """Has exactly the next downgrade rehearsed on a copy of production's schema."""
+    """Have exactly the next downgrade rehearsed on a copy of production's schema."""
     now = now or timezone.now()
     release, row = in_production(release, now)
-    if row.downgrade is None:
-        raise Refused(
-            row.downgrade_problem or "Production's database has no revision of this release."
-        )
+    known = _next_downgrade(row)
     rehearsal = start_rehearsal(
         _production(release),
-        database=_database(release, row.downgrade),
+        database=_database(release, known),
         actor=None,
-        commit=row.downgrade["commit"],
+        commit=known["commit"],
         direction=Direction.DOWNGRADE,
         release=release.name,
         now=now,
     )
-    message = f"Rehearse that {row.downgrade['file']['id']} is taken back."
+    message = f"Rehearse that {known['file']['id']} is taken back."
     audit.record("downgrade.rehearsed", actor=actor, subject=release, sentence=message, now=now)
     return rehearsal
 
@@ -90,7 +86,7 @@ def _production(release: Release) -> Environment:
 
 
 def _database(release: Release, known: JsonObject) -> Database:
-    """The database that the adviser's next step back is about."""
+    """Return the database that the assessment's next step back is about."""
     databases = Database.objects.filter(project=release.project).exclude(alembic="")
     found = (
         databases.filter(pk=known["database_id"]).first()
@@ -115,18 +111,14 @@ def request_downgrade(
     content: str | None = None,
     now: datetime | None = None,
 ) -> Downgrade:
-    """Asks for one revision to be taken back in production.
+    """Ask for one revision to be taken back in production.
 
     The person types the database's name.
     """
     now = now or timezone.now()
     require_reason(reason)
     release, row = in_production(release, now)
-    known = row.downgrade
-    if known is None:
-        raise Refused(
-            row.downgrade_problem or "Production's database has no revision of this release."
-        )
+    known = _next_downgrade(row)
     require_seen(actor, content, "downgrade")
     if content and content != downgrade_content(known):
         raise Refused("The downgrade has changed since you opened this page. Reload it.")
@@ -136,42 +128,53 @@ def request_downgrade(
             "Nothing was done."
         )
     database = _database(release, known)
-    if message := unknown_staging(database):
-        raise Refused(
-            f"Production is downgraded only after a successful downgrade of staging. {message}"
-        )
+    _require_staging(database)
     environment = _production(release)
-    rehearsal = _rehearsed(environment, database, known, now)
     values = {
         key: known[key] for key in ("commit", "database", "start", "target", "file", "losses")
     }
-    try:
-        with transaction.atomic():
-            wish = Downgrade.objects.create(
-                release=release,
-                environment=environment,
-                content=downgrade_content(known),
-                rehearsal=rehearsal,
-                reason=reason.strip()[:2000],
-                requested_by=actor,
-                requested_at=now,
-                **values,
-            )
-    except IntegrityError:
-        raise Refused("A downgrade already needs an approval.") from None
+    with refuse_second("A downgrade already needs an approval."):
+        wish = Downgrade.objects.create(
+            release=release,
+            environment=environment,
+            content=downgrade_content(known),
+            rehearsal=_rehearsed(environment, database, known, now),
+            reason=reason.strip()[:2000],
+            requested_by=actor,
+            requested_at=now,
+            **values,
+        )
     message = f"Take {known['file']['id']} back in {known['database']}: “{wish.reason[:500]}”"
-    data = {key: values[key] for key in ("commit", "database", "start", "target", "file", "losses")}
-    data |= {"content": wish.content, "rehearsal": rehearsal.pk}
+    data = values | {"content": wish.content, "rehearsal": wish.rehearsal_id}
     audit.record(
         "downgrade.requested", actor=actor, subject=release, sentence=message, data=data, now=now
     )
     return wish
 
 
+def _next_downgrade(row: RollbackAssessment) -> JsonObject:
+    """Return the assessment's next step back; refuse where there is none."""
+    if row.downgrade is None:
+        raise Refused(
+            row.downgrade_problem or "Production's database has no revision of this release."
+        )
+    return dict(row.downgrade)
+
+
+def _require_staging(database: Database) -> None:
+    """Refuse where staging has not been downgraded successfully before."""
+    if message := unknown_staging(database):
+        raise Refused(
+            f"Production is downgraded only after a successful downgrade of staging. {message}"
+        )
+
+
 def _rehearsed(
     environment: Environment, database: Database, known: JsonObject, now: datetime
 ) -> Rehearsal:
-    """The rehearsal of exactly this downgrade; refuses without one that passed and is fresh."""
+    """Return the rehearsal of exactly this downgrade; refuse without one that passed and is
+    fresh.
+    """
     passed = passed_rehearsal(
         environment,
         database,
@@ -193,8 +196,8 @@ def _rehearsed(
 def approve_downgrade(
     release: Release, *, actor: Actor, content: str, now: datetime | None = None
 ) -> MigrationRun:
-    """Signs a downgrade that somebody else asked for, which starts it: same content, same
-    rehearsal, or not at all.
+    """Sign a downgrade that somebody else asked for, which starts it: same content, same rehearsal,
+    or not at all.
     """
     now = now or timezone.now()
     release, row = in_production(release, now)
@@ -210,10 +213,7 @@ def approve_downgrade(
             "again."
         )
     database = wish.rehearsal.database
-    if message := unknown_staging(database):
-        raise Refused(
-            f"Production is downgraded only after a successful downgrade of staging. {message}"
-        )
+    _require_staging(database)
     _rehearsed(wish.environment, database, row.downgrade, now)
     run = queue_downgrade(
         wish.environment,
@@ -255,7 +255,7 @@ def _waiting(release: Release) -> Downgrade:
 
 @action("downgrade.withdrawn", "releases.roll_back_release")
 def withdraw_downgrade(release: Release, *, actor: Actor, now: datetime | None = None) -> None:
-    """Takes back the wish for a downgrade that nobody has approved yet."""
+    """Take back the wish for a downgrade that nobody has approved yet."""
     now = now or timezone.now()
     wish = _waiting(release)
     Downgrade.objects.filter(pk=wish.pk).update(withdrawn_at=now)

@@ -54,10 +54,10 @@ def test_a_team_ships_its_first_release_by_clicking(world, open_as, complaints, 
         page.click("main >> text=Connect a project", timeout=SLOW)
         typist.fill("#token-github", "sandbox-github-token")
         page.click("#paste-github")
-        says(page, "#github-standing", "1 repositories can be seen")
+        says(page, "#github-status", "1 repositories can be seen")
         typist.fill("#token-railway", "sandbox-railway-token ")
         page.click("#paste-railway")
-        says(page, "#railway-standing", "1 projects can be seen")
+        says(page, "#railway-status", "1 projects can be seen")
 
         page.click("#read")
         says(page, "#proposal", "staging follows staging")

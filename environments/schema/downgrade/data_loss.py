@@ -33,7 +33,7 @@ class Loss:
 
 
 def dropped(rendered: Rendered) -> tuple[Loss, ...]:
-    """What the statements of a downgrade drop or delete, not counted yet, in their order."""
+    """Return what the statements of a downgrade drop or delete, not counted yet, in their order."""
     return tuple(
         dict.fromkeys(loss for statement in rendered.statements for loss in _of(statement.sql))
     )
@@ -79,9 +79,9 @@ _OPAQUE = ("DoStmt", "CallStmt", "ExecuteStmt", "FuncCall")
 
 
 def count(url: str, losses: Sequence[Loss]) -> tuple[Loss, ...]:
-    """`losses` with their numbers, read only and for five seconds each at most.
+    """Return `losses` with their numbers, read only and for five seconds each at most.
 
-    Raises `DatabaseError`.
+    Raise `DatabaseError`.
     """
     with connection(url) as opened:
         opened.execute("set default_transaction_read_only = on")

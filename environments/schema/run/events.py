@@ -86,7 +86,7 @@ class Hearing:
         self._count = self._bytes = 0
 
     def feed(self, data: bytes) -> list[dict[str, object]]:
-        """The events that are whole by now."""
+        """Return the events that are whole by now."""
         self._bytes += len(data)
         if self._bytes > MAX_BYTES:
             return []

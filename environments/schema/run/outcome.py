@@ -41,7 +41,7 @@ ADOPT = (
 def outcome_of(
     address: Address, request: Run, plan: Plan, ended: Finished, log: Log, redact: Redactor
 ) -> Outcome:
-    """Judges by the database: succeeded only if exactly what was wanted is in effect."""
+    """Judge by the database: succeeded only if exactly what was wanted is in effect."""
     after = _settled(request, ended)
     if after is None:
         sentence = (
@@ -80,8 +80,8 @@ def outcome_of(
 
 
 def _executed(plan: Plan, ended: Finished, redact: Redactor) -> dict[str, list[list[str]]]:
-    """Each different statement that the run says it sent, by revision; bounded, for its process
-    is not trusted.
+    """Return each different statement that the run says it sent, by revision; bounded, for its
+    process is not trusted.
     """
     found: dict[str, list[list[str]]] = {}
     for event in _attributed(plan, ended.events):
@@ -97,7 +97,9 @@ def _executed(plan: Plan, ended: Finished, redact: Redactor) -> dict[str, list[l
 
 
 def _kept(ended: Finished) -> list[str]:
-    """The statements of the revision that did not end which will not be rolled back. At most 50."""
+    """Return the statements of the revision that did not end which will not be rolled back. At most
+    50.
+    """
     found: list[str] = []
     for event in ended.events:
         if "start" in event or "end" in event:
@@ -108,8 +110,8 @@ def _kept(ended: Finished) -> list[str]:
 
 
 def _settled(request: Run, ended: Finished) -> tuple[str, ...] | None:
-    """The revisions once nothing of the run is at work in the server; None when that cannot be
-    known.
+    """Return the revisions once nothing of the run is at work in the server; None when that cannot
+    be known.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
     backend = None if request.command else ended.last("backend") or 0
@@ -126,7 +128,7 @@ def _settled(request: Run, ended: Finished) -> tuple[str, ...] | None:
 
 
 def _at_work(opened: psycopg.Connection, backend: object) -> bool:
-    """Whether a session of the run is left, which is asked to end.
+    """Return whether a session of the run is left, which is asked to end.
 
     No `backend`: all of that name, under our lock.
     """
@@ -199,7 +201,7 @@ def _sentence(
 
 
 def _attributed(plan: Plan, events: Sequence[JsonObject]) -> Iterator[JsonObject]:
-    """What a run told that it sent, and what was read on the wire, where a revision ends by
+    """Yield what a run told that it sent, and what was read on the wire, where a revision ends by
     Alembic's own write.
     """
     order = [step.id for step in plan.steps]

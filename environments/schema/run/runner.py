@@ -21,7 +21,7 @@ from environments.schema.history.env_meaning import Meaning
 from environments.schema.history.reader import History, HistoryError, Revision, read
 from environments.schema.history.status import PROVE
 from environments.schema.plan.render import without_passwords
-from environments.schema.run.address import DatabaseError, normalise
+from environments.schema.run.address import Address, DatabaseError, normalise
 from environments.schema.run.command import redirected
 from environments.schema.run.database import (
     connection,
@@ -48,16 +48,15 @@ def run(
     on_lines: Callable[[list[str]], None],
     alive: Callable[[], bool],
 ) -> Outcome:
-    """Does `request` and reports.
+    """Do `request` and reports.
 
     `on_lines` gets the log, `alive` is asked twice a second: False cancels.
 
-    Raises only what `on_lines` or `alive` raise, after having ended the subprocess.
+    Raise only what `on_lines` or `alive` raise, after having ended the subprocess.
     """
     before: tuple[str, ...] | None = None
     try:
         address = normalise(request.url)
-        redact = Redactor([address.password, *request.secrets, *unmistakable()])
         history = read(mirror, request.commit, request.alembic)
         if history.problems:
             raise EarlyError("failed", history.problems[0].sentence)
@@ -67,51 +66,66 @@ def run(
             before = revisions_in(opened, request.version_table, request.version_table_schema)
             plan = _plan(history, before, request)
             if not plan.steps:
-                return Outcome(
-                    "succeeded",
-                    "The database is already at this revision. Nothing to run.",
-                    before,
-                    before,
-                )
-            if not (request.command or request.elsewhere):
-                plan = replace(plan, meaning=_kept_meaning(mirror, history, request))
-            _check_ids(opened, request, plan)
-            if refused := refusal(
-                opened, address, request.version_table, request.version_table_schema
-            ):
-                raise EarlyError("failed", refused)
-            with tempfile.TemporaryDirectory(
-                prefix="portal-migration-", dir=request.workspace
-            ) as directory:
-                output = Output()
-
-                def heard(lines: list[str], output: Output = output) -> None:
-                    output.read(lines)
-                    on_lines(lines)
-
-                log = Log(heard, redact)
-                if request.elsewhere is None:
-                    _checkout(mirror, request, plan, Path(directory))
-                watch = Watch(
-                    opened,
-                    request.on_progress or (lambda found: None),
-                    output,
-                    redact=lambda sql: without_passwords(redact(sql)),
-                )
-                ended = follow_run(
-                    opened, address, request, plan, Path(directory), log, alive, watch
-                )
-                if request.command or request.elsewhere:
-                    _hear(output, ended, plan)
-            return outcome_of(address, request, plan, ended, log, redact)  # still under the lock
+                message = "The database is already at this revision. Nothing to run."
+                return Outcome("succeeded", message, before, before)
+            plan = _checked(mirror, opened, address, request, plan)
+            return _run_steps(mirror, opened, address, request, plan, on_lines, alive)
     except EarlyError as early:
         return Outcome(early.status, str(early), before, before)
     except (DatabaseError, GitError, HistoryError) as error:
         return Outcome("failed", str(error), before, before)
 
 
+def _checked(
+    mirror: Mirror, opened: psycopg.Connection, address: Address, request: Run, plan: Plan
+) -> Plan:
+    """Return the plan with what `env.py` means; raise `EarlyError` where it cannot end well."""
+    if not (request.command or request.elsewhere):
+        plan = replace(plan, meaning=_kept_meaning(mirror, plan.history, request))
+    _check_ids(opened, request, plan)
+    if refused := refusal(opened, address, request.version_table, request.version_table_schema):
+        raise EarlyError("failed", refused)
+    return plan
+
+
+def _run_steps(
+    mirror: Mirror,
+    opened: psycopg.Connection,
+    address: Address,
+    request: Run,
+    plan: Plan,
+    on_lines: Callable[[list[str]], None],
+    alive: Callable[[], bool],
+) -> Outcome:
+    """Run the steps in a directory of their own, and read the database, still under the lock."""
+    redact = Redactor([address.password, *request.secrets, *unmistakable()])
+    output = Output()
+
+    def heard(lines: list[str]) -> None:
+        output.read(lines)
+        on_lines(lines)
+
+    log = Log(heard, redact)
+    watch = Watch(
+        opened,
+        request.on_progress or (lambda found: None),
+        output,
+        redact=lambda sql: without_passwords(redact(sql)),
+    )
+    with tempfile.TemporaryDirectory(prefix="portal-migration-", dir=request.workspace) as name:
+        directory = Path(name)
+        if request.elsewhere is None:
+            _checkout(mirror, request, plan, directory)
+        ended = follow_run(opened, address, request, plan, directory, log, alive, watch)
+        if request.command or request.elsewhere:
+            _hear(output, ended, plan)
+    return outcome_of(address, request, plan, ended, log, redact)
+
+
 def _redirected(request: Run, history: History) -> Run:
-    """The request with its command turned to where it is to go, if that is not up to the heads."""
+    """Return the request with its command turned to where it is to go, if that is not up to the
+    heads.
+    """
     at_heads = not request.target or set(request.target) in (
         set(history.heads),
         set(history.effective_heads),
@@ -155,7 +169,7 @@ def _plan(history: History, before: tuple[str, ...], request: Run) -> Plan:
 
 
 def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
-    """What the project's `env.py` means, if our own can keep it; else the run would leave
+    """Return what the project's `env.py` means, if our own can keep it; else the run would leave
     something else behind.
     """
     meaning = read_meaning(mirror, request.commit, history)
@@ -178,7 +192,7 @@ def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
 
 
 def _check_ids(opened: psycopg.Connection, request: Run, plan: Plan) -> None:
-    """Refuses ids that do not fit into the version table, which PostgreSQL would do after the
+    """Refuse ids that do not fit into the version table, which PostgreSQL would do after the
     work.
     """
     width = version_width(opened, request.version_table, request.version_table_schema)
@@ -199,8 +213,8 @@ def _check_ids(opened: psycopg.Connection, request: Run, plan: Plan) -> None:
 
 
 def _checkout(mirror: Mirror, request: Run, plan: Plan, into: Path) -> None:
-    """The Alembic directories at the commit; revisions that are not to run keep only what Alembic
-    must know.
+    """Provide the Alembic directories at the commit; revisions that are not to run keep only what
+    Alembic must know.
 
     So nothing but what was planned is executed, and a package that old revisions import is not
     missed.
@@ -230,7 +244,7 @@ def _same(into: Path, revision: Revision) -> None:
 
 
 def _hear(output: Output, ended: Finished, plan: Plan) -> None:
-    """What a command printed, in the words of our own child: which revision it began, and what
+    """Tell what a command printed, in the words of our own child: which revision it began, and what
     went wrong.
     """
     named = (step.id for step in plan.steps if output.file.endswith(f"/{step.path}"))

@@ -31,6 +31,36 @@ def follow_run(
     alive: Callable[[], bool],
     watch: Watch,
 ) -> Finished:
+    log.say(f"{request.direction.capitalize()} of {len(plan.steps)} to {', '.join(plan.target)}")
+    stop = _stop(opened, request, alive, watch)
+    try:
+        if request.elsewhere:
+            return request.elsewhere(log, stop)
+        command = request.command
+        if command:
+            log.say(f"Running: {command.line}")
+        door = _door(address, command, directory)
+        relayed = door is not None
+        return follow(
+            _command(opened, address, request, plan, directory / "home", relayed=relayed)
+            if command
+            else _ours(address, request, plan, directory, relayed=relayed),
+            directory=directory / "files" if command else directory,
+            variables={} if command else request.variables,
+            door=door,
+            log=log,
+            on_event=_on_event(plan, log, watch),
+            stop=stop,
+            child=request.child,
+        )
+    finally:
+        log.finish()
+
+
+def _stop(
+    opened: psycopg.Connection, request: Run, alive: Callable[[], bool], watch: Watch
+) -> Callable[[], str]:
+    """Return what is asked while the run lasts: why it has to be ended, "" while it may go on."""
     deadline = time.monotonic() + request.time_limit_s
 
     def stop() -> str:
@@ -46,6 +76,12 @@ def follow_run(
             return "lock lost"
         return ""
 
+    return stop
+
+
+def _on_event(plan: Plan, log: Log, watch: Watch) -> Callable[[Mapping[str, object]], None]:
+    """Return what is told each event of the child: logs where a revision begins and ends."""
+
     def on_event(event: Mapping[str, object]) -> None:
         if (id := event.get("start")) in plan.history.revisions:
             watch.revision = str(id)
@@ -53,34 +89,7 @@ def follow_run(
         elif "end" in event:
             log.say(f"Finished {event['end']} in {whole_seconds(event):.2f} s")
 
-    log.say(f"{request.direction.capitalize()} of {len(plan.steps)} to {', '.join(plan.target)}")
-    if request.elsewhere:
-        try:
-            return request.elsewhere(log, stop)
-        finally:
-            log.finish()
-    if command := request.command:
-        log.say(f"Running: {command.line}")
-    door = _door(address, command, directory)
-    try:
-        return follow(
-            (
-                _ours(address, request, plan, directory, relayed=door is not None)
-                if command is None
-                else _command(
-                    opened, address, request, plan, directory / "home", relayed=door is not None
-                )
-            ),
-            directory=directory if command is None else directory / "files",
-            variables=request.variables if command is None else {},
-            door=door,
-            log=log,
-            on_event=on_event,
-            stop=stop,
-            child=request.child,
-        )
-    finally:
-        log.finish()
+    return on_event
 
 
 def _command(
@@ -92,7 +101,7 @@ def _command(
     *,
     relayed: bool,
 ) -> dict[str, object]:
-    """What the guard of a command is told.
+    """Return what the guard of a command is told.
 
     `relayed`: its statements are read on the wire, which needs the door.
     """
@@ -119,7 +128,7 @@ def _command(
 def _ours(
     address: Address, request: Run, plan: Plan, directory: Path, *, relayed: bool
 ) -> JsonObject:
-    """What our own child is told.
+    """Return what our own child is told.
 
     Where its statements are known, a connection of a revision's own is held to them too.
 
@@ -137,14 +146,14 @@ def _ours(
 
 
 def _allowed(request: Run, plan: Plan) -> list[str] | None:
-    """The keys of all that the steps may send; None where that is not known of each."""
+    """Return the keys of all that the steps may send; None where that is not known of each."""
     if not request.expected or any(step.id not in request.expected for step in plan.steps):
         return None
     return [key for step in plan.steps for key in request.expected[step.id]]
 
 
 def _door(address: Address, command: Command | None, directory: Path) -> Door | None:
-    """What the run may use: its own files and the one database; a command its environment as
+    """Return what the run may use: its own files and the one database; a command its environment as
     well.
     """
     readable = [*files_in(address), *([command.prepared] if command and command.prepared else [])]
@@ -153,7 +162,7 @@ def _door(address: Address, command: Command | None, directory: Path) -> Door | 
 
 
 def _portal(address: Address, request: Run, plan: Plan, directory: Path) -> JsonObject:
-    """What our own child is told over stdin."""
+    """Return what our own child is told over stdin."""
     table, schema = split_table(request.version_table, request.version_table_schema)
     return {
         "url": address.sqlalchemy,

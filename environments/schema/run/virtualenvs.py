@@ -23,7 +23,7 @@ from uuid import uuid4
 from environments.git.repository import Mirror
 from environments.schema.run.command import surroundings, tools_of
 from environments.schema.run.install import interpreter, missing_tools, note_links
-from environments.schema.run.process import Log, follow
+from environments.schema.run.process import Finished, Log, follow
 from portal import isolation
 
 LIMIT_SECONDS = 15 * 60.0
@@ -46,8 +46,8 @@ class NotPrepared(Exception):
 
 
 def key_of(mirror: Mirror, commit: str, alembic: str, install: str) -> tuple[str, tuple[str, ...]]:
-    """What the environment depends on, as a hash, and the lock files: at the root and beside the
-    Alembic directory.
+    """Return what the environment depends on, as a hash, and the lock files: at the root and beside
+    the Alembic directory.
 
     The repository is part of it: what one project's packages did while they were installed never
     serves another.
@@ -77,10 +77,10 @@ def prepare(
     alive: Callable[[], bool],
     limit_s: float = LIMIT_SECONDS,
 ) -> Path:
-    """The virtual environment for `commit`'s lock files under `root`: the one there is, or a new
-    one by `install`.
+    """Return the virtual environment for `commit`'s lock files under `root`: the one there is, or a
+    new one by `install`.
 
-    `alive` is asked twice a second: False breaks off. Raises `NotPrepared`, `GitError`.
+    `alive` is asked twice a second: False breaks off. Raise `NotPrepared`, `GitError`.
     """
     key, locks = key_of(mirror, commit, alembic, install)
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -140,27 +140,9 @@ def _build(
         (directory / "files").mkdir()
         into.mkdir()
         mirror.checkout_all(commit, directory / "files")
-        environ = surroundings(into, directory / "home")
-        del environ["UV_NO_SYNC"]
-        environ |= {
-            "PIP_NO_INPUT": "1",
-            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            "UV_PYTHON": str(into / "bin" / "python"),
-            "UV_PYTHON_DOWNLOADS": "never",
-            "UV_NATIVE_TLS": "1",  # the certificates that this machine trusts, as pip takes them
-        }
-        tools = missing_tools(install)
-        fetched = (
-            f"python -I -m venv {tools_of(into)} && {tools_of(into)}/bin/pip install -q"
-            f" {' '.join(tools)} || exit 1"
-        )
-        # Isolated: a `types` or `email` package at the root must not hide the standard library's.
-        python, note = interpreter(_wanted_python(directory / "files"))
-        log.say(note) if note else None
-        line = f"{shlex.quote(python)} -I -m venv {shlex.quote(str(into))} || exit 1\n"
-        line += f"{fetched if tools else ':'}\n{install}"
+        line = _shell_line(install, into, directory / "files", log)
         ended = follow(
-            {"command": line, "environ": environ},
+            {"command": line, "environ": _surroundings(into, directory / "home")},
             directory=directory / "files",
             variables={},
             door=isolation.door(directory, writable=[into], packages=True, size=isolation.LARGE),
@@ -170,6 +152,41 @@ def _build(
         )
         log.flush(force=True)
         note_links(into, directory / "files")
+    _check_built(ended, install, into)
+
+
+def _surroundings(into: Path, home: Path) -> dict[str, str]:
+    """Return the variables of the install command."""
+    environ = surroundings(into, home)
+    del environ["UV_NO_SYNC"]
+    return environ | {
+        "PIP_NO_INPUT": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "UV_PYTHON": str(into / "bin" / "python"),
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_NATIVE_TLS": "1",  # the certificates that this machine trusts, as pip takes them
+    }
+
+
+def _shell_line(install: str, into: Path, files: Path, log: Log) -> str:
+    """Return what makes the empty environment, fetches the tools that `install` names, and
+    installs.
+    """
+    # Isolated: a `types` or `email` package at the root must not hide the standard library's.
+    python, note = interpreter(_wanted_python(files))
+    if note:
+        log.say(note)
+    make = f"{shlex.quote(python)} -I -m venv {shlex.quote(str(into))} || exit 1"
+    beside, fetch = tools_of(into), ":"
+    if tools := missing_tools(install):
+        fetch = (
+            f"python -I -m venv {beside} && {beside}/bin/pip install -q {' '.join(tools)} || exit 1"
+        )
+    return f"{make}\n{fetch}\n{install}"
+
+
+def _check_built(ended: Finished, install: str, into: Path) -> None:
+    """Raise `NotPrepared` where the install command left no environment that can be used."""
     if ended.stopped == "cancelled":
         raise NotPrepared(
             "The run was cancelled while its environment was prepared.", cancelled=True
@@ -187,7 +204,7 @@ def _build(
 
 
 def _wanted_python(files: Path) -> str:
-    """What the project says of its Python, as its hosts and tools read it; "" where it says
+    """Return what the project says of its Python, as its hosts and tools read it; "" where it says
     nothing.
     """
     for name in (".python-version", "runtime.txt"):
@@ -227,7 +244,7 @@ def _locked(descriptor: int) -> bool:
 
 
 def _sweep(root: Path, key: str) -> None:
-    """Removes what builds of `key` left that were killed, and what nobody has used for a month."""
+    """Remove what builds of `key` left that were killed, and what nobody has used for a month."""
     _clear(root, key, keep=(root / key).resolve())
     for lock in root.glob("*.lock"):
         if lock.stem != key and time.time() - lock.stat().st_mtime > UNUSED_SECONDS:

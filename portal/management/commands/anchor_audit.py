@@ -57,7 +57,7 @@ class Command(BaseCommand):
 
 
 def _accept(reason: str) -> None:
-    """Record who accepts that this file begins in the midst of the chain. Raises `CommandError`."""
+    """Record who accepts that this file begins in the midst of the chain. Raise `CommandError`."""
     if not Kept(read_anchors()).begun:
         raise CommandError("Nothing has to be accepted: these anchors began with the chain.")
     shell = row_changes.at_the_shell("anchor_audit")

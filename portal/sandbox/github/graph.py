@@ -37,8 +37,8 @@ def schema() -> GraphQLSchema:
 
 
 def answer(hub: "GitHubStandIn", request: Request, viewer: Viewer) -> Response:
-    """Always HTTP 200, errors beside the data, as GitHub does; 400 for a body that holds no
-    query.
+    """Answer with HTTP 200 always, errors beside the data, as GitHub does; 400 for a body that
+    holds no query.
     """
     try:
         body = request.json()
@@ -69,7 +69,9 @@ def answer(hub: "GitHubStandIn", request: Request, viewer: Viewer) -> Response:
 
 
 def _revert(hub: "GitHubStandIn", viewer: Viewer, given: Node) -> Node:
-    """A pull request that takes back what a merged one brought, as the button of that name does."""
+    """Return a pull request that takes back what a merged one brought, as the button of that name
+    does.
+    """
     known = hub.state["pulls"]
     pull = next(
         (p for p in known if node_id("PullRequest", p["id"]) == given["pullRequestId"]), None
@@ -107,7 +109,7 @@ def _connection(
     last: int | None = None,
     before: str | None = None,
 ) -> Node:
-    """One page of `rows`; refuses what GitHub refuses: no bound, or one above a hundred."""
+    """Return one page of `rows`; refuse what GitHub refuses: no bound, or one above a hundred."""
     bound = first if first is not None else last
     if bound is None:
         sentence = (

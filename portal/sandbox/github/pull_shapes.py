@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def simple(hub: "GitHubStandIn", pull: Shape) -> Shape:
-    """A pull request as lists show it: without `mergeable`, `merged` and counts."""
+    """Return a pull request as lists show it: without `mergeable`, `merged` and counts."""
     number = pull["number"]
     url, issue = f"{hub.api}/pulls/{number}", f"{hub.api}/issues/{number}"
     statuses = f"{hub.api}/statuses/{pull['head_sha']}"
@@ -73,7 +73,7 @@ def simple(hub: "GitHubStandIn", pull: Shape) -> Shape:
 
 
 def full(hub: "GitHubStandIn", pull: Shape) -> Shape:
-    """A pull request as it is shown alone."""
+    """Return a pull request as it is shown alone."""
     mergeable = judging.mergeable(hub, pull)
     files, added, removed = pulls.totals(hub, pull)
     comments = sum(comment["number"] == pull["number"] for comment in hub.state["comments"])

@@ -18,7 +18,7 @@ BASE_MOVED = "Base branch was modified. Review and try the merge again."
 
 
 def get(hub: "GitHubStandIn", number: int) -> Pull:
-    """The pull request; raises 404 when there is none."""
+    """Return the pull request; raise 404 when there is none."""
     pull = find(hub.state["pulls"], number=number)
     if pull is None:
         raise Refused(404, "Not Found")
@@ -28,7 +28,7 @@ def get(hub: "GitHubStandIn", number: int) -> Pull:
 def opened(
     hub: "GitHubStandIn", viewer: Viewer, *, head: str, base: str, title: str, **more: Any
 ) -> Pull:
-    """A new pull request; raises 422 for the refusals GitHub knows."""
+    """Return a new pull request; raise 422 for the refusals GitHub knows."""
     head = head.removeprefix(f"{hub.owner}:")
     heads = hub.state["heads"]
     for field, branch in (("head", head), ("base", base)):
@@ -47,7 +47,7 @@ def opened(
 def reverted(
     hub: "GitHubStandIn", pull: Pull, viewer: Viewer, title: str | None, body: str
 ) -> Pull:
-    """Opens a pull request that takes back what `pull` brought; refuses as GitHub does."""
+    """Open a pull request that takes back what `pull` brought; refuse as GitHub does."""
     if not pull["merged_at"]:
         raise Refused(422, "Pull request is not merged")
     merged, base = pull["merge_commit_sha"], hub.git.heads()[pull["base"]]
@@ -72,14 +72,14 @@ def reverted(
 def record(
     hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str, **more: Any
 ) -> Pull:
-    """Writes the row and its ref, unasked and unannounced; `more` overrides any field."""
+    """Write the row and its ref, unasked and unannounced; `more` overrides any field."""
     pull = row(hub, login, head=head, base=base, title=title, **more)
     hub.git.move(f"refs/pull/{pull['number']}/head", pull["head_sha"])
     return pull
 
 
 def row(hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str, **more: Any) -> Pull:
-    """Writes the row alone, for who makes very many refs at once."""
+    """Write the row alone, for who makes very many refs at once."""
     heads, now = hub.state["heads"], stamp(hub.clock())
     number = more.get("number") or hub.state["next_number"]
     pull = {
@@ -113,7 +113,7 @@ def row(hub: "GitHubStandIn", login: str, *, head: str, base: str, title: str, *
 def close(
     hub: "GitHubStandIn", pull: Pull, viewer: Viewer, *, merge_commit: str | None = None
 ) -> None:
-    """Closes it, as merged when the commit that merged it is given."""
+    """Close it, as merged when the commit that merged it is given."""
     now = stamp(hub.clock())
     pull |= {"state": "closed", "closed_at": now, "updated_at": now, "intended": None}
     if merge_commit:
@@ -124,7 +124,7 @@ def close(
 def follow(
     hub: "GitHubStandIn", branch: str, before: str | None, after: str | None, viewer: Viewer
 ) -> None:
-    """Brings open pull requests in step with a branch that moved."""
+    """Bring open pull requests in step with a branch that moved."""
     for pull in [
         p for p in hub.state["pulls"] if p["state"] == "open" and branch in (p["head"], p["base"])
     ]:
@@ -144,7 +144,7 @@ def _base_moved(hub: "GitHubStandIn", pull: Pull, after: str | None, viewer: Vie
 
 
 def _merged_where(hub: "GitHubStandIn", pull: Pull, base: str) -> str:
-    """The first commit after the head on the way to the base's tip; the head itself on a
+    """Return the first commit after the head on the way to the base's tip; the head itself on a
     fast-forward.
     """
     onward = ["--ancestry-path", "--topo-order", "--reverse", f"{pull['head_sha']}..{base}", "--"]
@@ -173,7 +173,7 @@ def _head_moved(
 
 
 def _dismiss_stale(hub: "GitHubStandIn", pull: Pull) -> None:
-    """New commits take back approvals, where a rule says so."""
+    """Let new commits take back approvals, where a rule says so."""
     if any(rule.dismiss_stale for rule in rules.in_force(hub.state, pull["base"], Viewer(""))):
         for review in hub.state["reviews"]:
             if review["number"] == pull["number"] and review["state"] == "APPROVED":
@@ -190,8 +190,8 @@ def commit_count(hub: "GitHubStandIn", pull: Pull) -> int:
 
 
 def trial_merge(hub: "GitHubStandIn", pull: Pull) -> str | None:
-    """The commit a merge would make, which GitHub shows as `merge_commit_sha` of an open pull
-    request.
+    """Return the commit a merge would make, which GitHub shows as `merge_commit_sha` of an open
+    pull request.
     """
     base, head = hub.state["heads"].get(pull["base"]), pull["head_sha"]
     if pull["state"] != "open" or base is None or not hub.reckoned(base, head, ask=False):
@@ -214,7 +214,7 @@ def merge(
     title: str | None = None,
     message: str | None = None,
 ) -> str:
-    """Merges and gives the new commit; raises GitHub's 405 and 409."""
+    """Merge and give the new commit; raise GitHub's 405 and 409."""
     if pull["merged_at"]:
         raise Refused(405, "Pull Request is already merged")
     if pull["state"] != "open":
@@ -301,7 +301,7 @@ def _made(
 
 
 def update_branch(hub: "GitHubStandIn", pull: Pull, viewer: Viewer, expected: str | None) -> None:
-    """Merges the base into the head, as the button of that name does; raises 422."""
+    """Merge the base into the head, as the button of that name does; raise 422."""
     head, base = pull["head_sha"], hub.state["heads"][pull["base"]]
     if expected and expected != head:
         raise Refused(422, "expected head sha didn’t match current head ref.")

@@ -20,7 +20,7 @@ INLINE_BYTES = 1024 * 1024
 
 
 def commit_named(hub: "GitHubStandIn", name: str, status: int = 422) -> str:
-    """The commit a branch, tag or (part of a) commit name means; raises GitHub's refusal."""
+    """Return the commit a branch, tag or (part of a) commit name means; raise GitHub's refusal."""
     sha = hub.git.resolve(name)
     if sha is None:
         message = f"No commit found for SHA: {name}" if status == 422 else "Not Found"
@@ -35,7 +35,7 @@ def get_repository(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 @repo("PATCH", "")
 def change_repository(hub: "GitHubStandIn", ask: Ask) -> Response:
-    """Only the settings that say how pull requests are merged; all else is left as it is."""
+    """Change only the settings that say how pull requests are merged; all else is left as it is."""
     wanted = {name: bool(value) for name, value in ask.body().items() if name in SETTINGS}
     methods = hub.state["settings"] | wanted
     if not any(methods[name] for name in SETTINGS if name.startswith("allow_")):
@@ -66,7 +66,7 @@ def is_protected(hub: "GitHubStandIn", branch: str) -> bool:
 
 
 def get_branch(hub: "GitHubStandIn", ask: Ask) -> Response:
-    """Registered by `rest_rules`, behind its longer paths."""
+    """Answer; registered by `rest_rules`, behind its longer paths."""
     branch = ask.part["branch"]
     if branch not in hub.state["heads"]:
         raise Refused(404, "Branch not found")
@@ -195,7 +195,7 @@ def list_commits(hub: "GitHubStandIn", ask: Ask) -> Response:
 
 
 def get_commit(hub: "GitHubStandIn", ask: Ask) -> Response:
-    """Registered by `rest_checks`, behind its longer paths."""
+    """Answer; registered by `rest_checks`, behind its longer paths."""
     sha = commit_named(hub, ask.part["ref"])
     found = hub.git.commit(sha)
     before = (

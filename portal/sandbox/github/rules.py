@@ -101,7 +101,7 @@ def from_ruleset(ruleset: dict[str, Any]) -> Rules:
 
 
 def active_rulesets(state: State, branch: str) -> list[dict[str, Any]]:
-    """Rulesets in force whose conditions name the branch."""
+    """Return the rulesets in force whose conditions name the branch."""
     return [
         ruleset
         for ruleset in state["rulesets"]
@@ -126,8 +126,8 @@ def _names(conditions: dict[str, Any] | None, branch: str, default: str) -> bool
 
 
 def may_bypass(ruleset: dict[str, Any], viewer: Viewer, *, by_pull: bool) -> bool:
-    """Whether the ruleset lets the viewer pass; `by_pull`: through a pull request rather than a
-    push.
+    """Return whether the ruleset lets the viewer pass; `by_pull`: through a pull request rather
+    than a push.
     """
     for actor in ruleset.get("bypass_actors") or []:
         same = (
@@ -154,7 +154,7 @@ WITHOUT_REVIEWS: dict[str, Any] = {
 
 
 def in_force(state: State, branch: str, viewer: Viewer, *, by_pull: bool = False) -> list[Rules]:
-    """All that binds the viewer on this branch."""
+    """Return all that binds the viewer on this branch."""
     found = []
     protection = state["protections"].get(branch)
     if protection and (protection["enforce_admins"] or not viewer.admin):
@@ -173,7 +173,9 @@ def in_force(state: State, branch: str, viewer: Viewer, *, by_pull: bool = False
 
 
 def required_checks(state: State, branch: str) -> dict[str, int | None]:
-    """Every context that some rule asks for, whoever asks, with the app it must come from."""
+    """Return every context that some rule asks for, whoever asks, with the app it must come
+    from.
+    """
     wanted: dict[str, int | None] = {}
     for rules in in_force(state, branch, Viewer("")):
         wanted |= rules.checks
@@ -181,19 +183,21 @@ def required_checks(state: State, branch: str) -> dict[str, int | None]:
 
 
 def required_statuses(state: State, branch: str) -> list[str]:
-    """Required contexts that are reported as statuses, not as check runs."""
+    """Return the required contexts that are reported as statuses, not as check runs."""
     runs = {check["name"] for check in state["checks"]}
     return [name for name in required_checks(state, branch) if name not in runs]
 
 
 def app_of(login: str) -> int | None:
-    """The App that a bot's login belongs to; None for a person, whose status comes from no App."""
+    """Return the App that a bot's login belongs to; None for a person, whose status comes from no
+    App.
+    """
     return next((app.id for app in APPS.values() if login == f"{app.slug}[bot]"), None)
 
 
 def results(state: State, sha: str) -> list[tuple[str, int | None, str]]:
-    """Newest check run and newest status per name: (context, app, `success`, `pending` or
-    `failure`).
+    """Return the newest check run and newest status per name: (context, app, `success`, `pending`
+    or `failure`).
     """
     newest: dict[tuple[str, str, int | None], tuple[str, int | None, str]] = {}
     for check in state["checks"]:
@@ -214,7 +218,7 @@ def results(state: State, sha: str) -> list[tuple[str, int | None, str]]:
 
 
 def check_refusals(state: State, rules: Rules, sha: str) -> list[str]:
-    """One sentence about required checks that have not passed, in GitHub's words; none when all
+    """Return sentences about required checks that have not passed, in GitHub's words; none when all
     have.
     """
     words: dict[str, str] = {}
@@ -242,7 +246,7 @@ def check_refusals(state: State, rules: Rules, sha: str) -> list[str]:
 
 
 def said(rules: Rules, sentences: list[str]) -> str:
-    """The refusal as the API words it, which differs between protections and rulesets."""
+    """Return the refusal as the API words it, which differs between protections and rulesets."""
     if rules.ruleset:
         return "Repository rule violations found\n\n" + "\n\n".join(sentences) + "\n\n"
     return " ".join(sentences)
@@ -257,8 +261,8 @@ def push_refusal(
     old: str | None = None,
     forced: bool = False,
 ) -> str:
-    """Why moving (or deleting, `new` None) a branch outside a pull request is refused; empty: it
-    is not.
+    """Return why moving (or deleting, `new` None) a branch outside a pull request is refused;
+    empty: it is not.
     """
     for rules in in_force(hub.state, branch, viewer):
         sentences = []
@@ -293,8 +297,8 @@ def push_refusal(
 
 
 def _merges(hub: "GitHubStandIn", old: str, new: str) -> bool:
-    """Whether the push would add a merge commit; commits that git has not received yet are not
-    looked at.
+    """Return whether the push would add a merge commit; commits that git has not received yet are
+    not looked at.
     """
     return bool(
         hub.git.text("rev-list", "--merges", "--max-count=1", f"{old}..{new}", "--").strip()

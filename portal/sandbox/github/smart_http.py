@@ -33,12 +33,12 @@ done
 
 
 def wanted(hub: "GitHubStandIn", path: str) -> str | None:
-    """The part of the path behind the repository, when this is git asking."""
+    """Return the part of the path behind the repository, when this is git asking."""
     return _behind(hub.full_name, path)
 
 
 def moved(hub: "GitHubStandIn", request: Request) -> Response | None:
-    """The redirect of git under an old name of the repository, which git follows only where it
+    """Show the redirect of git under an old name of the repository, which git follows only where it
     is told to.
     """
     rest = next(
@@ -60,7 +60,7 @@ def _behind(name: str, path: str) -> str | None:
 
 
 def answer(hub: "GitHubStandIn", request: Request, service: str) -> Response:
-    """What `git http-backend` answers; a push then moves pull requests and fires hooks."""
+    """Show what `git http-backend` answers; a push then moves pull requests and fires hooks."""
     try:
         viewer = front.viewer(hub, request)
     except Refused:
@@ -101,8 +101,8 @@ def _refusals(hub: "GitHubStandIn", request: Request, viewer: Viewer) -> str:
 
 
 def commands(body: bytes) -> list[tuple[str, str, str]]:
-    """The (old, new, ref) that a push asks for, out of its packet lines (git never compresses
-    these).
+    """Return the (old, new, ref) that a push asks for, out of its packet lines (git never
+    compresses these).
     """
     found = []
     at = 0
@@ -151,7 +151,7 @@ def _backend(
 
 
 def _rest(process: subprocess.Popen[bytes], stdout: IO[bytes]) -> Iterator[bytes]:
-    """The body as it comes, so that a big clone is never held whole."""
+    """Yield the body as it comes, so that a big clone is never held whole."""
     with process, stdout:
         while chunk := stdout.read(65536):
             yield chunk

@@ -137,7 +137,7 @@ class GitHubStandIn:
         return self.expiries.get(token, datetime.max.replace(tzinfo=UTC)) <= self.clock()
 
     def heads(self) -> dict[str, str]:
-        """Every branch and the commit it points at now."""
+        """Return every branch and the commit it points at now."""
         return self.git.heads()
 
     # --- change
@@ -147,8 +147,8 @@ class GitHubStandIn:
 
     @contextmanager
     def change(self, viewer: Viewer | None = None) -> Iterator[Viewer]:
-        """Runs a change alone, then brings everything in step with where the branches are, and
-        keeps it.
+        """Run a change alone, then bring everything in step with where the branches are, and keep
+        it.
         """
         with self._lock:
             self._begin()
@@ -175,7 +175,7 @@ class GitHubStandIn:
         self.save()
 
     def _tell(self) -> None:
-        """Calls the listeners, without the lock: they may call back."""
+        """Call the listeners, without the lock: they may call back."""
         with self._lock:
             moves, self._moves = self._moves, []
         for move in moves:
@@ -184,7 +184,7 @@ class GitHubStandIn:
         self._tell_pulls()
 
     def _tell_pulls(self) -> None:
-        """Calls the listeners to pull requests for each that was opened or closed since the last
+        """Call the listeners to pull requests for each that was opened or closed since the last
         change.
         """
         with self._lock:
@@ -196,8 +196,8 @@ class GitHubStandIn:
                 listener(rows[number])
 
     def reckoned(self, base: str, head: str, *, ask: bool = True) -> bool:
-        """Whether mergeability of this pair is known; if not, asking makes the next request know
-        it.
+        """Return whether mergeability of this pair is known; if not, asking makes the next request
+        know it.
         """
         if ask:
             self._asked.add((base, head))
@@ -257,8 +257,8 @@ class GitHubStandIn:
         return response
 
     def _moved(self, request: Request, named: str) -> Response:
-        """A renamed repository: reads are sent on for good, writes are asked to be sent again as
-        they are.
+        """Show a renamed repository: reads are sent on for good, writes are asked to be sent again
+        as they are.
         """
         rest = request.path.removeprefix(f"/repos/{named}")
         url = f"{self.url}/repositories/{self.repository_id}{rest}"
@@ -272,9 +272,9 @@ class GitHubStandIn:
     # --- stories: what people and machines other than the portal do
 
     def import_repository(self, path: Path, branches: dict[str, str]) -> None:
-        """Copies revisions of the repository at `path` (branch name here: any revision there).
+        """Copy revisions of the repository at `path` (branch name here: any revision there).
 
-        Raises `GitError` in git's words when one is unknown there. The default branch is `main`
+        Raise `GitError` in git's words when one is unknown there. The default branch is `main`
         where there is one, else the first named.
         """
         with self.change():
@@ -292,7 +292,7 @@ class GitHubStandIn:
         draft: bool = False,
         number: int | None = None,
     ) -> int:
-        """Opens a pull request and gives its number; raises `Refused` as the API would."""
+        """Open a pull request and give its number; raise `Refused` as the API would."""
         more = {"body": body, "draft": draft, "number": number}
         with self.change(Viewer(author)) as viewer:
             return pulls.opened(self, viewer, head=head, base=base, title=title, **more)["number"]
@@ -307,7 +307,7 @@ class GitHubStandIn:
         merge_commit: str,
         author: str = "maria",
     ) -> None:
-        """Writes down a pull request that `merge_commit` merged before anyone watched."""
+        """Write down a pull request that `merge_commit` merged before anyone watched."""
         found = self.git.commit(merge_commit)
         at = stamp(found.committer.at)
         times = dict.fromkeys(("created_at", "updated_at", "closed_at", "merged_at"), at)
@@ -325,7 +325,7 @@ class GitHubStandIn:
             pulls.close(self, pulls.get(self, number), viewer)
 
     def merge_pull(self, number: int, method: str = "merge", by: str = "") -> str:
-        """Merges as an administrator (the owner, or `by`) would and gives the new commit; raises
+        """Merge as an administrator (the owner, or `by`) would and give the new commit; raise
         `Refused` as the API would.
         """
         with self.change(Viewer(by or self.owner, admin=True)) as viewer:
@@ -334,7 +334,7 @@ class GitHubStandIn:
     def push_commit(
         self, branch: str, files: dict[str, str | None], message: str, author: str = "maria"
     ) -> str:
-        """Commits files (text; None removes) straight onto a branch, past every rule; gives the
+        """Commit files (text; None removes) straight onto a branch, past every rule; give the
         commit.
         """
         with self.change(Viewer(author)):
@@ -348,7 +348,9 @@ class GitHubStandIn:
     def set_check(
         self, sha: str, name: str, status: str = "completed", conclusion: str | None = "success"
     ) -> None:
-        """GitHub Actions reports a check run: a running one goes on, a finished one is run anew."""
+        """Report a check run as GitHub Actions does: a running one goes on, a finished one is run
+        anew.
+        """
         if status != "completed":
             conclusion = None
         with self.change(Viewer(f"{ACTIONS_APP.slug}[bot]", ACTIONS_APP.id)) as viewer:
@@ -367,7 +369,7 @@ class GitHubStandIn:
             )
 
     def add_review(self, number: int, login: str, state: str = "APPROVED", body: str = "") -> None:
-        """`state`: APPROVED, CHANGES_REQUESTED, COMMENTED or DISMISSED."""
+        """Review the pull request. `state`: APPROVED, CHANGES_REQUESTED, COMMENTED or DISMISSED."""
         with self.change(Viewer(login)) as viewer:
             pull = pulls.get(self, number)
             row = {
@@ -383,7 +385,9 @@ class GitHubStandIn:
             events.review(self, pull, row, viewer)
 
     def add_thread(self, number: int, *, resolved: bool = False) -> None:
-        """A conversation that a reviewer began; `resolve_threads` ends all of a pull request."""
+        """Open a conversation that a reviewer began; `resolve_threads` ends all of a pull
+        request.
+        """
         with self.change():
             self.state["threads"].append({"number": number, "resolved": resolved})
 
@@ -395,7 +399,7 @@ class GitHubStandIn:
     def add_ruleset(
         self, *kinds: dict[str, Any], branch: str = "main", name: str = "strict", **more: Any
     ) -> None:
-        """An active ruleset of `branch` with these rules (`type` and `parameters`, as in
+        """Add an active ruleset of `branch` with these rules (`type` and `parameters`, as in
         GitHub's POST).
         """
         at = stamp(self.clock())
@@ -417,12 +421,12 @@ class GitHubStandIn:
             self.state["rulesets"].append(ruleset | more)
 
     def set_settings(self, **settings: bool) -> None:
-        """How the repository merges: `allow_merge_commit`, …, `delete_branch_on_merge`."""
+        """Set how the repository merges: `allow_merge_commit`, …, `delete_branch_on_merge`."""
         with self.change():
             self.state["settings"] |= settings
 
     def rename(self, name: str) -> None:
-        """The repository is called `name` from now on; under the old one it redirects."""
+        """Call the repository `name` from now on; under the old name it redirects."""
         if name == self.name:
             return
         with self.change():
@@ -445,7 +449,7 @@ class GitHubStandIn:
         strict: bool = False,
         **switches: bool,
     ) -> None:
-        """Protects a branch; `switches` as in GitHub's PUT, such as `allow_force_pushes=True`."""
+        """Protect a branch; `switches` as in GitHub's PUT, such as `allow_force_pushes=True`."""
         wanted = {"strict": strict, "checks": [{"context": context} for context in checks]}
         reviews = {"required_approving_review_count": approvals}
         body = {
@@ -458,6 +462,8 @@ class GitHubStandIn:
             self.state["protections"][branch] = rest_rules.normal(body | switches)
 
     def add_hook(self, url: str, secret: str, wanted: list[str]) -> int:
-        """A webhook for the named events (`*` for all); gives its id. It is pinged at once."""
+        """Add a webhook for the named events (`*` for all), which is pinged at once; return its
+        id.
+        """
         with self.change():
             return rest_hooks.new_hook(self, url, secret, wanted)["id"]

@@ -19,7 +19,9 @@ COOLDOWN_SECONDS = 30
 
 @mutation
 def environmentCreate(caller: Caller, input: Row) -> Row:
-    """An empty environment, or a copy. Names need not be unique; one creation per cooldown."""
+    """Return an empty environment, or a copy. Names need not be unique; one creation per
+    cooldown.
+    """
     caller.need(ACCOUNT, WORKSPACE)
     project = caller.project(input["projectId"])
     source_id = input.get("sourceEnvironmentId")
@@ -85,7 +87,7 @@ def copy_environment(world: World, environment: Row, source_id: str, input: Row)
 
 @mutation
 def environmentDelete(caller: Caller, id: str) -> bool:
-    """A second call is "Not Authorized", which is how one that is gone reads."""
+    """Delete it; a second call is "Not Authorized", which is how one that is gone reads."""
     caller.need(ACCOUNT, WORKSPACE)
     drop_environment(caller.world, caller.environment(id))
     return True

@@ -58,7 +58,7 @@ def deploy(
     variables: dict[str, str] | None = None,
     branch: str | None = None,
 ) -> Row:
-    """Starts a deployment of `commit`; with `built`, from the image made before (nothing is built).
+    """Start a deployment of `commit`; with `built`, from the image made before (nothing is built).
 
     Without a commit it is one of the service's image, or of files that were uploaded.
     """
@@ -113,14 +113,14 @@ def _create(
 
 
 def is_image(instance: Row) -> bool:
-    """Whether the service runs an image of a registry."""
+    """Return whether the service runs an image of a registry."""
     return bool((instance["source"] or {}).get("image"))
 
 
 def _meta(
     world: World, instance: Row, commit: str | None, reason: str, branch: str | None
 ) -> dict[str, Any]:
-    """What Railway tells of a deployment.
+    """Return what Railway tells of a deployment.
 
     Images and uploads have no commit, and Railway then leaves the keys out.
     """
@@ -140,7 +140,7 @@ def _meta(
 
 
 def settle(world: World) -> None:
-    """Moves every deployment to where it is by now, in the order in which the moves fell due."""
+    """Move every deployment to where it is by now, in the order in which the moves fell due."""
     if world.data["frozen"]:
         return
     now = world.clock()
@@ -154,7 +154,7 @@ def settle(world: World) -> None:
 
 
 def _enter(world: World, deployment: Row, status: str, at: float) -> None:
-    """Puts the deployment into `status`, with all that follows from it."""
+    """Put the deployment into `status`, with all that follows from it."""
     shown = world.iso(at)
     deployment |= {"status": status, "enteredAt": at, "statusUpdatedAt": shown, "updatedAt": shown}
     deployment["history"].append([status, shown])
@@ -197,7 +197,7 @@ def _end(world: World, deployment: Row, status: str, at: float) -> None:
 
 
 def finish(world: World, deployment: Row, status: str) -> None:
-    """Ends the deployment with `status` now, wherever it stood."""
+    """End the deployment with `status` now, wherever it stood."""
     _end(world, deployment, status, world.clock())
     instance = world.data["instances"].get(deployment["instanceId"])
     if status == "REMOVED" and instance and instance["activeDeploymentId"] == deployment["id"]:
@@ -205,7 +205,7 @@ def finish(world: World, deployment: Row, status: str) -> None:
 
 
 def resume(world: World, deployment: Row) -> None:
-    """Lets a deployment that waited for a person go on."""
+    """Let a deployment that waited for a person go on."""
     if deployment["status"] != "NEEDS_APPROVAL":
         raise Refused("Problem processing request")
     deployment["next"] = list(BUILD)
@@ -214,7 +214,7 @@ def resume(world: World, deployment: Row) -> None:
 
 
 def pushed(world: World, branch: str, before: str, after: str) -> None:
-    """Deploys `after` to every service whose trigger follows `branch`, as a push to GitHub does.
+    """Deploy `after` to every service whose trigger follows `branch`, as a push to GitHub does.
 
     A push told twice counts once.
     """
@@ -241,12 +241,12 @@ def pushed(world: World, branch: str, before: str, after: str) -> None:
 
 
 def skipped(world: World, instance: Row, commit: str, branch: str) -> Row:
-    """What a push leaves that does not deploy the service."""
+    """Return what a push leaves that does not deploy the service."""
     return _create(world, instance, commit, "SKIPPED", [], "deploy", None, branch)
 
 
 def catch_up(world: World) -> None:
-    """Deploys what was pushed while nobody told: before a restart, or in the moment of a kill."""
+    """Deploy what was pushed while nobody told: before a restart, or in the moment of a kill."""
     for branch, before in list(world.data["heads"].items()):
         head = git.commit(world.repository, f"refs/heads/{branch}")
         if head and head != before:
@@ -254,8 +254,8 @@ def catch_up(world: World) -> None:
 
 
 def watched(world: World, instance: Row, changed: list[str] | None, commit: str) -> bool:
-    """Whether the service watches any of the paths, from the repository's root; None: it is not
-    known which.
+    """Return whether the service watches any of the paths, from the repository's root; None: it is
+    not known which.
 
     Its configuration as code at `commit` goes before what is set here. A root directory limits
     nothing, but for a service of the `rooted` kind: Railway's documentation said so once, and says
@@ -275,7 +275,7 @@ def watched(world: World, instance: Row, changed: list[str] | None, commit: str)
 
 
 def in_repository(world: World, instance: Row, commit: str) -> dict[str, Any]:
-    """The service's configuration as code at a commit; {} where there is none."""
+    """Return the service's configuration as code at a commit; {} where there is none."""
     named = instance.get("railwayConfigFile")
     for path in (named.lstrip("/"),) if named else ("railway.toml", "railway.json"):
         if (message := git.show(world.repository, commit, path)) is not None:
@@ -284,7 +284,7 @@ def in_repository(world: World, instance: Row, commit: str) -> dict[str, Any]:
 
 
 def pushed_elsewhere(world: World, repository: str, branch: str, commit: str) -> None:
-    """Deploys `commit` of another repository to every service that follows `branch` there."""
+    """Deploy `commit` of another repository to every service that follows `branch` there."""
     world.data.setdefault("elsewhere", {})[f"{repository} {branch}"] = commit
     for trigger in world.rows("triggers", branch=branch, repository=repository):
         instance = world.one(
@@ -295,7 +295,7 @@ def pushed_elsewhere(world: World, repository: str, branch: str, commit: str) ->
 
 
 def history(world: World, instance: Row) -> list[Row]:
-    """Its deployments, oldest first."""
+    """Return its deployments, oldest first."""
     return [world.data["deployments"][id] for id in instance["deploymentIds"]]
 
 
@@ -309,7 +309,8 @@ def active(world: World, instance: Row) -> Row | None:
 
 
 def associated_commit(world: World, instance: Row) -> str | None:
-    """The commit a deploy without one takes: that of the latest deployment, else the branch's head.
+    """Return the commit a deploy without one takes: that of the latest deployment, else the
+    branch's head.
 
     None for an image. What was uploaded cannot be deployed where it was not, as has been seen of
     copies.
@@ -323,7 +324,7 @@ def associated_commit(world: World, instance: Row) -> str | None:
 
 
 def branch_head(world: World, instance: Row) -> str:
-    """The head of the branch that the service's trigger names; refuses when there is none."""
+    """Return the head of the branch that the service's trigger names; refuse when there is none."""
     trigger = world.one(
         "triggers", environmentId=instance["environmentId"], serviceId=instance["serviceId"]
     )
@@ -337,7 +338,7 @@ def branch_head(world: World, instance: Row) -> str:
 
 
 def redeploy(world: World, instance: Row, *, of: Row | None = None, built: bool = False) -> Row:
-    """The same commit once more, with the variables of now."""
+    """Return the same commit once more, with the variables of now."""
     original = of or latest(world, instance)
     if original is None:
         raise Refused("Deployment not found")
@@ -357,7 +358,7 @@ def redeploy(world: World, instance: Row, *, of: Row | None = None, built: bool 
 
 
 def redeploy_configured(world: World, instances: list[Row]) -> None:
-    """What a change of variables without `skipDeploys` does; a service never deployed stays as
+    """Do what a change of variables without `skipDeploys` does; a service never deployed stays as
     it is.
     """
     for instance in instances:
@@ -366,7 +367,7 @@ def redeploy_configured(world: World, instances: list[Row]) -> None:
 
 
 def can_roll_back(world: World, deployment: Row, keep_hours: float = 120) -> bool:
-    """Whether its image still exists (Pro keeps 120 hours) and something else is live."""
+    """Return whether its image still exists (Pro keeps 120 hours) and something else is live."""
     image_at, history = deployment["imageAt"], [status for status, _ in deployment["history"]]
     return (
         deployment["status"] == "REMOVED"
@@ -377,7 +378,7 @@ def can_roll_back(world: World, deployment: Row, keep_hours: float = 120) -> boo
 
 
 def roll_back(world: World, deployment: Row) -> Row:
-    """A new deployment from the old image, with the variables of then."""
+    """Return a new deployment from the old image, with the variables of then."""
     if not can_roll_back(world, deployment):
         raise Refused("Deployment cannot be rolled back", "BAD_USER_INPUT")
     instance = world.get("instances", deployment["instanceId"])

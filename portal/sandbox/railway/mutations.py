@@ -16,7 +16,7 @@ from .world import Refused, Row
 
 
 def mutation(resolver: Callable[..., Any]) -> Callable[..., Any]:
-    """Registers `resolver(caller, **arguments)` for the field of `Mutation` with its name."""
+    """Register `resolver(caller, **arguments)` for the field of `Mutation` with its name."""
 
     def run(source: Any, caller: Caller, **arguments: Any) -> Any:
         if caller.token is None:
@@ -110,7 +110,7 @@ def deploymentRemove(caller: Caller, id: str) -> bool:
 
 @mutation
 def deploymentStop(caller: Caller, id: str) -> bool:
-    """The status stays SUCCESS, as has been seen; only `deploymentStopped` tells."""
+    """Leave the status SUCCESS, as has been seen; only `deploymentStopped` tells."""
     caller.owned("deployments", id)["stopped"] = True
     return True
 
@@ -135,7 +135,7 @@ def deploymentInstanceExecutionCreate(caller: Caller, input: Row) -> bool:
 
 @mutation
 def deploymentTriggerCreate(caller: Caller, input: Row) -> Row:
-    """Refuses a second trigger for the same service and environment."""
+    """Refuse a second trigger for the same service and environment."""
     instance = caller.instance(input)
     place = {"environmentId": input["environmentId"], "serviceId": input["serviceId"]}
     if caller.world.one("triggers", **place):
@@ -150,7 +150,7 @@ def deploymentTriggerCreate(caller: Caller, input: Row) -> Row:
 
 @mutation
 def deploymentTriggerUpdate(caller: Caller, id: str, input: Row) -> Row:
-    """Changes the branch and deploys nothing. `rootDirectory` fails, as has been seen."""
+    """Change the branch and deploy nothing. `rootDirectory` fails, as has been seen."""
     if "rootDirectory" in input:
         raise Refused("Problem processing request")
     instance = caller.instance(caller.owned("triggers", id))
@@ -198,7 +198,7 @@ def serviceInstanceUpdate(
 
 @mutation
 def serviceDomainCreate(caller: Caller, input: Row) -> Row:
-    """Every call makes another address, as Railway does."""
+    """Make another address at every call, as Railway does."""
     caller.instance(input)
     return add_domain(
         caller.world, input["environmentId"], input["serviceId"], input.get("targetPort")
@@ -217,7 +217,7 @@ def serviceDomainDelete(caller: Caller, id: str) -> bool:
 def _affected(
     caller: Caller, environment_id: str, service_id: str | None, names: set[str]
 ) -> list[Row]:
-    """The instances that a change of these variables redeploys."""
+    """Return the instances that a change of these variables redeploys."""
     if service_id is not None:
         return [caller.instance({"environmentId": environment_id, "serviceId": service_id})]
     wanted = {f"shared.{name}" for name in names}
@@ -243,8 +243,8 @@ def _refuse_while_building(caller: Caller, instances: list[Row]) -> None:
 def _write_variables(
     caller: Caller, input: Row, values: dict[str, Any], *, replace: bool = False
 ) -> bool:
-    """Writes, and redeploys what changed unless `skipDeploys`; refuses beforehand while one
-    still builds.
+    """Write, and redeploy what changed unless `skipDeploys`; refuse beforehand while one still
+    builds.
     """
     caller.environment(input["environmentId"])
     world, place = caller.world, (input["environmentId"], input.get("serviceId"))
@@ -275,7 +275,7 @@ def variableCollectionUpsert(caller: Caller, input: Row) -> bool:
 
 @mutation
 def variableDelete(caller: Caller, input: Row) -> bool:
-    """Redeploys: the mutation has no `skipDeploys`."""
+    """Redeploy: the mutation has no `skipDeploys`."""
     caller.environment(input["environmentId"])
     world, place = caller.world, (input["environmentId"], input.get("serviceId"))
     row = world.one("variables", environmentId=place[0], serviceId=place[1], name=input["name"])
@@ -290,7 +290,7 @@ def variableDelete(caller: Caller, input: Row) -> bool:
 
 @mutation
 def sharedVariableConfigure(caller: Caller, input: Row) -> Row:
-    """Offers a shared variable to services: each gets a variable that refers to it."""
+    """Offer a shared variable to services: each gets a variable that refers to it."""
     caller.environment(input["environmentId"])
     world, name = caller.world, input["name"]
     shared = world.one("variables", environmentId=input["environmentId"], serviceId=None, name=name)

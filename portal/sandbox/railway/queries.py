@@ -19,7 +19,7 @@ PAGE_LIMIT = 1000
 
 
 def field(type_name: str, name: str) -> Callable[[Resolver], Resolver]:
-    """Registers `resolver(source, caller, **arguments)` for one field of one type."""
+    """Register `resolver(source, caller, **arguments)` for one field of one type."""
 
     def register(resolver: Resolver) -> Resolver:
         RESOLVERS[type_name, name] = resolver
@@ -29,7 +29,7 @@ def field(type_name: str, name: str) -> Callable[[Resolver], Resolver]:
 
 
 def query(resolver: Callable[..., Any]) -> Callable[..., Any]:
-    """Registers `resolver(caller, **arguments)` for the field of `Query` with its name."""
+    """Register `resolver(caller, **arguments)` for the field of `Query` with its name."""
     RESOLVERS["Query", resolver.__name__] = lambda source, caller, **arguments: resolver(
         caller, **arguments
     )
@@ -37,7 +37,7 @@ def query(resolver: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
-    """The field resolver given to graphql-core."""
+    """Return the field resolver given to graphql-core."""
     resolver = RESOLVERS.get((info.parent_type.name, info.field_name))
     if resolver is None:
         return source.get(info.field_name)
@@ -51,7 +51,9 @@ def page(
     last: int | None = None,
     before: str | None = None,
 ) -> Row:
-    """A Relay connection over `rows`; a cursor is the row's id, one that is gone starts anew."""
+    """Return a Relay connection over `rows`; a cursor is the row's id, one that is gone starts
+    anew.
+    """
     ids = [row["id"] for row in rows]
     start = ids.index(after) + 1 if after in ids else 0
     end = ids.index(before) if before in ids else len(rows)
@@ -334,7 +336,9 @@ def variables(
 def variablesForServiceDeployment(
     caller: Caller, environmentId: str, projectId: str, serviceId: str
 ) -> Row:
-    """Fully rendered; the values of sealed ones never come back, here neither."""
+    """Return the variables fully rendered; the values of sealed ones never come back, here
+    neither.
+    """
     caller.instance({"environmentId": environmentId, "serviceId": serviceId})
     sealed = {
         row["name"]
@@ -364,7 +368,7 @@ def notificationRules(caller: Caller, workspaceId: str, projectId: str | None = 
 
 @field("NotificationChannel", "config")
 def channel_config(source: Row, caller: Caller) -> Row:
-    """Header values are write-only."""
+    """Return the rule; header values are write-only."""
     config = dict(source["config"])
     return config | (
         {"headers": dict.fromkeys(config["headers"], "***")} if config.get("headers") else {}
@@ -381,7 +385,7 @@ def deployment(caller: Caller, id: str) -> Row:
 
 @query
 def deployments(caller: Caller, input: Row, **window: Any) -> Row:
-    """Newest first. What the token may not see is left out, not refused."""
+    """Return the rows newest first. What the token may not see is left out, not refused."""
     if caller.token is None:
         raise Refused()
     place = {
@@ -400,7 +404,9 @@ def deployments(caller: Caller, input: Row, **window: Any) -> Row:
 
 @field("Deployment", "deploymentStopped")
 def deployment_stopped(source: Row, caller: Caller) -> bool:
-    """True as well while it starts, sleeps or is gone; tells something only beside SUCCESS."""
+    """Return True as well while it starts, sleeps or is gone; tells something only beside
+    SUCCESS.
+    """
     return source["stopped"] or source["status"] != "SUCCESS"
 
 
@@ -426,7 +432,7 @@ RESOLVERS["Deployment", "staticUrl"] = deployment_url
 
 @field("Deployment", "creator")
 def creator(source: Row, caller: Caller) -> Row:
-    """Who made it, as far as a story names them; else whose account it is."""
+    """Return who made it, as far as a story names them; else whose account it is."""
     return source.get("creator") or caller.world.data["account"]
 
 
@@ -453,8 +459,8 @@ CONTAINERS = {
 
 @field("Deployment", "instances")
 def deployment_instances(source: Row, caller: Caller) -> list[Row]:
-    """One container, or what a story says of several; that of a scheduled run has exited when
-    the run is over.
+    """Return one container, or what a story says of several; that of a scheduled run has exited
+    when the run is over.
     """
     states = source.get("containers")
     if states is None:

@@ -47,9 +47,9 @@ class Story:
         ephemeral: bool = False,
         meta: Row | None = None,
     ) -> str:
-        """A new environment with every service of the project in it (a fork: with none).
+        """Return a new environment with every service of the project in it (a fork: with none).
 
-        Returns its id.
+        Return its id.
         """
         with self.world.changing():
             source_id = self._named("environments", source)["id"] if source else None
@@ -63,7 +63,8 @@ class Story:
             return row["id"]
 
     def add_service(self, name: str, root_directory: str | None = None, **spec: Any) -> str:
-        """A service in each environment that is no fork, built from the repository. Returns its id.
+        """Add a service built from the repository to each environment that is no fork. Return its
+        id.
 
         `spec`: settings of its instances (`watchPatterns`, `cronSchedule`, …); `image` or
         `repository`: where it is built from instead, both None: it is only uploaded; `public`
@@ -113,7 +114,7 @@ class Story:
             add_domain(self.world, environment["id"], service["id"])
 
     def add_volume(self, service: str, environment: str, *, backup_error: str | None = None) -> str:
-        """A volume of the service there; returns its id. `backup_error`: why no backup of it
+        """Add a volume to the service there; return its id. `backup_error`: why no backup of it
         works.
         """
         with self.world.changing():
@@ -129,16 +130,16 @@ class Story:
             )["id"]
 
     def backups(self) -> list[Row]:
-        """Every backup of a volume, in the order of their making."""
+        """Return every backup of a volume, in the order of their making."""
         with self.world.reading():
             return self.world.rows("backups")
 
     def set_trigger(
         self, service: str, environment: str, branch: str, *, check_suites: bool = False
     ) -> str:
-        """Lets pushes to `branch` of its repository deploy the service there.
+        """Let pushes to `branch` of its repository deploy the service there.
 
-        Returns the trigger's id.
+        Return the trigger's id.
         """
         with self.world.changing():
             instance = self._instance(service, environment)
@@ -149,14 +150,14 @@ class Story:
     def set_variable(
         self, environment: str, service: str | None, name: str, value: str, *, sealed: bool = False
     ) -> None:
-        """Sets a variable without deploying; `service` None: a shared one."""
+        """Set a variable without deploying; `service` None: a shared one."""
         with self.world.changing():
             service_id = self._named("services", service)["id"] if service else None
             environment_id = self._named("environments", environment)["id"]
             set_variable(self.world, environment_id, service_id, name, value, sealed)
 
     def running_variables(self, service: str, environment: str) -> dict[str, str]:
-        """What the live deployment's container got, sealed values too."""
+        """Return what the live deployment's container got, sealed values too."""
         with self.world.reading():
             movement.settle(self.world)
             deployment = movement.active(self.world, self._instance(service, environment))
@@ -168,10 +169,10 @@ class Story:
     def deploy(
         self, service: str, environment: str, commit: str | None = None, *, live: bool = False
     ) -> str:
-        """Starts a deployment of `commit` (None: of its image, or of uploaded files), or with
-        `live` one that is up.
+        """Start a deployment of `commit` (None: of its image, or of uploaded files), or with `live`
+        one that is up.
 
-        Returns its id.
+        Return its id.
         """
         with self.world.changing():
             row = movement.deploy(self.world, self._instance(service, environment), commit)
@@ -180,9 +181,10 @@ class Story:
             return row["id"]
 
     def skip(self, service: str, environment: str, commit: str, branch: str) -> str:
-        """A push of `commit` that touched nothing the service watches left a skipped deployment.
+        """Return a push of `commit` that touched nothing the service watches left a skipped
+        deployment.
 
-        Returns its id.
+        Return its id.
         """
         with self.world.changing():
             return movement.skipped(
@@ -190,7 +192,7 @@ class Story:
             )["id"]
 
     def run_scheduled(self, service: str, environment: str) -> str:
-        """A run of a scheduled service is due: a new deployment of what it has. Returns its id."""
+        """Run a scheduled service: a new deployment of what it has. Return its id."""
         with self.world.changing():
             movement.settle(self.world)
             instance = self._instance(service, environment)
@@ -198,15 +200,13 @@ class Story:
             return movement.deploy(self.world, instance, commit, built=True)["id"]
 
     def push_elsewhere(self, repository: str, branch: str, commit: str) -> None:
-        """Somebody pushes `commit` to a branch of another repository, from which services here
-        are built.
-        """
+        """Push `commit` to a branch of another repository, from which services here are built."""
         with self.world.changing():
             movement.settle(self.world)
             movement.pushed_elsewhere(self.world, repository, branch, commit)
 
     def set_containers(self, service: str, environment: str, *states: str) -> None:
-        """How the containers of the live deployment are, in Railway's words; none: as usual."""
+        """Set how the containers of the live deployment are, in Railway's words; none: as usual."""
         with self.world.changing():
             movement.settle(self.world)
             deployment = movement.active(self.world, self._instance(service, environment))
@@ -214,7 +214,7 @@ class Story:
                 deployment["containers"] = list(states) or None
 
     def redeploy(self, service: str, environment: str, *, by: str | None = None) -> str:
-        """Somebody presses “Redeploy” on the dashboard. Returns the new deployment's id."""
+        """Press “Redeploy” on the dashboard. Return the new deployment's id."""
         with self.world.changing():
             movement.settle(self.world)
             instance = self._instance(service, environment)
@@ -224,7 +224,7 @@ class Story:
             )
 
     def roll_back(self, deployment_id: str, *, by: str | None = None) -> str:
-        """Somebody presses “Rollback” on the dashboard. Returns the new deployment's id."""
+        """Press “Rollback” on the dashboard. Return the new deployment's id."""
         with self.world.changing():
             movement.settle(self.world)
             return self._by(
@@ -243,12 +243,12 @@ class Story:
         return deployment["id"]
 
     def switch_autodeploy(self, service: str, environment: str, enabled: bool) -> None:
-        """Somebody has pushes deploy the service there, or no longer."""
+        """Let pushes deploy the service there, or no longer."""
         with self.world.changing():
             self._instance(service, environment)["autoDeploy"] = enabled
 
     def address(self, service: str, environment: str) -> str:
-        """`http://127.0.0.1:port` of the service there."""
+        """Return `http://127.0.0.1:port` of the service there."""
         with self.world.reading():
             instance = self._instance(service, environment)
             place = {key: instance[key] for key in ("environmentId", "serviceId")}
@@ -258,14 +258,14 @@ class Story:
             return f"http://{domain['domain']}"
 
     def latest(self, service: str, environment: str) -> Row | None:
-        """The latest deployment's row, brought up to now; None while there is none."""
+        """Return the latest deployment's row, brought up to now; None while there is none."""
         with self.world.reading():
             movement.settle(self.world)
             row = movement.latest(self.world, self._instance(service, environment))
             return dict(row) if row else None
 
     def live_commit(self, service: str, environment: str) -> str:
-        """The commit that the service serves there; "" where nothing is live."""
+        """Return the commit that the service serves there; "" where nothing is live."""
         with self.world.reading():
             movement.settle(self.world)
             row = movement.active(self.world, self._instance(service, environment))
@@ -279,15 +279,15 @@ class Story:
         start: str | None = None,
         pre_deploy: str | None = None,
     ) -> None:
-        """What runs before and at the start of the service."""
+        """Set what runs before and at the start of the service."""
         with self.world.changing():
             instance = self._instance(service, environment)
             instance["startCommand"] = start
             instance["preDeployCommand"] = [pre_deploy] if pre_deploy else None
 
     def forget_images(self, service: str, environment: str, only: str = "") -> None:
-        """Railway no longer keeps the images of what was deployed there before, or that of the
-        deployment `only`.
+        """Drop, as Railway does after a while, the images of what was deployed there before, or
+        that of the deployment `only`.
         """
         with self.world.changing():
             instance = self._instance(service, environment)
@@ -296,12 +296,12 @@ class Story:
                     row["imageAt"] = None
 
     def finish(self, deployment_id: str, status: str) -> None:
-        """Puts a deployment into `status` now, for good or until told otherwise."""
+        """Put a deployment into `status` now, for good or until told otherwise."""
         with self.world.changing():
             movement.finish(self.world, self.world.get("deployments", deployment_id), status)
 
     def finish_latest(self, service: str, environment: str, status: str) -> None:
-        """The same for the newest deployment of the service there."""
+        """Do the same for the newest deployment of the service there."""
         with self.world.changing():
             if row := movement.latest(self.world, self._instance(service, environment)):
                 movement.finish(self.world, row, status)
@@ -309,26 +309,26 @@ class Story:
     def fail_next(
         self, service: str, environment: str, status: str = "FAILED", times: int = 1
     ) -> None:
-        """The next deployments end in (or stop at) `status`: one of `movement.OUTCOMES`."""
+        """Let the next deployments end in (or stop at) `status`: one of `movement.OUTCOMES`."""
         if status not in movement.OUTCOMES:
             raise KeyError(f"No deployment can be made to end as {status!r}.")
         with self.world.changing():
             self._instance(service, environment)["outcomes"] += [status] * times
 
     def skip_next(self, service: str, environment: str, times: int = 1) -> None:
-        """The next pushes leave a SKIPPED deployment."""
+        """Let the next pushes leave a SKIPPED deployment."""
         with self.world.changing():
             self._instance(service, environment)["skipNext"] += times
 
     def never_next(self, service: str, environment: str, times: int = 1) -> None:
-        """The next pushes leave no deployment at all."""
+        """Let the next pushes leave no deployment at all."""
         with self.world.changing():
             self._instance(service, environment)["neverNext"] += times
 
     def break_path(
         self, service: str, environment: str, path: str, status: int | None, spares: str = ""
     ) -> None:
-        """Lets the service answer `path` with `status`; None repairs it.
+        """Let the service answer `path` with `status`; None repairs it.
 
         `spares`: the commit whose deployments answer properly all the same.
         """
@@ -339,12 +339,12 @@ class Story:
                 broken[path] = [status, spares]
 
     def forget_outcomes(self, service: str, environment: str) -> None:
-        """Takes back every `fail_next` that has not happened yet."""
+        """Take back every `fail_next` that has not happened yet."""
         with self.world.changing():
             self._instance(service, environment)["outcomes"].clear()
 
     def freeze(self) -> None:
-        """Deployments stay in their states until `unfreeze`."""
+        """Keep deployments in their states until `unfreeze`."""
         with self.world.changing():
             movement.settle(self.world)
             self.world.data["frozen"] = True
@@ -356,7 +356,7 @@ class Story:
                 self.world.data["deployments"][id]["enteredAt"] = self.world.clock()
 
     def set_pr_environments(self, on: bool, base: str = "staging") -> None:
-        """Switches Railway's own environments of pull requests on or off; they copy `base`."""
+        """Switch Railway's own environments of pull requests on or off; they copy `base`."""
         with self.world.changing():
             project = self.world.get("projects", self.project_id)
             project |= {
@@ -365,9 +365,9 @@ class Story:
             }
 
     def pull_opened(self, number: int, title: str, branch: str, base: str) -> str:
-        """Railway hears of an opened pull request.
+        """Tell Railway of an opened pull request.
 
-        Returns the id of the environment it makes, or "".
+        Return the id of the environment it makes, or "".
         """
         with self.world.changing():
             project = self.world.get("projects", self.project_id)
@@ -376,14 +376,14 @@ class Story:
             return row["id"] if row else ""
 
     def pull_closed(self, number: int) -> None:
-        """Railway hears that a pull request was merged or closed."""
+        """Tell Railway that a pull request was merged or closed."""
         with self.world.changing():
             pull_environments.pull_closed(self.world, number)
 
     def made_by_action(self, name: str, branch: str, base: str = "staging") -> str:
-        """A team's GitHub Action makes an environment for a pull request's branch.
+        """Make an environment for a pull request's branch, as a team's GitHub Action does.
 
-        Returns its id.
+        Return its id.
         """
         with self.world.changing():
             project, source = (
@@ -395,7 +395,8 @@ class Story:
             )["id"]
 
     def set_knobs(self, **knobs: float) -> None:
-        """`cooldown`: seconds between creations of environments (30).
+        """Set the limits of environments. `cooldown`: seconds between creations of environments
+        (30).
 
         `late`: seconds until the services of a new environment appear (0). `lose_answers`: so many
         creations happen but answer 504.
@@ -419,7 +420,7 @@ class Story:
     def add_webhook(
         self, url: str, headers: dict[str, str] | None = None, event_types: list[str] | None = None
     ) -> str:
-        """A rule that posts deployment events of all environments to `url`. Returns its id."""
+        """Add a rule that posts deployment events of all environments to `url`. Return its id."""
         with self.world.changing():
             config = {"type": "webhook", "url": url, "headers": headers or {}}
             return self.world.add(
@@ -435,7 +436,7 @@ class Story:
             )["id"]
 
     def add_token(self, token: str, kind: str, environment: str | None = None) -> None:
-        """A token of `kind` account, workspace or project; a project token is bound to
+        """Add a token of `kind` account, workspace or project; a project token is bound to
         `environment`.
         """
         with self.world.changing():

@@ -33,7 +33,9 @@ MERGED = (*sample.MERGED, (123, "feature/paid", "Invoices are paid", "aylin", PA
 
 
 def build(directory: Path) -> sample.Sample:
-    """The sample, and the second directory with one revision in production and one to come."""
+    """Return the sample, and the second directory with one revision in production and one to
+    come.
+    """
     return sample.build(directory, main=MAIN, merged_pulls=MERGED)
 
 

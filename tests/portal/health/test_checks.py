@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from environments.models import ConnectionCheck, RailwayBudget, RailwaySync
+from environments.models import ConnectionCheck, RailwayRateLimit, RailwaySync
 from portal import observed
 from portal.health import checks, incidents, registry, reports, watch
 from portal.health.registry import Check, Reading, Result, State
@@ -164,11 +164,11 @@ def test_the_expiry_of_the_token(days, state):
 
 def test_quotas_of_both_vendors():
     now = timezone.now()
-    row = RailwayBudget.objects.create(token="x", hour=now, used=10)
+    row = RailwayRateLimit.objects.create(token="x", hour=now, used=10)
     assert states("railway_quota", now) == [State.OK]
-    RailwayBudget.objects.update(used=900)
+    RailwayRateLimit.objects.update(used=900)
     assert states("railway_quota", now) == [State.WARNING]
-    RailwayBudget.objects.filter(pk=row.pk).update(blocked_until=now + timedelta(minutes=9))
+    RailwayRateLimit.objects.filter(pk=row.pk).update(blocked_until=now + timedelta(minutes=9))
     assert states("railway_quota", now) == [State.FAILING]
 
     value = {"remaining": 0, "limit": 5000, "reset": now.timestamp() + 60}

@@ -14,7 +14,7 @@ MAX_CHARACTERS = 2000
 
 
 def listen(engine: object, emit: Callable[[dict[str, object]], None], version_table: str) -> None:
-    """Has `emit` told `{"kept": [statement, …]}` whenever statements can no longer be rolled
+    """Have `emit` told `{"kept": [statement, …]}` whenever statements can no longer be rolled
     back.
     """
     open_ones: list[str] = []

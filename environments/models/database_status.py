@@ -27,8 +27,8 @@ class DatabaseStatus(models.Model):
     branch.
     """
 
-    environment = models.ForeignKey(Environment, models.CASCADE, related_name="standings")
-    database = models.ForeignKey(Database, models.CASCADE, related_name="standings")
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="statuses")
+    database = models.ForeignKey(Database, models.CASCADE, related_name="statuses")
     branch = models.CharField(max_length=250)
     commit = models.CharField(max_length=64, help_text="The branch's head that was read.")
     heads = models.JSONField(default=list, help_text="Alembic's heads there.")

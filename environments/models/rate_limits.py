@@ -3,7 +3,7 @@
 from django.db import models
 
 
-class RailwayBudget(models.Model):
+class RailwayRateLimit(models.Model):
     """One token's requests in the present hour, counted by us, and Railway's own word where it
     gives one.
     """
