@@ -127,10 +127,8 @@ def _on_branch(mirror: Mirror, commit: str, branch: str) -> bool:
 
 
 def _holds(mirror: Mirror, commit: str, branch: str) -> bool:
-    if not branch or not mirror.has(commit):
-        return False
-    head = mirror.head(branch)
-    return bool(head) and mirror.is_ancestor(commit, head)
+    head = mirror.head(branch) if branch and mirror.has(commit) else None
+    return head is not None and mirror.is_ancestor(commit, head)
 
 
 def _said(instance: ServiceInstance, deployment: Deployment, deed: str) -> str:
