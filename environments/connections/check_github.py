@@ -64,14 +64,8 @@ _NEEDED = ("contents", "pull_requests", "statuses")
 def of_github(source: Source) -> Connection:
     if source.row is not None:
         return _pasted_github(source, source.row)
-    raw = settings.GITHUB_TOKEN
-    app = (
-        settings.GITHUB_APP_ID,
-        settings.GITHUB_APP_PRIVATE_KEY,
-        settings.GITHUB_APP_INSTALLATION_ID,
-    )
-    name = "GITHUB_TOKEN" if raw or not any(app) else "GITHUB_APP_ID"
-    if not raw and not any(app):
+    raw, name = settings.GITHUB_TOKEN, source.name
+    if not raw and name == "GITHUB_TOKEN":
         return Connection(name, FAIL, "not set", "No GitHub credential is set.", fix=MAKE_GITHUB)
     kind = github_token_kind(raw.strip("\"' \t\r\n")) if raw else "App installation"
     if raw and (spelled := spelling_fault(name, raw, kind)):

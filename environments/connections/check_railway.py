@@ -26,8 +26,7 @@ from portal.outbound.http import ApiError
 def of_railway(source: Source) -> Connection:
     if source.row is not None:
         return _pasted_railway(source, source.row)
-    use_legacy = not settings.RAILWAY_API_TOKEN and bool(settings.RAILWAY_TOKEN)
-    name = "RAILWAY_TOKEN" if use_legacy else "RAILWAY_API_TOKEN"
+    name, use_legacy = source.name, source.name == "RAILWAY_TOKEN"
     raw = settings.RAILWAY_TOKEN if use_legacy else settings.RAILWAY_API_TOKEN
     if not raw:
         return Connection(name, FAIL, "not set", "No Railway token is set.", fix=MAKE_RAILWAY)

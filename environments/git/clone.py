@@ -43,6 +43,7 @@ class Clone:
         self._token = token
         self._token_for = origin(token_for or url)
         self._ssh = access if host_keys.address_of(url) else None
+        self._held = set[str]()  # commits that were found here: none is ever taken away
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"

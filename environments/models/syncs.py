@@ -96,6 +96,31 @@ class ConnectionCheck(Job):
         return "connections"
 
 
+class CredentialWatch(Job):
+    """Looks within each minute whether GitHub and Railway still take each credential; one row,
+    never ends.
+    """
+
+    step_function = "environments.connections.watch.watch_credentials"
+    retry_forever = True
+
+    single = models.BooleanField(default=True, unique=True)
+    seen = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="One object for each credential, by what names it where it must not stand.",
+    )
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(condition=Q(single=True), name="credential_watch_single_row")
+        ]
+
+    def __str__(self) -> str:
+        return "credentials"
+
+
 class ProtectionSync(Job):
     """Reads what binds the long-lived branches; never ends."""
 

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from environments.railway import ledger
+from portal import observed
 from portal.outbound import http
 from portal.outbound.credentials import railway_token
 from portal.outbound.http import ApiError, Kind, Reply, Withhold
@@ -227,7 +228,10 @@ class Transport:
         data = get_path(answer, "data")
         if not errors and (reply.status != 200 or not isinstance(data, dict)):
             raise self._error(reply, [], write=write)
-        return data if isinstance(data, dict) else {}, errors, reply
+        found = data if isinstance(data, dict) else {}
+        if not errors and any(value is not None for value in found.values()):
+            observed.note_accepted(ledger.key_of(self.token))
+        return found, errors, reply
 
     def with_header(self, header: str) -> "Transport":
         """Return the same address and token, sent in the other kind of header."""

@@ -212,7 +212,7 @@ def send(
 def seconds_left() -> float:
     """Return for how many seconds from now a write of this job may begin; infinite outside of jobs.
 
-    For writes that another program sends (git). Raises `TooLate`.
+    For writes that another program sends (git). Raise `TooLate`.
     """
     ask = guard.get()
     return ask() if ask else math.inf

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0034_help_texts_in_plain_english'),
+        ('environments', '0035_help_texts_in_plain_english'),
         ('releases', '0022_rollback_assessment_and_comments'),
     ]
 

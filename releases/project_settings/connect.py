@@ -13,6 +13,7 @@ from django.db.models import Model
 from environments.clients import github_of, railway_of
 from environments.models import (
     ConnectionCheck,
+    CredentialWatch,
     Database,
     DatabaseSync,
     Project,
@@ -91,6 +92,7 @@ def start_syncs(project: Project) -> None:
         sync.objects.get_or_create(project=project)
     AuditWatch.objects.get_or_create(single=True)
     ConnectionCheck.objects.get_or_create(single=True)
+    CredentialWatch.objects.get_or_create(single=True)
 
 
 def slug_of(name: str) -> str:

@@ -3,7 +3,6 @@
 import io
 
 import pytest
-import stamina
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core.management import call_command
@@ -16,53 +15,12 @@ from environments.connections import check
 from environments.models import ConnectionCheck, Project
 from portal.sandbox.github.rest_releases import INSTALLATION
 from portal.sandbox.github.state import PORTAL_APP
-from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Fault, Response, Server
 from tests.factory import make_people
 from tests.portal.sandbox_github import official
 from tests.reading import squeezed
-from tests.stand_in import github_with_the_sample
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def no_waiting():
-    with stamina.set_testing(True, attempts=3, cap=True):
-        yield
-
-
-@pytest.fixture
-def hub(tmp_path, settings):
-    hub = github_with_the_sample(tmp_path / "github")
-    server = Server(hub).start()
-    hub.url = settings.GITHUB_API_URL = server.url
-    settings.GITHUB_TOKEN = "sandbox-github-token"
-    hub.server = server
-    yield hub
-    server.stop()
-    hub.hooks.stop()
-
-
-@pytest.fixture
-def railway(tmp_path, settings, hub):
-    standin = RailwayStandIn(
-        tmp_path / "railway", repository=hub.git.path, repository_name="acme/inspector"
-    )
-    server = Server(standin).start()
-    standin.add_environment("staging")
-    standin.server = server
-    settings.RAILWAY_API_URL = f"{server.url}/graphql/v2"
-    settings.RAILWAY_API_TOKEN, settings.RAILWAY_TOKEN = "sandbox-railway-token", ""
-    yield standin
-    server.stop()
-    standin.stop()
-
-
-@pytest.fixture
-def project(railway):
-    values = {"repository": "acme/inspector", "railway_project_id": railway.project_id}
-    return Project.objects.create(name="inspector", slug="inspector", **values)
 
 
 def of_railway():

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0033_rate_limits_and_deployment_requests'),
+        ('environments', '0034_credential_watch'),
     ]
 
     operations = [
