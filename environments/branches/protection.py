@@ -69,7 +69,7 @@ def clicks(project: Project, branch: str) -> list[str]:
 
 
 def branches(project: Project) -> tuple[str, str]:
-    """Return the branches that are to be protected."""
+    """Return the branches that must be protected."""
     return project.production_branch, project.staging_branch
 
 

@@ -120,16 +120,15 @@ def _accused(
 
 
 def _on_branch(mirror: Mirror, commit: str, branch: str) -> bool:
-    if (
-        not mirror.has(commit)
-        or not branch
-        or not mirror.head(branch)
-        or not mirror.is_ancestor(commit, branch)
-    ):
-        mirror.fetch()
-    return bool(
-        branch and mirror.has(commit) and mirror.head(branch) and mirror.is_ancestor(commit, branch)
-    )
+    if _holds(mirror, commit, branch):
+        return True
+    mirror.fetch()
+    return _holds(mirror, commit, branch)
+
+
+def _holds(mirror: Mirror, commit: str, branch: str) -> bool:
+    head = mirror.head(branch) if branch and mirror.has(commit) else None
+    return head is not None and mirror.is_ancestor(commit, head)
 
 
 def _said(instance: ServiceInstance, deployment: Deployment, deed: str) -> str:

@@ -38,7 +38,7 @@ def judge(paths: Sequence[str]) -> None:
     """
     if len(paths) > MAX_FILES:
         many = f"This commit has more than {MAX_FILES:,} files here"
-        raise Hostile(f"{many}; the portal does not write so many.")
+        raise Hostile(f"{many}; the portal does not write that many.")
     directories: set[str] = set()
     for path in paths:
         _judge_name(path)

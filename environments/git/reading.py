@@ -57,7 +57,9 @@ class Reader(Clone):
 
     def has(self, sha: str) -> bool:
         """Return whether the commit with this full hash is here."""
-        return bool(FULL_SHA.fullmatch(sha)) and self.head(sha) == sha
+        if sha not in self._held and FULL_SHA.fullmatch(sha) and self.head(sha) == sha:
+            self._held.add(sha)
+        return sha in self._held
 
     def commit(self, ref: str) -> str:
         """Return the full hash of `ref`; raise `GitError` where there is none.

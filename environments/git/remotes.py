@@ -22,7 +22,7 @@ SECONDS = 15.0
 @dataclass(frozen=True)
 class Look:
     """What was found of one remote: facts in order, one diagnosis, and the exact commands that
-    mend it.
+    fix it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""One comment on a pull request, edited ever after: how it is found and written, and how others'
+"""One comment on a pull request, edited from then on: how it is found and written, and how others'
 words stand in it.
 
 What authors choose (titles, paths, names of tables) must not become a mention, a reference, a link

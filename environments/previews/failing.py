@@ -22,7 +22,7 @@ def or_fail(job: Preview, message: str, since: datetime, now: datetime) -> Outco
 
 
 def fail(job: Preview, message: str, now: datetime) -> Outcome:
-    """Say what is wrong and go on looking, slowly: a push, a person or Railway may mend it."""
+    """Say what is wrong and go on looking, slowly: a push, a person or Railway may fix it."""
     if job.state != PreviewState.FAILED:
         with transaction.atomic():
             job.keep(state=PreviewState.FAILED)

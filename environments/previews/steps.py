@@ -56,9 +56,7 @@ LOG_CHARS = 20_000
 
 
 def step(job: Preview, *, now: datetime) -> Outcome:
-    """Look once, and do at most one thing: on GitHub what is to be told, else on Railway what is to
-    be done.
-    """
+    """Look once, and do at most one thing: tell GitHub what is due, else change Railway."""
     if (told := previews_comment.tell(job, now=now)) is not None:
         return told
     if job.state == PreviewState.GONE:

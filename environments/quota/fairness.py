@@ -27,7 +27,7 @@ class Sharers:
 
     @property
     def alone(self) -> bool:
-        """Whether nobody else uses it, so that nothing is to be shared."""
+        """Whether nobody else uses it, so that nothing must be shared."""
         return self.watched + self.others <= 1
 
 

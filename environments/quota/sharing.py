@@ -51,6 +51,12 @@ def ahead(project: Project, now: datetime) -> Iterator[Requeue | None]:
         yield Requeue(seconds, message) if seconds else None
 
 
+def is_blocked(project: Project, now: datetime) -> bool:
+    """Return whether GitHub asked for a pause, in which not even free requests are welcome."""
+    until = _seen(project).get("blocked")
+    return isinstance(until, float | int) and until > now.timestamp()
+
+
 def behind(project: Project, now: datetime) -> Requeue | None:
     """Return how long a reading of GitHub in the background waits, and why; None: it may go on."""
     seen = _seen(project)

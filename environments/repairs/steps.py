@@ -30,7 +30,7 @@ from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds, steps
 
 
 def step(job: Repair, *, now: datetime) -> Outcome:
-    """Look once at what is to be repaired, and at most one write, while there is quota for it."""
+    """Read the state once and write at most once, while there is quota for it."""
     with sharing.ahead(job.project, now) as pause:
         if pause:
             return pause

@@ -139,7 +139,7 @@ def _serves(serves: str, wanted: str) -> str:
 
 
 def _stays(newer: Sequence[Deployment], wanted: str) -> str:
-    """Return what is to be said of a service that serves what it served before; `newer`: what came
+    """Return the answer for a service that serves what it served before; `newer`: what came
     after that.
     """
     if newer and newer[0].status != "REMOVED":

@@ -119,6 +119,7 @@ class Supervisor:
         """Make tables, roles and, in the sandbox, users and a sample: what is there already stays
         as it is.
         """
+        import alembic.script.revision  # noqa: F401 - shared by all who are forked from here
         import django
         from django.core.management import CommandError, call_command
         from django.db import OperationalError, connections

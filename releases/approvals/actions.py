@@ -13,8 +13,9 @@ from portal.ui.actions import Refused, action, require_reason
 from releases import gates
 from releases.gates import edits
 from releases.gates.carried import again
-from releases.gates.context import APPROVE, facts_of
+from releases.gates.context import facts_of
 from releases.gates.plan import names
+from releases.gates.release_queryset import APPROVE
 from releases.locking import _as_seen
 from releases.models.approvals import Approval, RiskAcceptance
 from releases.models.releases import Release, ReleaseStatus

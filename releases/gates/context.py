@@ -22,7 +22,6 @@ from environments.models import (
     ServiceInstance,
 )
 from environments.services.liveness import Live, live_of
-from portal.configuration.signing import counts
 from portal.outbound.parsing import JsonObject
 from releases.gates.databases import DatabaseFacts
 from releases.gates.release_queryset import ReadRelease, release_queryset
@@ -32,8 +31,6 @@ from releases.models.approvals import Approval
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import Promotion, PromotionStep
 from releases.models.pull_requests import PullRequest
-
-APPROVE = "releases.approve_release"
 
 
 @dataclass(frozen=True)
@@ -165,9 +162,7 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
         findings=tuple(finding for finding in findings if finding.kind not in apart),
         beside=tuple(finding for finding in findings if finding.kind in apart),
         databases=databases_of(release, project),
-        approvals=tuple(
-            release.approvals.select_related("user").annotate(giver_may=counts(APPROVE))
-        ),
+        approvals=_approvals(release),
         freeze=release.freeze_reason or "",
         promotion=promotion,
         steps=tuple(step for step in steps if promotion and step.promotion_id == promotion.pk),
@@ -175,6 +170,16 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
         smoked=_smoked(release),
         was_rolled_back=release.was_rolled_back,
     )
+
+
+def _approvals(release: ReadRelease) -> tuple[Approval, ...]:
+    """Return every approval of the release; `giver_may`: whether its giver's signature counts
+    now.
+    """
+    given = tuple(release.approvals.select_related("user"))
+    for approval in given:
+        approval.giver_may = approval.user_id in release.signers
+    return given
 
 
 def _smoked(release: object) -> Smoked | None:

@@ -131,11 +131,11 @@ def _hotfix_staged(
     message = (
         f"Staging has not run {and_(waiting)}, and production runs only what staging ran.{tried}"
     )
-    mend = (
+    fix = (
         f"Bring the same files to {staging} by a pull request, joined with its own heads, and"
         " migrate staging."
     )
-    return Result(FAIL if failed else PENDING, f"{message} {mend}", files)
+    return Result(FAIL if failed else PENDING, f"{message} {fix}", files)
 
 
 def same_databases(facts: Facts) -> bool:

@@ -16,7 +16,6 @@ from environments.models import MigrationPlan
 from environments.schema.plan.render import Step, steps_from_json
 from environments.schema.plan.risk import DANGER, Risk
 from environments.schema.plan.table_stats import Table, many
-from portal.configuration.signing import counts
 from portal.outbound.parsing import JsonObject
 from releases.gates.sql_diff import Staged, unplanned
 from releases.models.approvals import RiskAcceptance
@@ -145,8 +144,7 @@ def annotations() -> dict[str, object]:
         project=OuterRef("project"), commit=OuterRef("candidate"), base=OuterRef("base")
     ).order_by()
     words = RiskAcceptance.objects.filter(project=OuterRef("project")).order_by("-pk")
-    valid = words.filter(counts("releases.approve_release"), lapsed_at=None)
-    accepted = valid.values(
+    accepted = words.filter(lapsed_at=None).values(
         row=JSONObject(who="user__username", **{name: name for name in ACCEPTED})
     )
     undone = words.filter(lapsed_at__isnull=False)
@@ -165,7 +163,8 @@ def words_on(release: Any) -> tuple[list[JsonObject], list[JsonObject]]:
     were then, also when whoever accepted has left since.
     """
     kept = release.record
-    return kept.get("accepted", release.accepted_rows), kept.get("lapsed", release.lapsed_rows)
+    valid = [row for row in release.accepted_rows if row["user_id"] in release.signers]
+    return kept.get("accepted", valid), kept.get("lapsed", release.lapsed_rows)
 
 
 def planned_of(release: Any) -> dict[int, Planned]:

@@ -31,7 +31,7 @@ SERVICE = {
     "gone": "fail",
     "unknown": "attest",
 }
-SHOWN = 5  # so many downgrades
+SHOWN = 5  # downgrades
 
 
 def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:

@@ -104,7 +104,7 @@ def read(job: BranchScan, *, now: datetime) -> Outcome:
 def _read_branch(look: _Look) -> bool:
     """Look at the commits of one branch since the last look.
 
-    False: some are to be looked at again soon.
+    False: some must be read again soon.
     """
     row, mirror = look.branch, look.mirror
     if not mirror.has(row.head):

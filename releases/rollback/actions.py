@@ -1,4 +1,4 @@
-"""What people do to go back: ask for a rollback or a downgrade, sign it, and mend a step that
+"""What people do to go back: ask for a rollback or a downgrade, sign it, and fix a step that
 stopped.
 """
 
@@ -133,7 +133,7 @@ def counted(job: Rollback) -> list[RollbackApproval]:
 def approve_rollback(
     release: Release, *, actor: Actor, content: str, comment: str = "", now: datetime | None = None
 ) -> RollbackApproval:
-    """Sign exactly the deployments that are to be restored.
+    """Approve exactly the deployments that will be restored.
 
     Whoever asked for the rollback cannot.
     """

@@ -109,7 +109,7 @@ def _planned(
 ) -> tuple[list[Step], list[Risk], list[str]]:
     """Return what the plan knows of the revisions in effect in one database; the rest by id.
 
-    While it is made anew, since the database is elsewhere, what it knew of the same files holds.
+    While it is made again, since the database is elsewhere, what it knew of the same files holds.
     """
     plan = MigrationPlan.objects.filter(
         database=database, commit=release.candidate, base=release.base

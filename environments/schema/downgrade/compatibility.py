@@ -111,7 +111,7 @@ _CORRECT = "Fix the problem in a new release and promote it."
 
 
 def _images(services: Services | None) -> tuple[str, ...]:
-    """Return what is to be done about the services."""
+    """Return what people must do about the services."""
     if services is None:
         return ("Roll back every service of the release to its earlier deployment.",)
     back = (

@@ -13,7 +13,7 @@ from environments.schema.sql.part import Part
 from environments.schema.sql.parts import parts
 
 COUNT_SECONDS = 5
-MANY = 50  # so many things are counted; what is left is named without a number
+MANY = 50  # how many things are counted; the others are named without a number
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-
-from alembic.script.revision import Revision as Node
-from alembic.script.revision import RevisionError, RevisionMap
+from typing import TYPE_CHECKING
 
 from environments.schema.history.problems import (
     ILLEGAL,
@@ -24,6 +22,9 @@ from environments.schema.history.problems import (
     missing,
 )
 from environments.schema.history.revision import HistoryError, Problem, Revision, parents_in
+
+if TYPE_CHECKING:  # its import takes a third of a second, and few commands need it
+    from alembic.script.revision import RevisionMap
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,10 @@ class History:
         return self.between((), self.effective_heads)
 
     @cached_property
-    def _map(self) -> RevisionMap:
+    def _map(self) -> "RevisionMap":
+        from alembic.script.revision import Revision as Node
+        from alembic.script.revision import RevisionMap
+
         nodes = [
             Node(
                 revision.id,
@@ -123,6 +127,8 @@ class History:
     ) -> tuple[Revision, ...]:
         if self.problems and any(problem.kind != "heads" for problem in self.problems):
             raise HistoryError(self.problems[0].sentence)
+        from alembic.script.revision import RevisionError  # late, for the same reason
+
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -162,7 +162,7 @@ def prove(
             if target.revisions and set(target.revisions) <= history.revisions.keys():
                 raise UnknownError(
                     f"The database is at {', '.join(target.revisions)}, which this commit has:"
-                    " nothing is to be stamped."
+                    " nothing needs a stamp."
                 )
             found.before, found.schema = target.revisions, digest(target.schema, table)
             url = scratch.create("adoption_real")

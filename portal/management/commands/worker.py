@@ -53,6 +53,9 @@ class Command(BaseCommand):
 
     def handle(self, **options: object) -> None:
         settle_or_leave()
+        # Not at startup, where every command would wait for it; here, so that workers share it.
+        import alembic.script.revision  # noqa: F401
+
         forks_die_with_us()
         os.environ[WORKER_VARIABLE] = f"{host_name()} {os.getpid()}"
         signal.signal(signal.SIGTERM, _stop)

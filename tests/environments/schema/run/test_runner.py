@@ -476,8 +476,8 @@ def test_a_killed_parent_takes_the_run_and_all_it_started_with_it(tmp_path, data
     assert wait_for(lambda: not running("sleep 8765.25"))
     assert wait_for(lambda: at_work(database) == 0)
     again = source("aaaa00000002", "aaaa00000001")
-    mended = repository(tmp_path / "mended", tree(FIRST, again))
-    outcome, _ = go(mended, asked(mended, database))
+    fixed = repository(tmp_path / "fixed", tree(FIRST, again))
+    outcome, _ = go(fixed, asked(fixed, database))
     assert (outcome.status, outcome.before) == ("succeeded", ("aaaa00000001",))
 
 
