@@ -32,7 +32,7 @@ _OURS = "project_id IN (SELECT id FROM environments_project WHERE railway_projec
 
 
 def on_railway(event: str, payload: Mapping[str, object]) -> Mark | None:
-    """The named project; None where none is named. Old payloads name it at the top level."""
+    """Return the named project; None where none is named. Old payloads name it at the top level."""
     name = text(
         get_path(payload, "resource", "project", "id") or get_path(payload, "project", "id"), 64
     )

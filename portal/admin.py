@@ -76,7 +76,9 @@ class AuditEventAdmin(Newest):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
     ) -> tuple[QuerySet, bool]:
-        """By primary key alone: searching words in a million sentences would take seconds."""
+        """Search by primary key alone: searching words in a million sentences would take
+        seconds.
+        """
         if not search_term:
             return queryset, False
         if not (search_term.isascii() and search_term.isdigit() and len(search_term) < 19):

@@ -7,7 +7,7 @@ from django.conf import settings
 
 
 def role_fault(connection: psycopg.Connection) -> str:
-    """In a sentence what the role of this session may that the portal's must not; "" when
+    """Return in a sentence what the role of this session may that the portal's must not; "" when
     nothing.
     """
     found = connection.execute(
@@ -26,7 +26,9 @@ def role_fault(connection: psycopg.Connection) -> str:
 
 
 def refusal(connection: psycopg.Connection) -> str:
-    """In a sentence why the portal does not start with the role of this session; "" when it may."""
+    """Return in a sentence why the portal does not start with the role of this session; "" when it
+    may.
+    """
     fault = role_fault(connection)
     if not fault or settings.ALLOW_SUPERUSER_DATABASE:
         return ""

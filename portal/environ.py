@@ -9,17 +9,17 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def flag(name: str, default: bool) -> bool:
-    """Whether the variable `name` says yes; `default` where it is not set."""
+    """Return whether the variable `name` says yes; `default` where it is not set."""
     return os.environ.get(name, str(default)).strip().lower() in {"1", "true", "yes", "on"}
 
 
 def items(name: str, default: str = "") -> list[str]:
-    """The parts of the variable `name`, which commas separate."""
+    """Return the parts of the variable `name`, which commas separate."""
     return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
 
 
 def secret_key(directory: Path) -> str:
-    """The configured key, or one made once and kept in `directory` with mode 0600."""
+    """Return the configured key, or one made once and kept in `directory` with mode 0600."""
     if configured := os.environ.get("SECRET_KEY", "").strip():
         return configured
     path = directory / "secret_key"
@@ -54,9 +54,9 @@ _NOTICES_WHO_IS_GONE = " ".join(
 
 
 def database(url: str, schema: str) -> dict[str, object]:
-    """Django's settings for a `postgresql://` URL (libpq URI, PostgreSQL manual 34.1.1.2).
+    """Return Django's settings for a `postgresql://` URL (libpq URI, PostgreSQL manual 34.1.1.2).
 
-    `schema` is where the portal's tables lie. Raises `ImproperlyConfigured`.
+    `schema` is where the portal's tables lie. Raise `ImproperlyConfigured`.
     """
     parts = urlsplit(url)
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -91,8 +91,8 @@ def database(url: str, schema: str) -> dict[str, object]:
 
 
 def smtp(host: str, password: str) -> dict[str, object]:
-    """Django's mailer for the SMTP server `host`: port and encryption as EMAIL_... say, else what
-    goes with them.
+    """Return Django's mailer for the SMTP server `host`: port and encryption as EMAIL_... say, else
+    what goes with them.
     """
     user = os.environ.get("EMAIL_HOST_USER", "").strip()
     ssl = flag("EMAIL_USE_SSL", False)

@@ -18,7 +18,7 @@ class _Rule(NamedTuple):
 
 
 def takes_in(patterns: Iterable[str], path: str) -> bool:
-    """Whether `patterns` take in the file at `path`: the last one that matches it decides.
+    """Return whether `patterns` take in the file at `path`: the last one that matches it decides.
 
     A directory that is taken in is so with all that lies in it, whatever a later pattern says of
     that.
@@ -32,7 +32,7 @@ def takes_in(patterns: Iterable[str], path: str) -> bool:
 
 
 def is_exception(pattern: str) -> bool:
-    """Whether a pattern only takes paths out."""
+    """Return whether a pattern only takes paths out."""
     rule = _rule(pattern)
     return rule is not None and rule.back
 
@@ -64,7 +64,7 @@ def _rule(pattern: str) -> _Rule | None:
 
 
 def _translated(text: str, anchored: bool) -> str:
-    """A regular expression for the whole of a path.
+    """Return a regular expression for the whole of a path.
 
     “**” between slashes stands for any number of directories.
     """
@@ -85,7 +85,7 @@ _TOKEN = re.compile(
 
 
 def _segment(part: str) -> str:
-    """One name of a path, in which “*” and “?” stand for anything but a slash."""
+    """Return one name of a path, in which “*” and “?” stand for anything but a slash."""
     written = ""
     for found in _TOKEN.finditer(part):
         if found["stars"]:

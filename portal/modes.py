@@ -30,9 +30,9 @@ class WrongMode(Exception):
 
 
 def asks_for_sandbox(environ: Mapping[str, str]) -> bool:
-    """Whether the sandbox is asked for: by SANDBOX=1, or by configuring nothing at all.
+    """Return whether the sandbox is asked for: by SANDBOX=1, or by configuring nothing at all.
 
-    Raises `WrongMode` where SANDBOX=1 stands beside a database or a credential that is not the
+    Raise `WrongMode` where SANDBOX=1 stands beside a database or a credential that is not the
     sandbox's.
     """
     set_ = [name for name in CONFIGURED if environ.get(name, "").strip()]
@@ -50,9 +50,9 @@ def asks_for_sandbox(environ: Mapping[str, str]) -> bool:
 
 
 def settle(*, sandbox: bool) -> None:
-    """Makes this database the sandbox's or a real portal's, if nobody has yet.
+    """Make this database the sandbox's or a real portal's, if nobody has yet.
 
-    Raises `WrongMode` where it is the other already: the people of a sandbox have a known password.
+    Raise `WrongMode` where it is the other already: the people of a sandbox have a known password.
     Also where this service's keys cannot read what another service of the portal stored.
     """
     from portal.models.installation import Installation

@@ -12,15 +12,33 @@ from django.utils import timezone
 from portal.models.health import Observation
 
 KEPT_EVERY = 5.0  # seconds, in each process
+ACCEPTED = "credential.accepted."
 _noting = threading.Lock()
 _noted: dict[str, object] = {}
 _kept_at = float("-inf")
 
 
 def note(name: str, value: object) -> None:
-    """Remember the newest `value`, a JSON value, under `name`. Touches no database."""
+    """Remember the newest `value`, a JSON value, under `name`. Touch no database."""
     with _noting:
         _noted[name] = value
+
+
+def note_accepted(account: str) -> None:
+    """Remember that a service took the credential that `account` names just now."""
+    note(f"{ACCEPTED}{account}", timezone.now().timestamp())
+
+
+def accepted_at(account: str) -> float:
+    """Return when a service last took that credential, in Unix seconds; 0.0: never seen.
+
+    What other processes saw in the last seconds may be missing. One query.
+    """
+    name = f"{ACCEPTED}{account}"
+    kept = Observation.objects.filter(name=name).values_list("value", flat=True).first()
+    with _noting:
+        seen = (_noted.get(name), kept)
+    return max((one for one in seen if isinstance(one, float)), default=0.0)
 
 
 def keep(*, at_once: bool = False) -> None:

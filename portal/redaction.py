@@ -92,7 +92,8 @@ def without_secrets(text: str) -> str:
 
 
 def redact(message: str, secrets: Iterable[str]) -> str:
-    """`said` with every secret, as it is or as addresses and JSON spell it, replaced by `•••`.
+    """Return `said` with every secret, as it is or as addresses and JSON spell it, replaced by
+    `•••`.
 
     Of a secret that is an address with a password, that password is hidden too.
     """

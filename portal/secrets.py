@@ -41,13 +41,13 @@ class HiddenText(str):
         return format(HIDDEN, spec)
 
     def reveal(self) -> str:
-        """The secret itself, as a plain text."""
+        """Return the secret itself, as a plain text."""
         return super().__str__()
 
 
 @lru_cache(maxsize=4)
 def _cipher(keys: tuple[str, ...]) -> MultiFernet:
-    """Encrypts with the first key, reads with any. HKDF (RFC 5869) makes a key of any text."""
+    """Encrypt with the first key, reads with any. HKDF (RFC 5869) makes a key of any text."""
 
     def derived(key: str) -> bytes:
         return HKDF(SHA256(), length=32, salt=None, info=b"release-portal fields").derive(
@@ -58,7 +58,7 @@ def _cipher(keys: tuple[str, ...]) -> MultiFernet:
 
 
 def cipher() -> MultiFernet:
-    """The cipher of settings.FIELD_ENCRYPTION_KEYS, newest first."""
+    """Return the cipher of settings.FIELD_ENCRYPTION_KEYS, newest first."""
     return _cipher(tuple(settings.FIELD_ENCRYPTION_KEYS))
 
 
@@ -79,7 +79,7 @@ class EncryptedTextField(models.TextField):
         return cipher().encrypt(value.encode()).decode() if value else value
 
     def from_db_value(self, value: str | None, *args: object) -> object:
-        """Raises `Unreadable`: an empty text instead would pass for a secret that was never set."""
+        """Raise `Unreadable`: an empty text instead would pass for a secret that was never set."""
         if not value:
             return value
         try:
@@ -165,9 +165,9 @@ class SecretField(forms.CharField):
 
 @transaction.atomic
 def rotate() -> int:
-    """Encrypts every stored secret again with the newest key; returns how many.
+    """Encrypt every stored secret again with the newest key; return how many.
 
-    Raises `Unreadable`.
+    Raise `Unreadable`.
     """
     count = 0
     for model in apps.get_models():
@@ -186,7 +186,7 @@ def rotate() -> int:
 
 
 def check_readable() -> None:
-    """Read one stored secret of each kind. Raises `Unreadable` when a key is missing."""
+    """Read one stored secret of each kind. Raise `Unreadable` when a key is missing."""
     for model in apps.get_models():
         for field in model._meta.concrete_fields:
             if isinstance(field, EncryptedTextField):
@@ -197,8 +197,8 @@ def check_readable() -> None:
 
 
 def describe_token(raw: str) -> list[str]:
-    """What a pasted token looks like and what is wrong with it: its length and faults, never a
-    letter of it.
+    """Return what a pasted token looks like and what is wrong with it: its length and faults, never
+    a letter of it.
     """
     message = [f"{len(raw)} characters"]
     inner = raw.strip()

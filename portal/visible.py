@@ -61,8 +61,8 @@ _FIND = re.compile(f"(?P<readable>{_READABLE})|[{_UNSEEN}]")
 
 
 def visible(text: str) -> str:
-    """`text` with each sign that cannot be seen written as `⟨U+202E⟩`; ordinary text of every
-    script stays.
+    """Return `text` with each sign that cannot be seen written as `⟨U+202E⟩`; ordinary text of
+    every script stays.
 
     Kept are tabs, line feeds, emoji with their joiners, combining marks, and joiners where a script
     is spelt with them. Doing it twice changes nothing.
@@ -77,8 +77,8 @@ def _marked(found: re.Match[str]) -> str:
 
 
 def visible_line(text: str) -> str:
-    """Like `visible`, for a text of one line: a line feed or tab, which would make two of it, is
-    marked too.
+    """Do the same as `visible`, for a text of one line: a line feed or tab, which would make two of
+    it, is marked too.
     """
     return (
         visible(text).replace("\r", "⟨U+000D⟩").replace("\n", "⟨U+000A⟩").replace("\t", "⟨U+0009⟩")
@@ -127,7 +127,7 @@ def visible_values(value: object) -> object:
 
 
 def _visible_part(part: bytes) -> bytes:
-    """A part of a download, which ends between two signs, as a line does."""
+    """Return a part of a download, which ends between two signs, as a line does."""
     if not _SUSPECT.search(part):
         return part
     return visible(part.decode("utf-8", "surrogateescape")).encode("utf-8", "replace")

@@ -6,8 +6,8 @@ from releases.models.releases import Release
 
 
 def _as_seen(release: Release, candidate: str | None, actor: Actor) -> None:
-    """Refuses what is done to another commit than the one on the person's page, or without
-    saying which that was.
+    """Refuse what is done to another commit than the one on the person's page, or without saying
+    which that was.
     """
     require_seen(actor, candidate, "candidate")
     if candidate and candidate != release.candidate:

@@ -25,6 +25,6 @@ _OURS = (
 
 
 def on_github(event: str, payload: Mapping[str, object]) -> Mark | None:
-    """The projects of the named repository; None for what we do not mirror."""
+    """Return the projects of the named repository; None for what we do not mirror."""
     name = text(get_path(payload, "repository", "full_name"), 201)
     return Mark("releases_githubsync", _OURS, (name,)) if name and event in EVENTS else None

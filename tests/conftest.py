@@ -1,7 +1,9 @@
 """What every test may rely on."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -9,7 +11,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from portal import observed, redaction
-from tests import migrated
+from tests import migrated, migrated_data
 from tests.chain import start_over
 
 QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
@@ -39,6 +41,18 @@ def django_db_modify_db_settings(
     if worker and not request.config.getvalue("reuse_db"):
         with django_db_blocker.unblock():
             migrated.copy_for(worker["testrunuid"])
+
+
+@pytest.fixture(scope="session")
+def migrated_data_in(request, tmp_path_factory) -> Callable[[Path], None]:
+    """`migrated_data_in(var / "postgres")`: what a portal starts with that has run before.
+
+    All workers of a run (xdist) share what one of them made.
+    """
+    of_this_run = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        of_this_run = of_this_run.parent
+    return partial(migrated_data.copy_to, made_in=of_this_run / "migrated")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -34,7 +34,7 @@ from portal import audit
 from portal.accounts import roles
 from portal.sandbox.sample import KEY_PAGES
 from releases.checklist import items as checklist_items
-from releases.models import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep
+from releases.models import Downgrade, Rollback, RollbackApproval, RollbackAssessment, RollbackStep
 from releases.models.promotion import Promotion, PromotionStep, StepName
 from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.reconciler import ReleaseReconciler
@@ -452,8 +452,8 @@ def make_promotion(
     return promotion
 
 
-def make_advice(release: Release, **values: Any) -> Advice:
-    """What the adviser found a minute ago: both services can go back, one variable and two
+def make_advice(release: Release, **values: Any) -> RollbackAssessment:
+    """What the assessment found a minute ago: both services can go back, one variable and two
     revisions with them.
     """
     now = timezone.now()
@@ -522,10 +522,10 @@ def make_advice(release: Release, **values: Any) -> Advice:
         "wake_at": now + timedelta(days=365),
         "status": "waiting",
     }
-    advice = Advice(release=release, **(known | values))
-    advice.content = rollback_content(advice.verdict, advice.targets)
-    advice.save()
-    return advice
+    assessment = RollbackAssessment(release=release, **(known | values))
+    assessment.content = rollback_content(assessment.verdict, assessment.targets)
+    assessment.save()
+    return assessment
 
 
 def make_rollback(
@@ -539,7 +539,7 @@ def make_rollback(
     """A rollback that has come to the first step named `at` ("": it is done), which waits or has
     failed.
     """
-    now, advice = timezone.now(), release.advice
+    now, assessment = timezone.now(), release.assessment
     status = "succeeded" if not at else "failed" if failed else "waiting"
     message = {
         "approve": "Waits for the approval of 1 other person.",
@@ -549,9 +549,9 @@ def make_rollback(
         release=release,
         requested_by=by,
         reason="Checkout answers 500 since the release",
-        verdict=advice.verdict,
-        targets=advice.targets,
-        content=advice.content,
+        verdict=assessment.verdict,
+        targets=assessment.targets,
+        content=assessment.content,
         status=status,
         created_at=now - timedelta(minutes=5),
         sentence=message.get(at, "backend and frontend went back to the earlier deployment."),
@@ -602,10 +602,10 @@ def make_rollback(
 
 
 def make_downgrade(release: Release, *, by: User, **values: Any) -> Downgrade:
-    """A wish for the downgrade that the advice names, rehearsed a moment ago; nobody has
+    """A wish for the downgrade that the assessment names, rehearsed a moment ago; nobody has
     approved it yet.
     """
-    known = release.advice.downgrade
+    known = release.assessment.downgrade
     rehearsal = make_rehearsal(
         release,
         direction="downgrade",

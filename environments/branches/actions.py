@@ -19,7 +19,7 @@ from portal.ui.actions import Refused, action, refuse_second, require_reason
 
 @action("staging.sync_requested", "environments.repair_environment")
 def sync_staging(project: Project, *, actor: Actor, now: datetime | None = None) -> Repair:
-    """Asks for staging to be brought level with main: by a fast-forward, or not at all."""
+    """Ask for staging to be brought level with main: by a fast-forward, or not at all."""
     message = f"Bring {project.staging_branch} level with {project.production_branch}."
     return _repair(
         project, RepairKind.SYNC_STAGING, "staging.sync_requested", message, actor=actor, now=now
@@ -28,7 +28,7 @@ def sync_staging(project: Project, *, actor: Actor, now: datetime | None = None)
 
 @action("back_merge.requested", "environments.repair_environment")
 def open_back_merge(project: Project, *, actor: Actor, now: datetime | None = None) -> Repair:
-    """Asks for a pull request that merges main back into staging; one that is open already is
+    """Ask for a pull request that merges main back into staging; one that is open already is
     found.
     """
     message = f"Open a pull request from {project.production_branch} into {project.staging_branch}."
@@ -47,7 +47,7 @@ def request_reset(
     reason: str,
     now: datetime | None = None,
 ) -> StagingReset:
-    """Asks for staging to be reset to main, which both hold the same files; a second person must
+    """Ask for staging to be reset to main, which both hold the same files; a second person must
     sign it.
 
     `staging` and `main` are the heads that the person had before them.
@@ -88,7 +88,7 @@ def request_reset(
 def sign_reset(
     reset: StagingReset, *, actor: Actor, staging: str, main: str, now: datetime | None = None
 ) -> Repair:
-    """The second person's word for exactly these heads; the worker then looks once more, and
+    """Record the second person's word for exactly these heads; the worker then looks once more, and
     resets.
     """
     now = now or timezone.now()
@@ -126,7 +126,7 @@ def sign_reset(
 
 @action("staging.reset_taken_back", "environments.repair_environment")
 def take_reset_back(reset: StagingReset, *, actor: Actor, now: datetime | None = None) -> None:
-    """Gives up a reset that nobody has signed."""
+    """Give up a reset that nobody has signed."""
     now = now or timezone.now()
     if not StagingReset.objects.filter(pk=reset.pk, closed_at=None).update(closed_at=now):
         raise Refused("This reset was already signed or withdrawn.")
@@ -142,8 +142,8 @@ def take_reset_back(reset: StagingReset, *, actor: Actor, now: datetime | None =
 
 
 def _resettable(project: Project, staging: str, main: str) -> None:
-    """Refuses unless the newest look at both branches found them apart with the same files, and
-    they stand there.
+    """Refuse unless the newest look at both branches found them apart with the same files, and they
+    stand there.
     """
     seen = Repair.objects.filter(project=project, kind=RepairKind.SYNC_STAGING).first()
     if (
@@ -242,8 +242,8 @@ def require_of_branches(
 
 @action("keep_heads.requested", "environments.protect_branch")
 def keep_heads(project: Project, *, actor: Actor, now: datetime | None = None) -> Repair:
-    """Asks for *Automatically delete head branches* to be switched off: it would delete staging
-    at the merge.
+    """Ask for *Automatically delete head branches* to be switched off: it would delete staging at
+    the merge.
     """
     message = f"Switch off Automatically delete head branches in {project.repository}."
     return _repair(

@@ -12,7 +12,7 @@ def on_changes_into(github: GitHub, project: Project, branch: str) -> list[str] 
     """Return the names of the checks that ran on the newest pull requests into `branch`, sorted.
 
     Without any, of its own head. Into production goes staging's head, so that counts there as well.
-    None: this token may not read checks. Raises `ApiError`.
+    None: this token may not read checks. Raise `ApiError`.
     """
     heads = github.newest_heads(branch, PULLS)
     is_production = branch == project.production_branch

@@ -38,9 +38,9 @@ class SyncResult:
 
 
 def level(project: Project) -> SyncResult:
-    """One look at both branches and at most one fast-forward of staging, never by force.
+    """Look once at both branches and at most one fast-forward of staging, never by force.
 
-    Raises `ApiError`.
+    Raise `ApiError`.
     """
     github, staging, main = (github_of(project), project.staging_branch, project.production_branch)
     compared = github.compare(staging, main)
@@ -69,14 +69,14 @@ def level(project: Project) -> SyncResult:
 
 
 def find_back_merge(project: Project, github: GitHub) -> PullState | None:
-    """The open pull request that merges main back into staging."""
+    """Return the open pull request that merges main back into staging."""
     return github.find_pull(head=project.production_branch, base=project.staging_branch)
 
 
 def open_back_merge(project: Project, github: GitHub) -> PullState:
-    """Opens that pull request, or finds the one that somebody has just opened.
+    """Open that pull request, or find the one that somebody has just opened.
 
-    Raises `ApiError`.
+    Raise `ApiError`.
     """
     main, target = project.production_branch, project.staging_branch
     body = (
@@ -111,7 +111,7 @@ def _diverged(project: Project, behind: int) -> SyncResult:
 
 
 def _same_files(project: Project, mirror: Mirror) -> tuple[str, str] | None:
-    """The heads of staging and main if their trees are identical."""
+    """Return the heads of staging and main if their trees are identical."""
     staging, main = mirror.commit(project.staging_branch), mirror.commit(project.production_branch)
     return (staging, main) if mirror.same_tree(staging, main) else None
 
@@ -127,10 +127,10 @@ class Reset:
 
 
 def look_at_reset(project: Project, staging_head: str, main_head: str) -> Reset | None:
-    """How staging stands to a reset that two people signed for exactly these heads; None: it may be
-    carried out now.
+    """Return how staging stands to a reset that two people signed for exactly these heads; None: it
+    may be carried out now.
 
-    The heads are read last, immediately before the caller writes. Raises `ApiError` and `GitError`.
+    The heads are read last, immediately before the caller writes. Raise `ApiError` and `GitError`.
     """
     github, staging, main = (github_of(project), project.staging_branch, project.production_branch)
     mirror = mirror_of(project)
@@ -155,9 +155,9 @@ def look_at_reset(project: Project, staging_head: str, main_head: str) -> Reset 
 
 
 def reset(project: Project, staging_head: str, main_head: str) -> None:
-    """Sets staging to main by force, but only while it is still at `staging_head`.
+    """Set staging to main by force, but only while it is still at `staging_head`.
 
-    Raises `ApiError`, `GitError`.
+    Raise `ApiError`, `GitError`.
     """
     staging = project.staging_branch
     moved = {"branch": staging, "from": staging_head, "to": main_head}

@@ -34,8 +34,8 @@ from portal.outbound.http import ApiError
 
 
 def clicks(project: Project, branch: str) -> list[str]:
-    """What an administrator of the repository clicks on GitHub to protect `branch` by hand, in
-    order.
+    """Return what an administrator of the repository clicks on GitHub to protect `branch` by hand,
+    in order.
     """
     checks = " and ".join(sorted(wanted_checks(project, branch)))
     own = settings.STATUS_CONTEXT in wanted_checks(project, branch)
@@ -70,14 +70,14 @@ def clicks(project: Project, branch: str) -> list[str]:
 
 
 def branches(project: Project) -> tuple[str, str]:
-    """The branches that are to be protected."""
+    """Return the branches that must be protected."""
     return project.production_branch, project.staging_branch
 
 
 def read(project: Project, *, now: datetime) -> None:
-    """Reads both branches and brings the findings up to date.
+    """Read both branches and bring the findings up to date.
 
-    Raises `ApiError` when GitHub does not answer.
+    Raise `ApiError` when GitHub does not answer.
     """
     github = github_of(project)
     found = {
@@ -142,7 +142,7 @@ def _changes(
 
 
 def problems(project: Project) -> Iterator[Problem]:
-    """A finding for each branch that is not, or not known to be, protected as it should be.
+    """Yield a finding for each branch that is not, or not known to be, protected as it should be.
 
     One query.
     """
@@ -164,7 +164,7 @@ def problems(project: Project) -> Iterator[Problem]:
 
 @in_background
 def sync(job: ProtectionSync, *, now: datetime) -> Outcome:
-    """One reading of the rules; trouble is noted once, and what was read before it grows old."""
+    """Read once the rules; trouble is noted once, and what was read before it grows old."""
     try:
         read(job.project, now=now)
     except ApiError as error:

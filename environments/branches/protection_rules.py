@@ -24,7 +24,9 @@ class Line:
 
 
 def body_for(project: Project, branch: str) -> dict[str, object]:
-    """What is to protect `branch`, exactly as GitHub's PUT of a classic protection takes it."""
+    """Return what is to protect `branch`, exactly as GitHub's PUT of a classic protection takes
+    it.
+    """
     reviews: dict[str, object] = {"required_approving_review_count": project.protected_approvals}
     if allowed := may_pass(project, branch):
         passing = {"users": [], "teams": [], "apps": sorted(allowed)}
@@ -46,8 +48,8 @@ def body_for(project: Project, branch: str) -> dict[str, object]:
 
 
 def _checks(project: Project, branch: str) -> list[dict[str, object]]:
-    """The required checks; the portal's own only from its App, where it has one: others could
-    post it too.
+    """Return the required checks; the portal's own only from its App, where it has one: others
+    could post it too.
 
     Of the others GitHub itself picks the App that reported them last.
     """
@@ -60,8 +62,8 @@ def _checks(project: Project, branch: str) -> list[dict[str, object]]:
 
 
 def own_app(project: Project) -> int | None:
-    """The id of the App as which the portal speaks to GitHub for `project`; None where it uses a
-    token. One query.
+    """Return the id of the App as which the portal speaks to GitHub for `project`; None where it
+    uses a token. One query.
     """
     pasted = stored.effective(stored.GITHUB, project.slug)
     if pasted is not None:
@@ -72,13 +74,13 @@ def own_app(project: Project) -> int | None:
 
 
 def wanted_checks(project: Project, branch: str) -> frozenset[str]:
-    """The contexts that `branch` is to require: our own verdict on production's."""
+    """Return the contexts that `branch` is to require: our own verdict on production's."""
     own = [settings.STATUS_CONTEXT] if branch == project.production_branch else []
     return frozenset([*project.protected_checks, *own])
 
 
 def may_pass(project: Project, branch: str) -> frozenset[str]:
-    """Only the portal itself, and only where it fast-forwards."""
+    """Return only the portal itself, and only where it fast-forwards."""
     return frozenset(
         [project.portal_app] if project.portal_app and branch == project.staging_branch else []
     )
@@ -137,7 +139,7 @@ def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
 
 
 def _source(app: int | None, checks: frozenset[str], rules: Rules) -> list[Line]:
-    """That our own status counts from our App alone; without an App anybody who may post
+    """Return that our own status counts from our App alone; without an App anybody who may post
     statuses can post it.
     """
     context = settings.STATUS_CONTEXT

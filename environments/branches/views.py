@@ -23,7 +23,7 @@ REPAIRS_SHOWN = 10
 @page
 @require_POST
 def sync_staging(request: HttpRequest, slug: str) -> HttpResponse:
-    """Has staging brought level with main."""
+    """Have staging brought level with main."""
     project = get_object_or_404(Project, slug=slug)
     message = "Comparing both branches… See the result below."
     return run_action(
@@ -34,7 +34,7 @@ def sync_staging(request: HttpRequest, slug: str) -> HttpResponse:
 @page
 @require_POST
 def back_merge(request: HttpRequest, slug: str) -> HttpResponse:
-    """Has a pull request opened that merges main back into staging."""
+    """Have a pull request opened that merges main back into staging."""
     project = get_object_or_404(Project, slug=slug)
     message = "The pull request is being opened."
     return run_action(
@@ -44,7 +44,9 @@ def back_merge(request: HttpRequest, slug: str) -> HttpResponse:
 
 @page
 def protections_(request: HttpRequest) -> HttpResponse:
-    """What is to bind each long-lived branch beside what does. Five queries whatever the counts."""
+    """Show what is to bind each long-lived branch beside what does. Five queries whatever the
+    counts.
+    """
     projects = list(Project.objects.select_related("protection_sync"))
     project = picked(request, projects)
     context: dict[str, object] = {"projects": projects, "project": project}
@@ -75,7 +77,7 @@ def protections_(request: HttpRequest) -> HttpResponse:
 def _shown(
     project: Project, branch: str, row: BranchProtection | None, repair: Repair | None
 ) -> dict[str, object]:
-    """What the page says of one branch."""
+    """Return what the page says of one branch."""
     return {
         "name": branch,
         "row": row,
@@ -105,7 +107,7 @@ def require(request: HttpRequest, slug: str) -> HttpResponse:
 @page
 @require_POST
 def protect(request: HttpRequest, slug: str) -> HttpResponse:
-    """Has a branch protected as it should be."""
+    """Have a branch protected as it should be."""
     project = get_object_or_404(Project, slug=slug)
     form = ProtectForm(request.POST)
 

@@ -10,7 +10,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from environments.models import Project
-from environments.models.watch import WithheldWrite
+from environments.models.watch_only import WithheldWrite
 from portal import audit
 from portal.outbound.http import WatchOnly
 from portal.redaction import HIDDEN, known_secrets, redact

@@ -54,7 +54,7 @@ class DeployKeyForm(forms.ModelForm):
         fields = ("project", "host_keys")
 
     def clean_host_keys(self) -> str:
-        """Lines of known_hosts, without the hosts they name."""
+        """Return lines of known_hosts, without the hosts they name."""
         try:
             return "".join(
                 f"{key.kind} {key.blob}\n"
@@ -64,7 +64,7 @@ class DeployKeyForm(forms.ModelForm):
             raise forms.ValidationError(str(error)) from None
 
     def clean(self) -> dict[str, object]:
-        """One private key, pasted or made; what may be shown of it is put beside it."""
+        """Return one private key, pasted or made; what may be shown of it is put beside it."""
         given = super().clean() or self.cleaned_data
         pasted = given.get("new_key", "").strip()
         if pasted and given.get("make_key"):
@@ -119,7 +119,9 @@ class DeployKeyAdmin(TwoPeople):
         )
 
     def hold_back(self, obj: Any, row: Any, form: ModelForm, asked: Asked) -> None:
-        """A key is not used before a second person said so: what is new has none until then."""
+        """Propose what is new in a key: it is not used before a second person said so: what is new
+        has none until then.
+        """
         if row:
             obj.changed_at = row.changed_at
         if "host_keys" in form.changed_data:
@@ -140,7 +142,7 @@ class DeployKeyAdmin(TwoPeople):
     def save_model(
         self, request: HttpRequest, obj: DeployKey, form: ModelForm, change: bool
     ) -> None:
-        """GitHub's own host keys are pinned from the start; any other server's are to be
+        """Propose the host keys. GitHub's own are pinned from the start; any other server's must be
         confirmed.
         """
         with suppress(GitError):  # an address that git is not given has no host to pin

@@ -35,7 +35,7 @@ PERSON |= {name.replace("AUTHOR", "COMMITTER"): value for name, value in PERSON.
 
 
 def read() -> Outside:
-    """Every anchor on the ref; none where no repository is known.
+    """Return every anchor on the ref; none where no repository is known.
 
     What could not be read counts as missing.
     """
@@ -51,10 +51,10 @@ def read() -> Outside:
 
 
 def write(now: datetime) -> str:
-    """Pushes the anchors that came since the last push, if that is long enough ago; a sentence of
+    """Push the anchors that came since the last push, if that is long enough ago; a sentence of
     what was done.
 
-    Raises `Lost` when the ref is not what was left there; "" where no repository is known.
+    Raise `Lost` when the ref is not what was left there; "" where no repository is known.
     """
     try:
         ledger = _ledger()
@@ -78,7 +78,7 @@ def write(now: datetime) -> str:
 
 
 def _ledger() -> "Ledger | None":
-    """The ref that the settings name, in the repository that they name or else of the first
+    """Return the ref that the settings name, in the repository that they name or else of the first
     project.
 
     None without a repository or a token.
@@ -115,9 +115,9 @@ class Ledger(Mirror):
         return not ancestor.returncode
 
     def follow(self, *, timeout: float = 60) -> str:
-        """Fetches the ref; its commit, or "" where there is none and never was.
+        """Fetch the ref; its commit, or "" where there is none and never was.
 
-        Raises `Lost` or `GitError`.
+        Raise `Lost` or `GitError`.
         """
         deadline = time.monotonic() + timeout
         self.path.mkdir(parents=True, exist_ok=True)
@@ -137,15 +137,15 @@ class Ledger(Mirror):
         return head
 
     def time_of(self, sha: str) -> float:
-        """When the commit was made, in seconds since 1970."""
+        """Return when the commit was made, in seconds since 1970."""
         return float(
             self._run("show", "--no-patch", "--format=%ct", "--end-of-options", sha).stdout
         )
 
     def anchors(self, head: str) -> list[Anchor]:
-        """The anchors of all commits up to `head`, oldest first; none for "".
+        """Return the anchors of all commits up to `head`, oldest first; none for "".
 
-        Raises `UnreadableAnchors`.
+        Raise `UnreadableAnchors`.
         """
         if not head:
             return []
@@ -165,9 +165,9 @@ class Ledger(Mirror):
         return audit_anchors.parse_all(b"".join(found).splitlines(), self.where)
 
     def add(self, anchors: Sequence[Anchor], parent: str, now: datetime) -> None:
-        """Pushes one commit with these anchors on top of `parent` ("": the first).
+        """Push one commit with these anchors on top of `parent` ("": the first).
 
-        Raises `GitError`.
+        Raise `GitError`.
         """
         with tempfile.TemporaryDirectory(dir=self.path) as name:
             lines, index = Path(name) / FILE, {"GIT_INDEX_FILE": str(Path(name) / "index")}

@@ -14,9 +14,9 @@ from portal.secrets import HiddenText, Unreadable
 
 
 def mirror_of(project: Project) -> Mirror:
-    """The project's mirror; `fetch` it before relying on it.
+    """Return the project's mirror; `fetch` it before relying on it.
 
-    Raises `ApiError` for an unusable token, `GitError` for a deploy key that cannot be decrypted.
+    Raise `ApiError` for an unusable token, `GitError` for a deploy key that cannot be decrypted.
     """
     key = deploy_key_of(project)
     url = git_address(project, over_ssh=key is not None)
@@ -29,8 +29,8 @@ def mirror_of(project: Project) -> Mirror:
 
 
 def deploy_key_of(project: Project) -> DeployKey | None:
-    """The project's deploy key, if one is in use; raises `GitError` when it was encrypted with a
-    key that is gone.
+    """Return the project's deploy key, if one is in use; raise `GitError` when it was encrypted
+    with a key that is gone.
 
     One query. A row without a fingerprint waits for a second person.
     """
@@ -41,10 +41,10 @@ def deploy_key_of(project: Project) -> DeployKey | None:
 
 
 def git_address(project: Project, *, over_ssh: bool) -> str:
-    """Where git reads the repository: the address that was set, else GitHub's usual one of either
-    kind.
+    """Return where git reads the repository: the address that was set, else GitHub's usual one of
+    either kind.
 
-    Raises `GitError` for a set address that git must not be given: a path, an option, another
+    Raise `GitError` for a set address that git must not be given: a path, an option, another
     protocol.
     """
     if project.git_url:

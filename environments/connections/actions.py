@@ -17,7 +17,7 @@ from portal.ui.actions import Refused, action
 
 @action("connections.check_requested", "environments.check_connections")
 def check_connections(check: ConnectionCheck, *, actor: Actor, now: datetime | None = None) -> None:
-    """Has every credential looked at now."""
+    """Have every credential looked at now."""
     check, _ = ConnectionCheck.objects.get_or_create(single=True)  # the first look makes the row
     wake_now(check, now=now)
     message = "Check the connections."
@@ -30,10 +30,10 @@ def check_connections(check: ConnectionCheck, *, actor: Actor, now: datetime | N
 def pin_host_keys(
     key: DeployKey, *, actor: User, fingerprints: Sequence[str], now: datetime | None = None
 ) -> ConfigurationChange | None:
-    """Proposes to pin the host keys whose fingerprints the person compared, out of those that the
+    """Propose to pin the host keys whose fingerprints the person compared, out of those that the
     last check saw.
 
-    They take the place of what was pinned before. Returns None where that is what is pinned.
+    They take the place of what was pinned before. Return None where that is what is pinned.
     """
     if not fingerprints:
         raise Refused("Choose at least one host key; nothing was pinned.")

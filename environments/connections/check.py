@@ -1,4 +1,4 @@
-"""What each credential is, what it can do here, what it cannot, and how to mend it.
+"""What each credential is, what it can do here, what it cannot, and how to fix it.
 
 Never a letter of a token.
 """
@@ -14,7 +14,7 @@ from portal.credentials import stored
 
 
 def diagnose() -> list[Connection]:
-    """Looks at every credential of the settings with the projects it is for. Only reads."""
+    """Look at every credential of the settings with the projects it is for. Only reads."""
     projects = list(Project.objects.all())
     keys = [found for project in projects if (found := of_deploy_key(project))]
     railways = [of_railway(one) for one in sources(stored.RAILWAY, projects)]
@@ -23,7 +23,7 @@ def diagnose() -> list[Connection]:
 
 
 def _isolation() -> Connection:
-    """Whether code of repositories runs isolated on this machine."""
+    """Return whether code of repositories runs isolated on this machine."""
     name, kind = "Isolation of repository code", "Landlock and seccomp"
     if why := isolation.why_not():
         message = (
@@ -33,7 +33,7 @@ def _isolation() -> Connection:
             "Plan what a pull request computes: only its literal op.… calls are read.",
             "Keep migrations that run from the portal's own files.",
         )
-        return Connection(name, FAIL, kind, f"{message} {why}", cannot=cannot, mend=MAKE_ISOLATION)
+        return Connection(name, FAIL, kind, f"{message} {why}", cannot=cannot, fix=MAKE_ISOLATION)
     message = (
         "Migrations, commands and packages see only their own files and one database, and "
         "nothing of the portal."

@@ -8,53 +8,53 @@ from environments.models import DeployKey, Project
 
 
 def of_deploy_key(project: Project) -> Connection | None:
-    """What a project's deploy key is and whether it is let in; None where git does not go over
-    SSH.
+    """Return what a project's deploy key is and whether it is let in; None where git does not go
+    over SSH.
     """
     name = f"Deploy key of {project.name}"
     try:
         key = deploy_key_of(project)
     except GitError as error:
-        return Connection(name, FAIL, "not readable", str(error), mend=MAKE_KEY)
+        return Connection(name, FAIL, "not readable", str(error), fix=MAKE_KEY)
     try:
         url = git_address(project, over_ssh=key is not None)
     except GitError as error:
-        mend = "Change the git address under Projects."
-        return Connection(name, FAIL, "not used", str(error), mend=mend)
+        fix = "Change the git address under Projects."
+        return Connection(name, FAIL, "not used", str(error), fix=fix)
     address = host_keys.address_of(url)
     if key is None:
         if address is None:
             return None
         message = f"{project.name} is read over SSH from {address.label}, and no deploy key is set."
-        return Connection(name, FAIL, "not set", message, mend=MAKE_KEY)
+        return Connection(name, FAIL, "not set", message, fix=MAKE_KEY)
     kind = f"{key.kind} key, {key.fingerprint}"
     if address is None:
         message = "The key is not used: the project's git address is not an SSH address."
-        mend = (
+        fix = (
             f"Clear the git address of {project.name}, or write it as"
             " ssh://git@host/owner/name.git."
         )
-        return Connection(name, FAIL, kind, message, mend=mend)
+        return Connection(name, FAIL, kind, message, fix=fix)
     return _let_in(project, key, address, name, kind)
 
 
 def _let_in(
     project: Project, key: DeployKey, address: host_keys.Address, name: str, kind: str
 ) -> Connection:
-    """Tries the key, and shows the host keys where those are what stands in the way."""
+    """Try the key, and show the host keys where those are what stands in the way."""
     try:
         branches = mirror_of(project).reach()
     except GitError as error:
         unpinned = error.kind == "host_key" or not key.host_keys.strip()
         offers = _offered(address, key.host_keys) if unpinned else ()
         state = FAIL if error.kind in ("key", "host_key", "missing") else WAIT
-        mend = mend_key(error, project, address, bool(offers))
+        fix = fix_for_key(error, project, address, bool(offers))
         return Connection(
             name,
             state,
             kind,
             str(error),
-            mend=mend,
+            fix=fix,
             public_key=key.public_key,
             project=project.slug,
             offers=offers,
@@ -74,7 +74,9 @@ def _let_in(
     )
 
 
-def mend_key(error: GitError, project: Project, address: host_keys.Address, offered: bool) -> str:
+def fix_for_key(
+    error: GitError, project: Project, address: host_keys.Address, offered: bool
+) -> str:
     if offered:
         return (
             f"Compare the fingerprints below with what {address.host}'s operator publishes, then"
@@ -89,7 +91,7 @@ def mend_key(error: GitError, project: Project, address: host_keys.Address, offe
 
 
 def _offered(address: host_keys.Address, pinned: str) -> tuple[tuple[str, str, str, str], ...]:
-    """The host keys that the server shows and that are not pinned."""
+    """Return the host keys that the server shows and that are not pinned."""
     try:
         known = {key.blob for key in host_keys.read_host_keys(pinned)}
         shown = host_keys.scan(address)

@@ -64,15 +64,9 @@ _NEEDED = ("contents", "pull_requests", "statuses")
 def of_github(source: Source) -> Connection:
     if source.row is not None:
         return _pasted_github(source, source.row)
-    raw = settings.GITHUB_TOKEN
-    app = (
-        settings.GITHUB_APP_ID,
-        settings.GITHUB_APP_PRIVATE_KEY,
-        settings.GITHUB_APP_INSTALLATION_ID,
-    )
-    name = "GITHUB_TOKEN" if raw or not any(app) else "GITHUB_APP_ID"
-    if not raw and not any(app):
-        return Connection(name, FAIL, "not set", "No GitHub credential is set.", mend=MAKE_GITHUB)
+    raw, name = settings.GITHUB_TOKEN, source.name
+    if not raw and name == "GITHUB_TOKEN":
+        return Connection(name, FAIL, "not set", "No GitHub credential is set.", fix=MAKE_GITHUB)
     kind = github_token_kind(raw.strip("\"' \t\r\n")) if raw else "App installation"
     if raw and (spelled := spelling_fault(name, raw, kind)):
         return spelled
@@ -80,17 +74,17 @@ def of_github(source: Source) -> Connection:
 
 
 def _pasted_github(source: Source, row: ServiceCredential) -> Connection:
-    """What a pasted token, or an App that was made here, can do."""
+    """Return what a pasted token, or an App that was made here, can do."""
     try:
         token = stored.secret_of(row)
     except ApiError as error:
-        return Connection(source.name, FAIL, "not readable", str(error), mend=MAKE_GITHUB)
+        return Connection(source.name, FAIL, "not readable", str(error), fix=MAKE_GITHUB)
     kind = "App installation" if row.kind == Kind.APP else github_token_kind(token)
     return _reach_on_github(source.name, kind, source.projects)
 
 
 def _reach_on_github(name: str, kind: str, projects: Sequence[Project]) -> Connection:
-    """What a credential can do in the repositories of the projects."""
+    """Return what a credential can do in the repositories of the projects."""
     can: list[str] = []
     cannot: list[str] = []
     states = {_repository(project, kind, can, cannot) for project in projects}
@@ -104,8 +98,8 @@ def _reach_on_github(name: str, kind: str, projects: Sequence[Project]) -> Conne
         FAIL: f"A {kind} with missing permissions: {next(iter(cannot), '')}",
         WAIT: f"A {kind}; GitHub did not answer every request.",
     }
-    mend = MAKE_GITHUB if state == FAIL else ""
-    return Connection(name, state, kind, message[state], tuple(can), tuple(cannot), mend)
+    fix = MAKE_GITHUB if state == FAIL else ""
+    return Connection(name, state, kind, message[state], tuple(can), tuple(cannot), fix)
 
 
 def repository_permissions(project: Project) -> tuple[list[str], list[str]]:
@@ -121,7 +115,7 @@ def repository_permissions(project: Project) -> tuple[list[str], list[str]]:
 
 
 def _repository(project: Project, kind: str, can: list[str], cannot: list[str]) -> str:
-    """Tries what can be tried without writing in one repository; returns its state."""
+    """Try what can be tried without writing in one repository; return its state."""
     label = project.repository
     try:
         github = github_of(project)
@@ -172,8 +166,8 @@ def _query(path: str) -> dict[str, str]:
 
 
 def _granted(label: str, has: Callable[[str], bool], can: list[str], cannot: list[str]) -> str:
-    """Lists the writing permissions by name; fails when one is missing without which nothing can
-    be released.
+    """List the writing permissions by name; fails when one is missing without which nothing can be
+    released.
     """
     missing = [name for name in _GRANTS if not has(name)]
     can += [f"{label}: {_GRANTS[name][1]}." for name in _GRANTS if name not in missing]
@@ -184,7 +178,7 @@ def _granted(label: str, has: Callable[[str], bool], can: list[str], cannot: lis
 
 
 def _in_scope(name: str, scopes: Iterable[str]) -> bool:
-    """Whether a classic token's scopes hold what an App calls `name`."""
+    """Return whether a classic token's scopes hold what an App calls `name`."""
     alternatives = {
         "repository_hooks": {"repo", "admin:repo_hook", "write:repo_hook"},
         "workflows": {"workflow"},

@@ -29,7 +29,7 @@ class Connection:
     sentence: str
     can: tuple[str, ...] = ()
     cannot: tuple[str, ...] = ()
-    mend: str = ""
+    fix: str = ""
     public_key: str = ""  # what belongs under Deploy keys on GitHub
     project: str = ""  # slug of the project whose server showed the host keys below
     offers: tuple[
@@ -38,9 +38,9 @@ class Connection:
 
 
 def spelling_fault(name: str, raw: str, kind: str) -> Connection | None:
-    """What is wrong with a token before it is ever sent: its length and its faults."""
+    """Return what is wrong with a token before it is ever sent: its length and its faults."""
     length, *faults = describe_token(raw)
     if not faults:
         return None
     message = f"It holds a {kind} of {length} that {', '.join(faults)}."
-    return Connection(name, FAIL, kind, message, mend=f"Set {name} again without that.")
+    return Connection(name, FAIL, kind, message, fix=f"Set {name} again without that.")

@@ -18,7 +18,7 @@ from portal.ui.site import page, run_action
 
 @page
 def connections(request: HttpRequest) -> HttpResponse:
-    """What each credential is and can do here, as it was last found out. One query."""
+    """Show what each credential is and can do here, as it was last found out. One query."""
     check = ConnectionCheck.objects.first()
     context = {
         "check": check,
@@ -30,7 +30,7 @@ def connections(request: HttpRequest) -> HttpResponse:
 @page
 @require_POST
 def check_connections(request: HttpRequest) -> HttpResponse:
-    """Has the credentials looked at again."""
+    """Have the credentials looked at again."""
     then = reverse("environments:connections")
     check = ConnectionCheck.objects.first() or ConnectionCheck(single=True)
     message = "Checking connections…"
@@ -40,7 +40,7 @@ def check_connections(request: HttpRequest) -> HttpResponse:
 @page
 @require_POST
 def pin_host_keys(request: HttpRequest, slug: str) -> HttpResponse:
-    """Pins the host keys that the person compared."""
+    """Pin the host keys that the person compared."""
     then = reverse("environments:connections")
     key = get_object_or_404(
         DeployKey.objects.select_related("project").defer("private_key"), project__slug=slug

@@ -24,7 +24,7 @@ def start_migration(
     found: list[str] | None = None,
     now: datetime | None = None,
 ) -> MigrationRun:
-    """Queues one run of Alembic that brings a database of `environment` to the heads of `commit`.
+    """Queue one run of Alembic that brings a database of `environment` to the heads of `commit`.
 
     `found`: the revisions it reported before `commit` was deployed, for a run that only verifies
     what Railway did. `release`: the name of the release that it is part of.
@@ -71,11 +71,11 @@ def queue_downgrade(
     approved_by: Actor,
     now: datetime,
 ) -> MigrationRun:
-    """One run, woken, that undoes the revision of `file` with the files of `commit`; two people
-    stand for it.
+    """Queue one run that undoes the revision of `file` with the files of `commit`; two people stand
+    for it.
 
     Part of an action, which has asked for their permissions. It runs in the portal, whatever brings
-    the project's databases up: one revision and not the heads. Raises `Refused` while another run
+    the project's databases up: one revision and not the heads. Raise `Refused` while another run
     is under way.
     """
     return _queued(
@@ -107,7 +107,7 @@ def _queued(run: MigrationRun) -> MigrationRun:
 
 @action("migration.cancelled", "environments.migrate_environment")
 def cancel_migration(run: MigrationRun, *, actor: Actor, now: datetime | None = None) -> None:
-    """Asks the worker to stop the run; the database is read afterwards."""
+    """Ask the worker to stop the run; the database is read afterwards."""
     now = now or timezone.now()
     if not MigrationRun.objects.filter(
         pk=run.pk, cancel_requested_at=None, finished_at=None
@@ -122,8 +122,8 @@ def cancel_migration(run: MigrationRun, *, actor: Actor, now: datetime | None = 
 def retry_migration(
     run: MigrationRun, *, actor: Actor, now: datetime | None = None
 ) -> MigrationRun:
-    """Queues a new run of the same commit after one that did not succeed; it goes on from where
-    the database is.
+    """Queue a new run of the same commit after one that did not succeed; it goes on from where the
+    database is.
     """
     now = now or timezone.now()
     _require_retriable(run)

@@ -33,7 +33,7 @@ def url_of(place: EnvironmentDatabase, railway: Railway | None = None) -> str:
     """Return the database's URL: the write-only one of this place, else Railway's variable, read
     now and never stored.
 
-    Raises `NoDatabase`, or `ApiError` when Railway does not answer properly.
+    Raise `NoDatabase`, or `ApiError` when Railway does not answer properly.
     """
     if place.url:
         return _reachable(place, cast(HiddenText, place.url).reveal(), "The address given here")
@@ -149,7 +149,7 @@ def remember(places: Sequence[EnvironmentDatabase], railway: Railway) -> None:
 def instance_of(environment: Environment, of: Database) -> ServiceInstance:
     """Return the service there whose code uses the database, and which migrates.
 
-    Raises `NoDatabase`.
+    Raise `NoDatabase`.
     """
     row = _instance(environment, of.service)
     if row is None:

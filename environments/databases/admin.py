@@ -26,20 +26,18 @@ class AddressForm(forms.ModelForm):
         max_length=2000,
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off", "size": 60}),
         help_text=(
-            "Only where Railway's variable cannot be reached from here. Never shown; empty: leave"
-            " it as it is."
+            "Set it only if the address in Railway's variable cannot be reached from here. It is"
+            " not shown again. Leave empty to keep the stored one."
         ),
     )
-    forget_database_url = forms.BooleanField(
-        label="Forget the address that was set here", required=False
-    )
+    forget_database_url = forms.BooleanField(label="Delete the stored address", required=False)
 
     class Meta:
         model = EnvironmentDatabase
         fields = ()
 
     def clean_new_database_url(self) -> str:
-        """An address of PostgreSQL without spaces around it, or nothing."""
+        """Return an address of PostgreSQL without spaces around it, or nothing."""
         given = self.cleaned_data["new_database_url"]
         if given and not given.startswith(("postgresql://", "postgres://")):
             raise forms.ValidationError("Begin the address with postgresql://.")
@@ -88,7 +86,7 @@ class EnvironmentDatabaseAdmin(TwoPeople):
     def save_model(
         self, request: HttpRequest, obj: EnvironmentDatabase, form: ModelForm, change: bool
     ) -> None:
-        """Only the secret changes, by two people; the other columns are the portal's and may
+        """Let only the secret change, by two people; the other columns are the portal's and may
         have moved meanwhile.
         """
         given = (
@@ -103,13 +101,13 @@ class EnvironmentDatabaseAdmin(TwoPeople):
 
 
 def where(place: EnvironmentDatabase) -> str:
-    """Where the database's own address leads, without user and password."""
+    """Return where the database's own address leads, without user and password."""
     kept = place.url
     return place_in_words(cast(HiddenText, kept).reveal() if kept else "")
 
 
 def place_in_words(url: str) -> str:
-    """Host, port and name of a database, as a second person has to see them."""
+    """Return host, port and name of a database, as a second person has to see them."""
     if not url:
         return "as Railway's variable says"
     try:

@@ -73,7 +73,7 @@ def _cancelled(job: MigrationRun) -> Finished:
 
 
 def _unchanged(job: MigrationRun, status: JobStatus, why: str) -> Finished:
-    """The run ends where it began, and its row says so."""
+    """Require that the run ends where it began, and that its row says so."""
     job.after = job.before
     MigrationRun.objects.filter(pk=job.pk).update(after=job.after)
     return Finished(status, f"Nothing was changed: {why}")

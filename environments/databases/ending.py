@@ -13,11 +13,12 @@ from portal.jobs import Finished, JobStatus, Outcome, Requeue
 
 # How long an interrupted run waits for its database before a person is asked.
 PATIENCE_SECONDS = 3600.0
+REPEATS = 3  # of a run whose database went away, before a person is asked
 
 
 def not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
-    """Nothing was begun by this look; after an earlier, interrupted one nobody knows, and a
-    person must look.
+    """End a run of which nothing was begun by this look; after an earlier, interrupted one nobody
+    knows, and a person must look.
     """
     if job.before is None:
         return Finished(JobStatus.FAILED, f"Nothing was changed: {why}")
@@ -31,8 +32,8 @@ def not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
 def settle(
     job: MigrationRun, mirror: Mirror, history: history_reader.History, outcome: request.Outcome
 ) -> Outcome:
-    """What a run came to, on the rows: what staging has run, where the database is, how the job
-    goes on.
+    """Write what a run came to: what staging has run, where the database is, how the job goes
+    on.
     """
     if (
         outcome.status != "busy"
@@ -46,7 +47,7 @@ def settle(
 def _applied(
     job: MigrationRun, history: history_reader.History, outcome: request.Outcome
 ) -> list[list[object]]:
-    """What was planned and has come true, with seconds: also what a look that was killed has
+    """Return what was planned and has come true, with seconds: also what a look that was killed has
     brought.
     """
     seconds = {revision: took and round(took, 3) for revision, took in outcome.applied}
@@ -60,7 +61,7 @@ def _applied(
 
 
 def _ended(job: MigrationRun, history: history_reader.History, outcome: request.Outcome) -> Outcome:
-    """Writes what the database says after the run, and how the job goes on from there."""
+    """Write what the database says after the run, and how the job goes on from there."""
     changes: dict[str, object] = {
         "after": None if outcome.after is None else list(outcome.after),
         "failed_revision": outcome.failed_revision or "",
@@ -81,6 +82,9 @@ def _ended(job: MigrationRun, history: history_reader.History, outcome: request.
         ).update(revisions=list(outcome.after), revisions_at=timezone.now(), revisions_problem="")
     if outcome.status == "busy":
         return Requeue(3, "Another migration holds this database; waiting for it.")
+    if outcome.repeatable and job.crashes <= REPEATS:
+        repeated = "What had begun was rolled back; the run is repeated."
+        return Requeue(5.0 * job.crashes, f"{outcome.sentence} {repeated}", errored=True)
     statuses = {
         "succeeded": JobStatus.SUCCEEDED,
         "failed": JobStatus.FAILED,

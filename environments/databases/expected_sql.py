@@ -14,7 +14,7 @@ from environments.schema.run.alembic_env.statements import MAX_STATEMENTS, READS
 def remember_staged(
     job: MigrationRun, mirror: Mirror, history: history_reader.History, after: Sequence[str]
 ) -> None:
-    """What is in effect in staging's database counts as run there: what this run brought, with this
+    """Count what is in effect in staging's database as run there: what this run brought, with this
     content.
 
     What was there before counts only when it is met for the first time: a file that was edited
@@ -43,8 +43,8 @@ def remember_staged(
 
 
 def expected_statements(job: MigrationRun) -> dict[str, list[str]]:
-    """What production may send of each revision: what staging sent, where the SQL does not depend
-    on the data.
+    """Return what production may send of each revision: what staging sent, where the SQL does not
+    depend on the data.
 
     A revision that cannot be rendered without a database asks it what to do, so its statements are
     only recorded.
@@ -65,7 +65,8 @@ def expected_statements(job: MigrationRun) -> dict[str, list[str]]:
 
 
 def _sent(job: MigrationRun, row: StagedRevision) -> list[str] | None:
-    """The keys of what staging sent of a revision; None where nothing can be held against it.
+    """Return the keys of what staging sent of a revision; None where nothing can be held against
+    it.
 
     A command's `env.py` sends statements of its own, which belong to the run. Where nothing was
     recorded because staging had the revision before, our own runner is held to the plan, and may

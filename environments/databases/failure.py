@@ -23,7 +23,9 @@ class Aftermath:
 
 
 def aftermath_of(run: MigrationRun) -> Aftermath | None:
-    """None for a run that is under way, succeeded, or changed nothing since it never began."""
+    """Return None for a run that is under way, succeeded, or changed nothing since it never
+    began.
+    """
     if run.is_open or run.status == JobStatus.SUCCEEDED:
         return None
     invalid, kept = tuple(run.invalid_indexes), tuple(run.kept)
@@ -38,8 +40,8 @@ def aftermath_of(run: MigrationRun) -> Aftermath | None:
 
 
 def can_be_retried(run: MigrationRun) -> bool:
-    """Whether a new run of the same commit is for one person to start: not where a promotion or
-    two people asked.
+    """Return whether a new run of the same commit is for one person to start: not where a promotion
+    or two people asked.
     """
     theirs = run.environment.kind != EnvironmentKind.PRODUCTION or run.requested_by_id is not None
     return theirs and run.direction == Direction.UPGRADE

@@ -26,7 +26,7 @@ from portal.outbound.http import ApiError
 
 
 def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
-    """One look at the database, then at most one run of Alembic: to the commit's heads, or one
+    """Look once at the database, then at most one run of Alembic: to the commit's heads, or one
     revision back.
 
     A run that was cut off is looked at before anything is repeated: what the database reports
@@ -72,8 +72,8 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
 def _start(
     job: MigrationRun, history: history_reader.History, current: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Where the run begins: what the database reports, or, where Railway may have migrated it
-    already, did report.
+    """Return where the run begins: what the database reports, or, where Railway may have migrated
+    it already, did report.
     """
     if job.runner != Runner.VERIFY:
         return current
@@ -97,7 +97,7 @@ def _verify(
     url: str,
     now: datetime,
 ) -> Outcome:
-    """Looks whether Railway has migrated the database; runs nothing."""
+    """Look whether Railway has migrated the database; run nothing."""
     if job.cancel_requested_at:
         return Finished(
             JobStatus.CANCELLED, "The portal stopped watching; the deployment continues on Railway."
@@ -132,7 +132,7 @@ def _not_verified(error: Exception) -> Finished:
 
 
 def _after(job: MigrationRun, outcome: Outcome) -> Outcome:
-    """What a run has set on Railway is put back when it ends, however it does."""
+    """Put back what the run has set on Railway, however it ends."""
     if not isinstance(outcome, Finished) or not job.railway:
         return outcome
     left = pre_deploy_command.put_back(job)
@@ -145,7 +145,7 @@ def _plan(
     current: tuple[str, ...],
     pending: Sequence[history_reader.Revision],
 ) -> None:
-    """Writes down what is about to happen before it does.
+    """Write down what is about to happen before it does.
 
     The first look's `before` and plan stay.
     """
@@ -161,7 +161,7 @@ def _plan(
 
 
 def _teller(job: MigrationRun) -> Callable[[list[str]], None]:
-    """What appends lines to the run's log."""
+    """Return what appends lines to the run's log."""
 
     def on_lines(lines: list[str]) -> None:
         text = "".join(f"{line}\n" for line in lines)
@@ -174,7 +174,7 @@ def _teller(job: MigrationRun) -> Callable[[list[str]], None]:
 
 
 def _alive(job: MigrationRun) -> Callable[[], bool]:
-    """What says whether the run is still wanted, and this worker's."""
+    """Return what says whether the run is still wanted, and this worker's."""
 
     def alive() -> bool:
         wanted = MigrationRun.objects.filter(pk=job.pk, cancel_requested_at=None).exists()

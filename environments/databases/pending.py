@@ -23,8 +23,8 @@ from portal.outbound.parsing import JsonObject
 
 
 def read(database: Database, history: History) -> dict[str, JsonObject]:
-    """For each of both: where its database is (`start`, None: not read) and the `revisions` to run,
-    in order.
+    """Return for each of both: where its database is (`start`, None: not read) and the `revisions`
+    to run, in order.
 
     One query. A database from which no way leads to the heads has a `problem` and no revisions.
     """
@@ -48,8 +48,8 @@ def read(database: Database, history: History) -> dict[str, JsonObject]:
 def hashed(
     starts: Mapping[str, JsonObject], steps: Sequence[Step], *, shown: Collection[str]
 ) -> dict[str, JsonObject]:
-    """`starts` with the digest of what each is to run (files and SQL), and the steps that are
-    not `shown` elsewhere.
+    """Return `starts` with the digest of what each is to run (files and SQL), and the steps that
+    are not `shown` elsewhere.
     """
     by_id = {step.revision: step for step in steps}
     found = {}
@@ -77,7 +77,7 @@ def _places(database: Database) -> QuerySet[EnvironmentDatabase]:
 
 
 def moved(plan: MigrationPlan, heads: Collection[str]) -> bool:
-    """Whether a database is elsewhere than the plan says, and not at the commit's heads.
+    """Return whether a database is elsewhere than the plan says, and not at the commit's heads.
 
     One query.
     """
@@ -89,15 +89,15 @@ def moved(plan: MigrationPlan, heads: Collection[str]) -> bool:
 def is_elsewhere(
     starts: JsonObject, kind: str, at: Collection[str], heads: Collection[str]
 ) -> bool:
-    """Whether the plan's `starts` say another revision than `at`, which is not where it leads to
-    anyway.
+    """Return whether the plan's `starts` say another revision than `at`, which is not where it
+    leads to anyway.
     """
     known = starts.get(kind, {}).get("start")
     return sorted(at) != sorted(heads) and (known is None or sorted(known) != sorted(at))
 
 
 def keep_rendered(plan: MigrationPlan) -> None:
-    """Gives what staging ran at the plan's commit the SQL that was planned for it.
+    """Give what staging ran at the plan's commit the SQL that was planned for it.
 
     One query when it has it.
     """

@@ -23,7 +23,7 @@ APPROVE = "releases.approve_release"
 
 
 def watched(job: MigrationRun, pending: Sequence[history_reader.Revision]) -> Outcome | None:
-    """Where the project only watches: what would run is recorded, and the run waits until the
+    """Stop where the project only watches: what would run is recorded, and the run waits until the
     database is there by somebody else's doing.
     """
     if not pending:
@@ -42,8 +42,8 @@ def watched(job: MigrationRun, pending: Sequence[history_reader.Revision]) -> Ou
 
 
 def turn(job: MigrationRun) -> Outcome | None:
-    """One database after the other: two runs on Railway would set one command, and a log tells
-    of one run.
+    """Let one database go after the other: two runs on Railway would set one command, and a log
+    tells of one run.
     """
     if job.cancel_requested_at or job.before is not None:
         return None
@@ -59,8 +59,8 @@ def turn(job: MigrationRun) -> Outcome | None:
 def pending_revisions(
     job: MigrationRun, mirror: Mirror, history: history_reader.History, current: Sequence[str]
 ) -> tuple[history_reader.Revision, ...]:
-    """What the run is to do from `current`, in its order, bound to all that each revision can
-    read.
+    """Return what the run is to do from `current`, in its order, bound to all that each revision
+    can read.
     """
     if job.direction == Direction.DOWNGRADE:
         return bound_files(job, mirror, history, history.back(current, job.target[0]))
@@ -86,7 +86,7 @@ def why_not(
     start: tuple[str, ...],
     invalid: tuple[str, ...],
 ) -> Finished | None:
-    """Why this run may not start, if it may not."""
+    """Return why this run may not start, if it may not."""
     environment, problem = job.environment, next(iter(history.problems), None)
     if problem:
         return Finished(JobStatus.FAILED, f"Nothing was changed: {problem.sentence}")
@@ -116,7 +116,9 @@ def why_not(
 def _not_agreed(
     job: MigrationRun, mirror: Mirror, history: history_reader.History, current: tuple[str, ...]
 ) -> Finished | None:
-    """A downgrade undoes exactly the one file that two people agreed on, or nothing."""
+    """Return why the run may not start: a downgrade undoes exactly the one file that two people
+    agreed on.
+    """
     agreed = [(one["id"], one["sha256"]) for one in job.planned]
     try:
         pending = [(one.id, one.sha256) for one in pending_revisions(job, mirror, history, current)]

@@ -26,7 +26,7 @@ UNPREPARED_SECONDS = 60.0
 
 
 def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
-    """Works out what the commit will run in staging and in production, as SQL, and looks for risks.
+    """Work out what the commit will run in staging and in production, as SQL, and look for risks.
 
     Runs nothing.
     """
@@ -43,7 +43,7 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         risks = risk.assess(steps, order=of.schema_order, target=read)
     except _Broken as broken:
         return Finished(JobStatus.FAILED, str(broken))
-    except (NoDatabase, NotPrepared) as error:  # until somebody mends it, perhaps elsewhere
+    except (NoDatabase, NotPrepared) as error:  # until somebody fixes it, perhaps elsewhere
         return Requeue(UNPREPARED_SECONDS, f"The migrations cannot be planned yet: {error}")
     except (ApiError, GitError, HistoryError, plan_render.BrokenOff, squawk.RiskError) as error:
         return Requeue(10, f"The migrations cannot be planned yet: {error}")
@@ -63,13 +63,13 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
 
 
 class _Broken(Exception):
-    """The commit's history has a problem that no later look mends; the message is one sentence."""
+    """The commit's history has a problem that no later look fixes; the message is one sentence."""
 
 
 def _rendered(
     job: MigrationPlan, now: datetime
 ) -> tuple[dict[str, JsonObject], set[str], plan_render.Plan, str]:
-    """Where each environment starts, the ids of the new revisions, all that is still to run
+    """Return where each environment starts, the ids of the new revisions, all that is still to run
     somewhere as SQL, and what rendered it.
     """
     of, mirror = job.database, mirror_of(job.project)
@@ -93,8 +93,8 @@ def _rendered(
 def _production(
     job: MigrationPlan, tables: Collection[str], now: datetime
 ) -> tuple[table_stats.Target, str] | Requeue:
-    """What production's database says of `tables`, and why it says nothing, if so: the plan is made
-    without it.
+    """Return what production's database says of `tables`, and why it says nothing, if so: the plan
+    is made without it.
 
     A connection that was lost in a bad moment is tried again for a minute: an approver need not
     sign for that.

@@ -21,9 +21,9 @@ class Place:
 
 
 def place_of(environment: Environment, database: Database) -> Place:
-    """Where a database's migrations run in an environment: the service that uses it.
+    """Return where a database's migrations run in an environment: the service that uses it.
 
-    Raises `NoDatabase`.
+    Raise `NoDatabase`.
     """
     instance = instance_of(environment, database)
     name = f"{instance.service.name} in {environment}"
@@ -36,9 +36,9 @@ def place_of(environment: Environment, database: Database) -> Place:
 
 
 def variables(project: Project, place: Place) -> Mapping[str, str]:
-    """What the service gets there, as far as Railway shows it: to be kept out of logs.
+    """Return what the service gets there, as far as Railway shows it: to be kept out of logs.
 
-    Raises `ApiError`.
+    Raise `ApiError`.
     """
     found = railway_of(project).variables(
         place.project, place.environment, place.service, unrendered=False
@@ -47,7 +47,7 @@ def variables(project: Project, place: Place) -> Mapping[str, str]:
 
 
 def write_command(place: Place, railway: Railway, command: list[str], why: str) -> None:
-    """Sets the command in this one environment, and deploys nothing.
+    """Set the command in this one environment, and deploy nothing.
 
     Others' staged changes are not carried along.
     """
@@ -73,7 +73,7 @@ def remember(job: MigrationRun, **values: object) -> None:
 
 
 def put_back(job: MigrationRun) -> str:
-    """Sets again what was set before the run, unless somebody has changed it since.
+    """Set again what was set before the run, unless somebody has changed it since.
 
     To be called when a run has ended, until it returns ""; a sentence when it cannot be yet.
     """
@@ -96,7 +96,7 @@ def put_back(job: MigrationRun) -> str:
 
 
 def put_back_all(environments: list[Environment]) -> None:
-    """Puts back what runs have left that ended without coming to it."""
+    """Put back what runs have left that ended without coming to it."""
     left = MigrationRun.objects.filter(
         environment__in=environments, finished_at__isnull=False, railway__has_key="command"
     ).exclude(railway__has_key="put_back")

@@ -34,7 +34,7 @@ def command_for(
     """Return the project's command with its packages and `environment`'s variables; None for
     another runner.
 
-    `secrets` says which of the variables' values are kept out of the log. Raises `NoDatabase` (a
+    `secrets` says which of the variables' values are kept out of the log. Raise `NoDatabase` (a
     variable is missing),
     `NotPrepared`, `ApiError` and `GitError`.
     """
@@ -60,7 +60,7 @@ def prepared_for(
     """Return the virtual environment of the database's install command at `commit`, made where it
     is missing; None without such a command.
 
-    Raises `NotPrepared`, with what was printed last, and `GitError`.
+    Raise `NotPrepared`, with what was printed last, and `GitError`.
     """
     if not database.install_command:
         return None
@@ -93,7 +93,7 @@ def planning_command(
     database: Database, mirror: Mirror, commit: str, *, alive: Callable[[], bool] = lambda: True
 ) -> Command | None:
     """Return `command_for` with what production gives it, for work that runs nothing; None too
-    where no long-lived environment is known. Raises what `command_for` does.
+    where no long-lived environment is known. Raise what `command_for` does.
     """
     known = Environment.objects.present().long_lived().filter(project=database.project)
     environment = known.order_by("kind").select_related("project").first()
@@ -113,7 +113,7 @@ def values_of(environment: Environment, database: Database) -> dict[str, str]:
     """Return the service's variables that the database's command needs, read from Railway now and
     never stored.
 
-    Raises `NoDatabase`, naming what is missing, and `ApiError`.
+    Raise `NoDatabase`, naming what is missing, and `ApiError`.
     """
     names = database.migration_variables.replace(",", " ").split()
     if not names:

@@ -29,7 +29,7 @@ TICK_SECONDS = 0.5
 
 
 def elsewhere(job: MigrationRun, place: Place) -> Callable[[Log, Callable[[], str]], Finished]:
-    """The part of a run that Railway does, for `environments.schema.run.runner`."""
+    """Do the part of a run that Railway does, for `environments.schema.run.runner`."""
 
     def act(log: Log, stop: Callable[[], str]) -> Finished:
         railway = railway_of(job.environment.project)
@@ -75,7 +75,7 @@ def _broken(job: MigrationRun, place: Place, railway: Railway, error: ApiError) 
 
 
 def _set(job: MigrationRun, place: Place, railway: Railway, log: Log) -> None:
-    """Has the command set, and what was there remembered first."""
+    """Have the command set, and what was there remembered first."""
     command = [job.database.migration_command]
     now = list(railway.pre_deploy(place.environment, place.service))
     if not job.railway:
@@ -92,7 +92,7 @@ def _set(job: MigrationRun, place: Place, railway: Railway, log: Log) -> None:
 
 
 def _deployed(job: MigrationRun, place: Place, railway: Railway, log: Log) -> str:
-    """The deployment of exactly the commit: the one begun before, or a new one."""
+    """Return the deployment of exactly the commit: the one begun before, or a new one."""
     if not job.railway["deployment"]:
         begun = _new(job, place, railway)
         if not begun:
@@ -112,7 +112,9 @@ def _deployed(job: MigrationRun, place: Place, railway: Railway, log: Log) -> st
 
 
 def _new(job: MigrationRun, place: Place, railway: Railway) -> str:
-    """The newest deployment of the commit that was not there when the run began; "" without one."""
+    """Return the newest deployment of the commit that was not there when the run began; "" without
+    one.
+    """
     found = railway.deployments(place.project, place.environment, place.service, RECENT)
     known = job.railway.get("known", [])
     return next((one.id for one in found if one.commit == job.commit and one.id not in known), "")

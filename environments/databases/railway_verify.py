@@ -27,7 +27,7 @@ class Shown:
         self.seen: set[tuple[datetime | None, str, int]] = set()
 
     def more(self, lines: tuple[LogLine, ...], log: Log) -> None:
-        """Hands on what is new. Equal lines of one moment are told apart by their number."""
+        """Hand on what is new. Equal lines of one moment are told apart by their number."""
         counts: dict[tuple[datetime | None, str], int] = {}
         for line in lines:
             key = (line.at, line.message)
@@ -46,10 +46,10 @@ def verify(
     secrets: tuple[str, ...],
     now: datetime,
 ) -> Requeue | Outcome:
-    """One look at a database that Railway migrates while it deploys: there, on its way, or not to
+    """Look once at a database that Railway migrates while it deploys: there, on its way, or not to
     come.
 
-    Raises `ApiError`, `NoDatabase`.
+    Raise `ApiError`, `NoDatabase`.
     """
     before, after = tuple(job.before or ()), tuple(current)
     at = f"the database is at {', '.join(after) or 'no revision'}"
@@ -90,7 +90,7 @@ def _not_migrated(named: str, serves: bool, error: str, at: str, history: Histor
 
 
 def _told(job: MigrationRun, lines: tuple[LogLine, ...], secrets: tuple[str, ...]) -> Output:
-    """Keeps the deployment's log on the run, without secrets, and reads it."""
+    """Keep the deployment's log on the run, without secrets, and reads it."""
     kept: list[str] = []
     output, log = Output(), Log(kept.extend, Redactor(secrets))
     Shown().more(lines, log)

@@ -39,7 +39,7 @@ def run(
     on_progress: Callable[[Progress], None],
     alive: Callable[[], bool],
 ) -> Outcome:
-    """One run with the job's runner, as `environments.schema.run.runner.run`; never raises what
+    """Run once with the job's runner, as `environments.schema.run.runner.run`; never raises what
     that does not.
     """
     project, database = job.environment.project, job.database
@@ -78,7 +78,7 @@ def _railway(job: MigrationRun, mirror: Mirror, url: str) -> JsonObject:
 
 
 def secrets_of(url: str, values: Mapping[str, str]) -> tuple[str, ...]:
-    """What is to be kept out of a log: the address as a whole, its password as written, and
+    """Return what must not appear in a log: the address as a whole, its password as written, and
     every telling value.
     """
     found = [url]
@@ -102,7 +102,7 @@ def _command(
     on_lines: Callable[[list[str]], None],
     alive: Callable[[], bool],
 ) -> dict[str, object]:
-    """The command with its variables and its environment, which is made here where it is
+    """Return the command with its variables and its environment, which is made here where it is
     missing.
     """
     found = command_for(

@@ -13,7 +13,7 @@ SHOWN = 20
 
 
 def problems(project: Project) -> Iterator[Problem]:
-    """One problem for each object, as the newest comparison of each database saw it.
+    """Yield one problem for each object, as the newest comparison of each database saw it.
 
     Two queries.
     """
@@ -44,7 +44,7 @@ def problems(project: Project) -> Iterator[Problem]:
 
 
 def sentence(difference: Difference, where: str) -> str:
-    """“production has an index ix_x that no migration creates.”"""
+    """Return “production has an index ix_x that no migration creates.”"""
     article = "an" if difference.type[0] in "aeiou" else "a"
     if difference.how == "added":
         return (

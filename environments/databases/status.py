@@ -55,7 +55,7 @@ class Place:
 
 
 def due_previews(project: Project, *, now: datetime) -> list[EnvironmentDatabase]:
-    """The databases of previews that were not asked for their revision lately."""
+    """Return the databases of previews that were not asked for their revision lately."""
     since = now - timedelta(seconds=max(PREVIEW_SECONDS, 2 * settings.SYNC_SECONDS))
     previews = (
         Environment.objects.present().previews().filter(project=project, instances__isnull=False)
@@ -65,8 +65,8 @@ def due_previews(project: Project, *, now: datetime) -> list[EnvironmentDatabase
 
 
 def read_previews(project: Project, *, now: datetime, railway: Railway | None = None) -> None:
-    """Asks the databases of previews for their revision, seldom; one that is another
-    environment's is not theirs.
+    """Ask the databases of previews for their revision, seldom; one that is another environment's
+    is not theirs.
     """
     due = due_previews(project, now=now)
     long_lived = Environment.objects.present().long_lived().filter(project=project)
@@ -82,7 +82,7 @@ def read_previews(project: Project, *, now: datetime, railway: Railway | None = 
 
 
 def read(project: Project, *, now: datetime) -> None:
-    """Works out where each database stands. Raises `GitError`, `ApiError`.
+    """Work out where each database stands. Raise `GitError`, `ApiError`.
 
     Costs one reading of each branch's revisions, which is remembered while their files stay as they
     are.
@@ -114,7 +114,7 @@ def _read_one(
     known: Mapping[tuple[int, int], DatabaseStatus],
     now: datetime,
 ) -> dict[str, object]:
-    """Keeps where one database stands in each environment; returns its timeline."""
+    """Keep where one database stands in each environment; return its timeline."""
     there = [place for place in places if mirror.has(place.commit)]
     histories = {
         one.branch: history_reader.read(mirror, one.commit, database.alembic) for one in there
@@ -162,7 +162,7 @@ def _keep(
         for name, its in histories.items()
         if name != place.branch and not name.startswith("#")
     }
-    found = history_status.stand(
+    found = history_status.status_of(
         at.environment.name, at.revisions, place.branch, own, others, tables=at.tables
     )
     same = row is not None and (row.state, row.revisions) == (found.state, at.revisions)
@@ -186,7 +186,7 @@ def _keep(
 
 
 def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
-    """What of it bears on a release. At most four queries.
+    """Yield what of it bears on a release. At most four queries.
 
     A database that is ahead because a run of the portal brought it there, as *migrate, then deploy*
     does, is none; nor is production behind its branch while a release is given the time to be
@@ -222,8 +222,8 @@ def _is_behind(row: DatabaseStatus) -> bool:
 
 
 def _brought(rows: Sequence[DatabaseStatus]) -> Collection[int]:
-    """The standings of databases that are where the portal's newest run or a proven stamp left
-    them, or that a run is moving now. Two queries.
+    """Return the statuses of databases that are where the portal's newest run or a proven stamp
+    left them, or that a run is moving now. Two queries.
     """
     runs = MigrationRun.objects.filter(environment__in=[row.environment_id for row in rows])
     newest = runs.order_by("environment_id", "database_id", "-pk").distinct(

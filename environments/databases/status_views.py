@@ -50,7 +50,7 @@ class Row:
     environment: Environment
     database: Database
     place: EnvironmentDatabase | None
-    standing: DatabaseStatus | None
+    status: DatabaseStatus | None
     state: str
     compared: Rehearsal | None = None
     differences: tuple[str, ...] = ()
@@ -61,19 +61,19 @@ class Row:
 
     @property
     def moved(self) -> bool:
-        """Whether the database was read again since the standing was worked out, and is
+        """Whether the database was read again since the status was worked out, and is
         elsewhere.
         """
         return (
-            self.standing is not None
+            self.status is not None
             and self.place is not None
-            and self.standing.revisions != self.place.revisions
+            and self.status.revisions != self.place.revisions
         )
 
     @property
     def comparable(self) -> bool:
         """Whether a person may have the real schema compared with the migrations'."""
-        return self.environment.kind in ORDER and self.standing is not None
+        return self.environment.kind in ORDER and self.status is not None
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Mark:
 
 
 def context(request: HttpRequest) -> JsonObject:
-    """The state of one project's databases, for the page Migrations.
+    """Return the state of one project's databases, for the page Migrations.
 
     Seven queries whatever the counts.
     """
@@ -106,13 +106,13 @@ def context(request: HttpRequest) -> JsonObject:
 
 
 def rows(project: Project, databases: list[Database]) -> list[Row]:
-    """Every database of staging, production and the previews that have one. Five queries."""
+    """Return every database of staging, production and the previews that have one. Five queries."""
     environments = Environment.objects.present().filter(
         project=project, kind__in=[*LONG_LIVED, EnvironmentKind.PREVIEW]
     )
     newest = {(row.environment_id, row.database_id): row for row in _compared(project)}
-    standings = DatabaseStatus.objects.filter(environment__in=environments)
-    standing_of = {(row.environment_id, row.database_id): row for row in standings}
+    statuses = DatabaseStatus.objects.filter(environment__in=environments)
+    status_of = {(row.environment_id, row.database_id): row for row in statuses}
     places = EnvironmentDatabase.objects.filter(environment__in=environments)
     place_of = {(row.environment_id, row.database_id): row for row in places}
     stamps = _stamps(project)
@@ -120,9 +120,9 @@ def rows(project: Project, databases: list[Database]) -> list[Row]:
     for environment in environments:
         for database in databases:
             key = environment.pk, database.pk
-            standing = standing_of.get(key)
-            if environment.kind in ORDER or standing is not None:
-                row = _row(environment, database, place_of.get(key), standing, newest.get(key))
+            status = status_of.get(key)
+            if environment.kind in ORDER or status is not None:
+                row = _row(environment, database, place_of.get(key), status, newest.get(key))
                 found.append(replace(row, stamp=stamps.get(key)))
     return sorted(found, key=lambda row: (ORDER.get(row.environment.kind, 2), row.environment.name))
 
@@ -131,10 +131,10 @@ def _row(
     environment: Environment,
     database: Database,
     place: EnvironmentDatabase | None,
-    standing: DatabaseStatus | None,
+    status: DatabaseStatus | None,
     compared: Rehearsal | None,
 ) -> Row:
-    state = STATES[DatabaseState(standing.state)] if standing else "wait"
+    state = STATES[DatabaseState(status.state)] if status else "wait"
     drift = (
         [Difference(**one | {"lines": tuple(one["lines"])}) for one in compared.drift or ()]
         if compared
@@ -142,7 +142,7 @@ def _row(
     )
     told = tuple(sentence(one, environment.name) for one in drift[:DIFFERENCES_SHOWN])
     more = max(0, len(drift) - DIFFERENCES_SHOWN)
-    return Row(environment, database, place, standing, state, compared, told, more)
+    return Row(environment, database, place, status, state, compared, told, more)
 
 
 def _compared(project: Project) -> Any:
@@ -157,18 +157,18 @@ def _compared(project: Project) -> Any:
 
 
 def _with_stamps(row: Row, sync: DatabaseSync | None) -> Row:
-    """The row with what can be proven of a long-lived environment's database."""
-    standing, at = row.standing, row.place.revisions if row.place else None
-    if not row.comparable or standing is None or at is None:
+    """Return the row with what can be proven of a long-lived environment's database."""
+    status, at = row.status, row.place.revisions if row.place else None
+    if not row.comparable or status is None or at is None:
         return row
     told = sync.timeline.get(str(row.database.pk), {}) if sync else {}
     branches = {one["id"]: one["branches"] for one in told.get("entries", ())}
     known = dict.fromkeys(name for names in branches.values() for name in names)
-    mine = [name for name in known if not name.startswith("#") and name != standing.branch]
+    mine = [name for name in known if not name.startswith("#") and name != status.branch]
     lacking = [
         name for name in mine if at and any(name not in branches.get(id, [name]) for id in at)
     ]
-    own = [standing.branch] if standing.state in STRANGE else []
+    own = [status.branch] if status.state in STRANGE else []
     return replace(row, provable=(*own, *lacking))
 
 
@@ -183,13 +183,13 @@ def _stamps(project: Project) -> dict[tuple[int, int], Stamp]:
 
 
 def _trail(database: Database, sync: DatabaseSync | None, found: list[Row]) -> dict[str, object]:
-    """The timeline of a database with who is where on it."""
+    """Return the timeline of a database with who is where on it."""
     told = sync.timeline.get(str(database.pk), {}) if sync else {}
     marks: dict[str, list[Mark]] = {}
     for row in found:
-        if row.standing is not None:
-            for id in row.standing.heads:
-                marks.setdefault(id, []).append(Mark(f"head of {row.standing.branch}", "closed"))
+        if row.status is not None:
+            for id in row.status.heads:
+                marks.setdefault(id, []).append(Mark(f"head of {row.status.branch}", "closed"))
         for id in (row.place.revisions if row.place else None) or ():
             marks.setdefault(id, []).append(Mark(f"{row.environment.name}’s database", row.state))
     entries = told.get("entries", [])

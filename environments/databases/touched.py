@@ -10,7 +10,7 @@ from environments.schema.plan.render import Step, steps_from_json
 from environments.schema.plan.risk import RiskError, assess
 from environments.schema.run import database
 
-PLANS = 20  # so many plans are looked through for what is known of a revision
+PLANS = 20  # how many plans are searched for a revision
 _LOSING = {"data-change", "data-loss", "truncate", "drop-table", "drop-column", "column-type"}
 _UNKNOWN = {"cascade", "unrendered", "opaque", "calls", "unknown", "session"}
 
@@ -54,7 +54,7 @@ class Measured:
 
 
 def touched_by(job: MigrationRun) -> Touched:
-    """What the run may lose or change, as far as its plans know."""
+    """Return what the run may lose or change, as far as its plans know."""
     files = {one["id"]: one["sha256"] for one in job.planned}
     # One that is being computed again still has what it knew of these files.
     plans = MigrationPlan.objects.filter(database=job.database).exclude(steps=[])
@@ -80,7 +80,7 @@ def touched_by(job: MigrationRun) -> Touched:
 
 
 def _of_downgrade(step: Step) -> list[tuple[str, str]]:
-    """The risks of the way back: code and table."""
+    """Return the risks of the way back: code and table."""
     try:
         found = assess([replace(step, upgrade=step.downgrade)])
     except RiskError:
@@ -121,7 +121,7 @@ where c.relkind in ('r', 'p', 'm') and n.nspname !~ '^(pg_|information_schema$)'
 
 
 def measure(url: str, touched: Touched) -> Measured:
-    """Ask the database for what is to be kept. Raises `DatabaseError`."""
+    """Ask the database for what must be backed up. Raise `DatabaseError`."""
     names = {"tables": list(touched.tables), "deleting": list(touched.deleting)}
     with database.connection(url) as opened:
         row = opened.execute("select pg_database_size(current_database())").fetchone()

@@ -29,7 +29,7 @@ REHEARSALS_SHOWN = 20
 
 @page
 def migrations(request: HttpRequest) -> HttpResponse:
-    """Where every database stands, every migration run, newest first, and rehearsals.
+    """Show where every database stands, every migration run, newest first, and rehearsals.
 
     Eleven queries.
     """
@@ -47,19 +47,19 @@ def migrations(request: HttpRequest) -> HttpResponse:
 
 @page
 def migration(request: HttpRequest, pk: int) -> HttpResponse:
-    """One run: what it was to do, what it did, and its log while it is written."""
+    """Show one run: what it had to do, what it did, and its log while it is written."""
     return render(request, "environments/databases/migration.html", _run_context(pk))
 
 
 @page
 def migration_panels(request: HttpRequest, pk: int) -> HttpResponse:
-    """The run page's moving parts, for the poll."""
+    """Show the run page's moving parts, for the poll."""
     return render(request, "environments/databases/migration_panels.html", _run_context(pk))
 
 
 @page
 def migration_log(request: HttpRequest, pk: int) -> HttpResponse:
-    """The end of the log alone; status 286 tells htmx that nothing more will come."""
+    """Show the end of the log alone; status 286 tells htmx that nothing more will come."""
     run = get_object_or_404(_with_tail().only("status", "log_bytes"), pk=pk)
     status = 200 if run.is_open else 286
     return render(
@@ -72,7 +72,7 @@ def _with_tail() -> Any:
 
 
 def _run_context(pk: int) -> JsonObject:
-    """The run with the end of its log, and its revisions as rows. One query."""
+    """Return the run with the end of its log, and its revisions as rows. One query."""
     runs = (
         _with_tail()
         .select_related("environment__project", "database", "requested_by", "approved_by")
@@ -104,7 +104,7 @@ def _run_context(pk: int) -> JsonObject:
 @page
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    """Asks the worker to stop the run."""
+    """Ask the worker to stop the run."""
     run = get_object_or_404(
         MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk
     )
@@ -116,7 +116,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 @require_POST
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
-    """Starts a new run of the same commit, which goes on from where the database is."""
+    """Start a new run of the same commit, which goes on from where the database is."""
     run = get_object_or_404(
         MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk
     )

@@ -30,7 +30,7 @@ class Taken:
 
 
 def take(job: MigrationRun, *, now: datetime) -> Taken | Requeue:
-    """One look: find the volume, ask for its backup once, and wait until it is there.
+    """Look once: find the volume, ask for its backup once, and wait until it is there.
 
     Never raises: what Railway refuses is told by `why`, and the database can be dumped instead.
     """

@@ -12,7 +12,7 @@ from environments.variables import rules as variables_rules
 
 
 def compare(project: Project, *, now: datetime, complete: bool = True) -> None:
-    """Holds our rows against every rule, and brings the findings up to date.
+    """Hold our rows against every rule, and bring the findings up to date.
 
     What a reading that is not `complete` does not show is not called missing on its word.
     """

@@ -60,9 +60,9 @@ def _sharing(project: Project) -> Iterator[Problem]:
             f"{project} and {names} release {project.repository}: they overwrite each other's"
             " verdict on a commit."
         )
-        mend = "Make one project of them, with a database for each Alembic directory."
+        fix = "Make one project of them, with a database for each Alembic directory."
         yield Problem(
-            TWICE, f"repository {project.repository}", f"{message} {mend}", attestable=True
+            TWICE, f"repository {project.repository}", f"{message} {fix}", attestable=True
         )
 
 
@@ -109,7 +109,7 @@ def _missing(
 
 
 def _none_named(name: str, environments: Iterable[Environment]) -> str:
-    """That there is no such environment, and which are nearly called so."""
+    """Return that there is no such environment, and which are nearly called so."""
     alike = sorted(
         {
             environment.name
@@ -163,7 +163,9 @@ def _pushes(instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
 def _branches(
     project: Project, lives: Iterable[Live], expected: dict[str, str]
 ) -> Iterator[Problem]:
-    """What is built from the project's repository must follow the branch of its environment."""
+    """Require that what is built from the project's repository follows the branch of its
+    environment.
+    """
     for live in lives:
         instance = live.instance
         wanted, subject = expected[instance.environment.kind], str(instance)
@@ -179,7 +181,7 @@ def _branches(
 
 
 def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> Iterator[Problem]:
-    """What was pushed and Railway skipped, failed or never began to deploy, beyond the grace
+    """Find what was pushed and Railway skipped, failed or never began to deploy, beyond the grace
     time.
     """
     grace = timedelta(seconds=settings.DEPLOY_GRACE_SECONDS)
@@ -217,8 +219,8 @@ def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> It
 
 
 def _not_live(live: Live, head: str) -> str:
-    """What is wrong with a service whose branch is at `head`; nothing while that is on its way,
-    or not known yet.
+    """Find what is wrong with a service whose branch is at `head`; nothing while that is on its
+    way, or not known yet.
     """
     serving = [one for one in live.active if one.status in SERVING]
     if any(one.commit == head for one in serving):

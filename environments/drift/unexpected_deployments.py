@@ -18,9 +18,9 @@ _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def judge(project: Project, railway: Railway, *, now: datetime) -> None:
-    """Looks at each deployment that was made since the last look. One query when there is none.
+    """Look at each deployment that was made since the last look. One query when there is none.
 
-    What was there when an instance is first looked at is taken as it is. Raises `ApiError`.
+    What was there when an instance is first looked at is taken as it is. Raise `ApiError`.
     """
     rows = Row.objects.filter(
         is_latest=True,
@@ -90,7 +90,7 @@ def _accused(
     deployment: Deployment,
     earlier: Sequence[Deployment],
 ) -> str:
-    """What is to be said of a deployment, or nothing: it was pushed, or asked for here."""
+    """Return what must be said of a deployment, or nothing: it was pushed, or asked for here."""
     if deployment.status == "SKIPPED" or out_of_band.is_ours(
         instance, deployment.id, deployment.commit or "", deployment.created_at
     ):
@@ -120,16 +120,15 @@ def _accused(
 
 
 def _on_branch(mirror: Mirror, commit: str, branch: str) -> bool:
-    if (
-        not mirror.has(commit)
-        or not branch
-        or not mirror.head(branch)
-        or not mirror.is_ancestor(commit, branch)
-    ):
-        mirror.fetch()
-    return bool(
-        branch and mirror.has(commit) and mirror.head(branch) and mirror.is_ancestor(commit, branch)
-    )
+    if _holds(mirror, commit, branch):
+        return True
+    mirror.fetch()
+    return _holds(mirror, commit, branch)
+
+
+def _holds(mirror: Mirror, commit: str, branch: str) -> bool:
+    head = mirror.head(branch) if branch and mirror.has(commit) else None
+    return head is not None and mirror.is_ancestor(commit, head)
 
 
 def _said(instance: ServiceInstance, deployment: Deployment, deed: str) -> str:
@@ -148,9 +147,9 @@ def _said(instance: ServiceInstance, deployment: Deployment, deed: str) -> str:
 
 
 def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> None:
-    """Sees whether pushes deploy each service of staging and production: one request.
+    """See whether pushes deploy each service of staging and production: one request.
 
-    Raises `ApiError`.
+    Raise `ApiError`.
     """
     found = (
         ServiceInstance.objects.long_lived()

@@ -15,7 +15,7 @@ from portal.ui.actions import Refused, action, require_reason
 def resolve_finding(
     finding: Finding, *, actor: Actor, reason: str, now: datetime | None = None
 ) -> None:
-    """Closes a finding by a person's word.
+    """Close a finding by a person's word.
 
     What comparison still sees is opened again by the next reading; what was done around the portal
     is not: it is one event, and settled.
@@ -32,7 +32,7 @@ def resolve_findings(
     reason: str,
     now: datetime | None = None,
 ) -> None:
-    """Closes several findings of the project, by their keys, for one reason: all or none."""
+    """Close several findings of the project, by their keys, for one reason: all or none."""
     now = now or timezone.now()
     rows = list(Finding.objects.filter(project=project, pk__in=findings).order_by("pk"))
     if not rows:

@@ -11,7 +11,14 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from environments.finding_kinds.out_of_band import BYPASS
-from environments.models import DeploymentAsk, Finding, Project, Repair, RepairKind, ServiceInstance
+from environments.models import (
+    DeploymentRequest,
+    Finding,
+    Project,
+    Repair,
+    RepairKind,
+    ServiceInstance,
+)
 from portal import audit
 from portal.jobs import OPEN
 
@@ -21,7 +28,7 @@ EARLY, LATE = timedelta(minutes=1), timedelta(minutes=15)
 
 
 def note(project: Project, subject: str, sentence: str, *, now: datetime) -> bool:
-    """Opens a finding for one event, named by `subject` for good.
+    """Open a finding for one event, named by `subject` for good.
 
     False: it is known, open or resolved.
     """
@@ -44,23 +51,23 @@ def note(project: Project, subject: str, sentence: str, *, now: datetime) -> boo
     return created
 
 
-def ask(instance: ServiceInstance, commit: str, *, now: datetime) -> DeploymentAsk:
-    """Writes down, before Railway is asked, that the portal wants `commit` deployed on
+def ask(instance: ServiceInstance, commit: str, *, now: datetime) -> DeploymentRequest:
+    """Write down, before Railway is asked, that the portal wants `commit` deployed on
     `instance`.
     """
-    return DeploymentAsk.objects.create(instance=instance, commit=commit, asked_at=now)
+    return DeploymentRequest.objects.create(instance=instance, commit=commit, asked_at=now)
 
 
-def asked(row: DeploymentAsk, railway_id: str) -> None:
-    """Writes down which deployment came of it."""
-    DeploymentAsk.objects.filter(pk=row.pk).update(railway_id=railway_id)
+def asked(row: DeploymentRequest, railway_id: str) -> None:
+    """Write down which deployment came of it."""
+    DeploymentRequest.objects.filter(pk=row.pk).update(railway_id=railway_id)
 
 
 def is_ours(instance: ServiceInstance, railway_id: str, commit: str, at: datetime | None) -> bool:
-    """Whether the portal asked for this deployment; one whose answer was lost is told by commit
-    and time, once.
+    """Return whether the portal asked for this deployment; one whose answer was lost is told by
+    commit and time, once.
     """
-    rows = DeploymentAsk.objects.filter(instance=instance)
+    rows = DeploymentRequest.objects.filter(instance=instance)
     if rows.filter(railway_id=railway_id).exists():
         return True
     if at is None:
@@ -74,7 +81,7 @@ def is_ours(instance: ServiceInstance, railway_id: str, commit: str, at: datetim
 
 
 def trigger_moved(instance: ServiceInstance, before: ServiceInstance, *, now: datetime) -> None:
-    """Notes that `instance` follows something else than it did `before`, unless a repair of ours
+    """Record that `instance` follows something else than it did `before`, unless a repair of ours
     moved it.
     """
     was, follows = (_followed(one, instance) for one in (before, instance))
@@ -103,7 +110,7 @@ def _followed(instance: ServiceInstance, now: ServiceInstance) -> str:
 
 
 def autodeploy_switched(instance: ServiceInstance, enabled: bool, *, now: datetime) -> None:
-    """Notes that pushes deploy `instance`, or no longer do; what was not known before is no
+    """Record that pushes deploy `instance`, or no longer do; what was not known before is no
     edit.
     """
     with transaction.atomic():
@@ -127,7 +134,7 @@ def variables_edited(
     removed: Sequence[str],
     now: datetime,
 ) -> None:
-    """Notes which variables of `where` differ from the reading before."""
+    """Record which variables of `where` differ from the reading before."""
     told = [
         f"{_names(names)} {word}"
         for names, word in ((changed, "changed"), (added, "added"), (removed, "removed"))
@@ -148,7 +155,7 @@ def protection_changed(
     since: datetime,
     now: datetime,
 ) -> None:
-    """Notes rules of `branch` that were changed; each change is (rule, before, after, state after).
+    """Note rules of `branch` that were changed; each change is (rule, before, after, state after).
 
     What a repair of ours put right is none of them.
     """

@@ -12,7 +12,7 @@ from portal.ui.actions import Refused, refuse_second
 
 
 def _is_there(instance: ServiceInstance) -> None:
-    """Refuses for what Railway no longer has."""
+    """Refuse for what Railway no longer has."""
     if instance.service.gone_at:
         raise Refused(f"{instance.service} was deleted on Railway, so there is nothing to repair.")
     if instance.environment.gone_at:
@@ -35,8 +35,8 @@ def _repair(
     before: str = "",
     release: str = "",
 ) -> Repair:
-    """Queues one repair, unless the same is under way. `release`: the name of the release that it
-    is part of.
+    """Queue one repair, unless the same is under way. `release`: the name of the release that it is
+    part of.
     """
     now = now or timezone.now()
     with refuse_second("The same repair is already running. Wait for it to end."):

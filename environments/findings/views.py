@@ -17,7 +17,7 @@ from portal.ui.site import page, run_action
 @page
 @require_POST
 def resolve(request: HttpRequest, pk: int) -> HttpResponse:
-    """Closes a finding by a person's reason."""
+    """Close a finding by a person's reason."""
     finding = get_object_or_404(Finding.objects.select_related("project"), pk=pk)
     then = f"{reverse('environments:environments')}?project={finding.project.slug}#findings"
     again = KINDS[finding.kind].closes_itself
@@ -32,7 +32,7 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 @require_POST
 def resolve_several(request: HttpRequest, slug: str) -> HttpResponse:
-    """Closes the findings that a person selected, for one reason."""
+    """Close the findings that a person selected, for one reason."""
     project = get_object_or_404(Project, slug=slug)
     then = f"{reverse('environments:environments')}?project={project.slug}#findings"
     known = Finding.objects.open().filter(project=project).values_list("pk", flat=True)

@@ -28,8 +28,8 @@ def update_findings(
     now: datetime,
     reading: Reading = Reading.COMPARISON,
 ) -> None:
-    """Opens a finding for each new problem, keeps the known ones, closes those of this `reading`
-    that are gone.
+    """Open a finding for each new problem, keep the known ones, close those of this `reading` that
+    are gone.
 
     One event each.
     """
@@ -74,7 +74,7 @@ def _record(opened: Iterable[Finding], closed: Iterable[Finding], now: datetime)
 
 
 def note_problem(job: SyncJob, problem: str, source: str, *, now: datetime) -> None:
-    """Keeps on the row why the last reading failed, or that it succeeded (empty); one event when
+    """Keep on the row why the last reading failed, or that it succeeded (empty); one event when
     that changes.
     """
     if job.problem == problem:

@@ -12,7 +12,7 @@ KINDS = "Write the address as https://host/owner/name.git or ssh://git@host/owne
 
 
 def fault_of(url: str) -> str:
-    """Why git is not to be given `url`, in one sentence; "" where it may be."""
+    """Return why git is not to be given `url`, in one sentence; "" where it may be."""
     if not url.isprintable() or " " in url or url.startswith("-"):
         return f"It holds a space or control character, or begins like an option. {KINDS}"
     if host_keys.address_of(url):
@@ -34,8 +34,8 @@ def fault_of(url: str) -> str:
 
 
 def origin(url: str) -> str:
-    """`scheme://host:port/` of an HTTP address, as git matches it; "" for an address of another
-    kind.
+    """Return `scheme://host:port/` of an HTTP address, as git matches it; "" for an address of
+    another kind.
 
     Also "" for http:// to another machine, where a credential would travel in clear text.
     """

@@ -86,8 +86,8 @@ class GitError(Exception):
 
 
 def bounded(process: "subprocess.Popen[bytes]", deadline: float) -> tuple[bytes, bytes]:
-    """What git says on both its outputs, read no further than the bound: a tree of few bytes may
-    list for ever.
+    """Return what git says on both its outputs, read no further than the bound: a tree of few bytes
+    may list for ever.
     """
     heard: dict[Any, bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
     with selectors.DefaultSelector() as both:

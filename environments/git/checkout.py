@@ -33,12 +33,12 @@ class Hostile(Exception):
 
 
 def judge(paths: Sequence[str]) -> None:
-    """Raises `Hostile` for names that lead out, stand for git's own files, come twice, or are
-    beyond all bounds.
+    """Raise `Hostile` for names that lead out, stand for git's own files, come twice, or are beyond
+    all bounds.
     """
     if len(paths) > MAX_FILES:
         many = f"This commit has more than {MAX_FILES:,} files here"
-        raise Hostile(f"{many}; the portal does not write so many.")
+        raise Hostile(f"{many}; the portal does not write that many.")
     directories: set[str] = set()
     for path in paths:
         _judge_name(path)
@@ -72,21 +72,21 @@ def _judge_name(path: str) -> None:
 
 
 def _is_gits(part: str) -> bool:
-    """Whether some file system takes `part` for `.git`."""
+    """Return whether some file system takes `part` for `.git`."""
     folded = unicodedata.normalize("NFKC", _LEFT_OUT.sub("", part)).casefold().replace("\\", "/")
     return any(_GIT_DIRECTORY.fullmatch(one) for one in folded.split("/"))
 
 
 def named(path: str) -> str:
-    """A path as it stands in a sentence."""
+    """Return a path as it stands in a sentence."""
     shown = visible_line(path)
     return shown if len(shown) <= 120 else f"{shown[:80]}…{shown[-39:]}"
 
 
 def write(into: Path, path: str, content: bytes, mode: str) -> None:
-    """One file, new and through no link.
+    """Write one file, new and through no link.
 
-    Raises `Hostile` where the file system takes it for another one.
+    Raise `Hostile` where the file system takes it for another one.
     """
     target = into / path
     try:
@@ -100,8 +100,8 @@ def write(into: Path, path: str, content: bytes, mode: str) -> None:
 
 
 def link(into: Path, links: Iterable[tuple[str, bytes | None]]) -> None:
-    """The links of a tree whose files are written; if one leads out, by whatever chain, none of
-    them stays.
+    """Make the links of a tree whose files are written; if one leads out, by whatever chain, none
+    of them stays.
     """
     made: list[Path] = []
     root = os.path.realpath(into)

@@ -43,6 +43,7 @@ class Clone:
         self._token = token
         self._token_for = origin(token_for or url)
         self._ssh = access if host_keys.address_of(url) else None
+        self._held = set[str]()  # commits that were found here: none is ever taken away
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
@@ -89,7 +90,7 @@ class Clone:
         return subprocess.CompletedProcess(command, process.returncode, out, error)
 
     def _failure(self, text: str) -> GitError:
-        """Tells apart what people can mend; git's own words are kept out, they may hold
+        """Tell apart what people can fix; git's own words are kept out, they may hold
         addresses.
         """
         if self._ssh and (found := ssh_errors.reason(text, self.url, self._ssh)):

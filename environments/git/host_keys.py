@@ -51,8 +51,8 @@ class HostKey:
 
 
 def address_of(url: str) -> Address | None:
-    """Where an SSH address (`ssh://git@host:port/path` or `git@host:path`) leads; None for any
-    other address.
+    """Return where an SSH address (`ssh://git@host:port/path` or `git@host:path`) leads; None for
+    any other address.
     """
     if "://" not in url:
         found = _SCP.fullmatch(url)
@@ -72,7 +72,7 @@ def address_of(url: str) -> Address | None:
 
 
 def published(host: str) -> str:
-    """The host keys that are known beforehand, as lines without a host: GitHub's own; "" for
+    """Return the host keys that are known beforehand, as lines without a host: GitHub's own; "" for
     other servers.
     """
     return "\n".join(_GITHUB) if host.lower() in ("github.com", "ssh.github.com") else ""
@@ -87,9 +87,10 @@ def fingerprints(host_keys: str) -> str:
 
 
 def read_host_keys(pasted: str) -> tuple[HostKey, ...]:
-    """The keys in lines of known_hosts, of ssh-keyscan or of .pub files, whatever host they name.
+    """Return the keys in lines of known_hosts, of ssh-keyscan or of .pub files, whatever host they
+    name.
 
-    Raises `BadKey` for a line that is none of these, and for hashed or marked lines, which nobody
+    Raise `BadKey` for a line that is none of these, and for hashed or marked lines, which nobody
     can read.
     """
     found: dict[str, HostKey] = {}
@@ -124,12 +125,12 @@ def _check_blob(key: HostKey, number: int) -> None:
 
 
 def known_hosts(address: Address, keys: str) -> str:
-    """The file that pins exactly these keys for exactly this server."""
+    """Return the file that pins exactly these keys for exactly this server."""
     return "".join(f"{address.label} {key.kind} {key.blob}\n" for key in read_host_keys(keys))
 
 
 def scan(address: Address) -> tuple[HostKey, ...]:
-    """The keys that the server shows now, unproven; raises `BadKey` when it shows none."""
+    """Return the keys that the server shows now, unproven; raise `BadKey` when it shows none."""
     command = ["ssh-keyscan", "-T", str(SCAN_SECONDS), "-p", str(address.port), "--", address.host]
     try:
         done = subprocess.run(

@@ -37,7 +37,7 @@ class KeyFacts:
 
 
 def fingerprint(blob: bytes) -> str:
-    """How OpenSSH tells a public key: SHA256 in base64."""
+    """Return how OpenSSH tells a public key: SHA256 in base64."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
@@ -45,14 +45,15 @@ _Private = ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey | ec.EllipticCurvePriva
 
 
 def make_key() -> str:
-    """A new Ed25519 key in OpenSSH's form."""
+    """Return a new Ed25519 key in OpenSSH's form."""
     return _openssh(ed25519.Ed25519PrivateKey.generate())
 
 
 def take(pasted: str) -> tuple[str, KeyFacts]:
-    """A pasted key in OpenSSH's own form, which every OpenSSH reads, and what may be told of it.
+    """Return a pasted key in OpenSSH's own form, which every OpenSSH reads, and what may be told of
+    it.
 
-    Raises `BadKey`.
+    Raise `BadKey`.
     """
     key = _read(
         "\n".join(line.strip() for line in pasted.strip().splitlines() if line.strip()) + "\n"
@@ -61,7 +62,7 @@ def take(pasted: str) -> tuple[str, KeyFacts]:
 
 
 def examine(private: str) -> KeyFacts:
-    """What kind of key it is; raises `BadKey` for one that OpenSSH could not use without a
+    """Return what kind of key it is; raise `BadKey` for one that OpenSSH could not use without a
     person.
     """
     return _facts(_read(private))

@@ -55,18 +55,20 @@ class Objects:
         )
 
     def close(self) -> None:
-        """Ends the process."""
+        """End the process."""
         self._process.kill()
         self._process.communicate()
 
     def get(self, name: str, *, limit: int = MAX_OUTPUT_BYTES) -> Found | None:
-        """The object called `name` (a hash, or `commit:path`); None where there is none."""
+        """Return the object called `name` (a hash, or `commit:path`); None where there is none."""
         return next(self.each([name], limit=limit))
 
     def each(
         self, names: Iterable[str], *, limit: int = MAX_OUTPUT_BYTES
     ) -> Iterator[Found | None]:
-        """The objects called `names`, in that order; contents above `limit` bytes are left out."""
+        """Yield the objects called `names`, in that order; contents above `limit` bytes are left
+        out.
+        """
         waiting = list(names)
         if any("\n" in name for name in waiting):
             raise GitError("A path with a line break in it cannot be read.", "reference")
@@ -80,7 +82,7 @@ class Objects:
             yield _answer(self._out, limit)
 
     def _many(self, asked: bytes, count: int, limit: int) -> Iterator[Found | None]:
-        """A process of their own for many: its requests come from a file, so neither side can
+        """Yield a process of their own for many: its requests come from a file, so neither side can
         block.
         """
         with tempfile.TemporaryFile() as requests:
@@ -98,12 +100,14 @@ class Objects:
             process.communicate()
 
     def entries(self, sha: str) -> list[Entry]:
-        """The lines of the tree `sha`; [] where it is no tree."""
+        """Return the lines of the tree `sha`; [] where it is no tree."""
         size = len(sha) // 2
         return [_entry(line, size) for line in _lines(self._tree(sha), size)]
 
     def differing(self, first: str, second: str) -> tuple[list[Entry], list[Entry]]:
-        """What only the first of two trees has, and what only the second; "" is an empty tree."""
+        """Return what only the first of two trees has, and what only the second; "" is an empty
+        tree.
+        """
         old, new, size = self._tree(first), self._tree(second), len(first or second) // 2
         start = _shared(old, new)
         was, now = set(_lines(old[start:], size)), set(_lines(new[start:], size))
@@ -122,8 +126,8 @@ def _lines(tree: bytes, size: int) -> list[bytes]:
 
 
 def _shared(first: bytes, second: bytes) -> int:
-    """Where to begin reading two trees for their difference: a line well within what they begin
-    with alike.
+    """Return where to begin reading two trees for their difference: a line well within what they
+    begin with alike.
 
     What looks like the beginning of a line may stand in the middle of one; the first line read is
     then not a true one, but it is the same in both, for lines are shorter than the distance kept,
@@ -148,8 +152,8 @@ def _entry(line: bytes, size: int) -> Entry:
 
 
 def _answer(out: IO[bytes], limit: int) -> Found | None:
-    """The next answer of `git cat-file --batch`: hash, kind and size on a line, the content, a
-    line break.
+    """Return the next answer of `git cat-file --batch`: hash, kind and size on a line, the content,
+    a line break.
     """
     header = out.readline()
     if not header:

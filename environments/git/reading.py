@@ -40,8 +40,8 @@ class Reader(Clone):
     # ---------------------------------------------------------------------------------------
 
     def head(self, ref: str) -> str | None:
-        """The commit that `ref` names (a full hash, else a branch, else a tag or what git makes
-        of it).
+        """Return the commit that `ref` names (a full hash, else a branch, else a tag or what git
+        makes of it).
         """
         if not ref or ref.startswith("-") or len(ref) > 250 or BAD_REF.search(ref):
             raise GitError(f"“{ref[:60]}” is not the name of a branch, tag or commit.", "reference")
@@ -56,11 +56,13 @@ class Reader(Clone):
         return None
 
     def has(self, sha: str) -> bool:
-        """Whether the commit with this full hash is here."""
-        return bool(FULL_SHA.fullmatch(sha)) and self.head(sha) == sha
+        """Return whether the commit with this full hash is here."""
+        if sha not in self._held and FULL_SHA.fullmatch(sha) and self.head(sha) == sha:
+            self._held.add(sha)
+        return sha in self._held
 
     def commit(self, ref: str) -> str:
-        """The full hash of `ref`; raises `GitError` where there is none.
+        """Return the full hash of `ref`; raise `GitError` where there is none.
 
         A full hash is returned unlooked.
         """
@@ -74,8 +76,8 @@ class Reader(Clone):
     def commits(
         self, base: str, head: str, *, limit: int = 5000, first_parent: bool = False
     ) -> tuple[Commit, ...]:
-        """The commits in `head` and not in `base`, newest first; `base` "" means all; at most
-        `limit`.
+        """Return the commits in `head` and not in `base`, newest first; `base` "" means all; at
+        most `limit`.
 
         `first_parent`: only those that were the branch's head one after the other, not what merges
         brought.
@@ -91,7 +93,9 @@ class Reader(Clone):
         return tuple(_commit(*fields[at : at + 6]) for at in range(0, len(fields) - 5, 6))
 
     def first_parents(self, head: str, *, limit: int) -> frozenset[str]:
-        """The newest `limit` commits that were the head of the branch one after the other."""
+        """Return the newest `limit` commits that were the head of the branch one after the
+        other.
+        """
         span = (
             "rev-list",
             "--first-parent",
@@ -103,19 +107,19 @@ class Reader(Clone):
         return frozenset(self._run(*span).stdout.decode().split())
 
     def is_ancestor(self, a: str, b: str) -> bool:
-        """Whether commit `a` is contained in `b` (a commit contains itself)."""
+        """Return whether commit `a` is contained in `b` (a commit contains itself)."""
         done = self._run(
             "merge-base", "--is-ancestor", self.commit(a), self.commit(b), allowed=(1,)
         )
         return done.returncode == 0
 
     def merge_base(self, a: str, b: str) -> str | None:
-        """The best common ancestor of two commits; None for unrelated histories."""
+        """Return the best common ancestor of two commits; None for unrelated histories."""
         done = self._run("merge-base", self.commit(a), self.commit(b), allowed=(1,))
         return done.stdout.decode().strip() or None
 
     def same_tree(self, a: str, b: str) -> bool:
-        """Whether two commits hold exactly the same files."""
+        """Return whether two commits hold exactly the same files."""
         out = self._run(
             "rev-parse", f"{self.commit(a)}^{{tree}}", f"{self.commit(b)}^{{tree}}"
         ).stdout.split()
@@ -127,7 +131,7 @@ class Reader(Clone):
     def changed_files(
         self, base: str, head: str, *, under: Sequence[str] = ()
     ) -> tuple[tuple[str, str, str], ...]:
-        """What differs between two commits: (`A`, `M`, `D`, `R` or `T`, path, old path of a
+        """Return what differs between two commits: (`A`, `M`, `D`, `R` or `T`, path, old path of a
         rename or "").
         """
         out = self._run(
@@ -146,11 +150,13 @@ class Reader(Clone):
         return tuple(changes)
 
     def tree(self, commit: str, under: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
-        """(path, blob hash) of every file at `commit` below the directories or files `under`."""
+        """Return (path, blob hash) of every file at `commit` below the directories or files
+        `under`.
+        """
         return tuple((path, sha) for path, _, sha in self._files(commit, under))
 
     def tree_of(self, commit: str) -> str:
-        """The hash of everything that `commit` holds."""
+        """Return the hash of everything that `commit` holds."""
         return (
             self._run("rev-parse", "--verify", f"{self.commit(commit)}^{{tree}}")
             .stdout.decode()
@@ -158,8 +164,8 @@ class Reader(Clone):
         )
 
     def read(self, blobs: Iterable[str], *, limit: int = MAX_OUTPUT_BYTES) -> dict[str, bytes]:
-        """The contents of these blobs, by hash; those above `limit` bytes and unknown ones are
-        left out.
+        """Return the contents of these blobs, by hash; those above `limit` bytes and unknown ones
+        are left out.
         """
         wanted = list(dict.fromkeys(blobs))
         with self.objects() as objects:
@@ -167,7 +173,7 @@ class Reader(Clone):
             return {sha: one.content for sha, one in found if one and one.content is not None}
 
     def read_file(self, commit: str, path: str) -> bytes | None:
-        """One file's content at `commit`; None where there is none."""
+        """Return one file's content at `commit`; None where there is none."""
         with self.objects() as objects:
             found = objects.get(f"{self.commit(commit)}:{path.strip('/')}")
         return found.content if found and found.kind == "blob" else None
@@ -191,11 +197,11 @@ class Reader(Clone):
         return found
 
     def checkout(self, commit: str, paths: Sequence[str], into: Path) -> None:
-        """Writes exactly these directories or files, as they are at exactly this commit, below
+        """Write exactly these directories or files, as they are at exactly this commit, below
         `into`.
 
         From the blobs themselves: in `git archive` a repository's attributes can leave out or
-        rewrite files. Raises `GitError` for links, submodules, and paths that lead elsewhere.
+        rewrite files. Raise `GitError` for links, submodules, and paths that lead elsewhere.
         """
         files = self._files(commit, paths)
         for path, mode, _ in files:
@@ -209,10 +215,10 @@ class Reader(Clone):
             self._write(files, into)
 
     def checkout_all(self, commit: str, into: Path) -> None:
-        """Writes the whole tree of exactly this commit below `into`: as `checkout`, with links,
+        """Write the whole tree of exactly this commit below `into`: as `checkout`, with links,
         without submodules.
 
-        Raises `GitError` for a link that leads out of the tree.
+        Raise `GitError` for a link that leads out of the tree.
         """
         files = [file for file in self._files(commit, ()) if file[1] != "160000"]
         links = [file for file in files if file[1] == "120000"]
@@ -248,7 +254,7 @@ class Reader(Clone):
                 checkout.write(into, path, found.content, mode)
 
     def files(self, commit: str) -> list[tuple[str, str]]:
-        """Path and blob of every file at `commit`."""
+        """Return path and blob of every file at `commit`."""
         return [(path, sha) for path, _, sha in self._files(commit, ())]
 
     def _files(self, commit: str, under: Sequence[str]) -> list[tuple[str, str, str]]:
@@ -261,7 +267,7 @@ class Reader(Clone):
 
     @contextmanager
     def objects(self) -> Iterator[Objects]:
-        """A running reader of objects, ended with the block."""
+        """Provide a running reader of objects, which ends with the block."""
         reader = Objects(self._git_dir())
         try:
             yield reader
@@ -271,7 +277,7 @@ class Reader(Clone):
 
 @contextmanager
 def _in_a_sentence() -> Iterator[None]:
-    """A tree that is not written to disk is refused as everything else here is."""
+    """Refuse a tree that is not written to disk, as everything else here is refused."""
     try:
         yield
     except checkout.Hostile as refusal:

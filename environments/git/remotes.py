@@ -22,7 +22,7 @@ SECONDS = 15.0
 @dataclass(frozen=True)
 class Look:
     """What was found of one remote: facts in order, one diagnosis, and the exact commands that
-    mend it.
+    fix it.
     """
 
     name: str
@@ -39,7 +39,9 @@ class NoClone(Exception):
 
 
 def look(path: Path, *, seconds: float = SECONDS) -> list[Look]:
-    """Every remote of the clone at `path`, each tried for at most `seconds`. Raises `NoClone`."""
+    """Return every remote of the clone at `path`, each tried for at most `seconds`. Raise
+    `NoClone`.
+    """
     if not path.is_dir():
         raise NoClone(f"There is no directory {path}: name a clone with --path.")
     inside = _git(path, "rev-parse", "--git-dir", seconds=seconds)
@@ -103,7 +105,7 @@ def _about_https(path: Path, url: str, seconds: float) -> list[str]:
 
 
 def _agent() -> str:
-    """How many keys of which kinds the agent holds."""
+    """Return how many keys of which kinds the agent holds."""
     if not os.environ.get("SSH_AUTH_SOCK"):
         return "ssh agent: none is running"
     try:
@@ -120,8 +122,8 @@ def _agent() -> str:
 
 
 def _dry_push(path: Path, url: str, seconds: float) -> Answer | None:
-    """A push of what is checked out to a branch that does not exist, which is asked for and not
-    made.
+    """Return a push of what is checked out to a branch that does not exist, which is asked for and
+    not made.
     """
     if _git(path, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", seconds=seconds).code != 0:
         return None

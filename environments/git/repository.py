@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from environments.git import keys, ssh
 from environments.git.calls import GitError
 from environments.git.reading import BAD_REF, FULL_SHA, Reader
+from portal.outbound.http import seconds_left
 
 FETCH = (
     *("fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head"),
@@ -28,10 +29,10 @@ class Mirror(Reader):
     """A repository at `path`: our own bare mirror of `url`, or any repository on this machine."""
 
     def fetch(self, *, timeout: float = 120, pulls: Sequence[int] = ()) -> None:
-        """Brings all branches and tags (and the heads of pull requests `pulls`) in step with `url`.
+        """Bring all branches and tags (and the heads of pull requests `pulls`) in step with `url`.
 
         Makes the mirror when there is none, follows forced updates and deletions, waits for another
-        fetch. A mirror left half-made by a kill is completed. Raises `GitError`.
+        fetch. A mirror left half-made by a kill is completed. Raise `GitError`.
         """
         if any(sign <= " " for sign in self._token):
             raise GitError(
@@ -55,7 +56,7 @@ class Mirror(Reader):
                 )
 
     def reach(self, *, timeout: float = 20) -> int:
-        """How many branches `url` shows, asked now; nothing is fetched. Raises `GitError`."""
+        """Return how many branches `url` shows, asked now; nothing is fetched. Raise `GitError`."""
         deadline = time.monotonic() + timeout
         self.path.mkdir(parents=True, exist_ok=True)
         with self._locked(deadline) as lock, self._signed_in() as extra:
@@ -70,8 +71,8 @@ class Mirror(Reader):
 
     @contextmanager
     def _signed_in(self) -> Iterator[dict[str, str]]:
-        """What one git needs to be let in: config, and over SSH the files of the key while the
-        block lasts.
+        """Provide what one git needs to be let in: config, and over SSH the files of the key while
+        the block lasts.
 
         They lie beside the mirror, under its lock, where the next fetch finds what a kill left
         behind.
@@ -86,10 +87,11 @@ class Mirror(Reader):
             raise GitError(str(error), "key") from None
 
     def push_with_lease(self, branch: str, sha: str, *, expected: str, timeout: float = 60) -> None:
-        """Sets `branch` at `url` to `sha`, by force, but only while it is still at `expected`.
+        """Set `branch` at `url` to `sha`, by force, but only while it is still at `expected`.
 
-        Raises `GitError`: lease (it is elsewhere by now: nothing was done), protected (the branch's
-        rules refuse it), token, unreachable or timeout (it is not known what came of it).
+        Raise `GitError`: lease (it is elsewhere by now: nothing was done), protected (the branch's
+        rules refuse it), token, unreachable or timeout (it is not known what came of it). Raise
+        `TooLate` where the job that runs here is another worker's by now: nothing was sent.
         """
         if (
             not (FULL_SHA.fullmatch(sha) and FULL_SHA.fullmatch(expected))
@@ -102,7 +104,7 @@ class Mirror(Reader):
             done = self._run(
                 *("push", "--porcelain", "--no-verify", f"--force-with-lease={ref}:{expected}"),
                 *("--end-of-options", self.url, f"{sha}:{ref}"),
-                timeout=timeout,
+                timeout=min(timeout, seconds_left()),  # git is ended before another may push
                 allowed=(1,),
                 extra=extra,
             )
@@ -141,7 +143,7 @@ class Mirror(Reader):
             os.close(descriptor)
 
     def _sweep(self) -> None:
-        """Removes what a killed git left; we hold the lock, so nobody is using it."""
+        """Remove what a killed git left; we hold the lock, so nobody is using it."""
         left = [*self.path.glob("*.lock"), *self.path.glob("objects/pack/tmp_*")]
         for path in [*left, *self.path.glob("refs/**/*.lock")]:
             path.unlink(missing_ok=True)

@@ -43,10 +43,10 @@ class Access:
 
 @contextmanager
 def signed_in(access: Access, url: str, within: Path) -> Iterator[dict[str, str]]:
-    """The environment in which git reaches `url` with this key and takes no other host key than the
-    pinned ones.
+    """Provide the environment in which git reaches `url` with this key and takes no other host key
+    than the pinned ones.
 
-    Key and host keys lie in a new directory below `within` until the block ends. Raises `BadKey`.
+    Key and host keys lie in a new directory below `within` until the block ends. Raise `BadKey`.
     """
     address = address_of(url)
     if address is None:

@@ -61,7 +61,9 @@ _REASONS = (
 
 
 def reason(text: str, url: str, access: Access) -> tuple[str, str] | None:
-    """(kind, sentence) of what ssh or the server said; None when it is none of the known things."""
+    """Return (kind, sentence) of what ssh or the server said; None when it is none of the known
+    things.
+    """
     address = address_of(url)
     host = address.label if address else "the server"
     for kind, signs, sentence in _REASONS:

@@ -81,7 +81,9 @@ class Comment:
 
 
 def read_check(node: object) -> Check:
-    """A node of `statusCheckRollup.contexts`; a type not known to us raises `Malformed`."""
+    """Return a node of `statusCheckRollup.contexts` as a check; raise `Malformed` for an unknown
+    type.
+    """
     match field(node, "__typename", str):
         case "CheckRun":
             status, conclusion = (
@@ -111,7 +113,7 @@ def read_check(node: object) -> Check:
 
 
 def _login(actor: object) -> str:
-    """A login as REST writes it: GraphQL leaves the end of a bot's out."""
+    """Return a login as REST writes it: GraphQL leaves the end of a bot's out."""
     login = text(get_path(actor, "login"), 100)
     return f"{login}[bot]" if login and get_path(actor, "__typename") == "Bot" else login
 
@@ -121,12 +123,14 @@ def _state(status: str, conclusion: str) -> str:
 
 
 def read_check_run(run: object) -> Check:
-    """An item of `GET /commits/{ref}/check-runs`."""
+    """Return an item of `GET /commits/{ref}/check-runs` as a check."""
     return _run(run, "details_url", optional(get_path(run, "app") or {}, "id", int))
 
 
 def read_job(job: object) -> Check:
-    """A job of an Actions run: what a token without check runs can read in their place."""
+    """Return a job of an Actions run as a check: what a token without check runs can read in their
+    place.
+    """
     return _run(job, "html_url", ACTIONS_APP_ID)
 
 
@@ -145,7 +149,7 @@ def _run(run: object, url: str, app_id: int | None) -> Check:
 
 
 def read_status(item: object) -> CommitStatus:
-    """An item of `statuses` in `GET /commits/{ref}/status`."""
+    """Return an item of `statuses` in `GET /commits/{ref}/status`."""
     return CommitStatus(
         context=text(field(item, "context", str)),
         state=word(field(item, "state", str)),
@@ -177,7 +181,7 @@ class Hook:
 
 
 def read_hook(item: object) -> Hook:
-    """A webhook of REST's `/repos/{owner}/{repo}/hooks`; raises `Malformed`."""
+    """Return a webhook of REST's `/repos/{owner}/{repo}/hooks`; raise `Malformed`."""
     config = field(item, "config", dict)
     return Hook(
         id=field(item, "id", int),

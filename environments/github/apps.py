@@ -71,7 +71,7 @@ def installation_address(slug: str) -> str:
 
 
 def convert(code: str) -> NewApp:
-    """Return the App for a code of GitHub, which works once. Raises `ApiError`."""
+    """Return the App for a code of GitHub, which works once. Raise `ApiError`."""
     if not _CODE.fullmatch(code):
         raise ApiError(SERVICE, "refused", "GitHub sent no code that makes sense: start again.")
     base = http.checked_url(settings.GITHUB_API_URL, "GITHUB_API_URL", SERVICE)
@@ -92,7 +92,7 @@ def convert(code: str) -> NewApp:
 
 
 def installations(app: NewApp) -> list[tuple[str, str]]:
-    """Return id and account of each installation of the App. Raises `ApiError`."""
+    """Return id and account of each installation of the App. Raise `ApiError`."""
     try:
         signed = github.Auth.AppAuth(app.id, app.private_key).create_jwt()
     except (jwt.PyJWTError, ValueError, TypeError):

@@ -17,7 +17,7 @@ _NO_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|^[/.-]|[/.]$|\.lo
 
 @contextmanager
 def shaped(*, write: bool = False) -> Iterator[None]:
-    """Turns an answer of the wrong shape into an `ApiError`."""
+    """Turn an answer of the wrong shape into an `ApiError`."""
     try:
         yield
     except Malformed as error:
@@ -25,7 +25,7 @@ def shaped(*, write: bool = False) -> Iterator[None]:
 
 
 def passing_reason(refusal: str) -> str:
-    """Why a merge was refused, where that may be over in a moment; "" where only people can
+    """Return why a merge was refused, where that may be over in a moment; "" where only people can
     change it.
     """
     message = refusal.lower()
@@ -43,13 +43,13 @@ def hook_body(url: str, secret: str, events: Sequence[str]) -> dict[str, object]
 
 
 def short_line(description: str) -> str:
-    """One line in which all can be seen, of no more letters than GitHub takes."""
+    """Return one line in which all can be seen, of no more letters than GitHub takes."""
     line = visible_line(description)
     return line if len(line) <= DESCRIPTION_LETTERS else line[: DESCRIPTION_LETTERS - 1] + "…"
 
 
 def branch_part(name: str) -> str:
-    """A branch or commit as part of a path; refuses what git would refuse."""
+    """Return a branch or commit as part of a path; refuse what git would refuse."""
     if _NO_BRANCH.search(name):
         raise ApiError(
             SERVICE, "refused", f"“{text(name, 80)}” is no name of a branch: correct it."

@@ -17,14 +17,16 @@ class Branches(Repository):
     """Reads, moves and protects branches."""
 
     def seen_members(self, enough: int) -> frozenset[str]:
-        """People of the repository who opened or reviewed pull requests lately; no more are
+        """Return people of the repository who opened or reviewed pull requests lately; no more are
         looked for once there are `enough`.
         """
         with shaped():
             return members.seen_members(self.transport, self.path, enough)
 
     def newest_heads(self, base: str, count: int) -> list[str]:
-        """The heads of the `count` pull requests into `base` that changed last, in any state."""
+        """Return the heads of the `count` pull requests into `base` that changed last, in any
+        state.
+        """
         query = {"base": base, "state": "all", "sort": "updated", "direction": "desc"}
         with shaped():
             items = self.transport.get(
@@ -36,14 +38,14 @@ class Branches(Repository):
             return [pull.head_sha for pull in found if pull.base_ref == base][:count]
 
     def compare(self, base: str, head: str) -> Comparison:
-        """How `head` stands to `base`; both are branches or commits."""
+        """Return how `head` stands to `base`; both are branches or commits."""
         path = f"{self.path}/compare/{branch_part(base)}...{branch_part(head)}"
         with shaped():
             item = self.transport.get(f"compare {base} with {head}", path, per_page=1)
             return answers.read_comparison(item)
 
     def branch_head(self, branch: str) -> str | None:
-        """The commit `branch` points at, or None when there is no such branch."""
+        """Return the commit `branch` points at, or None when there is no such branch."""
         doing = f"read the branch {branch}"
         try:
             with shaped():
@@ -59,9 +61,9 @@ class Branches(Repository):
         return None
 
     def fast_forward(self, branch: str, sha: str) -> None:
-        """Moves `branch` forward to `sha`.
+        """Move `branch` forward to `sha`.
 
-        Raises `ApiError`: conflict when it is not a fast-forward, refused by rules (in GitHub's
+        Raise `ApiError`: conflict when it is not a fast-forward, refused by rules (in GitHub's
         words), unknown_outcome.
         """
         doing = f"move branch {branch} forward"
@@ -89,19 +91,19 @@ class Branches(Repository):
                 raise Malformed("the branch is at another commit")
 
     def create_branch(self, branch: str, sha: str) -> None:
-        """Makes a branch that there is not. Raises `ApiError`: refused when it is there already."""
+        """Make a branch that there is not. Raise `ApiError`: refused when it is there already."""
         branch_part(branch)
         body: dict[str, object] = {"ref": f"refs/heads/{branch}", "sha": commit_part(sha)}
         self.transport.write(f"make branch {branch}", "POST", f"{self.path}/git/refs", body)
 
     def default_branch(self) -> str:
-        """The repository's default branch."""
+        """Return the repository's default branch."""
         with shaped():
             item = self.transport.get("read the repository", self.path)
             return text(field(item, "default_branch", str), 200)
 
     def deletes_heads(self) -> bool:
-        """Whether *Automatically delete head branches* is switched on.
+        """Return whether *Automatically delete head branches* is switched on.
 
         Shown only to who may push.
         """
@@ -110,19 +112,19 @@ class Branches(Repository):
             return field(item, "delete_branch_on_merge", bool)
 
     def keep_heads(self) -> None:
-        """Switches *Automatically delete head branches* off."""
+        """Switch *Automatically delete head branches* off."""
         body: dict[str, object] = {"delete_branch_on_merge": False}
         self.transport.write("change the repository's settings", "PATCH", self.path, body)
 
     def rules(self, branch: str) -> Rules:
-        """What binds a branch: classic protection and rulesets together; what the token may not
-        see is None.
+        """Return what binds a branch: classic protection and rulesets together; what the token may
+        not see is None.
         """
         with shaped():
             return protection.read(self.transport, self.path, branch_part(branch))
 
     def protect(self, branch: str, body: Mapping[str, object]) -> None:
-        """Replaces the classic protection of a branch by exactly `body`."""
+        """Replace the classic protection of a branch by exactly `body`."""
         path = f"{self.path}/branches/{branch_part(branch)}/protection"
         item = self.transport.write(f"protect branch {branch}", "PUT", path, dict(body))
         with shaped(write=True):

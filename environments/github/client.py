@@ -6,7 +6,7 @@ Sources: GitHub REST API 2022-11-28 and its GraphQL API.
 
 from collections.abc import Sequence
 
-from environments.github import answers, overview
+from environments.github import answers, limits, overview
 from environments.github.announcements import Announcements
 from environments.github.answers import Hook
 from environments.github.arguments import branch_part, hook_body, shaped
@@ -30,7 +30,7 @@ class GitHub(PullRequests, Branches, CommitChecks, Announcements):
         numbers: Sequence[int] = (),
         pages: Pages = EVERYTHING,
     ) -> Overview:
-        """Branches, rules, pull requests and checks; one call per 100 open pull requests.
+        """Return branches, rules, pull requests and checks; one call per 100 open pull requests.
 
         Those of `numbers` are read with all that their merge takes, wherever they stand in the
         lists.
@@ -41,22 +41,30 @@ class GitHub(PullRequests, Branches, CommitChecks, Announcements):
         )
 
     def merge_facts(self, number: int, *, staging: str, production: str) -> Overview:
-        """What the merge of one pull request takes, in one call: both branches' rules, and it
-        alone in `named`.
+        """Return what the merge of one pull request takes, in one call: both branches' rules, and
+        it alone in `named`.
         """
         branch_part(staging), branch_part(production)
         return overview.read_merge(
             self.transport, self.owner, self.name, staging, production, number
         )
 
+    def ask_whether_known(self) -> None:
+        """Ask what is left of the quota, which costs nothing of it, and keep that.
+
+        Raise `ApiError` for a credential that GitHub does not take.
+        """
+        doing = "say how many requests are left"
+        limits.note_all(self.transport.get(doing, "/rate_limit"), self.transport.account)
+
     def hooks(self) -> tuple[Hook, ...]:
-        """The repository's webhooks."""
+        """Return the repository's webhooks."""
         with shaped():
             items = self.transport.pages("list webhooks", f"{self.path}/hooks")
             return tuple(answers.read_hook(item) for item in items)
 
     def add_hook(self, url: str, *, secret: str, events: Sequence[str]) -> int:
-        """Adds a webhook that posts signed JSON to `url`; returns its id.
+        """Add a webhook that posts signed JSON to `url`; return its id.
 
         GitHub pings it at once.
         """
@@ -64,7 +72,7 @@ class GitHub(PullRequests, Branches, CommitChecks, Announcements):
         return self._written("add a webhook", "POST", f"{self.path}/hooks", body)
 
     def change_hook(self, hook_id: int, url: str, *, secret: str, events: Sequence[str]) -> None:
-        """Makes a webhook what `add_hook` would have made, with this secret."""
+        """Make a webhook what `add_hook` would have made, with this secret."""
         self._written(
             "change a webhook",
             "PATCH",

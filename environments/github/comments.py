@@ -1,4 +1,4 @@
-"""One comment on a pull request, edited ever after: how it is found and written, and how others'
+"""One comment on a pull request, edited from then on: how it is found and written, and how others'
 words stand in it.
 
 What authors choose (titles, paths, names of tables) must not become a mention, a reference, a link
@@ -30,11 +30,11 @@ def put(
     *,
     new: bool = True,
 ) -> int | None:
-    """Edits the comment `known`, or our one of the kind `marker`, or writes it (`new`); its id.
+    """Edit the comment `known`, or our one of the kind `marker`, or write it (`new`); its id.
 
     At most one write, and none where the comment says this already: the answer to an earlier edit
     may be lost, or its worker gone. None: nothing was written, because there is no comment (any
-    more) or the job is not ours. Raises `ApiError`.
+    more) or the job is not ours. Raise `ApiError`.
     """
     own = _own(github, number, marker)
     message = f"{message}\n{own}"
@@ -54,16 +54,17 @@ def put(
 
 
 def _own(github: GitHub, number: int, marker: str) -> str:
-    """What only the portal can have put into a comment before its own stands there: an author who
-    writes `marker` first would otherwise have their comment taken for it, and may edit it.
+    """Return what only the portal can have put into a comment before its own stands there: an
+    author who writes `marker` first would otherwise have their comment taken for it, and may edit
+    it.
     """
     of = f"{github.path} {number} {marker}"
     return f"<!-- {salted_hmac('release-portal comment', of, algorithm='sha256').hexdigest()} -->"
 
 
 def plain(message: str, limit: int = 1000) -> str:
-    """Words from outside as they are, in one line: no Markdown, no mention, no link, no table
-    cell that ends early.
+    """Return words from outside as they are, in one line: no Markdown, no mention, no link, no
+    table cell that ends early.
     """
     return _escaped(_cut(message, limit))
 
@@ -74,7 +75,7 @@ def _escaped(line: str) -> str:
 
 
 def code(message: str, limit: int = 200) -> str:
-    """A name from outside as code, in which GitHub links nothing."""
+    """Return a name from outside as code, in which GitHub links nothing."""
     line = _cut(message, limit) or " "
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     space = " " if "`" in line else ""
@@ -82,8 +83,8 @@ def code(message: str, limit: int = 200) -> str:
 
 
 def prose(message: str, limit: int = 1000) -> str:
-    """A sentence of ours that may hold words from outside; what stands between backticks becomes
-    code.
+    """Return a sentence of ours that may hold words from outside; what stands between backticks
+    becomes code.
     """
     parts = _cut(message, limit).split("`")
     return "".join(

@@ -13,7 +13,7 @@ class CommitChecks(Repository):
     """Reads checks, and reads and writes commit statuses."""
 
     def checks(self, sha: str) -> tuple[Check, ...] | None:
-        """All check runs and statuses of a commit, or None when the token may not read them.
+        """Return all check runs and statuses of a commit, or None when the token may not read them.
 
         A fine-grained token cannot read check runs: then the jobs of GitHub Actions stand in for
         them.
@@ -56,13 +56,13 @@ class CommitChecks(Repository):
         return [answers.read_status(item) for item in items]
 
     def status(self, sha: str, context: str) -> CommitStatus | None:
-        """The latest status of that context on a commit, or None."""
+        """Return the latest status of that context on a commit, or None."""
         with shaped():
             statuses = self._statuses(f"{self.path}/commits/{commit_part(sha)}")
         return next((status for status in statuses if status.context == context), None)
 
     def status_history(self, sha: str) -> tuple[CommitStatus, ...]:
-        """Every status that was ever posted on a commit, the newest first."""
+        """Return every status that was ever posted on a commit, the newest first."""
         with shaped():
             items = self.transport.pages(
                 "read commit statuses", f"{self.path}/commits/{commit_part(sha)}/statuses"
@@ -72,7 +72,7 @@ class CommitChecks(Repository):
     def set_status(
         self, sha: str, *, context: str, state: str, description: str, target_url: str
     ) -> str:
-        """Posts a commit status and returns as whom; a description beyond GitHub's 140 letters
+        """Post a commit status and return who posted it; a description beyond GitHub's 140 letters
         is cut.
         """
         if state not in STATUS_STATES:

@@ -7,7 +7,7 @@ from portal.outbound.parsing import get_path, quoted, text
 
 
 def graphql_error(errors: list[object], repository: str) -> ApiError:
-    """What an answer without the repository means."""
+    """Return what an answer without the repository means."""
     first = errors[0] if errors else {}
     words, kind = (
         quoted(get_path(first, "message")),

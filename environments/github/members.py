@@ -9,7 +9,7 @@ MEMBERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
 
 def seen_members(transport: Transport, path: str, enough: int) -> frozenset[str]:
     """Return people of the repository who opened or reviewed pull requests lately; no more are
-    looked for once there are `enough`. Raises `ApiError`, `Malformed`.
+    looked for once there are `enough`. Raise `ApiError`, `Malformed`.
     """
     query = {"state": "all", "sort": "updated", "direction": "desc"}
     items = transport.get("list pull requests", f"{path}/pulls", per_page=NEWEST, **query)
@@ -26,7 +26,9 @@ def seen_members(transport: Transport, path: str, enough: int) -> frozenset[str]
 
 
 def _member(node: object) -> str:
-    """The login of who wrote it; "" for a bot, and for who has no right in the repository."""
+    """Return the login of who wrote it; "" for a bot, and for who has no right in the
+    repository.
+    """
     if get_path(node, "user", "type") != "User":
         return ""
     member = get_path(node, "author_association") in MEMBERS

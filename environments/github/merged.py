@@ -43,7 +43,7 @@ def read_by_number(
 ) -> tuple[MergedPull, ...]:
     """Return those of `numbers` that are pull requests merged into `base`: one call for every 100.
 
-    A number that belongs to an issue, or to nothing, is left out. Raises `ApiError`.
+    A number that belongs to an issue, or to nothing, is left out. Raise `ApiError`.
     """
     found: list[MergedPull] = []
     for start in range(0, len(numbers), MOST):

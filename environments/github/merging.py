@@ -93,7 +93,7 @@ class MergeRules:
 
 
 def from_json(kept: JsonObject) -> MergeRules:
-    """What `as_json` wrote; fields that it did not know are as if nothing demanded them."""
+    """Return what `as_json` wrote; fields that it did not know are as if nothing demanded them."""
     known = {name: value for name, value in kept.items() if name in MergeRules.__dataclass_fields__}
     lists = {
         name: tuple(value)
@@ -110,7 +110,7 @@ def is_doubted(kept: JsonObject | None) -> bool:
 
 
 def read_merge_rules(ref: object, repository: object) -> MergeRules | None:
-    """The rules of a branch out of the overview; None when not all are shown."""
+    """Return the rules of a branch out of the overview; None when not all are shown."""
     try:
         rows = field(field(ref, "rules", dict), "nodes", list)
         if len(rows) >= MOST_RULES:
@@ -205,8 +205,8 @@ def _texts(row: Mapping[str, object], name: str) -> list[str]:
 def _checks(
     statuses: list[JsonObject], update: JsonObject, classic: JsonObject | None
 ) -> tuple[Required, ...]:
-    """Every required check, with its App where one is named: then a nameless demand of the same
-    name says nothing.
+    """Return every required check, with its App where one is named: then a nameless demand of the
+    same name says nothing.
     """
     found = {Required(name) for name in _texts(update, "requiredStatusCheckContexts")}
     for check in optional(classic or {}, "requiredStatusChecks", list) or []:
@@ -224,7 +224,7 @@ def _checks(
 
 
 def _methods(pulls: list[JsonObject], repository: object) -> tuple[str, ...]:
-    """The merge methods that the repository's settings and every ruleset leave."""
+    """Return the merge methods that the repository's settings and every ruleset leave."""
     names = {
         "merge": "mergeCommitAllowed",
         "squash": "squashMergeAllowed",

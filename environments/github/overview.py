@@ -91,7 +91,9 @@ def read_overview(
     numbers: Sequence[int] = (),
     pages: Pages = EVERYTHING,
 ) -> Overview:
-    """The overview of `owner/name`: one call per 100 open pull requests. Raises `ApiError`."""
+    """Return the overview of `owner/name`: one call per 100 open pull requests. Raise
+    `ApiError`.
+    """
     seen = Gathering()
     variables: dict[str, object] = {
         "owner": owner,
@@ -115,9 +117,9 @@ def read_overview(
 def read_merge(
     transport: Transport, owner: str, name: str, staging: str, production: str, number: int
 ) -> Overview:
-    """Both branches with what a merge into them takes, and one pull request by its number.
+    """Return both branches with what a merge into them takes, and one pull request by its number.
 
-    Raises `ApiError`.
+    Raise `ApiError`.
     """
     seen = Gathering(listed=False)
     variables: dict[str, object] = {
@@ -136,7 +138,7 @@ def read_merge(
 def _read_pages(
     seen: Gathering, ask: "Asker", page: Mapping[str, object], errors: list[object], pages: Pages
 ) -> None:
-    """Takes up the open pull requests of the first page and of as many after it as are wanted."""
+    """Take up the open pull requests of the first page and of as many after it as are wanted."""
     cursors: set[str] = set()
     for read in range(pages.most):
         add_pulls(seen, page, "open", bool(errors))
@@ -198,7 +200,7 @@ def _finish(
 
 
 def _comparison(first: Mapping[str, object], staging_head: str | None) -> Compared | None:
-    """What GitHub says of both branches, if it compared the very heads that it shows."""
+    """Return what GitHub says of both branches, if it compared the very heads that it shows."""
     found = get_path(first, "production", "compare")
     trees = [get_path(first, key, "target", "tree", "oid") for key in ("staging", "production")]
     try:
@@ -254,7 +256,7 @@ def _with_required(pull: Pull, rules: tuple[Required, ...] | None) -> Pull:
 
 
 def mark_required(check: Check, rules: tuple[Required, ...]) -> Check:
-    """`check`, saying whether one of `rules` asks for it."""
+    """Return `check`, saying whether one of `rules` asks for it."""
     asked = any(
         rule.context == check.name and rule.app_id in (None, -1, check.app_id) for rule in rules
     )

@@ -41,7 +41,7 @@ def read_named_pulls(
 
 
 def note_errors(seen: Gathering, errors: list[object]) -> None:
-    """What GitHub did not show.
+    """Note what GitHub did not show.
 
     Hidden check runs are one thing, however many; a protection that only administrators are shown
     is none: it comes as null. Branches that GitHub cannot compare are compared in git.

@@ -40,7 +40,7 @@ def pulls_by_number(numbers: Sequence[int]) -> str:
 
 
 def document_with(numbers: Sequence[int]) -> str:
-    """The document with these pull requests in it."""
+    """Return the document with these pull requests in it."""
     asked = pulls_by_number(numbers)
     if asked:
         return DOCUMENT.replace("# named", asked)

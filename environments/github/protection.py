@@ -49,9 +49,9 @@ UNKNOWN = Rules(None, None, None, None, None, None, None, None, None, None)
 
 
 def read(transport: Transport, path: str, branch: str) -> Rules:
-    """The rules in force on `branch` (quoted, for the path).
+    """Return the rules in force on `branch` (quoted, for the path).
 
-    Raises `ApiError` where there is no answer at all.
+    Raise `ApiError` where there is no answer at all.
     """
     classic = _tried(lambda: _classic(transport, path, branch), "The branch protection")
     rulesets = _tried(lambda: _rulesets(transport, path, branch), "The rulesets")
@@ -59,7 +59,7 @@ def read(transport: Transport, path: str, branch: str) -> Rules:
 
 
 def _tried(ask: Callable[[], Rules], what: str) -> Rules:
-    """What `ask` gives; what this token may not see is not known."""
+    """Return what `ask` gives; what this token may not see is not known."""
     try:
         return ask()
     except ApiError as error:
@@ -71,8 +71,8 @@ def _tried(ask: Callable[[], Rules], what: str) -> Rules:
 
 
 def together(parts: Iterable[Rules]) -> Rules:
-    """All sources at once: what one asks is asked; what one leaves open is known only when all
-    are known.
+    """Return all sources at once: what one asks is asked; what one leaves open is known only when
+    all are known.
     """
     found = tuple(parts)
     return Rules(
@@ -145,7 +145,9 @@ def _classic(transport: Transport, path: str, branch: str) -> Rules:
 
 
 def _bound(checks: object, name: str) -> frozenset[tuple[str, int]]:
-    """Required checks with the App that must report them; -1 and nothing mean any source."""
+    """Return the required checks with the App that must report them; -1 and nothing mean any
+    source.
+    """
     rows = checks if isinstance(checks, list) else []
     found = ((field(row, "context", str), optional(row, name, int)) for row in rows)
     return frozenset((context, app) for context, app in found if app is not None and app != -1)
@@ -212,7 +214,7 @@ def _of_ruleset(rows: Sequence[object], passing: frozenset[str] | None, closed_b
 
 
 def _actors(ruleset: object) -> frozenset[str] | None:
-    """Who may bypass, in words; None: GitHub shows it only to those who may edit."""
+    """Return who may bypass, in words; None: GitHub shows it only to those who may edit."""
     rows = get_path(ruleset, "bypass_actors")
     if rows is None:
         return None

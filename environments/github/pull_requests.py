@@ -17,12 +17,12 @@ class PullRequests(Repository):
     """Reads, opens, merges and reverts pull requests."""
 
     def merged_pulls(self, base: str, numbers: Sequence[int]) -> tuple[MergedPull, ...]:
-        """Those of `numbers` that were merged into `base`; one call for every 100."""
+        """Return those of `numbers` that were merged into `base`; one call for every 100."""
         with shaped():
             return merged.read_by_number(self.transport, self.owner, self.name, base, numbers)
 
     def pull(self, number: int) -> PullState:
-        """The pull request as it is now; `mergeable` None means: ask again shortly."""
+        """Return the pull request as it is now; `mergeable` None means: ask again shortly."""
         with shaped():
             item = self.transport.get(
                 f"read pull request #{number}", f"{self.path}/pulls/{number:d}"
@@ -30,7 +30,7 @@ class PullRequests(Repository):
             return answers_pulls.read_pull_state(item)
 
     def pulls_of(self, sha: str) -> tuple[PullState, ...]:
-        """The pull requests that brought a commit in, or hold it; without `mergeable`."""
+        """Return the pull requests that brought a commit in, or hold it; without `mergeable`."""
         with shaped():
             items = self.transport.pages(
                 "read a commit's pull requests", f"{self.path}/commits/{commit_part(sha)}/pulls"
@@ -38,7 +38,7 @@ class PullRequests(Repository):
             return tuple(answers_pulls.read_pull_state(item) for item in items)
 
     def find_pull(self, *, head: str, base: str, state: str = "open") -> PullState | None:
-        """The newest pull request from our branch `head` into `base`, or None; without
+        """Return the newest pull request from our branch `head` into `base`, or None; without
         `mergeable`.
         """
         query = {"head": f"{self.owner}:{head}", "base": base, "state": state}
@@ -56,7 +56,7 @@ class PullRequests(Repository):
             )
 
     def open_pull(self, *, head: str, base: str, title: str, body: str) -> PullState:
-        """Opens a pull request, or returns the one already open.
+        """Open a pull request, or return the one already open.
 
         Refused when `head` has nothing new.
         """
@@ -77,15 +77,15 @@ class PullRequests(Repository):
             return answers_pulls.read_pull_state(item)
 
     def revert_pull(self, number: int, *, body: str) -> PullState:
-        """Opens GitHub's revert of a merged pull request, once; raises `ApiError`."""
+        """Open GitHub's revert of a merged pull request, once; raise `ApiError`."""
         with shaped(write=True):
             made = reverting.revert(self.transport, self.path, number, visible(body))
         return self.pull(made)
 
     def merge(self, number: int, *, sha: str, title: str) -> str:
-        """Merges, if the head is still `sha`, with a merge commit; returns that commit.
+        """Merge, if the head is still `sha`, with a merge commit; return that commit.
 
-        Raises `ApiError`: conflict (the head moved), unavailable (the base moved: look, then ask
+        Raise `ApiError`: conflict (the head moved), unavailable (the base moved: look, then ask
         again), refused, unknown_outcome.
         """
         doing = f"merge pull request #{number}"
@@ -106,12 +106,12 @@ class PullRequests(Repository):
             return commit_field(item, "sha")
 
     def retarget(self, number: int, base: str) -> None:
-        """Lets a pull request go into another branch."""
+        """Let a pull request go into another branch."""
         body: dict[str, object] = {"base": base}
         self.transport.write(f"retarget #{number}", "PATCH", f"{self.path}/pulls/{number:d}", body)
 
     def pulls_into(self, base: str) -> tuple[PullState, ...]:
-        """The open pull requests into `base`; without `mergeable`."""
+        """Return the open pull requests into `base`; without `mergeable`."""
         with shaped():
             items = self.transport.pages(
                 "list pull requests", f"{self.path}/pulls", base=base, state="open"

@@ -103,7 +103,7 @@ class PullState:
 
 
 def read_pull(node: object, *, errors: bool) -> Pull:
-    """A pull request node.
+    """Return a pull request node.
 
     With `errors` in the answer, "no checks" may mean "not shown": then None.
     """
@@ -141,8 +141,8 @@ def read_pull(node: object, *, errors: bool) -> Pull:
 
 
 def read_named(node: object, *, errors: bool) -> Pull:
-    """A pull request that was asked for by number, in whatever state it is, with all that its
-    merge takes.
+    """Return a pull request that was asked for by number, in whatever state it is, with all that
+    its merge takes.
     """
     pull = read_pull(node, errors=errors)
     return replace(
@@ -167,8 +167,8 @@ def _is_signed(commit_: object) -> bool:
 
 
 def _count(node: object, name: str, fits: Callable[[object], bool]) -> int | None:
-    """How many of a connection fit; None when not all are shown. One that is found counts in any
-    case.
+    """Return how many of a connection fit; None when not all are shown. One that is found counts in
+    any case.
     """
     try:
         connection = field(node, name, dict)
@@ -180,8 +180,8 @@ def _count(node: object, name: str, fits: Callable[[object], bool]) -> int | Non
 
 
 def _read_all_checks(node: object, errors: bool) -> tuple[Check, ...] | None:
-    """Checks out of the first and the last hundred; None when there are more, or not all are
-    shown.
+    """Return the checks out of the first and the last hundred; None when there are more, or not all
+    are shown.
     """
     if not isinstance(node, dict) or "all" not in node or "rollup" not in node:
         return None
@@ -217,7 +217,7 @@ def _read_checks(node: object, errors: bool) -> tuple[Check, ...] | None:
 
 
 def read_merged(node: object) -> MergedPull:
-    """A merged pull request node."""
+    """Return a merged pull request node."""
     return MergedPull(
         number=field(node, "number", int),
         title=text(field(node, "title", str)),
@@ -230,7 +230,9 @@ def read_merged(node: object) -> MergedPull:
 
 
 def read_pull_state(item: object) -> PullState:
-    """A pull request of REST, alone or from a list (where `merged` and `mergeable` are absent)."""
+    """Return a pull request of REST, alone or from a list (where `merged` and `mergeable` are
+    absent).
+    """
     if "merged" in item if isinstance(item, dict) else False:
         merged = field(item, "merged", bool)
     else:

@@ -13,7 +13,7 @@ DOCUMENT = """mutation Revert($input: RevertPullRequestInput!) {
 
 
 def branch_of(number: int) -> str:
-    """How the names of the branches begin that GitHub makes to revert this pull request."""
+    """Return how the names of the branches begin that GitHub makes to revert this pull request."""
     return f"revert-{number:d}-"
 
 

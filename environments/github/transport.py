@@ -99,14 +99,14 @@ class Transport:
         self.clock = clock
 
     def get(self, doing: str, path: str, **query: str | int) -> object:
-        """The JSON at `path`.
+        """Return the JSON at `path`.
 
         `doing` completes "GitHub does not let the token …". Tried up to 3 times.
         """
         return http.read_again(lambda: self._get(doing, path, query)[0])
 
     def scopes(self, doing: str, path: str) -> tuple[str, ...] | None:
-        """What a classic token may do (GitHub names it beside any answer), or None for other
+        """Return what a classic token may do (GitHub names it beside any answer), or None for other
         kinds.
         """
         return self.about_itself(doing, path)[0]
@@ -122,8 +122,8 @@ class Transport:
         return scopes, None if ends is None else datetime.fromtimestamp(ends, UTC)
 
     def pages(self, doing: str, path: str, key: str = "", **query: str | int) -> list[object]:
-        """All items of a paged list (under `key`, if it is wrapped); more than 10 pages raise
-        `Malformed`.
+        """Return all items of a paged list (under `key`, if it is wrapped); more than 10 pages
+        raise `Malformed`.
         """
         items: list[object] = []
         for page in range(1, MAX_PAGES + 1):
@@ -138,41 +138,38 @@ class Transport:
         raise Malformed(f"the list has more than {MAX_PAGES} pages")
 
     def write(self, doing: str, method: str, path: str, body: dict[str, object]) -> object:
-        """Sends a change, once; returns the JSON of the answer.
+        """Send a change, once; return the JSON of the answer.
 
-        Raises `WatchOnly` where the project only watches.
+        Raise `WatchOnly` where the project only watches.
         """
         if self.withhold is not None:
             self.withhold(SERVICE, doing, {"method": method, "path": path, "body": body})
         reply = self._request(method, path, {}, body, {}, write=True)
-        if reply.status >= 300:
-            raise self.error(reply, doing, write=True)
-        try:
-            return reply.json() if reply.body else {}
-        except ValueError:
-            raise http.unknown_outcome(SERVICE, "not JSON", reply.status) from None
+        if reply.status < 300 and not reply.body:
+            return {}
+        return self._read(reply, doing, write=True)
 
     def mutate(self, doing: str, document: str, variables: dict[str, object]) -> JsonObject:
-        """Sends one GraphQL mutation, once. Raises `WatchOnly` where the project only watches."""
+        """Send one GraphQL mutation, once. Raise `WatchOnly` where the project only watches."""
         if self.withhold is not None:
             content: dict[str, object] = {"query": document, "variables": variables}
             self.withhold(SERVICE, doing, {"method": "POST", "path": "/graphql", "body": content})
-        if (still_ours := http.guard.get()) is not None:
-            still_ours()
-        return self.graphql(doing, document, variables)
+        return self.graphql(doing, document, variables, write=True)
 
-    def graphql(self, doing: str, document: str, variables: dict[str, object]) -> JsonObject:
-        """One query, tried once: an object with `data` and perhaps `errors`, both for the caller
-        to judge.
+    def graphql(
+        self, doing: str, document: str, variables: dict[str, object], *, write: bool = False
+    ) -> JsonObject:
+        """Send one query, tried once: an object with `data` and perhaps `errors`, both for the
+        caller to judge.
         """
         body: dict[str, object] = {
             "query": document,
             "variables": {k: v for k, v in variables.items() if v is not None},
         }
-        reply = self._request("POST", self.requester.graphql_url, {}, body, {}, write=False)
-        answer = self._read(reply, doing)
+        reply = self._request("POST", self.requester.graphql_url, {}, body, {}, write=write)
+        answer = self._read(reply, doing, write=write)
         if not isinstance(answer, dict) or not isinstance(answer.get("errors") or [], list):
-            raise http.malformed(SERVICE, "not a GraphQL answer", reply.status)
+            raise self._unreadable(reply, "not a GraphQL answer", write=write)
         return answer
 
     def _get(self, doing: str, path: str, query: dict[str, str | int]) -> tuple[object, Reply]:
@@ -187,14 +184,14 @@ class Transport:
             reply = self._request(
                 "GET", there, {} if "?" in there else query, None, {}, write=False
             )
-        answer = self._read(reply, doing)
+        answer = self._read(reply, doing, write=False)
         if (new := reply.headers.get("etag")) and len(reply.body) <= KEPT_BYTES:
             self.kept[key] = (new, reply)
         return answer, reply
 
     def _on_same_host(self, reply: Reply) -> str:
-        """Where a renamed repository is read now: a path of the same host, or "": no token goes
-        elsewhere.
+        """Return where a renamed repository is read now: a path of the same host, or "": no token
+        goes elsewhere.
         """
         place = reply.headers.get("location", "")
         return place.removeprefix(self.origin) if place.startswith(f"{self.origin}/") else ""
@@ -208,13 +205,18 @@ class Transport:
         )
         return hashlib.sha256(message.encode()).hexdigest()
 
-    def _read(self, reply: Reply, doing: str) -> object:
-        if reply.status != 200:
-            raise self.error(reply, doing, write=False)
+    def _read(self, reply: Reply, doing: str, *, write: bool) -> object:
+        if reply.status >= 300 or (reply.status != 200 and not write):
+            raise self.error(reply, doing, write=write)
         try:
             return reply.json()
         except ValueError:
-            raise http.malformed(SERVICE, "not JSON", reply.status) from None
+            raise self._unreadable(reply, "not JSON", write=write) from None
+
+    def _unreadable(self, reply: Reply, what: str, *, write: bool) -> ApiError:
+        if write:
+            return http.unknown_outcome(SERVICE, what, reply.status)
+        return http.malformed(SERVICE, what, reply.status)
 
     def _request(
         self,
@@ -233,8 +235,8 @@ class Transport:
         return line.reply
 
     def _token(self) -> str:
-        """The token now valid; an App's is fetched again each hour, and that is where an App's
-        faults show.
+        """Return the token now valid; an App's is fetched again each hour, and that is where an
+        App's faults show.
         """
         auth = self.requester.auth
         assert auth is not None  # noqa: S101  (the requester is always made with one)
@@ -250,7 +252,7 @@ class Transport:
         return hashlib.sha256(f"github account {held}".encode()).hexdigest()[:16]
 
     def error(self, reply: Reply, doing: str, *, write: bool) -> ApiError:
-        """What an answer with an error status means, by status *and* words."""
+        """Return what an answer with an error status means, by status *and* words."""
         with knowing(self._token()):
             words = refusals.words_of(reply)
         kind, sentence = refusals.meaning(reply, doing, words, write)
@@ -264,7 +266,7 @@ class Transport:
 
 
 def unreadable(error: Malformed, *, write: bool = False) -> NoReturn:
-    """Raises the `ApiError` for an answer of the wrong shape."""
+    """Raise the `ApiError` for an answer of the wrong shape."""
     if write:
         raise http.unknown_outcome(SERVICE, str(error)) from error
     raise http.malformed(SERVICE, str(error)) from error

@@ -22,7 +22,7 @@ def write_instances(
     lent: Mapping[tuple[str, str], Lent],
     now: datetime,
 ) -> tuple[dict[str, ServiceInstance], list[tuple[ServiceInstance, ServiceInstance]]]:
-    """The instances by Railway's id, and those that were known with how they were before.
+    """Return the instances by Railway's id, and those that were known with how they were before.
 
     What could not be read keeps the time it was last seen.
     """
@@ -48,7 +48,9 @@ def _rows(
     lent: Mapping[tuple[str, str], Lent],
     now: datetime,
 ) -> tuple[list[ServiceInstance], list[ServiceInstance]]:
-    """A row for each instance of the tree: those that could be read, and those that could not."""
+    """Return a row for each instance of the tree: those that could be read, and those that could
+    not.
+    """
     # By environment and service: a broken answer may repeat one.
     known: dict[tuple[str, str], ServiceInstance] = {}
     unknown: dict[tuple[str, str], ServiceInstance] = {}
@@ -90,8 +92,8 @@ def _row(
 
 
 def _at_start(state: railway.ServiceInstance, lent: Lent | None) -> AtStart:
-    """Whether its own commands run Alembic; one that a run of the portal has set meanwhile is
-    none of them.
+    """Return whether its own commands run Alembic; one that a run of the portal has set meanwhile
+    is none of them.
     """
     command = state.pre_deploy_command
     if lent and command == " && ".join(lent.command):
@@ -100,7 +102,7 @@ def _at_start(state: railway.ServiceInstance, lent: Lent | None) -> AtStart:
 
 
 def _long_lived(environments: Iterable[Environment]) -> Iterable[ServiceInstance]:
-    """The instances of staging and production as they were read before."""
+    """Return the instances of staging and production as they were read before."""
     return ServiceInstance.objects.filter(
         environment__in=[
             environment for environment in environments if environment.kind in LONG_LIVED
@@ -125,7 +127,7 @@ def _confirm_limits(pairs: Iterable[tuple[ServiceInstance, ServiceInstance | Non
 
 
 def _directory(message: str | None) -> str:
-    """A directory of the repository without slashes around it; "" for all of it."""
+    """Return a directory of the repository without slashes around it; "" for all of it."""
     return (
         (message or "").strip("/").removeprefix("./").strip("/.")[:500]
         if (message or "").strip("/.")
@@ -136,8 +138,8 @@ def _directory(message: str | None) -> str:
 def _repository(
     state: railway.ServiceInstance, trigger: railway.Trigger | None, project: Project
 ) -> str:
-    """Where it is built from: the project's repository if anything says so, for else no release
-    would wait for it. One that was renamed is called here what the project calls it.
+    """Return where it is built from: the project's repository if anything says so, for else no
+    release would wait for it. One that was renamed is called here what the project calls it.
 
     What was deployed from a repository last is no image, whatever its source says.
     """

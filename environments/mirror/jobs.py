@@ -32,9 +32,7 @@ from portal.outbound.http import ApiError
 
 
 def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
-    """One reading of the project on Railway; trouble is noted once and the next look comes as
-    usual.
-    """
+    """Read once the project on Railway; trouble is noted once and the next look comes as usual."""
     with allowance.counted(job.project, now, kept=sharing.kept(now)) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _read_railway(job, now)
 
@@ -66,7 +64,7 @@ def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
 
 
 def _unseen(project: Project) -> str:
-    """Why a project is not shown to a token that Railway knows."""
+    """Return why a project is not shown to a token that Railway knows."""
     if not project.railway_project_id:
         return f"{project.name} has no Railway project id: set it under Projects."
     message = (
@@ -76,8 +74,8 @@ def _unseen(project: Project) -> str:
 
 
 def sync_variables(job: VariableSync, *, now: datetime) -> Outcome:
-    """One reading of the variables that are due; trouble is noted once, and what was read before
-    it is kept.
+    """Read once the variables that are due; trouble is noted once, and what was read before it is
+    kept.
     """
     with allowance.counted(job.project, now, kept=sharing.kept(now)) as wait:
         return Requeue(wait, allowance.sentence(wait)) if wait else _read_variables(job, now)
@@ -101,7 +99,7 @@ def _read_variables(job: VariableSync, now: datetime) -> Outcome:
 
 
 def sync_databases(job: DatabaseSync, *, now: datetime) -> Outcome:
-    """Reads the revision that every database reports, and where it stands beside the head of its
+    """Read the revision that every database reports, and where it stands beside the head of its
     branch.
     """
     with allowance.counted(job.project, now, kept=sharing.kept(now)) as wait:

@@ -26,7 +26,7 @@ READ = ("name", "kind", "seen_at", "gone_at", "config_etag", "pull_number", "by_
 
 @transaction.atomic
 def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
-    """Writes one reading of the project, in a fixed number of queries.
+    """Write one reading of the project, in a fixed number of queries.
 
     Nothing is marked gone by a reading that was not complete.
     """
@@ -99,7 +99,9 @@ def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[st
 
 
 def _pull_number(state: railway.Environment) -> int | None:
-    """The pull request that an environment is for: as Railway says, else as its name does."""
+    """Return the pull request that an environment is for: as Railway says, else as its name
+    does.
+    """
     if state.pr_number is not None:
         return state.pr_number if 0 < state.pr_number < 2**31 else None
     message = state.name.lower().removeprefix("pr-")

@@ -1,8 +1,7 @@
 """What runs where: projects, their environments and services, deployments, databases, findings."""
 
-from environments.models.access import DeployKey
 from environments.models.branches import Branch, BranchProtection, StagingReset
-from environments.models.budgets import RailwayBudget
+from environments.models.database_status import DatabaseState, DatabaseStatus
 from environments.models.databases import (
     ON_RAILWAY,
     Database,
@@ -13,9 +12,10 @@ from environments.models.databases import (
     places_of,
     with_several_databases,
 )
+from environments.models.deploy_keys import DeployKey
+from environments.models.deployment_logs import DeploymentLog
 from environments.models.environments import LONG_LIVED, Environment, EnvironmentKind
 from environments.models.findings import Finding
-from environments.models.logs import DeploymentLog
 from environments.models.migrations import (
     MigrationPlan,
     MigrationRun,
@@ -24,21 +24,23 @@ from environments.models.migrations import (
 )
 from environments.models.previews import Preview, PreviewState, PreviewVariable
 from environments.models.project import REPOSITORY_NAME, DeployOrder, Project
+from environments.models.project_proposals import ProjectProposal
+from environments.models.rate_limits import RailwayRateLimit
 from environments.models.rehearsals import VALID, Direction, Rehearsal, passed_rehearsal
-from environments.models.repairs import DeploymentAsk, Repair, RepairKind
+from environments.models.repairs import DeploymentRequest, Repair, RepairKind
+from environments.models.runbook import RunbookReading
 from environments.models.services import AtStart, Deployment, Service, ServiceInstance, SmokeTest
-from environments.models.setup import ProjectProposal, RunbookReading
 from environments.models.stamps import Stamp, stamped_from
-from environments.models.standings import DatabaseState, DatabaseStatus
 from environments.models.syncs import (
     ConnectionCheck,
+    CredentialWatch,
     DatabaseSync,
     ProtectionSync,
     RailwaySync,
     VariableSync,
 )
 from environments.models.variables import RuleKind, Variable, VariableChange, VariableRule
-from environments.models.watch import WithheldWrite
+from environments.models.watch_only import WithheldWrite
 from environments.railway.deployment_states import BROKEN, ENDED_BADLY, SERVING, UNDER_WAY
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "Branch",
     "BranchProtection",
     "ConnectionCheck",
+    "CredentialWatch",
     "Database",
     "DatabaseState",
     "DatabaseStatus",
@@ -61,8 +64,8 @@ __all__ = [
     "DeployKey",
     "DeployOrder",
     "Deployment",
-    "DeploymentAsk",
     "DeploymentLog",
+    "DeploymentRequest",
     "Direction",
     "Environment",
     "EnvironmentDatabase",
@@ -76,7 +79,7 @@ __all__ = [
     "Project",
     "ProjectProposal",
     "ProtectionSync",
-    "RailwayBudget",
+    "RailwayRateLimit",
     "RailwaySync",
     "Rehearsal",
     "Repair",

@@ -15,9 +15,9 @@ from portal.ui.actions import action
 def place_service(
     service: Service, *, actor: User, belongs: bool | None, now: datetime | None = None
 ) -> ConfigurationChange | None:
-    """Proposes whether releases wait for `service`; None: as where it is built from says.
+    """Propose whether releases wait for `service`; None: as where it is built from says.
 
-    Returns None where that is so already.
+    Return None where that is so already.
     """
     service = Service.objects.select_for_update(of=("self",)).get(pk=service.pk)
     wanted = kind_of(service).read(Service(belongs=belongs))

@@ -99,11 +99,12 @@ class Heading:
 
 
 def cell(live: Live, expected: str, project: Project, since: datetime) -> Cell:
-    """`expected`: the branch that services of its environment follow, "" where there is none.
+    """Return the cell of a service. `expected`: the branch that services of its environment follow,
+    "" where there is none.
 
     What was read before `since` is told as what it is: of then.
     """
-    state, status = _standing(live)
+    state, status = _state(live)
     if live.instance.seen_at is not None and unread(live, since):
         state, status = PENDING, f"last seen: {status}"
     return Cell(live, expected, STATE[state], status, _source(live), _page(live, project))
@@ -121,8 +122,8 @@ def _page(live: Live, project: Project) -> str:
     )
 
 
-def _standing(live: Live) -> tuple[str, str]:
-    """How the newest deployment is; one that was skipped for good reason is judged by what
+def _state(live: Live) -> tuple[str, str]:
+    """Return how the newest deployment is; one that was skipped for good reason is judged by what
     serves instead.
     """
     latest = live.latest
@@ -148,7 +149,7 @@ def _standing(live: Live) -> tuple[str, str]:
 
 
 def _source(live: Live) -> str:
-    """Where what it runs comes from, unless that is the project's repository."""
+    """Return where what it runs comes from, unless that is the project's repository."""
     return {
         Role.IMAGE: f"image {live.instance.image}",
         Role.ELSEWHERE: (
@@ -160,7 +161,7 @@ def _source(live: Live) -> str:
 
 
 def heading(name: str, cells: Iterable[Cell]) -> Heading:
-    """The first column of a service's row; `cells` are its environments, at least one."""
+    """Return the first column of a service's row; `cells` are its environments, at least one."""
     lives = [one.live for one in cells]
     service, counts = lives[0].instance.service, any(live.counts for live in lives)
     message = "is part of the release" if counts else "not part of the release"
@@ -172,7 +173,7 @@ def heading(name: str, cells: Iterable[Cell]) -> Heading:
 @page
 @require_POST
 def place(request: HttpRequest, pk: int) -> HttpResponse:
-    """Takes a person's word on whether a service is part of the release."""
+    """Take a person's word on whether a service is part of the release."""
     service = get_object_or_404(Service.objects.select_related("project"), pk=pk)
     then = f"{reverse('environments:environments')}?project={service.project.slug}#matrix-h"
 

@@ -75,7 +75,7 @@ class Asked:
         return cls(kind, name, request.GET.get("differing") == "1")
 
     def takes(self, service: str, cells: Iterable[services.Cell]) -> bool:
-        """Whether a service is shown."""
+        """Return whether a service is shown."""
         if self.name.lower() not in service.lower():
             return False
         return not self.differing or any(one.state != "pass" or one.wrong for one in cells)
@@ -83,7 +83,7 @@ class Asked:
 
 @page
 def environments(request: HttpRequest) -> HttpResponse:
-    """Services × environments of one project, and what is incoherent.
+    """Show services × environments of one project, and what is incoherent.
 
     Eleven queries whatever the counts.
     """
@@ -145,7 +145,7 @@ def _read_since(project: Project) -> datetime:
 
 
 def _repairs(project: Project) -> dict[str, object]:
-    """The latest repairs, and the last that was about staging and main. One query."""
+    """Return the latest repairs, and the last that was about staging and main. One query."""
     rows = list(
         Repair.objects.filter(project=project).select_related("requested_by")[:REPAIRS_SHOWN]
     )
@@ -243,7 +243,9 @@ def _groups(
     table: list[tuple[services.Heading, list[services.Cell | None]]],
     databases: list[tuple[str, list[EnvironmentDatabase | None]]],
 ) -> list[_Group]:
-    """The matrix as one table, or with the previews in one of their own where they are many."""
+    """Return the matrix as one table, or with the previews in one of their own where they are
+    many.
+    """
     previews = [n for n, (column, _) in enumerate(heads) if column.kind == EnvironmentKind.PREVIEW]
     others = [n for n in range(len(heads)) if n not in previews]
     parts = [("", others), (f"{len(previews)} previews", previews)]
@@ -261,7 +263,7 @@ def _groups(
 
 
 def _places() -> ArraySubquery:
-    """Each environment's databases, in the query of environments."""
+    """Return each environment's databases, in the query of environments."""
     places = EnvironmentDatabase.objects.filter(environment=OuterRef("pk")).exclude(
         database__alembic=""
     )
@@ -271,8 +273,8 @@ def _places() -> ArraySubquery:
 
 
 def _database_rows(columns: list[Any]) -> list[tuple[str, list[EnvironmentDatabase | None]]]:
-    """A row of the table for each database that was read: its name, where there are several, and
-    each environment's.
+    """Return a row of the table for each database that was read: its name, where there are several,
+    and each environment's.
     """
     names = {row["database_id"]: row.pop("name") for column in columns for row in column.place_rows}
     found: dict[int, dict[int, EnvironmentDatabase]] = {id: {} for id in names}

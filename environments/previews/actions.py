@@ -26,7 +26,7 @@ FORGIVEN = (wanted.BY_A_PERSON, wanted.TOO_OLD)  # what a person may overrule
 
 @action("preview.rebuild_requested", "environments.manage_preview")
 def rebuild_preview(preview: Preview, *, actor: Actor, now: datetime | None = None) -> None:
-    """Has a preview's variables and deployments made again, at the pull request's head."""
+    """Have a preview's variables and deployments made again, at the pull request's head."""
     now = now or timezone.now()
     if not preview.wanted and preview.why_not not in FORGIVEN:
         raise Refused(f"{preview} is not wanted: {preview.why_not}.")
@@ -50,7 +50,7 @@ def rebuild_preview(preview: Preview, *, actor: Actor, now: datetime | None = No
 
 @action("preview.removal_requested", "environments.manage_preview")
 def remove_preview(preview: Preview, *, actor: Actor, now: datetime | None = None) -> None:
-    """Has a preview deleted; the next push, or a rebuild, brings it back."""
+    """Have a preview deleted; the next push, or a rebuild, brings it back."""
     now = now or timezone.now()
     if not preview.wanted:
         raise Refused(f"{preview} is already being removed.")
@@ -74,7 +74,7 @@ def set_preview_variable(
     value: str,
     now: datetime | None = None,
 ) -> None:
-    """Gives every preview this value of a variable; it is kept encrypted and never shown again."""
+    """Give every preview this value of a variable; it is kept encrypted and never shown again."""
     now = now or timezone.now()
     if not Service.objects.filter(project=project, name=service, gone_at=None).exists():
         raise Refused(f"{project} has no service “{service[:80]}” on Railway.")
@@ -92,7 +92,7 @@ def set_preview_variable(
 def remove_preview_variable(
     row: PreviewVariable, *, actor: Actor, now: datetime | None = None
 ) -> None:
-    """From now on new previews keep what is copied from staging."""
+    """Let new previews keep what is copied from staging, from now on."""
     message = f"Previews no longer get a separate value for {row.name} of {row.service}."
     audit.record("preview.variable_removed", actor=actor, subject=row, sentence=message, now=now)
     PreviewVariable.objects.filter(pk=row.pk).delete()
@@ -102,7 +102,7 @@ def remove_preview_variable(
 def adopt_environment(
     environment: Environment, *, actor: Actor, typed: str, now: datetime | None = None
 ) -> None:
-    """Has the portal take over a preview that others made; the person types its name."""
+    """Have the portal take over a preview that others made; the person types its name."""
     if environment.kind != EnvironmentKind.PREVIEW:
         raise Refused(f"{environment} is not a preview, so it cannot be adopted.")
     if typed.strip() != environment.name:
@@ -124,7 +124,7 @@ def adopt_environment(
 def delete_environment(
     environment: Environment, *, actor: Actor, typed: str, now: datetime | None = None
 ) -> Repair:
-    """Has an environment deleted that the portal did not make; the person types its name."""
+    """Have an environment deleted that the portal did not make; the person types its name."""
     if environment.kind != EnvironmentKind.PREVIEW:
         raise Refused(f"{environment} is not a preview, so the portal does not delete it.")
     if typed.strip() != environment.name:

@@ -1,4 +1,4 @@
-"""What GitHub is told of a preview: one comment on the pull request, edited ever after, and a
+"""What GitHub is told of a preview: one comment on the pull request, edited from then on, and a
 deployment.
 """
 
@@ -9,10 +9,11 @@ from django.conf import settings
 from django.utils.dateparse import parse_datetime
 
 from environments.clients import github_of
-from environments.github import comments
+from environments.github import GitHub, comments
 from environments.github.comments import plain
 from environments.models import Preview, PreviewState
 from portal.jobs import Outcome, Requeue, holds
+from portal.jobs.steps import FINAL
 from portal.outbound.http import ApiError
 
 MARKER = "<!-- release-portal: preview -->"
@@ -30,26 +31,40 @@ DEPLOYMENT_STATES = {
 
 
 def is_due(job: Preview, *, now: datetime) -> bool:
-    """Whether GitHub has not been told how the preview is now, and did not refuse a moment ago."""
+    """Return whether GitHub has not been told how the preview is now, and did not refuse a moment
+    ago.
+    """
     refused_at = parse_datetime(job.told.get("refused_at") or "")
     resting = refused_at is not None and now - refused_at < REST
-    return not resting and (_comment_due(job) or _deployment_due(job))
+    return not resting and _is_unsaid(job)
+
+
+def tried_again(job: Preview, outcome: Outcome) -> Outcome:
+    """Return `outcome`, but no later than GitHub is told what passing trouble kept from it."""
+    if isinstance(outcome, Requeue) and job.told.get("passing") and _is_unsaid(job):
+        return Requeue(min(outcome.seconds, REST.total_seconds()), outcome.sentence)
+    return outcome
+
+
+def _is_unsaid(job: Preview) -> bool:
+    return _comment_due(job) or _deployment_due(job)
 
 
 def tell(job: Preview, *, now: datetime) -> Outcome | None:
-    """Tells GitHub one thing that is due. None: nothing is, or GitHub refused a moment ago."""
+    """Tell GitHub one thing that is due. None: nothing is, or GitHub refused a moment ago."""
     if not is_due(job, now=now):
         return None
     try:
         _comment(job) if _comment_due(job) else _announce(job)
     except ApiError as error:
-        job.keep(told={**job.told, "refused_at": now.isoformat(), "problem": str(error)})
+        refused = {"refused_at": now.isoformat(), "passing": error.kind not in FINAL}
+        job.keep(told={**job.told, **refused, "problem": str(error)})
         return None
     return Requeue(0)
 
 
 def text_of(job: Preview) -> str:
-    """The comment: what the preview is like, without anything that changes by itself."""
+    """Return the comment: what the preview is like, without anything that changes by itself."""
     rows = "".join(
         f"| {plain(service['name'])} | {plain(service['status'])} | {service['address'] or '–'} |\n"
         for service in job.services
@@ -95,7 +110,7 @@ def _comment_due(job: Preview) -> bool:
 
 
 def _comment(job: Preview) -> None:
-    """Edits our comment; looks for it before one is written, as one may be there that we do not
+    """Edit our comment; look for it before one is written, as one may be there that we do not
     remember.
     """
     message, digest = text_of(job), _digest(job)
@@ -129,9 +144,8 @@ def _announce(job: Preview) -> None:
     github, (commit, state) = github_of(job.project), _wanted(job)
     old = job.told.get("deployment")
     if old is not None and job.told.get("commit") != commit and job.told.get("state") != "inactive":
-        github.deployment_status(
-            old, state="inactive", description="A newer commit takes its place."
-        )
+        superseded = "A newer commit takes its place."
+        _report(job, github, old, state="inactive", description=superseded)
         job.keep(told={**job.told, "state": "inactive"})
         return
     number = old if job.told.get("commit") == commit else github.find_deployment(commit, job.name)
@@ -149,7 +163,9 @@ def _announce(job: Preview) -> None:
         job.keep(told={**job.told, "deployment": number, "commit": commit, "state": ""})
         return
     url = job.address if state == "success" else ""
-    github.deployment_status(
+    _report(
+        job,
+        github,
         number,
         state=state,
         description=SAID[PreviewState(job.state)],
@@ -157,3 +173,16 @@ def _announce(job: Preview) -> None:
         log_url=f"{settings.PORTAL_URL}/previews/?project={job.project.slug}",
     )
     job.keep(told={**job.told, "commit": commit, "state": state, "problem": ""})
+
+
+def _report(
+    job: Preview, github: GitHub, number: int, *, state: str, description: str, **links: str
+) -> None:
+    """Report a deployment's state; what is asked of GitHub is written down before, so that whoever
+    finds that after a crash looks before they ask again.
+    """
+    asked = [number, state]
+    if job.told.get("asked") != asked or github.deployment_state(number) != state:
+        job.keep(told={**job.told, "asked": asked})
+        github.deployment_status(number, state=state, description=description, **links)
+    job.told = {name: value for name, value in job.told.items() if name != "asked"}

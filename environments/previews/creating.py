@@ -10,6 +10,7 @@ from environments.previews.failing import or_fail, patience
 from environments.previews.place import Seen
 from environments.previews.wanted import FRESH
 from environments.railway import Environment as Place
+from environments.railway import Railway
 from portal import audit
 from portal.jobs import Outcome, Requeue, holds
 from portal.outbound.http import ApiError
@@ -24,6 +25,7 @@ NOTHING_HAPPENED = (
     "wrong_header",
     "rate_limited",
 )
+ASKED = "asked: "  # before a service in `Preview.quiet`, until Railway has answered
 RAILWAY_MAKES = (
     "To have previews from the portal, switch off PR Environments in the project's settings on"
     " Railway; to keep Railway's, switch off previews under Projects."
@@ -31,8 +33,8 @@ RAILWAY_MAKES = (
 
 
 def make(job: Preview, seen: Seen, now: datetime) -> Outcome:
-    """Asks Railway for the environment, once, when there is none of that name and none was made
-    just now.
+    """Ask Railway for the environment, once, when there is none of that name and none was made just
+    now.
     """
     if not seen.tree.complete:
         return Requeue(5, "Railway does not show every environment, so no preview is created.")
@@ -89,8 +91,8 @@ def _create(job: Preview, seen: Seen, staging: str, now: datetime) -> None:
 
 
 def _owned_by_others(job: Preview, seen: Seen) -> str | None:
-    """Why the portal makes no environment: others have one for this pull request, or make one
-    themselves.
+    """Return why the portal makes no environment: others have one for this pull request, or make
+    one themselves.
     """
     if seen.other is not None and seen.other.pr_number is not None:
         return (
@@ -111,7 +113,9 @@ def _owned_by_others(job: Preview, seen: Seen) -> str | None:
 
 
 def _pause(job: Preview, now: datetime) -> float:
-    """Seconds until Railway will make another environment, as far as we know who asked last."""
+    """Return seconds until Railway will make another environment, as far as we know who asked
+    last.
+    """
     pause = timedelta(seconds=settings.PREVIEW_PAUSE_SECONDS)
     asked = Preview.objects.filter(project=job.project, asked_at__gt=now - pause).exclude(pk=job.pk)
     latest = asked.order_by("-asked_at").values_list("asked_at", flat=True).first()
@@ -137,9 +141,18 @@ def silence(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | 
     for service in sorted(
         {trigger.service_id for trigger in place.triggers if trigger.service_id} - set(job.quiet)
     ):
-        seen.railway.set_autodeploy(
-            job.project.railway_project_id, place.id, service, enabled=False
-        )
-        job.keep(quiet=[*job.quiet, service])
+        _switch_off(job, seen.railway, place, service)
         return Requeue(0, "Setting variables…")
     return None
+
+
+def _switch_off(job: Preview, railway: Railway, place: Place, service: str) -> None:
+    """Write down what Railway is asked for: whoever finds that after a crash looks before they
+    ask again.
+    """
+    where, asked = (job.project.railway_project_id, place.id, service), f"{ASKED}{service}"
+    others = [one for one in job.quiet if one != asked]
+    if asked not in job.quiet or railway.push_deploys(*where).enabled:
+        job.keep(quiet=[*others, asked])
+        railway.set_autodeploy(*where, enabled=False)
+    job.keep(quiet=[*others, service])

@@ -16,8 +16,8 @@ from portal.jobs import JobStatus, Outcome, Requeue, wake_now
 
 
 def migrate(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    """Brings the preview's own databases to the head of the pull request, where the project
-    wants that.
+    """Bring the preview's own databases to the head of the pull request, where the project wants
+    that.
     """
     databases = databases_of(job.project) if job.project.preview_migrates else []
     if not databases:
@@ -63,8 +63,8 @@ def _migrate_one(
 
 
 def _not_its_own(preview: EnvironmentRow, database: Database) -> str:
-    """Why the preview's database must not be touched: it is another environment's, or cannot be
-    told.
+    """Return why the preview's database must not be touched: it is another environment's, or cannot
+    be told.
     """
     try:
         url = url_of(place_of(preview, database))

@@ -11,7 +11,7 @@ from portal.jobs import Outcome, Requeue
 
 
 def patience() -> timedelta:
-    """How long what was asked for, and is not shown, is waited for before it counts as never
+    """Return how long what was asked for, and is not shown, is waited for before it counts as never
     done.
     """
     return timedelta(seconds=settings.PREVIEW_PATIENCE_SECONDS)
@@ -22,7 +22,7 @@ def or_fail(job: Preview, message: str, since: datetime, now: datetime) -> Outco
 
 
 def fail(job: Preview, message: str, now: datetime) -> Outcome:
-    """Says what is wrong and goes on looking, slowly: a push, a person or Railway may mend it."""
+    """Say what is wrong and go on looking, slowly: a push, a person or Railway may fix it."""
     if job.state != PreviewState.FAILED:
         with transaction.atomic():
             job.keep(state=PreviewState.FAILED)

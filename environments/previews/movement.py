@@ -21,7 +21,7 @@ def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:
 
 
 def _digest(job: Preview, tree: ProjectTree) -> str:
-    """What of Railway decides about the preview, and what is wanted of it."""
+    """Return what of Railway decides about the preview, and what is wanted of it."""
     named = sorted(one.id for one in environments_for(job, tree))
     mine = next((one for one in tree.environments if one.id == job.environment_id), None)
     states = [

@@ -23,7 +23,8 @@ class Outsider:
 
 
 def outsiders(project: Project) -> list[Outsider]:
-    """Environments that look like previews and that the portal did not make, with whose they are.
+    """Return environments that look like previews and that the portal did not make, with whose they
+    are.
 
     Three queries.
     """
@@ -57,7 +58,7 @@ def _whose(row: EnvironmentRow, railway: bool) -> str:
 
 
 def _unadoptable(one: EnvironmentRow, rows: Mapping[int, Preview], railway: bool) -> str:
-    """Why a person cannot have the portal take the environment over; "" when they can."""
+    """Return why a person cannot have the portal take the environment over; "" when they can."""
     if one.pull_number is None:
         return "It names no pull request, so it cannot be adopted."
     if one.by_railway and railway:
@@ -74,7 +75,7 @@ def _unadoptable(one: EnvironmentRow, rows: Mapping[int, Preview], railway: bool
 
 
 def adopt(environment: EnvironmentRow) -> tuple[Preview | None, str]:
-    """Take an environment of others over for its pull request; returns the preview, or None and why
+    """Take an environment of others over for its pull request; return the preview, or None and why
     not.
 
     To be called in a transaction. From then on the portal deploys it and deletes it with the pull

@@ -45,7 +45,9 @@ def look_at(job: Preview) -> Seen:
 
 
 def environments_for(job: Preview, tree: ProjectTree) -> list[Place]:
-    """Environments that have the preview's name, or that Railway made for the same pull request."""
+    """Return environments that have the preview's name, or that Railway made for the same pull
+    request.
+    """
     return [
         environment
         for environment in tree.environments
@@ -54,8 +56,8 @@ def environments_for(job: Preview, tree: ProjectTree) -> list[Place]:
 
 
 def copied_services(place: Place) -> list[ServiceInstance]:
-    """The services that a copy can run: what was only uploaded has no source that Railway could
-    build it from.
+    """Return the services that a copy can run: what was only uploaded has no source that Railway
+    could build it from.
     """
     known = (
         instance
@@ -71,7 +73,7 @@ def copied_services(place: Place) -> list[ServiceInstance]:
 
 
 def is_of_repository(job: Preview, instance: ServiceInstance) -> bool:
-    """Whether the service is built from the project's repository."""
+    """Return whether the service is built from the project's repository."""
     return job.project.is_own(instance.repo)
 
 

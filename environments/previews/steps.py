@@ -56,9 +56,7 @@ LOG_CHARS = 20_000
 
 
 def step(job: Preview, *, now: datetime) -> Outcome:
-    """One look, and at most one thing done: on GitHub what is to be told, else on Railway what
-    is to be done.
-    """
+    """Look once, and do at most one thing: tell GitHub what is due, else change Railway."""
     if (told := previews_comment.tell(job, now=now)) is not None:
         return told
     if job.state == PreviewState.GONE:
@@ -69,7 +67,7 @@ def step(job: Preview, *, now: datetime) -> Outcome:
 
 def _step(job: Preview, now: datetime) -> Outcome:
     found = patiently(partial(_looked, job, now), pause=5)
-    outcome = patient(job, found, now)
+    outcome = previews_comment.tried_again(job, patient(job, found, now))
     if previews_comment.is_due(job, now=now):
         return Requeue(0, outcome.sentence)
     return outcome
@@ -111,7 +109,7 @@ def _be_there(job: Preview, seen: Seen, now: datetime) -> Outcome:
 
 
 def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    """Has each service deployed at the pull request's head, one call per step."""
+    """Have each service deployed at the pull request's head, one call per step."""
     for one in copied_services(place):
         latest, asked = one.latest_deployment, job.deployed.get(one.service_id, {})
         if is_at_head(job, one, latest):
@@ -146,7 +144,7 @@ def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | 
 
 
 def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    """Waits until every service serves; says which does not."""
+    """Wait until every service serves; say which does not."""
     rows = [in_words(instance) for instance in place.instances]
     behind = {one.service for one in databases_of(job.project)} or {"backend"}
     address = next(
@@ -154,10 +152,10 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
         next((row["address"] for row in rows if row["address"]), ""),
     )
     job.keep(services=rows, address=address)
-    standing = {one.service_id: _standing(one) for one in copied_services(place)}
+    states = {one.service_id: _state(one) for one in copied_services(place)}
     for instance in place.instances:
         latest = instance.latest_deployment
-        if latest is not None and standing[instance.service_id] == FAIL:
+        if latest is not None and states[instance.service_id] == FAIL:
             if not job.log:
                 job.keep(
                     log=_log(seen.railway, job.project, latest) or "Railway keeps no log of it."
@@ -169,7 +167,7 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
     waiting = [
         instance.service_name
         for instance in place.instances
-        if standing.get(instance.service_id, PASS) != PASS
+        if states.get(instance.service_id, PASS) != PASS
     ]
     if waiting:
         job.keep(state=PreviewState.DEPLOYING)
@@ -177,7 +175,7 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
     return None
 
 
-def _standing(instance: ServiceInstance) -> str:
+def _state(instance: ServiceInstance) -> str:
     """pass, pending or fail; a word of Railway's that is new to us may still turn into one that
     is known.
     """
@@ -201,7 +199,7 @@ def _words(instance: ServiceInstance) -> str:
 
 
 def _log(railway: Railway, project: Project, deployment: Deployment) -> str:
-    """The end of its build's and its own log; trouble with reading it is no trouble of the
+    """Return the end of its build's and its own log; trouble with reading it is no trouble of the
     preview.
     """
     lines: list[str] = []

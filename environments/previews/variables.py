@@ -30,8 +30,8 @@ _HOST = re.compile(r"^((?:[a-z][a-z0-9+.-]*://)?)[^/?#]+", re.IGNORECASE)
 
 
 def settle(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    """None when the variables are right; else writes one service's, or asks a person for what is
-    sealed.
+    """Return None when the variables are right; else write one service's, or asks a person for what
+    is sealed.
     """
     if job.variables_at is not None:
         return None
@@ -109,7 +109,7 @@ def _addresses(
 def _is_stagings(
     job: Preview, instance: ServiceInstance, row: Variable, found: Mapping[str, Secret | None]
 ) -> bool:
-    """Whether a variable that must be separate has staging's own value here, and is no
+    """Return whether a variable that must be separate has staging's own value here, and is no
     reference.
     """
     rules = VariableRule.objects.filter(project=job.project, kind=RuleKind.SEPARATE)

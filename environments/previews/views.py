@@ -27,7 +27,7 @@ GONE_SHOWN = 10
 
 @page
 def index(request: HttpRequest) -> HttpResponse:
-    """All previews of one project, what they wait for, and what looks like one.
+    """Show all previews of one project, what they wait for, and what looks like one.
 
     Seven queries whatever the counts.
     """
@@ -79,7 +79,7 @@ def _back(project: Project) -> str:
 @page
 @require_POST
 def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
-    """Has a preview built again."""
+    """Have a preview built again."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
     message = f"{preview} is being rebuilt."
     return run_action(
@@ -90,7 +90,7 @@ def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 @require_POST
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
-    """Has a preview deleted."""
+    """Have a preview deleted."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
     message = f"{preview} is being removed. The next push recreates it."
     return run_action(
@@ -102,7 +102,7 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 @require_POST
 def set_variable(request: HttpRequest, slug: str) -> HttpResponse:
-    """Keeps a value that every preview gets."""
+    """Keep a value that every preview gets."""
     project = get_object_or_404(Project, slug=slug)
     form = PreviewVariableForm(request.POST)
     message = f"The value of {form['name'].value()} is saved for previews. It is not shown again."
@@ -114,7 +114,7 @@ def set_variable(request: HttpRequest, slug: str) -> HttpResponse:
 @page
 @require_POST
 def remove_variable(request: HttpRequest, pk: int) -> HttpResponse:
-    """Forgets a value that every preview got."""
+    """Forget a value that every preview got."""
     row = get_object_or_404(PreviewVariable.objects.select_related("project"), pk=pk)
     message = f"New previews no longer get a separate value for {row.name}."
     return run_action(
@@ -125,7 +125,7 @@ def remove_variable(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 @require_POST
 def adopt_outsider(request: HttpRequest, pk: int) -> HttpResponse:
-    """Has the portal take over an environment that others made."""
+    """Have the portal take over an environment that others made."""
     environment = get_object_or_404(Environment.objects.select_related("project"), pk=pk)
     act, form = partial(actions.adopt_environment, environment), TypedNameForm(request.POST)
     message = f"{environment} is now managed by the portal."
@@ -135,7 +135,7 @@ def adopt_outsider(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 @require_POST
 def delete_outsider(request: HttpRequest, pk: int) -> HttpResponse:
-    """Has an environment deleted that the portal did not make."""
+    """Have an environment deleted that the portal did not make."""
     environment = get_object_or_404(Environment.objects.select_related("project"), pk=pk)
     act, form = partial(actions.delete_environment, environment), TypedNameForm(request.POST)
     return run_action(

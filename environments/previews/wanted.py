@@ -44,7 +44,7 @@ class Wish:
 
 
 def wish(project: Project, wishes: Mapping[int, Wish], *, now: datetime) -> None:
-    """Writes down which previews are to exist, by pull-request number; the rest is to go.
+    """Write down which previews are to exist, by pull-request number; the rest is to go.
 
     Wakes what changed.
     """
@@ -73,7 +73,7 @@ def wish(project: Project, wishes: Mapping[int, Wish], *, now: datetime) -> None
 
 
 def _change(row: Preview, one: Wish, now: datetime) -> None:
-    """Brings a row in line with what is wished for it now."""
+    """Bring a row in line with what is wished for it now."""
     stays_away = row.why_not == BY_A_PERSON and not one.why_not and one.head == row.head
     if stays_away:  # until the next push, or until it is rebuilt
         return
@@ -98,7 +98,7 @@ def _change(row: Preview, one: Wish, now: datetime) -> None:
 
 
 def requeue(job: Preview, *, now: datetime | None = None, **values: object) -> None:
-    """Has a preview looked at again with other values, also one that had ended."""
+    """Have a preview looked at again with other values, also one that had ended."""
     now = now or timezone.now()
     fresh = (
         FRESH | {"status": JobStatus.QUEUED, "finished_at": None} if job.status not in OPEN else {}

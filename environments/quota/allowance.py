@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db.models import F
 
 from environments.clients import railway_of
-from environments.models import Project, RailwayBudget
+from environments.models import Project, RailwayRateLimit
 from environments.quota import fairness
 from environments.railway import ledger
 from portal.models.credentials import ServiceCredential
@@ -56,7 +56,7 @@ def pause(project: Project, now: datetime, *, watched: bool, base: float) -> flo
         token = ledger.key_of(railway_of(project).transport.token)
     except ApiError:
         return base
-    row = RailwayBudget.objects.filter(token=token).first()
+    row = RailwayRateLimit.objects.filter(token=token).first()
     limit = (row and row.limit) or settings.RAILWAY_REQUESTS_PER_HOUR
     left, until = limit, now + HOUR
     if row and now - row.hour < HOUR:
@@ -76,10 +76,12 @@ def sentence(seconds: float) -> str:
     )
 
 
-def _collected(token: str, now: datetime) -> RailwayBudget:
+def _collected(token: str, now: datetime) -> RailwayRateLimit:
     """Carry what this process counted into the row, and return that."""
     account = ledger.collect(token)
-    row, _ = RailwayBudget.objects.get_or_create(token=ledger.key_of(token), defaults={"hour": now})
+    row, _ = RailwayRateLimit.objects.get_or_create(
+        token=ledger.key_of(token), defaults={"hour": now}
+    )
     changes: dict[str, object] = {}
     if now - row.hour >= HOUR:
         changes = {"hour": now, "used": account.asked, "remaining": None}
@@ -91,13 +93,13 @@ def _collected(token: str, now: datetime) -> RailwayBudget:
     if account.blocked_until > now.timestamp():
         changes["blocked_until"] = datetime.fromtimestamp(account.blocked_until, UTC)
     if changes:
-        RailwayBudget.objects.filter(pk=row.pk).update(**changes)
+        RailwayRateLimit.objects.filter(pk=row.pk).update(**changes)
         row.refresh_from_db()
     return row
 
 
-def _wait(row: RailwayBudget, now: datetime, kept: float | None) -> float:
-    """Seconds until one may go on who leaves the share `kept` of the limit to others."""
+def _wait(row: RailwayRateLimit, now: datetime, kept: float | None) -> float:
+    """Return seconds until one may go on who leaves the share `kept` of the limit to others."""
     if row.blocked_until and row.blocked_until > now:
         return (row.blocked_until - now).total_seconds()
     limit = row.limit or settings.RAILWAY_REQUESTS_PER_HOUR

@@ -27,7 +27,7 @@ class Sharers:
 
     @property
     def alone(self) -> bool:
-        """Whether nobody else uses it, so that nothing is to be shared."""
+        """Whether nobody else uses it, so that nothing must be shared."""
         return self.watched + self.others <= 1
 
 
@@ -72,7 +72,7 @@ def spread(number: int, of: Sharers, hourly: float) -> float:
 
 
 def _pause(of: Sharers, rate: float, *, watched: bool, base: float) -> float:
-    """The same for `rate` requests a second."""
+    """Return the same for `rate` requests a second."""
     if rate <= 0:
         return float("inf")
     if watched:

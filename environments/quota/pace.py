@@ -74,7 +74,7 @@ def of_databases(project: Project, *, now: datetime) -> float:
 
 
 def is_watched(job: RailwaySync, now: datetime) -> bool:
-    """Whether a release or a person needs fresh rows."""
+    """Return whether a release or a person needs fresh rows."""
     watched_until = (
         RailwaySync.objects.filter(pk=job.pk).values_list("watched_until", flat=True).first()
     )
@@ -93,7 +93,7 @@ def stale_since(job: HasPace, now: datetime) -> datetime:
 
 
 def _moving(project: Project, now: datetime) -> bool:
-    """Whether a deployment of staging or production is under way."""
+    """Return whether a deployment of staging or production is under way."""
     rows = Deployment.objects.filter(
         instance__environment__project=project,
         instance__environment__kind__in=LONG_LIVED,
@@ -138,7 +138,7 @@ def _digest(tree: ProjectTree) -> str:
 
 
 def _announced(project: Project, since: datetime) -> bool:
-    """Whether Railway sent a webhook about the project since then, clocks and the way
+    """Return whether Railway sent a webhook about the project since then, clocks and the way
     considered.
     """
     rows = WebhookDelivery.objects.filter(source=WebhookDelivery.Source.RAILWAY).order_by("-pk")[

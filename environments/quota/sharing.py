@@ -51,6 +51,12 @@ def ahead(project: Project, now: datetime) -> Iterator[Requeue | None]:
         yield Requeue(seconds, message) if seconds else None
 
 
+def is_blocked(project: Project, now: datetime) -> bool:
+    """Return whether GitHub asked for a pause, in which not even free requests are welcome."""
+    until = _seen(project).get("blocked")
+    return isinstance(until, float | int) and until > now.timestamp()
+
+
 def behind(project: Project, now: datetime) -> Requeue | None:
     """Return how long a reading of GitHub in the background waits, and why; None: it may go on."""
     seen = _seen(project)
@@ -104,7 +110,7 @@ def kept(now: datetime) -> float:
 
 
 def _seen(project: Project) -> dict[str, object]:
-    """What GitHub last said to the project's credential, by the part of its name."""
+    """Return what GitHub last said to the project's credential, by the part of its name."""
     try:
         account = github_of(project).transport.account
     except ApiError:
@@ -114,7 +120,7 @@ def _seen(project: Project) -> dict[str, object]:
 
 
 def _of_github(seen: dict[str, object], now: datetime, share: float) -> float:
-    """Seconds until GitHub may be asked by who leaves `share` of each limit to others."""
+    """Return seconds until GitHub may be asked by who leaves `share` of each limit to others."""
     moment, waits = now.timestamp(), [0.0]
     if isinstance(until := seen.get("blocked"), float | int):
         waits.append(until - moment)
@@ -123,7 +129,7 @@ def _of_github(seen: dict[str, object], now: datetime, share: float) -> float:
 
 
 def _quotas(seen: dict[str, object]) -> list[tuple[int, int, int]]:
-    """What is left, of how much, and until when, of each limit that GitHub named."""
+    """Return what is left, of how much, and until when, of each limit that GitHub named."""
     named = [quota for kind in ("core", "graphql") if isinstance(quota := seen.get(kind), dict)]
     found = []
     for quota in named:

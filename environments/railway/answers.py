@@ -49,12 +49,12 @@ def read_rule(item: object) -> Rule:
 
 
 def nodes(connection: object) -> list[object]:
-    """The nodes of a Relay connection; raises `Malformed`."""
+    """Return the nodes of a Relay connection; raise `Malformed`."""
     return [field(edge, "node", dict) for edge in field(connection, "edges", list)]
 
 
 def next_page(connection: object) -> str | None:
-    """The cursor of the next page, None on the last; raises `Malformed`."""
+    """Return the cursor of the next page, None on the last; raise `Malformed`."""
     info = field(connection, "pageInfo", dict)
     if not field(info, "hasNextPage", bool):
         return None
@@ -106,7 +106,7 @@ def _read_domains(node: object) -> Iterator[Domain]:
 
 
 def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstance:
-    """An instance with its deployments; what of it cannot be read is told to `problem` and
+    """Return an instance with its deployments; what of it cannot be read is told to `problem` and
     marked.
     """
     bare = ServiceInstance(
@@ -147,8 +147,8 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
 
 
 def _schedule(value: str | None) -> str | None:
-    """A schedule in the five fields of cron: what is scheduled may stand still, so nothing else
-    is taken for one.
+    """Return a schedule in the five fields of cron: what is scheduled may stand still, so nothing
+    else is taken for one.
     """
     message = text(value, 100)
     if message and len(message.split()) != 5:
@@ -167,8 +167,8 @@ def _patterns(value: list[object] | None) -> tuple[str, ...]:
 
 
 def _command(value: object) -> str | None:
-    """A command that Railway answers as free JSON: written as a list of one, it may come back as
-    a text.
+    """Return a command that Railway answers as free JSON: written as a list of one, it may come
+    back as a text.
     """
     parts = value if isinstance(value, list) else [value]
     return " && ".join(filter(None, (text(part, 4000) for part in parts))) or None
@@ -192,7 +192,9 @@ def read_service(node: object) -> Service:
 
 
 def read_environment(node: object, problem: Callable[[str], None]) -> Environment:
-    """An environment with the first page of its instances and triggers; see `read_instance`."""
+    """Return an environment with the first page of its instances and triggers; see
+    `read_instance`.
+    """
     triggers, good_triggers = _read_list(get_path(node, "deploymentTriggers"), read_trigger)
     instances, good_instances = _read_list(
         get_path(node, "serviceInstances"), lambda item: read_instance(item, problem)
@@ -224,7 +226,7 @@ def read_environment(node: object, problem: Callable[[str], None]) -> Environmen
 
 
 def _read_list[T](connection: object, read: Callable[[object], T]) -> tuple[list[T], bool]:
-    """What can be read of a connection, and whether that was all of its page."""
+    """Return what can be read of a connection, and whether that was all of its page."""
     found: list[T] = []
     try:
         items = nodes(connection)

@@ -9,7 +9,7 @@ from environments.railway.notification_rules import NotificationRules
 from environments.railway.objects import ProjectTree
 from environments.railway.shape import part, shaped
 from environments.railway.staged_changes import StagedChanges
-from environments.railway.token import TokenReport, read_token
+from environments.railway.token import TokenReport, ask_whether_known, read_token
 from environments.railway.tree import read_tree
 from environments.railway.variables import Variables
 from environments.railway.volumes import Volumes
@@ -26,14 +26,16 @@ class Railway(Deployments, Variables, StagedChanges, Volumes, NotificationRules)
     """
 
     def project(self, project_id: str) -> ProjectTree:
-        """The whole project: one call, and more only where Railway says that there is more."""
+        """Return the whole project: one call, and more only where Railway says that there is
+        more.
+        """
         return read_tree(self.transport, project_id)
 
     def create_environment(self, project: str, name: str, *, source: str) -> str:
-        """An ephemeral copy of the environment `source`, nothing of it deployed yet; returns its
-        id.
+        """Create an ephemeral copy of the environment `source`, nothing of it deployed yet; return
+        its id.
 
-        Raises `ApiError`: too_quickly (nothing was made), unknown_outcome (look for the name before
+        Raise `ApiError`: too_quickly (nothing was made), unknown_outcome (look for the name before
         asking again).
         """
         wanted: dict[str, object] = {
@@ -47,7 +49,7 @@ class Railway(Deployments, Variables, StagedChanges, Volumes, NotificationRules)
             return field(field(data, "environmentCreate", dict), "id", str)
 
     def delete_environment(self, environment: str) -> None:
-        """Deletes an environment with all that is in it.
+        """Delete an environment with all that is in it.
 
         “Not Authorized” is also how one that is gone reads.
         """
@@ -57,14 +59,20 @@ class Railway(Deployments, Variables, StagedChanges, Volumes, NotificationRules)
                 raise Malformed("environmentDelete is false")
 
     def being_changed(self, environment: str) -> bool:
-        """Whether Railway is still applying the copy."""
+        """Return whether Railway is still applying the copy."""
         data = self.transport.ask("changes_in_progress", environmentId=environment)
         with shaped():
             return word(field(part(data, "environmentStagedChanges"), "status", str)) == "applying"
 
     def token_kind(self) -> TokenReport:
-        """What the token is and reaches, found by asking.
+        """Return what the token is and reaches, found by asking.
 
-        Raises `ApiError` only when there is no answer.
+        Raise `ApiError` only when there is no answer.
         """
         return read_token(self.transport)
+
+    def ask_whether_known(self) -> None:
+        """Ask the least that any token may, in one request. Raise `ApiError` for one that Railway
+        does not take.
+        """
+        ask_whether_known(self.transport)

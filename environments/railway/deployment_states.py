@@ -24,8 +24,8 @@ def running(
     scheduled: bool = False,
     what: str = "",
 ) -> tuple[str, str]:
-    """State and words for one deployment, of `what` (“at 1a2b3c4”); `scheduled`: it runs now and
-    then, and ends.
+    """Return state and words for one deployment, of `what` (“at 1a2b3c4”); `scheduled`: it runs now
+    and then, and ends.
 
     `stopped` counts beside SUCCESS only. Without `containers` the status alone speaks.
     """
@@ -42,7 +42,7 @@ def running(
 
 
 def _contained(states: set[str], what: str, *, asleep: bool, scheduled: bool) -> tuple[str, str]:
-    """A deployment that Railway calls a success, judged by its containers."""
+    """Return a deployment that Railway calls a success, judged by its containers."""
     if not states or "RUNNING" in states:
         return PASS, f"live{what}"
     if states & COMING_UP:

@@ -15,7 +15,7 @@ class Deployments(Calls):
     """Reads, starts, stops and takes back deployments."""
 
     def deployment(self, deployment_id: str) -> Deployment:
-        """One deployment as it is now."""
+        """Return one deployment as it is now."""
         data = self.transport.ask("deployment", id=deployment_id)
         with shaped():
             return answers.read_deployment(part(data, "deployment"))
@@ -23,7 +23,9 @@ class Deployments(Calls):
     def deployments(
         self, project: str, environment: str, service: str, first: int = 25
     ) -> tuple[Deployment, ...]:
-        """The newest `first` deployments of a service in an environment, in Railway's order."""
+        """Return the newest `first` deployments of a service in an environment, in Railway's
+        order.
+        """
         scope = {"projectId": project, "environmentId": environment, "serviceId": service}
         data = self.transport.ask("deployments", input=scope, first=first)
         with shaped():
@@ -34,8 +36,8 @@ class Deployments(Calls):
     def deployments_of(
         self, project: str, places: Sequence[tuple[str, str]], first: int = 25
     ) -> list[tuple[Deployment, ...]]:
-        """`deployments` of many (environment, service), in their order; one request for every
-        20.
+        """Return `deployments` of many (environment, service), in their order; one request for
+        every 20.
         """
         read: list[tuple[Deployment, ...]] = []
         for some in batch.chunks(places, batch.MOST_HISTORIES):
@@ -55,15 +57,15 @@ class Deployments(Calls):
         return read
 
     def push_deploys(self, project: str, environment: str, service: str) -> PushDeploys:
-        """Whether a push to its branch deploys the service in that environment."""
+        """Return whether a push to its branch deploys the service in that environment."""
         scope = {"projectId": project, "environmentId": environment, "serviceId": service}
         data = self.transport.ask("push_deploys", **scope)
         with shaped():
             return answers.read_push_deploys(field(data, "serviceInstanceAutoDeployStatus", dict))
 
     def push_deploys_of(self, project: str, places: Sequence[tuple[str, str]]) -> list[PushDeploys]:
-        """`push_deploys` of many (environment, service), in their order; one request for every
-        60.
+        """Return `push_deploys` of many (environment, service), in their order; one request for
+        every 60.
         """
         read: list[PushDeploys] = []
         for some in batch.chunks(places):
@@ -76,11 +78,11 @@ class Deployments(Calls):
         return read
 
     def build_log(self, deployment_id: str, limit: int = 500) -> tuple[LogLine, ...]:
-        """At most `limit` (5000) lines of the build's log."""
+        """Return at most `limit` (5000) lines of the build's log."""
         return self._log("build_log", deployment_id, limit)
 
     def deployment_log(self, deployment_id: str, limit: int = 500) -> tuple[LogLine, ...]:
-        """At most `limit` (5000) lines of the running deployment's log."""
+        """Return at most `limit` (5000) lines of the running deployment's log."""
         return self._log("deployment_log", deployment_id, limit)
 
     def _log(self, name: str, deployment_id: str, limit: int) -> tuple[LogLine, ...]:
@@ -92,7 +94,7 @@ class Deployments(Calls):
             )
 
     def deploy_commit(self, environment: str, service: str, sha: str) -> str:
-        """Deploys exactly the commit `sha`; returns the deployment's id."""
+        """Deploy exactly the commit `sha`; return the deployment's id."""
         if commit(sha) is None:
             sentence = f"“{text(sha, 80)}” is no full commit id: give all 40 digits."
             raise ApiError(SERVICE, "refused", sentence)
@@ -103,13 +105,13 @@ class Deployments(Calls):
             return field(data, "serviceInstanceDeployV2", str)
 
     def redeploy(self, deployment_id: str) -> str:
-        """Deploys the same code and settings again; returns the new deployment's id."""
+        """Deploy the same code and settings again; return the new deployment's id."""
         data = self.transport.write("redeploy", id=deployment_id)
         with shaped(write=True):
             return field(field(data, "deploymentRedeploy", dict), "id", str)
 
     def rollback(self, deployment_id: str) -> None:
-        """Brings back that deployment's image *and variables*.
+        """Bring back that deployment's image *and variables*.
 
         Railway names no id: look at the latest.
         """
@@ -123,7 +125,7 @@ class Deployments(Calls):
                 raise ApiError(SERVICE, "refused", sentence, status=200)
 
     def set_trigger_branch(self, trigger_id: str, branch: str) -> None:
-        """From now on the service deploys from `branch`."""
+        """Have the service deploy from `branch` from now on."""
         data = self.transport.write("set_trigger_branch", triggerId=trigger_id, branch=branch)
         with shaped(write=True):
             if field(field(data, "deploymentTriggerUpdate", dict), "branch", str) != branch:
@@ -132,7 +134,7 @@ class Deployments(Calls):
     def set_autodeploy(
         self, project: str, environment: str, service: str, *, enabled: bool
     ) -> None:
-        """Whether a push deploys the service in that environment."""
+        """Set whether a push deploys the service in that environment."""
         scope = {"projectId": project, "environmentId": environment, "serviceId": service}
         data = self.transport.write("set_autodeploy", input=scope | {"enabled": enabled})
         with shaped(write=True):
@@ -143,14 +145,14 @@ class Deployments(Calls):
                 raise Malformed("the setting did not change")
 
     def cancel(self, deployment_id: str) -> None:
-        """Stops a deployment that is under way."""
+        """Stop a deployment that is under way."""
         data = self.transport.write("cancel_deployment", id=deployment_id)
         with shaped(write=True):
             if not field(data, "deploymentCancel", bool):
                 raise Malformed("deploymentCancel is false")
 
     def deploy_as_is(self, environment: str, service: str) -> str:
-        """Deploys a service that is not built from GitHub, or the commit it has; returns the
+        """Deploy a service that is not built from GitHub, or the commit it has; return the
         deployment's id.
         """
         data = self.transport.write("deploy_as_is", environmentId=environment, serviceId=service)

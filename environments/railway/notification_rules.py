@@ -13,14 +13,14 @@ class NotificationRules(Calls):
     """Reads and changes notification rules."""
 
     def rules(self, workspace: str, project: str) -> tuple[Rule, ...]:
-        """The notification rules that concern a project."""
+        """Return the notification rules that concern a project."""
         data = self.transport.ask("notification_rules", workspaceId=workspace, projectId=project)
         with shaped():
             return tuple(answers.read_rule(item) for item in field(data, "notificationRules", list))
 
     def add_rule(self, workspace: str, project: str, url: str, events: Sequence[str]) -> str:
-        """From now on Railway posts these events of all the project's environments to `url`;
-        returns the id.
+        """Have Railway post these events of all the project's environments to `url`; return the
+        id.
         """
         scope = {"workspaceId": workspace, "projectId": project}
         data = self.transport.write("add_notification_rule", input=scope | _posting(url, events))
@@ -28,7 +28,7 @@ class NotificationRules(Calls):
             return field(field(data, "notificationRuleCreate", dict), "id", str)
 
     def change_rule(self, rule_id: str, url: str, events: Sequence[str]) -> None:
-        """Makes a rule what `add_rule` would have made."""
+        """Make a rule what `add_rule` would have made."""
         data = self.transport.write(
             "change_notification_rule", id=rule_id, input=_posting(url, events)
         )

@@ -119,7 +119,7 @@ class Environment:
     readable: bool = True
 
     def branch_of(self, service_id: str) -> str | None:
-        """The branch from which the service deploys here, or None without a trigger."""
+        """Return the branch from which the service deploys here, or None without a trigger."""
         return next(
             (found.branch for found in self.triggers if found.service_id == service_id), None
         )

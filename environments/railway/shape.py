@@ -14,7 +14,7 @@ REFUSALS = frozenset({"unauthorized", "wrong_header", "forbidden", "not_found", 
 
 @contextmanager
 def shaped(*, write: bool = False) -> Iterator[None]:
-    """Turns an answer of the wrong shape into an `ApiError`."""
+    """Turn an answer of the wrong shape into an `ApiError`."""
     try:
         yield
     except Malformed as error:

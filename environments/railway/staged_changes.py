@@ -11,7 +11,7 @@ class StagedChanges(Calls):
     """Reads, stages and commits changes of an environment's settings."""
 
     def pre_deploy(self, environment: str, service: str) -> tuple[str, ...]:
-        """The pre-deploy command that is set there: none, or one."""
+        """Return the pre-deploy command that is set there: none, or one."""
         data = self.transport.ask("instance_settings", environmentId=environment, serviceId=service)
         with shaped():
             found = field(
@@ -24,7 +24,7 @@ class StagedChanges(Calls):
             return tuple(found)
 
     def staged(self, environment: str) -> dict[str, object]:
-        """What is staged in an environment and waits to be committed; {} when nothing is."""
+        """Return what is staged in an environment and waits to be committed; {} when nothing is."""
         data = self.transport.ask("staged_changes", environmentId=environment)
         with shaped():
             changes = field(data, "environmentStagedChanges", dict)
@@ -35,8 +35,8 @@ class StagedChanges(Calls):
             )
 
     def stage_pre_deploy(self, environment: str, service: str, command: Sequence[str]) -> None:
-        """Stages `command` (none, or one) as that service's pre-deploy command, in this
-        environment alone.
+        """Stage `command` (none, or one) as that service's pre-deploy command, in this environment
+        alone.
         """
         patch = pre_deploy_patch(service, command)
         data = self.transport.write("stage_changes", environmentId=environment, patch=patch)
@@ -44,14 +44,14 @@ class StagedChanges(Calls):
             field(field(data, "environmentStageChanges", dict), "id", str)
 
     def commit_staged(self, environment: str, message: str) -> None:
-        """Applies what is staged in an environment, and deploys nothing."""
+        """Apply what is staged in an environment, and deploy nothing."""
         data = self.transport.write("commit_staged", environmentId=environment, message=message)
         with shaped(write=True):
             field(data, "environmentPatchCommitStaged", str)
 
 
 def pre_deploy_patch(service: str, command: Sequence[str]) -> dict[str, object]:
-    """The change of an environment's configuration that sets the command, as a list of one, or
-    takes it away.
+    """Return the change of an environment's configuration that sets the command, as a list of one,
+    or takes it away.
     """
     return {"services": {service: {"deploy": {"preDeployCommand": list(command) or None}}}}

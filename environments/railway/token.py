@@ -47,9 +47,9 @@ def _project_report(scope: object) -> TokenReport:
 
 
 def read_token(transport: Transport) -> TokenReport:
-    """What the token is and reaches, found by asking.
+    """Return what the token is and reaches, found by asking.
 
-    Raises `ApiError` only when there is no answer.
+    Raise `ApiError` only when there is no answer.
     """
     bearer, project = (transport.with_header("bearer"), transport.with_header("project"))
     if workspaces := _answer(bearer, "token_workspaces"):
@@ -67,3 +67,8 @@ def read_token(transport: Transport) -> TokenReport:
         return _project_report(scope)
     sentence = "Railway knows no such token: make a workspace token and set RAILWAY_API_TOKEN."
     return TokenReport("unknown", sentence)
+
+
+def ask_whether_known(transport: Transport) -> None:
+    """Ask the least that a token of this header may: one request. Raise `ApiError`."""
+    transport.ask("token_project" if transport.header == "project" else "token_workspaces")

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from environments.railway import ledger
+from portal import observed
 from portal.outbound import http
 from portal.outbound.credentials import railway_token
 from portal.outbound.http import ApiError, Kind, Reply, Withhold
@@ -96,7 +97,7 @@ _CODES: dict[str, tuple[Kind, str]] = {
 
 @cache
 def document(name: str) -> str:
-    """The document `name` with the fragments it uses."""
+    """Return the document `name` with the fragments it uses."""
     message = (DOCUMENTS / f"{name}.graphql").read_text()
     for fragment, file in [
         ("Trigger", "_trigger"),
@@ -110,7 +111,7 @@ def document(name: str) -> str:
 
 @cache
 def fragment(file: str) -> str:
-    """The text of one fragment, for documents that are put together."""
+    """Return the text of one fragment, for documents that are put together."""
     return (DOCUMENTS / f"{file}.graphql").read_text()
 
 
@@ -132,11 +133,13 @@ class Transport:
         self.clock = clock
 
     def ask(self, name: str, **variables: object) -> JsonObject:
-        """The `data` of a query, up to 3 tries; any error in the answer is raised."""
+        """Return the `data` of a query, up to 3 tries; any error in the answer is raised."""
         return http.read_again(lambda: self._whole(name, variables, write=False))
 
     def ask_text(self, text: str, **variables: object) -> dict[str, object]:
-        """Like `ask`, for a document that was put together: see `environments.railway.batch`."""
+        """Do the same as `ask`, for a document that was put together: see
+        `environments.railway.batch`.
+        """
 
         def once() -> dict[str, object]:
             data, errors, reply = self._post(text, variables, write=False)
@@ -147,8 +150,8 @@ class Transport:
         return http.read_again(once)
 
     def ask_leniently(self, name: str, **variables: object) -> tuple[dict[str, object], list[str]]:
-        """Like `ask`, but with data beside errors it returns both: the data and the errors'
-        words.
+        """Do the same as `ask`, but with data beside errors it returns both: the data and the
+        errors' words.
         """
 
         def once() -> tuple[dict[str, object], list[str]]:
@@ -162,9 +165,9 @@ class Transport:
     def write(
         self, name: str, *, read_seconds: float = http.READ_SECONDS, **variables: object
     ) -> JsonObject:
-        """The `data` of a mutation, sent once; any error in the answer is raised.
+        """Return the `data` of a mutation, sent once; any error in the answer is raised.
 
-        Raises `WatchOnly` where the project only watches.
+        Raise `WatchOnly` where the project only watches.
         """
         if self.withhold is not None:
             self.withhold(SERVICE, name.replace("_", " "), {"mutation": name, **variables})
@@ -225,10 +228,13 @@ class Transport:
         data = get_path(answer, "data")
         if not errors and (reply.status != 200 or not isinstance(data, dict)):
             raise self._error(reply, [], write=write)
-        return data if isinstance(data, dict) else {}, errors, reply
+        found = data if isinstance(data, dict) else {}
+        if not errors and any(value is not None for value in found.values()):
+            observed.note_accepted(ledger.key_of(self.token))
+        return found, errors, reply
 
     def with_header(self, header: str) -> "Transport":
-        """The same address and token, sent in the other kind of header."""
+        """Return the same address and token, sent in the other kind of header."""
         return Transport(self.url, self.token, header, self.clock, self.withhold)
 
     def _credential(self) -> dict[str, str]:
@@ -241,7 +247,7 @@ class Transport:
             return quoted(get_path(error, "message"))
 
     def _error(self, reply: Reply, errors: list[object], *, write: bool) -> ApiError:
-        """What the first error, or an answer without one, means: by its words, its code, its
+        """Return what the first error, or an answer without one, means: by its words, its code, its
         status.
         """
         words = self._words(errors[0]) if errors else ""
@@ -267,8 +273,8 @@ def _meaning(words: str, code: str, status: int, write: bool) -> tuple[Kind, str
             return kind, sentence
     if code in _CODES:
         kind, start = _CODES[code]
-        mend = "the portal needs an update" if kind == "outdated" else "correct it and try again"
-        return kind, f"{start}{f' ({words})' if words else ''}: {mend}."
+        fix = "the portal needs an update" if kind == "outdated" else "correct it and try again"
+        return kind, f"{start}{f' ({words})' if words else ''}: {fix}."
     if status == 429:
         return "rate_limited", "Railway's request limit is used up: wait a while."
     if status == 401:

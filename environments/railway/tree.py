@@ -30,9 +30,9 @@ class _Gathering:
 
 
 def read_tree(transport: Transport, project_id: str) -> ProjectTree:
-    """The project with services, environments, instances, triggers and deployments.
+    """Return the project with services, environments, instances, triggers and deployments.
 
-    Raises `ApiError`.
+    Raise `ApiError`.
     """
     seen = _Gathering(transport, project_id)
     top = _page(seen, {})
@@ -74,7 +74,7 @@ def _page(seen: _Gathering, variables: dict[str, object]) -> dict[str, object]:
 def _add_page(
     seen: _Gathering, page: Mapping[str, object], asked: dict[str, object]
 ) -> dict[str, object]:
-    """Adds what a page holds; returns the variables that ask for the next one."""
+    """Add what a page holds; return the variables that ask for the next one."""
     following: dict[str, object] = {"withServices": False, "withEnvironments": False}
     if asked.get("withServices", True) and (cursor := _add_nodes(seen, page, "services")):
         following |= {"withServices": True, "servicesAfter": cursor}
@@ -84,7 +84,7 @@ def _add_page(
 
 
 def _add_nodes(seen: _Gathering, page: Mapping[str, object], name: str) -> str | None:
-    """Adds the page's services or environments; returns the cursor of their next page."""
+    """Add the page's services or environments; return the cursor of their next page."""
     try:
         connection = need(page, name, dict)
         for node in answers.nodes(connection):
@@ -116,7 +116,7 @@ def _add_node(seen: _Gathering, name: str, node: object) -> None:
 
 
 def _whole(seen: _Gathering, environment: Environment, node: object) -> Environment:
-    """`environment` with its further pages of instances and triggers, if it has any."""
+    """Return `environment` with its further pages of instances and triggers, if it has any."""
     instances, triggers = list(environment.instances), list(environment.triggers)
     readable = environment.readable
     try:
@@ -147,8 +147,8 @@ def _whole(seen: _Gathering, environment: Environment, node: object) -> Environm
 
 
 def _match(seen: _Gathering) -> None:
-    """Notes where an instance belongs to no service of the project: whose it is, and which has
-    none, is not known.
+    """Note where an instance belongs to no service of the project: whose it is, and which has none,
+    is not known.
     """
     known = seen.services.keys() | seen.deleted
     for environment in seen.environments.values():
@@ -160,7 +160,7 @@ def _match(seen: _Gathering) -> None:
 
 
 def _rest(seen: _Gathering, environment_id: str, node: object) -> dict[str, object] | None:
-    """The next page of what `node` did not hold in full; None when it held all."""
+    """Return the next page of what `node` did not hold in full; None when it held all."""
     instances, triggers = _cursor(node, "serviceInstances"), _cursor(node, "deploymentTriggers")
     if instances is None and triggers is None:
         return None

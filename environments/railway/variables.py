@@ -17,8 +17,8 @@ class Variables(Calls):
     def variables(
         self, project: str, environment: str, service: str | None, *, unrendered: bool
     ) -> dict[str, Secret | None]:
-        """Variables by name; None is a sealed one: its value never comes back. No `service`: the
-        shared.
+        """Return variables by name; None is a sealed one: its value never comes back. No `service`:
+        the shared.
 
         `unrendered` keeps references (`${{Service.NAME}}`) as written.
         """
@@ -38,8 +38,8 @@ class Variables(Calls):
     def variables_of(
         self, project: str, places: Sequence[Place], *, unrendered: bool
     ) -> dict[Place, dict[str, Secret | None] | ApiError]:
-        """`variables` of many (environment, service), in one request for every 60; the error where
-        it is refused.
+        """Return `variables` of many (environment, service), in one request for every 60; the error
+        where it is refused.
 
         Railway answers a document with one refused place with nothing at all: then each place is
         asked by itself.
@@ -83,7 +83,7 @@ class Variables(Calls):
     def set_variables(
         self, project: str, environment: str, service: str, values: Mapping[str, str]
     ) -> None:
-        """Sets these variables of a service and deploys nothing; others stay."""
+        """Set these variables of a service and deploy nothing; others stay."""
         scope = {"projectId": project, "environmentId": environment, "serviceId": service}
         wanted = scope | {"variables": dict(values), "replace": False, "skipDeploys": True}
         data = self.transport.write("set_variables", input=wanted)

@@ -10,7 +10,7 @@ class Volumes(Calls):
     """Reads and backs up volumes."""
 
     def volume(self, environment: str, service: str) -> str | None:
-        """The id of the volume that the service has in that environment; None where it has
+        """Return the id of the volume that the service has in that environment; None where it has
         none that is ready.
         """
         data = self.transport.ask("volumes", environmentId=environment)
@@ -25,7 +25,7 @@ class Volumes(Calls):
             return next(ready, None)
 
     def volume_backup(self, volume: str, name: str) -> str | None:
-        """The id of the volume's newest backup of that name; None where there is none."""
+        """Return the id of the volume's newest backup of that name; None where there is none."""
         data = self.transport.ask("volume_backups", volumeInstanceId=volume)
         with shaped():
             found = [
@@ -36,14 +36,16 @@ class Volumes(Calls):
         return max(found)[1] if found else None
 
     def workflow(self, workflow_id: str) -> tuple[str, str]:
-        """How a workflow stands: complete, error, notfound or running; and Railway's reason."""
+        """Return how a workflow stands: complete, error, notfound or running; and Railway's
+        reason.
+        """
         data = self.transport.ask("workflow", workflowId=workflow_id)
         with shaped():
             found = part(data, "workflowStatus")
             return word(field(found, "status", str)), text(optional(found, "error", str) or "")
 
     def back_up_volume(self, volume: str, name: str) -> str | None:
-        """Begins a backup of a volume; returns the id of the workflow that takes it."""
+        """Begin a backup of a volume; return the id of the workflow that takes it."""
         data = self.transport.write("create_volume_backup", volumeInstanceId=volume, label=name)
         with shaped(write=True):
             found = field(data, "volumeInstanceBackupCreate", dict)

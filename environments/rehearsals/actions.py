@@ -23,7 +23,7 @@ def start_rehearsal(
     release: str = "",
     now: datetime | None = None,
 ) -> Rehearsal:
-    """Queues a rehearsal of `commit`'s migrations, or of one revision back, over a copy of the
+    """Queue a rehearsal of `commit`'s migrations, or of one revision back, over a copy of the
     database's schema. `release`: the name of the release that it is part of.
     """
     now = now or timezone.now()
@@ -66,8 +66,8 @@ def queue_rehearsal(
     release: str = "",
     now: datetime,
 ) -> Rehearsal | None:
-    """A new rehearsal, woken; None while the same is under way. `release`: the name of the release
-    that it is part of.
+    """Return a new rehearsal, woken; None while the same is under way. `release`: the name of the
+    release that it is part of.
     """
     try:
         with transaction.atomic():
@@ -89,7 +89,7 @@ def queue_rehearsal(
 
 @action("rehearsal.cancelled", "environments.migrate_environment")
 def cancel_rehearsal(rehearsal: Rehearsal, *, actor: Actor, now: datetime | None = None) -> None:
-    """Asks the worker to stop the rehearsal; nothing of it is left."""
+    """Ask the worker to stop the rehearsal; nothing of it is left."""
     now = now or timezone.now()
     if not Rehearsal.objects.filter(
         pk=rehearsal.pk, cancel_requested_at=None, finished_at=None

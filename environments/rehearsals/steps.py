@@ -38,7 +38,7 @@ STATUSES = {PASSED: JobStatus.SUCCEEDED, FAILED: JobStatus.FAILED, CANCELLED: Jo
 
 
 def step(job: Rehearsal, *, now: datetime) -> Outcome:
-    """The whole rehearsal, from the beginning also after a worker was killed: nothing of the
+    """Run the whole rehearsal, from the beginning also after a worker was killed: nothing of the
     last one is used.
     """
 

@@ -45,20 +45,20 @@ class LockRow:
 
 @page
 def rehearsal(request: HttpRequest, pk: int) -> HttpResponse:
-    """One rehearsal. One query."""
+    """Show one rehearsal. One query."""
     return render(request, "environments/rehearsals/rehearsal.html", _context(pk))
 
 
 @page
 def panels(request: HttpRequest, pk: int) -> HttpResponse:
-    """Its moving parts, for the poll."""
+    """Show its moving parts, for the poll."""
     return render(request, "environments/rehearsals/rehearsal_panels.html", _context(pk))
 
 
 @page
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    """Has it stopped."""
+    """Have it stopped."""
     row = get_object_or_404(
         Rehearsal.objects.select_related("environment__project", "database"), pk=pk
     )
@@ -70,12 +70,12 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 @require_POST
 def again(request: HttpRequest, pk: int) -> HttpResponse:
-    """Has the same rehearsed again; its page is found from the release's, and from this one."""
+    """Have the same rehearsed again; its page is found from the release's, and from this one."""
     row = get_object_or_404(
         Rehearsal.objects.select_related("environment__project", "database"), pk=pk
     )
     then = reverse("environments:rehearsal", args=[pk])
-    message = "Rehearsing anew; the newest rehearsal is linked here."
+    message = "Rehearsing again. The newest rehearsal is linked here."
     return run_action(request, then, partial(_start, row), message)
 
 
@@ -120,7 +120,7 @@ def _context(pk: int) -> dict[str, object]:
 
 
 def _phases(row: Rehearsal) -> list[tuple[str, str, float | None]]:
-    """Each phase with its state and seconds."""
+    """Return each phase with its state and seconds."""
     took = dict(row.phases)
     names = [name for name in PHASES if name != "compare" or row.direction == Direction.UPGRADE]
     return [
@@ -155,7 +155,7 @@ def _lock(table: str, mode: str, seconds: float | None) -> LockRow:
 
 
 def _took(seconds: float | None) -> str:
-    """“8 ms”, “1.2 s”: most statements are over at once on empty tables."""
+    """Return “8 ms”, “1.2 s”: most statements are over at once on empty tables."""
     if seconds is None:
         return ""
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
@@ -168,16 +168,16 @@ def _difference(one: JsonObject) -> Difference:
 @page
 @require_POST
 def compare(request: HttpRequest, pk: int) -> HttpResponse:
-    """Has a database's real schema compared with the one that its branch's migrations make, by a
+    """Have a database's real schema compared with the one that its branch's migrations make, by a
     rehearsal.
     """
-    standings = DatabaseStatus.objects.select_related("environment__project", "database")
-    standing = get_object_or_404(standings, pk=pk, environment__gone_at=None)
-    environment, project = standing.environment, standing.environment.project
+    statuses = DatabaseStatus.objects.select_related("environment__project", "database")
+    status = get_object_or_404(statuses, pk=pk, environment__gone_at=None)
+    environment, project = status.environment, status.environment.project
     then = f"{reverse('environments:migrations')}?project={project.slug}"
     message = "Comparing the schema… See the newest rehearsal below."
     return run_action(
-        request, then, partial(_start_comparison, environment, standing.database), message
+        request, then, partial(_start_comparison, environment, status.database), message
     )
 
 

@@ -14,7 +14,7 @@ from portal.ui.actions import Refused, action
 def repair_branch(
     instance: ServiceInstance, *, actor: Actor, wanted: str, now: datetime | None = None
 ) -> Repair:
-    """Asks for `instance` to follow the branch it should; `wanted` is the one that the person
+    """Ask for `instance` to follow the branch it should; `wanted` is the one that the person
     confirmed.
     """
     _is_there(instance)
@@ -47,7 +47,7 @@ def repair_branch(
 def switch_push_on(
     instance: ServiceInstance, *, actor: Actor, now: datetime | None = None
 ) -> Repair:
-    """Asks for a push to deploy `instance` again."""
+    """Ask for a push to deploy `instance` again."""
     _is_there(instance)
     if instance.environment.kind not in expected_branches(instance.service.project):
         raise Refused(
@@ -65,7 +65,7 @@ def switch_push_on(
 def deploy_head(
     instance: ServiceInstance, *, actor: Actor, commit: str, now: datetime | None = None
 ) -> Repair:
-    """Asks for the head of the branch that `instance` follows to be deployed there; `commit` was
+    """Ask for the head of the branch that `instance` follows to be deployed there; `commit` was
     confirmed. In production not what came around the portal, unless two people stand for it.
     """
     _is_there(instance)

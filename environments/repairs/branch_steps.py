@@ -44,8 +44,8 @@ def sync_staging(job: Repair, now: datetime) -> Outcome:
 
 
 def reset(job: Repair, now: datetime) -> Outcome:
-    """Resets staging to main for two people: from exactly `before` to exactly `wanted`, by one
-    push with a lease.
+    """Reset staging to main for two people: from exactly `before` to exactly `wanted`, by one push
+    with a lease.
     """
     try:
         seen = fast_forward.look_at_reset(job.project, job.before, job.wanted)
@@ -76,7 +76,7 @@ def reset(job: Repair, now: datetime) -> Outcome:
 
 
 def _expect_deployments(job: Repair, now: datetime) -> None:
-    """Railway deploys what staging is set to: that is expected, and nobody is to be accused of
+    """Railway deploys what staging is set to: that is expected, and no finding may be opened for
     it.
     """
     instances = ServiceInstance.objects.filter(
@@ -106,7 +106,7 @@ def back_merge(job: Repair, now: datetime) -> Outcome:
 
 
 def revert(job: Repair, now: datetime) -> Outcome:
-    """Finds the pull request that reverts #`wanted`, or has GitHub open it."""
+    """Find the pull request that reverts #`wanted`, or have GitHub open it."""
     project, github, number = job.project, github_of(job.project), int(job.wanted)
     main, begins = project.production_branch, branch_of(int(job.wanted))
     pull = next((one for one in github.pulls_into(main) if one.head_ref.startswith(begins)), None)
@@ -122,8 +122,8 @@ def revert(job: Repair, now: datetime) -> Outcome:
 
 
 def protect(job: Repair, now: datetime) -> Outcome:
-    """Sends exactly what is to protect a branch, once, and reads what binds it then; rulesets
-    stay as they are.
+    """Send exactly what is to protect a branch, once, and read what binds it then; rulesets stay as
+    they are.
     """
     project, branch = job.project, job.subject
     protection.read(project, now=now)
@@ -159,7 +159,7 @@ def protect(job: Repair, now: datetime) -> Outcome:
 
 
 def keep_heads(job: Repair, now: datetime) -> Outcome:
-    """Switches *Automatically delete head branches* off, once, and reads the setting again."""
+    """Switch *Automatically delete head branches* off, once, and read the setting again."""
     github = github_of(job.project)
     if not github.deletes_heads():
         _note_kept(job.project)

@@ -30,5 +30,5 @@ def require_shipped(project: Project, branch: Branch, actor: Actor) -> None:
 
 
 def _literal(name: str) -> str:
-    """A branch's name in a pattern of PostgreSQL."""
+    """Return a branch's name in a pattern of PostgreSQL."""
     return "".join(one if one.isalnum() else f"\\{one}" for one in name)

@@ -20,7 +20,7 @@ def given_up(job: Repair, now: datetime, error: Exception) -> Outcome:
 def ended_late(
     job: Repair, sentence: str, now: datetime, patience: timedelta = PATIENCE
 ) -> Finished | None:
-    """The end of a repair that took too long: failed when nothing was written, else nobody
+    """Return the end of a repair that took too long: failed when nothing was written, else nobody
     knows.
     """
     if now - job.created_at < patience:
@@ -48,8 +48,8 @@ def write_once(
     still: str,
     seconds: float = 0,
 ) -> Outcome:
-    """Writes, the first time, what was `before` being kept, and has it read again after `seconds`;
-    from then on says what `still` is so, until that is late.
+    """Write, the first time, what was `before` being kept, and have it read again after `seconds`;
+    from then on say what `still` is so, until that is late.
     """
     if job.wrote_at is not None:
         return ended_late(job, still, now) or Requeue(2, still)

@@ -30,7 +30,7 @@ from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds, steps
 
 
 def step(job: Repair, *, now: datetime) -> Outcome:
-    """One look at what is to be repaired, and at most one write, while there is quota for it."""
+    """Read the state once and write at most once, while there is quota for it."""
     with sharing.ahead(job.project, now) as pause:
         if pause:
             return pause
@@ -152,8 +152,8 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
 
 
 def _delete(job: Repair, now: datetime) -> Outcome:
-    """Deletes an environment that looks like a preview; `wanted` is its id, which a person
-    confirmed by its name.
+    """Delete an environment that looks like a preview; `wanted` is its id, which a person confirmed
+    by its name.
     """
     railway = railway_of(job.project)
     tree = railway.project(job.project.railway_project_id)

@@ -57,7 +57,7 @@ def settle(project: Project, *, now: datetime) -> None:
 def leftovers(mirror: Mirror, commit: str, staging: str, main: str) -> list[Leftover]:
     """Return what was found at `commit`, each file once for each kind, at most `MOST`.
 
-    Nothing of the repository is executed. Raises `GitError`.
+    Nothing of the repository is executed. Raise `GitError`.
     """
     found: dict[tuple[str, str], Leftover] = {}
     for path, _ in mirror.files(commit):

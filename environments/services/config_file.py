@@ -40,7 +40,7 @@ def read_config(mirror: Mirror, commit: str, named: str, environment: str) -> Co
     """Return what the file of `commit` says, the one that is `named` on Railway or the usual one;
     None: there is none.
 
-    Raises `GitError`.
+    Raise `GitError`.
     """
     for path in (named.lstrip("/"),) if named else DEFAULT:
         if (body := mirror.read_file(commit, path)) is not None:
@@ -73,7 +73,7 @@ def parse(path: str, body: bytes, environment: str) -> Config:
 
 
 def _own(message: Mapping[str, object], environment: str) -> dict[str, object]:
-    """What the file sets apart for one environment."""
+    """Return what the file sets apart for one environment."""
     found = get_path(message, "environments", environment)
     return found if isinstance(found, dict) else {}
 
@@ -102,7 +102,7 @@ def _text(value: object) -> str | None:
 
 
 def _command(value: object) -> str | None:
-    """A command, or several in a list."""
+    """Return a command, or several in a list."""
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return " && ".join(value) or None
     return _text(value)

@@ -6,7 +6,7 @@ from environments.models import EnvironmentKind, Project
 
 
 def expected_branches(project: Project) -> dict[str, str]:
-    """Kind of environment → the branch it must deploy from."""
+    """Return kind of environment → the branch it must deploy from."""
     return {
         EnvironmentKind.STAGING: project.staging_branch,
         EnvironmentKind.PRODUCTION: project.production_branch,
@@ -14,7 +14,7 @@ def expected_branches(project: Project) -> dict[str, str]:
 
 
 def expected_names(project: Project) -> dict[str, str]:
-    """Kind of environment → what it is called on Railway."""
+    """Return kind of environment → what it is called on Railway."""
     return {
         EnvironmentKind.STAGING: project.staging_environment,
         EnvironmentKind.PRODUCTION: project.production_environment,
@@ -22,7 +22,7 @@ def expected_names(project: Project) -> dict[str, str]:
 
 
 def meant(name: str, there: Iterable[str]) -> str | None:
-    """Which of the names that are there is meant by `name`: the same, else the only one that
+    """Return which of the names that are there is meant by `name`: the same, else the only one that
     differs in case alone.
     """
     found = list(there)

@@ -21,7 +21,7 @@ def migrates(
     """Return whether `command`, or without one the image at `commit`, upgrades a database.
 
     `root`: the directory that is built; `dockerfile`: its path, where one is set. At most
-    `MOST_FILES` scripts are followed, and none above `MOST_BYTES`. Raises `GitError`.
+    `MOST_FILES` scripts are followed, and none above `MOST_BYTES`. Raise `GitError`.
     """
     root, blobs = root.strip("/"), dict(mirror.files(commit))
     waiting = [command or _started(mirror, blobs, root, dockerfile)]
@@ -38,7 +38,7 @@ def migrates(
 
 
 def _started(mirror: Mirror, blobs: Mapping[str, str], root: str, dockerfile: str) -> str:
-    """What the Dockerfile starts, else the Procfile."""
+    """Return what the Dockerfile starts, else the Procfile."""
     image = _text(mirror, blobs, dockerfile.strip("/") or posixpath.join(root, "Dockerfile"))
     if not image:
         return "\n".join(_PROCESS.findall(_text(mirror, blobs, posixpath.join(root, "Procfile"))))
@@ -53,8 +53,8 @@ def _started(mirror: Mirror, blobs: Mapping[str, str], root: str, dockerfile: st
 
 
 def _scripts(said: str, paths: Iterable[str], root: str) -> list[str]:
-    """The files of the repository that `said` names as scripts, wherever the image puts them:
-    of several with the same name, the one whose folders agree, then the one below `root`.
+    """Return the files of the repository that `said` names as scripts, wherever the image puts
+    them: of several with the same name, the one whose folders agree, then the one below `root`.
     """
     found = []
     for word in dict.fromkeys(_WORDS.findall(said)):
@@ -68,12 +68,12 @@ def _scripts(said: str, paths: Iterable[str], root: str) -> list[str]:
 
 
 def _agree(path: str, word: str) -> int:
-    """How many of their last parts are the same."""
+    """Return how many of their last parts are the same."""
     return len(posixpath.commonprefix([path.split("/")[::-1], word.split("/")[::-1]]))
 
 
 def _text(mirror: Mirror, blobs: Mapping[str, str], path: str) -> str:
-    """The lines of a file that are no comment; "": there is none, or it is too large."""
+    """Return the lines of a file that are no comment; "": there is none, or it is too large."""
     if (blob := blobs.get(path)) is None:
         return ""
     body = mirror.read([blob], limit=MOST_BYTES).get(blob, b"").decode(errors="replace")

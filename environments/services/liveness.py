@@ -39,11 +39,11 @@ class Live:
 
     @property
     def at_commits(self) -> bool:
-        """Whether the release's commit is to be deployed on it."""
+        """Whether the release's commit must be deployed on it."""
         return self.counts and self.role is Role.CODE
 
     def is_broken_at(self, commit: str) -> bool:
-        """Whether the newest deployment is of `commit` and came to nothing."""
+        """Return whether the newest deployment is of `commit` and came to nothing."""
         return (
             self.latest is not None
             and self.latest.commit == commit
@@ -52,7 +52,7 @@ class Live:
 
 
 def live_of(instance: ServiceInstance, deployments: Iterable[Deployment], repository: str) -> Live:
-    """A service with its current deployments; `repository` is the project's."""
+    """Return a service with its current deployments; `repository` is the project's."""
     found = list(deployments)
     latest = next((one for one in found if one.is_latest), None)
     role = role_of(instance, latest, repository)
@@ -68,13 +68,13 @@ def live_of(instance: ServiceInstance, deployments: Iterable[Deployment], reposi
 
 
 def unread(live: Live, since: datetime) -> bool:
-    """Whether nothing was seen of it since then."""
+    """Return whether nothing was seen of it since then."""
     return live.instance.seen_at is None or live.instance.seen_at < since
 
 
 def liveness(live: Live, commit: str, *, since: datetime) -> tuple[str, str]:
-    """State and words for one service: does it serve exactly `commit`, seen `since` then, and
-    nothing else to come?
+    """Return state and words for one service: does it serve exactly `commit`, seen `since` then,
+    and nothing else to come?
 
     What watches only some paths serves as well what came before, while none of them changed. What
     is not built from the project's repository is judged by itself.
@@ -96,7 +96,7 @@ def liveness(live: Live, commit: str, *, since: datetime) -> tuple[str, str]:
 
 
 def _at(live: Live, latest: Deployment, commit: str) -> tuple[str, str]:
-    """The newest deployment is of the wanted commit."""
+    """Return the newest deployment is of the wanted commit."""
     scheduled = bool(live.instance.cron)
     if scheduled and latest.status in UNDER_WAY and live.serving == commit:
         return PASS, f"runs {commit[:7]} just now, as scheduled"
@@ -140,8 +140,8 @@ def _at_another(live: Live, latest: Deployment, commit: str) -> tuple[str, str]:
 
 
 def _untouched(live: Live, commit: str) -> tuple[str, str] | None:
-    """The answer for a service that rightly stays at an earlier commit, or may do so; None where
-    that is no question.
+    """Return the answer for a service that rightly stays at an earlier commit, or may do so; None
+    where that is no question.
 
     A deployment of the wanted commit that failed is one that Railway meant to make. One that was
     skipped changes nothing for a service that serves the wanted commit already.
@@ -175,7 +175,7 @@ def _untouched(live: Live, commit: str) -> tuple[str, str] | None:
 
 
 def may_stay(live: Live, latest: Deployment | None, commit: str) -> bool:
-    """Whether an answer about the paths it watches is still to come."""
+    """Return whether an answer about the paths it watches is still to come."""
     if live.instance.watch_patterns:
         return True
     known = live.instance.unchanged
@@ -184,13 +184,13 @@ def may_stay(live: Live, latest: Deployment | None, commit: str) -> bool:
 
 
 def _is_about(live: Live) -> bool:
-    """Whether what git was asked is about what the service serves and watches now."""
+    """Return whether what git was asked is about what the service serves and watches now."""
     known = live.instance.unchanged
     return known.get("serves") == live.serving and known.get("by") == live.instance.limits
 
 
 def serves_instead(live: Live, commit: str) -> str | None:
-    """A path that the service watches and that changed from what it serves to `commit`.
+    """Return a path that the service watches and that changed from what it serves to `commit`.
 
     "": none did. None: it is not known (yet), or the service watches everything. Patterns that
     stand in the repository, and a root directory without any, count only where Railway itself
@@ -205,7 +205,7 @@ def serves_instead(live: Live, commit: str) -> str | None:
 
 
 def _by_itself(live: Live) -> tuple[str, str]:
-    """A service that no commit of the project can be held against."""
+    """Return a service that no commit of the project can be held against."""
     latest, instance = live.latest, live.instance
     if latest is None:
         return FAIL, "has no deployment"

@@ -16,8 +16,8 @@ class Role(StrEnum):
 
 
 def role_of(instance: ServiceInstance, latest: Deployment | None, repository: str) -> Role:
-    """What `instance` is made of; `repository` is the project's. What has a commit and no source
-    counts as code.
+    """Return what `instance` is made of; `repository` is the project's. What has a commit and no
+    source counts as code.
     """
     if instance.repository:
         return Role.CODE if instance.repository.lower() == repository.lower() else Role.ELSEWHERE
@@ -29,7 +29,7 @@ def role_of(instance: ServiceInstance, latest: Deployment | None, repository: st
 
 
 def belongs(message: bool | None, role: Role) -> bool:
-    """Whether a release waits for a service: as people `said`, else what is built from the
+    """Return whether a release waits for a service: as people `said`, else what is built from the
     project's repository.
     """
     return role is Role.CODE if message is None else message

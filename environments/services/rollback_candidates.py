@@ -20,7 +20,7 @@ _CALLS_ON = re.compile(
 
 
 def at_start(pre_deploy: str | None, start: str | None) -> AtStart:
-    """Whether these commands run Alembic.
+    """Return whether these commands run Alembic.
 
     None: there is none; without a start command the image decides.
     """
@@ -63,7 +63,7 @@ def restorable(
     released: str,
     keep: timedelta | None,
 ) -> Restorable:
-    """Judges the deployments `found` (newest first) of one service in production.
+    """Judge the deployments `found` (newest first) of one service in production.
 
     `before`: what was noted when the promotion began, deployment and commit ({}: nothing ran, None:
     not noted).
@@ -104,7 +104,9 @@ def _image(
     noted: str,
     keep: timedelta | None,
 ) -> Restorable:
-    """The judgement on the image of `wanted`: the noted deployment's, or else another one's."""
+    """Return the judgement on the image of `wanted`: the noted deployment's, or else another
+    one's.
+    """
     kept = [one for one in found if one.commit == wanted and one.can_rollback]
     best = next((one for one in kept if one.id == noted), kept[0] if kept else None)
     if best is None:
@@ -122,7 +124,7 @@ def _image(
 
 
 def _coming(newer: Sequence[Deployment]) -> str:
-    """What is on its way to take the place of what serves; "" where nothing is."""
+    """Return what is on its way to take the place of what serves; "" where nothing is."""
     one = next((one for one in newer if one.status in UNDER_WAY - {"REMOVING"}), None)
     if one is None:
         return ""
@@ -137,7 +139,7 @@ def _serves(serves: str, wanted: str) -> str:
 
 
 def _stays(newer: Sequence[Deployment], wanted: str) -> str:
-    """What is to be said of a service that serves what it served before; `newer`: what came
+    """Return the answer for a service that serves what it served before; `newer`: what came
     after that.
     """
     if newer and newer[0].status != "REMOVED":
@@ -150,13 +152,13 @@ def _stays(newer: Sequence[Deployment], wanted: str) -> str:
 
 
 def newest_first(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
-    """By the moment of their making; Railway promises no order."""
+    """Order by the moment of their making; Railway promises no order."""
     return tuple(sorted(found, key=lambda one: str(one.created_at or ""), reverse=True))
 
 
 def _deduced(found: Sequence[Deployment], released: str) -> Mapping[str, str] | None:
-    """What ran before the first deployment of `released`, where nobody noted it; None when that
-    cannot be told.
+    """Return what ran before the first deployment of `released`, where nobody noted it; None when
+    that cannot be told.
     """
     first = max((place for place, one in enumerate(found) if one.commit == released), default=None)
     if first is None:

@@ -18,8 +18,8 @@ KEPT = 12  # commits are remembered for each service
 
 
 def watched(patterns: Collection[str], paths: Iterable[str]) -> str:
-    """The first of `paths`, from the repository's root, that `patterns` take in as Railway reads
-    them; "": none.
+    """Return the first of `paths`, from the repository's root, that `patterns` take in as Railway
+    reads them; "": none.
 
     Without a pattern everything is watched, and with nothing but exceptions everything else is.
     """
@@ -114,7 +114,7 @@ PARTS = (AT, IF_SKIPPED, ALWAYS)
 def _changed(
     row: ServiceInstance, serves: str, commit: str, compared: "_Compared"
 ) -> tuple[str, str] | None:
-    """Which part the answer belongs to, and the path; None: git cannot tell now."""
+    """Return which part the answer belongs to, and the path; None: git cannot tell now."""
     paths = compared.paths(serves, commit)
     config = compared.config(row, commit)
     if paths is None or config is UNKNOWN:
@@ -161,8 +161,8 @@ class _Compared:
         return self._known[old, new]
 
     def config(self, row: ServiceInstance, commit: str) -> Config | None:
-        """What the repository says of the service at `commit`; `UNKNOWN` where git cannot tell
-        now.
+        """Return what the repository says of the service at `commit`; `UNKNOWN` where git cannot
+        tell now.
         """
         key = (commit, row.config_file, row.environment.name)
         if key not in self._configs:
@@ -174,7 +174,7 @@ class _Compared:
         return self._configs[key]
 
     def served(self, row: ServiceInstance, commit: str) -> dict[str, str] | None:
-        """What is kept of the configuration at the commit that a service serves; None: git
+        """Return what is kept of the configuration at the commit that a service serves; None: git
         cannot tell now.
         """
         config = self.config(row, commit)
@@ -191,8 +191,8 @@ class _Compared:
         return kept | {"at_start": str(runs) if says else "", "image": image}
 
     def _image(self, row: ServiceInstance, commit: str, config: Config | None) -> str | None:
-        """Whether the image, or a script that the file's start command names, upgrades a database:
-        "start" or ""; None: git cannot tell now.
+        """Return whether the image, or a script that the file's start command names, upgrades a
+        database: "start" or ""; None: git cannot tell now.
         """
         said = config or UNKNOWN
         key = (commit, row.root_directory, said.start_command or "", said.dockerfile or "")
@@ -206,7 +206,7 @@ class _Compared:
         return None if runs is None else str(AtStart.START) if runs else ""
 
     def _with(self, *commits: str) -> Mirror | None:
-        """The mirror, if it holds these commits, fetched for them at most once."""
+        """Return the mirror, if it holds these commits, fetched for them at most once."""
         mirror = self._mirror = self._mirror or mirror_of(self._project)
         if not _holds(mirror, commits) and not self._fetched:
             self._fetched = True
@@ -222,7 +222,7 @@ class _Compared:
 
 
 def _holds(mirror: Mirror, commits: Iterable[str]) -> bool:
-    """Whether the mirror is there and has all of them."""
+    """Return whether the mirror is there and has all of them."""
     try:
         return all(mirror.has(commit) for commit in commits)
     except GitError as error:

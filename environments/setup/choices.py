@@ -27,7 +27,7 @@ class Choice:
 
 def repositories(search: str = "", *, scope: str = "") -> list[Choice]:
     """Return the repositories that the GitHub credential of `scope` sees, lately pushed to first,
-    whose name holds `search`. Raises `ApiError`.
+    whose name holds `search`. Raise `ApiError`.
     """
     credential = stored.github(scope)
     transport = Transport(settings.GITHUB_API_URL, credential)
@@ -54,14 +54,14 @@ def _repository(item: object) -> Choice:
 
 
 def railway_token(token: str) -> TokenReport:
-    """Return what a pasted token is and reaches. Raises `ApiError` only without an answer."""
+    """Return what a pasted token is and reaches. Raise `ApiError` only without an answer."""
     return Railway(token=token, kind="bearer").token_kind()
 
 
 def railway_projects(search: str = "", *, scope: str = "") -> list[Choice]:
     """Return the projects that the Railway token of `scope` reaches, whose name holds `search`.
 
-    Raises `ApiError`.
+    Raise `ApiError`.
     """
     token, kind = stored.railway(scope) or (None, None)
     railway = Railway(token=token, kind=kind)

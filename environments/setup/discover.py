@@ -36,7 +36,7 @@ class Found(TypedDict):
 
 
 def discover(repository: str, railway_id: str, mirror: Mirror, tell: Tell) -> Found:
-    """Return the proposal; `tell` is given each step in words. Raises `ApiError`, `GitError`."""
+    """Return the proposal; `tell` is given each step in words. Raise `ApiError`, `GitError`."""
     project = Project(name=repository, repository=repository, railway_project_id=railway_id)
     tell("Reading the Railway project…")
     tree = railway_of(project).project(railway_id)
@@ -83,7 +83,7 @@ def discover(repository: str, railway_id: str, mirror: Mirror, tell: Tell) -> Fo
 
 
 def new_mirror(repository: str, name: str) -> Mirror:
-    """Return a clone for one reading, apart from those of projects. Raises `ApiError`."""
+    """Return a clone for one reading, apart from those of projects. Raise `ApiError`."""
     project = Project(repository=repository)
     return Mirror(
         settings.VAR_DIR / "mirrors" / f"{name}.git",
@@ -94,7 +94,7 @@ def new_mirror(repository: str, name: str) -> Mirror:
 
 
 def _values(project: Project, tree: ProjectTree, place: layout.Place) -> dict[str, dict[str, str]]:
-    """What the services of an environment get, read now and kept nowhere."""
+    """Return what the services of an environment get, read now and kept nowhere."""
     railway, found = railway_of(project), {}
     for service in tree.services:
         try:
@@ -108,7 +108,9 @@ def _values(project: Project, tree: ProjectTree, place: layout.Place) -> dict[st
 def _databases(
     mirror: Mirror, commit: str, place: layout.Place | None, values: layout.Values
 ) -> list[dict[str, str]]:
-    """Every Alembic directory with a revision in it, each once, by the file that configures it."""
+    """Return every Alembic directory with a revision in it, each once, by the file that configures
+    it.
+    """
     with mirror.objects() as objects:
         seen = candidates(objects, commit)
     tomls = [path for path, _ in mirror.files(commit) if path.endswith("pyproject.toml")]
@@ -132,7 +134,7 @@ def _with_alembic(mirror: Mirror, commit: str, tomls: list[str]) -> list[str]:
 
 
 def _checks(github: GitHub, commit: str) -> list[str]:
-    """Checks that ran on the newest commit; none where the token may not read them."""
+    """Return checks that ran on the newest commit; none where the token may not read them."""
     ran = github.checks(commit) or ()
     return sorted({one.name for one in ran} - {settings.STATUS_CONTEXT})
 
@@ -145,7 +147,7 @@ def _protection(github: GitHub, branch: str) -> str:
 
 
 def _approvals(github: GitHub, branch: str) -> str:
-    """How many approvals GitHub demands there now; one where it is not known."""
+    """Return how many approvals GitHub demands there now; one where it is not known."""
     try:
         demanded = github.rules(branch).approvals
     except ApiError:
@@ -173,7 +175,7 @@ def _notes(
     production: layout.Place | None,
     known: str | None,
 ) -> list[str]:
-    """What a person should know before they accept."""
+    """Return what a person should know before they accept."""
     notes = []
     if not places:
         notes.append(f"No service of this Railway project is deployed from {repository}.")

@@ -4,7 +4,7 @@ import shutil
 from datetime import datetime
 
 from environments.git.calls import GitError
-from environments.models.setup import ProjectProposal
+from environments.models.project_proposals import ProjectProposal
 from environments.setup.discover import discover, new_mirror
 from portal.jobs import Finished, JobStatus, Outcome
 from portal.outbound.http import ApiError

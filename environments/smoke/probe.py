@@ -45,7 +45,7 @@ def probe(
     clock: Callable[[], float] = time.monotonic,
     local: bool | None = None,
 ) -> Probe:
-    """Asks `path` of a service at `base_url` (a domain, or an address of which only host and port
+    """Ask `path` of a service at `base_url` (a domain, or an address of which only host and port
     count).
 
     The commit is read from the header `X-Commit` or from `commit_key` of a JSON body; a service
@@ -83,7 +83,7 @@ class NotPublic(Exception):
 def public_places(address: str, local: bool) -> list[str]:
     """Return the addresses that the host of `address` has now, for `http.send(at=…)`.
 
-    `local`: this machine's own are allowed. Raises `NotPublic` if any of them is not for everybody.
+    `local`: this machine's own are allowed. Raise `NotPublic` if any of them is not for everybody.
     """
     parts = urlsplit(address)
     host = parts.hostname or ""
@@ -104,8 +104,8 @@ def public_places(address: str, local: bool) -> list[str]:
 
 
 def is_public(address: str) -> bool:
-    """Whether anybody on the internet may be meant by it: no private, local, shared or multicast
-    address.
+    """Return whether anybody on the internet may be meant by it: no private, local, shared or
+    multicast address.
 
     Of addresses of IPv6 that stand for one of IPv4, that one is judged.
     """
@@ -120,7 +120,7 @@ def is_public(address: str) -> bool:
 
 
 def _ask(address: str, places: Sequence[str], timeout: float) -> http.Reply:
-    """One answer from the first of these places that can be reached."""
+    """Return one answer from the first of these places that can be reached."""
     for place in places[:-1]:
         with suppress(ApiError):
             return http.send(
@@ -144,7 +144,7 @@ def _ask(address: str, places: Sequence[str], timeout: float) -> http.Reply:
 
 
 def address_of(base_url: str, path: str) -> str | None:
-    """The address to ask: https, or http on this machine; None when `base_url` or `path` is
+    """Return the address to ask: https, or http on this machine; None when `base_url` or `path` is
     unfit.
     """
     if (
@@ -185,7 +185,7 @@ def _no_answer(address: str, error: ApiError, timeout: float) -> str:
 
 
 def _commit(reply: http.Reply, key: str) -> str | None:
-    """The commit the service says it runs; None when it says none."""
+    """Return the commit the service says it runs; None when it says none."""
     message: object = reply.headers.get("x-commit")
     if message is None and reply.body.lstrip()[:1] == b"{":
         try:

@@ -17,21 +17,21 @@ APPROVE = "releases.approve_release"
 
 @action("stamp.requested", "environments.migrate_environment")
 def request_stamp(
-    standing: DatabaseStatus, *, actor: Actor, branch: str = "", now: datetime | None = None
+    status: DatabaseStatus, *, actor: Actor, branch: str = "", now: datetime | None = None
 ) -> Stamp:
     """Have it proven which revision of `branch` ("": the environment's own) a schema is.
 
     Only for a database whose revision is not known there.
     """
     now = now or timezone.now()
-    environment, database = standing.environment, standing.database
+    environment, database = status.environment, status.database
     if actor is None:
         raise Refused("A stamp is asked for by a person.")
-    branch = branch or standing.branch
+    branch = branch or status.branch
     head = Branch.objects.filter(project=environment.project, name=branch).exclude(head="").first()
     if head is None:
         raise Refused(f"There is no branch {branch} whose revisions could be compared.")
-    if not is_stampable(standing, branch):
+    if not is_stampable(status, branch):
         raise Refused(
             f"{database.of(environment)} is at a revision that its branch has: migrate it instead."
         )
@@ -58,21 +58,21 @@ def request_stamp(
     return stamp
 
 
-def is_stampable(standing: DatabaseStatus, branch: str) -> bool:
-    """Whether the files of `branch` may not say where the database is: the job looks itself.
+def is_stampable(status: DatabaseStatus, branch: str) -> bool:
+    """Return whether the files of `branch` may not say where the database is: the job looks itself.
 
     One query.
     """
-    if place_of(standing.environment, standing.database).revisions is None:
+    if place_of(status.environment, status.database).revisions is None:
         return False
-    return branch != standing.branch or standing.state in STRANGE
+    return branch != status.branch or status.state in STRANGE
 
 
 @action("stamp.proposed", "environments.migrate_environment")
 def propose_stamp(
     stamp: Stamp, *, actor: Actor, target: str, reason: str, now: datetime | None = None
 ) -> None:
-    """The first person's word for what is to be written: one of what was proven, as the page
+    """Record the first person's word for what will be written: one of what was proven, as the page
     shows it.
     """
     now = now or timezone.now()
@@ -99,11 +99,11 @@ def propose_stamp(
 
 @action("stamp.approved", APPROVE, guarded=True)
 def approve_stamp(stamp: Stamp, *, actor: Actor, target: str, now: datetime | None = None) -> None:
-    """The second person's word, for exactly what their page showed; then it is written."""
+    """Record the second person's word, for exactly what their page showed; then it is written."""
     now = now or timezone.now()
     row = _waiting(stamp)
     if not row.target or row.proposed_by_id is None:
-        raise Refused("Nobody has proposed yet what is to be stamped.")
+        raise Refused("Nobody has proposed a revision to stamp yet.")
     if actor is None or actor.pk == row.proposed_by_id:
         raise Refused("Whoever proposed a stamp cannot approve it; a second person must.")
     require_signer(actor, APPROVE)

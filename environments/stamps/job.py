@@ -97,7 +97,9 @@ def _prove(job: Stamp) -> Outcome:
 
 
 def _write(job: Stamp, now: datetime) -> Outcome:
-    """The last look, and the stamp: one transaction in the database, under the lock of runs."""
+    """Look for the last time, and stamp: one transaction in the database, under the lock of
+    runs.
+    """
     if not may_sign(job.approved_by, APPROVE):
         return Finished(
             JobStatus.FAILED,

@@ -17,11 +17,11 @@ from portal.ui.site import page, run_action
 @require_POST
 def ask(request: HttpRequest, pk: int) -> HttpResponse:
     """Have it proven where a database is."""
-    standing = get_object_or_404(
+    status = get_object_or_404(
         DatabaseStatus.objects.select_related("environment__project", "database"), pk=pk
     )
     then = reverse("environments:migrations")
-    act, form = partial(actions.request_stamp, standing), BranchForm(request.POST)
+    act, form = partial(actions.request_stamp, status), BranchForm(request.POST)
     message = "Each revision's schema is made and compared; nothing is changed."
     return run_action(
         request,
@@ -35,20 +35,20 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
 
 @page
 def stamp(request: HttpRequest, pk: int) -> HttpResponse:
-    """One stamp. One query."""
+    """Show one stamp. One query."""
     return render(request, "environments/stamps/stamp.html", _context(request, pk))
 
 
 @page
 def panels(request: HttpRequest, pk: int) -> HttpResponse:
-    """Its moving parts, for the poll."""
+    """Show its moving parts, for the poll."""
     return render(request, "environments/stamps/stamp_panels.html", _context(request, pk))
 
 
 @page
 @require_POST
 def propose(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what is to be written."""
+    """Choose the revision to write."""
     act, form = partial(actions.propose_stamp, _row(pk)), ProposalForm(request.POST)
     return run_action(
         request, _page(pk), act, "The stamp is proposed; a second person approves it.", form=form

@@ -21,8 +21,8 @@ class GoingBack:
 def going_back(
     environment: Environment, service: Service | None, since: datetime | None
 ) -> GoingBack:
-    """The variables (its own and the shared ones) that a deployment made at `since` would have
-    otherwise.
+    """Return the variables (its own and the shared ones) that a deployment made at `since` would
+    have otherwise.
     """
     unknown = []
     watched = environment.variables_since
@@ -64,7 +64,7 @@ class Line:
 
 
 def difference(first: Environment, second: Environment) -> list[Line]:
-    """Every variable of both environments, by service and name. One query."""
+    """Return every variable of both environments, by service and name. One query."""
     rows: dict[tuple[str, str], dict[int, Variable]] = {}
     for one in Variable.objects.filter(environment__in=[first, second]).select_related("service"):
         rows.setdefault((one.service.name if one.service else "", one.name), {})[

@@ -12,8 +12,8 @@ _PLACE = "portal-reference-"
 
 
 def fingerprint(value: str) -> str:
-    """The keyed fingerprint of a value (HMAC-SHA256, hex; the key comes of SECRET_KEY); "" for
-    the empty one.
+    """Return the keyed fingerprint of a value (HMAC-SHA256, hex; the key comes of SECRET_KEY); ""
+    for the empty one.
     """
     return (
         salted_hmac("environments.variables", value, algorithm="sha256").hexdigest()
@@ -23,7 +23,7 @@ def fingerprint(value: str) -> str:
 
 
 def host_of(value: str) -> tuple[str, str]:
-    """The host in an address: (its name, "") or ("", the reference that it is); ("", "") for
+    """Return the host in an address: (its name, "") or ("", the reference that it is); ("", "") for
     neither.
 
     A port that is not the usual one is part of a public name, as another program answers there;

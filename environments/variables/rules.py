@@ -33,11 +33,11 @@ class Known:
     variables: dict[tuple[str, str, str], Variable]  # (kind, service or "", name)
 
     def services(self, pattern: str) -> list[str]:
-        """The services whose name fits."""
+        """Return the services whose name fits."""
         return sorted({service for _, service in self.instances if fnmatchcase(service, pattern)})
 
     def names(self, service: str, pattern: str) -> list[str]:
-        """The variables of a service whose name fits, in either environment."""
+        """Return the variables of a service whose name fits, in either environment."""
         return sorted(
             {
                 name
@@ -59,7 +59,7 @@ class Verdict:
 
 
 def problems(project: Project) -> list[Problem]:
-    """Everything that a rule of the project finds wrong, or cannot see. Four queries."""
+    """Return everything that a rule of the project finds wrong, or cannot see. Four queries."""
     rules = list(VariableRule.objects.filter(project=project))
     known = _known(project)
     if not rules:
@@ -79,7 +79,7 @@ def problems(project: Project) -> list[Problem]:
 
 
 def verdicts(project: Project) -> list[Verdict]:
-    """Every rule of the project with what it finds. Four queries."""
+    """Return every rule of the project with what it finds. Four queries."""
     known = _known(project)
     readable = [
         environment
@@ -153,7 +153,7 @@ def _separate(rule: VariableRule, known: Known) -> Iterator[Problem]:
 
 
 def _followed(known: Known, kind: str, service: str, name: str) -> Variable | None:
-    """The variable, or the one that it is nothing but a reference to."""
+    """Return the variable, or the one that it is nothing but a reference to."""
     row, seen = known.variables.get((kind, service, name)), set()
     while (
         row is not None
@@ -185,8 +185,8 @@ def _address(rule: VariableRule, known: Known) -> Iterator[Problem]:
 def _leads(
     row: Variable, kind: str, service: str, target: str, known: Known, depth: int = 0
 ) -> tuple[str, str]:
-    """Whether an address leads to `target` in its own environment, and the words when it does
-    not or is not seen.
+    """Return whether an address leads to `target` in its own environment, and the words when it
+    does not or is not seen.
     """
     should = f"it must lead to {target} in {kind}"
     if row.sealed:
@@ -231,8 +231,8 @@ def _literal(row: Variable, kind: str, target: str, known: Known) -> tuple[str, 
 
 
 def _target(service: str, reference: str) -> tuple[str, str]:
-    """(Service or "" for the shared ones, name) of what a reference names; without a service it
-    is the own one.
+    """Return (Service or "" for the shared ones, name) of what a reference names; without a service
+    it is the own one.
     """
     owner, dot, name = reference.rpartition(".")
     return ("" if owner == SHARED else owner) if dot else service, name
@@ -262,7 +262,7 @@ def _only(rule: VariableRule, known: Known) -> Iterator[Problem]:
 
 
 def _asked(rule: VariableRule, known: Known) -> list[tuple[str, str]]:
-    """The services and names that a rule asks about, as far as anybody has them."""
+    """Return the services and names that a rule asks about, as far as anybody has them."""
     return [
         (service, name)
         for service in known.services(rule.service)

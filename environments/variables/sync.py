@@ -30,7 +30,7 @@ from portal.outbound.http import ApiError
 from portal.outbound.parsing import JsonObject
 
 MAX_PLACES = 600  # of one reading, ten requests; what is left is read by the next
-SELDOM = 6  # so many times more seldom other environments than staging and production are read
+SELDOM = 6  # other environments are read this many times less often than staging and production
 BEFORE_TIME = timedelta(seconds=1)  # what is due within this is due
 
 # What the team's runbook asks for; rows from then on, for people to change.
@@ -46,8 +46,8 @@ DEFAULTS = (
 
 
 def start(project: Project) -> None:
-    """Sees that the project's variables are read from now on; the first time with the runbook's
-    rules.
+    """Make sure that the project's variables are read from now on; the first time with the
+    runbook's rules.
     """
     with transaction.atomic():
         _, created = VariableSync.objects.get_or_create(project=project)
@@ -71,10 +71,10 @@ class Place:
 
 
 def read(project: Project, railway: Railway, *, now: datetime) -> bool:
-    """Reads the variables that are due, staging and production first; False: some are left for
+    """Read the variables that are due, staging and production first; False: some are left for
     later.
 
-    What the token may not read is noted on its environment and keeps its rows. Raises `ApiError`
+    What the token may not read is noted on its environment and keeps its rows. Raise `ApiError`
     when there is no answer; what was read before is kept.
     """
     environments, complete = _due(project, now)
@@ -93,8 +93,8 @@ def read(project: Project, railway: Railway, *, now: datetime) -> bool:
 
 
 def _due(project: Project, now: datetime) -> tuple[list[Environment], bool]:
-    """Environments whose settings changed since they were read, or that were not read for long;
-    and whether all fit.
+    """Return environments whose settings changed since they were read, or that were not read for
+    long; and whether all fit.
     """
     found = (
         Environment.objects.present().filter(project=project).annotate(services=Count("instances"))
@@ -120,7 +120,7 @@ def _due(project: Project, now: datetime) -> tuple[list[Environment], bool]:
 
 
 def changed(project: Project, *, now: datetime) -> bool:
-    """Whether settings of an environment changed since its variables were read, a moment ago
+    """Return whether settings of an environment changed since its variables were read, a moment ago
     excepted.
     """
     rows = (
@@ -139,7 +139,7 @@ def _keep(
     answers: Mapping[RailwayPlace, dict[str, Secret | None] | ApiError],
     now: datetime,
 ) -> None:
-    """Writes down what was read of one environment, and why some of it could not be."""
+    """Write down what was read of one environment, and why some of it could not be."""
     rows: list[Variable] = []
     read_places: list[Place] = []
     problem = ""
@@ -210,7 +210,7 @@ class _Edit:
 def _edited(
     environment: Environment, places: Sequence["Place"], rows: Sequence[Variable]
 ) -> tuple[JsonObject, list[_Edit]]:
-    """What the next reading may rely on, and what differs from the one before in staging or
+    """Return what the next reading may rely on, and what differs from the one before in staging or
     production.
 
     A place that was not read before, or under another key, has nothing to be compared with.

@@ -22,7 +22,7 @@ ORDER: dict[str, int] = {
 
 @page
 def variables(request: HttpRequest) -> HttpResponse:
-    """Two environments side by side, staging and production unless others are asked for.
+    """Show two environments side by side, staging and production unless others are asked for.
 
     A fixed number of queries.
     """
@@ -50,8 +50,8 @@ def variables(request: HttpRequest) -> HttpResponse:
 def _chosen(
     request: HttpRequest, name: str, environments: list[Environment], place: int
 ) -> Environment | None:
-    """The environment whose number was asked for under `name`, else the one that usually stands
-    there.
+    """Return the environment whose number was asked for under `name`, else the one that usually
+    stands there.
     """
     asked = next(
         (

@@ -7,7 +7,8 @@ from django.http import HttpRequest
 
 
 def client_address(request: HttpRequest) -> str:
-    """The address that counts for limits: of IPv6 the /64 network, since one person has all of it.
+    """Return the address that counts for limits: of IPv6 the /64 network, since one person has all
+    of it.
 
     Each proxy adds the address that it saw at the end of the header, so only the last
     TRUSTED_PROXIES entries are ours; what stands before them is whatever the client wrote.

@@ -88,9 +88,7 @@ class PersonAdmin(TwoPeople, UserAdmin):
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""
     ) -> HttpResponse:
-        """Another's password is a way to sign as them, so for those who sign it takes two
-        people.
-        """
+        """Change another's password; for those who sign it takes two people."""
         person = self.get_object(request, unquote(id))
         if (
             request.method == "POST"
@@ -126,7 +124,7 @@ class PersonAdmin(TwoPeople, UserAdmin):
         return then
 
     def recorded_data(self, obj: Any) -> JsonObject:
-        """What the account may do now: its roles are what an auditor looks for."""
+        """Return what the account may do now: its roles are what an auditor looks for."""
         return {
             "roles": sorted(obj.groups.values_list("name", flat=True)),
             "active": obj.is_active,

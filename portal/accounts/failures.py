@@ -54,7 +54,7 @@ def note(request: Any, credentials: JsonObject) -> None:
 
 
 def _pairs_of_this_hour(*, known: bool) -> int:
-    """How many names were tried in vain, each from each address, this one included."""
+    """Return how many names were tried in vain, each from each address, this one included."""
     recent = AccessAttempt.objects.filter(attempt_time__gte=timezone.now() - timedelta(hours=1))
     accounts = User.objects.values("username")
     ours = recent.filter(username__in=accounts) if known else recent.exclude(username__in=accounts)

@@ -30,7 +30,7 @@ class Limits(AxesDatabaseHandler):
     """django-axes with the pair as it counts it, and the two rules over many pairs."""
 
     def is_locked(self, request: Any, credentials: JsonObject | None = None) -> bool:
-        """Whether this try is refused without a look at the password."""
+        """Return whether this try is refused without a look at the password."""
         if super().is_locked(request, credentials):
             return True
         name, address, now = (
@@ -71,7 +71,7 @@ class Limits(AxesDatabaseHandler):
 def refused(
     request: HttpRequest, original: object = None, credentials: object = None
 ) -> HttpResponse:
-    """The answer to a try that is not looked at; it is the same for names that exist and for
+    """Show the answer to a try that is not looked at; it is the same for names that exist and for
     those that do not.
     """
     response = render(

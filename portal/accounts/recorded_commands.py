@@ -38,14 +38,14 @@ class AuditedCommand(BaseCommand):
 
 
 def accounts() -> Accounts:
-    """Every person and role with all that is stored of them."""
+    """Return every person and role with all that is stored of them."""
     models: tuple[type[Model], ...] = (User, Group)
     rows = [row for model in models for row in model._base_manager.order_by("pk")]
     return {(type(row), row.pk): (row, row_changes.stored(row)) for row in rows}
 
 
 def record_accounts(before: Accounts, after: Accounts, *, by: str) -> int:
-    """Writes one event for each person or role that differs; returns how many do."""
+    """Write one event for each person or role that differs; return how many do."""
     count = 0
     for key, (row, held) in {**before, **after}.items():
         was = before[key][1] if key in before else {}

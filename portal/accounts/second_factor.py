@@ -18,18 +18,18 @@ CODES = 10
 
 
 def of(user: object) -> Authenticator | None:
-    """The person's authenticator that counts, if there is one."""
+    """Return the person's authenticator that counts, if there is one."""
     return Authenticator.objects.filter(user=user, confirmed=True).first()
 
 
 def begun(user: object) -> Authenticator | None:
-    """The authenticator that waits for its first code."""
+    """Return the authenticator that waits for its first code."""
     return Authenticator.objects.filter(user=user, confirmed=False).first()
 
 
 def begin(user: object, *, now: datetime | None = None) -> Authenticator:
-    """A fresh authenticator that counts once it is confirmed; an unconfirmed one before it is
-    forgotten.
+    """Return a fresh authenticator that counts once it is confirmed; an unconfirmed one before it
+    is forgotten.
     """
     with transaction.atomic():
         if of(user):
@@ -46,8 +46,8 @@ def begin(user: object, *, now: datetime | None = None) -> Authenticator:
 
 
 def confirm(user: User, code: str, *, now: datetime | None = None) -> list[str]:
-    """Makes the authenticator count, proven by its first code; the recovery codes, which nobody
-    sees again.
+    """Make the authenticator count, proven by its first code; the recovery codes, which nobody sees
+    again.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -67,7 +67,7 @@ def confirm(user: User, code: str, *, now: datetime | None = None) -> list[str]:
 
 
 def renew_codes(user: User) -> list[str]:
-    """New recovery codes; the earlier ones no longer count."""
+    """Return new recovery codes; the earlier ones no longer count."""
     with transaction.atomic():
         found = Authenticator.objects.select_for_update().filter(user=user, confirmed=True).first()
         if found is None:
@@ -79,7 +79,7 @@ def renew_codes(user: User) -> list[str]:
 
 
 def remove(user: User, *, actor: Actor, reason: str = "") -> None:
-    """Removes a person's second factor; `actor` None: somebody at the portal's own machine."""
+    """Remove a person's second factor; `actor` None: somebody at the portal's own machine."""
     with transaction.atomic():
         if not Authenticator.objects.filter(user=user).delete()[0]:
             raise Refused(f"{user} has no second factor.")
@@ -88,9 +88,9 @@ def remove(user: User, *, actor: Actor, reason: str = "") -> None:
 
 
 def prove(user: User, code: str, *, now: datetime | None = None) -> None:
-    """Takes a code of the app, or a recovery code, which is then used up.
+    """Take a code of the app, or a recovery code, which is then used up.
 
-    Raises `Refused`, and waits get longer.
+    Raise `Refused`, and waits get longer.
     """
     now = now or timezone.now()
     with transaction.atomic():  # a refusal is kept too: it counts for the wait

@@ -45,7 +45,9 @@ def end_old_sessions(
 
 
 def _over(session: SessionBase) -> str:
-    """Why the session is over, or the empty string. One that does not say when it began is over."""
+    """Return why the session is over, or the empty string. One that does not say when it began is
+    over.
+    """
     now = timezone.now().timestamp()
     if now - session.get(BEGAN_AT, 0) > settings.SESSION_COOKIE_AGE:
         return "The session was over: a person signs in again after a working day."
@@ -81,7 +83,7 @@ def _begin(sender: object, request: HttpRequest, user: User, **rest: object) -> 
 
 
 def sign_out_everywhere(users: Collection[int]) -> None:
-    """Ends every session and every access token of these accounts, by number."""
+    """End every session and every access token of these accounts, by number."""
     AccessToken.objects.filter(user__in=list(users)).delete()
     gone = {str(pk) for pk in users}
     for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator():

@@ -37,7 +37,7 @@ def access_tokens(request: HttpRequest) -> HttpResponse:
 
 
 def _changed(request: HttpRequest, form: TokenForm) -> str:
-    """Return the new token; "" after one was removed. Raises `Refused`."""
+    """Return the new token; "" after one was removed. Raise `Refused`."""
     user = person(request)
     if not form.is_valid():
         raise Refused(sentence(form))

@@ -24,7 +24,7 @@ BEGINS = "rpt_"
 
 
 def make(user: User, name: str, *, now: datetime | None = None) -> str:
-    """Return a new token of `user`, which nobody sees again. Raises `Refused`."""
+    """Return a new token of `user`, which nobody sees again. Raise `Refused`."""
     now = now or timezone.now()
     token = BEGINS + secrets.token_urlsafe(32)
     with transaction.atomic():
@@ -41,7 +41,7 @@ def make(user: User, name: str, *, now: datetime | None = None) -> str:
 
 
 def remove(user: User, pk: int, *, now: datetime | None = None) -> None:
-    """Remove one of the person's own tokens; it counts no more. Raises `Refused`."""
+    """Remove one of the person's own tokens; it counts no more. Raise `Refused`."""
     with transaction.atomic():
         row = AccessToken.objects.filter(user=user, pk=pk).first()
         if row is None:

@@ -28,7 +28,7 @@ RECENT = 10  # minutes within which the password was given, to change what prove
 @require_POST
 @never_cache
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """Ends the session, also of a person who may not use the portal."""
+    """End the session, also of a person who may not use the portal."""
     logout(request)
     return redirect("admin:login")
 
@@ -36,7 +36,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password", "code")
 @page
 def again(request: HttpRequest) -> HttpResponse:
-    """Asks for what the action that is held demands; then the person sends it."""
+    """Ask for what the action that is held demands; then the person sends it."""
     kept = held_form.held(request)
     policy = held_form.policy(kept)
     lacks = recent_sign_in.lacking(recent_sign_in.read(request.session), policy)
@@ -54,7 +54,7 @@ def again(request: HttpRequest) -> HttpResponse:
 
 
 def _prove(request: HttpRequest, lacks: tuple[str, ...]) -> None:
-    """Looks at what was typed and notes it in the session, under a new key. Raises `Refused`."""
+    """Look at what was typed and note it in the session, under a new key. Raise `Refused`."""
     run(partial(_prove_by, request, lacks), person(request), ProofForm(request.POST, lacks=lacks))
 
 
@@ -81,9 +81,7 @@ def _record(user: User, message: str) -> None:
 
 @page
 def resume(request: HttpRequest) -> HttpResponse:
-    """Shows what was typed before, and the button that sends it; nothing is sent without a
-    click.
-    """
+    """Show what was typed before, and the button that sends it; nothing is sent without a click."""
     kept = held_form.held(request)
     if kept is None:
         return HttpResponseRedirect("/")
@@ -102,15 +100,15 @@ def resume(request: HttpRequest) -> HttpResponse:
 
 
 def _is_a_mark(value: str) -> bool:
-    """Commits and digests, which the page sent along and nobody typed."""
+    """Return commits and digests, which the page sent along and nobody typed."""
     return len(value) >= 40 and all(letter in "0123456789abcdef" for letter in value)
 
 
 @sensitive_post_parameters("code")
 @page
 def second_factor_page(request: HttpRequest) -> HttpResponse:
-    """A person's own second factor: set up, confirmed, removed; only shortly after it was proven
-    who they are.
+    """Show a person's own second factor: set up, confirmed, removed; only shortly after it was
+    proven who they are.
     """
     user = person(request)
     found = second_factor.of(user)
@@ -121,7 +119,9 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
 
 
 def _asked_first(request: HttpRequest, lacks: tuple[str, ...]) -> HttpResponse:
-    """The same questions on the page's own address, so that an action that is held stays held."""
+    """Show the same questions on the page's own address, so that an action that is held stays
+    held.
+    """
     problem = ""
     if request.method == "POST" and "proof" in request.POST:
         try:
@@ -161,7 +161,7 @@ def _second_factor(request: HttpRequest, user: User) -> HttpResponse:
 
 
 def _changed(request: HttpRequest, *, actor: User, verb: str, code: str) -> dict[str, object]:
-    """What a button of the page did, as the page shows it.
+    """Return what a button of the page did, as the page shows it.
 
     Recovery codes are shown in this answer and never again.
     """

@@ -59,11 +59,11 @@ def record(
     group: uuid.UUID | None = None,
     now: datetime | None = None,
 ) -> int:
-    """Appends one event in the current transaction, by one query, and returns its position.
+    """Append one event in the current transaction, by one query, and return its position.
 
     `actor` None is the portal itself. `scope` (a project's slug) defaults to the subject's
     `audit_scope`; where the subject says `for_release`, `data` names that release. Events of
-    one human action share a `group`. Without `now` the database's clock counts. Raises
+    one human action share a `group`. Without `now` the database's clock counts. Raise
     `OutsideTransaction`, or Django's `DatabaseError` when the event cannot be written (no
     permission, or the head of the chain is taken for 3 s): let it pass, so that the action is
     undone too. Until the transaction ends no other event can be added, so record last.
@@ -97,7 +97,7 @@ def record(
 def timeline(
     *, subject: Model | None = None, scope: str = "", before: int | None = None, limit: int = 50
 ) -> list[AuditEvent]:
-    """The newest events, of one subject or scope when given; page on with
+    """Return the newest events, of one subject or scope when given; page on with
     `before=events[-1].position`.
     """
     events = AuditEvent.objects.order_by("-position")
@@ -111,7 +111,7 @@ def timeline(
 
 
 def actor_name(actor: Actor | AnonymousUser) -> str:
-    """How an actor is named in sentences and events: the full name, else the user name."""
+    """Return how an actor is named in sentences and events: the full name, else the user name."""
     if actor is None:
         return "portal"
     if actor.is_anonymous:
@@ -120,19 +120,19 @@ def actor_name(actor: Actor | AnonymousUser) -> str:
 
 
 def clean(text: str, limit: int) -> str:
-    """`text` on one line, without credentials, with all else that it holds to be seen, and at most
-    `limit` characters long.
+    """Return `text` on one line, without credentials, with all else that it holds to be seen, and
+    at most `limit` characters long.
     """
     text = visible(_LAYOUT.sub(" ", without_secrets(text)))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def canonical_json(data: Mapping[str, object]) -> str:
-    """One spelling for one content: sorted keys, no spaces, ASCII.
+    """Return one spelling for one content: sorted keys, no spaces, ASCII.
 
     Of over 16,000 characters a part is kept.
 
-    Raises TypeError or ValueError for what JSON cannot say.
+    Raise TypeError or ValueError for what JSON cannot say.
     """
     text = _dump(data)
     if len(text) > DATA_CHARS:

@@ -52,8 +52,8 @@ class UnreadableAnchors(ValueError):
 
 
 def anchors_path() -> Path:
-    """Where the anchors are kept; copy this file to where nobody who can change the database can
-    write.
+    """Return where the anchors are kept; copy this file to where nobody who can change the database
+    can write.
     """
     return Path(settings.VAR_DIR) / "audit-anchors.jsonl"
 
@@ -67,7 +67,7 @@ def own_host(directory: Path) -> str:
 
 
 def append(path: Path, noted: Anchor) -> None:
-    """Adds one anchor, which is then on disk. Raises OSError when it cannot be written whole."""
+    """Add one anchor, which is then on disk. Raise OSError when it cannot be written whole."""
     line = as_line(noted)
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -82,9 +82,9 @@ def append(path: Path, noted: Anchor) -> None:
 
 
 def read_anchors(path: Path | None = None) -> list[Anchor]:
-    """All anchors of the file, oldest first; none where there is no file.
+    """Return all anchors of the file, oldest first; none where there is no file.
 
-    Raises `UnreadableAnchors`.
+    Raise `UnreadableAnchors`.
     """
     path = path or anchors_path()
     if not path.exists():
@@ -93,12 +93,12 @@ def read_anchors(path: Path | None = None) -> list[Anchor]:
 
 
 def parse_all(lines: Iterable[bytes], name: str) -> list[Anchor]:
-    """The anchors on the lines of what is called `name`; raises `UnreadableAnchors`."""
+    """Return the anchors on the lines of what is called `name`; raise `UnreadableAnchors`."""
     return [parse(line, f"Line {number} of {name}") for number, line in enumerate(lines, start=1)]
 
 
 def last_anchor(path: Path) -> Anchor:
-    """The last line alone, however long the file has become."""
+    """Return the last line alone, however long the file has become."""
     if not path.exists():
         return Anchor(0, GENESIS.hex(), "")
     with path.open("rb") as file:
@@ -108,7 +108,7 @@ def last_anchor(path: Path) -> Anchor:
 
 
 def as_line(noted: Anchor) -> bytes:
-    """The anchor as it stands in the file."""
+    """Return the anchor as it stands in the file."""
     fields = asdict(noted)
     if not noted.note:
         del fields["note"]  # so that an older portal reads the file
@@ -116,7 +116,7 @@ def as_line(noted: Anchor) -> bytes:
 
 
 def parse(line: bytes, name: str) -> Anchor:
-    """The anchor on one line of what is called `name`; raises `UnreadableAnchors`."""
+    """Return the anchor on one line of what is called `name`; raise `UnreadableAnchors`."""
     try:
         noted = Anchor(**json.loads(line))
         sizes = {
@@ -172,7 +172,8 @@ class Outside:
 
 
 def gather(*, path: Path | None = None, ask: bool = False) -> Kept:
-    """The anchors of the file, and with `ask` of the place outside too. Raises `UnreadableAnchors`.
+    """Return the anchors of the file, and with `ask` of the place outside too. Raise
+    `UnreadableAnchors`.
 
     None at all is in order only while none was ever made: the worker has not, and outside there are
     none. What other hosts left outside is taken into account and not missed in the file.
@@ -217,7 +218,9 @@ def restore() -> str:
 
 
 def begins_here() -> bool:
-    """Whether this host has no file yet because others anchored until now: it begins its own."""
+    """Return whether this host has no file yet because others anchored until now: it begins its
+    own.
+    """
     others = ProcessReport.objects.filter(role=ProcessReport.Role.WORKER)
     return (
         not anchors_path().exists()
@@ -228,8 +231,8 @@ def begins_here() -> bool:
 
 
 def ask_outside() -> Outside:
-    """The anchors that lie where the database's owner cannot write; none where there is no such
-    place.
+    """Return the anchors that lie where the database's owner cannot write; none where there is no
+    such place.
     """
     if not settings.AUDIT_OUTSIDE:
         return Outside([], "")
@@ -238,10 +241,10 @@ def ask_outside() -> Outside:
 
 
 def write_outside(now: datetime) -> str:
-    """Leaves the newest anchors outside too, if it is time; a sentence, or "" when there is nothing
+    """Leave the newest anchors outside too, if it is time; a sentence, or "" when there is nothing
     to say.
 
-    Raises `Lost` when what was left there is gone.
+    Raise `Lost` when what was left there is gone.
     """
     if not settings.AUDIT_OUTSIDE:
         return ""

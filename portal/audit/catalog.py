@@ -52,7 +52,7 @@ _CATALOGS = {
 
 @contextmanager
 def pinned(connection: psycopg.Connection) -> Iterator[None]:
-    """The session goes by `PINS` while the block lasts, and afterwards as before; in a
+    """Have the session go by `PINS` while the block lasts, and afterwards as before; in a
     transaction.
     """
     before = {}
@@ -83,7 +83,7 @@ class Shape:
         }
 
     def where(self, catalog: str, **held: Collection[object]) -> list[JsonObject]:
-        """The rows of a catalog whose columns hold one of these values each."""
+        """Return the rows of a catalog whose columns hold one of these values each."""
         names = [one.split("::")[0] for one in _CATALOGS[catalog].split(", ")]
         wanted = [(names.index(name), values) for name, values in held.items()]
         rows = (
@@ -92,11 +92,13 @@ class Shape:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def fault(self, looks: Iterable[Callable[["Shape"], Iterator[str]]]) -> str:
-        """What the first of `looks` that finds something says; "" when all is as it was made."""
+        """Return what the first of `looks` that finds something says; "" when all is as it was
+        made.
+        """
         return next((message for look in looks for message in look(self)), "")
 
     def of(self, catalog: str, key: str, relation: str) -> list[JsonObject]:
-        """The rows of `catalog` that belong to a relation of ours."""
+        """Return the rows of `catalog` that belong to a relation of ours."""
         return self.where(catalog, **{key: {self.relations[relation]["oid"]}})
 
 
@@ -169,8 +171,8 @@ def _triggers(shape: Shape) -> Iterator[str]:
 
 
 def _functions(shape: Shape) -> Iterator[str]:
-    """The portal's own functions are, letter for letter, those of the migration; none has a
-    double.
+    """Check that the portal's own functions are, letter for letter, those of the migration; none
+    has a double.
     """
     wanted = _made()
     found = shape.where("pg_proc", proname=wanted, pronamespace={shape.own})

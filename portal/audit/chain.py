@@ -63,7 +63,7 @@ WHERE position OPERATOR(pg_catalog.>) %s AND position OPERATOR(pg_catalog.<=) %s
 
 
 def table(name: str = "portal_auditchain") -> str:
-    """One of the chain's relations with its schema, as SQL spells it: no search_path decides
+    """Return one of the chain's relations with its schema, as SQL spells it: no search_path decides
     which is read.
     """
     schema = settings.DATABASE_SCHEMA.replace('"', '""')
@@ -116,21 +116,21 @@ class Content:
     """All that is stored of a known number of events: each text with U+001E after it, and each
     link.
 
-    So many signs end so many texts: one within a text would be one too many. And a link whose size
-    is another moves the position in the next to where it is not.
+    Each text ends with one such sign: a sign within a text would be one too many. And a link whose
+    size is another moves the position in the next to where it is not.
     """
 
     def __init__(self) -> None:
         self._texts, self._links = sha256(), sha256()
 
     def add(self, texts: bytes | memoryview, links: bytes | memoryview) -> None:
-        """Takes in texts with U+001E between them, and the links of the same events."""
+        """Take in texts with U+001E between them, and the links of the same events."""
         self._texts.update(texts)
         self._texts.update(_BETWEEN)
         self._links.update(links)
 
     def digest(self) -> bytes:
-        """The SHA-256 of two SHA-256: that of the texts and that of the links."""
+        """Return the SHA-256 of two SHA-256: that of the texts and that of the links."""
         return sha256(self._texts.digest() + self._links.digest()).digest()
 
 
@@ -141,10 +141,10 @@ def follow(
     marks: Collection[int] = (),
     content: Content | None = None,
 ) -> Followed:
-    """Recomputes the events after `start` up to `upto`, which must be there; `start` itself is
+    """Recompute the events after `start` up to `upto`, which must be there; `start` itself is
     trusted.
 
-    `content` is given all that is read. Raises psycopg.Error when it cannot read.
+    `content` is given all that is read. Raise psycopg.Error when it cannot read.
     """
     last, found = start, dict[int, bytes]()
     stretches = _stretches(start.position, upto)
@@ -165,7 +165,7 @@ def follow(
 
 
 def _links(last: Link, texts: list[bytes]) -> list[bytes]:
-    """The links that follow `last` where these are the texts."""
+    """Return the links that follow `last` where these are the texts."""
     links, link = [], bytes(last)
     for position, text in enumerate(texts, last.position + 1):
         link = _LINK.pack(position, sha256(link + text).digest())
@@ -197,8 +197,8 @@ def _find_break(connection: psycopg.Connection, last: Link, upto: int) -> tuple[
 
 
 def weigh(connection: psycopg.Connection, seals: Sequence[Seal]) -> int:
-    """How many of the seals, each beginning where the one before ends, fit; it stops at one that
-    does not.
+    """Return how many of the seals, each beginning where the one before ends, fit; it stops at one
+    that does not.
 
     Reads what `follow` reads, but hashes it in one go, which is what makes it fast.
     """
@@ -223,8 +223,8 @@ def _stretches(after: int, upto: int) -> list[Stretch]:
 def _copy(
     connection: psycopg.Connection, stretches: Sequence[Stretch]
 ) -> Iterator[Iterator[tuple[bytes, bytes]]]:
-    """The texts, with U+001E between them, and the links of the events in each stretch, all events
-    of one in one.
+    """Yield the texts, with U+001E between them, and the links of the events in each stretch, all
+    events of one in one.
 
     Ends before a stretch in which an event is missing. By libpq's own calls, since psycopg's
     `Copy.read` costs more than the hash. Leaves the connection ready for its next query, also when
@@ -254,7 +254,7 @@ def _rows(pgconn: Any, stretches: Sequence[Stretch]) -> Iterator[tuple[bytes, by
 
 
 def _end(pgconn: Any) -> None:
-    """Takes what is left of an answer off the connection; raises when it ended in an error."""
+    """Take what is left of an answer off the connection; raise when it ended in an error."""
     while result := pgconn.get_result():
         while result.status == ExecStatus.COPY_OUT and pgconn.get_copy_data(0)[0] > 0:
             pass

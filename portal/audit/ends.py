@@ -9,8 +9,8 @@ from portal.audit.chain import Break, Link, table
 def at_the_end(
     raw: psycopg.Connection, last: Link, head: Link, broken: Break | None
 ) -> Break | None:
-    """The break told better when nothing follows it; without one, whether head and last event
-    agree.
+    """Return the break told better when nothing follows it; without one, whether head and last
+    event agree.
     """
     chain, kept = (f"FROM ONLY {table()}", f"SELECT position FROM ONLY {table('portal_audithead')}")  # noqa: S608
     # One statement, so one moment, however many events are being added.
@@ -49,7 +49,7 @@ def at_the_end(
 def against_anchors(
     anchors: list[Anchor], digests: dict[int, bytes], last: Link, broken: Break | None
 ) -> Break | None:
-    """The earliest break that an anchor shows, unless the chain itself broke earlier."""
+    """Return the earliest break that an anchor shows, unless the chain itself broke earlier."""
     sound = 0
     for noted in anchors:
         if broken and broken.position <= noted.position:

@@ -34,7 +34,8 @@ class Hidden(str):
 
 
 def stored(row: Model, *, lock: bool = False) -> Stored:
-    """The fields and links of `row` as the database holds them now; empty when it is not there.
+    """Return the fields and links of `row` as the database holds them now; empty when it is not
+    there.
 
     With `lock` nobody else changes the row until the transaction ends.
     """
@@ -60,7 +61,7 @@ def stored(row: Model, *, lock: bool = False) -> Stored:
 
 
 def difference(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, object]:
-    """`{field: {"from": …, "to": …}}` for each that differs, None for what is absent; of a
+    """Return `{field: {"from": …, "to": …}}` for each that differs, None for what is absent; of a
     secret `"changed"`.
     """
     told: dict[str, object] = {}
@@ -76,8 +77,8 @@ def difference(before: Mapping[str, object], after: Mapping[str, object]) -> dic
 def with_children(
     row: Model, children: Iterable[tuple[type[Model], str]], *, lock: bool = False
 ) -> Stored:
-    """`stored(row)` and, under names such as `smoke test 3: path`, the rows that point at it by
-    a named link.
+    """Return `stored(row)` and, under names such as `smoke test 3: path`, the rows that point at it
+    by a named link.
     """
     held = stored(row, lock=lock)
     for model, link in children:
@@ -98,8 +99,8 @@ def record(
     by: str = "",
     data: Mapping[str, object] | None = None,
 ) -> bool:
-    """Writes the event that `row` was added, changed or deleted, in the caller's transaction;
-    False: it was not.
+    """Write the event that `row` was added, changed or deleted, in the caller's transaction; False:
+    it was not.
 
     `by` says how, where there is no actor, such as `at the shell by …`.
     """
@@ -114,8 +115,8 @@ def record(
 
 
 def at_the_shell(command: str) -> str:
-    """How the trail names who ran `manage.py command`: the account of the system, which is all
-    that is known.
+    """Return how the trail names who ran `manage.py command`: the account of the system, which is
+    all that is known.
     """
     try:
         user = getpass.getuser()
@@ -129,7 +130,7 @@ def _is_secret(field: Field) -> bool:
 
 
 def _told(field: Any, value: object) -> object:
-    """A value as it is; a link to another row with that row's name."""
+    """Return a value as it is; a link to another row with that row's name."""
     if not field.is_relation or value is None:
         return value
     linked = field.remote_field.model._base_manager.filter(pk=value).first()
@@ -141,14 +142,16 @@ def _digest(secret: str | None) -> str:
 
 
 def _named(linked: Model) -> str:
-    """How a linked row is called; a permission by its code, as roles are written."""
+    """Return how a linked row is called; a permission by its code, as roles are written."""
     if isinstance(linked, Permission):
         return f"{linked.content_type.app_label}.{linked.codename}"
     return str(linked)
 
 
 def _shown(value: object) -> object:
-    """The value without a password in an address, and no longer than needed to recognise it."""
+    """Return the value without a password in an address, and no longer than needed to recognise
+    it.
+    """
     if isinstance(value, str):
         value = _PASSWORD_IN_ADDRESS.sub(rf"\1:{HIDDEN}@", value)
     if isinstance(value, str) and len(value) > SHOWN_CHARS:

@@ -1,7 +1,7 @@
 """Proves that the audit trail is what was written, and anchors it where the database cannot reach.
 
 A chain shows every edit, gap and insertion, but not that its end was cut off, nor that all of it
-was computed anew. So at an interval `anchor` recomputes what was added and notes the head in a
+was computed again. So at an interval `anchor` recomputes what was added and notes the head in a
 file, with a seal: one SHA-256 over all bytes of those events. `verify` holds the database against
 every anchor. docs/audit.md says what is trusted.
 """
@@ -64,18 +64,18 @@ def anchor(
     *,
     using: str = "default",
     path: Path | None = None,
-    anew: bool = False,
+    new_file: bool = False,
     note: str = "",
 ) -> Anchor:
-    """Recomputes the events since the last anchor and notes the head, as one JSON line that is then
+    """Recompute the events since the last anchor and note the head, as one JSON line that is then
     on disk.
 
-    Call it outside a transaction, so that the head is one that stays. `anew`: a new file begins.
-    `note`: `BEGUN` by a worker, `ACCEPTED` by a person. Raises `BrokenChain`, `UnreadableAnchors`,
+    Call it outside a transaction, so that the head is one that stays. `new_file`: begin a new file.
+    `note`: `BEGUN` by a worker, `ACCEPTED` by a person. Raise `BrokenChain`, `UnreadableAnchors`,
     or OSError when the file cannot be written.
     """
     path = path or anchors_path()
-    if not anew and (missing := audit_anchors.gather(path=path).missing):
+    if not new_file and (missing := audit_anchors.gather(path=path).missing):
         raise BrokenChain(missing)
     with _pinned(using) as raw:
         shape = catalog.Shape(raw, settings.DATABASE_SCHEMA)
@@ -111,7 +111,7 @@ def verify(
     outside: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
-    """Proves every event or names the first that is not as it was written.
+    """Prove every event or name the first that is not as it was written.
 
     Sealed events are held byte for byte against the seal of their anchor (the file's unless given,
     with `outside` also those that lie beside it), the others are recomputed link by link; with
@@ -134,7 +134,9 @@ def verify(
 
 
 def _as_anchored(sound: Verification, kept: audit_anchors.Kept, fault: str) -> Verification:
-    """The verdict on a sound chain, given its anchors and what else is wrong ("": nothing)."""
+    """Return the verdict on a sound chain, given its anchors and what else is wrong ("":
+    nothing).
+    """
     if fault:
         return replace(sound, ok=False, sentence=fault, checkpoint=None)
     if kept.begun:
@@ -214,7 +216,7 @@ def _follow_all(
 
 
 def _run(sealed: dict[int, Anchor], position: int) -> list[Anchor]:
-    """The seals that begin at `position`, each where the one before ends, up to a stretch of
+    """Return the seals that begin at `position`, each where the one before ends, up to a stretch of
     events.
     """
     run: list[Anchor] = []
@@ -235,7 +237,7 @@ def _verdict(start: Link, last: Link, broken: Break | None) -> Verification:
 
 @contextmanager
 def _pinned(using: str) -> Iterator[psycopg.Connection]:
-    """The connection below Django's, in a transaction, going by nothing that was set in the
+    """Provide the connection below Django's, in a transaction, going by nothing that was set in the
     database.
     """
     with transaction.atomic(using=using):
@@ -246,7 +248,7 @@ def _pinned(using: str) -> Iterator[psycopg.Connection]:
 
 
 def _head(raw: psycopg.Connection) -> Link:
-    """The head as the database tells it; an absent one reads as an empty digest, which never
+    """Return the head as the database tells it; an absent one reads as an empty digest, which never
     fits.
     """
     found = raw.execute(f"SELECT position, digest FROM ONLY {table('portal_audithead')}").fetchone()  # noqa: S608

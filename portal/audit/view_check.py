@@ -34,12 +34,12 @@ _COLUMNS = (
 
 
 def after(position: int, last: int) -> range:
-    """The events that were added."""
+    """Return the events that were added."""
     return range(position + 1, last + 1)
 
 
 def chosen(start: int, sealed: int, last: int) -> list[int]:
-    """The events after the position `sealed`, of many the newest, and some evenly between
+    """Return the events after the position `sealed`, of many the newest, and some evenly between
     `start` and these.
     """
     until = min(max(start, sealed, last - NEWEST), last)
@@ -48,9 +48,9 @@ def chosen(start: int, sealed: int, last: int) -> list[int]:
 
 
 def fault(connection: psycopg.Connection, positions: Sequence[int]) -> str:
-    """In a sentence what pages would show otherwise than it was written; "" when nothing.
+    """Return in a sentence what pages would show otherwise than it was written; "" when nothing.
 
-    Raises psycopg.Error.
+    Raise psycopg.Error.
     """
     if not _is_as_made(connection):
         return NOT_SHOWN
@@ -83,15 +83,15 @@ def fault(connection: psycopg.Connection, positions: Sequence[int]) -> str:
 
 
 def as_shown(body: str) -> tuple[object, ...]:
-    """The twelve lines of an event as the columns of the view."""
+    """Return the twelve lines of an event as the columns of the view."""
     at, action, outcome, actor, *rest, group = body.split("\n")
     moment = datetime.fromisoformat(at)
     return (moment, action, outcome, int(actor) if actor else None, *rest, UUID(group))
 
 
 def _is_as_made(connection: psycopg.Connection) -> bool:
-    """Whether PostgreSQL would run the view as it runs `SHOWN`: also where nothing was read, all
-    is as it was made.
+    """Return whether PostgreSQL would run the view as it runs `SHOWN`: also where nothing was read,
+    all is as it was made.
     """
     plans = []
     for source in (table("portal_auditevent"), f"({SHOWN.format(chain=table())}) AS shown"):

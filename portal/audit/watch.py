@@ -1,4 +1,4 @@
-"""The watch over the audit chain: verified from the last anchor on, then anchored anew."""
+"""The watch over the audit chain: verified from the last anchor on, then anchored again."""
 
 from datetime import datetime
 
@@ -13,8 +13,8 @@ from portal.jobs import AuditWatch, Outcome, Requeue, host_name
 
 
 def watch(job: AuditWatch, *, now: datetime) -> Outcome:
-    """One look: what was added since the last anchor is verified, and the head is anchored if it is
-    sound.
+    """Look once: what was added since the last anchor is verified, and the head is anchored if it
+    is sound.
 
     The whole chain is verified by `manage.py verify_audit`. A broken chain is never anchored. One
     whose anchors begin in its midst is, and is not called intact until a person accepts that.
@@ -29,7 +29,7 @@ def watch(job: AuditWatch, *, now: datetime) -> Outcome:
     sentence, position = found.sentence, found.first_broken or 0
     if found.ok or found.begun:
         note = audit_anchors.BEGUN if begins else ""
-        position = verification.anchor(now, anew=begins, note=note).position
+        position = verification.anchor(now, new_file=begins, note=note).position
         if begins:
             sentence = audit_anchors.Kept(verification.read_anchors()).begun
     if found.ok and not begins:
@@ -53,7 +53,7 @@ def _tell(action: str, sentence: str, now: datetime) -> None:
 
 
 def last_known() -> AuditWatch | None:
-    """What the watch saw last, None before its first look."""
+    """Return what the watch saw last, None before its first look."""
     return AuditWatch.objects.exclude(at=None).first()
 
 

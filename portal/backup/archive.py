@@ -46,7 +46,7 @@ class BackupError(RuntimeError):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a file says about itself. `position`: the trail holds at least so many events."""
+    """What a file says about itself. `position`: the trail holds at least this many events."""
 
     version: str
     made_at: str
@@ -58,7 +58,7 @@ def back_up(file: Path, *, now: datetime) -> Manifest:
     """Write everything that cannot be made again to the new `file`, readable by its owner alone.
 
     The portal may run meanwhile: the dump is one snapshot, and the anchors are copied before it, so
-    none is ahead of the trail. Raises `BackupError`.
+    none is ahead of the trail. Raise `BackupError`.
     """
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -94,7 +94,7 @@ def restore(file: Path, *, now: datetime) -> Manifest:
     """Bring the database of this portal, which must be empty, and its anchors to what `file` holds.
 
     Jobs that were under way look at the world when a worker starts, and go on from there. What was
-    only on its way to people is not sent again. Raises `BackupError`.
+    only on its way to people is not sent again. Raise `BackupError`.
     """
     _require_empty()
     with tempfile.TemporaryDirectory() as name:
@@ -137,7 +137,7 @@ def _unpack(file: Path, directory: Path) -> Manifest:
 
 
 def _settle_rows(manifest: Manifest, now: datetime) -> None:
-    """What belonged to the processes of then goes; what was on its way to people is not sent a
+    """Delete what belonged to the processes of then; what was on its way to people is not sent a
     second time.
     """
     with transaction.atomic():

@@ -29,11 +29,11 @@ def propose(
     secrets: Mapping[str, str] | None = None,
     now: datetime | None = None,
 ) -> ConfigurationChange | None:
-    """Proposes new `values` for guarded fields of `obj`; applies them at once where one person is
+    """Propose new `values` for guarded fields of `obj`; apply them at once where one person is
     enough.
 
-    Of `secrets` only `shown` (field → from, to, in words) is ever read by people. Returns None
-    where nothing differs. Raises `Refused`. Call it in the transaction of the form; the caller
+    Of `secrets` only `shown` (field → from, to, in words) is ever read by people. Return None
+    where nothing differs. Raise `Refused`. Call it in the transaction of the form; the caller
     records a refusal.
     """
     now, kind = now or timezone.now(), kind_of(obj)
@@ -68,8 +68,8 @@ def propose(
 def record_alone(
     obj: Model, before: Values, *, actor: User, alone: str, now: datetime | None = None
 ) -> ConfigurationChange | None:
-    """Keeps what a form has changed of guarded fields without a second person, and why; None
-    where nothing differs.
+    """Keep what a form has changed of guarded fields without a second person, and why; None where
+    nothing differs.
     """
     now, kind = now or timezone.now(), kind_of(obj)
     after = kind.read(stored(type(obj)).get(pk=obj.pk))
@@ -105,7 +105,7 @@ def _create(
 def confirm_change(
     change: ConfigurationChange, *, actor: User, now: datetime | None = None
 ) -> ConfigurationChange:
-    """Applies what somebody else proposed, if it still says what is there now.
+    """Apply what somebody else proposed, if it still says what is there now.
 
     Approvals of open releases lapse.
     """
@@ -121,7 +121,7 @@ def confirm_change(
 def decline_change(
     change: ConfigurationChange, *, actor: User, now: datetime | None = None
 ) -> None:
-    """Drops a proposal: whoever made it takes it back, anybody who may confirm declines it."""
+    """Drop a proposal: whoever made it takes it back, anybody who may confirm declines it."""
     now = now or timezone.now()
     change = _waiting(change)
     own = actor is not None and actor.pk == change.proposed_by_id
@@ -166,7 +166,7 @@ def _apply(change: ConfigurationChange, *, actor: User, now: datetime) -> Config
 def _applied(
     change: ConfigurationChange, obj: Model, *, actor: User, alone: str, now: datetime
 ) -> ConfigurationChange:
-    """Marks the change as made, with what follows from it, and its event."""
+    """Mark the change as made, with what follows from it, and its event."""
     change.state, change.decided_by, change.decided_at = State.APPLIED, actor, now
     change.alone, change.secrets = alone, ""
     change.save(update_fields=["state", "decided_by", "decided_at", "alone", "secrets"])
@@ -195,7 +195,9 @@ def _subject(change: ConfigurationChange) -> Model:
 
 
 def _refuse_outdated(change: ConfigurationChange, obj: Model, actor: User) -> None:
-    """A proposal holds while its giver may still make it, and while it begins at what is there."""
+    """Require that a proposal holds: while its giver may still make it, and while it begins at what
+    is there.
+    """
     kind, proposer = kind_of(obj), change.proposed_by
     if not proposer.is_active or not proposer.has_perm(kind.permission):
         raise Refused(

@@ -36,12 +36,12 @@ class Asked:
 
 
 def leave(formset: BaseInlineFormSet) -> None:
-    """Lets the event say that nothing of the formset was saved."""
+    """Let the event say that nothing of the formset was saved."""
     formset.new_objects = formset.changed_objects = formset.deleted_objects = []
 
 
 def tell(request: HttpRequest, made: ConfigurationChange | None, done: str = "") -> None:
-    """Tells the person what came of what they proposed; `done`: where it is changed already."""
+    """Tell the person what came of what they proposed; `done`: where it is changed already."""
     if made and made.state == ConfigurationChange.State.WAITING:
         link = format_html('<a href="{}">Changes</a>', reverse("portal:changes"))
         message = format_html(
@@ -61,7 +61,7 @@ class TwoPeople(AuditedAdmin):
         return kind_of(self.model)
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
-        """Puts guarded fields back to what is stored, for `save_related` to propose, unless one
+        """Put guarded fields back to what is stored, for `save_related` to propose, unless one
         person is enough.
         """
         row = stored(self.model).get(pk=obj.pk) if change else None
@@ -75,8 +75,8 @@ class TwoPeople(AuditedAdmin):
             self._rows_wanted(obj, form, asked.wanted)
 
     def hold_back(self, obj: object, row: object, form: ModelForm, asked: Asked) -> None:
-        """Puts the guarded fields of `obj` back to those of `row`, what is stored (None: it is
-        new), and keeps what was wanted of them in `asked`.
+        """Put the guarded fields of `obj` back to those of `row`, what is stored (None: it is new),
+        and keep what was wanted of them in `asked`.
         """
         for name in self.kind.columns(obj) if row else ():
             if name in form.changed_data and not self.kind.harmless(name, getattr(obj, name)):
@@ -84,7 +84,7 @@ class TwoPeople(AuditedAdmin):
                 setattr(obj, name, getattr(row, name))
 
     def _rows_wanted(self, obj: Model, form: ModelForm, wanted: Values) -> None:
-        """What the form chose of other models' rows, which is left as it is until somebody
+        """Read what the form chose of other models' rows, which is left as it is until somebody
         confirms it.
         """
         for name in self.kind.many:
@@ -118,11 +118,13 @@ class TwoPeople(AuditedAdmin):
             tell(request, made)
 
     def children_wanted(self, formset: BaseInlineFormSet) -> dict[str, object] | None:
-        """The rows of a guarded formset as they are to be; None where they are saved at once."""
+        """Return the rows of a guarded formset as they will be; None where they are saved at
+        once.
+        """
         return None
 
     def propose(self, request: HttpRequest, obj: Model, **what: Any) -> None:
-        """Proposes, and tells the person what came of it."""
+        """Propose, and tell the person what came of it."""
         tell(request, propose(obj, actor=person(request), **what))
 
     def changeform_view(
@@ -136,7 +138,7 @@ class TwoPeople(AuditedAdmin):
     def refused(
         self, request: HttpRequest, refusal: Refused, object_id: str | None
     ) -> HttpResponse:
-        """Says why nothing was saved, and records it: what was begun was undone with its
+        """Say why nothing was saved, and records it: what was begun was undone with its
         transaction.
         """
         obj = self.get_object(request, object_id) if object_id else None

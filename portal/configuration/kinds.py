@@ -32,7 +32,7 @@ class Kind[M: Model]:
     new_too: ClassVar[bool] = False  # whether what is given with a new row is guarded as well
 
     def columns(self, obj: M) -> tuple[str, ...]:
-        """The guarded plain columns."""
+        """Return the guarded plain columns."""
         return tuple(
             field.name
             for field in obj._meta.concrete_fields
@@ -42,17 +42,17 @@ class Kind[M: Model]:
         )
 
     def names(self, name: str, rows: Iterable[object]) -> list[str]:
-        """Rows of another model as a proposal names them."""
+        """Return rows of another model as a proposal names them."""
         return sorted(map(str, rows))
 
     def read(self, obj: M) -> Values:
-        """All that is guarded, as JSON says it."""
+        """Return all that is guarded, as JSON says it."""
         return {name: getattr(obj, name) for name in self.columns(obj)}
 
     def write(self, obj: M, values: Values, secrets: Mapping[str, str]) -> None:
-        """Sets the plain columns among `values`, and saves.
+        """Set the plain columns among `values`, and save.
 
-        Raises `Refused` for what the model refuses.
+        Raise `Refused` for what the model refuses.
         """
         names = [name for name in values if name in self.columns(obj)]
         for name in names:
@@ -68,34 +68,38 @@ class Kind[M: Model]:
             obj.save(update_fields=names)
 
     def refuse(self, obj: M, before: Values, values: Values, actor: User) -> None:
-        """Raises `Refused` for what `actor` must not propose at all; `before`: what is there."""
+        """Raise `Refused` for what `actor` must not propose at all; `before`: what is there."""
 
     def refuse_second(self, change: ConfigurationChange, obj: M, actor: User) -> None:
-        """Raises `Refused` where `actor` must not be the second person."""
+        """Raise `Refused` where `actor` must not be the second person."""
 
     def harmless(self, name: str, value: object) -> bool:
-        """Whether setting the field to `value` needs nobody else: it only takes something away."""
+        """Return whether setting the field to `value` needs nobody else: it only takes something
+        away.
+        """
         return False
 
     def alone(self, obj: M, actor: User) -> str:
-        """Why one person is enough now; "" where a second is needed."""
+        """Return why one person is enough now; "" where a second is needed."""
         return nobody_else(actor)
 
     def applied(self, change: ConfigurationChange, obj: M, *, now: datetime) -> str:
-        """What follows from a change that was applied; a sentence for the event, or ""."""
+        """Return what follows from a change that was applied; a sentence for the event, or ""."""
         return ""
 
 
 def nobody_else(actor: User) -> str:
-    """Why there is no second person: only as long as nobody else, active or not, has the right
-    to confirm.
+    """Return why there is no second person: only as long as nobody else, active or not, has the
+    right to confirm.
     """
     others = holders(CONFIRM).exclude(pk=actor.pk)
     return "" if others.exists() else "nobody else may confirm changes yet"
 
 
 def stored[M: Model](model: type[M]) -> QuerySet[M]:
-    """The rows of `model` with secrets left where they are: one whose key is gone stops nothing."""
+    """Return the rows of `model` with secrets left where they are: one whose key is gone stops
+    nothing.
+    """
     secret = [one.name for one in model._meta.fields if isinstance(one, EncryptedTextField)]
     return model._base_manager.defer(*secret)
 
@@ -106,5 +110,5 @@ def _kinds() -> dict[str, Kind[Any]]:
 
 
 def kind_of(obj: Model | type[Model]) -> Kind[Any]:
-    """How `obj` is guarded; raises `KeyError` for a model that is not."""
+    """Return how `obj` is guarded; raise `KeyError` for a model that is not."""
     return _kinds()[obj._meta.label_lower]

@@ -22,7 +22,7 @@ def code_of(permission: Permission) -> str:
 
 
 def permissions_of(codes: Iterable[str]) -> list[Permission]:
-    """The permissions with these codes; raises `Refused` for one that does not exist."""
+    """Return the permissions with these codes; raise `Refused` for one that does not exist."""
     known = {
         code_of(object_): object_ for object_ in Permission.objects.select_related("content_type")
     }
@@ -42,7 +42,7 @@ class People(Kind[User]):
         return FLAGS
 
     def names(self, name: str, rows: Iterable[Any]) -> list[str]:
-        """Rows of another model as a proposal names them."""
+        """Return rows of another model as a proposal names them."""
         return sorted(row.name if name == "groups" else code_of(row) for row in rows)
 
     def read(self, obj: User) -> Values:
@@ -82,7 +82,7 @@ class People(Kind[User]):
             raise Refused("This change concerns you, so somebody else must confirm it.")
 
     def applied(self, change: ConfigurationChange, obj: User, *, now: datetime) -> str:
-        """Keeps who granted what; a role that was taken away leaves no grant behind."""
+        """Keep who granted what; a role that was taken away leaves no grant behind."""
         before = {name: value["from"] for name, value in change.values.items()}
         gained = _gained(before, {name: value["to"] for name, value in change.values.items()})
         roles = list(Group.objects.filter(name__in=gained.get("groups", ())))
@@ -101,8 +101,8 @@ class People(Kind[User]):
 
 
 def _gained(before: Values, after: Values) -> Values:
-    """What a change of an account adds: flags that come on, roles and permissions that were not
-    there.
+    """Return what a change of an account adds: flags that come on, roles and permissions that were
+    not there.
     """
     gained: Values = {}
     for name, value in after.items():
@@ -125,7 +125,7 @@ class Roles(Kind[Group]):
         return ("name",)
 
     def names(self, name: str, rows: Iterable[Any]) -> list[str]:
-        """Permissions as a proposal names them."""
+        """Return permissions as a proposal names them."""
         return sorted(code_of(row) for row in rows)
 
     def read(self, obj: Group) -> Values:
@@ -152,7 +152,7 @@ class Roles(Kind[Group]):
 
 
 def may_ever_sign(person: User) -> bool:
-    """Whether the person holds a right to sign something, or to do everything: then a new
+    """Return whether the person holds a right to sign something, or to do everything: then a new
     password takes two.
     """
     codes = ("approve_release", "sign_reset", "confirm_configurationchange")

@@ -25,7 +25,7 @@ VERBS: dict[str, tuple[Callable[..., object], str]] = {
 
 @page
 def changes(request: HttpRequest) -> HttpResponse:
-    """What waits for a second person, and what was decided lately. Two queries."""
+    """Show what waits for a second person, and what was decided lately. Two queries."""
     rows = ConfigurationChange.objects.select_related("proposed_by", "decided_by").defer("secrets")
     waiting = rows.filter(state=ConfigurationChange.State.WAITING)
     decided = rows.exclude(state=ConfigurationChange.State.WAITING).order_by("-decided_at")[:SHOWN]
@@ -47,7 +47,7 @@ def _lines(change: ConfigurationChange) -> list[tuple[str, str, str]]:
 @page
 @require_POST
 def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
-    """Confirms or declines one change."""
+    """Confirm or decline one change."""
     change = get_object_or_404(ConfigurationChange.objects.defer("secrets"), pk=pk)
     if verb not in VERBS:
         raise Http404("Unknown action.")

@@ -18,7 +18,7 @@ def effective(service: str, scope: str = "") -> ServiceCredential | None:
 
 
 def github(scope: str = "") -> str | App | None:
-    """Return the stored token or App; None: what the settings say. Raises `ApiError`."""
+    """Return the stored token or App; None: what the settings say. Raise `ApiError`."""
     row = effective(GITHUB, scope)
     if row is None:
         return None
@@ -30,7 +30,7 @@ def github(scope: str = "") -> str | App | None:
 def railway(scope: str = "") -> tuple[str, str] | None:
     """Return the stored token and its kind ("bearer", "project"); None: what the settings say.
 
-    Raises `ApiError`.
+    Raise `ApiError`.
     """
     row = effective(RAILWAY, scope)
     if row is None:
@@ -39,7 +39,7 @@ def railway(scope: str = "") -> tuple[str, str] | None:
 
 
 def secret_of(row: ServiceCredential) -> str:
-    """Return the secret itself. Raises `ApiError` where its key is not configured any more."""
+    """Return the secret itself. Raise `ApiError` where its key is not configured any more."""
     try:
         secret = row.secret
     except Unreadable as error:
@@ -48,7 +48,7 @@ def secret_of(row: ServiceCredential) -> str:
 
 
 def secret_of_app(row: NewGitHubApp) -> str:
-    """Return the private key of an App that is not in use yet. Raises `ApiError`, as above."""
+    """Return the private key of an App that is not in use yet. Raise `ApiError`, as above."""
     try:
         return _revealed(row.private_key)
     except Unreadable as error:

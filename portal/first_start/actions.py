@@ -30,7 +30,7 @@ def make_administrator(
 ) -> User:
     """Return the first administrator, made with a printed code that is used up by it.
 
-    Raises `Gone`, `Wait`, or `Refused` for a wrong code, each as an event of the trail.
+    Raise `Gone`, `Wait`, or `Refused` for a wrong code, each as an event of the trail.
     """
     now = now or timezone.now()
     if problem := _guess(code, address, now):

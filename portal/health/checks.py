@@ -32,7 +32,7 @@ MB = 1024 * 1024
 
 @check("Database", needed=True, unit="seconds")
 def database(now: datetime) -> Iterator[Result]:
-    """Connect anew, with a short limit: a connection that stands says nothing about a frozen
+    """Connect again, with a short limit: a connection that stands says nothing about a frozen
     server.
     """
     parameters = connection.get_connection_params() | {"connect_timeout": CONNECT_SECONDS}
@@ -51,13 +51,13 @@ def database(now: datetime) -> Iterator[Result]:
 
 @functools.cache
 def _known_migrations() -> frozenset[tuple[str, str]]:
-    """The migrations that this code brings."""
+    """Return the migrations that this code brings."""
     return frozenset(MigrationLoader(None).disk_migrations or ())
 
 
 @check("Tables", needed=True)
 def migrations(now: datetime) -> Iterator[Result]:
-    """Whether the tables are those of this version."""
+    """Report whether the tables are those of this version."""
     known, applied = _known_migrations(), set(MigrationRecorder(connection).applied_migrations())
     missing = sorted(known - applied)
     ours = {app for app, _ in known}
@@ -79,7 +79,9 @@ def migrations(now: datetime) -> Iterator[Result]:
 
 @check("Workers")
 def workers(now: datetime) -> Iterator[Result]:
-    """Whether somebody runs jobs, and whether a process fell silent without ending in order."""
+    """Report whether somebody runs jobs, and whether a process fell silent without ending in
+    order.
+    """
     at, _ = database_clock()
     rows = list(
         ProcessReport.objects.filter(role=ProcessReport.Role.WORKER).order_by("host", "pid")
@@ -110,7 +112,7 @@ def workers(now: datetime) -> Iterator[Result]:
 
 @check("Queue", unit="seconds")
 def queue(now: datetime) -> Iterator[Result]:
-    """How long the job that has been due longest is kept waiting."""
+    """Report how long the job that has been due longest is kept waiting."""
     firsts = (due(model, now).aggregate(first=Min("wake_at"))["first"] for model in job_models())
     first = min(filter(None, firsts), default=now)
     waited = (now - first).total_seconds()
@@ -127,7 +129,7 @@ def queue(now: datetime) -> Iterator[Result]:
 
 @check("Clocks", unit="seconds")
 def clocks(now: datetime) -> Iterator[Result]:
-    """How far the clocks of the hosts are from the database's."""
+    """Report how far the clocks of the hosts are from the database's."""
     for row in _reporting():
         skew = abs(row.clock_skew)
         state = FAILING if skew >= SKEW_FAILING else WARNING if skew >= SKEW_WARNING else OK
@@ -139,7 +141,7 @@ def clocks(now: datetime) -> Iterator[Result]:
 
 @check("Database role")
 def database_role(now: datetime) -> Iterator[Result]:
-    """Whether the portal's role in PostgreSQL may no more than it needs."""
+    """Report whether the portal's role in PostgreSQL may no more than it needs."""
     connection.ensure_connection()
     fault = role_fault(connection.connection)
     yield (
@@ -151,7 +153,7 @@ def database_role(now: datetime) -> Iterator[Result]:
 
 @check("Disk", unit="bytes")
 def disk(now: datetime) -> Iterator[Result]:
-    """How much room is left where each process keeps its files."""
+    """Report how much room is left where each process keeps its files."""
     for row in _reporting():
         share = row.disk_free / row.disk_total if row.disk_total else 0.0
         state = FAILING if share < DISK_FAILING else WARNING if share < DISK_WARNING else OK
@@ -168,7 +170,7 @@ def disk(now: datetime) -> Iterator[Result]:
 
 @check("Audit trail", unit="seconds")
 def audit_chain(now: datetime) -> Iterator[Result]:
-    """Whether the chain was verified lately, and was intact."""
+    """Report whether the chain was verified lately, and was intact."""
     seen = last_known()
     if seen is None or seen.at is None:
         yield Result(
@@ -191,7 +193,9 @@ def audit_chain(now: datetime) -> Iterator[Result]:
 
 @check("Anchor outside", unit="seconds")
 def outside_anchor(now: datetime) -> Iterator[Result]:
-    """How long ago the anchors were last seen to be complete at the place outside the database."""
+    """Report how long ago the anchors were last seen to be complete at the place outside the
+    database.
+    """
     seen = Observation.objects.filter(name="audit.anchored_outside").first()
     if seen is None:
         yield Result(
@@ -212,8 +216,8 @@ def outside_anchor(now: datetime) -> Iterator[Result]:
 
 @check("PostgreSQL restarts")
 def restarts(now: datetime) -> Iterator[Result]:
-    """Whether the database went away within the last ten minutes; it is then said, though
-    nothing is to be done.
+    """Report whether the database went away within the last ten minutes; it is then said, though
+    there is nothing to do.
     """
     last = Incident.objects.filter(
         check_name="restarts", opened_at__gt=now - timedelta(minutes=10)
@@ -222,7 +226,7 @@ def restarts(now: datetime) -> Iterator[Result]:
 
 
 def _reporting() -> list[ProcessReport]:
-    """The processes that report, one by one."""
+    """Return the processes that report, one by one."""
     at, _ = database_clock()
     return list(ProcessReport.objects.filter(at__gt=at - FRESH).order_by("role", "host", "pid"))
 

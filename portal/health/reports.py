@@ -29,7 +29,7 @@ def database_clock() -> tuple[datetime, float]:
 
 
 def report(role: str) -> None:
-    """Write this process's row. Forgets processes that have been silent for ten minutes."""
+    """Write this process's row. Forget processes that have been silent for ten minutes."""
     at, skew = database_clock()
     disk = shutil.disk_usage(settings.VAR_DIR if settings.VAR_DIR.exists() else settings.BASE_DIR)
     seen = {"at": at, "disk_free": disk.free, "disk_total": disk.total, "clock_skew": skew}

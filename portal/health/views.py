@@ -22,7 +22,7 @@ from portal.models.health import Incident
 from portal.outbound import http
 from portal.ui.site import page
 
-KEPT_SECONDS = 2.0  # of a reading: so many may ask at once without asking the database as often
+KEPT_SECONDS = 2.0  # a reading is reused this long: many requests then cost one query
 _reading = threading.Lock()
 _last: tuple[float, list[Reading]] = (float("-inf"), [])
 
@@ -44,14 +44,14 @@ def ahead_of_hosts(
 @never_cache
 @require_safe
 def live(request: HttpRequest) -> HttpResponse:
-    """200 while this process answers at all; asks nobody else."""
+    """Answer 200 while this process answers at all; asks nobody else."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @never_cache
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
-    """200 while people can be served, else 503; the state of every check as JSON.
+    """Answer 200 while people can be served, else 503; the state of every check as JSON.
 
     With `?all` also 503 while any check fails: for a monitor that knows nothing but the status.
     What the checks found in detail is told to those who may read the metrics.
@@ -72,8 +72,8 @@ def ready(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def metrics_page(request: HttpRequest) -> HttpResponse:
-    """Metrics for whoever sends METRICS_TOKEN as bearer, or asks from this machine while none is
-    set.
+    """Show metrics to whoever sends METRICS_TOKEN as bearer, or asks from this machine while none
+    is set.
     """
     if not _may_read(request):
         sentence = "Send METRICS_TOKEN as bearer token, or ask from the portal's own machine.\n"
@@ -85,7 +85,7 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
 
 @page
 def status_page(request: HttpRequest) -> HttpResponse:
-    """The same checks for people, with open and recent incidents."""
+    """Show the same checks for people, with open and recent incidents."""
     if not request.user.has_perm("releases.view_release"):
         raise PermissionDenied
     readings = _readings()
@@ -108,7 +108,9 @@ def _readings() -> list[Reading]:
 
 
 def _as_json(readings: list[Reading], in_detail: bool) -> list[dict[str, object]]:
-    """One object for each result; without details one for each check, with its worst state."""
+    """Return one object for each result; without details one for each check, with its worst
+    state.
+    """
     if in_detail:
         return [
             {
@@ -131,8 +133,8 @@ def _as_json(readings: list[Reading], in_detail: bool) -> list[dict[str, object]
 
 
 def _may_read(request: HttpRequest) -> bool:
-    """Whether the token is sent; while none is set, whether the request comes from this machine
-    and past no proxy.
+    """Return whether the token is sent; while none is set, whether the request comes from this
+    machine and past no proxy.
     """
     if settings.METRICS_TOKEN:
         message = request.headers.get("Authorization", "").removeprefix("Bearer ")

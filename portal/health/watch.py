@@ -22,7 +22,7 @@ _open: tuple[Incident, ...] = ()
 
 
 def beat(role: str) -> None:
-    """Report this process and evaluate the checks if it is time. Raises `DatabaseError`."""
+    """Report this process and evaluate the checks if it is time. Raise `DatabaseError`."""
     global _open
     reports.report(role)
     incidents.look(timezone.now())

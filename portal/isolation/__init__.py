@@ -103,7 +103,7 @@ SMALL, LARGE = (
 
 @cache
 def why_not() -> str:
-    """Why code cannot be isolated on this machine, as one sentence; "" where it can."""
+    """Return why code cannot be isolated on this machine, as one sentence; "" where it can."""
     if os.environ.get("PORTAL_ISOLATION", "").lower() == "off":
         return "PORTAL_ISOLATION=off switches it off."
     if sys.platform != "linux" or not known():
@@ -136,8 +136,8 @@ def door(
     packages: bool = False,
     size: Size = USUAL,
 ) -> Door | None:
-    """What a process that executes code of a repository may use, for `confine.enter`; None where
-    `why_not`.
+    """Return what a process that executes code of a repository may use, for `confine.enter`; None
+    where `why_not`.
 
     `work` is its own tree, where it `writes` or only reads; `hosts`: the database, as hosts (or
     socket directories) and ports; `packages`: any public address besides.
@@ -174,8 +174,8 @@ def door(
 
 
 def server_door(directory: Path, programs: Path) -> Door | None:
-    """What a server that executes SQL of a repository may use, for `confine.serve`; None where
-    `why_not`.
+    """Return what a server that executes SQL of a repository may use, for `confine.serve`; None
+    where `why_not`.
 
     It writes in `directory` only, and runs nothing but what lies in `programs` (and the loader of
     programs).
@@ -219,7 +219,7 @@ def _interpreter() -> list[Path]:
 
 
 def _without(place: Path, kept_out: Sequence[Path]) -> list[Path]:
-    """`place`, or, where something to be kept out lies within, all that lies beside that."""
+    """Return `place`, or, where something to be kept out lies within, all that lies beside that."""
     if any(place.is_relative_to(one) and place not in (Path(sys.prefix),) for one in kept_out):
         return []
     if not any(one.is_relative_to(place) for one in kept_out):
@@ -232,8 +232,8 @@ def _reachable(path: Path) -> bool:
 
 
 def _running() -> int:
-    """How many threads our user runs now, for the kernel counts them together with those of the
-    child.
+    """Return how many threads our user runs now, for the kernel counts them together with those of
+    the child.
     """
     found = 0
     for process in Path("/proc").glob("[0-9]*"):

@@ -25,7 +25,7 @@ class Bounds:
         self._free = [self._space(path) for path in self.writable]
 
     def exceeded(self) -> str:
-        """What became too much, as a sentence; "" while nothing has."""
+        """Return what became too much, as a sentence; "" while nothing has."""
         if sum(map(_resident, below(os.getpid()))) > self.memory:
             return f"It was stopped: it used more than {self.memory // MB} MB of memory."
         for path, (space, files) in zip(self.writable, self._free, strict=True):
@@ -66,7 +66,7 @@ class Bounds:
 
 
 def below(pid: int) -> Iterator[int]:
-    """Every process that descends from `pid`, as far as they can be seen in one look."""
+    """Yield every process that descends from `pid`, as far as they can be seen in one look."""
     with suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
             for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():

@@ -48,7 +48,7 @@ class Broker:
         self.relay = relay  # reads what goes to the database
 
     def start(self) -> None:
-        """Begins to answer."""
+        """Begin to answer."""
         _resolved(
             "localhost", DNS
         )  # loads what looks names up, for the thread may not read our files
@@ -93,7 +93,7 @@ class Broker:
         return self._set_mode(os.path.join(base, asked) if asked else base, mode)
 
     def _set_mode(self, path: str, mode: int) -> int:
-        """What the path leads to now is opened first, and judged by where that lies."""
+        """Open what the path leads to now first, and judged by where that lies."""
         found = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
             handle = f"/proc/self/fd/{found}"
@@ -125,7 +125,7 @@ class Broker:
         return 0
 
     def _opened(self, asked: tuple[str, int]) -> socket.socket | None:
-        """A connection to where is allowed to be connected to; None where it is not. Raises
+        """Return a connection to where is allowed to be connected to; None where it is not. Raise
         `OSError`.
         """
         if asked[1] == DNS and asked not in self.hosts:
@@ -148,8 +148,8 @@ class Broker:
     def _places(
         self, asked: tuple[str, int]
     ) -> Iterator[tuple[int, str | tuple[str | int, ...], str]]:
-        """What the asked address stands for among those that are allowed, and the host's name if
-        it is named.
+        """Yield what the asked address stands for among those that are allowed, and the host's name
+        if it is named.
         """
         for host, port in self.hosts:
             if host.startswith("/"):
@@ -164,8 +164,8 @@ class Broker:
             yield (socket.AF_INET6 if ":" in asked[0] else socket.AF_INET), asked, ""
 
     def _names(self) -> socket.socket | None:
-        """A name server of our own, at the other end of the returned socket; None while there
-        are too many.
+        """Return a name server of our own, at the other end of the returned socket; None while
+        there are too many.
         """
         if threading.active_count() > MAX_THREADS:
             return None
@@ -193,13 +193,13 @@ class Broker:
 
 
 def receive(through: socket.socket) -> int:
-    """The descriptor that `hand_over` sent; -1 when the confined process ended before."""
+    """Return the descriptor that `hand_over` sent; -1 when the confined process ended before."""
     _, sent, _, _ = through.recvmsg(1, socket.CMSG_SPACE(4))
     return next((array.array("i", data)[0] for _, _, data in sent), -1)
 
 
 def _may_look() -> bool:
-    """Whether we may look at processes of other users (CAP_SYS_PTRACE)."""
+    """Return whether we may look at processes of other users (CAP_SYS_PTRACE)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return bool(
         next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff")) & 1 << 19
@@ -220,7 +220,7 @@ def _flags(pid: int, descriptor: int) -> int:
 
 
 def _address(raw: bytes) -> tuple[str, int]:
-    """Host and port of a `sockaddr`; for a Unix socket its path and 0."""
+    """Return host and port of a `sockaddr`; for a Unix socket its path and 0."""
     family = struct.unpack_from("=H", raw)[0]
     if family == socket.AF_INET:
         return socket.inet_ntop(family, raw[4:8]), struct.unpack_from("!H", raw, 2)[0]
@@ -254,7 +254,7 @@ def _question(query: bytes) -> tuple[str, int, int]:
 
 
 def _reply(query: bytes, kind: int, end: int, addresses: list[str]) -> bytes:
-    """The answer with those addresses of the asked kind (1: IPv4, 28: IPv6); without any the
+    """Return the answer with those addresses of the asked kind (1: IPv4, 28: IPv6); without any the
     name does not exist.
     """
     family = {1: socket.AF_INET, 28: socket.AF_INET6}.get(kind)

@@ -60,10 +60,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(door: Door, *, keep: Iterable[int] = ()) -> int:
-    """Confines this process as `door` says; returns the descriptor on which the broker is asked, or
+    """Confine this process as `door` says; return the descriptor on which the broker is asked, or
     -1.
 
-    `keep`: descriptors beside 0, 1 and 2 that stay open. Raises `OSError`.
+    `keep`: descriptors beside 0, 1 and 2 that stay open. Raise `OSError`.
     """
     _close_others(keep)
     ruleset = _ruleset(door)
@@ -75,9 +75,9 @@ def enter(door: Door, *, keep: Iterable[int] = ()) -> int:
 
 
 def serve(door: Door) -> None:
-    """Confines a server, as `isolation.server_door` says, before its program is executed.
+    """Confine a server, as `isolation.server_door` says, before its program is executed.
 
-    Raises `OSError`.
+    Raise `OSError`.
 
     It listens, connects nowhere, and executes no other program. Who it runs as is its starter's
     business.
@@ -95,7 +95,7 @@ def _restrict(ruleset: int) -> None:
 
 
 def nest() -> None:
-    """Shuts this process off from those around it behind the same door: no signal, no look into
+    """Shut this process off from those around it behind the same door: no signal, no look into
     their memory.
     """
     attributes = struct.pack("QQQ", 0, 0, SCOPED)
@@ -113,7 +113,7 @@ def give(top: str | Path, uid: int) -> None:
 
 
 def hand_over(listener: int, through: socket.socket) -> None:
-    """Gives the broker its descriptor, of which this process keeps nothing."""
+    """Give the broker its descriptor, of which this process keeps nothing."""
     through.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))])
     os.close(listener)
     through.close()
@@ -149,7 +149,7 @@ def _ruleset(door: Door) -> int:
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:
-    """Lets `path` be used; one that is not there needs no rule."""
+    """Let `path` be used; one that is not there needs no rule."""
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError, PermissionError):

@@ -45,7 +45,7 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", 0))
 
     def start(self) -> None:
-        """Begins to forward."""
+        """Begin to forward."""
         threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True).start()
 
     def instead_of(self, server: socket.socket, host: str) -> socket.socket:
@@ -111,8 +111,8 @@ class Relay:
                 await writer.start_tls(self._ours)
 
     async def _encrypted(self, reader: Reader, writer: Writer, host: str) -> bool:
-        """Whether the server may be spoken to: over TLS if it offers that, in the clear if the
-        address lets us.
+        """Return whether the server may be spoken to: over TLS if it offers that, in the clear if
+        the address lets us.
         """
         if self._theirs is None or host.startswith("/"):
             return True
@@ -145,7 +145,7 @@ class Relay:
 
 
 async def _either(*tasks: "asyncio.Task[None]") -> None:
-    """Returns when one direction has ended and what was under way in the other has had its time."""
+    """Return when one direction has ended and what was under way in the other has had its time."""
     _, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for one in others:
         one.cancel()
@@ -155,8 +155,8 @@ async def _either(*tasks: "asyncio.Task[None]") -> None:
 
 
 async def _answers(reader: Reader, writer: Writer) -> None:
-    """What the server says; while it signs the process in, without an offer that would bind it
-    to the server's TLS.
+    """Pass on what the server says; while it signs the process in, without an offer that would bind
+    it to the server's TLS.
     """
     signed_in = False
     while not signed_in:
@@ -185,14 +185,14 @@ async def _copied(reader: Reader, writer: Writer, size: int) -> None:
 
 
 async def _refuse(writer: Writer, why: str) -> None:
-    """Ends the session with an error of PostgreSQL's form; the server rolls back what was open."""
+    """End the session with an error of PostgreSQL's form; the server rolls back what was open."""
     fields = b"".join((b"SFATAL\0", b"VFATAL\0", b"C42501\0", b"M" + why.encode() + b"\0", b"\0"))
     writer.write(b"E" + struct.pack("!I", len(fields) + 4) + fields)
     await writer.drain()
 
 
 def _statement(kind: bytes, body: bytes) -> str:
-    """The SQL of a Query or Parse message; a FunctionCall names a function by its number."""
+    """Return the SQL of a Query or Parse message; a FunctionCall names a function by its number."""
     if kind == b"F":
         return f"function call {struct.unpack_from('!I', body)[0]}"
     parts = body.split(b"\0", 2)
@@ -211,7 +211,7 @@ def _own_context(certificate: str, key: str) -> ssl.SSLContext:
 
 
 def _server_context(mode: str, terms: dict[str, Any]) -> ssl.SSLContext:
-    """What libpq does of this `sslmode`: encrypt; with a root certificate, check it; with
+    """Return what libpq does of this `sslmode`: encrypt; with a root certificate, check it; with
     verify-full, the name too.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

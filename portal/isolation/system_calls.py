@@ -180,12 +180,12 @@ _LIMITED: dict[str, tuple[tuple[int, int], list[Condition]]] = {
 
 
 def known() -> bool:
-    """Whether there is a filter for this machine's processor."""
+    """Return whether there is a filter for this machine's processor."""
     return platform.machine() in ARCHITECTURES
 
 
 def program(*, sockets: bool, broker: bool, server: bool = False) -> bytes:
-    """The filter as the kernel takes it.
+    """Return the filter as the kernel takes it.
 
     `sockets`: TCP and Unix ones may be made; `broker`: it connects them.
 
@@ -223,7 +223,7 @@ def program(*, sockets: bool, broker: bool, server: bool = False) -> bytes:
 
 
 def _when(number: int, then: list[Instruction]) -> list[Instruction]:
-    """`then`, which returns, for the system call of this number."""
+    """Return `then`, which returns, for the system call of this number."""
     return [(0x15, 0, len(then), number), *then] if number >= 0 else []
 
 

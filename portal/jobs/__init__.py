@@ -140,8 +140,8 @@ class Job(models.Model):
         return self.status in OPEN
 
     def ended(self, outcome: Finished, *, now: datetime) -> None:
-        """Called in the transaction that ends the job, with the row locked; a subclass writes
-        its audit event here.
+        """Do what follows in the transaction that ends the job, with the row locked; a subclass
+        writes its audit event here.
         """
 
 
@@ -183,8 +183,8 @@ class AuditWatch(Job):
 
 
 def wake_now(job: Job, *, now: datetime | None = None) -> None:
-    """Makes `job` due at once and tells the queue, in the caller's transaction (a rolled-back
-    wake never was).
+    """Make `job` due at once and tell the queue, in the caller's transaction (a rolled-back wake
+    never was).
     """
     now = now or timezone.now()
     caused = {"trace": trace.current()} if trace.current() else {}
@@ -203,13 +203,13 @@ def queue(model: type[Job], pk: int) -> None:
 
 
 def job_models() -> list[type[Job]]:
-    """Every concrete kind of job that is installed."""
+    """Return every concrete kind of job that is installed."""
     return [model for model in apps.get_models() if issubclass(model, Job)]
 
 
 def holds(job: Job, *, now: datetime | None = None) -> bool:
-    """Renews the lease; False when the job was taken over or stopped by a person, so that the
-    step should end.
+    """Renew the lease; False when the job was taken over or stopped by a person, so that the step
+    should end.
     """
     now = now or timezone.now()
     return bool(_mine(job).update(lease_until=Now() + LEASE, heartbeat_at=now))
@@ -218,7 +218,7 @@ def holds(job: Job, *, now: datetime | None = None) -> bool:
 def seconds_held(job: Job) -> float:
     """Return for how many seconds from now nobody else can claim `job`, without renewing that.
 
-    Raises `TooLate` where somebody could by now, or a person stopped it. Locks no row, so it can be
+    Raise `TooLate` where somebody could by now, or a person stopped it. Locks no row, so it can be
     asked within a transaction.
     """
     left = ExpressionWrapper(F("lease_until") - Now(), output_field=models.DurationField())

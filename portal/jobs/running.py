@@ -41,8 +41,8 @@ MAX_CRASHES = 8
 
 
 def wake(label: str, pk: int) -> str:
-    """What the queue calls: runs the job's steps until it waits, ends, or belongs to somebody
-    else.
+    """Return what the queue calls: runs the job's steps until it waits, ends, or belongs to
+    somebody else.
     """
     model = apps.get_model(label)
     while (job := claim(model, pk)) is not None:
@@ -59,8 +59,8 @@ def wake(label: str, pk: int) -> str:
 
 
 def claim(model: type[Job], pk: int, *, now: datetime | None = None) -> Job | None:
-    """Takes the lease if the job is due and free, raising its fencing number; None if it is not
-    ours to run.
+    """Take the lease if the job is due and free, raising its fencing number; None if it is not ours
+    to run.
     """
     now = now or timezone.now()
     won = model._default_manager.filter(
@@ -101,7 +101,9 @@ def _run_step(job: Job) -> Outcome:
 
 
 def _broke(job: Job) -> Outcome:
-    """What comes of a step that raised what it should not; call it from the `except` clause."""
+    """Return what comes of a step that raised what it should not; call it from the `except`
+    clause.
+    """
     log.exception("%s %s broke", job._meta.label, job.pk)
     if job.crashes < 3 or job.retry_forever:
         return Requeue(
@@ -115,13 +117,15 @@ def _broke(job: Job) -> Outcome:
 
 
 def _connection_lost(error: Exception) -> bool:
-    """Whether the database went away, which is no fault of the step; not so for other errors."""
+    """Return whether the database went away, which is no fault of the step; not so for other
+    errors.
+    """
     opened = connection.connection
     return isinstance(error, Error) and (opened is None or opened.closed)
 
 
 def _keep(job: Job, outcome: Outcome) -> bool:
-    """Records the outcome; while the database is away, tries for as long as the lease lasts.
+    """Record the outcome; while the database is away, try for as long as the lease lasts.
 
     A worker that gave up at once would leave a step behind that looks as if it had crashed.
     """
@@ -137,7 +141,7 @@ def _keep(job: Job, outcome: Outcome) -> bool:
 
 
 def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
-    """Writes the outcome if this worker still holds the job; False when another one took it over
+    """Write the outcome if this worker still holds the job; False when another one took it over
     meanwhile.
     """
     now = now or timezone.now()
@@ -189,7 +193,7 @@ def _guarded_writes(job: Job) -> Iterator[None]:
 
 @contextmanager
 def _renewed_lease(job: Job) -> Iterator[None]:
-    """Keeps the lease while the step runs in this process, up to the step's own limit; a killed
+    """Keep the lease while the step runs in this process, up to the step's own limit; a killed
     process stops.
     """
     done = threading.Event()

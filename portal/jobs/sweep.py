@@ -37,7 +37,7 @@ _BUSY = f"""status = '{JobStatus.RUNNING}' AND lease_until IS NOT NULL
 
 
 def sweep(now: datetime | None = None) -> int:
-    """Wakes every job that is due and that nobody woke lately. Returns how many."""
+    """Wake every job that is due and that nobody woke lately. Return how many."""
     now = now or timezone.now()
     lately = now - WAKE_AGAIN
     woken = 0
@@ -52,7 +52,7 @@ def sweep(now: datetime | None = None) -> int:
 
 
 def busy() -> frozenset[tuple[str, int]]:
-    """The jobs that the processes of this worker run at this moment, by label and key."""
+    """Return the jobs that the processes of this worker run at this moment, by label and key."""
     now = timezone.now()
     return frozenset(_where(_BUSY, now, since=now - FRESH_BEAT))
 

@@ -29,7 +29,7 @@ def report_to(dsn: str) -> None:
 
 
 def _cleaned(event: Any, hint: Any) -> Any:
-    """The event without what may tell of a person or a secret, and with its trace."""
+    """Return the event without what may tell of a person or a secret, and with its trace."""
     from portal.redaction import without_secrets
 
     def clean(value: object) -> object:

@@ -33,11 +33,11 @@ class Authenticator(ThrottlingMixin, Device):
         ]
 
     def get_throttle_factor(self) -> int:
-        """Seconds after the first wrong code; each further one doubles them."""
+        """Return seconds after the first wrong code; each further one doubles them."""
         return 1
 
     def accepts(self, code: str, now: datetime) -> bool:
-        """Whether `code` is the one of this moment and was not used before.
+        """Return whether `code` is the one of this moment and was not used before.
 
         The caller holds the row and saves it.
         """
@@ -68,7 +68,7 @@ def _plain(secret: str) -> str:
 
 
 def encoded(secret: bytes) -> str:
-    """A secret as apps take it typed in."""
+    """Return a secret as apps take it typed in."""
     return b32encode(secret).decode().rstrip("=")
 
 

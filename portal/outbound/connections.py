@@ -10,7 +10,7 @@ USER_AGENT = "release-portal/0.1"
 
 @functools.lru_cache(maxsize=4)
 def client_of(process: int, loopback: bool) -> httpx.Client:
-    """One pool of connections per process: a fork must not share its parent's.
+    """Return the one pool of connections per process: a fork must not share its parent's.
 
     Redirects are not followed, so no token ever reaches another host; a proxy from the environment
     is not asked for this machine.
@@ -24,7 +24,7 @@ def client_of(process: int, loopback: bool) -> httpx.Client:
 
 
 def pinned(url: str, at: str) -> tuple[httpx.URL, dict[str, str], dict[str, object]]:
-    """The URL at that address, and what still names the host: its header, and TLS, which
+    """Return the URL at that address, and what still names the host: its header, and TLS, which
     verifies its certificate.
     """
     whole = httpx.URL(url)

@@ -72,8 +72,8 @@ class App:
 
 
 def checked_token(token: str, setting: str, service: str) -> str:
-    """`token` as it is, or `ApiError` (unauthorized) naming its length, kind and fault, never
-    the token.
+    """Return `token` as it is, or `ApiError` (unauthorized) naming its length, kind and fault,
+    never the token.
     """
     if not token:
         raise ApiError(service, "unauthorized", f"{service} needs a token: set {setting}.")
@@ -106,16 +106,16 @@ def _fault(token: str) -> str:
 
 
 def github_token_kind(token: str) -> str:
-    """What GitHub calls a token that begins like this."""
+    """Return what GitHub calls a token that begins like this."""
     return next((kind for start, kind in _GITHUB_KINDS.items() if token.startswith(start)), "token")
 
 
 def github_requester(api_url: str, token: str | App | None = None) -> Requester:
-    """PyGithub's requester for `api_url`, with `token`, else GITHUB_TOKEN, else the App of the
-    settings.
+    """Return PyGithub's requester for `api_url`, with `token`, else GITHUB_TOKEN, else the App of
+    the settings.
 
     It never retries, never paces and gives up after a time limit. One per process and credential,
-    so that an App's installation token (one hour) is fetched once. Raises `ApiError`
+    so that an App's installation token (one hour) is fetched once. Raise `ApiError`
     (unauthorized).
     """
     if isinstance(token, App):
@@ -260,10 +260,10 @@ def _installation_token(reply: http.Reply) -> tuple[str, datetime]:
 
 
 def railway_token(token: str | None = None) -> tuple[str, str]:
-    """The Railway token and the kind of header it belongs in: "bearer" or "project".
+    """Return the Railway token and the kind of header it belongs in: "bearer" or "project".
 
     `token`, else RAILWAY_API_TOKEN (an account's or workspace's), else RAILWAY_TOKEN, which
-    Railway's own tools use for project tokens. Raises `ApiError` (unauthorized).
+    Railway's own tools use for project tokens. Raise `ApiError` (unauthorized).
     """
     if token is not None or settings.RAILWAY_API_TOKEN or not settings.RAILWAY_TOKEN:
         given = settings.RAILWAY_API_TOKEN if token is None else token
@@ -272,10 +272,10 @@ def railway_token(token: str | None = None) -> tuple[str, str]:
 
 
 def github_token(api_url: str, token: str | App | None = None) -> str:
-    """The token with which git itself reads the repository: the plain one, or the App's present
-    installation token. None: that of the settings.
+    """Return the token with which git itself reads the repository: the plain one, or the App's
+    present installation token. None: that of the settings.
 
-    Raises `ApiError` (unauthorized) for an unusable one.
+    Raise `ApiError` (unauthorized) for an unusable one.
     """
     auth = github_requester(api_url, token).auth
     try:

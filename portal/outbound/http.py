@@ -7,6 +7,7 @@ error's kind is `unknown_outcome`, and the caller looks at the world before it d
 import ipaddress
 import json
 import logging
+import math
 import os
 import threading
 import time
@@ -65,7 +66,7 @@ _counting = threading.Lock()
 class ApiError(Exception):
     """What went wrong outside.
 
-    `sentence` is for people: no secret; what happened and how to mend it.
+    `sentence` is for people: no secret; what happened and how to fix it.
 
     `service` is "GitHub", "Railway" or "smoke"; `status` the HTTP status if there was an answer;
     `retry_after` seconds to wait, where known; `detail` the vendor's own words, cleaned, for logs.
@@ -119,7 +120,9 @@ class Reply:
     body: bytes
 
     def json(self) -> object:
-        """The body as JSON; raises `ValueError` for half a JSON, HTML, or nesting beyond reason."""
+        """Return the body as JSON; raise `ValueError` for half a JSON, HTML, or nesting beyond
+        reason.
+        """
         try:
             return json.loads(self.body)
         except RecursionError:
@@ -127,7 +130,7 @@ class Reply:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether `host` is this machine: `localhost`, 127.0.0.0/8 or ::1."""
+    """Return whether `host` is this machine: `localhost`, 127.0.0.0/8 or ::1."""
     if host == "localhost":
         return True
     try:
@@ -137,7 +140,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def checked_url(url: str, setting: str, service: str) -> str:
-    """`url` without its last slash; raises when a token would travel to it in clear text."""
+    """Return `url` without its last slash; raise when a token would travel to it in clear text."""
     try:
         parts = urlsplit(url)
         sound = bool(parts.hostname) and parts.username is None
@@ -167,10 +170,10 @@ def send(
     limit: int = MAX_ANSWER_BYTES,
     at: str = "",
 ) -> Reply:
-    """One request, one answer of at most `limit` bytes, whatever its status.
+    """Send one request and return one answer of at most `limit` bytes, whatever its status.
 
     `at`: the address to connect to, instead of asking again which one the host has. `read_seconds`
-    bounds each silence and, doubled, the whole answer. Raises `ApiError`: unavailable or malformed;
+    bounds each silence and, doubled, the whole answer. Raise `ApiError`: unavailable or malformed;
     for a write that may have arrived, unknown_outcome.
     """
     still_ours = _deadline() if write else None
@@ -202,9 +205,18 @@ def send(
     return reply
 
 
+def seconds_left() -> float:
+    """Return for how many seconds from now a write of this job may begin; infinite outside of jobs.
+
+    For writes that another program sends (git). Raise `TooLate`.
+    """
+    ask = guard.get()
+    return ask() if ask else math.inf
+
+
 def _deadline() -> Callable[[str, object], None] | None:
     """Ask the guard, and return what holds back a request whose time is over as its first byte is
-    to go out: this process may have been frozen meanwhile. Raises `TooLate`.
+    to go out: this process may have been frozen meanwhile. Raise `TooLate`.
     """
     ask = guard.get()
     if ask is None:
@@ -235,7 +247,7 @@ def _transport_error(service: str, error: Exception, write: bool, seconds: float
 
 
 def unknown_outcome(service: str, detail: str = "", status: int | None = None) -> ApiError:
-    """The error for a write that may or may not have happened."""
+    """Return the error for a write that may or may not have happened."""
     sentence = (
         f"{service} gave no clear answer, so the change may have happened: look there before trying"
         " again."
@@ -244,14 +256,16 @@ def unknown_outcome(service: str, detail: str = "", status: int | None = None) -
 
 
 def malformed(service: str, what: str, status: int | None = None) -> ApiError:
-    """The error for an answer that is not what its vendor promises; `what` says in which way."""
+    """Return the error for an answer that is not what its vendor promises; `what` says in which
+    way.
+    """
     sentence = f"{service}'s answer cannot be read ({what}). The portal asks again later."
     return ApiError(service, "malformed", sentence, status=status, detail=what)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds the answer asks to wait (`Retry-After`, RFC 9110 10.2.3), or None; `now` in Unix
-    seconds.
+    """Return seconds the answer asks to wait (`Retry-After`, RFC 9110 10.2.3), or None; `now` in
+    Unix seconds.
     """
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
@@ -263,8 +277,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def read_again[T](call: Callable[[], T], *, unless_status: frozenset[int] = frozenset()) -> T:
-    """`call()`, for reads only: up to 3 tries while the error is a passing one and asks for no long
-    wait.
+    """Return `call()`, for reads only: up to 3 tries while the error is a passing one and asks for
+    no long wait.
 
     An error whose HTTP status is in `unless_status` is raised at once.
     """

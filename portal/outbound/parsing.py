@@ -27,8 +27,8 @@ class Malformed(ValueError):
 
 
 def text(value: object, limit: int = 300) -> str:
-    """`value` as one bounded line in which all can be seen; what is no text becomes the empty
-    string.
+    """Return `value` as one bounded line in which all can be seen; what is no text becomes the
+    empty string.
     """
     if not isinstance(value, str):
         return ""
@@ -36,28 +36,28 @@ def text(value: object, limit: int = 300) -> str:
 
 
 def quoted(value: object, limit: int = 300) -> str:
-    """Like `text`, for what a vendor says of an error: without credentials, not even the beginning
-    of one that the bound would cut.
+    """Do the same as `text`, for what a vendor says of an error: without credentials, not even the
+    beginning of one that the bound would cut.
     """
     return text(without_secrets(value), limit) if isinstance(value, str) else ""
 
 
 def lines(value: object, limit: int = 10_000) -> str:
-    """Like `text`, for texts of several lines: line breaks and tabs stay."""
+    """Do the same as `text`, for texts of several lines: line breaks and tabs stay."""
     return (
         visible(value[: limit * 2]).replace("\r\n", "\n")[:limit] if isinstance(value, str) else ""
     )
 
 
 def word(value: object) -> str:
-    """A vendor's word (an enum value, known or not) in lower case; the empty string when it is
-    none.
+    """Return a vendor's word (an enum value, known or not) in lower case; the empty string when it
+    is none.
     """
     return text(value, 60).lower()
 
 
 def link(value: object) -> str:
-    """An `http` or `https` address that can be seen whole, else the empty string."""
+    """Return an `http` or `https` address that can be seen whole, else the empty string."""
     if not isinstance(value, str) or len(value) > 2000 or value != "".join(visible(value).split()):
         return ""
     try:
@@ -68,7 +68,7 @@ def link(value: object) -> str:
 
 
 def moment(value: object) -> datetime | None:
-    """An ISO 8601 time as an aware datetime in UTC; None when it is none."""
+    """Return an ISO 8601 time as an aware datetime in UTC; None when it is none."""
     if not isinstance(value, str):
         return None
     try:
@@ -79,12 +79,12 @@ def moment(value: object) -> datetime | None:
 
 
 def commit(value: object) -> str | None:
-    """A full commit id in lower case, else None."""
+    """Return a full commit id in lower case, else None."""
     return value.lower() if isinstance(value, str) and _COMMIT.fullmatch(value.lower()) else None
 
 
 def field[T](data: object, name: str, kind: type[T]) -> T:
-    """`data[name]`, which must be there and be a `kind` (True is no number); else raises
+    """Return `data[name]`, which must be there and be a `kind` (True is no number); else raises
     `Malformed`.
     """
     value = data.get(name) if isinstance(data, dict) else None
@@ -94,28 +94,30 @@ def field[T](data: object, name: str, kind: type[T]) -> T:
 
 
 def optional[T](data: object, name: str, kind: type[T]) -> T | None:
-    """Like `field`, but a missing or null value is None."""
+    """Do the same as `field`, but a missing or null value is None."""
     if isinstance(data, dict) and data.get(name) is None:
         return None
     return field(data, name, kind)
 
 
 def nullable[T](data: object, name: str, kind: type[T]) -> T | None:
-    """Like `field`, but null is None; what was asked for and is missing raises `Malformed`."""
+    """Do the same as `field`, but null is None; what was asked for and is missing raises
+    `Malformed`.
+    """
     if isinstance(data, dict) and name in data and data[name] is None:
         return None
     return field(data, name, kind)
 
 
 def commit_field(data: object, name: str) -> str:
-    """A full commit id under `name`; else raises `Malformed`."""
+    """Return a full commit id under `name`; else raises `Malformed`."""
     if found := commit(field(data, name, str)):
         return found
     raise Malformed(f"{name} is not a commit id")
 
 
 def get_path(data: object, *names: str) -> object:
-    """`data[a][b][c]`, or None as soon as one step is not there."""
+    """Return `data[a][b][c]`, or None as soon as one step is not there."""
     for name in names:
         data = data.get(name) if isinstance(data, dict) else None
     return data

@@ -99,7 +99,7 @@ class TrailFilter(forms.Form):
 
 
 def _asked(request: HttpRequest) -> TrailFilter:
-    """The form of the request's address, for those who may read the trail."""
+    """Return the form of the request's address, for those who may read the trail."""
     if not request.user.has_perm("portal.view_auditevent"):
         raise PermissionDenied
     # PostgreSQL takes no NUL.
@@ -114,7 +114,7 @@ def _asked(request: HttpRequest) -> TrailFilter:
 
 @page
 def audit_page(request: HttpRequest) -> HttpResponse:
-    """The trail, newest first, paged by position."""
+    """Show the trail, newest first, paged by position."""
     form = _asked(request)
     pager = paged(request, form.narrowed(), PAGE, key="position")
     context: dict[str, object] = {
@@ -129,7 +129,7 @@ def audit_page(request: HttpRequest) -> HttpResponse:
 
 @page
 def event_page(request: HttpRequest, position: int) -> HttpResponse:
-    """One event by its position in the chain, with those before and after it."""
+    """Show one event by its position in the chain, with those before and after it."""
     _asked(request)
     event = AuditEvent.objects.filter(position=position).first()
     if event is None:
@@ -145,7 +145,7 @@ def event_page(request: HttpRequest, position: int) -> HttpResponse:
 
 @page
 def export(request: HttpRequest, form: str) -> StreamingHttpResponse:
-    """The events that fit, oldest first, as they are read: `form` is csv or jsonl."""
+    """Return the events that fit, oldest first, as they are read: `form` is csv or jsonl."""
     events = _asked(request).narrowed().order_by("position")
     # The server's cursor keeps the memory small, however long the trail is.
     rows = (_flat(event) for event in events.iterator(chunk_size=AT_ONCE))

@@ -7,7 +7,7 @@ from django.views.decorators.cache import never_cache
 
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
-    """200 “ok” when the database answers, else 503 and one sentence."""
+    """Answer 200 “ok” when the database answers, else 503 and one sentence."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

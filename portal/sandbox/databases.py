@@ -23,7 +23,7 @@ class DatabaseProblem(Exception):
 
 
 def exists(admin_url: str, name: str) -> bool:
-    """Whether the server of `admin_url` has a database `name`."""
+    """Return whether the server of `admin_url` has a database `name`."""
     with _connect(admin_url) as connection:
         return bool(
             connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
@@ -31,9 +31,7 @@ def exists(admin_url: str, name: str) -> bool:
 
 
 def create(admin_url: str, name: str) -> str:
-    """Makes the database `name` on the server of `admin_url` where it is absent; returns its
-    URL.
-    """
+    """Make the database `name` on the server of `admin_url` where it is absent; return its URL."""
     with _connect(admin_url) as connection:
         try:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -48,7 +46,7 @@ def create(admin_url: str, name: str) -> str:
 
 
 def drop(admin_url: str, name: str) -> None:
-    """Removes the database `name` and whoever is connected to it."""
+    """Remove the database `name` and whoever is connected to it."""
     with _connect(admin_url) as connection:
         connection.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
@@ -56,7 +54,7 @@ def drop(admin_url: str, name: str) -> None:
 
 
 def revisions(url: str, table: str = TABLE) -> list[str]:
-    """The revisions that the database itself reports; none when it was never migrated."""
+    """Return the revisions that the database itself reports; none when it was never migrated."""
     query = sql.SQL("SELECT version_num FROM {} ORDER BY 1").format(
         sql.Identifier(*table.split("."))
     )
@@ -80,12 +78,12 @@ def _connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
 def bring_to_branch_head(
     url: str, repository: Path, ref: str, alembic_path: str, table: str = TABLE
 ) -> list[str]:
-    """Upgrades the empty database at `url` to the heads that `ref` of `repository` holds; returns
+    """Upgrade the empty database at `url` to the heads that `ref` of `repository` holds; return
     them.
 
     `alembic_path` names, inside the repository, an ini file (with `:section` behind it where that
     is not the usual), a pyproject.toml, a script directory or a directory of version files. Where
-    `ref` has no version files there, the database stays empty. Raises `DatabaseProblem`.
+    `ref` has no version files there, the database stays empty. Raise `DatabaseProblem`.
     """
     with tempfile.TemporaryDirectory(prefix="sandbox-checkout-") as name:
         checkout = Path(name) / "checkout"
@@ -104,9 +102,9 @@ def bring_to_branch_head(
 
 
 def extract(repository: Path, ref: str, checkout: Path) -> None:
-    """Writes the files of exactly that commit into `checkout`: no work tree, no hooks.
+    """Write the files of exactly that commit into `checkout`: no work tree, no hooks.
 
-    Raises `DatabaseProblem`.
+    Raise `DatabaseProblem`.
     """
     archive = ["git", "-C", str(repository), "archive", "--format=tar", "--end-of-options", ref]
     with subprocess.Popen(archive, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as packed:
@@ -116,8 +114,8 @@ def extract(repository: Path, ref: str, checkout: Path) -> None:
 
 
 def _configuration(target: Path, checkout: Path, alembic_path: str, section: str = "") -> str:
-    """An ini file that points Alembic at their version files and at our own environment; "" where
-    those are not there, which the portal says in words of its own.
+    """Return an ini file that points Alembic at their version files and at our own environment; ""
+    where those are not there, which the portal says in words of its own.
     """
     if target.is_dir():
         versions = target / "versions"
@@ -140,7 +138,7 @@ def _configuration(target: Path, checkout: Path, alembic_path: str, section: str
 def _locations(
     file: Path, section: str, checkout: Path, alembic_path: str
 ) -> tuple[list[Path], bool]:
-    """Where the file says that version files lie, and whether in folders below as well."""
+    """Return where the file says that version files lie, and whether in folders below as well."""
     try:
         toml = file.suffix == ".toml"
         config = (
@@ -161,8 +159,8 @@ def _locations(
 
 
 def _found(name: str, beside: Path, checkout: Path) -> Path | None:
-    """A location of the file: absolute, or below the file's folder, or below the repository's
-    root; None where nothing lies there.
+    """Return a location of the file: absolute, or below the file's folder, or below the
+    repository's root; None where nothing lies there.
 
     `package:folder` is looked up as a path, since their packages are not installed here.
     """

@@ -52,7 +52,7 @@ DAYS: dict[str, Day] = {}
 
 
 def day(title: str, happens: str, practise: str) -> Callable[[Callable[[Stage], None]], Day]:
-    """Declares the decorated function as a day; its name, with hyphens, is the day's."""
+    """Declare the decorated function as a day; its name, with hyphens, is the day's."""
 
     def declare(begin: Callable[[Stage], None]) -> Day:
         name = begin.__name__.replace("_", "-")
@@ -63,7 +63,9 @@ def day(title: str, happens: str, practise: str) -> Callable[[Callable[[Stage], 
 
 
 def served(stage: Stage, request: Request) -> Response:
-    """The list of days, or the day that the request begins; 400 with a sentence when it cannot."""
+    """Show the list of days, or the day that the request begins; 400 with a sentence when it
+    cannot.
+    """
     if request.method == "POST":
         try:
             DAYS[request.json()["day"]].begin(stage)
@@ -85,7 +87,7 @@ def served(stage: Stage, request: Request) -> Response:
     " Railway's log from there, then retry the deploy.",
 )
 def failed_deploy(stage: Stage) -> None:
-    """The next deployment of the backend to production fails."""
+    """Make the next deployment of the backend to production fail."""
     stage.railway.fail_next("backend", stage.shape.environment("production"))
 
 
@@ -127,7 +129,7 @@ def failing_migration(stage: Stage) -> None:
     " commit into the release, or leave it for the next one.",
 )
 def moving_candidate(stage: Stage) -> None:
-    """The oldest open pull request into staging's branch is merged, with a green check."""
+    """Merge the oldest open pull request into staging's branch, with a green check."""
     branch = stage.shape.branch("staging")
     waiting = sorted(
         pull["number"]
@@ -150,7 +152,7 @@ def moving_candidate(stage: Stage) -> None:
     " the rollback, and have a second person approve it.",
 )
 def broken_release(stage: Stage) -> None:
-    """Every deployment of the frontend in production but the present one answers / with 500."""
+    """Let every deployment of the frontend in production but the present one answer / with 500."""
     production = stage.shape.environment("production")
     good = stage.railway.live_commit("frontend", production)
     stage.railway.break_path("frontend", production, "/", 500, spares=good)
@@ -162,7 +164,7 @@ def broken_release(stage: Stage) -> None:
     "Look at a release in preparation: it cannot be promoted. “Everything is well again” ends it.",
 )
 def red_check(stage: Stage) -> None:
-    """The required check of staging's newest commit fails."""
+    """Make the required check of staging's newest commit fail."""
     head = stage.github.heads()[stage.shape.branch("staging")]
     stage.github.set_check(head, sample.CI, conclusion="failure")
 
@@ -173,7 +175,7 @@ def red_check(stage: Stage) -> None:
     "The board reports a change outside the portal. See who made it, and bring it back to staging.",
 )
 def pushed_to_main(stage: Stage) -> None:
-    """A commit straight onto production's branch."""
+    """Push a commit straight onto production's branch."""
     branch = stage.shape.branch("production")
     text = f"Changed in a hurry {len(stage.github.state['pulls'])}\n"
     stage.github.push_commit(branch, {"frontend/NOTE.txt": text}, "Change a note in a hurry")
@@ -185,7 +187,7 @@ def pushed_to_main(stage: Stage) -> None:
     "Use it to end a day that you have seen enough of.",
 )
 def all_well(stage: Stage) -> None:
-    """Ends what the other days have set going, as far as it has not happened yet."""
+    """End what the other days have set going, as far as it has not happened yet."""
     production = stage.shape.environment("production")
     head = stage.github.heads()[stage.shape.branch("staging")]
     stage.github.set_check(head, sample.CI)
@@ -198,7 +200,7 @@ def all_well(stage: Stage) -> None:
 
 
 def _newest_revision(stage: Stage, branch: str) -> str:
-    """Alembic's head on `branch`; raises `Impossible` when there is none or more than one."""
+    """Return Alembic's head on `branch`; raise `Impossible` when there is none or more than one."""
     with tempfile.TemporaryDirectory(prefix="sandbox-day-") as directory:
         databases.extract(stage.github.git.path, branch, Path(directory))
         config = Config(Path(directory) / stage.alembic)

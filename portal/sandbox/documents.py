@@ -9,7 +9,9 @@ from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse, validate
 
 @lru_cache(512)
 def read(schema: GraphQLSchema, query: str) -> tuple[DocumentNode | None, list[GraphQLError]]:
-    """The document, None where it cannot be parsed, and what is wrong with it by `schema`."""
+    """Return the document, None where it cannot be parsed, and what is wrong with it by
+    `schema`.
+    """
     try:
         document = parse(query)
     except GraphQLError as error:

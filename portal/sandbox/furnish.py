@@ -9,12 +9,12 @@ from portal.sandbox import sample
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.railway import git as questions
-from portal.sandbox.railway.movement import watched
+from portal.sandbox.railway.pushes import watched
 from portal.sandbox.shapes import KINDS, Service, Shape
 
 
 def repository(github: GitHubStandIn, shape: Shape, built: sample.Sample) -> None:
-    """Serves the sample under the branches' names in `shape`, with the repository's settings."""
+    """Serve the sample under the branches' names in `shape`, with the repository's settings."""
     named = {"staging": shape.branch("staging"), "main": shape.branch("production")}
     sample.populate(github, built, named)
     for arrange in shape.github:
@@ -24,7 +24,7 @@ def repository(github: GitHubStandIn, shape: Shape, built: sample.Sample) -> Non
 def project(
     railway: RailwayStandIn, shape: Shape, heads: Mapping[str, str], databases: Mapping[str, str]
 ) -> None:
-    """Both environments with every service, live at what its branch has; `databases`: key of a
+    """Make both environments with every service, live at what its branch has; `databases`: key of a
     target → its address.
     """
     with railway.world.saved_once():
@@ -74,7 +74,9 @@ def _add(railway: RailwayStandIn, service: Service, commit: str) -> None:
 def _begin(
     railway: RailwayStandIn, service: Service, shape: Shape, kind: str, heads: Mapping[str, str]
 ) -> None:
-    """The service as it stands in one environment when nothing has been released for a while."""
+    """Make the service as it stands in one environment when nothing has been released for a
+    while.
+    """
     where = shape.environment(kind)
     for name, value in service.variables.items():
         railway.set_variable(where, service.name, name, value)
@@ -102,7 +104,7 @@ def _begin(
 def _served(
     railway: RailwayStandIn, service: Service, shape: Shape, kind: str, heads: Mapping[str, str]
 ) -> str:
-    """The commit that a service serves: staging stays at production's where nothing that it
+    """Return the commit that a service serves: staging stays at production's where nothing that it
     watches has changed.
     """
     old, new = heads[shape.branch("production")], heads[shape.branch(kind)]
@@ -119,5 +121,5 @@ def _served(
 
 
 def elsewhere(name: str) -> str:
-    """The one commit of a repository that nobody serves here."""
+    """Return the one commit of a repository that nobody serves here."""
     return hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()

@@ -10,7 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from portal.sandbox.github import GitHubStandIn
-from portal.sandbox.github.git import Git, Person
+from portal.sandbox.github.git import Git
+from portal.sandbox.github.git_objects import Person
+
+from .sample_files import ALEMBIC_INI, APP_PY, CI_YML, ENV_PY, SCRIPT_MAKO, SIGNALS_PY
 
 CI = "python-ci"
 VERDICT = "release-portal"
@@ -55,7 +58,7 @@ def migration(
     downgrade: str,
     directory: str = "backend/alembic",
 ) -> Files:
-    """One revision file, which imports nothing of the product."""
+    """Return one revision file, which imports nothing of the product."""
     text = f'''"""{title}"""
 
 import sqlalchemy as sa
@@ -76,82 +79,6 @@ def downgrade() -> None:
 '''
     slug = "".join(c if c.isalnum() else "_" for c in title.lower())
     return {f"{directory}/versions/{revision}_{slug}.py": text}
-
-
-ALEMBIC_INI = """[alembic]
-script_location = %(here)s/alembic
-prepend_sys_path = .
-"""
-
-ENV_PY = '''"""Runs the migrations against DATABASE_URL."""
-
-import os
-
-from alembic import context
-from sqlalchemy import create_engine
-
-url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1)
-
-with create_engine(url).connect() as connection:
-    context.configure(connection=connection)
-    with context.begin_transaction():
-        context.run_migrations()
-'''
-
-SCRIPT_MAKO = '''"""${message}"""
-
-import sqlalchemy as sa
-from alembic import op
-
-revision = ${repr(up_revision)}
-down_revision = ${repr(down_revision)}
-branch_labels = ${repr(branch_labels)}
-depends_on = ${repr(depends_on)}
-
-
-def upgrade() -> None:
-    ${upgrades if upgrades else "pass"}
-
-
-def downgrade() -> None:
-    ${downgrades if downgrades else "pass"}
-'''
-
-APP_PY = '''"""Signals: what happened in a workspace, for the people who must know."""
-
-import os
-
-from fastapi import FastAPI
-
-app = FastAPI(title="Signals")
-
-
-@app.get("/health")
-def health() -> dict[str, str]:
-    return {"status": "ok", "commit": os.environ.get("RAILWAY_GIT_COMMIT_SHA", "")}
-'''
-
-SIGNALS_PY = '''"""The list of signals and one of them."""
-
-from fastapi import APIRouter
-
-router = APIRouter(prefix="/signals")
-
-
-@router.get("/")
-def signals(severity: str = "") -> list[dict[str, str]]:
-    return []
-'''
-
-CI_YML = """name: python-ci
-on: [push, pull_request]
-jobs:
-  python-ci:
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@v4
-      - run: cd backend && pip install -r requirements.txt && pytest
-"""
 
 
 def page(body: str) -> str:
@@ -304,7 +231,7 @@ def build(
     main: Sequence[tuple[str, Files]] = MAIN,
     merged_pulls: Sequence[tuple[int, str, str, str, Files]] = MERGED,
 ) -> Sample:
-    """Makes the sample as a bare repository in `directory`; its first commit is dated `start`.
+    """Make the sample as a bare repository in `directory`; its first commit is dated `start`.
 
     `main` and `merged_pulls` are its history instead of the sample's own.
     """
@@ -340,7 +267,7 @@ def build(
 
 
 def populate(standin: GitHubStandIn, sample: Sample, named: dict[str, str] | None = None) -> None:
-    """Serves the sample: its pull requests, green checks on every head, and production's branch
+    """Serve the sample: its pull requests, green checks on every head, and production's branch
     protected.
 
     `named`: branch of the sample → what it is called instead.
@@ -366,8 +293,8 @@ def populate(standin: GitHubStandIn, sample: Sample, named: dict[str, str] | Non
 
 
 def demo_state(standin: GitHubStandIn, staging: str = "staging") -> None:
-    """What any other imported repository is given: a green check on staging, no pull requests,
-    no rules.
+    """Furnish what any other imported repository is given: a green check on staging, no pull
+    requests, no rules.
     """
     if sha := standin.heads().get(staging):
         standin.set_check(sha, CI)

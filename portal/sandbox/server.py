@@ -29,7 +29,7 @@ class Request:
     body: bytes
 
     def json(self) -> dict:
-        """The body as a JSON object; raises `ValueError` when it is none."""
+        """Return the body as a JSON object; raise `ValueError` when it is none."""
         return json.loads(self.body or b"{}")
 
 
@@ -45,7 +45,7 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
 
     def encoded(self) -> bytes:
-        """The whole body as bytes; an iterator is used up by it."""
+        """Return the whole body as bytes; an iterator is used up by it."""
         if isinstance(self.body, Iterator):
             return b"".join(self.body)
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
@@ -101,7 +101,7 @@ class _Http(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Quiet: a client that hangs up early, as killed workers do, is no fault of the
+        """Say nothing: a client that hangs up early, as killed workers do, is no fault of the
         stand-in.
         """
 
@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def log_message(self, *args: object) -> None:
-        """Quiet: `Server.requests` is the log."""
+        """Log nothing: `Server.requests` is the log."""
 
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -203,7 +203,7 @@ class Server:
         self._http.server_close()
 
     def answer(self, request: Request) -> Response | None:
-        """The answer to `request`, faults included; None means: hang up without one."""
+        """Show the answer to `request`, faults included; None means: hang up without one."""
         if request.path.startswith("/_sandbox/"):
             control = self._control(request)
             if control is not None:

@@ -66,7 +66,7 @@ class Sandbox:
         self._keep()
 
     def ready(self) -> JsonObject:
-        """The line that tells whoever started this where everything is."""
+        """Return the line that tells whoever started this where everything is."""
         github, railway = (server.url for server in self.servers)
         return {
             "ready": True,
@@ -85,7 +85,9 @@ class Sandbox:
         }
 
     def _unfilled(self) -> list[dict[str, str]]:
-        """The databases that were left empty, each with the environment that it belongs to."""
+        """Return the databases that were left empty, each with the environment that it belongs
+        to.
+        """
         if not self.plan.get("unfilled"):
             return []
         names = self.plan["databases"]
@@ -99,7 +101,7 @@ class Sandbox:
         ]
 
     def _database_settings(self) -> JsonObject:
-        """What the portal is told of a database that is not the usual one."""
+        """Return what the portal is told of a database that is not the usual one."""
         alembic, table = self.plan["alembic"], self.plan.get("version_table", "alembic_version")
         if own := self._own():
             return {"databases": [own.settings(alembic, table)]}
@@ -117,7 +119,7 @@ class Sandbox:
         self.railway.stop()
 
     def _plan(self, options: JsonObject) -> JsonObject:
-        """What was set up here before; else a new plan, with what an interrupted set-up left
+        """Return what was set up here before; else a new plan, with what an interrupted set-up left
         cleared away.
         """
         self.path = self.directory / "sandbox.json"
@@ -165,7 +167,7 @@ class Sandbox:
         fresh.replace(self.path)
 
     def _import(self, options: JsonObject) -> None:
-        """Fills the GitHub stand-in and settles where the migrations lie."""
+        """Fill the GitHub stand-in and settle where the migrations lie."""
         if not self.plan["source"]:
             build = self.shape.build or sample.build
             furnish.repository(self.github, self.shape, build(self.directory / "sample"))
@@ -187,7 +189,7 @@ class Sandbox:
         )
 
     def _furnish(self) -> None:
-        """A project of two environments, live at each branch's head, with its databases."""
+        """Return a project of two environments, live at each branch's head, with its databases."""
         railway, shape = self.railway, self.shape
         furnish.project(railway, shape, self.github.heads(), self._databases(self.github.git.path))
         for kind in shapes.KINDS:
@@ -202,7 +204,9 @@ class Sandbox:
             )
 
     def _point_at_databases(self) -> None:
-        """The server of DATABASE_URL may have moved to another port since the last start."""
+        """Follow the server of DATABASE_URL, which may have moved to another port since the last
+        start.
+        """
         for target in self.shape.targets(self.plan["alembic"]):
             url = databases.create(self.admin_url, self.plan["databases"][target.key])
             self.railway.set_variable(
@@ -210,8 +214,8 @@ class Sandbox:
             )
 
     def _databases(self, repository: Path) -> dict[str, str]:
-        """A database for each target, brought to its own branch's head unless somebody else does
-        that; key of the target to URL.
+        """Return a database for each target, brought to its own branch's head unless somebody else
+        does that; key of the target to URL.
         """
         targets = self.shape.targets(self.plan["alembic"])
         # Another sandbox may use the same server: a name that is taken gets an ending of its own.
@@ -248,7 +252,7 @@ class Sandbox:
 
 
 def _own_of(options: JsonObject) -> JsonObject | None:
-    """The project's own command as options name it, fit to be stored."""
+    """Return the project's own command as options name it, fit to be stored."""
     if not options.get("command"):
         return None
     pairs = [one.partition("=") for one in options.get("set") or ()]
@@ -285,7 +289,9 @@ def _git(repository: Path, *arguments: str) -> str | None:
 
 
 def _alembic_path(repository: Path, staging: str) -> str:
-    """The ini file on staging's branch that lies nearest to the root; "" when there is none."""
+    """Return the ini file on staging's branch that lies nearest to the root; "" when there is
+    none.
+    """
     listed = (
         _git(repository, "ls-tree", "-r", "--name-only", "-z", f"refs/heads/{staging}") or ""
     ).split("\0")

@@ -27,8 +27,8 @@ _hooked = False
 
 
 def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
-    """In a fresh child of process `parent`: be sent signal `number` when it dies, or end now if
-    it has died.
+    """Have a fresh child of process `parent` be sent signal `number` when it dies, or end now if it
+    has died.
     """
     if _prctl:
         _prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
@@ -37,7 +37,7 @@ def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
 
 
 def forks_die_with_us() -> None:
-    """From now on every fork of this process, and every fork of those, dies with the process
+    """Make sure that every fork of this process, and every fork of those, dies with the process
     that forked it.
     """
     global _hooked
@@ -65,10 +65,10 @@ def spawn(
     death_signal: int = signal.SIGKILL,
     setup: Callable[[], None] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Starts `command` in a session and process group of its own, to die with this process.
+    """Start `command` in a session and process group of its own, to die with this process.
 
     `output` takes both streams (None: ours). `setup` runs in the child before the program does, and
-    may change user. Raises `RuntimeError` outside the main thread: the child would die with the
+    may change user. Raise `RuntimeError` outside the main thread: the child would die with the
     thread.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -96,7 +96,7 @@ def spawn(
 
 
 def fork(run: Callable[[], object], *, output: int | None = None) -> int:
-    """Runs `run` in a forked child that leads its own session; returns its number.
+    """Run `run` in a forked child that leads its own session; return its number.
 
     To be called without threads.
 
@@ -129,10 +129,10 @@ def fork(run: Callable[[], object], *, output: int | None = None) -> int:
 
 
 def stop_group(pid: int, *, patience: float, politely: int = signal.SIGTERM) -> bool:
-    """Asks the child `pid`, which leads its group, to end; after `patience` seconds ends the whole
+    """Ask the child `pid`, which leads its group, to end; after `patience` seconds ends the whole
     group by force.
 
-    Returns whether the leader went by itself in time. What it left behind in its group is ended in
+    Return whether the leader went by itself in time. What it left behind in its group is ended in
     any case, before the child is reaped, so that the group's number cannot be another's meanwhile.
     """
     if patience > 0:
@@ -150,7 +150,7 @@ def stop_group(pid: int, *, patience: float, politely: int = signal.SIGTERM) -> 
 
 
 def has_ended(pid: int) -> bool:
-    """Whether the child `pid` is dead, without reaping it."""
+    """Return whether the child `pid` is dead, without reaping it."""
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:  # reaped already

@@ -49,10 +49,10 @@ WHERE owner = 10 AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 
 
 def owned(server: Server) -> Server:
-    """The same server at the address of the portal's own role, which is made and given what is its
-    where needed.
+    """Return the same server at the address of the portal's own role, which is made and given what
+    is its where needed.
 
-    `server` is at the superuser's address. Raises `StartError`.
+    `server` is at the superuser's address. Raise `StartError`.
     """
     parts, password = urlsplit(server.url), _password(server.directory)
     ours = parts._replace(netloc=f"{ROLE}:{password}@{parts.hostname}:{parts.port}")
@@ -69,7 +69,9 @@ def owned(server: Server) -> Server:
 
 
 def _is_ready(url: str) -> bool:
-    """Whether our role may sign in, which it may once all was handed over, and is no superuser."""
+    """Return whether our role may sign in, which it may once all was handed over, and is no
+    superuser.
+    """
     try:
         with psycopg.connect(url, connect_timeout=5) as connection:
             return not role_fault(connection)
@@ -78,8 +80,8 @@ def _is_ready(url: str) -> bool:
 
 
 def _make(connection: psycopg.Connection, parts: SplitResult, password: str) -> None:
-    """The role, which may make databases (the sandbox's) and see where the data lies; it signs
-    in when all is its.
+    """Create the role, which may make databases (the sandbox's) and see where the data lies; it
+    signs in when all is its.
     """
     role = sql.Identifier(ROLE)
     with suppress(psycopg.errors.DuplicateObject):
@@ -99,7 +101,9 @@ def _make(connection: psycopg.Connection, parts: SplitResult, password: str) -> 
 
 
 def _password(directory: Path) -> str:
-    """The role's password, made once and kept beside the server's data, readable by us alone."""
+    """Return the role's password, made once and kept beside the server's data, readable by us
+    alone.
+    """
     path = directory / "portal_password"
     with (
         suppress(FileExistsError),

@@ -77,8 +77,8 @@ class Server:
 
 @contextmanager
 def running(directory: Path) -> Iterator[Server]:
-    """The server of `directory`: the one that runs, left running; or a new one, stopped at the
-    end.
+    """Provide the server of `directory`: the one that runs, left running; or a new one, stopped at
+    the end.
     """
     server = attach(directory)
     if server is None:
@@ -95,7 +95,9 @@ def running(directory: Path) -> Iterator[Server]:
 
 
 def attach(directory: Path) -> Server | None:
-    """The server that another process of ours runs in `directory`, or None when none answers."""
+    """Return the server that another process of ours runs in `directory`, or None when none
+    answers.
+    """
     try:
         url = (directory / "url").read_text()
     except FileNotFoundError:
@@ -109,10 +111,10 @@ def attach(directory: Path) -> Server | None:
 
 
 def start(directory: Path, *, fsync: bool = True, confined: bool = False) -> Server:
-    """Starts the server whose data lies in `directory`, creating it when it is empty.
+    """Start the server whose data lies in `directory`, creating it when it is empty.
 
     `fsync=False` is for throw-away data. `confined`: it will execute SQL of a repository as
-    superuser, so it reaches nothing but its directory, where this machine can isolate. Raises
+    superuser, so it reaches nothing but its directory, where this machine can isolate. Raise
     `AlreadyRunning` or `StartError`, each with one sentence.
     """
     directory, lock = _locked(directory)
@@ -132,9 +134,9 @@ def start(directory: Path, *, fsync: bool = True, confined: bool = False) -> Ser
 
 
 def create(directory: Path) -> None:
-    """Makes the data of a server in `directory`, if there is none, without starting it.
+    """Make the data of a server in `directory`, if there is none, without starting it.
 
-    Raises as `start` does.
+    Raise as `start` does.
     """
     directory, lock = _locked(directory)
     try:
@@ -155,7 +157,7 @@ def _locked(directory: Path) -> tuple[Path, int]:
 
 
 def _created(directory: Path, lock: int, *, fsync: bool) -> Callable[[], None] | None:
-    """Makes the data where there is none; what a child does to become its owner."""
+    """Make the data where there is none; what a child does to become its owner."""
     become = demotion(directory)
     if not (directory / "data" / "PG_VERSION").exists():
         _initialise(directory, lock, become, fsync=fsync)
@@ -163,7 +165,7 @@ def _created(directory: Path, lock: int, *, fsync: bool) -> Callable[[], None] |
 
 
 def _take_lock(directory: Path, seconds: float = 30) -> int:
-    """The lock's descriptor, once the last server's processes are gone."""
+    """Return the lock's descriptor, once the last server's processes are gone."""
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     begun = silent = time.monotonic()
     while True:
@@ -188,8 +190,8 @@ def _take_lock(directory: Path, seconds: float = 30) -> int:
 def _initialise(
     directory: Path, lock: int, become: Callable[[], None] | None, *, fsync: bool
 ) -> None:
-    """Creates the data beside its place and moves it there when it is whole: a killed start
-    leaves no half one.
+    """Create the data beside its place and move it there when it is whole: a killed start leaves no
+    half one.
     """
     new = directory / "data.new"
     shutil.rmtree(new, ignore_errors=True)
@@ -217,7 +219,7 @@ def _initialise(
 def _launch(
     directory: Path, lock: int, become: Callable[[], None] | None, *, fsync: bool
 ) -> Server:
-    """A server that answers; another port is tried when somebody took ours in between."""
+    """Return a server that answers; another port is tried when somebody took ours in between."""
     for attempt in range(4):
         url = _url(directory, remembered=attempt == 0)
         port = str(urlsplit(url).port)
@@ -249,8 +251,8 @@ def _launch(
 
 
 def _wait(url: str, data: Path, process: subprocess.Popen[bytes]) -> bool:
-    """True once our server answers at `url`; False when it ended, as it does when its port is
-    taken.
+    """Return True once our server answers at `url`; False when it ended, as it does when its port
+    is taken.
     """
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None:
@@ -268,8 +270,8 @@ def _wait(url: str, data: Path, process: subprocess.Popen[bytes]) -> bool:
 
 
 def _serves(url: str, data: Path) -> bool:
-    """Whether the server at `url` is the one whose data lies in `data`: a taken port must not
-    mislead us.
+    """Return whether the server at `url` is the one whose data lies in `data`: a taken port must
+    not mislead us.
     """
     with psycopg.connect(url, connect_timeout=5) as connection:
         row = connection.execute("show data_directory").fetchone()
@@ -277,8 +279,8 @@ def _serves(url: str, data: Path) -> bool:
 
 
 def _url(directory: Path, *, remembered: bool) -> str:
-    """The URL to serve at: the port of last time if it is free, so that clients find us again,
-    or a free one.
+    """Return the URL to serve at: the port of last time if it is free, so that clients find us
+    again, or a free one.
     """
     port = 0
     with suppress(FileNotFoundError, ValueError):

@@ -7,7 +7,7 @@ from portal.server.supervised import RunError
 
 
 def refuse_taken_port(host: str, port: int, seconds: float = 2.0) -> None:
-    """Raises `RunError` when the port stays taken; a run that was just killed gets a moment to
+    """Raise `RunError` when the port stays taken; a run that was just killed gets a moment to
     go.
     """
     deadline = time.monotonic() + seconds

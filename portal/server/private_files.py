@@ -11,7 +11,7 @@ OTHERS = 0o077
 
 
 def keep_private(directory: Path) -> None:
-    """Makes `directory` if it is missing, and takes all that is in it away from other users.
+    """Make `directory` if it is missing, and take all that is in it away from other users.
 
     From now on this process makes no file that others can read. What belongs to somebody else is
     left to them.
@@ -28,7 +28,7 @@ def keep_private(directory: Path) -> None:
 
 
 def _take_from_others(path: Path) -> None:
-    """Leaves the owner's own permissions alone; a link has none of its own."""
+    """Leave the owner's own permissions alone; a link has none of its own."""
     with suppress(FileNotFoundError, PermissionError):
         mode = path.lstat().st_mode
         if not path.is_symlink() and mode & OTHERS:
@@ -36,7 +36,7 @@ def _take_from_others(path: Path) -> None:
 
 
 def let_through(directory: Path) -> None:
-    """Lets another user reach `directory`, which is theirs, through our parents of it: to pass, not
+    """Let another user reach `directory`, which is theirs, through our parents of it: to pass, not
     to look.
 
     PostgreSQL refuses to run as root, so that its data may belong to somebody else.
@@ -49,7 +49,7 @@ def let_through(directory: Path) -> None:
 
 
 def remembered_secret(path: Path) -> str:
-    """The secret in the file `path`, made once and readable by us alone."""
+    """Return the secret in the file `path`, made once and readable by us alone."""
     with (
         suppress(FileExistsError),
         os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
@@ -59,7 +59,7 @@ def remembered_secret(path: Path) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes `text` to `path` whole or not at all, readable by us alone."""
+    """Write `text` to `path` whole or not at all, readable by us alone."""
     part = path.with_name(path.name + ".new")
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

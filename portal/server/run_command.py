@@ -21,7 +21,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main(arguments: list[str]) -> None:
-    """Runs until a signal; leaves with 0 then, and with 1 and a sentence when something cannot
+    """Run until a signal; leave with 0 then, and with 1 and a sentence when something cannot
     start.
     """
     parser = ArgumentParser(prog="manage.py run", description=HELP)
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The options of `manage.py run`."""
+    """Add the options of `manage.py run`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port to serve on (8000)")
     parser.add_argument(

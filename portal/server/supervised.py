@@ -26,7 +26,7 @@ class Child:
 
 
 def readiness(line: bytes) -> dict[str, object] | None:
-    """The JSON object that a part prints when it is ready, or None for any other line."""
+    """Return the JSON object that a part prints when it is ready, or None for any other line."""
     try:
         answer = json.loads(line)
     except ValueError:
@@ -39,7 +39,7 @@ class RunError(RuntimeError):
 
 
 def say(text: str, name: str = "portal") -> None:
-    """Prints one line for the person at the terminal; a terminal that is gone must not stop us."""
+    """Print one line for the person at the terminal; a terminal that is gone must not stop us."""
     with suppress(OSError):
         sys.stdout.write(f"{name:7} | {text}\n")
         sys.stdout.flush()

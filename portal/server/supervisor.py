@@ -54,7 +54,7 @@ class Supervisor:
         self.output = selectors.DefaultSelector()
 
     def start(self) -> None:
-        """All parts, up to the first page; then says where it is."""
+        """Start all parts, up to the first page; then say where it is."""
         forks_die_with_us()
         keep_private(self.var)
         os.environ.setdefault("PORTAL_URL", self.url)
@@ -76,7 +76,7 @@ class Supervisor:
         say(f"Release portal: {self.url}/  (Ctrl-C stops it)")
 
     def remember_mode(self) -> None:
-        """Marks the directory of a real portal, so that one whose settings have vanished does not
+        """Mark the directory of a real portal, so that one whose settings have vanished does not
         become a sandbox.
 
         Its database may lie elsewhere, and then nothing here would tell.
@@ -94,7 +94,9 @@ class Supervisor:
             os.environ["SANDBOX"] = "false"
 
     def start_sandbox(self) -> None:
-        """The stand-ins, on the ports of last time, and what web and worker need to reach them."""
+        """Start the stand-ins, on the ports of last time, and what web and worker need to reach
+        them.
+        """
         state = self.var / "sandbox"
         state.mkdir(parents=True, exist_ok=True)
         for name in ("GITHUB_WEBHOOK_SECRET", "RAILWAY_WEBHOOK_SECRET"):
@@ -114,9 +116,10 @@ class Supervisor:
         os.environ["RAILWAY_API_URL"] = child.ready["railway"]
 
     def prepare(self) -> None:
-        """Tables, roles and, in the sandbox, users and a sample: what is there already stays as
-        it is.
+        """Make tables, roles and, in the sandbox, users and a sample: what is there already stays
+        as it is.
         """
+        import alembic.script.revision  # noqa: F401 - shared by all who are forked from here
         import django
         from django.core.management import CommandError, call_command
         from django.db import OperationalError, connections
@@ -166,7 +169,7 @@ class Supervisor:
         serve(self.host, self.port)
 
     def await_first_page(self) -> None:
-        """Returns when the web server answers anything at all."""
+        """Return when the web server answers anything at all."""
 
         def answers() -> bool:
             try:
@@ -180,7 +183,7 @@ class Supervisor:
         self.forward_until(answers, "web", "The web server did not start")
 
     def run(self, name: str, begin: Callable[[int], int]) -> Child:
-        """Starts the part `name`, whose output is forwarded from now on."""
+        """Start the part `name`, whose output is forwarded from now on."""
         child = self.children.setdefault(name, Child(name, begin))
         reader, writer = os.pipe()
         self.output.register(reader, selectors.EVENT_READ, child)
@@ -192,7 +195,7 @@ class Supervisor:
         return child
 
     def forward(self, seconds: float) -> None:
-        """Prints what the parts print, each line with the part's name in front, for at most
+        """Print what the parts print, each line with the part's name in front, for at most
         `seconds`.
         """
         if not self.output.get_map():
@@ -211,8 +214,8 @@ class Supervisor:
                     say(line.decode(errors="replace"), child.name)
 
     def forward_until(self, condition: Callable[[], bool], name: str, failure: str) -> None:
-        """Forwards until `condition`; `RunError` with `failure` when the part `name` ends
-        before, or takes too long.
+        """Forward until `condition`; `RunError` with `failure` when the part `name` ends before, or
+        takes too long.
         """
         deadline = time.monotonic() + START_SECONDS
         while not condition():
@@ -222,7 +225,7 @@ class Supervisor:
                 raise RunError(f"{failure}; see above.")
 
     def watch(self) -> None:
-        """Starts again what dies, a little later each time it dies young. Ends by a signal only."""
+        """Start again what dies, a little later each time it dies young. End by a signal only."""
         while True:
             self.forward(LOOK_SECONDS)
             if self.database and not self.database.is_alive:
@@ -237,7 +240,7 @@ class Supervisor:
                 self.keep(child, time.monotonic())
 
     def keep(self, child: Child, now: float) -> None:
-        """Starts `child` again when it is dead and its back-off is over."""
+        """Start `child` again when it is dead and its back-off is over."""
         if child.pid and has_ended(child.pid):
             stop_group(child.pid, patience=0)
             steady = now - child.started > STEADY_SECONDS
@@ -250,7 +253,7 @@ class Supervisor:
             self.run(child.name, child.begin)
 
     def stop(self) -> None:
-        """Web and worker at once, then the stand-ins, then the database: within about ten
+        """Stop web and worker at once, then the stand-ins, then the database: within about ten
         seconds.
         """
         deadline = time.monotonic() + STOP_SECONDS

@@ -18,7 +18,7 @@ THREADS = 8
 
 
 def serve(host: str, port: int) -> None:
-    """Serves until SIGTERM or SIGINT, then lets what is being answered end, for at most five
+    """Serve until SIGTERM or SIGINT, then let what is being answered end, for at most five
     seconds.
     """
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # else whitenoise warns

@@ -75,14 +75,14 @@ STATES = {
 
 @register.filter
 def state(status: str) -> str:
-    """The state (pass, wait, fail, attest, skipped) that a status of any kind stands for."""
+    """Return the state (pass, wait, fail, attest, skipped) that a status of any kind stands for."""
     return STATES.get(status, "wait")
 
 
 @register.simple_tag
 @functools.cache
 def mark(of: str) -> SafeString:
-    """The mark of a state, with its word for those who do not see it."""
+    """Return the mark of a state, with its word for those who do not see it."""
     kind = of if of in MARKS else STATES.get(of, "wait")
     return format_html(
         '<span class="mark {}" title="{}"><span aria-hidden="true">{}</span><span'
@@ -96,7 +96,7 @@ def mark(of: str) -> SafeString:
 
 @register.simple_tag
 def pill(of: str, words: str = "") -> SafeString:
-    """A status as mark, word and colour; `words` default to the state's own."""
+    """Return a status as mark, word and colour; `words` default to the state's own."""
     kind = of if of in MARKS else STATES.get(of, "wait")
     return format_html(
         '<span class="pill {}"><span aria-hidden="true">{}</span> {}</span>',
@@ -109,8 +109,8 @@ def pill(of: str, words: str = "") -> SafeString:
 @register.filter
 @functools.lru_cache(4096)
 def sha(commit: str | None, repository: str = "") -> SafeString | str:
-    """A commit or digest in short form, whole in its title; with `repository` it leads to GitHub's
-    page of the commit.
+    """Return a commit or digest in short form, whole in its title; with `repository` it leads to
+    GitHub's page of the commit.
     """
     if not commit:
         return format_html('<span class="muted">{}</span>', "unknown")
@@ -131,7 +131,7 @@ _THINGS = re.compile(
 @register.filter
 @functools.lru_cache(4096)
 def linked(sentence: object, repository: str) -> SafeString:
-    """A sentence in which each commit and pull request leads to GitHub's page of it."""
+    """Return a sentence in which each commit and pull request leads to GitHub's page of it."""
     text, parts, done = str(sentence), [], 0
     for match in _THINGS.finditer(text):
         commit, number = match["commit"], match["pull"]
@@ -147,7 +147,7 @@ def linked(sentence: object, repository: str) -> SafeString:
 
 @register.simple_tag
 def ago(moment: datetime | None, never: str = "never") -> SafeString | str:
-    """How long ago `moment` was, as a `<time>` that the page keeps up to date."""
+    """Return how long ago `moment` was, as a `<time>` that the page keeps up to date."""
     if moment is None:
         return never
     words = age_words((timezone.now() - moment).total_seconds())
@@ -158,7 +158,7 @@ def ago(moment: datetime | None, never: str = "never") -> SafeString | str:
 
 @register.simple_tag
 def clock(moment: datetime | None) -> SafeString | str:
-    """The time of day, or day and time when that was not today, as a `<time>`."""
+    """Return the time of day, or day and time when that was not today, as a `<time>`."""
     if moment is None:
         return ""
     stamp, day, time = _stamp(moment, timezone.get_current_timezone())
@@ -170,7 +170,7 @@ def clock(moment: datetime | None) -> SafeString | str:
 
 @functools.lru_cache(8192)
 def _stamp(moment: datetime, zone: tzinfo) -> tuple[str, date, str]:
-    """The attributes of a `<time>`, the day and the time of day: a page holds a hundred, and
+    """Return the attributes of a `<time>`, the day and the time of day: a page holds a hundred, and
     every poll the same.
     """
     local = moment.astimezone(zone)
@@ -181,7 +181,7 @@ def _stamp(moment: datetime, zone: tzinfo) -> tuple[str, date, str]:
 
 
 def age_words(seconds: float) -> str:
-    """“8 s ago”, “5 min ago”, “2 h ago”, “3 days ago”; portal.js says the same."""
+    """Return “8 s ago”, “5 min ago”, “2 h ago”, “3 days ago”; portal.js says the same."""
     if seconds < 1:
         return "just now"
     for size, unit in ((86400, "day"), (3600, "h"), (60, "min"), (1, "s")):
@@ -193,8 +193,8 @@ def age_words(seconds: float) -> str:
 
 @register.filter
 def seconds(value: float | timedelta | None) -> str:
-    """A duration in seconds (number or timedelta) as people say it: “0.4 s”, “12 s”, “3 min 20
-    s”.
+    """Return a duration in seconds (number or timedelta) as people say it: “0.4 s”, “12 s”, “3 min
+    20 s”.
     """
     if value is None:
         return ""
@@ -206,7 +206,7 @@ def seconds(value: float | timedelta | None) -> str:
 
 @register.filter
 def href(address: object) -> str:
-    """`address` if it is an http or https address, or a path of this site; else the empty
+    """Return `address` if it is an http or https address, or a path of this site; else the empty
     string.
     """
     if not isinstance(address, str):
@@ -226,19 +226,19 @@ def href(address: object) -> str:
 
 @register.filter
 def listed(values: Iterable[object] | None, nothing: str = "nothing") -> str:
-    """“a, b, c”, or `nothing`."""
+    """Return “a, b, c”, or `nothing`."""
     return ", ".join(str(value) for value in values) if values else nothing
 
 
 @register.filter
 def spoken(action: str) -> str:
-    """An event's action in words: “checklist.ticked” is “checklist ticked”."""
+    """Return an event's action in words: “checklist.ticked” is “checklist ticked”."""
     return action.replace(".", " ").replace("_", " ")
 
 
 @register.filter
 def pretty(data: object, limit: int = 4000) -> str:
-    """JSON for people, cut at `limit` characters with a word that it was cut."""
+    """Return JSON for people, cut at `limit` characters with a word that it was cut."""
     text = json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True, default=str)
     return (
         text if len(text) <= limit else f"{text[:limit]}\n… cut here; {len(text)} characters in all"
@@ -257,8 +257,8 @@ def _colour(token: tuple[object, str]) -> str:
 @register.filter
 @functools.lru_cache(512)
 def sql(text: str) -> SafeString:
-    """SQL with its key words, strings, numbers and comments marked by classes; everything else
-    as it stands.
+    """Return SQL with its key words, strings, numbers and comments marked by classes; everything
+    else as it stands.
     """
     parts = []
     for colour, tokens in itertools.groupby(lex(text, _SQL), _colour):
@@ -269,7 +269,7 @@ def sql(text: str) -> SafeString:
 
 @register.filter
 def preview_mark(status: str) -> str:
-    """The state of a service by Railway's word for its deployment, in lower case."""
+    """Return the state of a service by Railway's word for its deployment, in lower case."""
     if status in ("success", "sleeping"):
         return "pass"
     return "fail" if status in ("failed", "crashed", "removed", "skipped") else "wait"
@@ -277,5 +277,5 @@ def preview_mark(status: str) -> str:
 
 @register.filter
 def address(url: str) -> str:
-    """The host of an address, as people read it."""
+    """Return the host of an address, as people read it."""
     return urlsplit(url).netloc

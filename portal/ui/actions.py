@@ -39,7 +39,7 @@ class NotProven(Refused):
 def action[**P, R](
     name: str, permission: str, *, guarded: bool = False
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorates an action: checks `permission`, opens the transaction, records a refusal as `name`.
+    """Decorate an action: check `permission`, open the transaction, record a refusal as `name`.
 
     `guarded`: it is dangerous, and the subject's project may demand a recent sign-in and a second
     factor.
@@ -70,7 +70,7 @@ def action[**P, R](
 
 
 def require(actor: Actor, permission: str) -> None:
-    """Raises `NotPermitted` unless `actor` is the portal itself or an active user who has
+    """Raise `NotPermitted` unless `actor` is the portal itself or an active user who has
     `permission`.
     """
     if actor is not None and not actor.has_perm(permission):
@@ -79,7 +79,7 @@ def require(actor: Actor, permission: str) -> None:
 
 
 def require_proof(actor: Actor, policy: sign_in_policy.Policy, now: datetime | None = None) -> None:
-    """Raises `NotProven` unless the session in which `actor` acts has proven what `policy` demands.
+    """Raise `NotProven` unless the session in which `actor` acts has proven what `policy` demands.
 
     A job or a command has no session, so where something is demanded it cannot do what a person
     must.
@@ -97,7 +97,7 @@ def require_proof(actor: Actor, policy: sign_in_policy.Policy, now: datetime | N
 
 
 def require_seen(actor: Actor, seen: str | None, what: str) -> None:
-    """Raises `Refused` when a person acts without having said which `what` their page showed.
+    """Raise `Refused` when a person acts without having said which `what` their page showed.
 
     None is for a caller in this process that has just read it and has no page; nothing that comes
     in by a form is.

@@ -41,7 +41,7 @@ class PortalSite(admin.AdminSite):
     login_form = SignInForm
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Whether the person is active, staff, and has a role.
+        """Return whether the person is active, staff, and has a role.
 
         What the session has proven goes with the actor.
         """
@@ -52,8 +52,8 @@ class PortalSite(admin.AdminSite):
         return True
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: object) -> None:
-        """Registers; what neither records its changes nor makes none, such as a library's, is
-        shown only.
+        """Register; what neither records its changes nor makes none, such as a library's, is shown
+        only.
         """
         if not issubclass(admin_class or admin.ModelAdmin, (AuditedAdmin, ReadOnly)):
             base = admin_class or admin.ModelAdmin
@@ -63,7 +63,9 @@ class PortalSite(admin.AdminSite):
         super().register(model_or_iterable, admin_class, **options)
 
     def login(self, request: HttpRequest, extra_context: JsonObject | None = None) -> HttpResponse:
-        """The sign-in page; in sandbox mode it names the people that were made for trying out."""
+        """Show the sign-in page; in sandbox mode it names the people that were made for trying
+        out.
+        """
         if (
             request.method == "GET"
             and request.user.is_authenticated
@@ -78,7 +80,7 @@ class PortalSite(admin.AdminSite):
     def password_change(
         self, request: HttpRequest, extra_context: JsonObject | None = None
     ) -> TemplateResponse:
-        """One's own password: the change and its event, or neither."""
+        """Show one's own password: the change and its event, or neither."""
         user = person(request)
         with transaction.atomic():
             before = row_changes.stored(user, lock=True)
@@ -92,7 +94,7 @@ class PortalSite(admin.AdminSite):
             return answer
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[object]:
-        """Configuration first; what the portal itself keeps comes after."""
+        """List configuration first; what the portal itself keeps comes after."""
         order = ["environments", "releases", "auth"]
         apps = super().get_app_list(request, app_label)
         return sorted(

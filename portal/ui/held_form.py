@@ -13,7 +13,7 @@ MINUTES, MOST_LETTERS = 30, 200_000
 
 
 def hold(request: HttpRequest, policy: Policy, then: str, by: int | None) -> None:
-    """Keeps this request's form. `then`: where the person was; `by`: the account it is kept for.
+    """Keep this request's form. `then`: where the person was; `by`: the account it is kept for.
 
     A form with a secret, which its view marks by `sensitive_post_parameters`, is typed again.
     """
@@ -40,7 +40,7 @@ def hold(request: HttpRequest, policy: Policy, then: str, by: int | None) -> Non
 
 
 def held(request: HttpRequest) -> JsonObject | None:
-    """What is kept for the person who is signed in; None when there is nothing, or it is too
+    """Return what is kept for the person who is signed in; None when there is nothing, or it is too
     old.
     """
     kept = request.session.get(KEY)
@@ -54,11 +54,11 @@ def held(request: HttpRequest) -> JsonObject | None:
 
 
 def policy(kept: JsonObject | None) -> Policy:
-    """What has to be proven before it may be sent."""
+    """Return what has to be proven before it may be sent."""
     return Policy(kept["second_factor"], kept["minutes"]) if kept else Policy()
 
 
 def forget(request: HttpRequest) -> None:
-    """Once it was sent."""
+    """Forget the form once it was sent."""
     if KEY in request.session:
         del request.session[KEY]

@@ -74,7 +74,7 @@ class AuditedAdmin(admin.ModelAdmin):
             yield
 
     def _children(self) -> list[tuple[type[Model], str]]:
-        """The models that are edited within this one, each with its link to it."""
+        """Return the models that are edited within this one, each with its link to it."""
         found = []
         for inline in self.inlines:
             link = next(
@@ -102,7 +102,7 @@ class AuditedAdmin(admin.ModelAdmin):
         return super().log_deletions(request, queryset)
 
     def recorded_data(self, obj: Any) -> JsonObject:
-        """What the event holds besides the changes."""
+        """Return what the event holds besides the changes."""
         return {}
 
     def _record(
@@ -118,7 +118,7 @@ class AuditedAdmin(admin.ModelAdmin):
 
 
 def _pretty(field: JSONField) -> Callable[[Model], SafeString]:
-    """A column of JSON as a page shows it."""
+    """Return a column of JSON as a page shows it."""
 
     @admin.display(description=field.verbose_name)
     def shown(row: Model) -> SafeString:

@@ -30,7 +30,7 @@ class SignIn:
 
 
 def read(session: SessionBase) -> SignIn:
-    """What `session` has proven."""
+    """Return what `session` has proven."""
     return SignIn(_moment(session.get(PROVED_AT)), _moment(session.get(SECOND_FACTOR_AT)))
 
 
@@ -39,13 +39,13 @@ def _moment(stamp: object) -> datetime | None:
 
 
 def note(session: SessionBase, *names: str) -> None:
-    """Writes down that these (PROVED_AT, SECOND_FACTOR_AT) were proven just now."""
+    """Write down that these (PROVED_AT, SECOND_FACTOR_AT) were proven just now."""
     for name in names:
         session[name] = timezone.now().timestamp()
 
 
 def lacking(sign_in: SignIn | None, policy: Policy, now: datetime | None = None) -> tuple[str, ...]:
-    """Which of PASSWORD and SECOND_FACTOR have to be given before the action may happen."""
+    """Return which of PASSWORD and SECOND_FACTOR have to be given before the action may happen."""
     if not policy.second_factor and not policy.minutes:
         return ()
     now = now or timezone.now()
@@ -60,5 +60,5 @@ def lacking(sign_in: SignIn | None, policy: Policy, now: datetime | None = None)
 
 
 def policy_of(subject: object) -> Policy:
-    """What the subject's project demands; without a project nothing."""
+    """Return what the subject's project demands; without a project nothing."""
     return getattr(subject, "sign_in_policy", Policy())

@@ -25,8 +25,8 @@ READ = "releases.view_release"  # every role has it, and nobody sees anything wi
 
 
 def page(view: View) -> View:
-    """Decorates a view: only for people who are signed in and may use the portal; others are
-    asked to sign in.
+    """Decorate a view: only for people who are signed in and may use the portal; others are asked
+    to sign in.
     """
 
     @never_cache
@@ -50,7 +50,7 @@ def page(view: View) -> View:
 
 
 def no_role(request: HttpRequest) -> HttpResponse:
-    """What a person sees who is signed in and may not use the portal: a sentence, and whom to
+    """Show what a person sees who is signed in and may not use the portal: a sentence, and whom to
     ask.
     """
     user = person(request)
@@ -70,7 +70,7 @@ def person(request: HttpRequest) -> User:
 
 
 def by_htmx(request: HttpRequest) -> bool:
-    """Whether htmx asks, and a fragment is enough."""
+    """Return whether htmx asks, and a fragment is enough."""
     return request.headers.get("HX-Request") == "true"
 
 

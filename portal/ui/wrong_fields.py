@@ -94,7 +94,7 @@ class _Field:
     options: list[tuple[int, int, Attributes]] = field(default_factory=list)
 
     def filled(self, typed: list[str] | None, sentence: str) -> list[tuple[int, int, str]]:
-        """The changes that fill it with what was typed and say what is wrong."""
+        """Return the changes that fill it with what was typed and say what is wrong."""
         kind = self.attributes.get("type", "text")
         changes, extra = [], ""
         if self.tag == "input" and kind in ("checkbox", "radio"):
@@ -143,7 +143,7 @@ class _Fields(HTMLParser):
                 self.by_id[key].fields.append(one)
 
     def form(self, path: str, wrong: object, typed: dict[str, list[str]]) -> _Form | None:
-        """The form that was sent: to this path, with the same hidden values."""
+        """Return the form that was sent: to this path, with the same hidden values."""
         fits = [one for one in self.forms if path in one.paths and _has(one, wrong)]
         return next((one for one in fits if _sent(one, typed)), fits[0] if fits else None)
 

@@ -67,8 +67,8 @@ WHERE {where} AND NOT EXISTS (SELECT FROM before WHERE outcome <> 'failed') RETU
 def keep(
     delivery: Delivery, mark: Mark | None, outcome: Outcome, problem: str, now: datetime
 ) -> tuple[int, bool]:
-    """Keeps a delivery and makes its mark, or counts it once more: its key, and whether it was
-    known already.
+    """Keep a delivery and make its mark, or count it once more: its key, and whether it was known
+    already.
     """
     action = text(delivery.payload.get("action"), 100) if delivery.payload else ""
     kept = visible(delivery.body[: 4 * KEPT_LETTERS].decode("utf-8", "replace")[:KEPT_LETTERS])[
@@ -111,7 +111,7 @@ def _answer_to(statement: str, values: list[Any]) -> tuple[int, bool]:
 
 
 def forget_old(*, now: datetime, at_most: int = 1000) -> int:
-    """Deletes deliveries received more than 30 days ago, the oldest first, and returns how many."""
+    """Delete deliveries received more than 30 days ago, the oldest first, and return how many."""
     before = now - timedelta(days=KEPT_DAYS)
     oldest = WebhookDelivery.objects.order_by("pk").values("pk")[:at_most]
     old = WebhookDelivery.objects.filter(pk__in=oldest, received_at__lt=before)

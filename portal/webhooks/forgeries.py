@@ -15,8 +15,8 @@ _noted: dict[
 
 
 def note_forgery(source: str, address: str, *, clock: float) -> None:
-    """One audit event for the first forged delivery in ten minutes (`clock`, in seconds); the
-    others are counted.
+    """Record one audit event for the first forged delivery in ten minutes (`clock`, in seconds);
+    the others are counted.
 
     A flood therefore costs no database. Each process counts for itself.
     """

@@ -69,7 +69,7 @@ def ahead_of_people(
 
 @require_POST
 def receive_github(request: HttpRequest) -> HttpResponse:
-    """A delivery of GitHub, proven by `X-Hub-Signature-256` over the raw body with
+    """Show a delivery of GitHub, proven by `X-Hub-Signature-256` over the raw body with
     GITHUB_WEBHOOK_SECRET.
 
     202 kept, 200 known already, 400 genuine but unreadable, 401 forged, 411 and 413 for its length,
@@ -97,7 +97,7 @@ def receive_github(request: HttpRequest) -> HttpResponse:
 
 
 def receive_railway(request: HttpRequest, secret: str) -> HttpResponse:
-    """A delivery of Railway, which signs nothing: `secret` of the address must be
+    """Show a delivery of Railway, which signs nothing: `secret` of the address must be
     RAILWAY_WEBHOOK_SECRET.
 
     Answers as `receive_github` does. Railway gives no id, so the body's SHA-256 is taken for it.
@@ -131,7 +131,9 @@ def _secret(setting: str) -> str:
 
 
 def _body(request: HttpRequest) -> bytes:
-    """The raw body, read by ourselves: Django's own limit (2.5 MB) is below what GitHub sends."""
+    """Return the raw body, read by ourselves: Django's own limit (2.5 MB) is below what GitHub
+    sends.
+    """
     length = request.META.get("CONTENT_LENGTH") or ""
     if not (length.isascii() and length.isdigit()):
         raise _Unacceptable(411, "The length of the body is missing: send Content-Length.")
@@ -149,7 +151,7 @@ def _body(request: HttpRequest) -> bytes:
 
 
 def _read(body: bytes) -> tuple[dict[str, object] | None, str]:
-    """The JSON object in a genuine body, or None and why there is none."""
+    """Return the JSON object in a genuine body, or None and why there is none."""
     if len(body) > LARGE_BYTES:
         with _reading_large:
             return _parsed(body)
@@ -187,7 +189,7 @@ def _receive(delivery: Delivery, *, now: datetime) -> HttpResponse:
 
 
 def _mark(delivery: Delivery) -> Mark | None:
-    """What the handler has a use for the delivery for."""
+    """Return whether the handler has a use for the delivery."""
     path = settings.WEBHOOK_HANDLERS.get(delivery.source)
     if path is None or delivery.payload is None:
         return None

@@ -10,12 +10,14 @@ _IN_AN_ADDRESS = re.compile(r"[0-9A-Za-z._~-]+")
 
 
 def github_signature(secret: str, body: bytes) -> str:
-    """The value of `X-Hub-Signature-256` (GitHub: Validating webhook deliveries)."""
+    """Return the value of `X-Hub-Signature-256` (GitHub: Validating webhook deliveries)."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def secret_fault(setting: str) -> str:
-    """What is wrong with a webhook secret of the settings, in a sentence; empty when nothing is."""
+    """Return what is wrong with a webhook secret of the settings, in a sentence; empty when nothing
+    is.
+    """
     secret = getattr(settings, setting)
     if not secret:
         return f"This portal takes no such webhooks yet: set {setting}."

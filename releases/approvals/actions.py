@@ -13,8 +13,9 @@ from portal.ui.actions import Refused, action, require_reason
 from releases import gates
 from releases.gates import edits
 from releases.gates.carried import again
-from releases.gates.context import APPROVE, Facts, facts_of
+from releases.gates.context import Facts, facts_of
 from releases.gates.plan import names
+from releases.gates.release_queryset import APPROVE
 from releases.locking import _as_seen
 from releases.models.approvals import Approval, RiskAcceptance
 from releases.models.releases import Release, ReleaseStatus
@@ -29,7 +30,7 @@ def approve(
     candidate: str | None = None,
     now: datetime | None = None,
 ) -> Approval:
-    """Signs the candidate and its exact migration files. Whoever cut the release cannot."""
+    """Sign the candidate and its exact migration files. Whoever cut the release cannot."""
     now = now or timezone.now()
     release = Release.objects.select_for_update().select_related("project").get(pk=release.pk)
     if release.status != ReleaseStatus.OPEN:
@@ -74,7 +75,7 @@ def accept_risk(
     candidate: str | None = None,
     now: datetime | None = None,
 ) -> RiskAcceptance:
-    """Takes the risks of one revision file, seen with the content `sha256`.
+    """Take the risks of one revision file, seen with the content `sha256`.
 
     Whoever cut the release cannot.
     """
@@ -131,7 +132,7 @@ def _accepted(
     reason: str,
     now: datetime,
 ) -> RiskAcceptance:
-    """The word as a row and an event."""
+    """Return the word as a row and an event."""
     accepted = RiskAcceptance.objects.create(
         project=release.project,
         release=release,
@@ -159,7 +160,7 @@ def confirm_carried(
     names: str = "",
     now: datetime | None = None,
 ) -> None:
-    """Says that rolled-back releases may ship again with this candidate; `names`: as typed."""
+    """Say that rolled-back releases may ship again with this candidate; `names`: as typed."""
     now = now or timezone.now()
     release = Release.objects.select_for_update().get(pk=release.pk)
     _as_seen(release, candidate, actor)

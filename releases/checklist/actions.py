@@ -28,8 +28,8 @@ def tick(
     candidate: str | None = None,
     now: datetime | None = None,
 ) -> ChecklistItem:
-    """Ticks a manual item, or attests what a gate cannot see, for the candidate that the person
-    had before them.
+    """Tick a manual item, or attest what a gate cannot see, for the candidate that the person had
+    before them.
     """
     return _tick(item, actor, note, candidate, now or timezone.now())
 
@@ -44,7 +44,7 @@ def tick_several(
     candidate: str | None = None,
     now: datetime | None = None,
 ) -> None:
-    """Ticks several manual items of the release, each with an event of its own: all or none.
+    """Tick several manual items of the release, each with an event of its own: all or none.
 
     What a gate asks a person for is attested by itself: each needs evidence of its own.
     """
@@ -89,7 +89,7 @@ def _tick(
 
 @action("checklist.unticked", "releases.tick_checklistitem")
 def untick(item: ChecklistItem, *, actor: Actor, now: datetime | None = None) -> ChecklistItem:
-    """Takes a tick back."""
+    """Take a tick back."""
     now = now or timezone.now()
     item, release = _locked(item)
     if item.ticked_at is None:
@@ -107,7 +107,7 @@ def untick(item: ChecklistItem, *, actor: Actor, now: datetime | None = None) ->
 def _locked(
     item: ChecklistItem, items: QuerySet[ChecklistItem] | None = None
 ) -> tuple[ChecklistItem, Release]:
-    """The item, out of `items` if given, under a row lock, and its release; refuses when the
+    """Return the item, out of `items` if given, under a row lock, and its release; refuse when the
     release has ended.
     """
     items = items if items is not None else ChecklistItem.objects.select_related("release__project")
@@ -121,12 +121,12 @@ def _locked(
 
 
 def _may_sign_off(item: ChecklistItem) -> bool:
-    """Whether the item's gate can ask for a person's word at all."""
+    """Return whether the item's gate can ask for a person's word at all."""
     return item.gate in gates.GATES and gates.GATES[item.gate].sign_off
 
 
 def _asks_for_a_person(item: ChecklistItem, now: datetime) -> bool:
-    """Whether the item's gate cannot decide by itself now.
+    """Return whether the item's gate cannot decide by itself now.
 
     A word given before it asks would count unasked later.
     """

@@ -33,7 +33,7 @@ class TemplateItemForm(forms.ModelForm):
         widgets = {"text": forms.Textarea(attrs={"rows": 2})}  # a line of it would cut it off
 
     def clean_link(self) -> str:
-        """A path on production's frontend, or a web address."""
+        """Return a path on production's frontend, or a web address."""
         link = self.cleaned_data["link"]
         if link and not link.startswith(("/", "https://", "http://")):
             raise forms.ValidationError("Begin the link with / or https://.")
@@ -71,7 +71,7 @@ class ChecklistTemplateAdmin(TwoPeople):
         )
 
     def children_wanted(self, formset: BaseInlineFormSet) -> dict[str, object]:
-        """The items as the form leaves them, as a proposal names them."""
+        """Return the items as the form leaves them, as a proposal names them."""
         left = [form for form in formset.forms if form not in formset.deleted_forms]
         rows = [one.instance for one in left if one.has_changed() or one.instance.pk]
         return {**wanted_lines(rows, [one.instance for one in formset.deleted_forms])}
@@ -83,7 +83,9 @@ class ChecklistTemplateAdmin(TwoPeople):
         formsets: Sequence[BaseInlineFormSet],
         change: bool,
     ) -> None:
-        """A new template asks at first what the default asks; what else it is to ask takes two."""
+        """Let a new template ask at first what the default asks; what else it is to ask takes
+        two.
+        """
         if not change and not self.kind.alone(form.instance, person(request)):
             for formset in formsets:
                 leave(formset)

@@ -59,13 +59,13 @@ SHIPPED = {ReleaseKind.NORMAL: DEFAULT_ITEMS, ReleaseKind.HOTFIX: HOTFIX_ITEMS}
 
 
 def ensure_defaults() -> None:
-    """The shipped checklist of each kind of release."""
+    """Return the shipped checklist of each kind of release."""
     for kind in ReleaseKind:
         ensure_default(kind)
 
 
 def ensure_default(kind: ReleaseKind = ReleaseKind.NORMAL) -> ChecklistTemplate:
-    """The default template of a kind, made once and never overwritten: teams edit it in the
+    """Return the default template of a kind, made once and never overwritten: teams edit it in the
     admin.
     """
     template, created = ChecklistTemplate.objects.get_or_create(
@@ -118,7 +118,7 @@ def _shipped(kind: ReleaseKind) -> list[ChecklistTemplateItem]:
 def _with_pages(
     line: ChecklistTemplateItem, pages: list[tuple[str, str]]
 ) -> list[ChecklistTemplateItem]:
-    """The line itself, or in place of the one about key pages a line for each of `pages`."""
+    """Return the line itself, or in place of the one about key pages a line for each of `pages`."""
     if line.text != KEY_PAGES or not pages:
         return [line]
     rest = {"gate": line.gate, "phase": line.phase, "condition": line.condition}
@@ -131,7 +131,7 @@ def _with_pages(
 
 
 def _free_name(name: str) -> str:
-    """`name`, or with a number where a template is called that already."""
+    """Return `name`, or with a number where a template is called that already."""
     taken = set(
         ChecklistTemplate.objects.filter(name__startswith=name).values_list("name", flat=True)
     )
@@ -141,7 +141,7 @@ def _free_name(name: str) -> str:
 
 
 def template_of(project: Project, kind: ReleaseKind) -> ChecklistTemplate:
-    """The project's own template for releases of this kind, else the default one."""
+    """Return the project's own template for releases of this kind, else the default one."""
     own = ChecklistTemplate.objects.filter(project=project, kind=kind).first()
     return own or ensure_default(kind)
 
@@ -168,7 +168,7 @@ def copy_to(release: Release) -> list[ChecklistItem]:
 
 
 def _left_out(lines: Sequence[ChecklistTemplateItem]) -> list[ChecklistTemplateItem]:
-    """The item about the environments, unless one of `lines` always asks for it before the
+    """Return the item about the environments, unless one of `lines` always asks for it before the
     promotion.
     """
     if any(

@@ -16,15 +16,15 @@ from releases.models.releases import Release
 
 
 def ours(project: Project) -> frozenset[str]:
-    """Every account as which GitHub has taken a verdict of ours: a token may have been replaced
-    since.
+    """Return every account as which GitHub has taken a verdict of ours: a token may have been
+    replaced since.
     """
     posted = ReleaseReconciler.objects.filter(release__project=project).exclude(verdict_by="")
     return frozenset(posted.values_list("verdict_by", flat=True).distinct())
 
 
 def posted(github: GitHub, release: Release) -> list[CommitStatus]:
-    """Every verdict on the candidate, by whomever, the newest first."""
+    """Return every verdict on the candidate, by whomever, the newest first."""
     return [
         one
         for one in github.status_history(release.candidate)
@@ -33,8 +33,8 @@ def posted(github: GitHub, release: Release) -> list[CommitStatus]:
 
 
 def own(github: GitHub, release: Release) -> CommitStatus | None:
-    """The verdict that stands on the candidate, if it is ours; None where somebody else has the
-    last word.
+    """Return the verdict that stands on the candidate, if it is ours; None where somebody else has
+    the last word.
     """
     newest = next(iter(posted(github, release)), None)
     return newest if newest and newest.creator in ours(release.project) else None
@@ -43,7 +43,7 @@ def own(github: GitHub, release: Release) -> CommitStatus | None:
 def note_strangers(
     release: Release, statuses: Iterable[CommitStatus], known: frozenset[str], *, now: datetime
 ) -> None:
-    """Writes down once what somebody else posted under the portal's name."""
+    """Write down once what somebody else posted under the portal's name."""
     for status in statuses:
         if known and status.creator not in known:
             who, at = status.creator or "somebody unknown", status.updated_at or now
@@ -64,7 +64,9 @@ def note_strangers(
 
 
 def contradicted(job: ReleaseReconciler, release: Release, *, now: datetime) -> bool:
-    """Whether a reading that is newer than our verdict shows another one on the candidate."""
+    """Return whether a reading that is newer than our verdict shows another one on the
+    candidate.
+    """
     row = PullRequest.objects.filter(
         project=release.project_id, number=release.pull_number or 0
     ).first()

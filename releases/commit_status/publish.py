@@ -32,7 +32,7 @@ WORN_OUT = (
 
 
 def postable(sentence: str) -> str:
-    """`sentence` as GitHub takes it: without 4-byte letters (emoji), on one line, cut to 140
+    """Return `sentence` as GitHub takes it: without 4-byte letters (emoji), on one line, cut to 140
     letters.
     """
     plain = " ".join("".join(one if ord(one) <= 0xFFFF else " " for one in sentence).split())
@@ -40,8 +40,8 @@ def postable(sentence: str) -> str:
 
 
 def due(job: ReleaseReconciler, release: Release, state: str, sentence: str, now: datetime) -> bool:
-    """Whether the verdict is news, or somebody else spoke after it, and it is not one that was
-    refused just now.
+    """Return whether the verdict is news, or somebody else spoke after it, and it is not one that
+    was refused just now.
     """
     wanted = (release.candidate, state, postable(sentence))
     if (
@@ -55,12 +55,12 @@ def due(job: ReleaseReconciler, release: Release, state: str, sentence: str, now
 
 
 def tell(github: GitHub, release: Release, *, state: str, sentence: str, now: datetime) -> str:
-    """Posts the verdict on the candidate unless GitHub has it already; remembers it, or that it
+    """Post the verdict on the candidate unless GitHub has it already; remembers it, or that it
     could not be posted.
 
-    Returns the state that stands there: `failure` on a commit that has had too many. One at a time
+    Return the state that stands there: `failure` on a commit that has had too many. One at a time
     for each release: a promotion that begins and the reconciler may both be about to say the same.
-    Raises `ApiError` where GitHub gave no answer, or took no form of it.
+    Raise `ApiError` where GitHub gave no answer, or took no form of it.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -93,8 +93,8 @@ def _post(
     state: str,
     message: str,
 ) -> tuple[str, str, int, str]:
-    """Posts, once in its own words and once in plain ones; gives what stands on GitHub, how many
-    do, and by whom.
+    """Post, once in its own words and once in plain ones; give what stands on GitHub, how many do,
+    and by whom.
 
     What somebody else posted does not stand for ours, whatever it says. `posted`: all of this name,
     newest first.

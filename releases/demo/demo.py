@@ -32,7 +32,7 @@ from releases.promotion import actions as promotion_actions
 
 
 def ship(project: Project, *, say: Say, seconds: float) -> Report:
-    """Takes what is on staging through a whole release.
+    """Take what is on staging through a whole release.
 
     Never raises: the report says what went wrong.
     """
@@ -113,7 +113,7 @@ def _cut(project: Project, manager: User, report: Report, say: Say, deadline: fl
 def _found_something(release: Release) -> None:
     """A path that leads to no revision is no success.
 
-    Raises `DemoFailed`, saying where was looked.
+    Raise `DemoFailed`, saying where was looked.
     """
     mirror = mirror_of(release.project)
     for one in databases_of(release.project):
@@ -123,7 +123,9 @@ def _found_something(release: Release) -> None:
 
 
 def _judge(release: Release, report: Report) -> None:
-    """What must be true of the world now, read from git and the databases and not from our rows."""
+    """Return what must be true of the world now, read from git and the databases and not from our
+    rows.
+    """
     project = release.project
     heads = {name: seen["after"] for name, seen in report.branches.items()}
     if set(heads.values()) != {release.merge_commit}:
@@ -164,7 +166,7 @@ def _tick(release: Release, phase: str, manager: User, say: Say) -> None:
 
 
 def _follow(release: Release, report: Report, say: Say, deadline: float) -> None:
-    """Prints the promotion's steps as they happen, until it succeeds or stops."""
+    """Print the promotion's steps as they happen, until it succeeds or stops."""
     promotion = release.promotions.get(status__in=[*OPEN, "succeeded", "failed", "needs_person"])
     message: dict[int, str] = {}
     while True:
@@ -229,7 +231,9 @@ def _problems(project: Project) -> str:
 
 
 def _missing(release: Release) -> str:
-    return " ".join(line.result.sentence for line in gates.stand(facts_of(release.pk)).missing)
+    return " ".join(
+        line.result.sentence for line in gates.readiness_of(facts_of(release.pk)).missing
+    )
 
 
 def _synced(project: Project) -> bool:
@@ -248,8 +252,8 @@ def _status(release: Release) -> str:
 
 
 def _revisions(project: Project) -> dict[str, list[str]]:
-    """What each database reports, read from it now: by kind of environment, and by name where
-    there are several.
+    """Return what each database reports, read from it now: by kind of environment, and by name
+    where there are several.
     """
     rows = Environment.objects.present().long_lived().filter(project=project)
     places = places_of(rows.select_related("project"), databases_of(project))
@@ -262,7 +266,7 @@ def _revisions(project: Project) -> dict[str, list[str]]:
 
 
 def _heads(project: Project) -> dict[str, str]:
-    """The long-lived branches, read from git now."""
+    """Return the long-lived branches, read from git now."""
     mirror = mirror_of(project)
     mirror.fetch()
     return {

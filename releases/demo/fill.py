@@ -33,7 +33,7 @@ def fill(
     """Run the revisions of each branch in the databases of `empty` (kind of the environment,
     Alembic path, address), as `project` says they are run; `variables` are those of its command.
 
-    `mirror` is fetched first. A branch without revisions leaves its database empty. Raises
+    `mirror` is fetched first. A branch without revisions leaves its database empty. Raise
     `NotFilled`.
     """
     known = {database.alembic: database for database in databases_of(project)}
@@ -63,7 +63,7 @@ def _fill(
         return
     command = None
     if database.runner == Runner.COMMAND:
-        # The environment of what is to be released serves the older branch too.
+        # The environment of what will be released serves the older branch too.
         latest = mirror.commit(project.staging_branch)
         prepared = prepared_for(database, mirror, latest, Redactor([]), on_lines=on_lines)
         command = Command(database.migration_command, prepared, database.variable, variables)

@@ -49,7 +49,7 @@ def find(mirror: Mirror, production: str, staging: str, alembic: str) -> Found:
     """Return how the migrations at `alembic` are run, from the empty database to the head of
     `staging`.
 
-    A history that cannot be read is left to the portal's own sentences. Raises `GitError`.
+    A history that cannot be read is left to the portal's own sentences. Raise `GitError`.
     """
     commits = {ref: mirror.commit(ref) for ref in (production, staging)}
     histories = {ref: reader.read(mirror, commits[ref], alembic) for ref in commits}
@@ -84,7 +84,7 @@ class _Project:
         self.here = self._directory()
 
     def _configuration(self, directory: str) -> str:
-        """The configuration of a script directory: in it, or in a directory above it."""
+        """Return the configuration of a script directory: in it, or in a directory above it."""
         for place in (directory, *_above(directory)):
             if (path := posixpath.join(place, "alembic.ini")) in self.blobs:
                 return path
@@ -103,7 +103,7 @@ class _Project:
         return (found or b"").decode("utf-8-sig", "replace")
 
     def _directory(self) -> str:
-        """Where the command is run: where the configured script directory is seen from."""
+        """Return where the command is run: where the configured script directory is seen from."""
         beside = posixpath.dirname(self.config)
         if self.flask:
             return posixpath.dirname(self.script)
@@ -135,8 +135,8 @@ class _Project:
         return " ".join([*parts, "upgrade", "head" if len(self.history.heads) == 1 else "heads"])
 
     def _python_path(self) -> dict[str, str]:
-        """The project's own modules, where Alembic is not told of them: unless one would hide a
-        module of Python's.
+        """Return the project's own modules, where Alembic is not told of them: unless one would
+        hide a module of Python's.
         """
         section = self.section or "alembic"
         told = self.ini.get(section, "prepend_sys_path", fallback="")

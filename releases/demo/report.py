@@ -38,7 +38,7 @@ class Report:
 
 
 def summary(report: Report) -> list[str]:
-    """The end of the demo in a few lines for people."""
+    """Return the end of the demo in a few lines for people."""
     lines = [
         "",
         f"Release {report.release or '-'}: {report.status or 'not done'} in {report.seconds:.1f} s",
@@ -60,5 +60,5 @@ def _said(revisions: list[str] | None) -> str:
 
 
 def now_line(started: float, text: str) -> str:
-    """One line of the demo's output: seconds since the start, and what happened."""
+    """Return one line of the demo's output: seconds since the start, and what happened."""
     return f"{timezone.localtime():%H:%M:%S}  {time.monotonic() - started:6.1f} s  {text}"

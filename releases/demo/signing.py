@@ -25,13 +25,13 @@ class Signing:
         self.stuck_since: float | None = None
 
     def ready(self) -> bool:
-        """Whether nothing is missing any more.
+        """Return whether nothing is missing any more.
 
-        Raises `DemoFailed` when only failures are left for a while.
+        Raise `DemoFailed` when only failures are left for a while.
         """
         facts = facts_of(self.release.pk)
         self._accept(facts)
-        missing = gates.stand(facts).missing
+        missing = gates.readiness_of(facts).missing
         for line in missing:
             if (
                 line.result.state == gates.ATTEST
@@ -44,7 +44,7 @@ class Signing:
         ended = (
             gates.FAIL,
             gates.ATTEST,
-        )  # what was not signed above is for somebody who can mend it
+        )  # what was not signed above is for somebody who can fix it
         failing = [line.result.sentence for line in missing if line.result.state in ended]
         if not failing or len(failing) < len(missing):
             self.stuck_since = None

@@ -15,7 +15,7 @@ from releases.models.reconciler import ReleaseReconciler
 
 @action("project.frozen", "releases.freeze_project")
 def freeze(project: Project, *, actor: User, reason: str, now: datetime | None = None) -> Freeze:
-    """Refuses promotions of `project` until the freeze is lifted."""
+    """Refuse promotions of `project` until the freeze is lifted."""
     now = now or timezone.now()
     require_reason(reason)
     with refuse_second("Promotions are frozen already."):
@@ -31,7 +31,7 @@ def freeze(project: Project, *, actor: User, reason: str, now: datetime | None =
 
 @action("project.unfrozen", "releases.freeze_project")
 def lift_freeze(project: Project, *, actor: Actor, now: datetime | None = None) -> None:
-    """Allows promotions again."""
+    """Allow promotions again."""
     now = now or timezone.now()
     if not Freeze.objects.filter(project=project, lifted_at=None).update(lifted_at=now):
         raise Refused("Promotions are not frozen.")

@@ -11,7 +11,7 @@ from environments.services.liveness import liveness
 from releases.gates.approvals import content_digest, fault_of
 from releases.gates.branches import judge_checks
 from releases.gates.migrations import same_databases
-from releases.gates.readiness import Line, Standing, decisive, lines, stand, verdict
+from releases.gates.readiness import Line, Readiness, decisive, lines, readiness_of, verdict
 from releases.gates.registry import GATES, Gate
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_
 
@@ -23,8 +23,8 @@ __all__ = [
     "PENDING",
     "Gate",
     "Line",
+    "Readiness",
     "Result",
-    "Standing",
     "and_",
     "content_digest",
     "decisive",
@@ -32,7 +32,7 @@ __all__ = [
     "judge_checks",
     "lines",
     "liveness",
+    "readiness_of",
     "same_databases",
-    "stand",
     "verdict",
 ]

@@ -12,7 +12,7 @@ NOBODY_ELSE = "No approvals required: one person alone can promote to production
 
 
 def content_digest(release: Release) -> str:
-    """What an approval is bound to: the candidate commit and every new revision file, hex
+    """Return what an approval is bound to: the candidate commit and every new revision file, hex
     SHA-256.
     """
     lines_ = [
@@ -23,7 +23,7 @@ def content_digest(release: Release) -> str:
 
 
 def fault_of(approval: Approval, release: Release, content: str) -> str:
-    """Why an approval does not count now; "" where it does.
+    """Return why an approval does not count now; "" where it does.
 
     Its `giver_may` comes with the facts.
     """
@@ -42,8 +42,8 @@ def fault_of(approval: Approval, release: Release, content: str) -> str:
 
 @gate("Approved", always=True, listed=False)
 def approved(facts: Facts) -> Result:
-    """Enough people, none of whom cut the release and who all still may, signed exactly this
-    content.
+    """Require that enough people, none of whom cut the release and who all still may, signed
+    exactly this content.
     """
     needed, content = facts.project.required_approvals, content_digest(facts.release)
     judged = [

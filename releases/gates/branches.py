@@ -20,7 +20,7 @@ RUNNING_CHECKS = {"queued", "in_progress", "requested", "waiting", "pending", "e
 
 @gate("Promotion open", always=True)
 def promotion_open(facts: Facts) -> Result:
-    """The promotion pull request is open, at the candidate, and can be merged."""
+    """Require that the promotion pull request is open, at the candidate, and can be merged."""
     release, pull = facts.release, facts.promotion_pull
     stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
     if stale:
@@ -57,7 +57,9 @@ def promotion_open(facts: Facts) -> Result:
 
 @gate("CI green", always=True)
 def ci_green(facts: Facts) -> Result:
-    """Every required check on the candidate succeeded, and none of the others failed."""
+    """Require that every required check on the candidate succeeded, and none of the others
+    failed.
+    """
     stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
     if stale:
         return stale
@@ -81,8 +83,8 @@ def ci_green(facts: Facts) -> Result:
 def judge_checks(
     checks: list[dict], required: tuple[str, ...], seen_at: datetime, bound: Sequence[Required] = ()
 ) -> Result:
-    """Whether these checks of a commit are green: every required one succeeded, and none of the
-    others failed.
+    """Return whether these checks of a commit are green: every required one succeeded, and none of
+    the others failed.
 
     Those of `bound` count for what is required only when their own App reported them, as on GitHub.
     """
@@ -121,7 +123,8 @@ def judge_checks(
 
 
 def _from_its_app(checks: list[dict], required: Required) -> bool:
-    """Whether the App reported it: a check run names its App, a status only the bot that posted.
+    """Return whether the App reported it: a check run names its App, a status only the bot that
+    posted.
 
     Which bot is which App is GitHub's word, at the merge. But every workflow may post as Actions.
     """
@@ -137,7 +140,7 @@ def _from_its_app(checks: list[dict], required: Required) -> bool:
 
 
 def _others(checks: list[dict], required: Required) -> str:
-    """Who posted a status of that name instead, in words."""
+    """Return who posted a status of that name instead, in words."""
     by = {str(check.get("by", "")) for check in checks if check.get("name") == required.context}
     return f"; that of {and_(sorted(by - {''}))} does not count" if by - {""} else ""
 
@@ -148,7 +151,7 @@ def _badness(word: str) -> int:
 
 @gate("Staging equals main")
 def staging_equals_main(facts: Facts) -> Result:
-    """Both long-lived branches are at the same commit, or were when this release was
+    """Require that both long-lived branches are at the same commit, or were when this release was
     synchronised.
     """
     step = step_of(facts, StepName.SYNC_STAGING)
@@ -170,7 +173,7 @@ def staging_equals_main(facts: Facts) -> Result:
 
 @gate("Back merged")
 def back_merged(facts: Facts) -> Result:
-    """Staging holds what the hotfix brought to production."""
+    """Require that staging holds what the hotfix brought to production."""
     release, main, staging = (
         facts.release,
         facts.project.production_branch,

@@ -43,7 +43,7 @@ def again(carried: Carried) -> list[str]:
 
 @gate("Ships nothing that was rolled back", always=True, listed=False)
 def carries(facts: Facts) -> Result:
-    """A rolled-back release goes to production again only if a person has said so."""
+    """Require that a rolled-back release goes to production again only if a person has said so."""
     release, carried = facts.release, facts.release.carried
     if not facts.was_rolled_back:
         return Result(PASS, "Nothing was rolled back.")

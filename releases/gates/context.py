@@ -22,7 +22,6 @@ from environments.models import (
     ServiceInstance,
 )
 from environments.services.liveness import Live, live_of
-from portal.configuration.signing import counts
 from portal.outbound.parsing import JsonObject
 from releases.gates.databases import DatabaseFacts
 from releases.gates.release_queryset import ReadRelease, release_queryset
@@ -32,8 +31,6 @@ from releases.models.approvals import Approval
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import Promotion, PromotionStep
 from releases.models.pull_requests import PullRequest
-
-APPROVE = "releases.approve_release"
 
 
 @dataclass(frozen=True)
@@ -110,8 +107,8 @@ class Facts:
         return tuple(sorted(found, key=lambda run: run.created_at, reverse=True))
 
     def staged_at(self) -> datetime | None:
-        """When staging had run every revision file of the release; None while one is missing, or
-        there is none.
+        """Return when staging had run every revision file of the release; None while one is
+        missing, or there is none.
         """
         brought = [database.staged_at() for database in self.databases if database.migrations]
         return None if None in brought else max(filter(None, brought), default=None)
@@ -142,13 +139,13 @@ def _are_doubted(release: ReadRelease) -> bool:
 
 
 def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
-    """The facts around `release`, which must come from `release_queryset`.
+    """Return the facts around `release`, which must come from `release_queryset`.
 
     Ten queries, whatever the counts.
     """
     project = release.project
     environments, live = _live(project)
-    pulls, approvals = _pulls(release), release.approvals.select_related("user")
+    pulls = _pulls(release)
     promotion, steps = _newest_promotion(release)
     findings, apart = list(Finding.objects.open().filter(project=project)), beside()
     return Facts(
@@ -177,7 +174,7 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
         findings=tuple(finding for finding in findings if finding.kind not in apart),
         beside=tuple(finding for finding in findings if finding.kind in apart),
         databases=databases_of(release, project),
-        approvals=tuple(approvals.annotate(giver_may=counts(APPROVE))),
+        approvals=_approvals(release),
         freeze=release.freeze_reason or "",
         promotion=promotion,
         steps=steps,
@@ -185,6 +182,16 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
         smoked=_smoked(release),
         was_rolled_back=release.was_rolled_back,
     )
+
+
+def _approvals(release: ReadRelease) -> tuple[Approval, ...]:
+    """Return every approval of the release; `giver_may`: whether its giver's signature counts
+    now.
+    """
+    given = tuple(release.approvals.select_related("user"))
+    for approval in given:
+        approval.giver_may = approval.user_id in release.signers
+    return given
 
 
 def _smoked(release: object) -> Smoked | None:
@@ -195,13 +202,13 @@ def _smoked(release: object) -> Smoked | None:
 
 
 def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
-    """`gather` for a primary key."""
+    """Return what `gather` returns, for a primary key."""
     return gather(release_queryset().get(pk=release_pk), now=now)
 
 
 def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] | None:
-    """Names of checks that must be green, besides our own; None when the branch rules could not
-    be read.
+    """Return names of checks that must be green, besides our own; None when the branch rules could
+    not be read.
     """
     if contexts is None:
         return None
@@ -214,7 +221,7 @@ def _rules(kept: JsonObject | None) -> MergeRules | None:
 
 
 def _pulls(release: ReadRelease) -> list[PullRequest]:
-    """The promotion pull request and those that the release collected, newest first."""
+    """Return the promotion pull request and those that the release collected, newest first."""
     collected = release.pull_requests.through.objects.filter(release=release).values("pullrequest")
     mine = Q(pk__in=collected) | Q(number=release.pull_number or 0)
     return list(PullRequest.objects.filter(mine, project=release.project_id))

@@ -12,7 +12,7 @@ from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, out
 from releases.models.promotion import StepName
 from releases.models.releases import ReleaseStatus
 
-NAMED = 6  # so many services in one sentence
+NAMED = 6  # services named in one sentence
 
 
 def _passes_by_staging(facts: Facts) -> str:
@@ -21,13 +21,13 @@ def _passes_by_staging(facts: Facts) -> str:
 
 @gate("Staging healthy", always=True, exempt=_passes_by_staging)
 def staging_healthy(facts: Facts) -> Result:
-    """Every service of staging serves the candidate."""
+    """Require that every service of staging serves the candidate."""
     return _all_live(facts, EnvironmentKind.STAGING, facts.release.candidate, "the candidate")
 
 
 @gate("Production live")
 def production_live(facts: Facts) -> Result:
-    """Every service of production serves the merge commit."""
+    """Require that every service of production serves the merge commit."""
     if not facts.release.merge_commit:
         return Result(PENDING, "The release is not merged yet.")
     if facts.release.status == ReleaseStatus.ROLLED_BACK:
@@ -65,7 +65,9 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
 
 
 def live_at(facts: Facts, live: Live, kind: str, commit: str) -> tuple[str, str]:
-    """`liveness` of one service. What was pushed a moment ago is on its way, and no failure."""
+    """Return `liveness` of one service. What was pushed a moment ago is on its way, and no
+    failure.
+    """
     state, words = liveness(live, commit, since=facts.fresh_since)
     latest, pushed = live.latest, _pushed_at(facts, kind)
     if state != FAIL or latest is None or latest.commit == commit or not latest.is_active:
@@ -77,7 +79,7 @@ def live_at(facts: Facts, live: Live, kind: str, commit: str) -> tuple[str, str]
 
 
 def _pushed_at(facts: Facts, kind: str) -> datetime | None:
-    """When the commit that is waited for was pushed to the branch of the environment."""
+    """Return when the commit that is waited for was pushed to the branch of the environment."""
     if kind == EnvironmentKind.STAGING:
         return facts.release.candidate_at
     merge = step_of(facts, StepName.MERGE)
@@ -85,7 +87,7 @@ def _pushed_at(facts: Facts, kind: str) -> datetime | None:
 
 
 def _none_counts(facts: Facts, kind: str) -> str:
-    """Why there is nothing to look at: then nothing says that the release is there."""
+    """Return why there is nothing to look at: then nothing says that the release is there."""
     if not facts.live.get(kind):
         return f"No service was found in {kind}; see the project's configuration and Railway."
     message = (
@@ -97,15 +99,15 @@ def _none_counts(facts: Facts, kind: str) -> str:
 
 
 def _beside(facts: Facts, kind: str, commit: str) -> tuple[tuple[str, str], ...]:
-    """Services that the release does not wait for, as they are."""
+    """Return services that the release does not wait for, as they are."""
     others = [live for live in facts.live.get(kind, ()) if not live.counts]
     message = ((live.service, live_at(facts, live, kind, commit)[1]) for live in others)
     return tuple((service, f"{words}; not part of the release") for service, words in message)
 
 
 def _serve(services: list[Live], judged: list[tuple[str, str]], commit: str, what: str) -> str:
-    """What the services serve that all are as they should be; those that rightly stay behind are
-    told apart.
+    """Return what the services serve that all are as they should be; those that rightly stay behind
+    are told apart.
     """
     ours = [live for live in services if live.at_commits]
     there = [live.service for live in ours if live.serving in ("", commit)]
@@ -127,14 +129,14 @@ def _serve(services: list[Live], judged: list[tuple[str, str]], commit: str, wha
 
 
 def _named(services: list[str]) -> str:
-    """The services by name, or how many they are: the evidence names each."""
+    """Return the services by name, or how many they are: the evidence names each."""
     return and_(services) if len(services) <= NAMED else f"{len(services)} services"
 
 
 @gate("Environments coherent", always=True, sign_off=True)
 def environments_coherent(facts: Facts) -> Result:
-    """Nothing is open among the findings about staging and production; what cannot be seen needs
-    a signature.
+    """Require that nothing is open among the findings about staging and production; what cannot be
+    seen needs a signature.
     """
     stale = outdated(facts, "Railway", facts.railway_seen_at, facts.railway_problem)
     if stale:

@@ -25,7 +25,7 @@ class Demand:
 
 
 def ways(facts: Facts, rules: MergeRules, staging: MergeRules, web: str) -> Iterator[Demand]:
-    """What no waiting mends: the way of merging itself is not allowed."""
+    """Yield what waiting does not fix: the way of merging itself is not allowed."""
     main, below = facts.project.production_branch, facts.project.staging_branch
     yield _method(rules, main, below, web)
     yield from _branch(main, rules, web)
@@ -76,8 +76,8 @@ def _branch(branch: str, rules: MergeRules, web: str) -> Iterator[Demand]:
 
 
 def _fast_forward(facts: Facts, staging: str, where: str) -> Demand:
-    """Whether the portal may move staging to main after the merge, although staging wants pull
-    requests.
+    """Return whether the portal may move staging to main after the merge, although staging wants
+    pull requests.
     """
     name, main = "fast-forward", facts.project.production_branch
     way = f"let the portal bypass that on {staging}, or remove that rule"

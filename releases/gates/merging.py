@@ -19,7 +19,9 @@ DOUBTED = "GitHub's last answer required less than before: the portal reads it o
 
 @gate("Merge allowed", always=True)
 def merge_allowed(facts: Facts) -> Result:
-    """GitHub will accept a merge commit of the candidate, as far as it tells beforehand."""
+    """Require that GitHub will accept a merge commit of the candidate, as far as it tells
+    beforehand.
+    """
     stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
     if stale:
         return stale
@@ -53,15 +55,15 @@ def merge_allowed(facts: Facts) -> Result:
 
 
 def _order(demand: Demand) -> tuple[bool, bool]:
-    """What is wrong first, then what is awaited, then what is not known."""
+    """Return what is wrong first, then what is awaited, then what is not known."""
     return demand.met is None, demand.met is False and demand.waits
 
 
 def demanded(
     facts: Facts, rules: MergeRules, staging: MergeRules, pull: PullRequest
 ) -> Iterator[Demand]:
-    """Everything that the merge takes, met or not, and what the way of releasing takes of both
-    branches.
+    """Yield everything that the merge takes, met or not, and what the way of releasing takes of
+    both branches.
     """
     web = pull.url.rpartition("/pull/")[0]
     yield from ways(facts, rules, staging, web)
@@ -73,7 +75,7 @@ def demanded(
 
 
 def _reviews(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
-    """What people are to say.
+    """Yield what people are to say.
 
     GitHub's decision counts code owners, stale reviews and the last push as well.
     """
@@ -146,7 +148,7 @@ def _counted(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
 
 
 def _if_good(met: bool | None, pull: PullRequest) -> bool | None:
-    """What is not known is met where GitHub's own word for the whole is good."""
+    """Return what is not known is met where GitHub's own word for the whole is good."""
     return True if met is None and pull.merge_state in GOOD_STATES else met
 
 
@@ -197,7 +199,7 @@ def _unseen(facts: Facts, rules: MergeRules, pull: PullRequest, web: str) -> Ite
 
 
 def _by_github(facts: Facts, rules: MergeRules, pull: PullRequest) -> Demand:
-    """GitHub's own word.
+    """Return GitHub's own word.
 
     It is "blocked" also while our own required status is not green, which says nothing.
     """
@@ -231,6 +233,8 @@ def _by_github(facts: Facts, rules: MergeRules, pull: PullRequest) -> Demand:
 
 
 def _checks_block(rules: MergeRules, pull: PullRequest) -> bool:
-    """Whether a required check keeps it blocked: our own status, or one that `ci_green` judges."""
+    """Return whether a required check keeps it blocked: our own status, or one that `ci_green`
+    judges.
+    """
     states = {str(check.get("name")): check.get("state") for check in pull.checks or ()}
     return any(states.get(check.context) != "success" for check in rules.checks)

@@ -21,8 +21,8 @@ type Files = tuple[tuple[str, str], ...]  # revision, beginning of its digest
 
 @gate("Migrations ready", always=True)
 def migrations_ready(facts: Facts) -> Result:
-    """The release brings no migrations, or staging has run exactly these files and was observed
-    long enough.
+    """Require that the release brings no migrations, or staging has run exactly these files and was
+    observed long enough.
     """
     release = facts.release
     if release.migrations_problem:
@@ -95,7 +95,7 @@ def _staging_elsewhere(facts: Facts, one: DatabaseFacts, files: Files) -> Result
 
 
 def _soaking(facts: Facts, staged_at: datetime, files: Files) -> Result | None:
-    """The answer while staging has not been observed long enough."""
+    """Return the answer while staging has not been observed long enough."""
     soaked, needed = facts.now - staged_at, timedelta(minutes=facts.project.soak_minutes)
     if soaked >= needed:
         return None
@@ -105,7 +105,7 @@ def _soaking(facts: Facts, staged_at: datetime, files: Files) -> Result | None:
 
 
 def _hotfix_staged(facts: Facts, one: DatabaseFacts, files: Files) -> Result | None:
-    """What is missing until production may run a hotfix's files.
+    """Return what is missing until production may run a hotfix's files.
 
     Staging may be ahead: only the files must have run.
     """
@@ -132,22 +132,22 @@ def _hotfix_staged(facts: Facts, one: DatabaseFacts, files: Files) -> Result | N
     message = (
         f"Staging has not run {and_(waiting)}, and production runs only what staging ran.{tried}"
     )
-    mend = (
+    fix = (
         f"Bring the same files to {staging} by a pull request, joined with its own heads, and"
         " migrate staging."
     )
-    return Result(FAIL if failed else PENDING, f"{message} {mend}", files)
+    return Result(FAIL if failed else PENDING, f"{message} {fix}", files)
 
 
 def same_databases(facts: Facts) -> bool:
-    """Whether staging knows all that a hotfix's branch knows: each of its databases is where
+    """Return whether staging knows all that a hotfix's branch knows: each of its databases is where
     production's is.
     """
     return bool(facts.databases) and all(same_revisions(database) for database in facts.databases)
 
 
 def same_revisions(facts: DatabaseFacts) -> bool:
-    """Whether the database is at the same revisions in staging and in production."""
+    """Return whether the database is at the same revisions in staging and in production."""
     both = [facts.places.get(kind) for kind in LONG_LIVED]
     found = [
         sorted(place.revisions)
@@ -158,7 +158,7 @@ def same_revisions(facts: DatabaseFacts) -> bool:
 
 
 def _edited(facts: DatabaseFacts, paths: list[str]) -> str:
-    """Which files were edited after staging ran them, and the command that puts them back as
+    """Return which files were edited after staging ran them, and the command that puts them back as
     they ran.
     """
     commits = {file["path"]: facts.ran_at(file["id"]) for file in facts.migrations}

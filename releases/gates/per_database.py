@@ -31,7 +31,7 @@ def judge_each(facts: Any, judge: Callable[[Any, DatabaseFacts], Result]) -> Res
 
 
 def unread_answer(facts: Facts) -> Result | None:
-    """The answer while the release was read for other databases than the project has now."""
+    """Return the answer while the release was read for other databases than the project has now."""
     if facts.release.collected != facts.release.candidate and not facts.release.merge_commit:
         return Result(PENDING, "Reading the release's commits and migrations…")
     known = {database.database.pk for database in facts.databases}

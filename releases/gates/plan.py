@@ -16,7 +16,6 @@ from environments.models import MigrationPlan
 from environments.schema.plan.render import Step, steps_from_json
 from environments.schema.plan.risk import DANGER, Risk
 from environments.schema.plan.table_stats import Table, many
-from portal.configuration.signing import counts
 from portal.outbound.parsing import JsonObject
 from releases.gates.sql_diff import Staged, unplanned
 from releases.models.approvals import RiskAcceptance
@@ -75,7 +74,7 @@ class Planned:
         return {(step.revision, step.sha256) for step in self.steps}
 
     def steps_for(self, kind: str) -> tuple[Step, ...]:
-        """What is to run in the environment of this kind, in order."""
+        """Return what is to run in the environment of this kind, in order."""
         start = self.starts.get(kind, {})
         by_id = {
             step.revision: step for step in (*self.steps, *steps_from_json(start.get("also", ())))
@@ -83,15 +82,15 @@ class Planned:
         return tuple(by_id[id] for id in start.get("revisions", ()) if id in by_id)
 
     def of(self, step: Step) -> tuple[Risk, ...]:
-        """The risks of one step."""
+        """Return the risks of one step."""
         return tuple(risk for risk in self.risks if risk.revision == step.revision)
 
     def asking(self, step: Step) -> tuple[Risk, ...]:
-        """Those of its risks that somebody must accept."""
+        """Return those of its risks that somebody must accept."""
         return tuple(risk for risk in self.of(step) if risk.asks)
 
     def acceptance(self, step: Step) -> Acceptance | None:
-        """The word that covers all these risks of exactly this file, if there is one."""
+        """Return the word that covers all these risks of exactly this file, if there is one."""
         wanted = set(names(self.asking(step)))
         mine = (
             one
@@ -101,7 +100,7 @@ class Planned:
         return next((one for one in mine if wanted <= set(one.risks)), None)
 
     def lapsed_acceptance(self, step: Step) -> Acceptance | None:
-        """The newest word on this file that a change of configuration undid."""
+        """Return the newest word on this file that a change of configuration undid."""
         mine = (
             one for one in self.lapsed if (one.revision, one.sha256) == (step.revision, step.sha256)
         )
@@ -131,18 +130,21 @@ class Planned:
 
 
 def names(risks: Sequence[Risk]) -> list[str]:
-    """What an acceptance is bound to, beside the file: severity and code of each risk, sorted."""
+    """Return what an acceptance is bound to, beside the file: severity and code of each risk,
+    sorted.
+    """
     return sorted({f"{risk.severity} {risk.code}" for risk in risks})
 
 
 def annotations() -> dict[str, object]:
-    """The plans of a release's candidate and its project's acceptances, for a query of releases."""
+    """Return the plans of a release's candidate and its project's acceptances, for a query of
+    releases.
+    """
     plans = MigrationPlan.objects.filter(
         project=OuterRef("project"), commit=OuterRef("candidate"), base=OuterRef("base")
     ).order_by()
     words = RiskAcceptance.objects.filter(project=OuterRef("project")).order_by("-pk")
-    valid = words.filter(counts("releases.approve_release"), lapsed_at=None)
-    accepted = valid.values(
+    accepted = words.filter(lapsed_at=None).values(
         row=JSONObject(who="user__username", **{name: name for name in ACCEPTED})
     )
     undone = words.filter(lapsed_at__isnull=False)
@@ -161,11 +163,12 @@ def words_on(release: Any) -> tuple[list[JsonObject], list[JsonObject]]:
     were then, also when whoever accepted has left since.
     """
     kept = release.record
-    return kept.get("accepted", release.accepted_rows), kept.get("lapsed", release.lapsed_rows)
+    valid = [row for row in release.accepted_rows if row["user_id"] in release.signers]
+    return kept.get("accepted", valid), kept.get("lapsed", release.lapsed_rows)
 
 
 def planned_of(release: Any) -> dict[int, Planned]:
-    """What `annotations` brought along: database → its plan, where one was begun."""
+    """Return what `annotations` brought along: database → its plan, where one was begun."""
     given, undone = words_on(release)
     accepted = tuple(
         _acceptance(row)

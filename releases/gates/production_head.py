@@ -13,7 +13,7 @@ NONE = "The project has no Alembic migrations."
 
 @gate("Production at head")
 def production_at_head(facts: Facts) -> Result:
-    """Production's database reports exactly the release's heads."""
+    """Require that production's database reports exactly the release's heads."""
     if not facts.databases:
         return Result(PASS, NONE)
     if not facts.release.merge_commit:

@@ -41,7 +41,7 @@ class Recorded(TypedDict):
 
 
 def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
-    """The checklist of one phase with what each line says now, and the always-asked gates it
+    """Return the checklist of one phase with what each line says now, and the always-asked gates it
     does not name.
     """
     if (kept := facts.release.record.get(phase)) is not None:
@@ -64,7 +64,7 @@ def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
 
 
 def _as_recorded(kept: list[Recorded], facts: Facts) -> tuple[Line, ...]:
-    """What the lines said when the release ended."""
+    """Return what the lines said when the release ended."""
     items = {item.pk: item for item in facts.items}
     return tuple(
         Line(
@@ -83,8 +83,8 @@ def _as_recorded(kept: list[Recorded], facts: Facts) -> tuple[Line, ...]:
 
 
 def _as_promoted(shown: list[ChecklistItem], promotion: Promotion) -> tuple[Line, ...]:
-    """What the lines said when the promotion was started: after the merge they are history, not
-    rules.
+    """Return what the lines said when the promotion was started: after the merge they are history,
+    not rules.
     """
     items = {item.pk: item for item in shown}
     return tuple(
@@ -116,7 +116,7 @@ def _tick_result(item: ChecklistItem, facts: Facts, otherwise: Result) -> Result
 
 
 @dataclass(frozen=True)
-class Standing:
+class Readiness:
     """The whole of a release now: both halves of the checklist and the verdict."""
 
     before: tuple[Line, ...]
@@ -140,13 +140,13 @@ class Standing:
         return all(line.done for line in self.after)
 
 
-def stand(facts: Facts) -> Standing:
-    """Where `facts.release` stands."""
-    return Standing(lines(facts, Phase.BEFORE), lines(facts, Phase.AFTER))
+def readiness_of(facts: Facts) -> Readiness:
+    """Return where `facts.release` stands."""
+    return Readiness(lines(facts, Phase.BEFORE), lines(facts, Phase.AFTER))
 
 
-def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
-    """State and sentence of the commit status for the candidate (GitHub: pending, failure,
+def verdict(facts: Facts, readiness: Readiness) -> tuple[str, str]:
+    """Return state and sentence of the commit status for the candidate (GitHub: pending, failure,
     success).
     """
     release = facts.release
@@ -156,7 +156,7 @@ def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
         return "failure", f"Release {release.name} was rolled back."
     if release.merge_commit:
         return "success", f"Release {release.name} was promoted."
-    line, missing = decisive(standing), _told(standing)
+    line, missing = decisive(readiness), _told(readiness)
     if line is None:
         return "success", f"Release {release.name} is ready."
     if line.result.state == FAIL:
@@ -165,15 +165,15 @@ def verdict(facts: Facts, standing: Standing) -> tuple[str, str]:
     return "pending", f"{checks} left before promotion of {release.name}. {line.result.sentence}"
 
 
-def decisive(standing: Standing) -> Line | None:
+def decisive(readiness: Readiness) -> Line | None:
     """Return the line that the verdict is about: the first that fails, else the first that is
     missing.
     """
-    missing = _told(standing)
+    missing = _told(readiness)
     failing = [line for line in missing if line.result.state == FAIL]
     return next(iter(failing or missing), None)
 
 
-def _told(standing: Standing) -> list[Line]:
-    """What is missing. That the verdict could not be told is no part of what is told."""
-    return [line for line in standing.missing if line.gate != "verdict_told"]
+def _told(readiness: Readiness) -> list[Line]:
+    """Return what is missing. That the verdict could not be told is no part of what is told."""
+    return [line for line in readiness.missing if line.gate != "verdict_told"]

@@ -8,7 +8,7 @@ from portal.outbound.parsing import JsonObject
 from releases.gates.approvals import content_digest, fault_of
 from releases.gates.context import Facts, facts_of
 from releases.gates.plan import words_on
-from releases.gates.readiness import Line, Recorded, stand
+from releases.gates.readiness import Line, Recorded, readiness_of
 from releases.models.releases import Release
 
 
@@ -24,12 +24,12 @@ class ShippedPull(TypedDict):
 def keep(release: Release, *, now: datetime, superseded_by: str = "") -> None:
     """Write down what the checklist and the approvals of `release` say as it ends."""
     facts = facts_of(release.pk, now=now)
-    standing, content = stand(facts), content_digest(facts.release)
+    readiness, content = readiness_of(facts), content_digest(facts.release)
     accepted, lapsed = words_on(facts.release)
     release.record = {
         "at": now.isoformat(),
-        "before": [_row(line) for line in standing.before],
-        "after": [_row(line) for line in standing.after],
+        "before": [_row(line) for line in readiness.before],
+        "after": [_row(line) for line in readiness.after],
         "required_approvals": facts.project.required_approvals,
         "faults": {str(one.pk): fault_of(one, facts.release, content) for one in facts.approvals},
         "superseded_by": superseded_by,

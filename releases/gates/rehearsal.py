@@ -44,8 +44,8 @@ class Rehearsed:
 
 
 def rows(project: str, candidate: str) -> ArraySubquery:
-    """The newest rehearsal of each database in each environment; `project`, `candidate`: their
-    fields in the query.
+    """Return the newest rehearsal of each database in each environment; `project`, `candidate`:
+    their fields in the query.
     """
     mine: QuerySet[Rehearsal] = Rehearsal.objects.filter(
         Q(environment__kind=EnvironmentKind.STAGING)
@@ -63,7 +63,7 @@ def rows(project: str, candidate: str) -> ArraySubquery:
 
 
 def rehearsed_of(found: list[JsonObject]) -> tuple[Rehearsed, ...]:
-    """What `rows` brought along."""
+    """Return what `rows` brought along."""
     return tuple(
         Rehearsed(
             **one

@@ -13,8 +13,8 @@ from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result
 
 @gate("Rehearsed", sign_off=True)
 def rehearsed(facts: Facts) -> Result:
-    """Exactly these files ran up, down and up again over a copy of production's schema, from
-    where it is now.
+    """Require that exactly these files ran up, down and up again over a copy of production's
+    schema, from where it is now.
     """
     release = facts.release
     if facts.databases and (unread := unread_answer(facts)):
@@ -52,7 +52,9 @@ def _evidence(row: Rehearsed) -> tuple[tuple[str, str], ...]:
 
 
 def _said_by(row: Rehearsed, facts: Facts, one: DatabaseFacts) -> tuple[str, str]:
-    """The state and the sentence that an ended rehearsal of today's schema gives the gate."""
+    """Return the state and the sentence that an ended rehearsal of today's schema gives the
+    gate.
+    """
     if row.status == JobStatus.CANCELLED:
         return PENDING, "The rehearsal was cancelled; start it again from its page."
     if row.finished_at is None or facts.now - row.finished_at > VALID:
@@ -68,8 +70,8 @@ def _said_by(row: Rehearsed, facts: Facts, one: DatabaseFacts) -> tuple[str, str
 
 
 def why_unread(production: EnvironmentDatabase | None) -> str:
-    """Why nothing is known of production's database: what the last reading said, or that there
-    was none.
+    """Return why nothing is known of production's database: what the last reading said, or that
+    there was none.
     """
     problem = production.revisions_problem if production else ""
     return problem or "Reading production's database for the first time."

@@ -3,9 +3,11 @@
 import functools
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 
 from environments.models import Branch, BranchProtection
+from portal.configuration.signing import signers
 from releases.gates.databases import annotations as database_annotations
 from releases.gates.plan import annotations
 from releases.gates.rehearsal import rows
@@ -14,14 +16,16 @@ from releases.models.freezes import Freeze
 from releases.models.promotion import Promotion
 from releases.models.releases import Release, ReleaseStatus
 
+APPROVE = "releases.approve_release"
+
 # A `Release` with the columns that `release_queryset` adds, which no type can hold.
 type ReadRelease = Any
 
 
 @functools.cache  # put together once: Django takes as long for that as PostgreSQL for the answer
 def release_queryset() -> QuerySet[Any]:
-    """Releases with what one query can bring along: project, times of the readings, branch heads,
-    open freeze, databases, plans and rehearsals of the migrations.
+    """Return releases with what one query can bring along: project, times of the readings, branch
+    heads, open freeze, databases, plans and rehearsals of the migrations.
 
     Their commits, up to 500, are only read when asked for.
     """
@@ -55,6 +59,8 @@ def release_queryset() -> QuerySet[Any]:
         ),
         rehearsal_rows=rows("project", "candidate"),
         staging_tests=tests("project"),
+        # Once for approvals and acceptances: to look for each row's giver costs far more.
+        signers=ArraySubquery(signers(APPROVE).order_by().values("pk")),
         **annotations(),
         **database_annotations("project"),
     )

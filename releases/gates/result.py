@@ -27,12 +27,12 @@ class Result:
 
 
 def step_of(facts: Facts, name: str) -> PromotionStep | None:
-    """The newest promotion's step of that name."""
+    """Return the newest promotion's step of that name."""
     return next((step for step in facts.steps if step.name == name), None)
 
 
 def outdated(facts: Facts, source: str, seen_at: datetime | None, problem: str) -> Result | None:
-    """The `pending` answer when what we know of `source` is missing or too old to prove
+    """Return the `pending` answer when what we know of `source` is missing or too old to prove
     anything.
     """
     if seen_at is None:
@@ -45,11 +45,11 @@ def outdated(facts: Facts, source: str, seen_at: datetime | None, problem: str) 
 
 
 def clock(at: datetime) -> str:
-    """“14:05 UTC”."""
+    """Return “14:05 UTC”."""
     return f"{at.astimezone(UTC):%H:%M} UTC"
 
 
 def and_(names: Iterable[str]) -> str:
-    """“a”, “a and b”, “a, b and c”."""
+    """Return “a”, “a and b”, “a, b and c”."""
     listed = list(names)
     return " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)

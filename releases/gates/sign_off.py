@@ -63,7 +63,9 @@ class Doubts:
 
 @functools.cache
 def items_to_attest() -> QuerySet[Any]:
-    """Checklist items with what `doubts` needs of the world around them, in one query."""
+    """Return the checklist items with what `doubts` needs of the world around them, in one
+    query.
+    """
     project = OuterRef("release__project")
     findings = Finding.objects.open().filter(project=project).exclude(kind__in=beside())
     steps = PromotionStep.objects.filter(
@@ -93,7 +95,7 @@ def items_to_attest() -> QuerySet[Any]:
 
 
 def doubts(item: Any, *, now: datetime) -> Doubts:
-    """What is known around `item`, which must come from `items_to_attest`."""
+    """Return what is known around `item`, which must come from `items_to_attest`."""
     environments: dict[str, Environment] = {}
     live: dict[str, tuple[Live, ...]] = {}
     for row in item.instances:
@@ -123,8 +125,8 @@ def doubts(item: Any, *, now: datetime) -> Doubts:
 
 
 def _databases(item: Any) -> tuple[DatabaseFacts, ...]:
-    """The release as each database sees it, without what staging ran: no gate that asks for a
-    word looks at that.
+    """Return the release as each database sees it, without what staging ran: no gate that asks for
+    a word looks at that.
     """
     databases = databases_in(item, item.release.project)
     places, rehearsals = places_in(item, databases), rehearsed_of(item.rehearsal_rows)

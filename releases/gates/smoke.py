@@ -20,8 +20,8 @@ def _is_not_asked(facts: Facts) -> str:
 
 @gate("Staging smoke tests", always=True, sign_off=True, exempt=_is_not_asked)
 def staging_smoked(facts: Facts) -> Result:
-    """Staging answered every smoke test as it serves the candidate now, with its database as it
-    is now.
+    """Require that staging answered every smoke test as it serves the candidate now, with its
+    database as it is now.
     """
     if not facts.staging_tests:
         message = "No smoke tests for staging. Add one to the project, or confirm what you checked."
@@ -51,7 +51,7 @@ def staging_smoked(facts: Facts) -> Result:
 
 @gate("Smoke tests green", sign_off=True)
 def smoke_green(facts: Facts) -> Result:
-    """The promotion's smoke tests were all answered properly."""
+    """Require that the promotion's smoke tests were all answered properly."""
     if facts.release.status == ReleaseStatus.ROLLED_BACK:
         return rolled_back(facts)
     step = step_of(facts, StepName.SMOKE)

@@ -72,7 +72,7 @@ class Compared:
 def compare(
     steps: Sequence[Step], staged: Mapping[tuple[str, str], Staged], renderer: str
 ) -> tuple[Compared, ...]:
-    """Each of production's `steps` beside what staging ran (by revision and hash).
+    """Return each of production's `steps` beside what staging ran (by revision and hash).
 
     `renderer`: what made their SQL.
     """
@@ -110,7 +110,7 @@ def _compared(step: Step, staged: Mapping[tuple[str, str], Staged], renderer: st
 
 
 def _why(ran: Staged, step: Step, renderer: str) -> str:
-    """Why one file was rendered as two scripts."""
+    """Return why one file was rendered as two scripts."""
     was = ran.rendered or Rendered()
     if bool(was.kind) != bool(step.upgrade.kind):
         now, then = ("not any more", was.problem) if step.upgrade.kind else ("now", was.problem)
@@ -141,7 +141,7 @@ def _difference(was: str, now: str) -> tuple[str, ...]:
 
 
 def summary(compared: Sequence[Compared]) -> tuple[str, str]:
-    """State and sentence over all of production's revisions."""
+    """Return state and sentence over all of production's revisions."""
     if not compared:
         return SAME, ""
     count = f"{len(compared)} revision{'' if len(compared) == 1 else 's'}"
@@ -157,8 +157,8 @@ def summary(compared: Sequence[Compared]) -> tuple[str, str]:
 
 
 def route(kind: str, start: Mapping[str, object], heads: Sequence[str]) -> tuple[str, str]:
-    """State and one sentence on what is to run in an environment: from where to where, and how
-    much.
+    """Return state and one sentence on what is to run in an environment: from where to where, and
+    how much.
     """
     if start.get("problem"):
         return UNKNOWN, f"{kind}: {start['problem']}"

@@ -20,7 +20,7 @@ _RUNS = (
 
 
 def databases_of(release: ReadRelease, project: Project) -> tuple[DatabaseFacts, ...]:
-    """The release as each database sees it. Two queries, none where there is no database."""
+    """Return the release as each database sees it. Two queries, none where there is no database."""
     databases = databases_in(release, project)
     if not databases:
         return ()
@@ -57,8 +57,8 @@ _STAGED = (
 def _staged(
     release: ReadRelease, plans: Mapping[int, Planned]
 ) -> dict[int, dict[tuple[str, str], Staged]]:
-    """What staging ran of the release's revisions and of what production has still to run: of
-    each, oldest first.
+    """Return what staging ran of the release's revisions and of what production has still to run:
+    of each, oldest first.
     """
     wanted = {migration["id"] for migration in release.migrations}
     wanted |= {step.revision for plan in plans.values() for step in plan.steps}

@@ -7,7 +7,9 @@ from releases.gates.result import PASS, PENDING, Result
 
 @gate("Verdict posted", always=True, listed=False)
 def verdict_told(facts: Facts) -> Result:
-    """GitHub holds the portal's verdict: while it does not, an older one may stand there."""
+    """Require that GitHub holds the portal's verdict: while it does not, an older one may stand
+    there.
+    """
     if facts.project.watch_only:
         return Result(PASS, "Watch only: no verdict is posted.")
     if facts.verdict_problem:

@@ -18,8 +18,8 @@ EACH_TIME = 2
 
 
 def read_hidden(github: GitHub, project: Project, overview: Overview) -> Overview:
-    """`overview` with the checks of its releases' pull requests, and of the open ones longest
-    unread.
+    """Return `overview` with the checks of its releases' pull requests, and of the open ones
+    longest unread.
     """
     into = project.production_branch
     named = tuple(_read(github, overview, one, into) for one in overview.named)

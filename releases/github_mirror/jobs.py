@@ -25,7 +25,7 @@ CONFIRMED_AFTER = 5.0  # seconds until a branch that demands less than before is
 
 @in_background
 def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
-    """One reading of the repository; trouble is noted once and the next look comes as usual."""
+    """Read once the repository; trouble is noted once and the next look comes as usual."""
     project = job.project
     try:
         github = github_of(project)

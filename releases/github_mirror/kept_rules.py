@@ -49,7 +49,7 @@ def _both(now: MergeRules, before: MergeRules) -> MergeRules:
 
 
 def _flags(rules: Mapping[str, object]) -> list[str]:
-    """The demands that are met or not, and the count of approvals."""
+    """Return the demands that are met or not, and the count of approvals."""
     return [name for name in rules if name not in (*_LISTS, "methods")]
 
 

@@ -15,7 +15,7 @@ PULL_NUMBER = re.compile(r"^Merge pull request #(\d{1,9}) |\(#(\d{1,9})\)$")
 
 
 def checks_as_json(checks: Iterable[Check]) -> list[dict[str, object]]:
-    """Checks as a row keeps them; `app` None: a status, or a run of which it is not told.
+    """Return checks as a row keeps them; `app` None: a status, or a run of which it is not told.
 
     `by`: who posted a status.
     """
@@ -76,7 +76,7 @@ def merged_row(project: Project, pull: MergedPull, now: datetime) -> PullRequest
 
 
 def _shared(project: Project, pull: Pull | MergedPull, now: datetime) -> JsonObject:
-    """The columns of a pull request that open and merged ones have alike."""
+    """Return the columns of a pull request that open and merged ones have alike."""
     return {
         "project": project,
         "number": pull.number,

@@ -36,7 +36,7 @@ class Relation:
         return self.ahead > 0 and not self.same_files
 
     def words(self, staging: str, main: str) -> str:
-        """How `staging` stands to `main`, in words."""
+        """Return how `staging` stands to `main`, in words."""
         if self.staging == self.main:
             return f"{staging} equals {main}"
         if self.same_files:
@@ -80,7 +80,7 @@ def settle(job: GitHubSync, overview: Overview) -> None:
 
 
 def _by_git(job: GitHubSync, staging: str, main: str) -> Relation:
-    """The relation as git has it, up to a thousand commits. Raises `ApiError`, `GitError`."""
+    """Return the relation as git has it, up to a thousand commits. Raise `ApiError`, `GitError`."""
     mirror = mirror_of(job.project)
     mirror.fetch()
     return Relation(

@@ -29,7 +29,7 @@ BLOCKED = timedelta(minutes=10)
 
 
 def numbers(project: Project) -> list[int]:
-    """The pull requests of releases that are still to be merged: they are read by number."""
+    """Return the pull requests of releases that are still to be merged: they are read by number."""
     preparing = Release.objects.in_preparation().filter(project=project, pull_number__isnull=False)
     return [
         number for number in preparing.values_list("pull_number", flat=True) if number is not None
@@ -37,8 +37,8 @@ def numbers(project: Project) -> list[int]:
 
 
 def pages(job: GitHubSync, *, now: datetime) -> Pages:
-    """All open pull requests where they are few or were not read for long; else a page more, and
-    what changed.
+    """Return all open pull requests where they are few or were not read for long; else a page more,
+    and what changed.
     """
     base = job.project.staging_branch
     known = PullRequest.objects.filter(project=job.project, state="open", base=base).count()
@@ -80,8 +80,8 @@ def _note_name(project: Project, name: str) -> None:
 
 @transaction.atomic
 def keep_merge_facts(project: Project, overview: Overview, *, now: datetime) -> None:
-    """Writes what `GitHub.merge_facts` read: both branches and the pull request, and nothing of
-    the lists.
+    """Write what `GitHub.merge_facts` read: both branches and the pull request, and nothing of the
+    lists.
     """
     GitHubSync.objects.select_for_update().get(project=project)
     _branches(project, overview, now)
@@ -91,8 +91,8 @@ def keep_merge_facts(project: Project, overview: Overview, *, now: datetime) -> 
 
 
 def _close(project: Project, overview: Overview, seen: list[int], now: datetime) -> None:
-    """What GitHub says was closed, and what was open and is in no list any more, where the lists
-    are whole.
+    """Write what GitHub says was closed, and what was open and is in no list any more, where the
+    lists are whole.
     """
     open_ = PullRequest.objects.filter(project=project, state="open").exclude(number__in=seen)
     open_.filter(number__in=overview.closed).update(state="closed", seen_at=now)
@@ -109,7 +109,7 @@ def _close(project: Project, overview: Overview, seen: list[int], now: datetime)
 
 
 def _keep_known(project: Project, rows: list[PullRequest], now: datetime) -> None:
-    """Keeps what was read of the same head before: checks that this reading did not show, and since
+    """Keep what was read of the same head before: checks that this reading did not show, and since
     when it is blocked although the portal's own status is green.
     """
     known = {
@@ -188,7 +188,7 @@ UNREAD: dict[str, object] = {
 
 
 def keep_pull(project: Project, pull: PullState, *, now: datetime) -> None:
-    """Writes one pull request that was read by itself.
+    """Write one pull request that was read by itself.
 
     Its checks are not read with it: they stay, as old as they are, while it is the open one that
     they belong to.

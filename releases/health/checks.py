@@ -11,7 +11,7 @@ from releases.models.pull_requests import GitHubSync
 
 @check("GitHub readings", unit="seconds")
 def github_sync(now: datetime) -> Iterator[Result]:
-    """When each project was last read from GitHub, and what stood in the way since."""
+    """Report when each project was last read from GitHub, and what stood in the way since."""
     for job in GitHubSync.objects.select_related("project"):
         late = job.synced_at is None or job.synced_at < pace.stale_since(job, now)
         yield sync_result("GitHub", job.project, job.synced_at, job.problem, late=late, now=now)

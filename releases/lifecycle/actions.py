@@ -40,7 +40,7 @@ def cut(
     seen: str | None = None,
     now: datetime | None = None,
 ) -> Release:
-    """Makes a release of what is on staging now; the worker then collects it and opens its pull
+    """Make a release of what is on staging now; the worker then collects it and opens its pull
     request.
 
     `seen`: the head of staging on the person's page.
@@ -80,8 +80,8 @@ def cut_hotfix(
     candidate: str | None = None,
     now: datetime | None = None,
 ) -> Release:
-    """Makes a hotfix of an open pull request straight into production; `candidate`: the head on
-    the person's page.
+    """Make a hotfix of an open pull request straight into production; `candidate`: the head on the
+    person's page.
     """
     now = now or timezone.now()
     number = int(pull) if str(pull).isdecimal() and len(str(pull)) < 10 else 0
@@ -113,7 +113,7 @@ def cut_hotfix(
 def _begun(
     release: Release, event: str, actor: Actor, data: Mapping[str, object], now: datetime
 ) -> Release:
-    """The fresh release with its checklist and its reconciler, told of in the trail."""
+    """Return the fresh release with its checklist and its reconciler, told of in the trail."""
     items = checklist_items.copy_to(release)
     mirrors.watch(release.project, now=now)
     wake_now(
@@ -137,8 +137,8 @@ def _create(
     kind: ReleaseKind = ReleaseKind.NORMAL,
     pull_number: int | None = None,
 ) -> Release:
-    """A release named after the day; refuses a second of its kind, and a second verdict for one
-    commit.
+    """Return a release named after the day; refuse a second of its kind, and a second verdict for
+    one commit.
     """
     for other in Release.objects.in_preparation().filter(project=project):
         if other.kind == kind:
@@ -175,9 +175,9 @@ def _called(release: Release) -> str:
 def migrate_staging(
     release: Release, *, actor: Actor, candidate: str | None = None, now: datetime | None = None
 ) -> MigrationRun:
-    """Brings staging's databases to the candidate's heads: a run for each that is not there.
+    """Bring staging's databases to the candidate's heads: a run for each that is not there.
 
-    Returns the first.
+    Return the first.
     """
     release = Release.objects.select_for_update().select_related("project").get(pk=release.pk)
     if release.status != ReleaseStatus.OPEN:
@@ -197,8 +197,8 @@ def migrate_staging(
 
 
 def _to_migrate(release: Release, staging: Environment) -> list[Database]:
-    """The databases that the button is about: those whose new files staging has not run, or that
-    are elsewhere.
+    """Return the databases that the button is about: those whose new files staging has not run, or
+    that are elsewhere.
     """
     databases = databases_of(release.project)
     if not databases:
@@ -223,7 +223,7 @@ def _is_elsewhere(facts: DatabaseFacts) -> bool:
 
 @action("release.abandoned", "releases.abandon_release")
 def abandon(release: Release, *, actor: Actor, reason: str, now: datetime | None = None) -> None:
-    """Gives the release up before it is promoted. Its pull request stays, for people to close."""
+    """Give the release up before it is promoted. Its pull request stays, for people to close."""
     now = now or timezone.now()
     require_reason(reason)
     release = Release.objects.locked(release.pk)
@@ -240,7 +240,7 @@ def abandon(release: Release, *, actor: Actor, reason: str, now: datetime | None
 
 @action("release.notes_written", "releases.cut_release")
 def write_notes(release: Release, *, actor: Actor, notes: str, now: datetime | None = None) -> None:
-    """Replaces the release notes."""
+    """Replace the release notes."""
     if not release.is_in_preparation:
         raise Refused(
             f"Release {release.name} is {release.get_status_display()}, so its notes can no "

@@ -19,7 +19,7 @@ COMMITS_KEPT = 200
 def read(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
     """Write down all commits between what production serves and the candidate, once for each pair.
 
-    Nothing to do where no release of the project was ever rolled back. Raises `GitError`.
+    Nothing to do where no release of the project was ever rolled back. Raise `GitError`.
     """
     if not release.is_in_preparation or release.merge_commit:
         return None
@@ -52,7 +52,9 @@ def read(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | N
 def _between(
     mirror: Mirror, release: Release, served: list[str], rolled: list[Release]
 ) -> tuple[int, list[dict[str, str]], list[dict[str, object]]]:
-    """How many commits lie between, the newest of them, and the rolled-back releases among them."""
+    """Return how many commits lie between, the newest of them, and the rolled-back releases among
+    them.
+    """
     known = [one for one in served if mirror.has(one)]
     lists = [mirror.commits(one, release.candidate) for one in known]
     lists += [mirror.commits(one, release.base) for one in known]
@@ -73,7 +75,7 @@ def _between(
 
 
 def _is_reverted(release: Release, commits: dict[str, Commit]) -> bool:
-    """Whether one of the commits says that it takes the release's pull request back."""
+    """Return whether one of the commits says that it takes the release's pull request back."""
     named = (release.name, f"#{release.pull_number})")
     return any(
         one.title.startswith("Revert ") and any(name in one.title for name in named)

@@ -25,9 +25,9 @@ from releases.models.releases import Release, ReleaseStatus
 
 
 def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
-    """Reads from git what the candidate holds: commits, pull requests, new migrations.
+    """Read from git what the candidate holds: commits, pull requests, new migrations.
 
-    Raises `GitError`, `ApiError` when pull requests that git names must be read from GitHub and
+    Raise `GitError`, `ApiError` when pull requests that git names must be read from GitHub and
     are not, and `NoDatabase` or `NotPrepared` when the SQL of an edited file needs the project's
     environment and that is not there.
     """
@@ -92,8 +92,8 @@ def _record_collected(release: Release, pulls: int, commits: int, now: datetime)
 
 
 def _pulls_in(project: Project, commits: Iterable[Commit]) -> list[PullRequest]:
-    """The pull requests into staging whose commits are among `commits`: by head commit, else by
-    number in a title.
+    """Return the pull requests into staging whose commits are among `commits`: by head commit, else
+    by number in a title.
     """
     shas, numbers = set(), set()
     for commit in commits:
@@ -107,8 +107,8 @@ def _pulls_in(project: Project, commits: Iterable[Commit]) -> list[PullRequest]:
 
 
 def _migrations(mirror: Mirror, release: Release) -> JsonObject:
-    """New revision files from production's head to the candidate, or one sentence why that
-    cannot be said.
+    """Return the new revision files from production's head to the candidate, or one sentence why
+    that cannot be said.
     """
     databases, since, until = databases_of(release.project), release.base, release.candidate
     uncovered = list(
@@ -129,8 +129,8 @@ def _migrations(mirror: Mirror, release: Release) -> JsonObject:
 def _migrations_of(
     mirror: Mirror, release: Release, database: Database
 ) -> tuple[list[dict[str, object]], list[str], tuple[Edit, ...], str]:
-    """One database's new revision files, its heads at the candidate, edits of shipped files,
-    what must be mended.
+    """Return one database's new revision files, its heads at the candidate, edits of shipped files,
+    what must be fixed.
     """
     alembic = database.alembic
     history = history_reader.read(mirror, release.candidate, alembic)
@@ -166,8 +166,8 @@ def _migrations_of(
 
 
 def _migrations_problem(release: Release, change: changes.Change, pruned: Collection[str]) -> str:
-    """What must be mended before these revisions may run, with the command that does; "" when
-    there is nothing.
+    """Return what must be fixed before these revisions may run, with the command that does; ""
+    when there is nothing.
     """
     if change.problems:
         return change.problems[0].sentence
@@ -186,7 +186,7 @@ def _migrations_problem(release: Release, change: changes.Change, pruned: Collec
 
 @transaction.atomic
 def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> bool:
-    """Pins the new head of staging; what people signed for the old one lapses, visibly.
+    """Pin the new head of staging; what people signed for the old one lapses, visibly.
 
     False: nothing to move.
     """

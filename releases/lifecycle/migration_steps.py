@@ -27,7 +27,7 @@ from releases.models.releases import Release, ReleaseStatus
 
 
 def plan(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Has the collected migrations planned for each database, by a job of its own: once, and again
+    """Have the collected migrations planned for each database, by a job of its own: once, and again
     for another order of deploying or when the database is elsewhere than the plan says. What
     staging ran keeps the SQL that was planned.
     """
@@ -63,7 +63,7 @@ def _plan_one(release: Release, database: Database, heads: Sequence[str], now: d
 
 
 def rehearse_release(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Has the collected migrations rehearsed for each database that they are still to run in: once
+    """Have the collected migrations rehearsed for each database that they are still to run in: once
     for every revision it is at, and again after a day. A rehearsal that somebody cancelled is left
     to people.
     """

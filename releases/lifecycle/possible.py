@@ -7,7 +7,7 @@ from releases.models.pull_requests import GitHubSync, PullRequest
 
 
 def brings_something(project: Project, candidate: str, base: str) -> None:
-    """Refuses a release without content, before anything is written."""
+    """Refuse a release without content, before anything is written."""
     sync = GitHubSync.objects.filter(project=project).only("relation").first()
     if sync is None or not sync.relation:
         return
@@ -17,13 +17,13 @@ def brings_something(project: Project, candidate: str, base: str) -> None:
         raise Refused(f"Comparing {staging} with {main}; try again in a moment.")
     if not known.brings:
         raise Refused(
-            f"A release would be empty: {known.words(staging, main)}. Merge what is to be released"
-            f" into {staging} first."
+            f"A release would be empty: {known.words(staging, main)}. Merge what you want to"
+            f" release into {staging} first."
         )
 
 
 def head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> str:
-    """The commit that the pull request brings; refuses one of which no hotfix can be made."""
+    """Return the commit that the pull request brings; refuse one of which no hotfix can be made."""
     main = project.production_branch
     if row is None:
         raise Refused(

@@ -17,8 +17,8 @@ from releases.models.releases import Release, ReleaseStatus
 
 
 def head_of_pull(release: Release) -> str | None:
-    """Where the pull request of a hotfix is now; None while nobody can tell, or it is not what
-    it was.
+    """Return where the pull request of a hotfix is now; None while nobody can tell, or it is not
+    what it was.
     """
     pulls = PullRequest.objects.filter(
         project=release.project, number=release.pull_number or 0, state="open", fork=False
@@ -31,7 +31,7 @@ def head_of_pull(release: Release) -> str | None:
 
 
 def open_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Finds the promotion pull request, or opens it. Only one can be open for the two branches."""
+    """Find the promotion pull request, or open it. Only one can be open for the two branches."""
     if release.status != ReleaseStatus.OPEN or release.pull_number is not None:
         return None
     project, github = release.project, github_of(release.project)
@@ -69,7 +69,7 @@ def open_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outcom
 
 
 def watch_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Reads the pull request by itself when the newest reading of open ones no longer held it."""
+    """Read the pull request by itself when the newest reading of open ones no longer held it."""
     if not release.is_in_preparation or release.pull_number is None:
         return None
     row = PullRequest.objects.filter(project=release.project, number=release.pull_number).first()
@@ -83,8 +83,8 @@ def watch_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outco
 
 
 def watch_back_merge(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Sees whether staging holds the hotfix, and how its back-merge stands; what it held once is
-    not asked again.
+    """See whether staging holds the hotfix, and how its back-merge stands; what it held once is not
+    asked again.
     """
     known = release.back_merge
     if not release.is_hotfix or release.status != ReleaseStatus.VERIFYING or known.get("contained"):

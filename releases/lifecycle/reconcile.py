@@ -33,11 +33,11 @@ from releases.models.releases import Release, ReleaseStatus
 from releases.variable_changes import compare
 
 LOOK_SECONDS = 3.0
-UNPREPARED_SECONDS = 60.0  # until somebody mends the project's environment
+UNPREPARED_SECONDS = 60.0  # until somebody fixes the project's environment
 
 
 def reconcile(job: ReleaseReconciler, *, now: datetime) -> Outcome:
-    """One look at a release, and the first thing it needs: collect, open, move, publish, close."""
+    """Look once at a release, and the first thing it needs: collect, open, move, publish, close."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
     if release.is_in_preparation or release.status == ReleaseStatus.VERIFYING:
         mirrors.watch(release.project, now=now)
@@ -114,7 +114,7 @@ def _collect(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome
 
 
 def _was_read_for_others(release: Release) -> bool:
-    """Whether the project has other databases than those for which the release was read; one
+    """Return whether the project has other databases than those for which the release was read; one
     query.
     """
     if release.status != ReleaseStatus.OPEN:
@@ -124,8 +124,8 @@ def _was_read_for_others(release: Release) -> bool:
 
 
 def _moved_since(release: Release) -> bool:
-    """Whether a database has moved since files were found missing: one that was stamped has them
-    behind it. One query, and none without a problem.
+    """Return whether a database has moved since files were found missing: one that was stamped has
+    them behind it. One query, and none without a problem.
     """
     if not release.migrations_problem or release.collected_at is None:
         return False
@@ -134,7 +134,7 @@ def _moved_since(release: Release) -> bool:
 
 
 def _smoke_staging(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Sees that a job asks staging the project's smoke tests while the release is in
+    """Make sure that a job asks staging the project's smoke tests while the release is in
     preparation.
     """
     if not release.is_in_preparation or release.merge_commit or release.is_hotfix:
@@ -150,11 +150,11 @@ def _smoke_staging(job: ReleaseReconciler, release: Release, now: datetime) -> O
 
 
 def _publish(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Posts the verdict on the candidate when it is not what GitHub was last told."""
+    """Post the verdict on the candidate when it is not what GitHub was last told."""
     facts = facts_of(release.pk, now=now)
-    standing = gates.stand(facts)
-    state, sentence = gates.verdict(facts, standing)
-    line = gates.decisive(standing)
+    readiness = gates.readiness_of(facts)
+    state, sentence = gates.verdict(facts, readiness)
+    line = gates.decisive(readiness)
     if job.verdict_gate != (gate := line.gate if line else ""):
         job.verdict_gate = gate
         ReleaseReconciler.objects.filter(pk=job.pk).update(verdict_gate=gate)
@@ -171,7 +171,7 @@ def _publish(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome
 
 
 def _close(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Ends the reconciler with the release; a verified release is done when everything after
+    """End the reconciler with the release; a verified release is done when everything after
     promotion is green.
     """
     if release.status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
@@ -180,7 +180,7 @@ def _close(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome |
         return None
     facts = facts_of(release.pk, now=now)
     later = _superseded_by(release)
-    if not gates.stand(facts).verified and not later:
+    if not gates.readiness_of(facts).verified and not later:
         return None
     sentence = f"Superseded by {later}." if later else "Every check after promotion passed."
     with transaction.atomic():
@@ -192,8 +192,8 @@ def _close(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome |
 
 
 def _superseded_by(release: Release) -> str:
-    """The name of the release that was merged after this one; "" while production runs it, and
-    while staging lacks what a hotfix brought.
+    """Return the name of the release that was merged after this one; "" while production runs it,
+    and while staging lacks what a hotfix brought.
     """
     newest = Release.objects.newest_merged().filter(project=release.project_id).first()
     if newest is None or newest.pk == release.pk or newest.status == ReleaseStatus.ROLLED_BACK:

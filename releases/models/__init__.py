@@ -17,10 +17,10 @@ from releases.models.pull_requests import BranchScan, GitHubSync, PullReading, P
 from releases.models.reconciler import KeptVariables, ReleaseReconciler
 from releases.models.releases import IllegalMove, Release, ReleaseKind, ReleaseStatus
 from releases.models.rollback import (
-    Advice,
     Downgrade,
     Rollback,
     RollbackApproval,
+    RollbackAssessment,
     RollbackStep,
     RollbackStepName,
 )
@@ -29,7 +29,6 @@ from releases.models.steps import StepStatus
 from releases.models.task_logs import TaskLog
 
 __all__ = [
-    "Advice",
     "Approval",
     "BranchScan",
     "Channel",
@@ -56,6 +55,7 @@ __all__ = [
     "RiskAcceptance",
     "Rollback",
     "RollbackApproval",
+    "RollbackAssessment",
     "RollbackStep",
     "RollbackStepName",
     "StagingSmoke",

@@ -40,7 +40,7 @@ def add_channel(
     """Add a channel for `project` (None: every project); return it with the signing secret,
     shown only now.
 
-    A team's is told nothing until a second person has confirmed what it is to be told.
+    A team's is told nothing until a second person has confirmed what it will be told.
     """
     now, address = now or timezone.now(), address.strip()
     _require_may_add(actor, personal)
@@ -74,7 +74,7 @@ def add_channel(
 
 
 def _require_may_add(actor: User, personal: bool) -> None:
-    """Refuses a team's channel without the permission, and too many of one person."""
+    """Refuse a team's channel without the permission, and too many of one person."""
     if not personal and not actor.has_perm(MANAGE):
         raise NotPermitted(
             "You may add channels of your own; those of a team need the permission “manage"
@@ -131,7 +131,7 @@ def test_channel(channel: Channel, *, actor: User, now: datetime | None = None) 
 
 
 def _locked(channel: Channel, actor: User) -> Channel:
-    """The channel, if it is the actor's own or a team's that they may manage."""
+    """Return the channel, if it is the actor's own or a team's that they may manage."""
     row = (
         Channel.objects.select_for_update(of=("self",))
         .select_related("project")
@@ -146,12 +146,14 @@ def _locked(channel: Channel, actor: User) -> Channel:
 
 
 def _alone(channel: Channel, actor: User) -> bool:
-    """Whether one person is enough: for a channel of their own, or before the first promotion."""
+    """Return whether one person is enough: for a channel of their own, or before the first
+    promotion.
+    """
     return channel.person_id is not None or bool(kind_of(channel).alone(channel, actor))
 
 
 def _known(kinds: Iterable[str]) -> list[str]:
-    """The kinds that exist, in their order. Refuses none at all."""
+    """Return the kinds that exist, in their order. Refuse none at all."""
     wanted = set(kinds)
     if not (chosen := [name for name in KINDS if name in wanted]):
         raise Refused("Choose at least one kind of notification.")

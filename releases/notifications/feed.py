@@ -71,7 +71,7 @@ def notices(event: AuditEvent, channels: list[Channel], now: datetime) -> Iterat
 
 
 def _wants(channel: Channel, kind: Kind, event: AuditEvent) -> bool:
-    """Whether the event is of the channel's project, and whether its person is meant."""
+    """Return whether the event is of the channel's project, and whether its person is meant."""
     if channel.project and event.scope and channel.project.slug != event.scope:
         return False
     if channel.person is None:

@@ -61,7 +61,7 @@ def awaited(permission: str, event: AuditEvent) -> list[User]:
 
 
 def _path(event: AuditEvent) -> str:
-    """The page where one can act on the event."""
+    """Return the page where one can act on the event."""
     if event.subject_kind == "releases.release":
         return reverse("releases:release", args=[event.subject_id])
     if event.subject_kind == "environments.migrationrun":

@@ -179,7 +179,7 @@ def _judge(channel: Channel, reply: Reply) -> None:
 
 
 def _escaped(text: str) -> str:
-    """`text` for Slack's mrkdwn, in which these three signs mean something (Slack: Escaping
+    """Return `text` for Slack's mrkdwn, in which these three signs mean something (Slack: Escaping
     text).
     """
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

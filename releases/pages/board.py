@@ -1,4 +1,4 @@
-"""What the board shows: every project's standing in a fixed number of queries."""
+"""What the board shows: every project, with its state, in a fixed number of queries."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ from releases.models.freezes import Freeze
 from releases.models.promotion import Promotion
 from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.models.releases import ACTIVE, Release, ReleaseStatus
-from releases.pages.board_cards import Card, Standing
+from releases.pages.board_cards import Card, CardStatus
 from releases.pages.board_services import last_seen, show_live
 from releases.pages.waiting import to_confirm, waiting_for
 from releases.project_settings import smoke_tests
@@ -25,7 +25,7 @@ from releases.rollback.rolled_back import into_production, rolled_back, with_rev
 
 
 def board_context(user: User, *, now: datetime) -> JsonObject:
-    """The cards, what waits for `user`, and how fresh the mirrors are.
+    """Return the cards, what waits for `user`, and how fresh the mirrors are.
 
     Fifteen queries whatever the counts.
     """
@@ -38,7 +38,7 @@ def board_context(user: User, *, now: datetime) -> JsonObject:
         cards[freeze.project_id].freeze = freeze
     for card in cards.values():
         _sources(card, now)
-        _standing(card)
+        _set_status(card)
     _reverts(cards.values(), opened)
     may = _may(user)
     for card in cards.values():
@@ -55,7 +55,7 @@ def board_context(user: User, *, now: datetime) -> JsonObject:
 
 
 def _cards() -> dict[int, Card]:
-    """A card per project, by its key, with what one query reads of it."""
+    """Return a card per project, by its key, with what one query reads of it."""
     findings = Finding.objects.open().filter(project=OuterRef("pk")).order_by()
     branch = Branch.objects.filter(project=OuterRef("pk")).values("head")
     projects = Project.objects.select_related("github_sync", "railway_sync").annotate(
@@ -79,7 +79,7 @@ def _cards() -> dict[int, Card]:
 
 
 def _changes(cards: Mapping[int, Card]) -> list[ConfigurationChange]:
-    """The changes that wait for a second person; each card gets their count."""
+    """Return the changes that wait for a second person; each card gets their count."""
     waiting = ConfigurationChange.objects.filter(
         state=ConfigurationChange.State.WAITING
     ).select_related("proposed_by")
@@ -118,7 +118,7 @@ def _releases(cards: dict[int, Card]) -> None:
             continue
         # The one in preparation counts more than one that is still looked at in production.
         if release.is_hotfix:
-            cards[release.project_id].hotfix = Standing(release)
+            cards[release.project_id].hotfix = CardStatus(release)
         else:
             cards[release.project_id].release = release
     _promotions(cards)
@@ -166,7 +166,7 @@ def _reverts(cards: Iterable[Card], opened: Sequence[PullRequest]) -> None:
 
 
 def _sources(card: Card, now: datetime) -> None:
-    """Says which source could not be read, and how old the older of both readings is."""
+    """Say which source could not be read, and how old the older of both readings is."""
     syncs = {
         "GitHub": getattr(card.project, "github_sync", None),
         "Railway": getattr(card.project, "railway_sync", None),
@@ -186,7 +186,7 @@ def _sources(card: Card, now: datetime) -> None:
 def _staleness(
     card: Card, github: GitHubSync | None, railway: RailwaySync | None, now: datetime
 ) -> None:
-    """Says whether the card is of now; what Railway has not told lately is shown as last seen."""
+    """Say whether the card is of now; what Railway has not told lately is shown as last seen."""
     old = pace.stale_since(github, now) if github else now
     seen_at = railway.synced_at if railway else None
     unseen = not (railway and seen_at and seen_at >= pace.stale_since(railway, now))
@@ -200,11 +200,11 @@ def _staleness(
         )
 
 
-def _standing(card: Card) -> None:
-    """The card's pill and sentence, and those of the hotfix on it."""
+def _set_status(card: Card) -> None:
+    """Set the card's pill and sentence, and those of the hotfix on it."""
     if card.hotfix:
         hotfix = card.hotfix
-        hotfix.state, words, hotfix.sentence = _release_standing(hotfix.release, hotfix.promotion)
+        hotfix.state, words, hotfix.sentence = _release_status(hotfix.release, hotfix.promotion)
         hotfix.words = words.removeprefix(
             f"{hotfix.release.name} "
         )  # its name stands beside the pill
@@ -227,11 +227,11 @@ def _standing(card: Card) -> None:
         else:
             card.state, card.words = "wait", "ready to release"
         return
-    card.state, card.words, card.sentence = _release_standing(card.release, card.promotion)
+    card.state, card.words, card.sentence = _release_status(card.release, card.promotion)
 
 
-def _release_standing(release: Release, promotion: Promotion | None) -> tuple[str, str, str]:
-    """State, words of the pill, and sentence."""
+def _release_status(release: Release, promotion: Promotion | None) -> tuple[str, str, str]:
+    """Return state, words of the pill, and sentence."""
     if promotion is not None and promotion.status in STOPPED:
         return "fail", f"{release.name} stopped", promotion.sentence
     if release.status == ReleaseStatus.PROMOTING:

@@ -26,8 +26,8 @@ class Serving:
 
 
 @dataclass
-class Standing:
-    """A release with its promotion, and how it stands: state, the pill's words, one sentence."""
+class CardStatus:
+    """A release with its promotion and its status: state, the words of the pill, one sentence."""
 
     release: Any
     promotion: Promotion | None = None
@@ -50,7 +50,7 @@ class Card:
     rolled: RolledBack | None = None
     relation: Relation | None = None  # of both branches; None: not read yet
     promotion: Promotion | None = None
-    hotfix: Standing | None = None
+    hotfix: CardStatus | None = None
     pulls: list[PullRequest] = field(
         default_factory=list
     )  # open ones straight into production, not cut yet

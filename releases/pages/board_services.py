@@ -56,8 +56,8 @@ def show_live(cards: dict[int, Card], now: datetime) -> None:
 
 
 def _servings(lives: Iterable[Live]) -> tuple[Serving, ...]:
-    """Services of one environment that a release is about, those with the same commit and words
-    together.
+    """Return services of one environment that a release is about, those with the same commit and
+    words together.
     """
     found: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for live in lives:
@@ -91,7 +91,7 @@ def _serving(live: Live) -> tuple[str, str, str]:
 
 
 def last_seen(serving: Serving, at: datetime) -> Serving:
-    """What was so when it was last read: nothing of it is passed now."""
+    """Return what was so when it was last read: nothing of it is passed now."""
     local = timezone.localtime(at)
     words = f"last seen at {local:%H:%M} {local.tzname()}"
     return replace(serving, state="wait", words=f"{serving.words} · {words}".strip(" ·"))

@@ -69,17 +69,17 @@ def _address(pk: int, verb: str) -> SafeString:
 
 
 def rows(
-    facts: Facts, standing: gates.Standing, phase: str, *, may_tick: bool = True
+    facts: Facts, readiness: gates.Readiness, phase: str, *, may_tick: bool = True
 ) -> tuple[Row, ...]:
-    """The checklist lines of one phase, with ticks for those who may."""
+    """Return the checklist lines of one phase, with ticks for those who may."""
     # Of a release that ended the pages say nothing: production may be another one by now.
     pages = "" if facts.release.status in ENDED else key_page_base(facts.in_production)
-    lines = standing.before if phase == Phase.BEFORE else standing.after
+    lines = readiness.before if phase == Phase.BEFORE else readiness.after
     return tuple(_row(line, facts, pages, may_tick) for line in lines)
 
 
 def several(shown: Iterable[Row]) -> tuple[Row, ...]:
-    """The rows that the person may tick together; none where there is only one."""
+    """Return the rows that the person may tick together; none where there is only one."""
     found = tuple(row for row in shown if row.control == "tick")
     return found if len(found) > 1 else ()
 
@@ -126,8 +126,8 @@ def control_of(line: gates.Line, release: Release) -> str:
 def ticked_row(
     item: ChecklistItem, *, who: object, note: str, at: datetime | None, problem: str = ""
 ) -> Row:
-    """A row as it stands after a tick (`at` given) or untick, from what is at hand; gates are asked
-    at the next look.
+    """Return a row as it stands after a tick (`at` given) or untick, from what is at hand; gates
+    are asked at the next look.
 
     `problem` is why it was refused.
     """
@@ -147,8 +147,8 @@ def ticked_row(
 
 
 def key_page_base(services: Iterable[Live]) -> str:
-    """The domain that relative key pages lie on: production's frontend, else its first service
-    with an address.
+    """Return the domain that relative key pages lie on: production's frontend, else its first
+    service with an address.
     """
     named = [
         (live.service.lower(), live.instance.domains[0])
@@ -162,7 +162,9 @@ def key_page_base(services: Iterable[Live]) -> str:
 
 
 def page_link(link: str, base: str) -> str:
-    """The address of a key page, or nothing when it has none: http on this machine, else https."""
+    """Return the address of a key page, or nothing when it has none: http on this machine, else
+    https.
+    """
     if not link.startswith("/"):
         return link
     return (address_of(base, link) or "") if base else ""

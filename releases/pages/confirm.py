@@ -66,7 +66,7 @@ def confirmation(facts: Facts, panels: Sequence[DatabasePanel], content: str) ->
 
 
 def _without_backup(facts: Facts, panels: Sequence[DatabasePanel]) -> Iterator[str]:
-    """Where Railway migrates by itself, the portal sees it too late for a backup."""
+    """Yield where Railway migrates by itself, the portal sees it too late for a backup."""
     verified = {one.called for one in facts.databases if one.database.runner == Runner.VERIFY}
     for panel in panels:
         codes = {risk.code for row in panel.rows for _state, risk in row.risks}

@@ -10,7 +10,7 @@ from releases.gates.deployed import live_at
 from releases.models.releases import Release
 from releases.pages.checklist_rows import STATE
 
-SHOWN = 12  # so many services; of more those that are as they should be lie folded
+SHOWN = 12  # above this number, services in the expected state are folded
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,21 @@ class LiveRow:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is as it should be, so that nothing is to be said of it."""
+        """Whether it is in the expected state, so that there is nothing to say about it."""
         return all(cell is None or (cell.state == "pass" and not cell.words) for cell in self.cells)
 
 
 def context(facts: Facts) -> dict[str, tuple[LiveRow, ...]]:
-    """The table for the template; of many services those that are as they should be lie folded."""
+    """Return the table for the template; of many services those that are as they should be lie
+    folded.
+    """
     rows = live_rows(facts)
     plain = tuple(row for row in rows if row.is_plain) if len(rows) > SHOWN else ()
     return {"live": tuple(row for row in rows if row not in plain), "live_plain": plain}
 
 
 def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
-    """The table “Live now”."""
+    """Return the table “Live now”."""
     wanted = {
         EnvironmentKind.STAGING: (
             facts.staging_head if _is_elsewhere(facts.release) else facts.release.candidate
@@ -68,7 +70,7 @@ def live_rows(facts: Facts) -> tuple[LiveRow, ...]:
 
 
 def _is_elsewhere(release: Release) -> bool:
-    """Whether staging is not to run the candidate: a hotfix never passes through it, and a
+    """Return whether staging is not to run the candidate: a hotfix never passes through it, and a
     shipped one has.
     """
     return release.is_hotfix or not release.is_in_preparation

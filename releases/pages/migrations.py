@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from environments.models import LONG_LIVED, EnvironmentKind
-from environments.schema.downgrade.compatibility import WayBack, advise
+from environments.schema.downgrade.compatibility import WayBack, assess_rollback
 from environments.schema.plan.render import Step
 from environments.schema.plan.risk import Risk
 from portal.jobs import JobStatus
@@ -52,7 +52,9 @@ class DatabasePanel:
 
 
 def context(facts: Facts) -> JsonObject:
-    """What the card of migrations shows: a part for each database, none of which is left out."""
+    """Return what the card of migrations shows: a part for each database, none of which is left
+    out.
+    """
     kept = facts.release.record.get("databases")  # those that there were when it ended
     databases = [one for one in facts.databases if kept is None or str(one.database.pk) in kept]
     return {
@@ -77,8 +79,8 @@ def _panel(facts: Facts, one: DatabaseFacts) -> DatabasePanel:
 def migration_rows(
     facts: DatabaseFacts, compared: tuple[Compared, ...]
 ) -> tuple[MigrationRow, ...]:
-    """The revision files of the release, each with its plan, and those that run beside them in a
-    database behind.
+    """Return the revision files of the release, each with its plan, and those that run beside them
+    in a database behind.
     """
     plan = facts.planned
     steps = {(step.revision, step.sha256): step for step in plan.steps} if plan else {}
@@ -121,8 +123,8 @@ def _migration_row(
 
 
 def compared_rows(facts: DatabaseFacts) -> tuple[Compared, ...]:
-    """What production is to run beside what staging ran; nothing before staging has run all of
-    the release.
+    """Return what production is to run beside what staging ran; nothing before staging has run all
+    of the release.
     """
     if facts.planned is None or facts.staged_at() is None:
         return ()
@@ -145,7 +147,7 @@ class Route:
 
 
 def routes(facts: DatabaseFacts) -> tuple[Route, ...]:
-    """From where to where the database is brought, as it was when the plan was made."""
+    """Return from where to where the database is brought, as it was when the plan was made."""
     plan = facts.planned
     if plan is None or plan.status != JobStatus.SUCCEEDED:
         return ()
@@ -158,8 +160,8 @@ def routes(facts: DatabaseFacts) -> tuple[Route, ...]:
 
 
 def way_back(facts: Facts) -> WayBack | None:
-    """How one would get back from this release; None while its migrations are not planned, and
-    from the start of its promotion: then the assessment looks at what happened.
+    """Return how one would get back from this release; None while its migrations are not planned,
+    and from the start of its promotion: then the assessment looks at what happened.
     """
     release = facts.release
     if release.status != ReleaseStatus.OPEN:
@@ -171,4 +173,4 @@ def way_back(facts: Facts) -> WayBack | None:
     if len(known) < len(plans):
         return None
     steps = [step for plan in known for step in plan.steps]
-    return advise(steps, [risk for plan in known for risk in plan.risks])
+    return assess_rollback(steps, [risk for plan in known for risk in plan.risks])

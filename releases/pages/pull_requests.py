@@ -1,4 +1,4 @@
-"""The list of open pull requests: what an author must mend before theirs can be merged."""
+"""The list of open pull requests: what an author must fix before theirs can be merged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from environments.schema.plan.risk import Risk
 from portal.ui.project_picker import picked
 from portal.ui.site import by_htmx, page
 from releases import gates
-from releases.models.pull_requests import PullNote, PullRequest
+from releases.models.pull_requests import PullRequest, PullRequestComment
 from releases.models.releases import Release
 from releases.pages.migrations import RISK_STATE
 
@@ -47,7 +47,7 @@ class Row:
 
     @property
     def warnings(self) -> list[str]:
-        """What its author has to mend besides the checks."""
+        """What its author has to fix besides the checks."""
         return [
             message for message in (self.pull.cut_wrong, self.pull.migrations_problem) if message
         ]
@@ -81,7 +81,7 @@ def _rows(project: Project) -> list[Row]:
     previews = {
         row.number: row for row in Preview.objects.filter(project=project).exclude(state="gone")
     }
-    notes = {row.number: row for row in PullNote.objects.filter(project=project)}
+    notes = {row.number: row for row in PullRequestComment.objects.filter(project=project)}
     pulls = PullRequest.objects.filter(
         project=project, state="open", base__in=[project.staging_branch, project.production_branch]
     ).order_by("-number")[:SHOWN]
@@ -109,8 +109,8 @@ def _rows(project: Project) -> list[Row]:
     ]
 
 
-def _risks(note: PullNote | None, pull: PullRequest) -> tuple[tuple[str, Risk], ...]:
-    """What can go wrong with the files that it brings now, as far as they were looked at."""
+def _risks(note: PullRequestComment | None, pull: PullRequest) -> tuple[tuple[str, Risk], ...]:
+    """Return what can go wrong with the files that it brings now, as far as they were looked at."""
     files = {(migration["id"], migration.get("sha256", "")) for migration in pull.migrations}
     risks = (Risk(**risk) for risk in note.risks) if note else ()
     return tuple(

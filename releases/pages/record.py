@@ -28,8 +28,8 @@ class Past:
 
 
 def past(facts: Facts) -> Past:
-    """Of a release that was read for its page: one query where another was merged after it, two
-    where it was rolled back.
+    """Return what is past of a release that was read for its page: one query where another was
+    merged after it, two where it was rolled back.
     """
     release = facts.release
     if not release.merge_commit and release.status not in ENDED:
@@ -47,7 +47,9 @@ def past(facts: Facts) -> Past:
 
 
 def now(facts: Facts, known: Past) -> Now | None:
-    """The sentence at the top of the page of a release that ended or was superseded; else None."""
+    """Return the sentence at the top of the page of a release that ended or was superseded; else
+    None.
+    """
     release = facts.release
     by = f"Superseded by {known.superseded}." if known.superseded else ""
     if release.status == ReleaseStatus.ROLLED_BACK:
@@ -73,7 +75,7 @@ def _done(facts: Facts) -> tuple[str, ...]:
 
 
 def approvals(facts: Facts, content: str) -> list[tuple[Approval, str]]:
-    """Each approval with why it does not count, as it was when the release ended."""
+    """Return each approval with why it does not count, as it was when the release ended."""
     kept = facts.release.record.get("faults")
     if kept is None:
         return [(one, gates.fault_of(one, facts.release, content)) for one in facts.approvals]

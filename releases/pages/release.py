@@ -36,26 +36,26 @@ class Now:
     link: str = ""  # or a page elsewhere
 
 
-def now(facts: Facts, standing: gates.Standing) -> Now:
-    """The sentence at the top of the release page."""
+def now(facts: Facts, readiness: gates.Readiness) -> Now:
+    """Return the sentence at the top of the release page."""
     release = facts.release
     if release.status == ReleaseStatus.ABANDONED:
         return Now("skipped", "This release was abandoned.", ("The portal no longer changes it.",))
     if release.status == ReleaseStatus.VERIFYING:
-        return _now_verifying(facts, standing)
+        return _now_verifying(facts, readiness)
     if release.status == ReleaseStatus.PROMOTING:
         return _now_promoting(facts)
     trouble = (facts.reconciler_problem,) if facts.reconciler_problem else ()
     if release.collected != release.candidate:
         return Now("fail" if trouble else "wait", "Loading commits and checks…", trouble)
-    if standing.ready:
+    if readiness.ready:
         details = trouble or (f"Candidate {release.candidate[:7]} passes every check.",)
         return Now("pass", "Ready to promote", details)
-    return _now_missing(facts, standing, trouble)
+    return _now_missing(facts, readiness, trouble)
 
 
-def _now_missing(facts: Facts, standing: gates.Standing, trouble: tuple[str, ...]) -> Now:
-    missing = standing.missing
+def _now_missing(facts: Facts, readiness: gates.Readiness, trouble: tuple[str, ...]) -> Now:
+    missing = readiness.missing
     worst = "fail" if any(line.result.state == gates.FAIL for line in missing) else "wait"
     checks = "check" if len(missing) == 1 else "checks"
     headline = f"{len(missing)} {checks} left before promotion"
@@ -85,7 +85,7 @@ def _now_missing(facts: Facts, standing: gates.Standing, trouble: tuple[str, ...
 
 
 def _to_review(facts: Facts, missing: Iterable[gates.Line]) -> PullRequest | None:
-    """The promotion pull request, if what GitHub demands of it is a person's review."""
+    """Return the promotion pull request, if what GitHub demands of it is a person's review."""
     pull = facts.promotion_pull
     if pull is None or pull.review_decision not in ("review_required", "changes_requested"):
         return None
@@ -114,8 +114,8 @@ def _now_promoting(facts: Facts) -> Now:
     )
 
 
-def _now_verifying(facts: Facts, standing: gates.Standing) -> Now:
-    left = [line for line in standing.after if not line.done]
+def _now_verifying(facts: Facts, readiness: gates.Readiness) -> Now:
+    left = [line for line in readiness.after if not line.done]
     if not left:
         return Now(
             "pass", "Production runs this release and every check passed. Closing the release…"
@@ -135,7 +135,7 @@ def _now_verifying(facts: Facts, standing: gates.Standing) -> Now:
 
 
 def current_step(facts: Facts) -> PromotionStep | None:
-    """The step that is under way, or that stopped."""
+    """Return the step that is under way, or that stopped."""
     return next(
         (step for step in facts.steps if step.status not in (StepStatus.DONE, StepStatus.SKIPPED)),
         None,
@@ -143,7 +143,7 @@ def current_step(facts: Facts) -> PromotionStep | None:
 
 
 def can_migrate_staging(facts: Facts) -> bool:
-    """Whether the one thing to do is to migrate staging."""
+    """Return whether the one thing to do is to migrate staging."""
     release = facts.release
     return bool(
         release.status == ReleaseStatus.OPEN
@@ -156,8 +156,8 @@ def can_migrate_staging(facts: Facts) -> bool:
 
 
 def log_run(facts: Facts) -> tuple[str, MigrationRun] | None:
-    """Where and what the run is whose log is of interest now: the promotion's, else staging's
-    for this candidate.
+    """Return where and what the run is whose log is of interest now: the promotion's, else
+    staging's for this candidate.
     """
     steps = facts.steps if facts.release.status != ReleaseStatus.OPEN else ()
     promoted = [step.migration_run for step in steps if step.migration_run]
@@ -170,7 +170,7 @@ def log_run(facts: Facts) -> tuple[str, MigrationRun] | None:
 
 
 def called(facts: Facts, run: MigrationRun) -> str:
-    """The name of the run's database where there are several."""
+    """Return the name of the run's database where there are several."""
     return next(
         (
             database.called
@@ -182,7 +182,7 @@ def called(facts: Facts, run: MigrationRun) -> str:
 
 
 def aftermath(facts: Facts, logged: tuple[str, MigrationRun] | None) -> Aftermath | None:
-    """What the run of `log_run` left half done and what to type next, if it did not succeed.
+    """Return what the run of `log_run` left half done and what to type next, if it did not succeed.
 
     No query.
     """
@@ -206,7 +206,7 @@ def aftermath(facts: Facts, logged: tuple[str, MigrationRun] | None) -> Aftermat
 
 
 def pulse_seconds(facts: Facts) -> int:
-    """How often the page looks again: 2 s while something runs, 10 s otherwise, 0 when the
+    """Return how often the page looks again: 2 s while something runs, 10 s otherwise, 0 when the
     release has ended.
     """
     if facts.release.status in ENDED:
@@ -222,8 +222,8 @@ def pulse_seconds(facts: Facts) -> int:
 
 
 def _is_closing(facts: Facts) -> bool:
-    """Whether people have looked at everything after promotion, so that only the portal's own
-    look is awaited.
+    """Return whether people have looked at everything after promotion, so that only the portal's
+    own look is awaited.
     """
     if facts.release.status != ReleaseStatus.VERIFYING:
         return False
@@ -235,7 +235,7 @@ def _is_closing(facts: Facts) -> bool:
 
 
 def repairs(facts: Facts) -> tuple[PromotionStep | None, tuple[str, ...]]:
-    """The stopped step, and the verbs that can mend it; the first is the first right act."""
+    """Return the stopped step, and the verbs that can fix it; the first is the first right act."""
     step = current_step(facts)
     if step is None or facts.promotion is None or facts.promotion.status not in STOPPED:
         return None, ()

@@ -49,8 +49,8 @@ MAY = {
 
 @functools.cache
 def page_queryset() -> Any:
-    """Releases for their page: with the newest of their commits, cut off by the database, and
-    the way back.
+    """Return releases for their page: with the newest of their commits, cut off by the database,
+    and the way back.
     """
     shown = Value(f"$[0 to {COMMITS_SHOWN - 1}]")
     newest = Func(F("commits"), shown, function="jsonb_path_query_array", output_field=JSONField())
@@ -60,15 +60,18 @@ def page_queryset() -> Any:
         "has_rollback": Exists(Rollback.objects.filter(release=OuterRef("pk"))),
         "has_downgrade": Exists(Downgrade.objects.filter(release=OuterRef("pk"))),
     }
-    rows = release_queryset().select_related("project", "cut_by", "task_log__saved_by", "advice")
+    rows = release_queryset().select_related(
+        "project", "cut_by", "task_log__saved_by", "assessment"
+    )
     rows = rows.annotate(newest_commits=newest, variable_drift=F("reconciler__drift"), **going_back)
     return with_neighbours(rows, within="project")
 
 
 def release_context(request: HttpRequest, pk: int) -> JsonObject:
-    """Everything the page shows: the ten queries of the facts, the timeline, and the way back.
+    """Return everything the page shows: the ten queries of the facts, the timeline, and the way
+    back.
 
-    Raises `Http404`.
+    Raise `Http404`.
     """
     try:
         shown = page_queryset().get(pk=pk)
@@ -77,19 +80,19 @@ def release_context(request: HttpRequest, pk: int) -> JsonObject:
     facts = gather(shown)
     if facts.railway_seen_at is None or facts.railway_seen_at < facts.fresh_since:
         mirrors.watch(facts.project, now=facts.now)  # the gates say that it is being read
-    standing = gates.stand(facts)
+    readiness = gates.readiness_of(facts)
     # Asked once for the page: a template that asks for each row pays for each row.
     may = {name: request.user.has_perm(permission) for name, permission in MAY.items()}
     events = audit.timeline(subject=shown, limit=EVENTS_SHOWN)
-    checklists = _checklists(facts, standing, may_tick=may["tick"])
+    checklists = _checklists(facts, readiness, may_tick=may["tick"])
     return {
         "release": shown,
         "project": facts.project,
         "facts": facts,
-        "standing": standing,
+        "readiness": readiness,
         "may": may,
         **checklists,
-        **_state(facts, standing, checklists["before"]),
+        **_state(facts, readiness, checklists["before"]),
         **_changes(facts),
         **live_table.context(facts),
         "staging_moves": any(run.is_open for run in facts.runs),
@@ -103,10 +106,10 @@ def release_context(request: HttpRequest, pk: int) -> JsonObject:
     }
 
 
-def _checklists(facts: Facts, standing: gates.Standing, *, may_tick: bool) -> JsonObject:
-    """Both checklists, and the next item that waits for a person."""
-    before = checklist_rows.rows(facts, standing, Phase.BEFORE, may_tick=may_tick)
-    after = checklist_rows.rows(facts, standing, Phase.AFTER, may_tick=may_tick)
+def _checklists(facts: Facts, readiness: gates.Readiness, *, may_tick: bool) -> JsonObject:
+    """Return both checklists, and the next item that waits for a person."""
+    before = checklist_rows.rows(facts, readiness, Phase.BEFORE, may_tick=may_tick)
+    after = checklist_rows.rows(facts, readiness, Phase.AFTER, may_tick=may_tick)
     is_over = facts.release.status in checklist_rows.ENDED
     return {
         "before": before,
@@ -121,9 +124,11 @@ def _checklists(facts: Facts, standing: gates.Standing, *, may_tick: bool) -> Js
 
 
 def _state(
-    facts: Facts, standing: gates.Standing, before: tuple[checklist_rows.Row, ...]
+    facts: Facts, readiness: gates.Readiness, before: tuple[checklist_rows.Row, ...]
 ) -> JsonObject:
-    """Where the release is on its way, what stopped it, and what people can do about that."""
+    """Return where the release is on its way, what stopped it, and what people can do about
+    that.
+    """
     past, back = pages_record.past(facts), rollback.way_back(facts, now=facts.now)
     stopped, repairs = pages_release.repairs(facts)
     panels, content = pages_migrations.context(facts), gates.content_digest(facts.release)
@@ -133,7 +138,7 @@ def _state(
         "now": (
             pages_record.now(facts, past)
             or rollback.now(facts, back)
-            or pages_release.now(facts, standing)
+            or pages_release.now(facts, readiness)
         ),
         "stages": (*stages.stages(facts, before), *rollback.last_stage(facts, back)),
         "steps": facts.steps,
@@ -153,7 +158,9 @@ def _state(
 
 
 def _migration_log(facts: Facts, back: WayBackPanel) -> JsonObject:
-    """The run whose log the page shows: the downgrade's where there is one, else the newest."""
+    """Return the run whose log the page shows: the downgrade's where there is one, else the
+    newest.
+    """
     downgrade = rollback.log_run(back)
     logged = (EnvironmentKind.PRODUCTION, downgrade) if downgrade else pages_release.log_run(facts)
     return {
@@ -165,7 +172,9 @@ def _migration_log(facts: Facts, back: WayBackPanel) -> JsonObject:
 
 
 def _changes(facts: Facts) -> JsonObject:
-    """What the release brings to production: commits and pull requests, and where to read them."""
+    """Return what the release brings to production: commits and pull requests, and where to read
+    them.
+    """
     shown = facts.release
     return {
         "carried": shown.carried | {"again": again(shown.carried)},
@@ -191,7 +200,9 @@ def _pulse(facts: Facts, past: pages_record.Past, back: WayBackPanel) -> int:
 def _trouble(
     facts: Facts, stopped: PromotionStep | None, back: WayBackPanel
 ) -> pages_trouble.Trouble | None:
-    """What the page begins with in trouble; one query where a deployment failed, else none."""
+    """Return what the page begins with in trouble; one query where a deployment failed, else
+    none.
+    """
     if back.is_going_on and back.stopped is None:
         return None
     found = pages_trouble.trouble(facts, stopped, back.stopped)

@@ -1,4 +1,4 @@
-"""What the release page shows of the way back: plain values from rows that the adviser and
+"""What the release page shows of the way back: plain values from rows that the assessment and
 people wrote.
 """
 
@@ -14,13 +14,13 @@ from environments.schema.downgrade.compatibility import DOWNGRADE_FIRST, FORWARD
 from portal.jobs import OPEN, STOPPED, JobStatus
 from portal.outbound.parsing import JsonObject
 from releases.gates.context import Facts
-from releases.models import Advice, Downgrade, Rollback, RollbackStep, StepStatus
+from releases.models import Downgrade, Rollback, RollbackAssessment, RollbackStep, StepStatus
 from releases.models.releases import Release, ReleaseStatus
 from releases.models.rollback import downgrade_content
 from releases.pages.release import Now
 from releases.pages.rollback_panel import Back, ServiceRow, WayBackPanel
 from releases.pages.stages import Stage
-from releases.rollback import assessment as advice_of
+from releases.rollback import assessment as rollback_assessment
 
 TONES = {SAFE: "pass", DOWNGRADE_FIRST: "attest", FORWARD: "attest"}
 SERVICE = {
@@ -31,30 +31,30 @@ SERVICE = {
     "gone": "fail",
     "unknown": "attest",
 }
-SHOWN = 5  # so many downgrades
+SHOWN = 5  # downgrades
 
 
 def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
-    """The panel of a release that was read for its page; five queries at most, and none before
-    anybody goes back.
+    """Return the panel of a release that was read for its page; five queries at most, and none
+    before anybody goes back.
     """
     release: Any = facts.release
     if release.status == ReleaseStatus.OPEN:
         return WayBackPanel()
-    advice = getattr(release, "advice", None)
+    assessment = getattr(release, "assessment", None)
     job = _job(release) if release.has_rollback else None
     steps = tuple(job.steps.order_by("position")) if job else ()
     given = tuple(job.approvals.select_related("user")) if job else ()
     downgrades = _downgrades(release) if release.has_downgrade else ()
     gone = release.status in (ReleaseStatus.ROLLED_BACK, ReleaseStatus.ABANDONED)
-    # What was advised before is no advice any more.
-    known = advice if advice and advice.computed_at and advice.is_open else None
+    # An assessment from before counts no longer.
+    known = assessment if assessment and assessment.computed_at and assessment.is_open else None
     known = None if release.status == ReleaseStatus.ROLLED_BACK else known
     first = steps[0] if steps else None
     outdated = _outdated(facts, known, downgrades, now) if known else ""
     why_not = _why_not(facts, known, job) or outdated
     return WayBackPanel(
-        advice=known,
+        assessment=known,
         tone=TONES.get(known.verdict, "wait") if known and not outdated else "wait",
         outdated=outdated,
         services=tuple(_service(service) for service in known.services) if known else (),
@@ -68,21 +68,23 @@ def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
         downgrades=tuple(downgrade for downgrade in downgrades if not downgrade.waits),
         can_ask=known is not None and not why_not,
         why_not=why_not,
-        note="" if known or gone else _note(advice),
+        note="" if known or gone else _note(assessment),
     )
 
 
-def _note(advice: Advice | None) -> str:
-    """Why a release on its way to production, or there, has no verdict."""
-    if advice is not None and not advice.is_open:
-        return advice.sentence
+def _note(assessment: RollbackAssessment | None) -> str:
+    """Return why a release on its way to production, or there, has no verdict."""
+    if assessment is not None and not assessment.is_open:
+        return assessment.sentence
     running = "The rollback assessment is still running."
-    return f"{running} {advice.problem}".strip() if advice else running
+    return f"{running} {assessment.problem}".strip() if assessment else running
 
 
-def _outdated(facts: Facts, known: Advice, downgrades: Sequence[Downgrade], now: datetime) -> str:
-    """Why the advice is not of now, from what was read for the page: no green is shown that
-    something has overtaken.
+def _outdated(
+    facts: Facts, known: RollbackAssessment, downgrades: Sequence[Downgrade], now: datetime
+) -> str:
+    """Return why the assessment is not of now, from what was read for the page: no green is shown
+    that something has overtaken.
     """
     at = known.computed_at or now
     runs = [
@@ -107,11 +109,11 @@ def _outdated(facts: Facts, known: Advice, downgrades: Sequence[Downgrade], now:
         return f"{moved} serves another deployment now."
     if known.problem:
         return f"The assessment could not be updated: {known.problem}"
-    return "The assessment is outdated." if advice_of.is_old(known, now) else ""
+    return "The assessment is outdated." if rollback_assessment.is_old(known, now) else ""
 
 
-def _moved(facts: Facts, known: Advice) -> str:
-    """The names of the services that serve another commit than the adviser saw."""
+def _moved(facts: Facts, known: RollbackAssessment) -> str:
+    """Return the names of the services that serve another commit than the assessment saw."""
     serves = {
         live.instance.service.railway_id: next(
             (one.commit for one in live.active if one.status in SERVING and not one.stopped), ""
@@ -141,19 +143,19 @@ def _downgrades(release: Release) -> tuple[Downgrade, ...]:
     return tuple(wishes.defer("run__log")[:SHOWN])
 
 
-def _why_not(facts: Facts, advice: Advice | None, job: Rollback | None) -> str:
-    """Why no rollback can be asked for now; the action asks again."""
-    if advice is None or (job and job.status in (*OPEN, *STOPPED)):
+def _why_not(facts: Facts, assessment: RollbackAssessment | None, job: Rollback | None) -> str:
+    """Return why no rollback can be asked for now; the action asks again."""
+    if assessment is None or (job and job.status in (*OPEN, *STOPPED)):
         return ""
-    if not advice.is_open:
-        return advice.sentence
+    if not assessment.is_open:
+        return assessment.sentence
     if not facts.release.merge_commit:
         return "The release is not merged yet: there is nothing to roll back."
     if facts.promotion and facts.promotion.status in OPEN:
         return "The promotion is running. You can request a rollback when it has ended or stopped."
-    if advice.verdict == DOWNGRADE_FIRST:
+    if assessment.verdict == DOWNGRADE_FIRST:
         return "Downgrade the database first; then the services can be rolled back."
-    return "" if advice.targets else "Railway has nothing to restore."
+    return "" if assessment.targets else "Railway has nothing to restore."
 
 
 def _stopped(job: Rollback | None, steps: tuple[RollbackStep, ...]) -> RollbackStep | None:
@@ -181,8 +183,8 @@ def _service(one: JsonObject) -> ServiceRow:
     )
 
 
-def _back(facts: Facts, advice: Advice, now: datetime) -> Back | None:
-    known = advice.downgrade
+def _back(facts: Facts, assessment: RollbackAssessment, now: datetime) -> Back | None:
+    known = assessment.downgrade
     if known is None:
         return None
     rows = Rehearsal.objects.filter(
@@ -216,7 +218,7 @@ def _back(facts: Facts, advice: Advice, now: datetime) -> Back | None:
 
 
 def now(facts: Facts, panel: WayBackPanel) -> Now | None:
-    """The sentence at the top of the page while the way back is what matters; else None."""
+    """Return the sentence at the top of the page while the way back is what matters; else None."""
     job = panel.job
     if job is None or job.status not in (*OPEN, *STOPPED):
         return None
@@ -235,14 +237,14 @@ def now(facts: Facts, panel: WayBackPanel) -> Now | None:
 
 
 def last_stage(facts: Facts, panel: WayBackPanel) -> tuple[Stage, ...]:
-    """What the row of stages ends with once production was taken back."""
+    """Return what the row of stages ends with once production was taken back."""
     if facts.release.status != ReleaseStatus.ROLLED_BACK or panel.job is None:
         return ()
     return (Stage("Rolled back", "done", at=panel.job.finished_at),)
 
 
 def log_run(panel: WayBackPanel) -> MigrationRun | None:
-    """The run of the newest downgrade, whose log is of interest then."""
+    """Return the run of the newest downgrade, whose log is of interest then."""
     return next(
         (downgrade.run for downgrade in panel.downgrades if downgrade.run is not None), None
     )

@@ -7,12 +7,19 @@ from environments.models import Rehearsal
 from environments.schema.downgrade.compatibility import DOWNGRADE_FIRST, SAFE
 from portal.jobs import OPEN, STOPPED
 from portal.outbound.parsing import JsonObject
-from releases.models import Advice, Downgrade, Rollback, RollbackApproval, RollbackStep, StepStatus
+from releases.models import (
+    Downgrade,
+    Rollback,
+    RollbackApproval,
+    RollbackAssessment,
+    RollbackStep,
+    StepStatus,
+)
 
 
 @dataclass(frozen=True)
 class ServiceRow:
-    """One service as the adviser saw it."""
+    """One service as the assessment saw it."""
 
     name: str
     state: str
@@ -47,9 +54,9 @@ class Back:
 class WayBackPanel:
     """All of it."""
 
-    advice: Advice | None = None
+    assessment: RollbackAssessment | None = None
     tone: str = "wait"
-    outdated: str = ""  # why the advice is not of now
+    outdated: str = ""  # why the assessment is not of now
     services: tuple[ServiceRow, ...] = ()
     job: Rollback | None = None
     steps: tuple[RollbackStep, ...] = ()
@@ -66,7 +73,7 @@ class WayBackPanel:
     @property
     def verdict(self) -> str:
         """What the pill says: no verdict that something has overtaken."""
-        return "updating" if self.outdated else self.advice.verdict if self.advice else ""
+        return "updating" if self.outdated else self.assessment.verdict if self.assessment else ""
 
     @property
     def done(self) -> int:
@@ -76,7 +83,7 @@ class WayBackPanel:
     @property
     def database_first(self) -> bool:
         """Whether the downgrade comes before the rollback."""
-        return self.advice is not None and self.advice.verdict == DOWNGRADE_FIRST
+        return self.assessment is not None and self.assessment.verdict == DOWNGRADE_FIRST
 
     @property
     def is_going_on(self) -> bool:
@@ -87,7 +94,9 @@ class WayBackPanel:
     def is_quiet(self) -> bool:
         """Whether nobody needs the downgrade or is at work on it."""
         busy = self.wish or self.downgrades or (self.back and self.back.rehearsal)
-        return bool(self.advice and self.advice.verdict == SAFE and not busy and not self.outdated)
+        return bool(
+            self.assessment and self.assessment.verdict == SAFE and not busy and not self.outdated
+        )
 
     @property
     def is_busy(self) -> bool:

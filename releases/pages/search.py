@@ -46,7 +46,7 @@ class Found:
 
 @page
 def search(request: HttpRequest) -> HttpResponse:
-    """What the typed letters find; everybody with a role may read all of it."""
+    """Show what the typed letters find; everybody with a role may read all of it."""
     typed = request.GET.get("q", "").replace("\x00", "").strip()[:100]
     name = "_found.html" if by_htmx(request) else "search.html"
     return render(request, f"releases/pages/search/{name}", {"q": typed, "found": find(typed)})

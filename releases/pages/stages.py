@@ -24,7 +24,7 @@ class Stage:
 
 
 def stages(facts: Facts, before: tuple[Row, ...]) -> tuple[Stage, ...]:
-    """The way from cut to sync."""
+    """Return the way from cut to sync."""
     release, ended = facts.release, facts.release.status in ENDED
     first = [Stage("Cut", "done", at=release.cut_at)]
     if release.migrations:
@@ -87,7 +87,7 @@ def _ahead(name: StepName, database: Database | None, facts: Facts) -> str:
 
 
 def _revisions(number: int, facts: Facts) -> str:
-    """How many revisions, or that nobody knows yet."""
+    """Return how many revisions, or that nobody knows yet."""
     if facts.release.collected != facts.release.candidate:
         return "reading…"
     return _count(number, "revision")
@@ -98,8 +98,8 @@ def _count(number: int, noun: str) -> str:
 
 
 def of_interest(facts: Facts) -> MigrationRun | None:
-    """Of each database's last run in staging the one that is under way, else one that stopped,
-    else the newest.
+    """Return of each database's last run in staging the one that is under way, else one that
+    stopped, else the newest.
     """
     last = [database.runs[0] for database in facts.databases if database.runs]
     last = [run for run in last if run.is_open or run.commit == facts.release.candidate] or last

@@ -34,7 +34,7 @@ MOVED = (
 )
 GOING_BACK = {
     RollbackStepName.APPROVE: "Read why, then retry or cancel the rollback.",
-    RollbackStepName.RESTORE: "Read what Railway says, mend it there, then retry.",
+    RollbackStepName.RESTORE: "Read what Railway says, fix it there, then retry.",
     RollbackStepName.LIVE: "Read the log of the service that is not live, then retry.",
     RollbackStepName.SMOKE: "Look at the failing address, then retry.",
 }
@@ -101,7 +101,7 @@ def trouble(
 
 
 def has_moved(facts: Facts) -> bool:
-    """Whether the pull request holds other commits than those that people checked."""
+    """Return whether the pull request holds other commits than those that people checked."""
     pull, release = facts.promotion_pull, facts.release
     if pull is None or release.merge_commit or pull.state != "open":
         return False

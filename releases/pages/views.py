@@ -30,7 +30,7 @@ RELEASES_SHOWN = 50
 
 @page
 def board(request: HttpRequest) -> HttpResponse:
-    """Each project: what is in staging, what in production, what stands between."""
+    """Show each project: what is in staging, what in production, what stands between."""
     return render(
         request, "releases/pages/board.html", board_context(person(request), now=timezone.now())
     )
@@ -38,7 +38,7 @@ def board(request: HttpRequest) -> HttpResponse:
 
 @page
 def board_panels(request: HttpRequest) -> HttpResponse:
-    """The board's moving parts, for the poll."""
+    """Show the board's moving parts, for the poll."""
     return render(
         request,
         "releases/pages/board_panels.html",
@@ -48,7 +48,7 @@ def board_panels(request: HttpRequest) -> HttpResponse:
 
 @page
 def releases(request: HttpRequest) -> HttpResponse:
-    """Every release, newest first."""
+    """Show every release, newest first."""
     rows = Release.objects.select_related("project", "cut_by").defer(
         "commits", "migrations", "notes", "moved", "record"
     )
@@ -72,13 +72,13 @@ def releases(request: HttpRequest) -> HttpResponse:
 
 @page
 def release(request: HttpRequest, pk: int) -> HttpResponse:
-    """The page on which a release is prepared, promoted and looked at."""
+    """Show the page on which a release is prepared, promoted and looked at."""
     return render(request, "releases/pages/release.html", release_context(request, pk))
 
 
 @page
 def panels_(request: HttpRequest, pk: int) -> HttpResponse:
-    """The release page's moving parts, for the poll."""
+    """Show the release page's moving parts, for the poll."""
     return render(request, "releases/pages/release_panels.html", release_context(request, pk))
 
 
@@ -110,7 +110,7 @@ def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
 def _ticked_row(
     item: ChecklistItem, verb: str, user: User, form: forms.Form, act: Callable[..., ChecklistItem]
 ) -> checklist_rows.Row:
-    """The item's row after `act`, or as it was with what is wrong."""
+    """Return the item's row after `act`, or as it was with what is wrong."""
     try:
         known = run(act, user, form)
     except Refused as refusal:

@@ -14,11 +14,11 @@ from releases.conditions.registry import counts
 from releases.models import Downgrade, Rollback, RollbackStep, RollbackStepName, StepStatus
 from releases.models.checklist import ChecklistItem
 from releases.models.releases import Release, ReleaseStatus
-from releases.pages.board_cards import Card, Standing
+from releases.pages.board_cards import Card, CardStatus
 
 
 def waiting_for(cards: Iterable[Card], user: User) -> Iterable[tuple[str, int | None, str]]:
-    """What waits for `user`: a sentence, the release it is about or None, and the project's
+    """Return what waits for `user`: a sentence, the release it is about or None, and the project's
     slug.
     """
     cards = list(cards)
@@ -33,28 +33,28 @@ def waiting_for(cards: Iterable[Card], user: User) -> Iterable[tuple[str, int | 
                 None,
                 slug,
             )
-        for standing in _standings(card):
-            message = _wanted(standing, ticks, card.project, user)
+        for status in _statuses(card):
+            message = _wanted(status, ticks, card.project, user)
             if message:
-                yield f"{card.project}: {message}", standing.release.pk, slug
+                yield f"{card.project}: {message}", status.release.pk, slug
         if card.release is None and card.can_cut:
             yield f"{card.project}: {card.project.staging_branch} is ready to release", None, slug
 
 
-def _standings(card: Card) -> list[Standing]:
-    """The hotfix, which is in more of a hurry, and the release; both in the same form."""
+def _statuses(card: Card) -> list[CardStatus]:
+    """Return the hotfix, which is in more of a hurry, and the release; both in the same form."""
     normal = (
-        Standing(card.release, card.promotion, card.state, card.words, card.sentence)
+        CardStatus(card.release, card.promotion, card.state, card.words, card.sentence)
         if card.release
         else None
     )
     return [one for one in (card.hotfix, normal) if one]
 
 
-def _wanted(standing: Standing, ticks: dict[int, int], project: Project, user: User) -> str:
-    """What `user` can do about a release now; empty: nothing."""
-    release = standing.release
-    if standing.promotion and standing.promotion.status in STOPPED:
+def _wanted(status: CardStatus, ticks: dict[int, int], project: Project, user: User) -> str:
+    """Return what `user` can do about a release now; empty: nothing."""
+    release = status.release
+    if status.promotion and status.promotion.status in STOPPED:
         return (
             f"promotion of {release.name} stopped"
             if user.has_perm("releases.repair_release")
@@ -62,14 +62,14 @@ def _wanted(standing: Standing, ticks: dict[int, int], project: Project, user: U
         )
     if count := ticks.get(release.pk):
         return f"{count} checklist item{'s' if count > 1 else ''} open in {release.name}"
-    if _awaits_approval(standing, project, user):
+    if _awaits_approval(status, project, user):
         return f"{release.name} needs an approval"
-    return f"{release.name} is ready to promote" if _can_promote(standing, user) else ""
+    return f"{release.name} is ready to promote" if _can_promote(status, user) else ""
 
 
 def _going_back(user: User) -> Iterable[tuple[str, int | None, str]]:
-    """Rollbacks and downgrades that wait for `user`, before all else: somebody is having a bad
-    day.
+    """Yield the rollbacks and downgrades that wait for `user`, before all else: somebody is having
+    a bad day.
     """
     may_sign, may_mend = (
         user.has_perm("releases.approve_release"),
@@ -102,7 +102,7 @@ def _going_back(user: User) -> Iterable[tuple[str, int | None, str]]:
 def to_confirm(
     changes: Iterable[ConfigurationChange], user: User
 ) -> Iterable[tuple[str, int | None, str]]:
-    """Changes of configuration that `user` may confirm; without a project they lead to their
+    """Return changes of configuration that `user` may confirm; without a project they lead to their
     page.
     """
     for change in changes if user.has_perm(CONFIRM) else ():
@@ -113,9 +113,7 @@ def to_confirm(
 
 def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:
     """Release → how many manual items can be ticked now."""
-    shown = {
-        standing.release.pk: standing.release for card in cards for standing in _standings(card)
-    }
+    shown = {status.release.pk: status.release for card in cards for status in _statuses(card)}
     found: dict[int, int] = defaultdict(int)
     items = ChecklistItem.objects.filter(release__in=shown, gate="").exclude(
         ticked_at__isnull=False, lapsed_at=None
@@ -128,8 +126,8 @@ def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:
     return found
 
 
-def _awaits_approval(standing: Standing, project: Project, user: User) -> bool:
-    release = standing.release
+def _awaits_approval(status: CardStatus, project: Project, user: User) -> bool:
+    release = status.release
     return bool(
         release.status == ReleaseStatus.OPEN
         and project.required_approvals
@@ -140,13 +138,13 @@ def _awaits_approval(standing: Standing, project: Project, user: User) -> bool:
 
 
 def _is_about_approvals(release: Release) -> bool:
-    """Whether the verdict on the candidate is that approvals are missing."""
+    """Return whether the verdict on the candidate is that approvals are missing."""
     reconciler = getattr(release, "reconciler", None)
     if reconciler is None or reconciler.problem or reconciler.verdict_sha != release.candidate:
         return False
     return bool(reconciler.verdict_gate == "approved")
 
 
-def _can_promote(standing: Standing, user: User) -> bool:
-    ready = standing.state == "pass" and standing.release.status == ReleaseStatus.OPEN
+def _can_promote(status: CardStatus, user: User) -> bool:
+    ready = status.state == "pass" and status.release.status == ReleaseStatus.OPEN
     return ready and user.has_perm("releases.promote_release")

@@ -26,13 +26,13 @@ class Day:
 
 
 def offered() -> list[Day]:
-    """The days that can begin here. Raises `Refused` while the stand-ins do not answer."""
+    """Return the days that can begin here. Raise `Refused` while the stand-ins do not answer."""
     return _asked("GET")
 
 
 @action("sandbox.day_begun", "releases.cut_release")
 def begin(project: Project, *, actor: Actor, name: str) -> None:
-    """Let the day `name` begin. Raises `Refused` with the reason when it cannot."""
+    """Let the day `name` begin. Raise `Refused` with the reason when it cannot."""
     title = next((day.title for day in offered() if day.name == name), None)
     if title is None:
         raise Refused("There is no such day.")

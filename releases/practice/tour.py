@@ -64,7 +64,9 @@ class Step:
 
 
 def steps() -> list[Step]:
-    """The tour's steps in order, for the newest release; a step before a done one is done."""
+    """Return the tour's steps in order, for the newest release; a step before a done one is
+    done.
+    """
     release = Release.objects.order_by("-pk").first()
     board = reverse("releases:board")
     page = reverse("releases:release", args=[release.pk]) if release else board
@@ -77,7 +79,7 @@ def steps() -> list[Step]:
 
 
 def _done(release: Release | None) -> dict[str, bool]:
-    """Whether each step of the tour, by its title, is done for `release`."""
+    """Return whether each step of the tour, by its title, is done for `release`."""
     status = release.status if release else None
     return {
         CREATE: release is not None,

@@ -21,7 +21,7 @@ class DayForm(forms.Form):
 
 @page
 def practice(request: HttpRequest) -> HttpResponse:
-    """The tour's steps, and the days; 404 outside the sandbox."""
+    """Show the tour's steps, and the days; 404 outside the sandbox."""
     _sandbox_only()
     offered, problem = [], ""
     try:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django import forms
 from django.contrib import admin
 from django.db import connection
-from django.db.models import Model
+from django.db.models import Field, JSONField, Model
 from django.forms import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest
 
@@ -14,7 +14,6 @@ from environments.models import Database, Project, SmokeTest
 from environments.models.project import settings_of
 from portal.configuration.admin import TwoPeople
 from portal.outbound.parsing import JsonObject
-from portal.ui.forms import Lines
 from portal.ui.model_admin import TableInline
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
@@ -25,7 +24,7 @@ from releases.project_settings.guarded import (
     kept,
     smoke_tests_as_text,
 )
-from releases.project_settings.sections import SECTIONS
+from releases.project_settings.sections import SECTIONS, form_field
 
 
 class SmokeTestInline(TableInline):
@@ -36,13 +35,8 @@ class SmokeTestInline(TableInline):
 class ProjectForm(forms.ModelForm):
     """A project that does not take over what another one ships."""
 
-    required_checks = Lines(
-        required=False,
-        help_text="Names required besides those that branch protection requires, one a line.",
-    )
-
     def clean(self) -> dict[str, object]:
-        """Refuses the repository or Railway project of a project that is in production."""
+        """Refuse the repository or Railway project of a project that is in production."""
         given = super().clean() or self.cleaned_data
         names = {
             name: given.get(name, getattr(self.instance, name))
@@ -114,6 +108,13 @@ class ProjectAdmin(TwoPeople):
         for section in SECTIONS.values()
     ]
 
+    def formfield_for_dbfield(
+        self, db_field: Field, request: HttpRequest, **options: object
+    ) -> forms.Field | None:
+        if isinstance(db_field, JSONField):
+            return form_field(db_field)
+        return super().formfield_for_dbfield(db_field, request, **options)
+
     def get_changeform_initial_data(self, request: HttpRequest) -> JsonObject:
         return {
             "second_factor": True,
@@ -146,7 +147,7 @@ class ProjectAdmin(TwoPeople):
         start_syncs(obj)
 
     def children_wanted(self, formset: BaseInlineFormSet) -> JsonObject:
-        """Databases and smoke tests as the form leaves them, as a proposal names them."""
+        """Return databases and smoke tests as the form leaves them, as a proposal names them."""
         left = [form for form in formset.forms if form not in formset.deleted_forms]
         rows = [one.instance for one in left if one.has_changed() or one.instance.pk]
         if formset.model is SmokeTest:
@@ -159,7 +160,7 @@ class ProjectAdmin(TwoPeople):
     def save_formset(
         self, request: HttpRequest, form: ModelForm, formset: BaseInlineFormSet, change: bool
     ) -> None:
-        """What is being prepared is read again when the databases are others."""
+        """Have what is being prepared read again when the databases are others."""
         super().save_formset(request, form, formset, change)
         if formset.model is Database and formset.has_changed():
             Release.objects.filter(project=formset.instance, status=ReleaseStatus.OPEN).update(
@@ -169,5 +170,5 @@ class ProjectAdmin(TwoPeople):
 
 
 def names_of(formset: BaseInlineFormSet) -> dict[int, str]:
-    """What each database of the formset is called in the portal until now, by key."""
+    """Return what each database of the formset is called in the portal until now, by key."""
     return dict(Database.objects.filter(project=formset.instance).values_list("pk", "name"))

@@ -13,6 +13,7 @@ from django.db.models import Model
 from environments.clients import github_of, railway_of
 from environments.models import (
     ConnectionCheck,
+    CredentialWatch,
     Database,
     DatabaseSync,
     Project,
@@ -47,7 +48,7 @@ def connect(
     now: datetime | None = None,
     **settings: object,
 ) -> Project:
-    """Makes the project, or brings it up to date, with its syncs, checklists and smoke tests.
+    """Make the project, or bring it up to date, with its syncs, checklists and smoke tests.
 
     Idempotent.
 
@@ -80,7 +81,7 @@ def connect(
 
 
 def start_syncs(project: Project) -> None:
-    """Sees that every source of the project is read by the worker from now on, and that it has
+    """Make sure that every source of the project is read by the worker from now on, and that it has
     checklists.
     """
     items.ensure_for(project)
@@ -88,10 +89,11 @@ def start_syncs(project: Project) -> None:
         sync.objects.get_or_create(project=project)
     AuditWatch.objects.get_or_create(single=True)
     ConnectionCheck.objects.get_or_create(single=True)
+    CredentialWatch.objects.get_or_create(single=True)
 
 
 def slug_of(name: str) -> str:
-    """`name` as it stands in addresses."""
+    """Return `name` as it stands in addresses."""
     from django.utils.text import slugify
 
     return slugify(name)[:50] or "project"
@@ -122,12 +124,12 @@ def connect_webhooks(
     only: str = "",
     now: datetime | None = None,
 ) -> list[Connected]:
-    """Has GitHub and Railway tell the portal at once when something happens; what is there already
+    """Have GitHub and Railway tell the portal at once when something happens; what is there already
     stays.
 
-    `only` is "github" or "railway": that service alone. `renew` gives GitHub the present secret
-    anew, which it never shows. Trouble with one does not stop the other. Each write is announced in
-    the trail before it is made, so that none is made without an event.
+    `only` is "github" or "railway": that service alone. `renew` sends GitHub the present secret
+    again, because GitHub never shows it. Trouble with one does not stop the other. Each write is
+    announced in the trail before it is made, so that none is made without an event.
     """
 
     def tell(event: str, sentence: str) -> None:
@@ -209,7 +211,9 @@ def _connect_railway(project: Project, renew: bool, announce: Callable[[], None]
 
 
 def unreachable(setting: str, api_url: str) -> str:
-    """Why webhooks of the service at `api_url` would not arrive here, or would not be believed."""
+    """Return why webhooks of the service at `api_url` would not arrive here, or would not be
+    believed.
+    """
     if fault := secret_fault(setting):
         return fault
     if is_loopback(urlsplit(configured.PORTAL_URL).hostname) and not is_loopback(

@@ -97,12 +97,14 @@ class Projects(Kind[Project]):
 
 
 def was_promoted(project: Project) -> bool:
-    """Whether a release of the project was ever promoted: from then on it guards a production."""
+    """Return whether a release of the project was ever promoted: from then on it guards a
+    production.
+    """
     return project.pk is not None and Promotion.objects.filter(release__project=project).exists()
 
 
 def claimed(project: Project, *, repository: str, railway_project_id: str) -> str:
-    """Why `project` must not name these: another one that was promoted does.
+    """Return why `project` must not name these: another one that was promoted does.
 
     A new project is set up by one person.
     """
@@ -120,8 +122,8 @@ def claimed(project: Project, *, repository: str, railway_project_id: str) -> st
 
 
 def alone_for(project: Project | None, actor: User) -> str:
-    """Why one person is enough for what belongs to `project` (None: to every project); "" where a
-    second is needed.
+    """Return why one person is enough for what belongs to `project` (None: to every project); ""
+    where a second is needed.
     """
     promoted = Promotion.objects.exists() if project is None else was_promoted(project)
     return nobody_else(actor) if promoted else NOT_PROMOTED
@@ -152,8 +154,8 @@ def _of(field: str, project: Project | None) -> Q:
 
 
 def databases_as_values(rows: Iterable[Database], names: Mapping[int, str]) -> Values:
-    """Databases as a proposal names them, `database main: runner` and so on; `names`: what each
-    is called now.
+    """Return databases as a proposal names them, `database main: runner` and so on; `names`: what
+    each is called now.
     """
     told: Values = {}
     for row in rows:
@@ -164,7 +166,7 @@ def databases_as_values(rows: Iterable[Database], names: Mapping[int, str]) -> V
 
 
 def kept(name: str) -> str:
-    """The name under which it is proposed that a database is there at all."""
+    """Return the name under which it is proposed that a database is there at all."""
     return f"{DATABASE}{name}: kept"
 
 

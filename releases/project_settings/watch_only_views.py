@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
 from environments.models import Project
-from environments.models.watch import WithheldWrite
+from environments.models.watch_only import WithheldWrite
 from portal.ui.site import page
 
 SHOWN = 200

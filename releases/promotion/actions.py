@@ -41,7 +41,7 @@ STEPS = {
 
 
 def steps_of(release: Release) -> tuple[StepName, ...]:
-    """The steps of the release's promotion in their order.
+    """Return the steps of the release's promotion in their order.
 
     Staging lacks a hotfix, so it cannot be moved forward.
     """
@@ -52,8 +52,8 @@ def steps_of(release: Release) -> tuple[StepName, ...]:
 def stops_of(
     release: Release, databases: Sequence[Database]
 ) -> Iterator[tuple[StepName, Database | None]]:
-    """The steps with what each is about: there is one migration for each database, one after the
-    other.
+    """Yield the steps with what each is about: there is one migration for each database, one after
+    the other.
     """
     for name in steps_of(release):
         if name != StepName.MIGRATE:
@@ -66,13 +66,13 @@ def stops_of(
 def promote(
     release: Release, *, actor: Actor, candidate: str | None = None, now: datetime | None = None
 ) -> Promotion:
-    """Starts the promotion when nothing stands in between; the worker carries it out."""
+    """Start the promotion when nothing stands in between; the worker carries it out."""
     now = now or timezone.now()
     Release.objects.select_for_update().get(pk=release.pk)
     facts = facts_of(release.pk, now=now)
     release = facts.release
-    standing = _ready_to_promote(facts, candidate, actor)
-    promotion = _create_promotion(facts, _snapshot(standing), actor, now)
+    readiness = _ready_to_promote(facts, candidate, actor)
+    promotion = _create_promotion(facts, _snapshot(readiness), actor, now)
     compare.keep(release, now=now)
     release.move_to(ReleaseStatus.PROMOTING, now=now)
     wake_now(promotion, now=now)
@@ -86,8 +86,8 @@ def promote(
     return promotion
 
 
-def _ready_to_promote(facts: Facts, candidate: str | None, actor: Actor) -> gates.Standing:
-    """Return how the release stands; refuses where anything stands in between."""
+def _ready_to_promote(facts: Facts, candidate: str | None, actor: Actor) -> gates.Readiness:
+    """Return how the release stands; refuse where anything stands in between."""
     release = facts.release
     if release.status != ReleaseStatus.OPEN:
         raise Refused(f"Release {release.name} is {release.get_status_display()} already.")
@@ -96,15 +96,15 @@ def _ready_to_promote(facts: Facts, candidate: str | None, actor: Actor) -> gate
         raise Refused("Production is being rolled back. Finish or cancel that first.")
     if release.collected != release.candidate:
         raise Refused("The candidate has just changed and is loading. Try again in a moment.")
-    standing = gates.stand(facts)
-    if not standing.ready:
+    readiness = gates.readiness_of(facts)
+    if not readiness.ready:
         raise Refused(
-            " ".join(f"{line.text}: {line.result.sentence}" for line in standing.in_the_way)
+            " ".join(f"{line.text}: {line.result.sentence}" for line in readiness.in_the_way)
         )
-    return standing
+    return readiness
 
 
-def _snapshot(standing: gates.Standing) -> list[dict[str, object]]:
+def _snapshot(readiness: gates.Readiness) -> list[dict[str, object]]:
     """Return what the gates said, as the promotion keeps it."""
     return [
         {
@@ -113,7 +113,7 @@ def _snapshot(standing: gates.Standing) -> list[dict[str, object]]:
             "state": line.result.state,
             "sentence": line.result.sentence,
         }
-        for line in standing.before
+        for line in readiness.before
     ]
 
 
@@ -144,7 +144,7 @@ def _create_promotion(
 
 @action("step.retried", "releases.repair_release")
 def retry_step(release: Release, *, actor: Actor, now: datetime | None = None) -> None:
-    """Lets the failed step look at the world again."""
+    """Let the failed step look at the world again."""
     now = now or timezone.now()
     promotion, step = _failed_step(release)
     steps_engine.again(step, migration_run=None)
@@ -158,7 +158,7 @@ def retry_step(release: Release, *, actor: Actor, now: datetime | None = None) -
 def deploy_commit(
     release: Release, *, actor: Actor, candidate: str | None = None, now: datetime | None = None
 ) -> None:
-    """Lets the failed deploy step deploy the merge commit on each service that does not run it."""
+    """Let the failed deploy step deploy the merge commit on each service that does not run it."""
     now = now or timezone.now()
     promotion, step = _failed_step(release)
     _as_seen(release, candidate, actor)
@@ -187,7 +187,7 @@ def deploy_commit(
 
 @action("step.skipped", "releases.repair_release", guarded=True)
 def skip_step(release: Release, *, actor: Actor, reason: str, now: datetime | None = None) -> None:
-    """Goes on without the failed step, by a person's word. The merge cannot be skipped."""
+    """Go on without the failed step, by a person's word. The merge cannot be skipped."""
     now = now or timezone.now()
     promotion, step = _failed_step(release)
     require_reason(reason)
@@ -211,8 +211,8 @@ def skip_step(release: Release, *, actor: Actor, reason: str, now: datetime | No
 def abandon_promotion(
     release: Release, *, actor: Actor, reason: str, now: datetime | None = None
 ) -> None:
-    """Gives a stopped promotion up: before the merge the release is prepared again, after it
-    stays as evidence.
+    """Give a stopped promotion up: before the merge the release is prepared again, after it stays
+    as evidence.
     """
     now = now or timezone.now()
     require_reason(reason)
@@ -230,8 +230,8 @@ def abandon_promotion(
 
 
 def _failed_step(release: Release) -> tuple[Promotion, PromotionStep]:
-    """The stopped promotion under a row lock, and the step that stopped it; refuses while it is
-    being rolled back.
+    """Return the stopped promotion under a row lock, and the step that stopped it; refuse while it
+    is being rolled back.
     """
     found = steps_engine.stopped(release.promotions, "promotion")
     if release.rollbacks.filter(status__in=[*OPEN, *STOPPED]).exists():

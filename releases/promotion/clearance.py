@@ -30,7 +30,7 @@ SETTLING = timedelta(minutes=2)
 
 
 def refused(step: PromotionStep, facts: Facts, github: GitHub) -> Look | None:
-    """Why the merge is not to be begun, or not yet; None: GitHub would take it now. Raises
+    """Return why the merge is not to be begun, or not yet; None: GitHub would take it now. Raise
     `ApiError`.
     """
     project, release = facts.project, facts.release
@@ -60,7 +60,7 @@ def refused(step: PromotionStep, facts: Facts, github: GitHub) -> Look | None:
 
 
 def _is_told(pull: Pull) -> bool:
-    """Whether GitHub shows our green verdict on the head."""
+    """Return whether GitHub shows our green verdict on the head."""
     return any(
         check.name == settings.STATUS_CONTEXT and check.state == "success"
         for check in pull.checks or ()
@@ -88,8 +88,8 @@ def _by_its_word(step: PromotionStep, facts: Facts, pull: Pull) -> Look | None:
 
 
 def merged_by_others(facts: Facts, pull: PullState) -> Stop | None:
-    """Why the promotion does not go on with a merge that the portal did not make; None: it made
-    it, or a person has resolved the finding about it, or people are to merge (*watch only*).
+    """Return why the promotion does not go on with a merge that the portal did not make; None: it
+    made it, or a person has resolved the finding about it, or people are to merge (*watch only*).
     """
     project, main = facts.project, facts.project.production_branch
     if project.watch_only or not pull.merged_by or pull.merged_by in identity.ours(project):
@@ -108,9 +108,9 @@ def merged_by_others(facts: Facts, pull: PullState) -> Stop | None:
 
 
 def still_ready(step: PromotionStep, facts: Facts) -> Look | None:
-    """The gates once more, just before the point of no return."""
+    """Evaluate the gates once more, just before the point of no return."""
     # Whether the verdict is told is seen to right after this, by telling it.
-    missing = [line for line in gates.stand(facts).missing if line.gate != "verdict_told"]
+    missing = [line for line in gates.readiness_of(facts).missing if line.gate != "verdict_told"]
     if not missing:
         return None
     line = missing[0]

@@ -8,5 +8,5 @@ from releases.promotion import steps as promotion_steps
 
 
 def promote(job: Promotion, *, now: datetime) -> Outcome:
-    """One look of the promotion's current step; see `releases.promotion.steps`."""
+    """Let the promotion's current step look once; see `releases.promotion.steps`."""
     return promotion_steps.advance(job, now=now)

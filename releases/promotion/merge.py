@@ -17,7 +17,7 @@ from releases.steps.engine import PATIENCE, Done, Look, Stop, Wait
 
 
 def merge(step: PromotionStep, facts: Facts) -> Look:
-    """Merges the promotion pull request, if it is still exactly what was promised."""
+    """Merge the promotion pull request, if it is still exactly what was promised."""
     release, project = facts.release, facts.project
     github = github_of(project)
     if release.pull_number is None:
@@ -64,7 +64,7 @@ def _not_as_promised(pull: PullState, main: str, candidate: str) -> str | None:
 
 
 def _restored(facts: Facts, github: GitHub) -> Look | None:
-    """Makes staging again where GitHub deleted it at the merge, and brings back the pull requests
+    """Make staging again where GitHub deleted it at the merge, and bring back the pull requests
     that GitHub moved to main with it. None: it is there.
     """
     project, release = facts.project, facts.release

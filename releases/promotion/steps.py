@@ -38,13 +38,13 @@ Step = Callable[[PromotionStep, Facts], Look]
 
 
 def advance(job: Promotion, *, now: datetime) -> Outcome:
-    """Lets the current step look once, and writes down what it saw."""
+    """Let the current step look once, and write down what it saw."""
     done = steps_engine.advance(
         job, lambda step: STEPS[StepName(step.name)], finish=_finish, keep=_keep_merge, now=now
     )
     if (
         isinstance(done, Finished) or not done.seconds
-    ):  # a step began or ended: what was advised is of before that
+    ):  # a step began or ended: the old assessment no longer counts
         rollback_assessment.hurry(job.release, now=now)
     return done
 
@@ -69,8 +69,8 @@ def _finish(job: Promotion, now: datetime) -> Outcome:
 
 
 def deploy(step: PromotionStep, facts: Facts) -> Look:
-    """Waits until every service of production serves the merge commit, and names the one that
-    does not.
+    """Wait until every service of production serves the merge commit, and name the one that does
+    not.
     """
     project, release = facts.project, facts.release
     railway = railway_of(project)
@@ -100,8 +100,8 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
 def _deploy_next(
     step: PromotionStep, facts: Facts, railway: Railway, services: tuple[Live, ...]
 ) -> Look:
-    """Deploys the merge commit on the next service that a person asked for, unless it is on its
-    way already.
+    """Deploy the merge commit on the next service that a person asked for, unless it is on its way
+    already.
     """
     commit = facts.release.merge_commit
     names = [live.service for live in services if live.service in step.deploy_wanted]
@@ -122,8 +122,8 @@ def _deploy_next(
 
 
 def _on_its_way(live: Live, commit: str, step: PromotionStep) -> bool:
-    """Whether the newest deployment is already one of `commit` that has not failed, or that came
-    of this wish.
+    """Return whether the newest deployment is already one of `commit` that has not failed, or that
+    came of this wish.
     """
     latest = live.latest
     if latest is None or latest.commit != commit:
@@ -135,7 +135,7 @@ def _on_its_way(live: Live, commit: str, step: PromotionStep) -> bool:
 
 
 def migrate(step: PromotionStep, facts: Facts) -> Look:
-    """Brings one of production's databases to the release's heads, through one migration run."""
+    """Bring one of production's databases to the release's heads, through one migration run."""
     if step.database_id is None:
         return Done("The project has no Alembic migrations.")
     one = next(
@@ -199,7 +199,7 @@ def _database_world(step: PromotionStep, run: MigrationRun) -> str:
 
 
 def smoke(step: PromotionStep, facts: Facts) -> Look:
-    """Asks each configured page of production over HTTP."""
+    """Ask each configured page of production over HTTP."""
     commits = {
         live.service: _expected(live, facts) for live in facts.in_production if live.at_commits
     }
@@ -208,13 +208,15 @@ def smoke(step: PromotionStep, facts: Facts) -> Look:
 
 
 def _expected(live: Live, facts: Facts) -> str:
-    """The commit that a service must say it runs: one that nothing touched stays at its own."""
+    """Return the commit that a service must say it runs: one that nothing touched stays at its
+    own.
+    """
     commit = facts.release.merge_commit
     return live.serving if serves_instead(live, commit) == "" and live.serving else commit
 
 
 def sync_staging(step: PromotionStep, facts: Facts) -> Look:
-    """Fast-forwards staging to main, never by force."""
+    """Fast-forward staging to main, never by force."""
     project = facts.project
     seen = fast_forward.level(project)
     if seen.state == fast_forward.EQUAL:
@@ -230,8 +232,8 @@ def sync_staging(step: PromotionStep, facts: Facts) -> Look:
 
 
 def back_merge(step: PromotionStep, facts: Facts) -> Look:
-    """Sees that a pull request brings the hotfix to staging; that it is merged is an item of the
-    checklist.
+    """Make sure that a pull request brings the hotfix to staging; that it is merged is an item of
+    the checklist.
     """
     project, github = facts.project, github_of(facts.project)
     main, target = project.production_branch, project.staging_branch

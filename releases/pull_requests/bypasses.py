@@ -47,7 +47,9 @@ class _Look:
 
 
 def unread(project: Project) -> list[Branch]:
-    """The long-lived branches with commits that nobody looked at yet, main first. One query."""
+    """Return the long-lived branches with commits that nobody looked at yet, main first. One
+    query.
+    """
     names = (project.production_branch, project.staging_branch)
     rows = [
         row
@@ -58,7 +60,7 @@ def unread(project: Project) -> list[Branch]:
 
 
 def wake(project: Project, *, now: datetime) -> None:
-    """Has the branches looked at that moved."""
+    """Have the branches looked at that moved."""
     if unread(project):
         job, _ = BranchScan.objects.get_or_create(
             project=project, defaults={"created_at": now, "wake_at": now}
@@ -68,7 +70,7 @@ def wake(project: Project, *, now: datetime) -> None:
 
 @in_background
 def read(job: BranchScan, *, now: datetime) -> Outcome:
-    """Looks at the new commits of both branches.
+    """Look at the new commits of both branches.
 
     What a branch held when it is first read is taken as it is.
     """
@@ -100,9 +102,9 @@ def read(job: BranchScan, *, now: datetime) -> Outcome:
 
 
 def _read_branch(look: _Look) -> bool:
-    """Looks at the commits of one branch since the last look.
+    """Look at the commits of one branch since the last look.
 
-    False: some are to be looked at again soon.
+    False: some must be read again soon.
     """
     row, mirror = look.branch, look.mirror
     if not mirror.has(row.head):
@@ -143,8 +145,8 @@ def _judged(row: Branch, sha: str) -> bool:
 
 
 def _after_reset(look: _Look) -> list[tuple[str, str]]:
-    """The spans to look at when it was the portal that reset staging, for two people; [] when it
-    was not.
+    """Return the spans to look at when it was the portal that reset staging, for two people; []
+    when it was not.
     """
     rows = Repair.objects.filter(
         project=look.project, kind=RepairKind.RESET, wrote_at__isnull=False
@@ -184,7 +186,9 @@ def _came(look: _Look, commit: Commit) -> Found | tuple[()] | None:
 
 
 def _by_portal(project: Project, commit: Commit) -> bool:
-    """Whether it is the merge of a promotion, also of one that has not read its own merge yet."""
+    """Return whether it is the merge of a promotion, also of one that has not read its own merge
+    yet.
+    """
     releases = Release.objects.filter(project=project)
     if releases.filter(merge_commit=commit.sha).exists():
         return True
@@ -193,7 +197,9 @@ def _by_portal(project: Project, commit: Commit) -> bool:
 
 
 def _is_merge_of_known(project: Project, commit: Commit) -> bool:
-    """Whether a pull request into staging that we know is what it merges: no need to ask GitHub."""
+    """Return whether a pull request into staging that we know is what it merges: no need to ask
+    GitHub.
+    """
     pulls = PullRequest.objects.filter(project=project, state="merged", base=project.staging_branch)
     return len(commit.parents) > 1 and pulls.filter(head_sha__in=commit.parents[1:]).exists()
 
@@ -215,7 +221,7 @@ def _merged_around(look: _Look, number: int) -> Found:
 
 
 def _verdict_then(github: GitHub, pull: PullState) -> str:
-    """What our status said on the head when it was merged; "": nothing."""
+    """Return what our status said on the head when it was merged; "": nothing."""
     found = [
         one
         for one in github.status_history(pull.head_sha)
@@ -245,7 +251,9 @@ def _pushed(look: _Look, commit: Commit) -> Found:
 
 
 def _pusher(sha: str) -> str:
-    """Who pushed `sha` as the head of a branch, if GitHub's webhook told; its API does not."""
+    """Return who pushed `sha` as the head of a branch, if GitHub's webhook told; its API does
+    not.
+    """
     rows = WebhookDelivery.objects.filter(source="github", event="push").order_by("-pk")
     for body in rows.values_list("body", flat=True)[:PUSHES]:
         payload = _parsed(body) if sha in body else None

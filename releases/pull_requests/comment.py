@@ -1,5 +1,5 @@
 """What the author of a pull request is told of its migrations, where they work: one comment, edited
-ever after.
+from then on.
 
 Git is read of every pull request. To know the SQL a revision file has to be executed, isolated
 (`portal.isolation`): that is done for branches of the repository that are ready for review, and for
@@ -26,7 +26,7 @@ from environments.schema.plan import render as plan_render
 from portal import isolation
 from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, holds, wake_now
 from portal.outbound.http import ApiError
-from releases.models.pull_requests import PullNote, PullRequest
+from releases.models.pull_requests import PullRequest, PullRequestComment
 from releases.pull_requests.comment_text import MARKER, says_something, text_of
 
 NOT_TOLD = "Git cannot tell"  # how a sentence begins that says nothing of the files
@@ -41,17 +41,17 @@ MEND_FIRST = "The SQL is analyzed when the files are fixed."
 
 
 def wake(project: Project, *, now: datetime) -> None:
-    """Has a note looked at again for every pull request of which git said something else, or which
+    """Have a note looked at again for every pull request of which git said something else, or which
     is seen otherwise.
 
-    Two queries when nothing is to be done.
+    Two queries when there is nothing to do.
     """
     if not project.pull_comments:
         return
     pulls = PullRequest.objects.filter(
         project=project, state="open", base=project.staging_branch
     ).exclude(read_for="")
-    known = {note.number: note for note in PullNote.objects.filter(project=project)}
+    known = {note.number: note for note in PullRequestComment.objects.filter(project=project)}
     for pull in pulls.defer("checks"):
         if pull.migrations_problem.startswith(NOT_TOLD):
             continue
@@ -59,19 +59,19 @@ def wake(project: Project, *, now: datetime) -> None:
         if note is None and not says_something(pull):
             continue
         if note is None:
-            note, _ = PullNote.objects.get_or_create(
+            note, _ = PullRequestComment.objects.get_or_create(
                 project=project, number=pull.number, defaults={"wake_at": now}
             )
         if note.about != about:
-            PullNote.objects.filter(pk=note.pk).update(about=about)
-            ended = PullNote.objects.filter(pk=note.pk).exclude(status__in=OPEN)
+            PullRequestComment.objects.filter(pk=note.pk).update(about=about)
+            ended = PullRequestComment.objects.filter(pk=note.pk).exclude(status__in=OPEN)
             ended.update(status=JobStatus.QUEUED, started_at=None, finished_at=None)
             wake_now(note, now=now)
 
 
 @in_background
-def step(job: PullNote, *, now: datetime) -> Outcome:
-    """Looks at the files if they are other ones, then at the comment; writes at most once."""
+def step(job: PullRequestComment, *, now: datetime) -> Outcome:
+    """Look at the files if they are other ones, then at the comment; write at most once."""
     project = job.project
     pull = PullRequest.objects.filter(project=project, number=job.number, state="open").first()
     if pull is None or pull.base != project.staging_branch or not project.pull_comments:
@@ -91,8 +91,8 @@ def step(job: PullNote, *, now: datetime) -> Outcome:
         return Requeue(max(60, getattr(error, "retry_after", None) or 0), str(error))
 
 
-def _tell(job: PullNote, pull: PullRequest) -> Outcome:
-    """The comment as it should be now: written, edited, or left as it is."""
+def _tell(job: PullRequestComment, pull: PullRequest) -> Outcome:
+    """Bring the comment to what it should be now: written, edited, or left as it is."""
     speaks, message = says_something(pull), text_of(job, pull)
     digest = sha256(message.encode()).hexdigest()
     if job.told.get("digest") == digest or (not speaks and not job.told.get("asked")):
@@ -113,11 +113,11 @@ def _tell(job: PullNote, pull: PullRequest) -> Outcome:
     return Requeue(0)
 
 
-def _keep(job: PullNote, **values: object) -> None:
-    """Writes these fields, unless another worker has taken the job over."""
+def _keep(job: PullRequestComment, **values: object) -> None:
+    """Write these fields, unless another worker has taken the job over."""
     for name, value in values.items():
         setattr(job, name, value)
-    PullNote.objects.filter(pk=job.pk, fence=job.fence).update(**values)
+    PullRequestComment.objects.filter(pk=job.pk, fence=job.fence).update(**values)
 
 
 def _digest(*parts: object) -> str:
@@ -125,7 +125,7 @@ def _digest(*parts: object) -> str:
 
 
 def _content(project: Project, pull: PullRequest) -> str:
-    """What the look at the SQL depends on.
+    """Return what the look at the SQL depends on.
 
     Where staging merely moved, nothing is executed again.
     """
@@ -138,9 +138,9 @@ def _content(project: Project, pull: PullRequest) -> str:
         )
         for migration in pull.migrations
     ]
-    mend, isolated = bool(pull.migrations_problem), not isolation.why_not()
+    fix, isolated = bool(pull.migrations_problem), not isolation.why_not()
     unread = pull.fork and not project.pull_comment_forks
-    return _digest(files, mend, isolated, pull.draft, unread, project.deploy_order)
+    return _digest(files, fix, isolated, pull.draft, unread, project.deploy_order)
 
 
 def _about(project: Project, pull: PullRequest) -> str:
@@ -148,7 +148,7 @@ def _about(project: Project, pull: PullRequest) -> str:
 
 
 def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], str]:
-    """The risks of its new and edited revisions, or why their SQL was not looked at."""
+    """Return the risks of its new and edited revisions, or why their SQL was not looked at."""
     if not any(_is_looked_at(migration) for migration in pull.migrations):
         return (), ""
     if pull.fork and not project.pull_comment_forks:
@@ -182,7 +182,7 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
 
 
 def _is_looked_at(row: Mapping[str, object]) -> bool:
-    """Whether only its SQL tells what it does: a new revision, or an edit that is not one of
+    """Return whether only its SQL tells what it does: a new revision, or an edit that is not one of
     form.
     """
     return bool(row["what"] == "new" or row.get("edit") == edits.UNCLEAR)
@@ -195,7 +195,9 @@ def _edited(
     history: history_reader.History,
     rows: Sequence[Mapping[str, str]],
 ) -> list[risk.Risk]:
-    """What each edit of a shipped file comes to: other SQL is a danger, the same is to be known."""
+    """Return what each edit of a shipped file comes to: other SQL is a danger, the same SQL is
+    information.
+    """
     if not rows:
         return []
     since = rows[0]["since"]
@@ -218,7 +220,7 @@ def _edited(
 
 
 def _is_of(row: Mapping[str, object], database: Database, databases: Sequence[Database]) -> bool:
-    """Whether a revision file is the database's; one that was read before there were several is
-    the first's.
+    """Return whether a revision file is the database's; one that was read before there were several
+    is the first's.
     """
     return bool(row.get("database", databases[0].pk) == database.pk)

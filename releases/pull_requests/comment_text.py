@@ -6,7 +6,7 @@ from django.conf import settings
 
 from environments.github.comments import code, plain, prose
 from environments.schema.plan import edits, risk
-from releases.models.pull_requests import PullNote, PullRequest
+from releases.models.pull_requests import PullRequest, PullRequestComment
 
 MARKER = "<!-- release-portal: migrations -->"
 SHOWN = 20
@@ -16,9 +16,9 @@ def says_something(pull: PullRequest) -> bool:
     return bool(pull.migrations or pull.migrations_problem)
 
 
-def text_of(job: PullNote, pull: PullRequest) -> str:
-    """The comment: what the pull request brings, what is to be mended, what can go wrong, and how
-    to write it instead.
+def text_of(job: PullRequestComment, pull: PullRequest) -> str:
+    """Return the comment: what the pull request brings, what to fix, what can go wrong,
+    and how to write it instead.
 
     Nothing in it changes by itself. Every word from outside is escaped, and its length bounded.
     """

@@ -31,7 +31,7 @@ from releases.models.pull_requests import PullReading, PullRequest
 from releases.pull_requests import comment as pull_requests_comment
 
 AT_ONCE = 20
-SECONDS = 5.0  # after which a step ends before it has read so many
+SECONDS = 5.0  # after which a step ends, whatever is left to read
 BREATH = 0.5  # seconds between two steps, in which the worker does what others wait for
 HEADS = "heads"  # the kind of problem that only the merge brings
 
@@ -56,7 +56,7 @@ def unread(project: Project) -> list[PullRequest]:
 
 
 def wake(project: Project, *, now: datetime) -> None:
-    """Has git asked about what has moved."""
+    """Have git asked about what has moved."""
     if unread(project):
         job, _ = PullReading.objects.get_or_create(
             project=project, defaults={"created_at": now, "wake_at": now}
@@ -65,7 +65,7 @@ def wake(project: Project, *, now: datetime) -> None:
 
 
 def read(job: PullReading, *, now: datetime) -> Outcome:
-    """Asks git about a handful of pull requests; one that git cannot tell of keeps the reason."""
+    """Ask git about a handful of pull requests; one that git cannot tell of keeps the reason."""
     project = job.project
     waiting = unread(project)
     if not waiting:
@@ -123,8 +123,8 @@ def _of(mirror: Mirror, project: Project, base: str, head: str) -> dict[str, obj
 def _migrations(
     mirror: Mirror, project: Project, base: str, fork: str, head: str
 ) -> tuple[list[dict[str, object]], str]:
-    """The revision files that the pull request itself touches, and what would be wrong once it
-    is merged.
+    """Return the revision files that the pull request itself touches, and what would be wrong once
+    it is merged.
     """
     rows, problems = list[JsonObject](), list[str]()
     for one in databases_of(project):
@@ -160,7 +160,7 @@ def _migrations_of(
 def _touching_what_is_there(
     mirror: Mirror, database: Database, fork: str, head: str, change: Change, rows: list[JsonObject]
 ) -> tuple[list[JsonObject], str]:
-    """The rows with what each edit comes to, and what is wrong with them.
+    """Return the rows with what each edit comes to, and what is wrong with them.
 
     What production has is judged by what it runs, as in the release. What only staging has cannot
     be edited any more once it ran there: production runs exactly the file that staging ran.
@@ -203,7 +203,7 @@ def _touching_what_is_there(
 
 
 def _shipped(mirror: Mirror, database: Database) -> Collection[str]:
-    """The ids that production's branch has; none where that is not known."""
+    """Return the ids that production's branch has; none where that is not known."""
     head = (
         Branch.objects.filter(project=database.project, name=database.project.production_branch)
         .values_list("head", flat=True)
@@ -215,7 +215,7 @@ def _shipped(mirror: Mirror, database: Database) -> Collection[str]:
 def _rewritten(
     database: Database, branch: str, deed: str, files: Sequence[history_reader.Revision], fork: str
 ) -> str:
-    """What is wrong with editing or deleting what `branch` has, and how it is put back."""
+    """Return what is wrong with editing or deleting what `branch` has, and how it is put back."""
     ran = StagedRevision.objects.filter(database=database, revision__in=[file.id for file in files])
     has = "has run" if ran.exists() else "has"
     paths = [file.path for file in files]
@@ -226,7 +226,7 @@ def _rewritten(
 
 
 def _once_merged(mirror: Mirror, database: Database, base: str, head: str, new: set[str]) -> str:
-    """What Alembic would find wrong in staging with the pull request's revisions added."""
+    """Return what Alembic would find wrong in staging with the pull request's revisions added."""
     mine = history_reader.read(mirror, head, database.alembic)
     if mine.problems:
         return mine.problems[0].sentence
@@ -242,7 +242,9 @@ def _once_merged(mirror: Mirror, database: Database, base: str, head: str, new: 
 
 
 def _cut(mirror: Mirror, project: Project, base: str, head: str) -> str:
-    """Why the branch was not cut from staging: it brings commits of main that staging has not."""
+    """Return why the branch was not cut from staging: it brings commits of main that staging has
+    not.
+    """
     main = (
         Branch.objects.filter(project=project, name=project.production_branch)
         .values_list("head", flat=True)

@@ -12,7 +12,7 @@ from releases.models.pull_requests import PullRequest
 
 @transaction.atomic
 def make(project: Project, *, now: datetime) -> None:
-    """Holds the open pull requests into staging against the policy.
+    """Hold the open pull requests into staging against the policy.
 
     Three queries when nothing changed.
     """

@@ -1,4 +1,4 @@
-"""What people do to go back: ask for a rollback or a downgrade, sign it, and mend a step that
+"""What people do to go back: ask for a rollback or a downgrade, sign it, and fix a step that
 stopped.
 """
 
@@ -16,7 +16,13 @@ from portal.configuration.signing import counts
 from portal.configuration.signing import require as require_signer
 from portal.jobs import JobStatus, wake_now
 from portal.ui.actions import Refused, action, refuse_second, require_reason, require_seen
-from releases.models import Advice, Rollback, RollbackApproval, RollbackStep, RollbackStepName
+from releases.models import (
+    Rollback,
+    RollbackApproval,
+    RollbackAssessment,
+    RollbackStep,
+    RollbackStepName,
+)
 from releases.models.releases import Release, ReleaseStatus
 from releases.rollback.downgrade_actions import APPROVE, in_production
 from releases.steps import engine as steps_engine
@@ -31,7 +37,7 @@ def request_rollback(
     content: str | None = None,
     now: datetime | None = None,
 ) -> Rollback:
-    """Asks for production to go back to what ran before `release`; it begins once others have
+    """Ask for production to go back to what ran before `release`; it begins once others have
     approved.
 
     `content` is the digest of what the person's page showed (None: the caller has just read it). A
@@ -63,8 +69,8 @@ def request_rollback(
     return rollback
 
 
-def _require_possible(row: Advice, content: str | None) -> None:
-    """Refuses where the advice is another than the person saw, or allows no rollback now."""
+def _require_possible(row: RollbackAssessment, content: str | None) -> None:
+    """Refuse where the assessment is another than the person saw, or allow no rollback now."""
     if content and content != row.content:
         raise Refused(
             "The deployments to restore have changed since you opened this page. Reload it."
@@ -84,7 +90,9 @@ def _require_possible(row: Advice, content: str | None) -> None:
         )
 
 
-def _create(release: Release, row: Advice, actor: User, reason: str, now: datetime) -> Rollback:
+def _create(
+    release: Release, row: RollbackAssessment, actor: User, reason: str, now: datetime
+) -> Rollback:
     with refuse_second("A rollback of this release is already running."):
         rollback = Rollback.objects.create(
             release=release,
@@ -102,7 +110,7 @@ def _create(release: Release, row: Advice, actor: User, reason: str, now: dateti
 
 
 def plan_steps(job: Rollback) -> None:
-    """Makes the steps that follow the approval again, for the rollback's targets."""
+    """Make the steps that follow the approval again, for the rollback's targets."""
     job.steps.exclude(name=RollbackStepName.APPROVE).delete()
     names = [(RollbackStepName.RESTORE, target["service"]) for target in job.targets]
     names += [(RollbackStepName.LIVE, ""), (RollbackStepName.SMOKE, "")]
@@ -113,8 +121,8 @@ def plan_steps(job: Rollback) -> None:
 
 
 def counted(job: Rollback) -> list[RollbackApproval]:
-    """The approvals that hold: of this content, by people who still may, other than the one who
-    asked.
+    """Return the approvals that hold: of this content, by people who still may, other than the one
+    who asked.
     """
     given = job.approvals.filter(counts(APPROVE), content=job.content, lapsed_at=None)
     given = given.exclude(user=job.requested_by_id)
@@ -125,7 +133,7 @@ def counted(job: Rollback) -> list[RollbackApproval]:
 def approve_rollback(
     release: Release, *, actor: Actor, content: str, comment: str = "", now: datetime | None = None
 ) -> RollbackApproval:
-    """Signs exactly the deployments that are to be restored.
+    """Approve exactly the deployments that will be restored.
 
     Whoever asked for the rollback cannot.
     """
@@ -160,8 +168,8 @@ def approve_rollback(
 
 @action("step.retried", "releases.repair_release")
 def retry_rollback(release: Release, *, actor: Actor, now: datetime | None = None) -> None:
-    """Lets the stopped step of the rollback look at the world again; what was restored is found
-    and not repeated.
+    """Let the stopped step of the rollback look at the world again; what was restored is found and
+    not repeated.
     """
     now = now or timezone.now()
     job, step = steps_engine.stopped(release.rollbacks, "rollback")
@@ -176,7 +184,7 @@ def retry_rollback(release: Release, *, actor: Actor, now: datetime | None = Non
 def skip_rollback(
     release: Release, *, actor: Actor, reason: str, now: datetime | None = None
 ) -> None:
-    """Goes on without the stopped step of the rollback, by a person's word.
+    """Go on without the stopped step of the rollback, by a person's word.
 
     The approval cannot be skipped.
     """
@@ -198,7 +206,7 @@ def skip_rollback(
 def abandon_rollback(
     release: Release, *, actor: Actor, reason: str, now: datetime | None = None
 ) -> None:
-    """Gives up a rollback that waits for approval or has stopped.
+    """Give up a rollback that waits for approval or has stopped.
 
     What was restored stays restored.
     """
@@ -231,7 +239,7 @@ def abandon_rollback(
 
 @action("revert.requested", "releases.roll_back_release")
 def open_revert(release: Release, *, actor: Actor, now: datetime | None = None) -> Repair:
-    """Asks for the pull request that takes a rolled-back release out of production's branch."""
+    """Ask for the pull request that takes a rolled-back release out of production's branch."""
     release = Release.objects.locked(release.pk)
     if release.status != ReleaseStatus.ROLLED_BACK or not release.pull_number:
         raise Refused(f"Release {release.name} was not rolled back: there is nothing to revert.")

@@ -1,9 +1,8 @@
-"""The rollback adviser: what it would take to get back from a release, worked out before anybody
-needs it.
+"""The rollback assessment: what it takes to get back from a release, known before anybody needs it.
 
-One `Advice` row for each release that goes to production. It reads Railway, git and production's
-database, changes nothing but its row, and ends when a later release took its place or the release
-was taken back.
+One `RollbackAssessment` row for each release that goes to production. It reads Railway, git and
+production's database, changes only its own row, and ends when a later release replaces this one or
+this one is rolled back.
 """
 
 from collections.abc import Sequence
@@ -26,12 +25,12 @@ from environments.models import (
     Project,
     ServiceInstance,
 )
-from environments.schema.downgrade.compatibility import PENDING, Services, WayBack, advise
+from environments.schema.downgrade.compatibility import PENDING, Services, WayBack, assess_rollback
 from environments.services.rollback_candidates import GONE, MOVING, READY, SAME, UNKNOWN, Restorable
 from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, wake_now
 from portal.outbound.http import ApiError
 from releases.gates.context import Facts
-from releases.models import Advice
+from releases.models import RollbackAssessment
 from releases.models.promotion import Promotion, PromotionStep
 from releases.models.releases import Release, ReleaseStatus
 from releases.models.rollback import rollback_content
@@ -47,24 +46,24 @@ IN_PRODUCTION = (
 MOVING_SECONDS = 3  # between two looks while a migration runs or a deployment is under way
 
 
-def begin(facts: Facts, *, now: datetime) -> Advice:
-    """The advice on a release whose promotion starts, with what production serves in this
-    moment.
+def begin(facts: Facts, *, now: datetime) -> RollbackAssessment:
+    """Return the assessment on a release whose promotion starts, with what production serves in
+    this moment.
     """
     served = {
         live.instance.service.railway_id: _served(live.active)
         for live in facts.in_production
         if live.at_commits
     }
-    advice, created = Advice.objects.get_or_create(
+    assessment, created = RollbackAssessment.objects.get_or_create(
         release=facts.release, defaults={"created_at": now, "wake_at": now, "ran_before": served}
     )
     if not created:
-        Advice.objects.filter(pk=advice.pk).update(
+        RollbackAssessment.objects.filter(pk=assessment.pk).update(
             status=JobStatus.QUEUED, finished_at=None, ran_before=served
         )
-    wake_now(advice, now=now)
-    return advice
+    wake_now(assessment, now=now)
+    return assessment
 
 
 def _served(active: Sequence[Deployment]) -> dict[str, str]:
@@ -73,35 +72,35 @@ def _served(active: Sequence[Deployment]) -> dict[str, str]:
 
 
 def see_to(project: Project, *, now: datetime) -> None:
-    """Sees that what is in production has its advice, also where it went there before there was
-    any.
+    """Make sure that what is in production has its assessment, also where it went there before
+    there was any.
     """
     newest = _shipped(project).order_by("-went").first()
     if newest is None:
         return
-    advice, _ = Advice.objects.get_or_create(
+    assessment, _ = RollbackAssessment.objects.get_or_create(
         release=newest, defaults={"created_at": now, "wake_at": now}
     )
-    if not advice.is_open:  # a later release was rolled back
-        Advice.objects.filter(pk=advice.pk).update(
+    if not assessment.is_open:  # a later release was rolled back
+        RollbackAssessment.objects.filter(pk=assessment.pk).update(
             status=JobStatus.QUEUED, finished_at=None, wake_at=now
         )
 
 
 def hurry(release: Release, *, now: datetime) -> None:
-    """Has the advice worked out again at once."""
-    Advice.objects.filter(release=release).update(wake_at=now)
+    """Have the assessment worked out again at once."""
+    RollbackAssessment.objects.filter(release=release).update(wake_at=now)
 
 
-def look(job: Advice, *, now: datetime) -> Outcome:
-    """One look at everything; trouble is kept on the row beside what was known before."""
+def look(job: RollbackAssessment, *, now: datetime) -> Outcome:
+    """Look at everything once; trouble is kept on the row beside what was known before."""
     release = Release.objects.select_related("project").get(pk=job.release_id)
     if message := over(release):
         return Finished(JobStatus.SUCCEEDED, message)
     try:
         refresh(job, release, now=now)
     except (ApiError, GitError) as error:
-        Advice.objects.filter(pk=job.pk).update(problem=str(error))
+        RollbackAssessment.objects.filter(pk=job.pk).update(problem=str(error))
         return Requeue(max(30, getattr(error, "retry_after", None) or 0), str(error))
     if job.verdict == PENDING:
         return Requeue(MOVING_SECONDS, job.verdict)
@@ -109,9 +108,9 @@ def look(job: Advice, *, now: datetime) -> Outcome:
     return Requeue(settings.ADVICE_SECONDS / (10 if moving else 1), job.verdict)
 
 
-def outdated(row: Advice, release: Release, *, now: datetime) -> str:
-    """Why the advice is no longer of now: what has moved since it was worked out; "" while it
-    holds.
+def outdated(row: RollbackAssessment, release: Release, *, now: datetime) -> str:
+    """Return why the assessment is no longer of now: what has moved since it was worked out; ""
+    while it holds.
     """
     if row.computed_at is None:
         return "The rollback assessment is still running."
@@ -132,16 +131,16 @@ def outdated(row: Advice, release: Release, *, now: datetime) -> str:
     return "The assessment is outdated." if is_old(row, now) else ""
 
 
-def is_old(row: Advice, now: datetime) -> bool:
-    """Whether two looks have been missed."""
+def is_old(row: RollbackAssessment, now: datetime) -> bool:
+    """Return whether two looks have been missed."""
     return row.computed_at is None or now - row.computed_at > timedelta(
         seconds=2 * settings.ADVICE_SECONDS
     )
 
 
 def over(release: Release) -> str:
-    """Why there is nothing to advise about any more; "" while the release is in production, or
-    on its way.
+    """Return why there is nothing to assess any more; "" while the release is in production, or on
+    its way.
     """
     if release.status == ReleaseStatus.ROLLED_BACK:
         return "The release was rolled back."
@@ -157,11 +156,11 @@ def over(release: Release) -> str:
     newer = others.filter(went__gt=began).order_by("-went").first()
     if newer is None:
         return ""
-    return f"Release {newer.name} went to production after it; that one is to be rolled back first."
+    return f"Release {newer.name} went to production after it: roll that one back first."
 
 
 def _shipped(project: Project) -> Any:
-    """What was merged and not taken back, with the moment at which each `went`; a hotfix may
+    """Return what was merged and not taken back, with the moment at which each `went`; a hotfix may
     overtake a release.
     """
     rows = Release.objects.filter(project=project, status__in=IN_PRODUCTION).exclude(
@@ -176,10 +175,10 @@ COMPUTED = (
 )
 
 
-def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
-    """Works the advice out again and writes it down; two that do so at once write the same.
+def refresh(job: RollbackAssessment, release: Release, *, now: datetime) -> RollbackAssessment:
+    """Work the assessment out again and write it down; two that do so at once write the same.
 
-    Raises `ApiError`, `GitError`: then the row keeps what was known before.
+    Raise `ApiError`, `GitError`: then the row keeps what was known before.
     """
     project = release.project
     present = Environment.objects.present().filter(project=project).select_related("project")
@@ -193,12 +192,14 @@ def refresh(job: Advice, release: Release, *, now: datetime) -> Advice:
     job.services, job.in_effect, job.revisions = rows, read.in_effect, read.revisions
     job.downgrade, job.downgrade_problem = read.downgrade, read.problem
     job.content, job.problem, job.computed_at = rollback_content(job.verdict, job.targets), "", now
-    Advice.objects.filter(pk=job.pk).update(**{name: getattr(job, name) for name in COMPUTED})
+    RollbackAssessment.objects.filter(pk=job.pk).update(
+        **{name: getattr(job, name) for name in COMPUTED}
+    )
     return job
 
 
 def judge(services: Sequence[tuple[Restorable, ServiceInstance]], read: DatabaseStates) -> WayBack:
-    """The verdict on what was found: services with what Railway can restore, and what the
+    """Return the verdict on what was found: services with what Railway can restore, and what the
     databases have.
     """
     back = [(one, row) for one, row in services if one.state == READY]
@@ -219,7 +220,7 @@ def judge(services: Sequence[tuple[Restorable, ServiceInstance]], read: Database
         starting_known=all(row.runs_alembic != AtStart.UNKNOWN for row in old),
         moving=(*read.running, *moving),
     )
-    verdict = advise(
+    verdict = assess_rollback(
         read.steps, read.risks, services=found, unplanned=read.unplanned, half=read.half
     )
     return (

@@ -107,9 +107,9 @@ class DatabaseStates:
 def _planned(
     release: Release, database: Database, databases: Sequence[Database], in_effect: Sequence[str]
 ) -> tuple[list[Step], list[Risk], list[str]]:
-    """What the plan knows of the revisions in effect in one database; the rest by id.
+    """Return what the plan knows of the revisions in effect in one database; the rest by id.
 
-    While it is made anew, since the database is elsewhere, what it knew of the same files holds.
+    While it is made again, since the database is elsewhere, what it knew of the same files holds.
     """
     plan = MigrationPlan.objects.filter(
         database=database, commit=release.candidate, base=release.base
@@ -126,7 +126,7 @@ def _planned(
 
 
 def assess_databases(release: Release, production: Environment | None) -> DatabaseStates:
-    """All of production's databases.
+    """Return all of production's databases.
 
     They go back in the opposite order of that in which they were migrated.
     """
@@ -151,7 +151,7 @@ def _database(
     database: Database,
     databases: Sequence[Database],
 ) -> DatabaseState:
-    """One of production's databases now: what it has of the release, what one revision back
+    """Return one of production's databases now: what it has of the release, what one revision back
     would throw away.
     """
     called = database.called
@@ -185,7 +185,7 @@ def _read_database(
     newest: MigrationRun | None,
     planned: Callable[[Sequence[str]], tuple[list[Step], list[Risk], list[str]]],
 ) -> DatabaseState:
-    """The database as it says itself; raises what reading it or the history raises."""
+    """Return the database as it says itself; raise what reading it or the history raises."""
     called = database.called
     mirror, commit = mirror_of(release.project), release.merge_commit or release.candidate
     if not mirror.has(commit):
@@ -217,8 +217,8 @@ def _read_database(
 
 
 def _backup_of(run: MigrationRun, release: Release) -> str:
-    """The backup that was taken before a run of this release, and how it is restored; "" without
-    one.
+    """Return the backup that was taken before a run of this release, and how it is restored; ""
+    without one.
     """
     if run.commit not in (release.candidate, release.merge_commit) or not run.backup.get("restore"):
         return ""
@@ -233,7 +233,7 @@ def _downgrade(
     url: str,
     planned: Callable[[Sequence[str]], tuple[list[Step], list[Risk], list[str]]],
 ) -> tuple[JsonObject | None, str]:
-    """The one revision that can be taken back next, and what would be lost with it."""
+    """Return the one revision that can be taken back next, and what would be lost with it."""
     if not in_effect:
         return None, ""
     if len(current) != 1:

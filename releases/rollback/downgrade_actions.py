@@ -22,21 +22,21 @@ from portal.audit import Actor
 from portal.configuration.signing import require as require_signer
 from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused, action, refuse_second, require_reason, require_seen
-from releases.models import Advice, Downgrade
+from releases.models import Downgrade, RollbackAssessment
 from releases.models.promotion import Promotion
 from releases.models.releases import Release, ReleaseStatus
 from releases.models.rollback import downgrade_content
 from releases.rollback import assessment as rollback_assessment
 
-# What the adviser saw longer ago than this is looked at again before anybody acts on it.
+# What the assessment saw longer ago than this is looked at again before anybody acts on it.
 APPROVE = "releases.approve_release"
-# What of the adviser's next step back its request keeps.
+# What of the assessment's next step back its request keeps.
 KEPT = ("commit", "database", "start", "target", "file", "losses")
 
 
-def in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
-    """The release under a row lock, with fresh advice on it; refuses where going back makes no
-    sense now.
+def in_production(release: Release, now: datetime) -> tuple[Release, RollbackAssessment]:
+    """Return the release under a row lock, with a fresh assessment on it; refuse where going back
+    makes no sense now.
     """
     release = Release.objects.locked(release.pk)
     if message := rollback_assessment.over(release):
@@ -52,7 +52,7 @@ def in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
         raise Refused(
             f"Release {later[0].name} is being promoted. Wait until that has ended or stopped."
         )
-    row = Advice.objects.filter(release=release).first()
+    row = RollbackAssessment.objects.filter(release=release).first()
     if row is None:
         raise Refused("The rollback assessment is still running. Try again in a moment.")
     if message := rollback_assessment.outdated(row, release, now=now):
@@ -62,7 +62,7 @@ def in_production(release: Release, now: datetime) -> tuple[Release, Advice]:
 
 @action("downgrade.rehearsed", "releases.roll_back_release")
 def rehearse_downgrade(release: Release, *, actor: Actor, now: datetime | None = None) -> Rehearsal:
-    """Has exactly the next downgrade rehearsed on a copy of production's schema."""
+    """Have exactly the next downgrade rehearsed on a copy of production's schema."""
     now = now or timezone.now()
     release, row = in_production(release, now)
     known = _next_downgrade(row)
@@ -88,7 +88,7 @@ def _production(release: Release) -> Environment:
 
 
 def _database(release: Release, known: JsonObject) -> Database:
-    """The database that the adviser's next step back is about."""
+    """Return the database that the assessment's next step back is about."""
     databases = Database.objects.filter(project=release.project).exclude(alembic="")
     found = (
         databases.filter(pk=known["database_id"]).first()
@@ -113,7 +113,7 @@ def request_downgrade(
     content: str | None = None,
     now: datetime | None = None,
 ) -> Downgrade:
-    """Asks for one revision to be taken back in production.
+    """Ask for one revision to be taken back in production.
 
     The person types the database's name.
     """
@@ -151,13 +151,13 @@ def request_downgrade(
 
 
 def _require_same(seen: str, content: str) -> None:
-    """Refuses where the person's page showed another downgrade than `content` is the digest of."""
+    """Refuse where the person's page showed another downgrade than `content` is the digest of."""
     if seen != content:
         raise Refused("The downgrade has changed since you opened this page. Reload it.")
 
 
-def _next_downgrade(row: Advice) -> JsonObject:
-    """The adviser's next step back; refuses where there is none."""
+def _next_downgrade(row: RollbackAssessment) -> JsonObject:
+    """Return the assessment's next step back; refuse where there is none."""
     if row.downgrade is None:
         raise Refused(
             row.downgrade_problem or "Production's database has no revision of this release."
@@ -166,7 +166,7 @@ def _next_downgrade(row: Advice) -> JsonObject:
 
 
 def _require_staging(database: Database) -> None:
-    """Refuses where staging has not been downgraded successfully before."""
+    """Refuse where staging has not been downgraded successfully before."""
     if message := unknown_staging(database):
         raise Refused(
             f"Production is downgraded only after a successful downgrade of staging. {message}"
@@ -176,7 +176,9 @@ def _require_staging(database: Database) -> None:
 def _rehearsed(
     environment: Environment, database: Database, known: JsonObject, now: datetime
 ) -> Rehearsal:
-    """The rehearsal of exactly this downgrade; refuses without one that passed and is fresh."""
+    """Return the rehearsal of exactly this downgrade; refuse without one that passed and is
+    fresh.
+    """
     passed = passed_rehearsal(
         environment,
         database,
@@ -198,8 +200,8 @@ def _rehearsed(
 def approve_downgrade(
     release: Release, *, actor: Actor, content: str, now: datetime | None = None
 ) -> MigrationRun:
-    """Signs a downgrade that somebody else asked for, which starts it: same content, same
-    rehearsal, or not at all.
+    """Sign a downgrade that somebody else asked for, which starts it: same content, same rehearsal,
+    or not at all.
     """
     now = now or timezone.now()
     release, row = in_production(release, now)
@@ -256,7 +258,7 @@ def _waiting(release: Release) -> Downgrade:
 
 @action("downgrade.withdrawn", "releases.roll_back_release")
 def withdraw_downgrade(release: Release, *, actor: Actor, now: datetime | None = None) -> None:
-    """Takes back the wish for a downgrade that nobody has approved yet."""
+    """Take back the wish for a downgrade that nobody has approved yet."""
     now = now or timezone.now()
     wish = _waiting(release)
     Downgrade.objects.filter(pk=wish.pk).update(withdrawn_at=now)

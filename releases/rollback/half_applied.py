@@ -60,7 +60,7 @@ def halves_of(
 def _half(
     failed: Sequence[MigrationRun], invalid: Collection[str], planned: Planned
 ) -> Half | None:
-    """What stays of the one revision in which all these runs failed."""
+    """Return what stays of the one revision in which all these runs failed."""
     run = failed[0]
     revision, backwards = run.failed_revision, run.direction == Direction.DOWNGRADE
     kept = tuple(dict.fromkeys(one for each in reversed(failed) for one in each.kept))
@@ -86,7 +86,9 @@ def _half(
 
 
 def _capital(sentence: str) -> str:
-    """A sentence that begins with a word and not with a revision's id begins with a capital."""
+    """Return a sentence that begins with a word and not with a revision's id begins with a
+    capital.
+    """
     return f"T{sentence[1:]}" if sentence.startswith("the ") else sentence
 
 

@@ -3,16 +3,16 @@
 from datetime import datetime
 
 from portal.jobs import Outcome
-from releases.models import Advice, Rollback
+from releases.models import Rollback, RollbackAssessment
 from releases.rollback import assessment as rollback_assessment
 from releases.rollback import steps as rollback_steps
 
 
 def roll_back(job: Rollback, *, now: datetime) -> Outcome:
-    """One look of the rollback's current step; see `releases.rollback.steps`."""
+    """Let the rollback's current step look once; see `releases.rollback.steps`."""
     return rollback_steps.advance(job, now=now)
 
 
-def advise(job: Advice, *, now: datetime) -> Outcome:
-    """One look at the way back from a release; see `releases.rollback.assessment`."""
+def assess(job: RollbackAssessment, *, now: datetime) -> Outcome:
+    """Look once at the way back from a release; see `releases.rollback.assessment`."""
     return rollback_assessment.look(job, now=now)

@@ -14,7 +14,7 @@ from environments.models import (
     SERVING,
     UNDER_WAY,
     Branch,
-    DeploymentAsk,
+    DeploymentRequest,
     EnvironmentKind,
     Project,
     ServiceInstance,
@@ -35,7 +35,7 @@ LISTED = 25
 
 
 def restore(step: RollbackStep, facts: Facts) -> Look:
-    """Has Railway restore the earlier deployment of one service, once, and finds the deployment
+    """Have Railway restore the earlier deployment of one service, once, and find the deployment
     that came of it.
     """
     target, project = step.rollback.target(step.service), facts.project
@@ -83,7 +83,7 @@ def restore(step: RollbackStep, facts: Facts) -> Look:
 def _note(
     step: RollbackStep, instance: ServiceInstance, found: tuple[Deployment, ...], facts: Facts
 ) -> bool:
-    """Writes down, before it is done, that Railway is asked; False when somebody else holds the
+    """Write down, before it is done, that Railway is asked; False when somebody else holds the
     job.
     """
     target, now = step.rollback.target(step.service), timezone.now()
@@ -114,14 +114,14 @@ def _note(
 def _came_of_it(
     asked: JsonObject, target: dict[str, str], found: tuple[Deployment, ...], now: datetime
 ) -> Look:
-    """What has become of the wish.
+    """Return what has become of the wish.
 
     Nothing after the grace time: a person looks, for asking again could do it twice.
     """
     fresh = [one for one in found if one.id not in asked["known"]]
     made = next((one for one in fresh if one.commit == target["commit"]), None)
     if made is not None:
-        out_of_band.asked(DeploymentAsk(pk=asked["ask"]), made.id)
+        out_of_band.asked(DeploymentRequest(pk=asked["ask"]), made.id)
         restores = f"Railway restores {target['commit'][:7]} on {target['service']}."
         return Done(restores, _evidence(made))
     asked_at = parse_datetime(asked["at"]) or now
@@ -143,7 +143,7 @@ def _evidence(deployment: Deployment) -> tuple[dict[str, str], ...]:
 
 
 def live(step: RollbackStep, facts: Facts) -> Look:
-    """Waits until every restored service serves its earlier commit."""
+    """Wait until every restored service serves its earlier commit."""
     project, job = facts.project, step.rollback
     tree = railway_of(project).project(project.railway_project_id)
     environment_sync.apply(project, tree, now=facts.now)
@@ -180,7 +180,7 @@ def live(step: RollbackStep, facts: Facts) -> Look:
 
 
 def restored_commits(job: Rollback) -> dict[str, str]:
-    """Service → commit, of those whose step was done and not skipped."""
+    """Return service → commit, of those whose step was done and not skipped."""
     done = job.steps.filter(name=RollbackStepName.RESTORE, status=StepStatus.DONE).values_list(
         "service", flat=True
     )

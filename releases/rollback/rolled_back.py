@@ -81,8 +81,8 @@ def into_production() -> QuerySet[PullRequest]:
 
 
 def with_reverts(found: Sequence[RolledBack], opened: Iterable[PullRequest]) -> list[RolledBack]:
-    """The same with the reverts that are among the `opened` pull requests, or being opened. One
-    query, none for nothing.
+    """Return the same with the reverts that are among the `opened` pull requests, or being opened.
+    One query, none for nothing.
     """
     if not found:
         return []

@@ -13,17 +13,17 @@ from environments.variables.comparison import going_back
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import JsonObject
 from releases.gates.context import INSTANCES
-from releases.models import Advice
+from releases.models import RollbackAssessment
 from releases.models.releases import Release
 
-LISTED = 25  # so many of a service's deployments are read
+LISTED = 25  # deployments of a service that are read
 
 
 def assess_services(
-    job: Advice, release: Release, production: Environment
+    job: RollbackAssessment, release: Release, production: Environment
 ) -> list[tuple[Restorable, ServiceInstance]]:
-    """Every service of production that is built from a commit, with what Railway can restore on
-    it.
+    """Return every service of production that is built from a commit, with what Railway can restore
+    on it.
     """
     project, railway = release.project, railway_of(release.project)
     noted: Mapping[str, Mapping[str, str]] | None = job.ran_before
@@ -62,8 +62,8 @@ def assess_services(
 def _with_noted(
     railway: Railway, found: tuple[Deployment, ...], before: Mapping[str, str] | None
 ) -> tuple[Deployment, ...]:
-    """The newest deployments of a service, and the one that was noted, however many came after
-    it.
+    """Return the newest deployments of a service, and the one that was noted, however many came
+    after it.
     """
     noted = before.get("deployment") if before else None
     if noted and all(one.id != noted for one in found):
@@ -78,7 +78,7 @@ def _with_noted(
 def with_variables(
     one: Restorable, instance: ServiceInstance, environment: Environment | None
 ) -> JsonObject:
-    """The row of a service: what would be restored, and what would go back with it."""
+    """Return the row of a service: what would be restored, and what would go back with it."""
     row = asdict(one)
     row |= {
         "made_at": _text(one.made_at),

@@ -17,7 +17,7 @@ from portal.jobs import STOPPED, Finished, JobStatus, Outcome, holds
 from releases import gates
 from releases.gates import record
 from releases.gates.context import Facts
-from releases.models import Advice, Rollback, RollbackStep, RollbackStepName
+from releases.models import Rollback, RollbackAssessment, RollbackStep, RollbackStepName
 from releases.models.promotion import Promotion
 from releases.models.reconciler import ReleaseReconciler
 from releases.models.releases import Release, ReleaseStatus
@@ -29,21 +29,21 @@ from releases.steps.engine import Done, Look, Stop, Wait
 
 
 def advance(job: Rollback, *, now: datetime) -> Outcome:
-    """Lets the current step look once, and writes down what it saw."""
+    """Let the current step look once, and write down what it saw."""
     return steps_engine.advance(
         job, lambda step: STEPS[RollbackStepName(step.name)], finish=_finish, now=now
     )
 
 
 def approve(step: RollbackStep, facts: Facts) -> Look:
-    """Waits for enough people besides the one who asked.
+    """Wait for enough people besides the one who asked.
 
     What would be restored is read again before that counts.
     """
     job = step.rollback
     if message := rollback_assessment.over(facts.release):
         return Stop(message, "Nothing was restored.")
-    row = Advice.objects.get(release=facts.release)
+    row = RollbackAssessment.objects.get(release=facts.release)
     moved = row.content != job.content and row.computed_at and row.computed_at > job.created_at
     if moved and row.verdict != PENDING:
         return _moved(job, row, facts)
@@ -62,7 +62,7 @@ def approve(step: RollbackStep, facts: Facts) -> Look:
     return Done(f"Approved by {names}." if names else "No approval is required.", evidence)
 
 
-def _moved(job: Rollback, row: Advice, facts: Facts) -> Look:
+def _moved(job: Rollback, row: RollbackAssessment, facts: Facts) -> Look:
     """What would be restored is not what people signed: their words lapse, and the new content
     waits for others.
     """
@@ -100,7 +100,7 @@ def _moved(job: Rollback, row: Advice, facts: Facts) -> Look:
 
 
 def smoke(step: RollbackStep, facts: Facts) -> Look:
-    """Asks the same pages as after a promotion; each service must name the commit that it was
+    """Ask the same pages as after a promotion; each service must name the commit that it was
     brought back to.
     """
     commits = {one.service: one.serving for one in facts.in_production} | restored_commits(
@@ -150,7 +150,7 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
 
 
 def _end_promotion(release: Release, now: datetime) -> None:
-    """A promotion that had stopped is not to be taken up again."""
+    """Cancel a promotion that had stopped: nobody may continue it."""
     stopped = Promotion.objects.filter(release=release, status__in=STOPPED)
     if stopped.update(status=JobStatus.CANCELLED, finished_at=now):
         message = "Promotion canceled: the release was rolled back."

@@ -23,7 +23,7 @@ from releases.models.releases import Release, ReleaseStatus
 
 
 @dataclass
-class Standing:
+class RunbookFacts:
     """Rows of one project, as the steps ask for them."""
 
     project: Project
@@ -65,7 +65,7 @@ def _count(rows: QuerySet[Any], by: str) -> Subquery:
     return Subquery(rows.order_by().values(by).annotate(count=Count("pk")).values("count"))
 
 
-def standing_of(project: Project) -> Standing:
+def facts_of(project: Project) -> RunbookFacts:
     """Return what is known of `project`. Nine queries."""
     found = Finding.objects.open().filter(project=project)
     counted = dict(found.order_by().values_list("kind").annotate(Count("pk")))
@@ -76,7 +76,7 @@ def standing_of(project: Project) -> Standing:
     rules, items, shipped = _counted(project)
     channels = Channel.objects.filter(Q(project=project) | Q(project=None, person=None))
     places_told = list(channels.values_list("project", flat=True))
-    return Standing(
+    return RunbookFacts(
         project=project,
         findings=counted,
         unprotected=[row.branch for row in protections if not row.settings],

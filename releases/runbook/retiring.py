@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from environments.github.pages import file_page
 from environments.runbook import kinds
 from environments.runbook.read import CODE, DOCUMENT, STARTUP, WORKFLOW
-from releases.runbook.facts import Standing
+from releases.runbook.facts import RunbookFacts
 
 
 @dataclass(frozen=True)
@@ -143,12 +143,12 @@ _ADVICE: dict[tuple[str, str], _Advice] = {
 }
 
 
-def retirements(standing: Standing) -> list[Retirement]:
+def retirements(facts: RunbookFacts) -> list[Retirement]:
     """Return the kinds of leftovers that the repository holds, each with its places."""
-    reading = standing.reading
+    reading = facts.reading
     if reading is None:
         return []
-    project = standing.project
+    project = facts.project
     grouped: dict[tuple[str, str], list[Place]] = {}
     for one in reading.found:
         key = (one["kind"], one["place"] if (one["kind"], one["place"]) in _ADVICE else "")
@@ -156,21 +156,21 @@ def retirements(standing: Standing) -> list[Retirement]:
         place = Place(one["path"], one["line"], one["seen"], address)
         grouped.setdefault(key, []).append(place)
     return [
-        Retirement(advice.title, places, advice.instead, _first(key[0], standing), advice.steps)
+        Retirement(advice.title, places, advice.instead, _first(key[0], facts), advice.steps)
         for key, places in grouped.items()
         if (advice := _ADVICE.get(key))
     ]
 
 
-def _first(kind: str, standing: Standing) -> list[str]:
+def _first(kind: str, facts: RunbookFacts) -> list[str]:
     """Return what must be true before the old way may go."""
     if kind in (kinds.TASK_LOG, kinds.TOKEN):
         return []
     first = []
-    if standing.project.watch_only:
+    if facts.project.watch_only:
         first.append("The project only watches; let the portal act first.")
-    if kind == kinds.MIGRATE and not standing.databases:
+    if kind == kinds.MIGRATE and not facts.databases:
         first.append("No database is connected.")
-    if kind in (kinds.SYNC, kinds.MIGRATE, kinds.DEPLOY) and not standing.shipped:
+    if kind in (kinds.SYNC, kinds.MIGRATE, kinds.DEPLOY) and not facts.shipped:
         first.append("No release was shipped through the portal yet.")
     return first

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from releases.runbook import missing
-from releases.runbook.facts import Standing
+from releases.runbook.facts import RunbookFacts
 from releases.runbook.missing import Missing
 
 
@@ -35,9 +35,9 @@ class _Step:
     anchor: str = ""
 
 
-def steps(standing: Standing) -> list[Step]:
+def steps(facts: RunbookFacts) -> list[Step]:
     """Return every step in the order of a release, with what this project still lacks for it."""
-    query = f"?project={standing.project.slug}"
+    query = f"?project={facts.project.slug}"
     return [
         Step(
             one.title,
@@ -45,7 +45,7 @@ def steps(standing: Standing) -> list[Step]:
             one.here,
             reverse(one.view) + query + (f"#{one.anchor}" if one.anchor else ""),
             one.page_title,
-            one.missing(standing),
+            one.missing(facts),
         )
         for one in _STEPS
     ]

@@ -6,7 +6,7 @@ from django.shortcuts import render
 from environments.models import Project
 from portal.ui.project_picker import picked
 from portal.ui.site import page
-from releases.runbook.facts import standing_of
+from releases.runbook.facts import facts_of
 from releases.runbook.retiring import retirements
 from releases.runbook.steps import steps
 
@@ -20,12 +20,12 @@ def runbook(request: HttpRequest) -> HttpResponse:
     project = picked(request, projects)
     context: dict[str, object] = {"projects": projects, "project": project}
     if project is not None:
-        standing = standing_of(project)
-        listed = steps(standing)
+        facts = facts_of(project)
+        listed = steps(facts)
         context |= {
             "steps": listed,
             "ready": sum(not step.missing for step in listed),
-            "reading": standing.reading,
-            "retirements": retirements(standing),
+            "reading": facts.reading,
+            "retirements": retirements(facts),
         }
     return render(request, "releases/runbook/runbook.html", context)

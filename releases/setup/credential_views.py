@@ -25,8 +25,8 @@ def project_credentials(request: HttpRequest) -> HttpResponse:
     context: dict[str, object] = {"projects": projects, "project": project}
     if project is not None:
         context["scope"] = project.slug
-        context["standings"] = [
-            credentials.standing(service, project.slug) for service in credentials.LABELS
+        context["statuses"] = [
+            credentials.status_of(service, project.slug) for service in credentials.LABELS
         ]
     return render(request, "releases/setup/credentials.html", context)
 

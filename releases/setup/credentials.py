@@ -28,7 +28,7 @@ LABELS = {Service.GITHUB.value: "GitHub", Service.RAILWAY.value: "Railway"}
 
 
 @dataclass(frozen=True)
-class Standing:
+class CredentialStatus:
     """How one service is connected: `ok`, what the credential is and reaches, and where it comes
     from.
     """
@@ -48,7 +48,7 @@ def set_credential(
     """Keep a pasted token; return a sentence about it. Replacing one takes two people once
     something was promoted.
 
-    What stands around it (spaces, line breaks, quotation marks) is taken off and said. Raises
+    What stands around it (spaces, line breaks, quotation marks) is taken off and said. Raise
     `Refused` where the service does not take it.
     """
     now = now or timezone.now()
@@ -110,7 +110,7 @@ def _is_set(service: str, row: ServiceCredential) -> bool:
 
 
 def _try(service: str, token: str, scope: str) -> tuple[str, str]:
-    """Return what the token is and reaches, in words, and its kind. Raises `ApiError`."""
+    """Return what the token is and reaches, in words, and its kind. Raise `ApiError`."""
     checked_token(token, "The token", LABELS[service])
     if service == Service.GITHUB:
         return f"a {github_token_kind(token)}{tried(service, token, scope)}", Kind.TOKEN
@@ -128,7 +128,7 @@ def _try(service: str, token: str, scope: str) -> tuple[str, str]:
 def tried(service: str, credential: str | App, scope: str) -> str:
     """Return what a GitHub credential says of itself: its scopes, and when it ends; ", …" or "".
 
-    Of a project's own it is tried whether it sees the repository. Raises `ApiError`.
+    Of a project's own it is tried whether it sees the repository. Raise `ApiError`.
     """
     transport = Transport(settings.GITHUB_API_URL, credential)
     project = Project.objects.filter(slug=scope).first() if scope else None
@@ -146,8 +146,8 @@ def tried(service: str, credential: str | App, scope: str) -> str:
     return "".join(f", {one}" for one in told)
 
 
-def standing(service: str, scope: str = "") -> Standing:
-    """Return how the portal, or one project, is connected to a service, by asking it. Raises
+def status_of(service: str, scope: str = "") -> CredentialStatus:
+    """Return how the portal, or one project, is connected to a service, by asking it. Raise
     nothing.
     """
     row, label = stored.effective(service, scope), LABELS[service]
@@ -159,6 +159,8 @@ def standing(service: str, scope: str = "") -> Standing:
     try:
         found = reach(scope=scope)
     except ApiError as error:
-        return Standing(service, label, False, error.sentence, source, own)
+        return CredentialStatus(service, label, False, error.sentence, source, own)
     noun = "repositories" if service == Service.GITHUB else "projects"
-    return Standing(service, label, bool(found), f"{len(found)} {noun} can be seen.", source, own)
+    return CredentialStatus(
+        service, label, bool(found), f"{len(found)} {noun} can be seen.", source, own
+    )

@@ -21,7 +21,7 @@ PERMISSION = "portal.change_servicecredential"
 def keep_new_app(
     scope: str, *, actor: Actor, code: str, now: datetime | None = None
 ) -> NewGitHubApp:
-    """Keep the App that GitHub has made, by its code; it is not used yet. Raises `Refused`."""
+    """Keep the App that GitHub has made, by its code; it is not used yet. Raise `Refused`."""
     if actor is None:
         raise Refused("A GitHub App is made by a person.")
     try:
@@ -42,7 +42,7 @@ def keep_new_app(
 def use_new_app(new: NewGitHubApp, *, actor: Actor, now: datetime | None = None) -> str:
     """Use the App from now on, once it is installed; return a sentence. Two people, as for tokens.
 
-    The installation is what GitHub says, not what the browser brings. Raises `Refused`.
+    The installation is what GitHub says, not what the browser brings. Raise `Refused`.
     """
     row = NewGitHubApp.objects.select_for_update().filter(pk=new.pk).first()
     if actor is None or row is None:

@@ -64,7 +64,9 @@ def github_app(request: HttpRequest) -> HttpResponse:
 
 @page
 def made(request: HttpRequest) -> HttpResponse:
-    """GitHub sends the browser back: the code becomes an App, if this session asked for it."""
+    """Take the browser that GitHub sends back: the code becomes an App, if this session asked for
+    it.
+    """
     _may(request)
     kept = request.session.pop(KEPT, {})
     state, at = str(kept.get("state", "")), float(kept.get("at", 0))
@@ -84,8 +86,8 @@ def made(request: HttpRequest) -> HttpResponse:
 
 @page
 def installed(request: HttpRequest) -> HttpResponse:
-    """Where the App is installed from, and a button that uses it then. Nothing GitHub's redirect
-    says is believed: the action asks GitHub.
+    """Show where the App is installed from, and a button that uses it then. Nothing GitHub's
+    redirect says is believed: the action asks GitHub.
     """
     _may(request)
     new = NewGitHubApp.objects.filter(made_by=person(request)).order_by("-made_at").first()

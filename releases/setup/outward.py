@@ -96,7 +96,7 @@ def go_live(
 ) -> list[str]:
     """Start sending, and do what is `wanted` of `once`; return what did not work, in sentences.
 
-    Raises `Refused`. Where a second person must confirm, nothing is done yet.
+    Raise `Refused`. Where a second person must confirm, nothing is done yet.
     """
     listed = {one.key for one in once(project) if not one.why_not}
     watch_only.start_sending(project, actor=actor, now=now)

@@ -44,11 +44,11 @@ def _may(request: HttpRequest) -> None:
 
 @page
 def new_project(request: HttpRequest) -> HttpResponse:
-    """What is connected, and the repositories and Railway projects to choose from."""
+    """Show what is connected, and the repositories and Railway projects to choose from."""
     _may(request)
-    standings = [credentials.standing(service) for service in credentials.LABELS]
-    ready = all(one.ok for one in standings)
-    context: dict[str, object] = {"standings": standings, "ready": ready}
+    statuses = [credentials.status_of(service) for service in credentials.LABELS]
+    ready = all(one.ok for one in statuses)
+    context: dict[str, object] = {"statuses": statuses, "ready": ready}
     if ready:
         context |= {
             "repositories": _page_of(request, "repository", choices.repositories),
@@ -131,7 +131,7 @@ def _choose(*, actor: Actor, repository: str, railway: str) -> ProjectProposal:
 
 @page
 def proposal(request: HttpRequest, pk: int) -> HttpResponse:
-    """The progress of the reading, then the proposal; what is sent makes the project."""
+    """Show the progress of the reading, then the proposal; what is sent makes the project."""
     _may(request)
     job = get_object_or_404(ProjectProposal, pk=pk)
     if job.project is not None:
@@ -182,7 +182,7 @@ def _accepted(
 
 @page
 def go_live(request: HttpRequest, slug: str) -> HttpResponse:
-    """Exactly what will be sent, to be confirmed."""
+    """Show exactly what will be sent, to be confirmed."""
     _may(request)
     project = get_object_or_404(Project, slug=slug)
     listed = outward.once(project)

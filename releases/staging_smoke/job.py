@@ -25,7 +25,7 @@ ASKED_AGAIN = timedelta(hours=1)  # what was answered well is asked once more af
 
 
 def look(job: StagingSmoke, *, now: datetime) -> Outcome:
-    """One look: asks when staging is ready for it and has not been asked as it is now."""
+    """Look once: ask when staging is ready for it and has not been asked as it is now."""
     facts = facts_of(job.release_id, now=now)
     if not facts.release.is_in_preparation or facts.release.merge_commit:
         return Finished(JobStatus.SUCCEEDED, "The release is no longer in preparation.")
@@ -39,7 +39,7 @@ def look(job: StagingSmoke, *, now: datetime) -> Outcome:
 
 
 def _not_yet(facts: Facts) -> str | None:
-    """What staging must come to first; None when it can be asked."""
+    """Return what staging must come to first; None when it can be asked."""
     healthy = staging_healthy(facts)
     if not healthy.passed:
         return f"Smoke tests run when staging serves the candidate. {healthy.sentence}"
@@ -55,7 +55,7 @@ def _is_due(job: StagingSmoke, facts: Facts, now: datetime) -> bool:
 
 
 def _ask(job: StagingSmoke, facts: Facts, now: datetime) -> Outcome:
-    """Sends every request and writes the answers down; one event when they differ from those
+    """Send every request and write the answers down; one event when they differ from those
     before.
     """
     lines = []
@@ -122,5 +122,7 @@ def _probe(test: Test, facts: Facts) -> Probe | None:
 
 
 def _expected(live: Live, candidate: str) -> str:
-    """The commit that a service must say it runs: one that nothing touched stays at its own."""
+    """Return the commit that a service must say it runs: one that nothing touched stays at its
+    own.
+    """
     return live.serving if serves_instead(live, candidate) == "" and live.serving else candidate

@@ -73,7 +73,7 @@ def advance(
     keep: Callable[[Release, Done], None] | None = None,
     now: datetime,
 ) -> Outcome:
-    """Lets the current step of `job` look once, and writes down what it saw.
+    """Let the current step of `job` look once, and write down what it saw.
 
     `function` names what a step does, `finish` ends the job when all are behind it, and `keep` is
     called for what is done, in the transaction that writes it down, with the release locked.
@@ -97,7 +97,7 @@ def advance(
 
 
 def _current(job: Any) -> Any:
-    """The first step that is neither done nor skipped; None: all are behind it."""
+    """Return the first step that is neither done nor skipped; None: all are behind it."""
     left = job.steps.exclude(status__in=[StepStatus.DONE, StepStatus.SKIPPED])
     return left.order_by("position").first()
 
@@ -121,7 +121,7 @@ def _begin(job: SteppedJob, step: PromotionStep | RollbackStep, now: datetime) -
 
 
 def _given_up(error: Exception) -> Look:
-    """A refusal, or no believable answer for too long."""
+    """Return a refusal, or no believable answer for too long."""
     kind = getattr(error, "kind", "")
     if kind in FINAL:
         return Stop(str(error))
@@ -130,7 +130,7 @@ def _given_up(error: Exception) -> Look:
 
 
 def waited(step: Step, now: datetime) -> timedelta:
-    """How long the step has been looking."""
+    """Return how long the step has been looking."""
     return now - (step.started_at or now)
 
 
@@ -174,10 +174,10 @@ def _write_down(
 
 
 def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
-    """The stopped one of `jobs` (a release's promotions, or rollbacks) under a row lock, and the
-    step that stopped it.
+    """Return the stopped one of `jobs` (a release's promotions, or rollbacks) under a row lock, and
+    the step that stopped it.
 
-    Raises `Refused` where none has; `noun` is what it is called then.
+    Raise `Refused` where none has; `noun` is what it is called then.
     """
     job = jobs.select_for_update().filter(status__in=[*OPEN, *STOPPED]).first()
     if job is None or job.status in OPEN:
@@ -189,7 +189,7 @@ def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
 
 
 def again(step: Step, **changes: object) -> None:
-    """Lets a stopped step begin again. What it said before stays in the audit trail alone."""
+    """Let a stopped step begin again. What it said before stays in the audit trail alone."""
     rows = type(step)._default_manager.filter(pk=step.pk)
     nothing = {"sentence": "", "world": "", "evidence": []}
     changes |= nothing | {"started_at": None, "finished_at": None}
@@ -197,7 +197,7 @@ def again(step: Step, **changes: object) -> None:
 
 
 def skip(step: Step, *, actor: Actor, reason: str, now: datetime) -> None:
-    """Leaves a stopped step behind, by a person's word."""
+    """Leave a stopped step behind, by a person's word."""
     message = f"Skipped by {actor}: “{reason[:500]}”"
     type(step)._default_manager.filter(pk=step.pk).update(
         status=StepStatus.SKIPPED, finished_at=now, sentence=message
@@ -205,7 +205,7 @@ def skip(step: Step, *, actor: Actor, reason: str, now: datetime) -> None:
 
 
 def go_on(job: Job, now: datetime) -> None:
-    """Wakes a stopped job."""
+    """Wake a stopped job."""
     type(job)._default_manager.filter(pk=job.pk).update(
         status=JobStatus.QUEUED, finished_at=None, lease_until=None, crashes=0, sentence=""
     )
@@ -213,7 +213,7 @@ def go_on(job: Job, now: datetime) -> None:
 
 
 def smoke(step: Step, facts: Facts, commits: Mapping[str, str], world: str) -> Look:
-    """Asks each configured page of production over HTTP.
+    """Ask each configured page of production over HTTP.
 
     `commits`: what each service must say that it runs, where a test asks for that. `world` is said
     when one fails.

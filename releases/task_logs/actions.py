@@ -26,17 +26,17 @@ class Stale(Refused):
 
 
 def of(subject: Subject) -> TaskLog | None:
-    """The subject's log, if anybody has begun one. One query."""
+    """Return the subject's log, if anybody has begun one. One query."""
     return TaskLog.objects.filter(**_key(subject)).select_related("saved_by").first()
 
 
 def title(subject: Subject) -> str:
-    """What the log is about, in a line."""
+    """Return what the log is about, in a line."""
     return f"Release {subject.name}" if isinstance(subject, Release) else title_of(subject.sentence)
 
 
 def as_file(subject: Subject, log: TaskLog | None) -> str:
-    """The log as the Markdown file that `manage.py task_log` makes."""
+    """Return the log as the Markdown file that `manage.py task_log` makes."""
     about = ""
     if log is not None:
         names = ", ".join(sorted(audit.actor_name(author) for author in log.authors.all()))
@@ -56,10 +56,10 @@ def write(
     version: int,
     now: datetime | None = None,
 ) -> TaskLog:
-    """Saves the five sections; `version` is the one that the person began from, 0 where there was
+    """Save the five sections; `version` is the one that the person began from, 0 where there was
     none.
 
-    Raises `Stale` when somebody else saved since.
+    Raise `Stale` when somebody else saved since.
     """
     now = now or timezone.now()
     texts = {name: typed.get(name, "").replace("\r\n", "\n").rstrip() for name in SECTIONS}

@@ -1,4 +1,4 @@
-"""A task log as a Markdown file: what was to be done, what was seen and decided, what was run,
+"""A task log as a Markdown file: what had to be done, what was seen and decided, what was run,
 what came of it.
 """
 
@@ -29,26 +29,26 @@ class NoFile(Exception):
 
 
 def title_of(description: str) -> str:
-    """A description on one line, without control characters and not too long."""
+    """Return a description on one line, without control characters and not too long."""
     printable = "".join(letter if letter.isprintable() else " " for letter in description)
     return " ".join(printable.split())[:TITLE_CHARACTERS].strip()
 
 
 def slug_of(description: str) -> str:
-    """A part of a file's name in letters, digits and hyphens, at most `SLUG_BYTES` long; never
-    empty.
+    """Return a part of a file's name in letters, digits and hyphens, at most `SLUG_BYTES` long;
+    never empty.
     """
     cut = slugify(description, allow_unicode=True).encode()[:SLUG_BYTES].decode("utf-8", "ignore")
     return cut.strip("-_") or "task"
 
 
 def file_name(description: str, at: datetime) -> str:
-    """`20261126-024500-what-was-done.md`"""
+    """Return `20261126-024500-what-was-done.md`"""
     return f"{at:%Y%m%d-%H%M%S}-{slug_of(description)}.md"
 
 
 def markdown(title: str, sections: Mapping[str, str], about: str = "") -> str:
-    """The whole file; `about` is a line below the title that says where it belongs."""
+    """Return the whole file; `about` is a line below the title that says where it belongs."""
     parts = [f"# {title}", *([about] if about else [])]
     for name, heading in SECTIONS.items():
         parts += [f"## {heading}", *([text] if (text := sections.get(name, "").strip()) else [])]
@@ -73,10 +73,10 @@ def sections_of(text: str) -> dict[str, str]:
 
 
 def start(description: str, where: Path, *, at: datetime) -> Path:
-    """Makes an empty log in the folder of the repository around `where`, which git is told to
+    """Make an empty log in the folder of the repository around `where`, which git is told to
     ignore.
 
-    A file that is there already is never written to. Raises `NoFile`.
+    A file that is there already is never written to. Raise `NoFile`.
     """
     title = title_of(description)
     if not title:
@@ -104,7 +104,7 @@ def _root(where: Path) -> Path:
 
 
 def _ignore(root: Path) -> None:
-    """Names the folder in `.git/info/exclude`, unless git ignores it already.
+    """Name the folder in `.git/info/exclude`, unless git ignores it already.
 
     Not in .gitignore: that is a file of the team, and a person's log is no reason for a commit.
     """

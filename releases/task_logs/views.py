@@ -23,7 +23,7 @@ SUBJECTS: JsonObject = {"release": Release, "finding": Finding}
 
 @page
 def task_log(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
-    """Shows the log; saves what was typed, or gives it back with one sentence on why it was not
+    """Show the log; save what was typed, or give it back with one sentence on why it was not
     saved.
     """
     subject = _subject(kind, pk)
@@ -46,7 +46,7 @@ def _write(
 
 @page
 def download(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
-    """The log as a Markdown file."""
+    """Show the log as a Markdown file."""
     subject = _subject(kind, pk)
     log = task_logs_actions.of(subject)
     if log is None:
@@ -75,7 +75,7 @@ def _shown(
     problem: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """The page. Two queries besides the subject's; after a refusal the form keeps what was
+    """Show the page. Two queries besides the subject's; after a refusal the form keeps what was
     typed.
     """
     log = task_logs_actions.of(subject)
@@ -125,8 +125,8 @@ def _finding_address(finding: Finding) -> str:
 
 
 def panel(release: Release) -> JsonObject:
-    """What the release page shows of a log that came along with its release: the sections that
-    hold something.
+    """Return what the release page shows of a log that came along with its release: the sections
+    that hold something.
     """
     log: TaskLog | None = getattr(release, "task_log", None)
     return {

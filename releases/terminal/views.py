@@ -115,7 +115,7 @@ def _told(repair: Repair) -> dict[str, object]:
 
 
 def _named(request: HttpRequest) -> tuple[str, str]:
-    """Return the project and the release that are named, or "". Raises `Refused`."""
+    """Return the project and the release that are named, or "". Raise `Refused`."""
     form = NamedForm(request.POST if request.method == "POST" else request.GET)
     if not form.is_valid():
         raise Refused(sentence(form))
@@ -123,7 +123,7 @@ def _named(request: HttpRequest) -> tuple[str, str]:
 
 
 def _project(slug: str) -> Project:
-    """Return the project with this short name, or the only one. Raises `Unknown`."""
+    """Return the project with this short name, or the only one. Raise `Unknown`."""
     known = list(Project.objects.all())
     found = [one for one in known if not slug or one.slug == slug]
     if len(found) != 1:
@@ -133,7 +133,7 @@ def _project(slug: str) -> Project:
 
 
 def _release(request: HttpRequest) -> Release:
-    """Return the release of the project that is named, else its newest. Raises `Unknown`."""
+    """Return the release of the project that is named, else its newest. Raise `Unknown`."""
     slug, name = _named(request)
     project = _project(slug)
     found = Release.objects.filter(project=project).order_by("-pk")

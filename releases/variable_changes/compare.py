@@ -88,7 +88,7 @@ class Drift:
 
 
 def keep(release: Release, *, now: datetime) -> None:
-    """Keeps the names and fingerprints of production's and staging's variables with the release.
+    """Keep the names and fingerprints of production's and staging's variables with the release.
 
     Three queries.
     """
@@ -108,7 +108,7 @@ def keep(release: Release, *, now: datetime) -> None:
 
 
 def compare(reconciler: ReleaseReconciler) -> None:
-    """Keeps with the release what changed since the last one that reached production.
+    """Keep with the release what changed since the last one that reached production.
 
     One query, two on a change.
     """
@@ -124,7 +124,7 @@ def compare(reconciler: ReleaseReconciler) -> None:
 
 
 def drift(found: JsonObject | None) -> Drift:
-    """What `compare` kept, in words."""
+    """Return what `compare` kept, in words."""
     if not found:
         return Drift()
     since, at = found["since"], parse_datetime(found["at"])
@@ -142,5 +142,5 @@ def drift(found: JsonObject | None) -> Drift:
 
 
 def _key() -> str:
-    """Names the key of the fingerprints without telling it."""
+    """Name the key of the fingerprints without telling it."""
     return fingerprint("which key is this?")[:16]

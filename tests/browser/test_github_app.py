@@ -46,7 +46,7 @@ def test_an_app_is_made_by_one_click_on_github_and_used_without_typing(world, op
     click("#install-app")
     page.wait_for_url("**/installed/?installation_id=*")
     click("#use-app")
-    says(page, "#github-standing", "1 repositories can be seen")
+    says(page, "#github-status", "1 repositories can be seen")
 
     assert on_github == ["#create"]
     assert isinstance(stored.github(), App)

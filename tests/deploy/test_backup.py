@@ -129,8 +129,10 @@ def manage(var, *arguments, **settings):
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=180)
 
 
-def test_both_commands_with_the_portals_own_postgresql_from_directory_to_directory(tmp_path):
-    assert manage(tmp_path / "old", "migrate", "--verbosity=0").returncode == 0
+def test_both_commands_with_the_portals_own_postgresql_from_directory_to_directory(
+    tmp_path, migrated_data_in
+):
+    migrated_data_in(tmp_path / "old" / "postgres")
     made = manage(tmp_path / "old", "backup", tmp_path / "file")
     assert made.returncode == 0, made.stderr
 

@@ -252,10 +252,14 @@ def test_a_command_of_the_documents_runs(scratch, command):
 
 
 @pytest.mark.parametrize("command", [one for one in RUN if SERVING.search(one)])
-def test_a_program_of_the_documents_serves_until_it_is_told_to_stop(scratch, command, tmp_path):
+def test_a_program_of_the_documents_serves_until_it_is_told_to_stop(
+    scratch, command, tmp_path, migrated_data_in
+):
     port, log = free_port(), tmp_path / "log"
     beside = re.search(r"manage\.py (web|worker)", command)  # on the data of the scratch portal
     own = {} if beside else {"PORTAL_VAR_DIR": str(tmp_path / "var")}
+    if "make run" in command:  # from nothing starts the scratch portal
+        migrated_data_in(tmp_path / "var" / "postgres")
     process = scratch.serve(scratch.meant(command), log, PORT=str(port), **own)
     served = {
         "worker": lambda: len(psutil.Process(process.pid).children(recursive=True)) > 3,

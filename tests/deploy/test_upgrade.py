@@ -1,24 +1,23 @@
-"""Data of the oldest version whose migrations are still the same comes up to this one, and
-works.
+"""Data of every version that was kept, the oldest first of all, comes up to this one, and works.
+
+Versions are kept in the repository by `tests.deploy.keep_version`, so a clone without history has
+them too.
 """
 
+import gzip
 import os
 import subprocess
-import sys
-from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from portal.server.postgres_wheel import binaries
+from tests.deploy.keep_version import MIGRATION, ROOT, VERSIONS, digest, manage
+
 # "An audit event is one text and its columns a view": since then no landed migration was changed.
 OLDEST = "1a28df3"
-FILL = """
-from tests.factory import make_people, make_project, make_promotion, make_release
-people = make_people()
-project = make_project("inspector")
-release = make_release(project, by=people["alice"], ready=True)
-make_promotion(release, by=people["alice"], at="deploy", failed=True)
-"""
+KEPT = sorted(path.name.removesuffix(".sql.gz") for path in VERSIONS.glob("*.sql.gz"))
 LOOK = """
 from django.test import Client
 from django.contrib.auth.models import User
@@ -37,48 +36,43 @@ print("It works.")
 """
 
 
-def manage(code, var, *arguments):
-    env = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("DATABASE_URL", "DJANGO_SETTINGS_MODULE")
-    }
-    env |= {"PORTAL_VAR_DIR": str(var), "PORTAL_ENV_FILE": os.devnull, "SECRET_KEY": "k" * 50}
-    command = [sys.executable, "manage.py", *arguments]
-    done = subprocess.run(command, cwd=code, env=env, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return done.stdout
+def kept(version: str) -> str:
+    return gzip.decompress((VERSIONS / f"{version}.sql.gz").read_bytes()).decode()
+
+
+@pytest.fixture
+def empty_database():
+    server, name = os.environ["DATABASE_URL"].rpartition("/")[0], f"upgrade_{uuid4().hex[:8]}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+        yield f"{server}/{name}"
+        connection.execute(f"drop database {name} with (force)")
 
 
 @pytest.mark.slow
-def test_data_of_the_oldest_version_comes_up_to_this_one(tmp_path):
-    old, var = tmp_path / "old", tmp_path / "var"
-    old.mkdir()
-    packed = subprocess.run(["git", "archive", OLDEST], cwd=ROOT, capture_output=True)
-    if packed.returncode:
-        pytest.skip("this clone does not reach back to the oldest version")
-    subprocess.run(["tar", "-x", "-C", old], input=packed.stdout, check=True)
-    manage(old, var, "migrate", "--verbosity=0")
-    manage(old, var, "shell", "-c", FILL)
+@pytest.mark.parametrize("version", KEPT)
+def test_the_data_of_a_kept_version_comes_up_to_this_one(version, empty_database, tmp_path):
+    load = [binaries() / "psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", empty_database]
+    subprocess.run(load, input=kept(version), text=True, check=True, stdout=subprocess.DEVNULL)
 
-    manage(ROOT, var, "migrate", "--verbosity=0")
+    manage(ROOT, empty_database, tmp_path, "migrate", "--verbosity=0")
 
-    assert "It works." in manage(ROOT, var, "shell", "--verbosity=0", "-c", LOOK)
-    assert "as it was written" in manage(ROOT, var, "verify_audit", "--offline")
+    seen = manage(ROOT, empty_database, tmp_path, "shell", "--verbosity=0", "-c", LOOK)
+    assert "It works." in seen
+    told = manage(ROOT, empty_database, tmp_path, "verify_audit", "--offline")
+    assert "as it was written" in told
 
 
-def test_no_migration_of_the_oldest_version_was_changed_since():
-    listed = subprocess.run(
-        ["git", "ls-tree", "-r", "--name-only", OLDEST], cwd=ROOT, capture_output=True, text=True
-    )
-    if listed.returncode:
-        pytest.skip("this clone does not reach back to the oldest version")
-    migrations = [path for path in listed.stdout.splitlines() if "/migrations/0" in path]
-    changed = subprocess.run(
-        ["git", "diff", "--name-only", OLDEST, "--", *migrations],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+@pytest.mark.parametrize("version", KEPT)
+def test_no_migration_of_a_kept_version_was_changed_since(version):
+    told = [line.split()[2:] for line in kept(version).splitlines() if line.startswith(MIGRATION)]
 
-    assert len(migrations) >= 4 and changed.stdout == ""
+    assert len(told) >= 4
+    assert [path for path, was in told if digest(ROOT / path) != was] == []
+
+
+def test_the_oldest_version_and_every_tagged_one_are_kept():
+    command = ["git", "tag", "--list", "v*"]
+    tags = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.split()
+
+    assert {OLDEST, *tags} <= set(KEPT)

@@ -422,13 +422,13 @@ def stages(world: Any, seed: int) -> Iterator[Stage]:
 
 def _forget_refusals() -> None:
     """What was said about limits in the first half is no reason to wait in the second."""
-    from environments.models import RailwayBudget
+    from environments.models import RailwayRateLimit
     from environments.railway import ledger
     from portal import observed
     from portal.models.health import Observation
 
     ledger._accounts.clear()
-    RailwayBudget.objects.all().delete()
+    RailwayRateLimit.objects.all().delete()
     observed._noted.clear()
     Observation.objects.all().delete()
 

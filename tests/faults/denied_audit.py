@@ -223,11 +223,11 @@ def tries() -> list[Try]:
         database, now = scene.project.databases.get(), scene.now
         place = {"environment": environment, "database": database}
         EnvironmentDatabase.objects.filter(**place).update(revisions=[], tables=3)
-        standing, _ = DatabaseStatus.objects.update_or_create(
+        status, _ = DatabaseStatus.objects.update_or_create(
             **place,
             defaults={"branch": "staging", "state": "adopted", "since": now, "read_at": now},
         )
-        return lambda: stamps_actions.request_stamp(standing, actor=scene.dave)
+        return lambda: stamps_actions.request_stamp(status, actor=scene.dave)
 
     def stamping(
         act: Callable[..., Any], proposed: bool = False, target: str | None = "", **given: Any
@@ -429,7 +429,7 @@ def tries() -> list[Try]:
         def arrange(scene: Any) -> Callable[[], Any]:
             release = shipped(scene)
             make_downgrade(release, by=scene.alice)
-            content = {"content": downgrade_content(release.advice.downgrade)} if signs else {}
+            content = {"content": downgrade_content(release.assessment.downgrade)} if signs else {}
             return lambda: act(release, actor=scene.dave, **content)
 
         return arrange

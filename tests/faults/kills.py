@@ -213,7 +213,8 @@ def _repeated(world: Any):
         elif request.method == "POST" and request.path.endswith("/pulls") and request.status == 201:
             done["pull request opened"].append(request.body)
         elif request.method == "PATCH" and "/git/refs/" in request.path and request.status == 200:
-            done[f"staging moved to {json.loads(request.body)['sha'][:7]}"].append(request.body)
+            sha = json.loads(request.body)["sha"][:7]
+            done[f"{request.path} moved to {sha}"].append(request.body)
         elif request.method == "POST" and "/statuses/" in request.path and request.status == 201:
             statuses[request.path].append(request.body)
     opened = done.pop("pull request opened", [])

@@ -193,7 +193,8 @@ def _comments(world: Any, authors: Authors) -> Iterator[str]:
         for row in world.github.state["comments"]
         if "release-portal: preview" in row["body"]
     )
-    had = set(Preview.objects.exclude(made_at=None, state="gone").values_list("number", flat=True))
+    rows = Preview.objects.filter(project=world.project)
+    had = set(rows.exclude(made_at=None, state="gone").values_list("number", flat=True))
     yield from (f"#{number}: {count} comments" for number, count in message.items() if count > 1)
     yield from (f"#{number}: none" for number in authors.open if not message[number])
     yield from (

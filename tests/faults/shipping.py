@@ -25,7 +25,7 @@ def ready(world: Any) -> Any:
     world.work(lambda: (run.refresh_from_db(), not run.is_open)[1])
     for item in release.items.filter(phase="before", gate=""):
         checklist_actions.tick(item, actor=alice)
-    world.work(lambda: gates.stand(facts_of(release.pk)).ready)
+    world.work(lambda: gates.readiness_of(facts_of(release.pk)).ready)
     return release
 
 
@@ -36,11 +36,13 @@ def promoted(world: Any, release: Any) -> Any:
     from releases.promotion import actions as promotion_actions
 
     world.work(
-        lambda: gates.stand(facts_of(release.pk)).ready
+        lambda: gates.readiness_of(facts_of(release.pk)).ready
     )  # the mirrors may have grown old meanwhile
     promotion_actions.promote(release, actor=world.person("alice"))
     world.work(lambda: (release.refresh_from_db(), release.status == "verifying")[1])
     world.work(
-        lambda: all(line.done for line in gates.stand(facts_of(release.pk)).after if line.gate)
+        lambda: all(
+            line.done for line in gates.readiness_of(facts_of(release.pk)).after if line.gate
+        )
     )
     return release

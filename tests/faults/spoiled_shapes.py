@@ -65,10 +65,10 @@ class Spoiler:
         from releases import gates
         from releases.gates.context import facts_of
 
-        standing = gates.stand(facts_of(release.pk))
+        readiness = gates.readiness_of(facts_of(release.pk))
         if moment == "verifying":
-            return all(line.done for line in standing.after if line.gate)
-        return moment == "refused" or standing.ready
+            return all(line.done for line in readiness.after if line.gate)
+        return moment == "refused" or readiness.ready
 
     def _as_it_is(self, release: Any) -> list[Truth]:
         """That the gate which refuses the shape refuses it, whatever GitHub and Railway answer."""

@@ -15,7 +15,7 @@ from environments.findings import out_of_band
 from environments.models import (
     Branch,
     BranchProtection,
-    DeploymentAsk,
+    DeploymentRequest,
     Environment,
     Finding,
     MigrationRun,
@@ -295,7 +295,7 @@ def test_the_portals_own_acts_are_never_found_during_a_whole_release(world):
 
     assert [row.sentence for row in bypasses()] == []
     assert set(Branch.objects.values_list("judged", flat=True)) == {release.merge_commit}
-    assert DeploymentAsk.objects.exclude(railway_id="").count() == 1
+    assert DeploymentRequest.objects.exclude(railway_id="").count() == 1
 
 
 def test_one_event_is_one_row_for_good(world):

@@ -17,7 +17,7 @@ from releases.models.promotion import PromotionStep
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
 from releases.promotion import actions as promotion_actions
-from tests.journeys.test_release import cut, head, reread, standing
+from tests.journeys.test_release import cut, head, readiness, reread
 
 pytestmark = pytest.mark.slow
 FIX = {"frontend/fix.txt": "fix\n"}
@@ -47,7 +47,7 @@ def cut_hotfix(world, files=FIX) -> Release:
 def ready(world, release) -> None:
     for item in release.items.filter(phase="before", gate=""):
         checklist_actions.tick(item, actor=world.person("alice"), note="The page crashes")
-    world.work(lambda: standing(release).ready)
+    world.work(lambda: readiness(release).ready)
 
 
 def shipped(world) -> Release:
@@ -67,7 +67,7 @@ def test_a_hotfix_goes_to_production_and_back_into_staging(world):
     release = shipped(world)
     for item in release.items.filter(phase="after", gate=""):
         checklist_actions.tick(item, actor=world.person("alice"), note="works")
-    [waiting] = [line for line in standing(release).after if not line.done]
+    [waiting] = [line for line in readiness(release).after if not line.done]
 
     assert (
         waiting.gate == "back_merged" and "merge it, with a merge commit" in waiting.result.sentence
@@ -108,7 +108,7 @@ def test_its_verdict_is_on_its_head_and_follows_it(world):
     )
 
     assert release.items.filter(lapsed_at__isnull=False).count() == 1
-    assert not standing(release).ready
+    assert not readiness(release).ready
     assert moved != first
     with pytest.raises(Refused, match="Not confirmed"):
         promotion_actions.promote(release, actor=world.person("alice"), candidate=moved)

@@ -16,7 +16,7 @@ from releases.models.pull_requests import GitHubSync
 from releases.promotion import actions
 from releases.promotion import steps as promotion_steps
 from releases.steps.engine import Done
-from tests.journeys.test_release import prepare, reread, standing
+from tests.journeys.test_release import prepare, readiness, reread
 
 pytestmark = pytest.mark.slow
 PULL = {
@@ -123,11 +123,11 @@ def test_nothing_is_written_before_every_demand_holds_in_either_order(world):
             hub.state.update(json.loads(saved))
 
     for name, demand in DEMANDS.items():
-        assert standing(release).ready or name == "up to date", name
+        assert readiness(release).ready or name == "up to date", name
         demand(hub, number)
         main = hub.heads()["main"]
         _read(world)
-        if standing(release).ready:
+        if readiness(release).ready:
             passed.append(f"{name}: the gates are green")
         with pytest.raises(Refused) as refused:
             actions.promote(release, actor=alice)

@@ -5,8 +5,10 @@ from django.utils import timezone
 
 from environments.models import Environment, MigrationRun, Preview, Project, VariableSync
 from environments.previews import actions
+from portal.sandbox.server import Fault
 from portal.ui.actions import Refused
 from releases.models.pull_requests import GitHubSync, PullRequest
+from tests.faults import hosts
 from tests.journeys.test_release import reread
 
 pytestmark = pytest.mark.slow
@@ -136,6 +138,30 @@ def test_a_creation_whose_answer_was_lost_is_found_and_not_repeated(previews):
     previews.work(lambda: state_of(number) == "live")
 
     assert environments_of(previews) == [f"pr-{number}"]
+
+
+def test_no_write_of_a_preview_is_repeated_whose_answer_was_lost(previews, settings):
+    """Each kind of write is done, and nobody is told so: as where the worker dies at it."""
+    settings.SYNC_SECONDS = 30.0  # there is a minute to wait after each
+    for field in ("environmentCreate", "AutoDeployUpdate", "DeployV2", "environmentDelete"):
+        previews.railway_server.faults.append(Fault("drop", body=field))
+    for method, path in (
+        ("POST", "/comments"),
+        ("PATCH", "/comments/"),
+        ("POST", "/deployments"),
+        ("POST", "/deployments/"),
+    ):
+        previews.github_server.faults.append(Fault("drop", method=method, path=path))
+
+    number = opened(previews)
+    previews.work(lambda: Preview.objects.filter(told__state="success").exists(), seconds=120)
+    previews.github.close_pull(number)
+    previews.work(lambda: Preview.objects.filter(status="succeeded").exists(), seconds=120)
+
+    faults = [*previews.railway_server.faults, *previews.github_server.faults]
+    assert [fault for fault in faults if fault.times] == []
+    assert hosts.doubled(hosts.writes_of(previews)) == []
+    assert environments_of(previews) == [] and len(comments_on(previews, number)) == 1
 
 
 def test_railways_pause_between_two_environments_is_survived(previews):

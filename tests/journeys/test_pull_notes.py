@@ -11,7 +11,7 @@ from environments.models import Project
 from portal.jobs import running
 from portal.sandbox.sample import migration
 from portal.sandbox.server import Fault
-from releases.models.pull_requests import PullNote
+from releases.models.pull_requests import PullRequestComment
 from releases.pull_requests import comment as pull_requests_comment
 from tests.journeys.test_previews import comments_on, opened
 from tests.journeys.test_pulls import page_of, read
@@ -27,7 +27,7 @@ def told(world, number: int, until=lambda said: True) -> str:
     read(world, number)
 
     def done() -> bool:
-        PullNote.objects.update(wake_at=timezone.now())
+        PullRequestComment.objects.update(wake_at=timezone.now())
         message = "".join(comments_on(world, number))
         return bool(message) and until(message)
 
@@ -64,11 +64,11 @@ def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_i
         "aaaaaaaaaaaa", HEAD, "add", 'op.add_column("events", sa.Column("n", sa.Text))', "pass"
     )
     push(world, "feature-rename", dict.fromkeys(rename) | gentle)
-    mended = told(world, number, until=lambda said: "danger" not in said)
+    fixed = told(world, number, until=lambda said: "danger" not in said)
     push(world, "feature-rename", dict.fromkeys(gentle))
     gone = told(world, number, until=lambda said: "has none anymore" in said)
 
-    assert "1 new" in mended and "has none anymore" in gone
+    assert "1 new" in fixed and "has none anymore" in gone
     assert len(comments_on(world, number)) == 1
 
 
@@ -127,7 +127,10 @@ def test_two_heads_are_told_with_the_command_and_a_pull_request_without_migratio
     said = told(world, number, until=lambda said: "2 heads" in said)
 
     assert "To fix before merging" in said and '`alembic merge -m "merge heads"' in said
-    assert comments_on(world, quiet) == [] and not PullNote.objects.filter(number=quiet).exists()
+    assert (
+        comments_on(world, quiet) == []
+        and not PullRequestComment.objects.filter(number=quiet).exists()
+    )
 
 
 def test_a_lost_answer_leaves_one_comment(world):
@@ -138,8 +141,8 @@ def test_a_lost_answer_leaves_one_comment(world):
     push(world, "feature-lost", migration("aaaaaaaaaaaa", HEAD, "one", RENAME, BACK))
 
     def asked_again() -> bool:
-        PullNote.objects.update(wake_at=timezone.now())
-        return PullNote.objects.filter(number=number, told__has_key="comment").exists()
+        PullRequestComment.objects.update(wake_at=timezone.now())
+        return PullRequestComment.objects.filter(number=number, told__has_key="comment").exists()
 
     read(world, number)
     world.work(asked_again)
@@ -156,7 +159,7 @@ def test_of_drafts_and_forks_no_file_is_executed(world, kind, why):
     files = migration("aaaaaaaaaaaa", HEAD, "one", RENAME, BACK)
     path = next(iter(files))
     push(world, f"feature-{kind}", files)
-    row, note = read(world, number), PullNote(project=world.project, number=number)
+    row, note = read(world, number), PullRequestComment(project=world.project, number=number)
     setattr(row, kind, True)
 
     risks, note.unread = pull_requests_comment._look(world.project, row)
@@ -175,14 +178,14 @@ def test_a_note_that_is_asked_for_while_it_is_worked_on_is_looked_at_again(world
     number = opened(world, "feature-race")
     push(world, "feature-race", migration("aaaaaaaaaaaa", HEAD, "one", RENAME, BACK))
     told(world, number)
-    PullNote.objects.update(wake_at=timezone.now())
-    note = running.claim(PullNote, PullNote.objects.get().pk)
+    PullRequestComment.objects.update(wake_at=timezone.now())
+    note = running.claim(PullRequestComment, PullRequestComment.objects.get().pk)
 
-    PullNote.objects.update(about="of before")
+    PullRequestComment.objects.update(about="of before")
     pull_requests_comment.wake(world.project, now=timezone.now())
     running.record(note, pull_requests_comment.step(note, now=timezone.now()))
 
-    row = PullNote.objects.get()
+    row = PullRequestComment.objects.get()
     assert row.is_open and row.wake_at <= timezone.now()
 
 
@@ -193,4 +196,4 @@ def test_the_project_can_switch_it_off(world):
 
     read(world, number)
 
-    assert comments_on(world, number) == [] and not PullNote.objects.exists()
+    assert comments_on(world, number) == [] and not PullRequestComment.objects.exists()

@@ -55,7 +55,7 @@ def make_ready(world, release: Release) -> Release:
             checklist_actions.tick(item, actor=alice, note="read")
     if world.project.required_approvals:
         approvals_actions.approve(release, actor=world.person("bob"), comment="read")
-    world.work(lambda: standing(release).ready)
+    world.work(lambda: readiness(release).ready)
     return release
 
 
@@ -93,8 +93,8 @@ def reread(row):
     return row
 
 
-def standing(release):
-    return gates.stand(facts_of(release.pk))
+def readiness(release):
+    return gates.readiness_of(facts_of(release.pk))
 
 
 def head(world, branch: str) -> str:
@@ -231,7 +231,7 @@ def test_what_goes_wrong_in_production_is_named_and_can_be_done_again_or_skipped
         promotion_actions.skip_step(release, actor=alice, reason=" ")
     promotion_actions.skip_step(release, actor=alice, reason="known, fixed tomorrow")
     world.work(lambda: reread(release).status == "verifying")
-    line = next(line for line in standing(release).after if line.gate == "smoke_green")
+    line = next(line for line in readiness(release).after if line.gate == "smoke_green")
     assert line.result.state == gates.ATTEST
 
 

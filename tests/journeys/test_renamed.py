@@ -14,7 +14,7 @@ from portal.models.configuration import ConfigurationChange
 from releases.lifecycle import actions as lifecycle_actions
 from releases.promotion import actions as promotion_actions
 from tests.factory import make_project
-from tests.journeys.test_release import head, make_ready, prepare, reread, standing
+from tests.journeys.test_release import head, make_ready, prepare, readiness, reread
 from tests.journeys.world import quick_world
 from tests.reading import squeezed
 
@@ -43,7 +43,7 @@ def test_renamed_before_its_first_release_one_button_lets_it_ship(
         world.work(
             lambda: any(
                 "is now called acme/signals" in one.result.sentence
-                for one in standing(release).missing
+                for one in readiness(release).missing
             )
         )
         client.force_login(world.person("dave"))

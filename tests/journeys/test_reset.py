@@ -9,7 +9,7 @@ from django.utils import timezone
 from environments.branches import actions
 from environments.models import (
     Branch,
-    DeploymentAsk,
+    DeploymentRequest,
     Finding,
     Repair,
     ServiceInstance,
@@ -79,7 +79,7 @@ def test_two_people_reset_staging_to_main_and_the_deployment_that_follows_is_no_
         for object_ in Finding.objects.filter(kind="bypass")
         if "staging" in object_.subject
     ] == []
-    assert DeploymentAsk.objects.count() == 2
+    assert DeploymentRequest.objects.count() == 2
     pushes = [
         request
         for request in world.github_server.requests

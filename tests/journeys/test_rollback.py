@@ -1,4 +1,4 @@
-"""The way back through actions, jobs and stand-ins: each verdict of the adviser, rollbacks, and
+"""The way back through actions, jobs and stand-ins: each verdict of the assessment, rollbacks, and
 downgrades.
 """
 
@@ -19,7 +19,7 @@ from portal.ui.actions import NotPermitted, Refused
 from releases import gates
 from releases.approvals import actions as approvals_actions
 from releases.gates.context import facts_of
-from releases.models import Advice, Rollback, RollbackStep
+from releases.models import Rollback, RollbackAssessment, RollbackStep
 from releases.models.releases import Release, ReleaseStatus
 from releases.promotion import actions as promotion_actions
 from releases.rollback import actions as back
@@ -62,16 +62,16 @@ def ship(world, files: dict[str, str] | None = None) -> Release:
     make_ready(world, release)
     promotion_actions.promote(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == ReleaseStatus.VERIFYING)
-    advised(world, release)
+    assessed(world, release)
     return release
 
 
-def advised(world, release: Release) -> Advice:
-    """The adviser's word on how things are now."""
+def assessed(world, release: Release) -> RollbackAssessment:
+    """Return the assessment of how things are now."""
     since = timezone.now()
-    look_now(release.advice)
-    world.work(lambda: (reread(release.advice).computed_at or since) > since)
-    return release.advice
+    look_now(release.assessment)
+    world.work(lambda: (reread(release.assessment).computed_at or since) > since)
+    return release.assessment
 
 
 def ask(world, release: Release) -> Rollback:
@@ -104,15 +104,15 @@ def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost(
     world.railway.set_variable("production", "backend", "LIMIT", "5")
     look_now(world.project.variable_sync)
     world.work(lambda: VariableChange.objects.filter(name="LIMIT").exists())
-    advised(world, release)
+    assessed(world, release)
     world.railway_server.faults.append(Fault("drop", body="deploymentRollback"))
-    advice, merged = release.advice, head(world, "main")
-    assert (advice.verdict, [service["state"] for service in advice.services]) == (
+    assessment, merged = release.assessment, head(world, "main")
+    assert (assessment.verdict, [service["state"] for service in assessment.services]) == (
         SAFE,
         ["ready", "ready"],
     )
-    assert {target["commit"] for target in advice.targets} == {before}
-    assert advice.services[0]["variables"] == [["LIMIT", "added"]]
+    assert {target["commit"] for target in assessment.targets} == {before}
+    assert assessment.services[0]["variables"] == [["LIMIT", "added"]]
 
     alice, bob = world.person("alice"), world.person("bob")
     with pytest.raises(NotPermitted):
@@ -175,7 +175,7 @@ def test_both_services_go_back_once_by_a_second_person_though_an_answer_is_lost(
             == f"Release {release.name} was rolled back."
         )
     )
-    world.work(lambda: not reread(advice).is_open)
+    world.work(lambda: not reread(assessment).is_open)
 
 
 def test_a_stopped_promotion_is_taken_back_and_a_restore_that_is_not_seen_is_left_to_a_person(
@@ -187,7 +187,7 @@ def test_a_stopped_promotion_is_taken_back_and_a_restore_that_is_not_seen_is_lef
     promotion_actions.promote(release, actor=alice)
     assert stopped_step(world, release).name == "smoke"
     world.railway.break_path("frontend", "production", "/", None)
-    advised(world, release)
+    assessed(world, release)
     job = ask(world, release)
     with pytest.raises(Refused, match="rollback of this release is running"):
         promotion_actions.retry_step(release, actor=alice)
@@ -225,9 +225,11 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
     alice, bob = world.person("alice"), world.person("bob")
     with psycopg.connect(world.databases["production"], autocommit=True) as connection:
         connection.execute("insert into levels values (1), (2), (3)")
-    advice = advised(world, release)
-    assert advice.verdict == DOWNGRADE_FIRST
-    assert [(one["table"], one["rows"]) for one in advice.downgrade["losses"]] == [("levels", 3)]
+    assessment = assessed(world, release)
+    assert assessment.verdict == DOWNGRADE_FIRST
+    assert [(one["table"], one["rows"]) for one in assessment.downgrade["losses"]] == [
+        ("levels", 3)
+    ]
     with pytest.raises(Refused, match="Downgrade the database first"):
         ask(world, release)
     name = world.databases["production"].rsplit("/", 1)[1]
@@ -277,7 +279,7 @@ def test_a_database_goes_back_by_two_people_after_a_rehearsal_and_then_the_image
     assert world.revisions("production") == ["6f8b0d2e4a56"]
     assert gates.GATES["production_at_head"](facts_of(release.pk)).state == gates.FAIL
     world.work(
-        lambda: reread(release.advice).verdict == SAFE
+        lambda: reread(release.assessment).verdict == SAFE
     )  # without being asked: the run has ended
     job = ask(world, release)
     world.railway.forget_images("frontend", "production")
@@ -334,42 +336,46 @@ def test_after_half_a_migration_and_a_failed_deploy_exactly_that_is_told(world):
     assert stopped_step(world, release).name == "deploy"
     world.work(
         lambda: (
-            (reread(release.advice).computed_at or release.cut_at)
+            (reread(release.assessment).computed_at or release.cut_at)
             > release.promotions.get().finished_at
         )
     )
 
-    states = {service["service"]: service["state"] for service in release.advice.services}
-    assert (release.advice.verdict, states) == (SAFE, {"backend": "ready", "frontend": "same"})
-    assert release.advice.steps[:2] == [
+    states = {service["service"]: service["state"] for service in release.assessment.services}
+    assert (release.assessment.verdict, states) == (SAFE, {"backend": "ready", "frontend": "same"})
+    assert release.assessment.steps[:2] == [
         "Roll back backend to its earlier deployment.",
         "frontend can stay as it is.",
     ]
-    assert "The database has no revision of this release." in release.advice.reasons
+    assert "The database has no revision of this release." in release.assessment.reasons
 
     promotion_actions.skip_step(release, actor=alice, reason="the frontend comes later")
     assert stopped_step(world, release).name == "migrate"
     since = MigrationRun.objects.get(environment__kind="production").finished_at
     # A service may still be moving in the first look after the run.
     world.work(
-        lambda: reread(release.advice).computed_at > since and release.advice.verdict != PENDING
+        lambda: (
+            reread(release.assessment).computed_at > since and release.assessment.verdict != PENDING
+        )
     )
 
     assert (
-        "7a9c1e3f5b67" in release.advice.in_effect
-        and "8b0d2e4a5678" not in release.advice.in_effect
+        "7a9c1e3f5b67" in release.assessment.in_effect
+        and "8b0d2e4a5678" not in release.assessment.in_effect
     )
-    assert any("8b0d2e4a5678 failed half-way" in reason for reason in release.advice.reasons)
-    assert "In the database: DROP INDEX CONCURRENTLY IF EXISTS one_name;" in release.advice.steps
-    assert not any("no revision of this release" in reason for reason in release.advice.reasons)
-    assert {target["commit"] for target in release.advice.targets} == {before}
+    assert any("8b0d2e4a5678 failed half-way" in reason for reason in release.assessment.reasons)
+    assert (
+        "In the database: DROP INDEX CONCURRENTLY IF EXISTS one_name;" in release.assessment.steps
+    )
+    assert not any("no revision of this release" in reason for reason in release.assessment.reasons)
+    assert {target["commit"] for target in release.assessment.targets} == {before}
 
 
 def test_what_was_dropped_does_not_come_back_and_commands_at_the_start_are_seen(world):
     release = ship(world, DROP)
-    advice = release.advice
-    assert advice.verdict == FORWARD
-    assert any("does not restore what it removes" in reason for reason in advice.reasons)
+    assessment = release.assessment
+    assert assessment.verdict == FORWARD
+    assert any("does not restore what it removes" in reason for reason in assessment.reasons)
     with psycopg.connect(world.databases["production"], autocommit=True) as connection:
         connection.execute("update alembic_version set version_num = '6f8b0d2e4a56'")
 
@@ -379,7 +385,7 @@ def test_what_was_dropped_does_not_come_back_and_commands_at_the_start_are_seen(
     look_now(world.project.railway_sync)
     world.work(lambda: world.project.services.filter(instances__at_start="pre_deploy").exists())
 
-    advice = advised(world, release)
-    assert advice.verdict == DOWNGRADE_FIRST
-    assert "Can't locate revision" in " ".join(advice.reasons)
-    assert advice.services[0]["at_start"] == "its pre-deploy command runs Alembic"
+    assessment = assessed(world, release)
+    assert assessment.verdict == DOWNGRADE_FIRST
+    assert "Can't locate revision" in " ".join(assessment.reasons)
+    assert assessment.services[0]["at_start"] == "its pre-deploy command runs Alembic"

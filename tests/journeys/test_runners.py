@@ -20,7 +20,7 @@ from releases.lifecycle import actions as lifecycle_actions
 from releases.models.promotion import PromotionStep
 from releases.promotion import actions as promotion_actions
 from tests.environments.schema.run.test_command import INSTALL
-from tests.journeys.test_release import cut, promote, reread, standing
+from tests.journeys.test_release import cut, promote, readiness, reread
 from tests.journeys.world import running_world
 
 pytestmark = pytest.mark.slow
@@ -167,7 +167,7 @@ def promote_cut(world, release, alice):
     finish(world, lifecycle_actions.migrate_staging(release, actor=alice))
     for item in release.items.filter(phase="before", gate=""):
         checklist_actions.tick(item, actor=alice, note="read")
-    world.work(lambda: standing(release).ready)
+    world.work(lambda: readiness(release).ready)
     promotion_actions.promote(release, actor=alice)
     world.work(lambda: reread(release).status == "verifying", seconds=60)
     return release

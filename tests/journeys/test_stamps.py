@@ -14,7 +14,7 @@ from portal.models.audit import AuditEvent
 from portal.sandbox import sample
 from releases.lifecycle import actions as lifecycle_actions
 from releases.promotion import actions as promotion_actions
-from tests.journeys.test_release import cut, end, make_ready, promote, push, reread, standing
+from tests.journeys.test_release import cut, end, make_ready, promote, push, readiness, reread
 from tests.journeys.world import quick_world
 from tests.reading import squeezed
 
@@ -72,12 +72,12 @@ def test_a_database_without_a_version_table_is_proven_and_stamped_by_two_people(
     [known] = world.revisions(kind)
     with psycopg.connect(world.databases[kind], autocommit=True) as opened:
         opened.execute("drop table alembic_version")
-    standing = stands(world, kind, "adopted")
+    status = stands(world, kind, "adopted")
     client.force_login(world.person("alice"))
     page = squeezed(client.get("/migrations/"))
-    branch = standing.branch
+    branch = status.branch
 
-    asked = clicked(client, world, "alice", f"/databases/{standing.pk}/stamp/", branch=branch)
+    asked = clicked(client, world, "alice", f"/databases/{status.pk}/stamp/", branch=branch)
     stamp = proven(world)
     address = f"/stamps/{stamp.pk}/"
     early = clicked(client, world, "bob", f"{address}approve/", target=known)
@@ -110,9 +110,9 @@ def test_a_database_without_a_version_table_is_proven_and_stamped_by_two_people(
 def test_a_schema_that_no_revision_makes_is_not_stamped_and_the_difference_is_named(world, client):
     with psycopg.connect(world.databases["staging"], autocommit=True) as opened:
         opened.execute("drop table alembic_version; alter table users add column byhand int")
-    standing = stands(world, "staging", "adopted")
+    status = stands(world, "staging", "adopted")
 
-    clicked(client, world, "alice", f"/databases/{standing.pk}/stamp/", branch="staging")
+    clicked(client, world, "alice", f"/databases/{status.pk}/stamp/", branch="staging")
     stamp = proven(world)
     page = clicked(client, world, "alice", f"/stamps/{stamp.pk}/propose/", target="x", reason="r")
 
@@ -128,7 +128,7 @@ def test_a_squashed_history_is_stamped_by_two_people_in_both_databases_and_ships
     body = "\n    ".join(ALL_IN_ONE)
     push(world, dict.fromkeys(old) | sample.migration(SQUASHED, None, "all of it", body, "pass"))
     release = cut(world)
-    before = " ".join(line.result.sentence for line in standing(release).missing)
+    before = " ".join(line.result.sentence for line in readiness(release).missing)
 
     for kind in ("staging", "production"):
         _stamped(world, client, kind)

@@ -18,7 +18,7 @@ from releases.freezes import actions as freezes_actions
 from releases.models.reconciler import ReleaseReconciler
 from releases.promotion import actions as promotion_actions
 from releases.promotion import clearance
-from tests.journeys.test_release import cut, head, prepare, reread, standing
+from tests.journeys.test_release import cut, head, prepare, readiness, reread
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,7 @@ def test_a_freeze_with_an_emoji_is_told_once_without_it_and_takes_the_green_back
 
     assert statuses(world)[-1][1] == "Promotions are frozen: Friday party"
     assert len(statuses(world)) == count
-    assert not standing(release).ready
+    assert not readiness(release).ready
 
 
 def test_a_verdict_that_github_takes_no_more_stops_the_promotion_and_is_not_tried_without_end(
@@ -57,7 +57,7 @@ def test_a_verdict_that_github_takes_no_more_stops_the_promotion_and_is_not_trie
     world.work(lambda: timezone.now() > moment)
     freezes_actions.lift_freeze(world.project, actor=world.person("alice"))
 
-    line = next(one for one in standing(release).missing if one.gate == "verdict_told")
+    line = next(one for one in readiness(release).missing if one.gate == "verdict_told")
     assert "maximum number of statuses" in line.result.sentence
     assert len(world.sent("POST", "/statuses/")) - tried < 10
 
@@ -164,7 +164,8 @@ def test_a_renamed_repository_is_read_and_refused_by_its_new_name(world):
 
     world.work(
         lambda: (
-            "acme/inspector-2" in " ".join(one.result.sentence for one in standing(release).missing)
+            "acme/inspector-2"
+            in " ".join(one.result.sentence for one in readiness(release).missing)
         )
     )
     github = GitHub("acme/inspector")

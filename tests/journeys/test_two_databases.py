@@ -15,8 +15,8 @@ from releases.gates.context import facts_of
 from releases.lifecycle import actions as lifecycle_actions
 from releases.promotion import actions as promotion_actions
 from releases.rollback import downgrade_actions
-from tests.journeys.test_release import cut, end, make_ready, reread, standing, stopped_step
-from tests.journeys.test_rollback import advised
+from tests.journeys.test_release import cut, end, make_ready, readiness, reread, stopped_step
+from tests.journeys.test_rollback import assessed
 from tests.journeys.world import quick_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -75,7 +75,7 @@ def test_each_database_has_its_plan_its_run_and_the_rule_that_staging_comes_firs
     StagedRevision.objects.filter(revision="b2").update(database=billing)
     for item in release.items.filter(phase="before", gate=""):
         checklist_actions.tick(item, actor=world.person("alice"), note="read")
-    world.work(lambda: standing(release).ready)
+    world.work(lambda: readiness(release).ready)
     promotion_actions.promote(release, actor=world.person("alice"))
     world.work(lambda: reread(release).status == "verifying")
 
@@ -114,12 +114,15 @@ def test_a_failure_in_the_second_leaves_the_first_and_they_go_back_in_the_opposi
     world.work(lambda: reread(release).status == "verifying")
     assert first.migration_run == reread(first).migration_run, "it ran once"
 
-    advice = advised(world, release)
-    assert advice.revisions == ["signals: 6f8b0d2e4a56", "billing: b2"]
-    assert (advice.downgrade["file"]["id"], advice.downgrade["database"]) == ("b2", "billing")
+    assessment = assessed(world, release)
+    assert assessment.revisions == ["signals: 6f8b0d2e4a56", "billing: b2"]
+    assert (assessment.downgrade["file"]["id"], assessment.downgrade["database"]) == (
+        "b2",
+        "billing",
+    )
     taken_back(world, release, "billing")
     assert world.revisions(BILLING) == ["b1"]
-    assert advised(world, release).downgrade["file"]["id"] == "6f8b0d2e4a56"
+    assert assessed(world, release).downgrade["file"]["id"] == "6f8b0d2e4a56"
     failing = gates.GATES["production_at_head"](facts_of(release.pk))
     assert failing.state == gates.FAIL and failing.sentence.startswith(
         "billing: Production's database is at b1"

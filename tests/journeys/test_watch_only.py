@@ -4,7 +4,7 @@ import pytest
 
 from environments.github import GitHub
 from environments.models import Project
-from environments.models.watch import WithheldWrite
+from environments.models.watch_only import WithheldWrite
 from portal.configuration.actions import confirm_change
 from portal.models import ConfigurationChange
 from releases.checklist import actions as checklist_actions
@@ -12,7 +12,7 @@ from releases.lifecycle import actions as lifecycle_actions
 from releases.models.releases import ReleaseStatus
 from releases.project_settings import watch_only
 from releases.promotion import actions as promotion_actions
-from tests.journeys.test_release import reread, standing
+from tests.journeys.test_release import readiness, reread
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def test_nothing_leaves_while_people_do_it_and_the_portal_goes_on_with_them(worl
     assert run.status == "succeeded", run.sentence
     for item in release.items.filter(phase="before", gate=""):
         checklist_actions.tick(item, actor=alice, note="read")
-    world.work(lambda: standing(release).ready)
+    world.work(lambda: readiness(release).ready)
 
     watch_only.watch_only(project, actor=dave)
     again = mark(world)

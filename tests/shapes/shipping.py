@@ -86,11 +86,17 @@ def _ship(world: Any, patience: float, at: Look) -> tuple[str, str]:
     if world.shape.refused:
         return _refused(world, release, patience, at)
     _until(
-        world, lambda: gates.stand(facts_of(release.pk)).ready, lambda: _missing(release), patience
+        world,
+        lambda: gates.readiness_of(facts_of(release.pk)).ready,
+        lambda: _missing(release),
+        patience,
     )
     at("ready", release)
     _until(
-        world, lambda: gates.stand(facts_of(release.pk)).ready, lambda: _missing(release), patience
+        world,
+        lambda: gates.readiness_of(facts_of(release.pk)).ready,
+        lambda: _missing(release),
+        patience,
     )
     promotion_actions.promote(release, actor=alice)
     _until(world, lambda: _at(release, "verifying"), lambda: _stopped(release), patience)
@@ -156,9 +162,9 @@ def _missing(release: Any) -> str:
     from releases import gates
     from releases.gates.context import facts_of
 
-    standing = gates.stand(facts_of(release.pk))
+    readiness = gates.readiness_of(facts_of(release.pk))
     return " ".join(
-        line.result.sentence for line in (*standing.missing, *standing.after) if not line.done
+        line.result.sentence for line in (*readiness.missing, *readiness.after) if not line.done
     )
 
 

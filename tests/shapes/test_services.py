@@ -182,7 +182,7 @@ def test_a_rollback_restores_what_the_release_changed_and_nothing_else(shaped):
     world = shaped("databases", "watch-paths", "sleeping-and-scheduled")
     before = head(world, "main")
     release = ship(world)
-    told = {service["service"]: service["state"] for service in release.advice.services}
+    told = {service["service"]: service["state"] for service in release.assessment.services}
     assert told == {
         "backend": "ready",
         "frontend": "ready",

@@ -12,16 +12,34 @@ from tests.faults.spoiled_shapes import Spoiler
 from tests.journeys.world import quick_world
 from tests.shapes.shipping import ship, table
 
+# What ships is laid over each other where one says nothing of what the other is about: each of
+# them has to be right for the release to arrive. `make shapes` ships every one by itself.
+TOGETHER = (
+    "config-as-code + databases + strict-app-checks",
+    "two-databases + strict-signed-commits",
+    "watch-paths + sleeping-and-scheduled + internal-address",
+    "no-migrations + existing-previews",
+    "railway-migrates + other-repository",
+    "other-names + free-plan",
+)
+REFUSED = [name for name in shapes.names() if shapes.named(name).refused]
 
-# Of `large` a smaller one is shipped, in test_large.py.
+
+def test_every_shape_is_shipped_or_refused_here():
+    together = [name for names in TOGETHER for name in names.split(" + ")]
+
+    # Of `large` a smaller one is shipped, in test_large.py.
+    assert sorted([*together, *REFUSED, "large"]) == shapes.names()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in shapes.names() if name != "large"])
+@pytest.mark.parametrize("names", [*TOGETHER, *REFUSED])
 def test_a_release_ships_or_is_refused_before_anything_is_written(
-    name, tmp_path, settings, transactional_db
+    names, tmp_path, settings, transactional_db
 ):
     with (
         stamina.set_testing(True, attempts=3, cap=True),
-        quick_world(tmp_path, settings, shape=[name]) as world,
+        quick_world(tmp_path, settings, shape=names.split(" + ")) as world,
     ):
         spoiler = Spoiler(world, each=4, seed=11)
         outcome = ship(world, at=spoiler)

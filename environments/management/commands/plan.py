@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
-from environments.schema.downgrade.compatibility import WayBack, advise
+from environments.schema.downgrade.compatibility import WayBack, assess_rollback
 from environments.schema.history.reader import compare, read, why_empty
 from environments.schema.plan.render import Plan, make_plan, steps_as_json
 from environments.schema.plan.risk import Risk, assess
@@ -59,7 +59,7 @@ class Command(BaseCommand):
             risks = assess(plan.steps, order=options["order"])
         except (GitError, RiskError) as error:
             raise CommandError(str(error)) from None
-        back = advise(plan.steps, risks)
+        back = assess_rollback(plan.steps, risks)
         if options["json"]:
             told: JsonObject = {
                 "commit": commit,

@@ -54,7 +54,7 @@ class Command(BaseCommand):
 
 
 def one_project(slug: str) -> Project:
-    """The project with this short name, or the only one."""
+    """Return the project with this short name, or the only one."""
     projects = list(Project.objects.filter(slug=slug) if slug else Project.objects.all())
     if len(projects) == 1:
         return projects[0]
@@ -63,7 +63,7 @@ def one_project(slug: str) -> Project:
 
 
 def finished(repair: Repair) -> Repair:
-    """The repair when it has ended; its own patience bounds the wait."""
+    """Return the repair when it has ended; its own patience bounds the wait."""
     while repair.is_open:
         running.wake(Repair._meta.label, repair.pk)
         repair.refresh_from_db()

@@ -56,7 +56,7 @@ class Half:
     breaks: bool = False
 
 
-def advise(
+def assess_rollback(
     steps: Sequence[Step],
     risks: Sequence[Risk],
     *,
@@ -64,8 +64,8 @@ def advise(
     unplanned: Sequence[str] = (),
     half: Sequence[Half] = (),
 ) -> WayBack:
-    """The verdict on taking back a release of which the database has exactly these migrations, and
-    of `half` a part.
+    """Return the verdict on taking back a release of which the database has exactly these
+    migrations, and of `half` a part.
 
     Unknown is not called safe. `services` None: nothing of the release is in production yet.
     `unplanned`: revisions in the database of which nothing is known.
@@ -117,7 +117,7 @@ _CORRECT = "Fix the problem in a new release and promote it."
 
 
 def _images(services: Services | None) -> tuple[str, ...]:
-    """What is to be done about the services."""
+    """Return what people must do about the services."""
     if services is None:
         return ("Roll back every service of the release to its earlier deployment.",)
     back = (
@@ -149,7 +149,7 @@ def _listed(names: Sequence[str]) -> str:
 def _safe(
     now: Services, steps: Sequence[Step], ids: str, stays: Sequence[str], images: tuple[str, ...]
 ) -> WayBack:
-    """The verdict where earlier code can live with what the database has."""
+    """Return the verdict where earlier code can live with what the database has."""
     kept = tuple(sentence for _, sentence in now.stay)
     if not ids:
         message = (
@@ -173,7 +173,7 @@ def _safe(
 def _breaking(
     steps: Sequence[Step], risks: Sequence[Risk], unplanned: Sequence[str]
 ) -> tuple[str, ...]:
-    """Why the old image cannot be trusted to work with the new schema."""
+    """Return why the old image cannot be trusted to work with the new schema."""
     found = [f"{risk.revision}: {risk.sentence}" for risk in risks if risk.breaks_old]
     unknown = [
         f"{step.revision}: its effect is not known without a run."
@@ -185,7 +185,7 @@ def _breaking(
 
 
 def _final(steps: Sequence[Step], risks: Sequence[Risk]) -> tuple[str, ...]:
-    """Why a downgrade does not bring the old state back."""
+    """Return why a downgrade does not bring the old state back."""
     lost = [
         f"{risk.revision}: a downgrade does not restore what it removes."
         for risk in risks

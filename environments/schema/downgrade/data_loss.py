@@ -13,7 +13,7 @@ from environments.schema.sql.part import Part
 from environments.schema.sql.parts import parts
 
 COUNT_SECONDS = 5
-MANY = 50  # so many things are counted; what is left is named without a number
+MANY = 50  # how many things are counted; the others are named without a number
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Loss:
 
 
 def dropped(rendered: Rendered) -> tuple[Loss, ...]:
-    """What the statements of a downgrade drop or delete, not counted yet, in their order."""
+    """Return what the statements of a downgrade drop or delete, not counted yet, in their order."""
     return tuple(
         dict.fromkeys(loss for statement in rendered.statements for loss in _of(statement.sql))
     )
@@ -79,9 +79,9 @@ _OPAQUE = ("DoStmt", "CallStmt", "ExecuteStmt", "FuncCall")
 
 
 def count(url: str, losses: Sequence[Loss]) -> tuple[Loss, ...]:
-    """`losses` with their numbers, read only and for five seconds each at most.
+    """Return `losses` with their numbers, read only and for five seconds each at most.
 
-    Raises `DatabaseError`.
+    Raise `DatabaseError`.
     """
     with connection(url) as opened:
         opened.execute("set default_transaction_read_only = on")

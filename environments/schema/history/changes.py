@@ -24,7 +24,7 @@ class Change:
 
 
 def put_back(commit: str, paths: Iterable[str]) -> str:
-    """The command that brings these files back as they were at `commit`."""
+    """Return the command that brings these files back as they were at `commit`."""
     return f"git checkout {commit[:10]} -- {' '.join(shlex.quote(path) for path in paths)}"
 
 
@@ -49,7 +49,7 @@ def inserted_below(before: History, after: History) -> tuple[Problem, ...]:
 
 
 def with_lost_parent(problem: Problem, before: History, after: History, since: str) -> Problem:
-    """A parent that is missing now and was there before: its file is named, and how it comes
+    """Return a parent that is missing now and was there before: its file is named, and how it comes
     back.
     """
     if problem.kind != "missing" or not problem.paths:
@@ -105,7 +105,7 @@ def _ordered(added: list[Revision], after: History | None) -> tuple[Revision, ..
 
 
 def in_order(added: Iterable[Revision]) -> tuple[Revision, ...]:
-    """Parents first, by what the files themselves say."""
+    """Return the revisions, parents first, by what the files themselves say."""
     waiting, placed = {one.id: one for one in added}, list[Revision]()
     while waiting:
         free = [one for one in waiting.values() if not {*one.down, *one.depends_on} & set(waiting)]

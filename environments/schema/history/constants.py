@@ -49,7 +49,7 @@ def constants(module: ast.Module) -> dict[str, object]:
 
 
 def fold(node: ast.expr, known: Mapping[str, object]) -> Any:
-    """Return the value of `node`, texts and collections of texts only. Raises `NotConstant`."""
+    """Return the value of `node`, texts and collections of texts only. Raise `NotConstant`."""
     if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, str)):
         return node.value
     if isinstance(node, ast.Name) and node.id in known:
@@ -70,7 +70,7 @@ def fold(node: ast.expr, known: Mapping[str, object]) -> Any:
 
 
 def _plain(part: ast.expr) -> ast.expr:
-    """The value of a `{…}` in an f-string that is neither formatted nor converted."""
+    """Return the value of a `{…}` in an f-string that is neither formatted nor converted."""
     if isinstance(part, ast.FormattedValue):
         if part.conversion != -1 or part.format_spec is not None:
             raise NotConstant

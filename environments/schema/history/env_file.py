@@ -19,7 +19,7 @@ _kept: OrderedDict[tuple[str, str, str | None], Meaning] = OrderedDict()
 def read_meaning(mirror: Mirror, commit: str, history: History) -> Meaning:
     """Return what the `env.py` of `history` (that of `commit`) means for a run.
 
-    Raises `GitError`.
+    Raise `GitError`.
     """
     key = (str(mirror.path), mirror.commit(commit), history.script)
     if key not in _kept:
@@ -41,7 +41,7 @@ def sources(mirror: Mirror, commit: str, history: History) -> dict[str, bytes]:
     """Return the `env.py` of `history` and the modules of the project that it imports, by path;
     nothing where there is no `env.py`.
 
-    Raises `GitError`.
+    Raise `GitError`.
     """
     if history.script is None:
         return {}
@@ -53,7 +53,7 @@ def sources(mirror: Mirror, commit: str, history: History) -> dict[str, bytes]:
 
 
 def _imported(mirror: Mirror, commit: str, path: str, source: bytes) -> dict[str, bytes]:
-    """The modules that `source` imports from the repository, and those that these import."""
+    """Return the modules that `source` imports from the repository, and those that these import."""
     names = list(imported_names(source, path))
     if not names:
         return {}
@@ -76,7 +76,7 @@ def _imported(mirror: Mirror, commit: str, path: str, source: bytes) -> dict[str
 
 
 def _roots(path: str) -> list[str]:
-    """Where imports may be looked for: each directory above `env.py`, and its `src`."""
+    """Return where imports may be looked for: each directory above `env.py`, and its `src`."""
     roots, here = [], posixpath.dirname(path)
     while here:
         roots.append(here)
@@ -86,7 +86,7 @@ def _roots(path: str) -> list[str]:
 
 
 def imported_names(source: bytes, path: str | None = None) -> Iterator[str]:
-    """The dotted names that a module imports; for `from a import b` both `a` and `a.b`.
+    """Yield the dotted names that a module imports; for `from a import b` both `a` and `a.b`.
 
     Relative imports only of a module whose `path` in the repository is told, from its root on.
     """
@@ -103,7 +103,7 @@ def imported_names(source: bytes, path: str | None = None) -> Iterator[str]:
 
 
 def _module(node: ast.ImportFrom, path: str | None) -> str:
-    """The dotted name of what is imported from; "" where nothing of the repository is."""
+    """Return the dotted name of what is imported from; "" where nothing of the repository is."""
     if not node.level:
         return node.module or ""
     places = (path or "").split("/")[: -node.level]

@@ -186,7 +186,7 @@ class _Reader:
                 self._refuse(node, "gives `configure` options that code makes")
 
     def _flask(self) -> None:
-        """What the application gives Flask-Migrate goes to `configure`."""
+        """Take what the application gives Flask-Migrate for `configure`."""
         for path, node in self._calls("Migrate", "init_app"):
             for keyword in node.keywords:
                 if keyword.arg not in ("app", "db", "directory") and not _IRRELEVANT.fullmatch(
@@ -241,7 +241,7 @@ class _Reader:
                     )
 
     def _naming(self) -> dict[str, str]:
-        """The one naming convention that the project's metadata has; what is computed is
+        """Return the one naming convention that the project's metadata has; what is computed is
         refused.
         """
         found: list[dict[str, str]] = []

@@ -10,7 +10,7 @@ _DIALECT = re.compile(r"dialect(?:\.name|_name)? (==|!=) '(\w+)'\Z")
 def walk_env(
     node: ast.AST, inside: tuple[str, ...] = ()
 ) -> Iterator[tuple[ast.AST, tuple[str, ...]]]:
-    """Every node in the order of the file, with what it stands in: loop, if, offline."""
+    """Yield every node in the order of the file, with what it stands in: loop, if, offline."""
     for child in ast.iter_child_nodes(node):
         within = inside
         if isinstance(node, ast.If) and child in node.body and _is_of_another_database(node):
@@ -26,8 +26,8 @@ def walk_env(
 
 
 def _about_mode(node: ast.If) -> bool:
-    """Whether this asks for the offline mode, or whether a connection was given: both sides are
-    ordinary code.
+    """Return whether this asks for the offline mode, or whether a connection was given: both sides
+    are ordinary code.
     """
     text = ast.unparse(node.test)
     usual = text.endswith((" is None", "__name__ == '__main__'"))
@@ -35,13 +35,13 @@ def _about_mode(node: ast.If) -> bool:
 
 
 def _is_of_another_database(node: ast.If) -> bool:
-    """Whether its first branch is for SQLite or the like, and so never taken here."""
+    """Return whether its first branch is for SQLite or the like, and so never taken here."""
     found = _DIALECT.search(ast.unparse(node.test))
     return found is not None and (found[1] == "==") != found[2].startswith("postgres")
 
 
 def beginning_of(node: ast.expr | None) -> str:
-    """The text that a computed statement begins with; "" where even that is computed."""
+    """Return the text that a computed statement begins with; "" where even that is computed."""
     if isinstance(node, ast.JoinedStr) and node.values:
         node = node.values[0]
     while isinstance(node, ast.BinOp):
@@ -63,7 +63,7 @@ def dictionaries_in(module: ast.Module) -> dict[str, ast.expr]:
 
 
 def convention_in(node: ast.AST) -> ast.expr | None:
-    """The naming convention that this node gives or sets, if it does."""
+    """Return the naming convention that this node gives or sets, if it does."""
     if isinstance(node, ast.Call):
         return next(
             (keyword.value for keyword in node.keywords if keyword.arg == "naming_convention"), None

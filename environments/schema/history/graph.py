@@ -10,9 +10,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-
-from alembic.script.revision import Revision as Node
-from alembic.script.revision import RevisionError, RevisionMap
+from typing import TYPE_CHECKING
 
 from environments.schema.history.problems import (
     ILLEGAL,
@@ -24,6 +22,9 @@ from environments.schema.history.problems import (
     missing,
 )
 from environments.schema.history.revision import HistoryError, Problem, Revision, parents_in
+
+if TYPE_CHECKING:  # its import takes a third of a second, and few commands need it
+    from alembic.script.revision import RevisionMap
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ class History:
         return self.tips(self.revisions)
 
     def ancestors(self, ids: Iterable[str]) -> frozenset[str]:
-        """These revisions and all that had to run before them; unknown ids raise `HistoryError`."""
+        """Return these revisions and all that had to run before them; unknown ids raise
+        `HistoryError`.
+        """
         todo, seen = deque(ids), set[str]()
         while todo:
             id = todo.pop()
@@ -73,13 +76,13 @@ class History:
         return frozenset(seen)
 
     def tips(self, ids: Collection[str]) -> tuple[str, ...]:
-        """Those of `ids` that no other of `ids` builds upon, in file order."""
+        """Return those of `ids` that no other of `ids` builds upon, in file order."""
         below = {parent for id in ids for parent in self.parents[id]}
         wanted = set(ids) - below
         return tuple(id for id in self.revisions if id in wanted)
 
     def between(self, current: Collection[str], targets: Iterable[str]) -> tuple[Revision, ...]:
-        """What `alembic upgrade` would run, in its order, from a database at `current` to
+        """Return what `alembic upgrade` would run, in its order, from a database at `current` to
         `targets`.
         """
         targets = tuple(dict.fromkeys(targets))
@@ -92,7 +95,9 @@ class History:
         return tuple(reversed(steps))
 
     def back(self, current: Collection[str], target: str) -> tuple[Revision, ...]:
-        """What `alembic downgrade` to `target` (a revision, or "base") would undo, in its order."""
+        """Return what `alembic downgrade` to `target` (a revision, or "base") would undo, in its
+        order.
+        """
         self.ancestors([*current, *([] if target == "base" else [target])])
         return self._iterate(tuple(sorted(current)), target, select_for_downgrade=True)
 
@@ -102,7 +107,10 @@ class History:
         return self.between((), self.effective_heads)
 
     @cached_property
-    def _map(self) -> RevisionMap:
+    def _map(self) -> "RevisionMap":
+        from alembic.script.revision import Revision as Node
+        from alembic.script.revision import RevisionMap
+
         nodes = [
             Node(
                 revision.id,
@@ -119,6 +127,8 @@ class History:
     ) -> tuple[Revision, ...]:
         if self.problems and any(problem.kind != "heads" for problem in self.problems):
             raise HistoryError(self.problems[0].sentence)
+        from alembic.script.revision import RevisionError  # late, for the same reason
+
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -136,7 +146,9 @@ def build(
     recursive: bool,
     script: str | None = None,
 ) -> History:
-    """The history of these files, in Alembic's order, with everything that is wrong with it."""
+    """Return the history of these files, in Alembic's order, with everything that is wrong with
+    it.
+    """
     wrong, revisions = list(problems), dict[str, Revision]()
     for one in found:
         if (other := revisions.get(one.id)) is not None:

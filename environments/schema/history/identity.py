@@ -80,7 +80,7 @@ def bound(
     """Return `revisions` of `commit` with the hash of all that each can read as their `sha256`.
 
     `command`: the project's own command runs them, whose `env.py` can import the whole repository.
-    Raises `GitError`.
+    Raise `GitError`.
     """
     revisions = tuple(revisions)
     alone = _alone(mirror, commit, revisions)
@@ -113,7 +113,7 @@ def companions(mirror: Mirror, commit: str, history: History) -> list[tuple[str,
 
 
 def _alone(mirror: Mirror, commit: str, revisions: tuple[Revision, ...]) -> set[str]:
-    """The ids of those whose file shows that they read nothing else."""
+    """Return the ids of those whose file shows that they read nothing else."""
     if not revisions:
         return set()
     blobs = dict(mirror.tree(commit, [revision.path for revision in revisions]))

@@ -47,7 +47,7 @@ class _ProblemError(Exception):
 
 
 def locate(mirror: Mirror, commit: str, alembic: str) -> Location:
-    """What `alembic` (an ini file, a pyproject.toml, a script directory, or "") means at
+    """Return what `alembic` (an ini file, a pyproject.toml, a script directory, or "") means at
     `commit`.
     """
     with mirror.objects() as objects:
@@ -55,7 +55,7 @@ def locate(mirror: Mirror, commit: str, alembic: str) -> Location:
 
 
 def locate_in(objects: Objects, commit: str, alembic: str) -> Location:
-    """As `locate`, over a running reader; `commit` is a full hash."""
+    """Do what `locate` does, over a running reader; `commit` is a full hash."""
     if not alembic.strip():
         return Location(alembic)
     try:
@@ -230,8 +230,8 @@ def _toml(text: str, path: str, here: str) -> dict[str, object]:
 
 
 def _resolve(objects: Objects, commit: str, config: str, value: str) -> str | None:
-    """The directory that a configured path means, beside its file or from a directory above it;
-    None for neither.
+    """Return the directory that a configured path means, beside its file or from a directory above
+    it; None for neither.
 
     Alembic looks from where its command is run, which a repository does not say. One with an
     `env.py` is preferred.
@@ -252,7 +252,9 @@ def _resolve(objects: Objects, commit: str, config: str, value: str) -> str | No
 
 
 def _from_above(config: str, value: str) -> list[str]:
-    """`value` seen from the directory of `config` and from each above it, the nearest first."""
+    """Return `value` seen from the directory of `config` and from each above it, the nearest
+    first.
+    """
     places, here = [], posixpath.dirname(config)
     while True:
         path = posixpath.normpath(posixpath.join(here, value))
@@ -268,7 +270,9 @@ def _beside(config: str, value: str) -> str:
 
 
 def _inside(path: str, shown: str) -> str:
-    """`path` relative to the repository's root, "" for the root; refuses what lies outside."""
+    """Return `path` relative to the repository's root, "" for the root; refuse what lies
+    outside.
+    """
     if not path.startswith("/"):
         path = posixpath.join(_HERE, path)
     path = posixpath.normpath(path)

@@ -17,7 +17,7 @@ def needs(mirror: Mirror, commits: Iterable[tuple[str, History]]) -> str:
     """Return why these histories, each with its commit, need the project's own command, as a
     clause; "" where the portal's runner can run them.
 
-    Raises `GitError`.
+    Raise `GitError`.
     """
     for commit, history in commits:
         if packages := foreign_packages(mirror, commit, history):
@@ -31,7 +31,7 @@ def needs(mirror: Mirror, commits: Iterable[tuple[str, History]]) -> str:
 def foreign_packages(mirror: Mirror, commit: str, history: History) -> tuple[str, ...]:
     """Return what the revisions import beside Alembic, SQLAlchemy and the standard library.
 
-    Raises `GitError`.
+    Raise `GitError`.
     """
     paths = {revision.path for revision in history.revisions.values()}
     blobs = [blob for path, blob in mirror.tree(commit, history.directories) if path in paths]

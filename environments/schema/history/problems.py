@@ -87,7 +87,9 @@ def cycles(revisions: Mapping[str, Revision]) -> list[Problem]:
 
 
 def _all_lead_down(parents: Mapping[str, tuple[str, ...]]) -> bool:
-    """The same from the heads, which is quicker and tells only whether there is a circle at all."""
+    """Return the same from the heads, which is quicker and tells only whether there is a circle at
+    all.
+    """
     users = Counter(chain.from_iterable(parents.values()))
     free = [id for id in parents if id not in users]
     for id in free:  # grows on the way
@@ -99,7 +101,7 @@ def _all_lead_down(parents: Mapping[str, tuple[str, ...]]) -> bool:
 
 
 def forked(revisions: Mapping[str, Revision], heads: tuple[str, ...]) -> list[Problem]:
-    """Several heads are meant only where each has a branch label of its own."""
+    """Return whether several heads are meant: only where each has a branch label of its own."""
     owned: list[set[str]] = []
     for head in heads:
         seen, todo, labels = set[str](), [head], set[str]()

@@ -75,11 +75,11 @@ _histories: _Bounded[tuple[Location, tuple[tuple[str, str], ...]], History] = _B
 
 
 def read(mirror: Mirror, commit: str, alembic: str) -> History:
-    """The whole history at `commit` (a hash, branch or tag).
+    """Return the whole history at `commit` (a hash, branch or tag).
 
     What is wrong is in `problems`, never raised.
 
-    Raises `GitError` when the repository itself cannot be read.
+    Raise `GitError` when the repository itself cannot be read.
     """
     sha = mirror.commit(commit)
     with mirror.objects() as objects:
@@ -87,8 +87,8 @@ def read(mirror: Mirror, commit: str, alembic: str) -> History:
 
 
 def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool = True) -> Change:
-    """The revisions that `until` has and `since` ("" for none) has not, those it edits, those it
-    drops.
+    """Return the revisions that `until` has and `since` ("" for none) has not, those it edits,
+    those it drops.
 
     New and edited files are parsed in full; with `whole=False` no other file is looked at, which
     leaves out the heads and what is wrong with the rest of the history.
@@ -108,8 +108,8 @@ def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool
         first = _read(objects, before, alembic) if before else None
         last = _read(objects, after, alembic)
         if first is not None:
-            mended = (with_lost_parent(problem, first, last, before) for problem in last.problems)
-            last = replace(last, problems=(*mended, *inserted_below(first, last)))
+            fixed = (with_lost_parent(problem, first, last, before) for problem in last.problems)
+            last = replace(last, problems=(*fixed, *inserted_below(first, last)))
         return change_between(was, now, first, last, problems)
 
 
@@ -122,7 +122,7 @@ def why_empty(mirror: Mirror, commit: str, history: History) -> str:
 
 
 def described(revision: Revision) -> dict[str, object]:
-    """What people are told of a revision file; plain values, fit to be stored."""
+    """Return what people are told of a revision file; plain values, fit to be stored."""
     return {
         "id": revision.id,
         "path": revision.path,
@@ -135,8 +135,8 @@ def described(revision: Revision) -> dict[str, object]:
 
 
 def outside(mirror: Mirror, since: str, until: str, *alembic: str) -> tuple[str, ...]:
-    """Files that look like revisions, new or edited between two commits, in no directory that any
-    `alembic` leads to.
+    """Return files that look like revisions, new or edited between two commits, in no directory
+    that any `alembic` leads to.
 
     Another Alembic directory in the same repository, of which nothing is run: not to be mistaken
     for none.
@@ -184,8 +184,8 @@ def _read(objects: Objects, commit: str, alembic: str) -> History:
 def _revisions(
     objects: Objects, files: Files, *, thorough: bool
 ) -> tuple[list[Revision], tuple[Problem, ...]]:
-    """What the files say; `thorough`: each parsed as a whole, else only where the quick scan is
-    unsure.
+    """Return what the files say; `thorough`: each parsed as a whole, else only where the quick scan
+    is unsure.
     """
     wanted = [(path, blob, path.rpartition("/")[2]) for path, (blob, _) in files.items()]
     keys = dict.fromkeys((blob, name, thorough) for _, blob, name in wanted)
@@ -241,9 +241,9 @@ def _revision(path: str, sha256: str, header: Header) -> Revision:
 
 def _unreadable(path: str, error: UnreadableError) -> Problem:
     where = f" on line {error.line}" if error.line else ""
-    mend = (
+    fix = (
         "write it out as plain text"
         if error.kind == "computed"
         else "correct the file, or move it elsewhere"
     )
-    return Problem(error.kind, f"{path} {error.reason}{where}; {mend}.", (path,))
+    return Problem(error.kind, f"{path} {error.reason}{where}; {fix}.", (path,))

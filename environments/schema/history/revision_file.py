@@ -49,12 +49,12 @@ class UnreadableError(Exception):
 
 
 def is_revision_file(name: str) -> bool:
-    """Whether Alembic would load a file of this name."""
+    """Return whether Alembic would load a file of this name."""
     return name.endswith(".py") and not name.startswith(("__init__", ".#"))
 
 
 def judge(content: bytes, name: str) -> Header:
-    """The header of the revision file `name`, by `ast`. Raises `UnreadableError`."""
+    """Return the header of the revision file `name`, by `ast`. Raise `UnreadableError`."""
     module = _parsed(content)
     bound: dict[
         str, ast.expr | int
@@ -72,7 +72,7 @@ def judge(content: bytes, name: str) -> Header:
 
 
 def check_syntax(content: bytes) -> None:
-    """Raises `UnreadableError` where Python could not load this file at all."""
+    """Raise `UnreadableError` where Python could not load this file at all."""
     _parsed(content)
 
 
@@ -90,7 +90,7 @@ def _parsed(content: bytes) -> ast.Module:
 
 
 def _follow(statement: ast.stmt, bound: dict[str, ast.expr | int], *, deep: bool) -> None:
-    """Notes what one top-level statement does to the four names, later statements winning."""
+    """Note what one top-level statement does to the four names, later statements winning."""
     targets: list[ast.expr] = []
     if isinstance(statement, ast.Assign):
         targets = statement.targets
@@ -114,7 +114,7 @@ def _follow(statement: ast.stmt, bound: dict[str, ast.expr | int], *, deep: bool
 
 
 def _bindings(top: ast.AST, *, deep: bool) -> Iterator[tuple[str, int]]:
-    """(name, line) of each of the four names that running `top` may bind at module level.
+    """Return (name, line) of each of the four names that running `top` may bind at module level.
 
     Bodies of functions and classes can do so by `global` only: they are looked at when `deep`.
     """
@@ -134,7 +134,7 @@ def _bindings(top: ast.AST, *, deep: bool) -> Iterator[tuple[str, int]]:
 
 
 def _bound(node: ast.AST, inside: bool) -> Sequence[str]:
-    """The names that this node alone binds at module level, being `inside` of a function or
+    """Return the names that this node alone binds at module level, being `inside` of a function or
     class or not.
     """
     if isinstance(node, ast.Global):
@@ -172,8 +172,8 @@ def _literal(key: str, value: ast.expr | int, module: ast.Module) -> Value:
 
 
 def _folded(key: str, value: ast.expr, module: ast.Module) -> object:
-    """The value where it is put together of constants of the same file, as Alembic would find
-    it.
+    """Return the value where it is put together of constants of the same file, as Alembic would
+    find it.
     """
     try:
         return fold(value, constants(module))
@@ -207,7 +207,7 @@ def as_ids(value: Value) -> tuple[str, ...]:
 
 
 def _has_downgrade(module: ast.Module) -> bool:
-    """Whether the last `downgrade` does anything but pass, return or refuse."""
+    """Return whether the last `downgrade` does anything but pass, return or refuse."""
     found = [
         one for one in module.body if isinstance(one, ast.FunctionDef) and one.name == "downgrade"
     ]

@@ -36,8 +36,8 @@ _SUSPICIOUS = re.compile(r"\b(?:exec|eval|globals|locals|vars|setattr)\b|import[
 
 
 def scan(content: bytes) -> Header | None:
-    """What `judge` would say of this file when its four names are plain literals; None when in
-    any doubt.
+    """Return what `judge` would say of this file when its four names are plain literals; None when
+    in any doubt.
     """
     try:
         text = content.decode()
@@ -142,7 +142,7 @@ def _plain(below: str) -> str | None:
 
 
 def _scan_downgrade(code: str) -> bool | None:
-    """What `_has_downgrade` would say; None when unsure."""
+    """Return what `_has_downgrade` would say; None when unsure."""
     at = code.find("downgrade")
     if at < 0:
         return False

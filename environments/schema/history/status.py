@@ -22,7 +22,7 @@ PROVE = (
 
 
 @dataclass(frozen=True)
-class Standing:
+class RevisionStatus:
     """One database beside one branch.
 
     `state`: level; behind; heads (two in the version table, joined by what is to run); ahead
@@ -38,7 +38,7 @@ class Standing:
     beyond: tuple[str, ...] = ()
 
 
-def stand(
+def status_of(
     where: str,
     current: Collection[str] | None,
     branch: str,
@@ -46,25 +46,25 @@ def stand(
     others: Mapping[str, History],
     *,
     tables: int = 0,
-) -> Standing:
+) -> RevisionStatus:
     """`where` names the environment; `others` are the histories of the other long-lived
     branches, by name; `tables` counts those of a database that reports no revision.
     """
     if current is None:
-        return Standing(UNREAD, f"{where}'s database has not been read.")
+        return RevisionStatus(UNREAD, f"{where}'s database has not been read.")
     rows = sorted(current)
     strange = [row for row in rows if row not in history.revisions]
     if strange:
         return _strange(where, rows, strange, branch, history, others)
     if history.problems and any(problem.kind != "heads" for problem in history.problems):
-        return Standing(BROKEN, f"At the head of {branch}: {history.problems[0].sentence}")
+        return RevisionStatus(BROKEN, f"At the head of {branch}: {history.problems[0].sentence}")
     if overlap := _overlap(history, rows):
         upper, lower = overlap
         message = (
             f"{where}'s version table holds {lower} beside {upper}, which builds upon it; Alembic"
             f" refuses that. Make sure that {upper} has run, then delete the row {lower}."
         )
-        return Standing(OVERLAP, message)
+        return RevisionStatus(OVERLAP, message)
     found = _below(where, rows, branch, history)
     if rows or not tables or not found.between:
         return found
@@ -73,7 +73,7 @@ def stand(
         " other than these migrations made them, the first run begins at the first revision; if"
         " these did, have it proven which revision the schema is, and stamped."
     )
-    return Standing(ADOPTED, message, found.between)
+    return RevisionStatus(ADOPTED, message, found.between)
 
 
 def _strange(
@@ -83,7 +83,7 @@ def _strange(
     branch: str,
     history: History,
     others: Mapping[str, History],
-) -> Standing:
+) -> RevisionStatus:
     """Some of what the database says is in no file at the head of its branch."""
     for name, other in others.items():
         if all(row in other.revisions for row in rows):
@@ -95,38 +95,38 @@ def _strange(
                 f"{where}'s database is ahead of {branch} by {_revisions(beyond)}, which {name}"
                 f" has.{f' {PROVE}' if apart and history.revisions else ''}"
             )
-            return Standing(AHEAD, message, (), beyond)
+            return RevisionStatus(AHEAD, message, (), beyond)
     known = _and([branch, *others])
     message = (
         f"{where}'s database is at {_and(strange)}, which no file of {known} has: bring the file"
         f" back, or downgrade from the commit that has it. {PROVE}"
     )
-    return Standing(UNKNOWN, message, (), tuple(strange))
+    return RevisionStatus(UNKNOWN, message, (), tuple(strange))
 
 
-def _below(where: str, rows: Sequence[str], branch: str, history: History) -> Standing:
+def _below(where: str, rows: Sequence[str], branch: str, history: History) -> RevisionStatus:
     wanted = history.effective_heads
     try:
         between = history.between(rows, wanted)
     except HistoryError as error:
-        return Standing(BROKEN, f"From {_and(rows)} to the head of {branch}: {error}")
+        return RevisionStatus(BROKEN, f"From {_and(rows)} to the head of {branch}: {error}")
     if not between:
         at = f"is at the head of {branch}" if wanted else f"is empty, as is {branch}"
-        return Standing(LEVEL, f"{where}'s database {at}.")
+        return RevisionStatus(LEVEL, f"{where}'s database {at}.")
     message = f"{where}'s database is behind {branch} by {_revisions([one.id for one in between])}."
     joined = next((one for one in between if len(set(one.down) & set(rows)) > 1), None)
     if joined is not None:
         both = _and([row for row in rows if row in joined.down])
-        return Standing(
+        return RevisionStatus(
             HEADS,
             f"{where}'s version table holds two heads, {both}, which {joined.id} joins. {message}",
             between,
         )
-    return Standing(BEHIND, message, between)
+    return RevisionStatus(BEHIND, message, between)
 
 
 def _overlap(history: History, rows: Sequence[str]) -> tuple[str, str] | None:
-    """A row that builds upon another, and that other.
+    """Return a row that builds upon another, and that other.
 
     By `down_revision` only: what one depends on has its own row.
     """
@@ -143,7 +143,7 @@ def _overlap(history: History, rows: Sequence[str]) -> tuple[str, str] | None:
 
 
 def _order(history: History, ids: Collection[str]) -> list[str]:
-    """`ids` in upgrade order where the history has one, else as the files lie."""
+    """Return `ids` in upgrade order where the history has one, else as the files lie."""
     try:
         return [one.id for one in history.linear if one.id in ids]
     except HistoryError:
@@ -151,7 +151,7 @@ def _order(history: History, ids: Collection[str]) -> list[str]:
 
 
 def _revisions(ids: Sequence[str]) -> str:
-    """“2 revisions: a and b”."""
+    """Return “2 revisions: a and b”."""
     shown = _and([*ids[:NAMED], *([f"{len(ids) - NAMED} more"] if len(ids) > NAMED else [])])
     return f"{len(ids)} revision{'' if len(ids) == 1 else 's'}: {shown}"
 
@@ -179,8 +179,8 @@ class Entry:
 def timeline(
     histories: Mapping[str, History], marked: Collection[str], *, most: int = 40
 ) -> tuple[tuple[Entry, ...], int]:
-    """The revisions of all branches, newest first, down to the oldest that is `marked`, and how
-    many are left out.
+    """Return the revisions of all branches, newest first, down to the oldest that is `marked`, and
+    how many are left out.
 
     The order is that of the first branch in which a revision is found. No more than `most`, plus
     the marked ones.

@@ -13,7 +13,7 @@ type _Writable = dict[str, tuple[str, str]]
 
 
 def trees(objects: Objects, commit: str, location: Location) -> dict[str, str]:
-    """The hash of each directory's tree; a directory that is not there holds nothing, as for
+    """Return the hash of each directory's tree; a directory that is not there holds nothing, as for
     Alembic.
     """
     found = {path: objects.get(f"{commit}:{path}", limit=0) for path in location.directories}
@@ -23,7 +23,9 @@ def trees(objects: Objects, commit: str, location: Location) -> dict[str, str]:
 
 
 def files_in(objects: Objects, trees: Mapping[str, str], location: Location) -> Files:
-    """Every revision file, in the order in which Alembic loads them: by directory, then by name."""
+    """Return every revision file, in the order in which Alembic loads them: by directory, then by
+    name.
+    """
     files: dict[str, tuple[str, str]] = {}
     for directory, tree in trees.items():
         _walk(objects, tree, directory, location.recursive, files)
@@ -33,7 +35,9 @@ def files_in(objects: Objects, trees: Mapping[str, str], location: Location) -> 
 def differing(
     objects: Objects, before: tuple[str, Location], after: tuple[str, Location]
 ) -> tuple[Files, Files]:
-    """The files of the first commit that the second has not like that, and the other way round."""
+    """Return the files of the first commit that the second has not like that, and the other way
+    round.
+    """
     sides = [(trees(objects, commit, location), location) for commit, location in (before, after)]
     (old, earlier), (new, later) = sides
     gone: dict[str, tuple[str, str]] = {}
@@ -50,7 +54,7 @@ def differing(
 
 
 def _walk(objects: Objects, tree: str, directory: str, recursive: bool, files: _Writable) -> None:
-    """Adds the revision files of `tree`, those of its directories after its own."""
+    """Add the revision files of `tree`, those of its directories after its own."""
     entries = objects.entries(tree)
     _add(entries, directory, files)
     if recursive:
@@ -66,7 +70,7 @@ def _walk_both(
     recursive: bool,
     sides: tuple[_Writable, _Writable],
 ) -> None:
-    """Adds, to either side, the revision files that the other tree has not alike."""
+    """Add, to either side, the revision files that the other tree has not alike."""
     if first == second:
         return
     entries = objects.differing(first, second)

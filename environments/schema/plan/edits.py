@@ -58,7 +58,7 @@ def judge(
 
     `ran`: the revisions that the databases report, () where that is not known; `stamped`: what a
     proven stamp put each in the place of. `command` is asked only where SQL has to be compared;
-    without `execute` that is left open. Raises `GitError`.
+    without `execute` that is left open. Raise `GitError`.
     """
     before, after = histories
     gone = _pruned(before, after, [one.id for one in change.deleted], ran, stamped or {})
@@ -163,7 +163,7 @@ def _pruned(
     ran: Collection[str],
     stamped: Mapping[str, Collection[str]],
 ) -> frozenset[str]:
-    """Those of `deleted` that every database has behind it: they may go, as Alembic's
+    """Return those of `deleted` that every database has behind it: they may go, as Alembic's
     documentation advises.
     """
     if not deleted or not ran or not set(ran) <= after.revisions.keys():
@@ -175,8 +175,8 @@ def _pruned(
 
 
 def _moved(old: Revision, new: Revision, gone: frozenset[str]) -> str:
-    """How the edit changes the revision's place, but for parents that were pruned; "" when it
-    does not.
+    """Return how the edit changes the revision's place, but for parents that were pruned; "" when
+    it does not.
     """
     if set(old.down) - gone == set(new.down) and set(old.depends_on) - gone == set(new.depends_on):
         return ""
@@ -223,7 +223,7 @@ class _Formless(ast.NodeTransformer):
         return ast.Assign([node.target], node.value, lineno=node.lineno)
 
     def _plain[Body: (ast.Module, ast.FunctionDef)](self, node: Body) -> Body:
-        """The node without its docstring, and all within it formless."""
+        """Return the node without its docstring, and all within it formless."""
         self.generic_visit(node)
         first = node.body[0] if node.body else None
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
@@ -235,7 +235,9 @@ _OF_TYPES = ("typing", "collections.abc", "__future__")
 
 
 def _takes_a_name_twice(module: ast.Module, imports: Sequence[ast.Import | ast.ImportFrom]) -> bool:
-    """Whether what is imported is named again: by another import, or by the module itself."""
+    """Return whether what is imported is named again: by another import, or by the module
+    itself.
+    """
     names = [alias.asname or alias.name for one in imports for alias in one.names]
     own = {node.id for node in ast.walk(module) if isinstance(node, ast.Name) if _stores(node)}
     own |= {one.name for one in module.body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
@@ -247,8 +249,8 @@ def _stores(name: ast.Name) -> bool:
 
 
 def _form(source: bytes) -> str:
-    """The file without anything that a formatter, a comment or a type could change; "" where it
-    cannot be read.
+    """Return the file without anything that a formatter, a comment or a type could change; "" where
+    it cannot be read.
     """
     try:
         read = ast.parse(source)

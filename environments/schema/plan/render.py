@@ -89,12 +89,12 @@ class Plan:
 
 
 def digest_of(steps: Sequence[Step]) -> str:
-    """Hex SHA-256 over the files and the SQL of these steps, in their order."""
+    """Return the hex SHA-256 over the files and the SQL of these steps, in their order."""
     return hashlib.sha256(json.dumps(steps_as_json(steps), sort_keys=True).encode()).hexdigest()
 
 
 def renderer() -> str:
-    """What makes the SQL: another version may write the same revision in other words."""
+    """Return what makes the SQL: another version may write the same revision in other words."""
     return f"Alembic {version('alembic')}, SQLAlchemy {version('sqlalchemy')}"
 
 
@@ -109,11 +109,11 @@ def make_plan(
     reviewed: bool = True,
     command: Command | None = None,
 ) -> Plan:
-    """Renders `revisions` of `history` (that of `commit`), in their order. Raises `GitError`.
+    """Render `revisions` of `history` (that of `commit`), in their order. Raise `GitError`.
 
     The files are checked out as for a run, and executed by a child that has no variables and no
     address. What nobody has `reviewed` is executed only where that can be isolated; elsewhere its
-    literal calls are read. Raises
+    literal calls are read. Raise
     `BrokenOff` when the child was killed, as a machine in trouble does, and `patient`: it says
     nothing of the files. With the project's own `command` all of it happens in that command's
     environment, as far as Alembic is reached.
@@ -140,7 +140,7 @@ def make_plan(
 
 
 def _plan(steps: Sequence[Step], ended: Finished, silent: str, *, patient: bool) -> Plan:
-    """What the child told; `silent` is said of a revision of which it told nothing."""
+    """Return what the child told; `silent` is said of a revision of which it told nothing."""
     if patient and not ended.stopped and ended.returncode in _KILLED:
         raise BrokenOff("Rendering the migrations was killed.")
     told = {(event.get("rendered"), event.get("direction")): event for event in ended.events}
@@ -217,7 +217,9 @@ class BrokenOff(Exception):
 def _asked(
     steps: Sequence[Step], files: Path, naming: Mapping[str, str]
 ) -> list[dict[str, object]]:
-    """What the child renders: each file, with the names that the project gives to constraints."""
+    """Return what the child renders: each file, with the names that the project gives to
+    constraints.
+    """
     return [
         {"id": step.revision, "file": str(files / step.path), "naming": dict(naming)}
         for step in steps
@@ -260,24 +262,24 @@ def _rendered(event: JsonObject) -> Rendered:
 
 
 def without_passwords(sql: str) -> str:
-    """`sql` with the passwords of roles and addresses replaced."""
+    """Return `sql` with the passwords of roles and addresses replaced."""
     return _URL.sub(r"\1•••@", _PASSWORD.sub(r"\1'•••'", sql))
 
 
 def steps_as_json(steps: Sequence[Step]) -> list[dict[str, object]]:
-    """Plain values, fit to be stored; `steps_from_json` reads them."""
+    """Return plain values, fit to be stored; `steps_from_json` reads them."""
     return [asdict(step) for step in steps]
 
 
 def steps_from_json(stored: Sequence[JsonObject]) -> tuple[Step, ...]:
-    """The steps that `steps_as_json` wrote."""
+    """Return the steps that `steps_as_json` wrote."""
     return tuple(
         Step(**one | {way: _stored(one[way]) for way in (UPGRADE, DOWNGRADE)}) for one in stored
     )
 
 
 def rendered_from_json(one: JsonObject) -> Rendered:
-    """One direction of a step, as it was stored."""
+    """Return one direction of a step, as it was stored."""
     return _stored(one)
 
 

@@ -49,9 +49,9 @@ class Risk:
 def assess(
     steps: Sequence[Step], *, order: str = "deploy_first", target: Target | None = None
 ) -> tuple[Risk, ...]:
-    """The risks of `steps`, in their order, the worst of each first.
+    """Return the risks of `steps`, in their order, the worst of each first.
 
-    `order`: a `DeployOrder`. Raises `RiskError`.
+    `order`: a `DeployOrder`. Raise `RiskError`.
     """
     target = target or Target()
     linted = ask(steps, target.server)
@@ -67,7 +67,7 @@ def assess(
 
 
 def tables_in(steps: Sequence[Step]) -> frozenset[str]:
-    """The tables that the upgrades touch and do not make, by their names before the plan."""
+    """Return the tables that the upgrades touch and do not make, by their names before the plan."""
     touched, names = set[str](), Names()
     for statement in (statement for step in steps for statement in step.upgrade.statements):
         for read in read_statement(statement)[0]:
@@ -149,7 +149,7 @@ _EXPANDS = ("CreateStmt", "CreateTableAsStmt", _ADDS)
 
 
 def _codes(judge: _Judge, part: Part, statement: Statement, loose: frozenset[str]) -> Iterator[str]:
-    """What is to be said of one part, seen with what the plan does besides."""
+    """Yield the risks of one part, given what else the plan does."""
     if statement.in_transaction and part.kind in CONCURRENT:
         yield "concurrent-in-transaction"
     if statement.in_transaction and part.kind in OUTSIDE:
@@ -172,7 +172,7 @@ def _codes(judge: _Judge, part: Part, statement: Statement, loose: frozenset[str
 
 
 def _words(part: Part) -> dict[str, str]:
-    """What the sentences of the rules may say of the part."""
+    """Return what the sentences of the rules may say of the part."""
     columns, dropped = ", ".join(part.columns), "constraint" if part.columns else "index"
     return {
         "what": part.name if part.name == part.label else f"{part.label} {part.name}".strip(),
@@ -188,8 +188,8 @@ _LOOSE = ("CONSTR_CHECK", "CONSTR_FOREIGN", "CONSTR_NOTNULL")
 
 
 def _loose(downgrade: Rendered) -> frozenset[str]:
-    """The indexes and constraints which the downgrade makes again and on which no query relies:
-    nothing unique.
+    """Return the indexes and constraints which the downgrade makes again and on which no query
+    relies: nothing unique.
     """
     found: set[str] = set()
     for one in (one for statement in downgrade.statements for one in read_statement(statement)[0]):
@@ -205,7 +205,7 @@ def _loose(downgrade: Rendered) -> frozenset[str]:
 
 
 def _of_file(judge: _Judge, breaks_old: bool) -> Iterator[Risk]:
-    """What is known of the revision as a whole.
+    """Yield what is known of the revision as a whole.
 
     Where earlier code fits, no downgrade is needed to go back to it.
     """
@@ -232,7 +232,7 @@ def _specific(rules: Iterable[str]) -> list[str]:
 
 
 def worst(risks: Iterable[Risk]) -> str:
-    """The highest severity among `risks`; info when there is none."""
+    """Return the highest severity among `risks`; info when there is none."""
     return max((risk.severity for risk in risks), key=RANK.__getitem__, default=INFO)
 
 

@@ -148,7 +148,7 @@ RULES = TABLE_RULES | {
     ),
     "refresh": Rule(
         CAUTION,
-        "Works {table} out anew while nobody can read it.",
+        "Rebuilds {table} while nobody can read it.",
         "Use REFRESH MATERIALIZED VIEW CONCURRENTLY.",
         about_time=True,
     ),

@@ -18,8 +18,8 @@ class RiskError(Exception):
 
 
 def read_statement(statement: Statement) -> tuple[tuple[Message, ...], str]:
-    """The statement as PostgreSQL's grammar reads it (several, where a string holds several), or
-    why it cannot be.
+    """Return the statement as PostgreSQL's grammar reads it (several, where a string holds
+    several), or why it cannot be.
     """
     try:
         return parse(statement.sql), ""
@@ -28,7 +28,7 @@ def read_statement(statement: Statement) -> tuple[tuple[Message, ...], str]:
 
 
 def ask(steps: Sequence[Step], server: int) -> dict[int, dict[int, list[str]]]:
-    """Squawk's rules by step and statement."""
+    """Return Squawk's rules by step and statement."""
     lines, places = _script(steps)
     if not places:
         return {}
@@ -57,8 +57,8 @@ def ask(steps: Sequence[Step], server: int) -> dict[int, dict[int, list[str]]]:
 
 
 def _script(steps: Sequence[Step]) -> tuple[list[str], dict[int, tuple[int, int]]]:
-    """All upgrades as one script for squawk, and which line (from 0) belongs to which step and
-    statement.
+    """Return all upgrades as one script for squawk, and which line (from 0) belongs to which step
+    and statement.
     """
     lines: list[str] = []
     places: dict[int, tuple[int, int]] = {}

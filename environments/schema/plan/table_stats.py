@@ -37,7 +37,7 @@ class Target:
 
 
 def read_target(url: str, tables: Collection[str]) -> Target:
-    """Asks the database of `url` for those of `tables` that it has. Raises `DatabaseError`."""
+    """Ask the database of `url` for those of `tables` that it has. Raise `DatabaseError`."""
     with connection(url) as opened:
         rows = opened.execute(
             "select name, c.reltuples::bigint, pg_total_relation_size(c.oid) from"
@@ -57,7 +57,7 @@ def read_target(url: str, tables: Collection[str]) -> Target:
 
 
 def many(count: int) -> str:
-    """A number as people say it: 950, 41 k, 41 M."""
+    """Return a number as people say it: 950, 41 k, 41 M."""
     for size, unit in ((1_000_000_000, " G"), (1_000_000, " M"), (1_000, " k")):
         if count >= size:
             return f"{count / size:.3g}{unit}"
@@ -65,7 +65,7 @@ def many(count: int) -> str:
 
 
 def named(table: str, target: Target) -> str:
-    """“events (41 M rows, 9.2 GB)”, as far as it is known."""
+    """Return “events (41 M rows, 9.2 GB)”, as far as it is known."""
     known = target.tables.get(table)
     if known is None:
         return table

@@ -87,9 +87,7 @@ class _Search:
         return database.split_table(self.request.version_table)[0]
 
     def through(self, states: list[tuple[str, ...]]) -> None:
-        """Make the schema of each state in turn. Raises `UnknownError`, `DumpError`,
-        `Cancelled`.
-        """
+        """Make the schema of each state in turn. Raise `UnknownError`, `DumpError`, `Cancelled`."""
         url = self.scratch.create("adoption")
         child = Child(self.scratch.work, early=True)
         try:
@@ -135,7 +133,7 @@ class _Search:
         self.least, self.nearest, self.proof.nearest = apart, made, state
 
     def trip(self, text: str) -> str:
-        """A dump once around: loaded into an empty database, and dumped."""
+        """Return a dump once around: loaded into an empty database, and dumped."""
         return trip(self.scratch, text, self.alive)
 
 
@@ -148,7 +146,7 @@ def prove(
 ) -> Proof:
     """Find the revisions of `request.commit` whose schema the database at `request.url` has.
 
-    `on_tried` gets how many of how many were made. Raises `GitError`, `DatabaseError`,
+    `on_tried` gets how many of how many were made. Raise `GitError`, `DatabaseError`,
     busy `DumpError` and `Cancelled`; whatever else keeps it from being proven is the sentence.
     """
     found = Proof()
@@ -164,7 +162,7 @@ def prove(
             if target.revisions and set(target.revisions) <= history.revisions.keys():
                 raise UnknownError(
                     f"The database is at {', '.join(target.revisions)}, which this commit has:"
-                    " nothing is to be stamped."
+                    " nothing needs a stamp."
                 )
             found.before, found.schema = target.revisions, digest(target.schema, table)
             url = scratch.create("adoption_real")
@@ -259,7 +257,7 @@ def stamp(
     `before`.
 
     Under the lock of runs. `proven` is asked under it whether the schema still is what was proven.
-    Does nothing where the table holds `target` already. Raises `StampError`, `DatabaseError`.
+    Does nothing where the table holds `target` already. Raise `StampError`, `DatabaseError`.
     """
     address = normalise(url)
     with database.connection(url) as opened:

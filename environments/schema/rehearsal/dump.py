@@ -34,7 +34,7 @@ _NOISE = re.compile(r"^(?:SET .*;|SELECT pg_catalog\.set_config\(.*|\\(?:un)?res
 # PostgreSQL 18 names NOT NULL, and keeps the name when the column is renamed; before it they had
 # none.
 _NOT_NULL = re.compile(r'\bCONSTRAINT (?:"(?:[^"]|"")+"|\S+) NOT NULL\b')
-TRIPS = 2  # after so many, what PostgreSQL words differently has settled
+TRIPS = 2  # after two round trips PostgreSQL's wording no longer changes
 # Holds passwords of other servers, which a rehearsal must never reach.
 _NOT_LOADED = ("USER MAPPING",)
 
@@ -76,9 +76,9 @@ Schema = Mapping[tuple[str, str], str]
 
 
 def dump(url: str, into: Path, alive: Callable[[], bool]) -> str:
-    """The schema of the database at `url`, read in a read-only transaction.
+    """Return the schema of the database at `url`, read in a read-only transaction.
 
-    Raises `DumpError`, `Cancelled`.
+    Raise `DumpError`, `Cancelled`.
     """
     flags = [f"--no-{what}" for what in _LEFT_OUT]
     _call(
@@ -97,7 +97,7 @@ def dump_rows(
     format; no `tables`: all rows.
 
     The whole schema is there, since a table needs its types to be restored; where the role may not
-    read it, only the tables. The file is its owner's alone. Raises `DumpError`, `Cancelled`; then
+    read it, only the tables. The file is its owner's alone. Raise `DumpError`, `Cancelled`; then
     nothing is left.
     """
     flags = ["--format=custom", "--no-owner", "--no-acl", f"--lock-wait-timeout={LOCK_WAIT}"]
@@ -121,7 +121,7 @@ def dump_rows(
 
 
 def load(text: str, url: str, into: Path, alive: Callable[[], bool]) -> None:
-    """Runs a dump against the empty scratch database at `url`. Raises `DumpError`, `Cancelled`."""
+    """Run a dump against the empty scratch database at `url`. Raise `DumpError`, `Cancelled`."""
     into.write_text(_loadable(text))
     flags = [
         "--no-psqlrc",
@@ -204,7 +204,7 @@ def _problem(program: str, text: str, where: str) -> DumpError:
 
 
 def _loadable(text: str) -> str:
-    """The dump without the objects that are not to be loaded."""
+    """Return the dump without the objects that are not to be loaded."""
     heads = list(_HEADER.finditer(text))
     ends = [head.start() for head in heads[1:]] + [len(text)]
     for head, end in reversed(list(zip(heads, ends, strict=True))):
@@ -214,7 +214,9 @@ def _loadable(text: str) -> str:
 
 
 def objects(text: str, *, without: str = "") -> Schema:
-    """The objects of a dump by type and name, without noise, and without the table `without`."""
+    """Return the objects of a dump by type and name, without noise, and without the table
+    `without`.
+    """
     heads = list(_HEADER.finditer(text))
     ends = [head.start() for head in heads[1:]] + [len(text)]
     found: dict[tuple[str, str], str] = {}
@@ -232,7 +234,7 @@ def objects(text: str, *, without: str = "") -> Schema:
 
 
 def differences(before: Schema, after: Schema) -> tuple[Difference, ...]:
-    """What has to be said of `after` to someone who knows `before`."""
+    """Return what has to be said of `after` to someone who knows `before`."""
     found = []
     for key in sorted({*before, *after}):
         old, new = before.get(key), after.get(key)
@@ -247,10 +249,11 @@ def differences(before: Schema, after: Schema) -> tuple[Difference, ...]:
 def settled(
     before: str, after: str, trip: Callable[[str], str], *, without: str = ""
 ) -> tuple[Difference, ...]:
-    """The differences of two dumps that stay when both were loaded and dumped again, equally often.
+    """Return the differences of two dumps that stay when both were loaded and dumped again, equally
+    often.
 
     `trip` loads a dump into an empty database and dumps that; it is called only while there are
-    differences. Raises what `trip` raises.
+    differences. Raise what `trip` raises.
     """
     found = differences(objects(before, without=without), objects(after, without=without))
     for _ in range(TRIPS):
@@ -263,10 +266,10 @@ def settled(
 def drift(
     expected: str, loaded: str, trip: Callable[[str], str], *, without: str = ""
 ) -> tuple[Difference, ...]:
-    """How a real schema differs from the one that migrations make: `expected` as they made it,
-    `loaded` once around.
+    """Return how a real schema differs from the one that migrations make: `expected` as they made
+    it, `loaded` once around.
 
-    Raises what `trip` raises.
+    Raise what `trip` raises.
     """
     if differences(objects(expected, without=without), objects(loaded, without=without)):
         expected = trip(expected)

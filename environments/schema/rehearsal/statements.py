@@ -8,8 +8,8 @@ _RANK = {mode: rank for rank, mode in enumerate(MODES)}
 
 
 def statements(run: str, events: tuple[JsonObject, ...]) -> tuple[Ran, ...]:
-    """What the child recorded, each lock at the statement that took it and until its transaction
-    ended.
+    """Return what the child recorded, each lock at the statement that took it and until its
+    transaction ended.
     """
     found: list[Ran] = []
     open_: list[tuple[JsonObject, dict[str, str], str]] = []
@@ -40,8 +40,8 @@ def statements(run: str, events: tuple[JsonObject, ...]) -> tuple[Ran, ...]:
 
 
 def _stronger(locks: list[list[str]], held: dict[str, str]) -> dict[str, str]:
-    """The strongest lock on each table, where it is stronger than what was held before and than
-    that of reading.
+    """Return the strongest lock on each table, where it is stronger than what was held before and
+    than that of reading.
     """
     now: dict[str, str] = {}
     for table, mode in locks:

@@ -23,7 +23,7 @@ def read_target(
 ) -> Target:
     """Read a database, whose revision must not move meanwhile, and make its roles in `scratch`.
 
-    Raises `UnknownError` where the scratch server cannot take it over, `DatabaseError`,
+    Raise `UnknownError` where the scratch server cannot take it over, `DatabaseError`,
     `DumpError` and `Cancelled`.
     """
     with database.connection(url) as opened:

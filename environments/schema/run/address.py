@@ -81,7 +81,7 @@ class Address:
 
 
 def normalise(url: str) -> Address:
-    """Reads `postgres://`, `postgresql+asyncpg://` and their like. Raises `DatabaseError`."""
+    """Read `postgres://`, `postgresql+asyncpg://` and their like. Raise `DatabaseError`."""
     text = url.strip()
     if not text:
         raise DatabaseError(
@@ -132,7 +132,9 @@ def _read(rest: str) -> tuple[SplitResult, dict[str, str]]:
 
 
 def places_of(address: Address) -> tuple[tuple[str, int], ...]:
-    """Where the server may be reached: hosts, or directories of sockets, with their ports."""
+    """Return where the server may be reached: hosts, or directories of sockets, with their
+    ports.
+    """
     parts = conninfo_to_dict(address.libpq)
     named = str(parts.get("hostaddr") or parts.get("host") or "")
     hosts = named.split(",") if named else list(_SOCKET_DIRECTORIES)
@@ -142,7 +144,7 @@ def places_of(address: Address) -> tuple[tuple[str, int], ...]:
 
 
 def files_in(address: Address) -> tuple[Path, ...]:
-    """The certificates and keys that the address names."""
+    """Return the certificates and keys that the address names."""
     parts = conninfo_to_dict(address.libpq)
     named = (
         str(parts[name])
@@ -153,9 +155,9 @@ def files_in(address: Address) -> tuple[Path, ...]:
 
 
 def same_database(one: str, other: str) -> bool:
-    """Whether URLs of two environments lead to one database by name.
+    """Return whether URLs of two environments lead to one database by name.
 
-    Raises `DatabaseError` for what is no such URL.
+    Raise `DatabaseError` for what is no such URL.
 
     A private name is the same in every environment of Railway and leads to another database in
     each.
@@ -165,7 +167,7 @@ def same_database(one: str, other: str) -> bool:
 
 
 def is_internal(host: str) -> bool:
-    """Whether the name is one of Railway's private network, which every environment has for
+    """Return whether the name is one of Railway's private network, which every environment has for
     itself.
     """
     return host.lower().rstrip(".").endswith(".railway.internal")

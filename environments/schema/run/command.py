@@ -43,7 +43,7 @@ def redirected(line: str, direction: str, target: str) -> str:
     """Return the command with another direction and target (`upgrade head` → `downgrade a1`), as
     one would type it.
 
-    Returns "" where the line holds no `upgrade TARGET` of its own, as a script or a make target
+    Return "" where the line holds no `upgrade TARGET` of its own, as a script or a make target
     does not.
     """
     line = _FLASK.sub("db upgrade head", line)
@@ -53,7 +53,7 @@ def redirected(line: str, direction: str, target: str) -> str:
 
 
 def surroundings(prepared: Path | None, directory: Path) -> dict[str, str]:
-    """PATH, LANG and the places that programs write to: all that is passed on of ours."""
+    """Return PATH, LANG and the places that programs write to: all that is passed on of ours."""
     path = os.environ.get("PATH", os.defpath)
     found = {
         "LANG": "C.UTF-8",
@@ -86,7 +86,7 @@ def told(
     version: int,
     listen: bool = False,
 ) -> JsonObject:
-    """What the child is told over stdin: the line and its whole environment.
+    """Return what the child is told over stdin: the line and its whole environment.
 
     The limits go into PGOPTIONS, behind what is there already, or into the address where that has
     options of its own, which would hide PGOPTIONS. libpq (psycopg, psycopg2) reads them; asyncpg
@@ -131,8 +131,8 @@ def parts_of(url: str) -> dict[str, str]:
 
 
 def _with_options(url: str, limits: str) -> str:
-    """The address, its `options` (if it has any) with the limits behind them; nothing else of it
-    is touched.
+    """Return the address, its `options` (if it has any) with the limits behind them; nothing else
+    of it is touched.
     """
     parts = urlsplit(url)
     query = []

@@ -51,7 +51,7 @@ _REASONS = (
 
 @contextmanager
 def connection(url: str, *, connect_timeout: int = 10) -> Iterator[psycopg.Connection]:
-    """An autocommit connection for reading, whose failures become `DatabaseError`."""
+    """Provide an autocommit connection for reading, whose failures become `DatabaseError`."""
     address = normalise(url)
     try:
         opened = psycopg.connect(
@@ -99,13 +99,13 @@ def current(
     schema: str | None = None,
     connect_timeout: int = 10,
 ) -> tuple[str, ...]:
-    """The revisions in the version table, sorted; () where there is no table or no row."""
+    """Return the revisions in the version table, sorted; () where there is no table or no row."""
     with connection(url, connect_timeout=connect_timeout) as opened:
         return revisions_in(opened, table, schema)
 
 
 def split_table(table: str, schema: str | None = None) -> tuple[str, str | None]:
-    """The version table's own name and its schema, which may stand before it:
+    """Return the version table's own name and its schema, which may stand before it:
     `meta.alembic_version`.
     """
     before, dot, name = table.partition(".")
@@ -113,13 +113,13 @@ def split_table(table: str, schema: str | None = None) -> tuple[str, str | None]
 
 
 def identifier(table: str, schema: str | None = None) -> sql.Identifier:
-    """The version table as it stands in SQL."""
+    """Return the version table as it stands in SQL."""
     table, schema = split_table(table, schema)
     return sql.Identifier(schema, table) if schema else sql.Identifier(table)
 
 
 def revisions_in(opened: psycopg.Connection, table: str, schema: str | None) -> tuple[str, ...]:
-    """As `current`, over an open connection."""
+    """Do what `current` does, over an open connection."""
     name = identifier(table, schema)
     found = opened.execute("select to_regclass(%s)", [name.as_string(opened)]).fetchone()
     if found is None or found[0] is None:
@@ -159,7 +159,7 @@ def version_width(opened: psycopg.Connection, table: str, schema: str | None) ->
 
 
 def invalid_indexes(url: str) -> tuple[str, ...]:
-    """The names of the indexes that a broken-off concurrent build left unusable."""
+    """Return the names of the indexes that a broken-off concurrent build left unusable."""
     with connection(url) as opened:
         rows = opened.execute(
             "select i.indexrelid::regclass::text from pg_index i join pg_class c on c.oid ="
@@ -170,7 +170,7 @@ def invalid_indexes(url: str) -> tuple[str, ...]:
 
 
 def refusal(opened: psycopg.Connection, address: Address, table: str, schema: str | None) -> str:
-    """Why this role cannot migrate this database, as one sentence; "" when nothing speaks
+    """Return why this role cannot migrate this database, as one sentence; "" when nothing speaks
     against it.
     """
     row = opened.execute(

@@ -54,6 +54,7 @@ _FORMS: dict[str, Callable[[object], bool]] = {
     "backend": _whole,
     "error": _plain,
     "kept": _each(_text),
+    "alone": _text,
     "over": _number,
     "statement": _text,
     "at": _number,
@@ -86,7 +87,7 @@ class Hearing:
         self._count = self._bytes = 0
 
     def feed(self, data: bytes) -> list[dict[str, object]]:
-        """The events that are whole by now."""
+        """Return the events that are whole by now."""
         self._bytes += len(data)
         if self._bytes > MAX_BYTES:
             return []

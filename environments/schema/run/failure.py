@@ -1,4 +1,4 @@
-"""What a run that did not succeed has left half done, and the commands that mend it.
+"""What a run that did not succeed has left half done, and the commands that fix it.
 
 Pure; runs nothing.
 """
@@ -41,7 +41,7 @@ class NextCommand:
 def next_commands(
     *, invalid: Sequence[str], kept: Sequence[str], table: str, known: bool
 ) -> tuple[NextCommand, ...]:
-    """What to do before the run is tried again, in order.
+    """Return what to do before the run is tried again, in order.
 
     `invalid`: invalid indexes as SQL names them; `kept`: statements that were not rolled back;
     `table`: the version table; `known`: whether the database could be read afterwards.
@@ -75,7 +75,9 @@ def next_commands(
 
 
 def inverse(statement: str) -> str | None:
-    """The statement that takes back what `statement` made; None where that cannot be told."""
+    """Return the statement that takes back what `statement` made; None where that cannot be
+    told.
+    """
     for pattern, back in _INVERSE:
         if found := re.match(rf"\s*{pattern}", statement, re.IGNORECASE):
             return back.format(*found.groups())

@@ -23,7 +23,7 @@ _AT_WORK = (
 def hold(
     opened: psycopg.Connection, address: Address, alive: Callable[[], bool], *, wait_s: float
 ) -> None:
-    """Waits for the lock of this database, which lives as long as `opened`, and for killed runs to
+    """Wait for the lock of this database, which lives as long as `opened`, and for killed runs to
     be over.
 
     Polled: a blocking lock would keep a snapshot open, which a concurrent index build waits for,

@@ -16,11 +16,12 @@ from environments.schema.run.alembic_env.statements import (
 from environments.schema.run.causes import cause
 from environments.schema.run.command import APPLICATION_NAME
 from environments.schema.run.database import connection, invalid_indexes, revisions_in
+from environments.schema.run.interrupted import may_be_repeated
 from environments.schema.run.process import Finished, Log, Redactor
 from environments.schema.run.request import Outcome, Plan, Run, whole_seconds
 from portal.outbound.parsing import JsonObject
 
-SETTLE_SECONDS = 15.0
+SETTLE_SECONDS = 60.0  # a server that restarts answers again within
 
 
 UNKNOWN = "unknown"
@@ -41,7 +42,7 @@ ADOPT = (
 def outcome_of(
     address: Address, request: Run, plan: Plan, ended: Finished, log: Log, redact: Redactor
 ) -> Outcome:
-    """Judges by the database: succeeded only if exactly what was wanted is in effect."""
+    """Judge by the database: succeeded only if exactly what was wanted is in effect."""
     after = _settled(request, ended)
     if after is None:
         sentence = (
@@ -76,12 +77,13 @@ def outcome_of(
         recorded=tuple(ended.events) if request.record else (),
         executed=_executed(plan, ended, redact),
         kept=() if reached else tuple(redact(one) for one in _kept(ended)),
+        repeatable=not reached and may_be_repeated(request, ended, invalid),
     )
 
 
 def _executed(plan: Plan, ended: Finished, redact: Redactor) -> dict[str, list[list[str]]]:
-    """Each different statement that the run says it sent, by revision; bounded, for its process
-    is not trusted.
+    """Return each different statement that the run says it sent, by revision; bounded, for its
+    process is not trusted.
     """
     found: dict[str, list[list[str]]] = {}
     for event in _attributed(plan, ended.events):
@@ -97,7 +99,9 @@ def _executed(plan: Plan, ended: Finished, redact: Redactor) -> dict[str, list[l
 
 
 def _kept(ended: Finished) -> list[str]:
-    """The statements of the revision that did not end which will not be rolled back. At most 50."""
+    """Return the statements of the revision that did not end which will not be rolled back. At most
+    50.
+    """
     found: list[str] = []
     for event in ended.events:
         if "start" in event or "end" in event:
@@ -108,8 +112,8 @@ def _kept(ended: Finished) -> list[str]:
 
 
 def _settled(request: Run, ended: Finished) -> tuple[str, ...] | None:
-    """The revisions once nothing of the run is at work in the server; None when that cannot be
-    known.
+    """Return the revisions once nothing of the run is at work in the server; None when that cannot
+    be known.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
     backend = None if request.command else ended.last("backend") or 0
@@ -126,7 +130,7 @@ def _settled(request: Run, ended: Finished) -> tuple[str, ...] | None:
 
 
 def _at_work(opened: psycopg.Connection, backend: object) -> bool:
-    """Whether a session of the run is left, which is asked to end.
+    """Return whether a session of the run is left, which is asked to end.
 
     No `backend`: all of that name, under our lock.
     """
@@ -198,7 +202,7 @@ def _of_error(
 
 
 def _attributed(plan: Plan, events: Sequence[JsonObject]) -> Iterator[JsonObject]:
-    """What a run told that it sent, and what was read on the wire, where a revision ends by
+    """Yield what a run told that it sent, and what was read on the wire, where a revision ends by
     Alembic's own write.
     """
     order = [step.id for step in plan.steps]

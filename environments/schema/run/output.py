@@ -46,7 +46,7 @@ class Output:
         return complaint("\n".join(self._last))
 
     def read(self, lines: Iterable[str]) -> None:
-        """Takes in more lines, in order."""
+        """Take in more lines, in order."""
         for line in lines:
             self._last.append(line)
             self._line(line)

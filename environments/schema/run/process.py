@@ -52,7 +52,7 @@ class Redactor:
         self._pattern = re.compile("|".join(map(re.escape, kept))) if kept else None
 
     def __call__(self, text: str) -> str:
-        """`text` without the secrets."""
+        """Return `text` without the secrets."""
         return self._pattern.sub("•••", text) if self._pattern else text
 
 
@@ -72,7 +72,7 @@ class Log:
         self._flushed = time.monotonic()
 
     def feed(self, data: bytes) -> None:
-        """Takes in what the child printed."""
+        """Take in what the child printed."""
         self.output_bytes += len(data)
         if self._stored >= MAX_LOG_BYTES:
             self._tail = (self._tail + data)[-TAIL_BYTES:]
@@ -89,11 +89,11 @@ class Log:
             self._rest = text[at:]
 
     def say(self, line: str) -> None:
-        """A line of our own, kept always."""
+        """Keep a line of our own, always."""
         self._waiting.append(self._redact(line))
 
     def finish(self) -> None:
-        """Hands on all that is left; of output that was too long, its last whole lines."""
+        """Hand on all that is left; of output that was too long, its last whole lines."""
         *_, last = self._tail.partition(
             b"\n"
         )  # of a line cut in two nobody knows whether it is a secret's half
@@ -105,7 +105,7 @@ class Log:
         self.flush(force=True)
 
     def flush(self, *, force: bool = False) -> None:
-        """Hands on what is waiting, when it is time."""
+        """Hand on what is waiting, when it is time."""
         if force and self._rest:
             self._keep(self._rest)
             self._rest = ""
@@ -135,14 +135,15 @@ class Finished:
     returncode: int = -1
     stopped: str = ""
     events: list[dict[str, object]] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)  # by this process's monotonic clock
 
     def last(self, key: str) -> Any:
-        """The value of the latest event of this kind, else None."""
+        """Return the value of the latest event of this kind, else None."""
         return next((event[key] for event in reversed(self.events) if key in event), None)
 
 
 def _surroundings(directory: Path) -> dict[str, str]:
-    """The environment of a run's process: nothing of the portal's own."""
+    """Return the environment of a run's process: nothing of the portal's own."""
     home = str(directory)
     path = os.environ.get("PATH", os.defpath)
     return {"PATH": path, "LANG": "C.UTF-8", "HOME": home, "TMPDIR": home}
@@ -175,7 +176,7 @@ class Child:
             os.close(self.events)  # its number is the child's from now on
 
     def close(self) -> None:
-        """Ends it and all below it, if that has not been done."""
+        """End it and all below it, if that has not been done."""
         if not self._ended:
             self._ended = True
             _end(self.process)
@@ -194,7 +195,7 @@ def follow(
     door: Door | None,
     child: Child | None = None,
 ) -> Finished:
-    """Runs the child to its end.
+    """Run the child to its end.
 
     `stop` is asked twice a second; a word from it ends the child and all below.
 
@@ -267,7 +268,7 @@ def _available(descriptor: int) -> bytes:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """SIGTERM, then closed stdin (its guard kills all), then SIGKILL to the group; returns when
+    """SIGTERM, then closed stdin (its guard kills all), then SIGKILL to the group; return when
     gone.
     """
     if process.poll() is None:

@@ -106,7 +106,7 @@ class Watch:
         self._first: dict[str, tuple[int, int]] = {}  # table → size and changes when first seen
 
     def look(self) -> None:
-        """One look, when it is time. Raises only what says that the connection is lost."""
+        """Look once, when it is time. Raise only what says that the connection is lost."""
         if self._blind or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + EVERY_S

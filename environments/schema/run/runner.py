@@ -48,11 +48,11 @@ def run(
     on_lines: Callable[[list[str]], None],
     alive: Callable[[], bool],
 ) -> Outcome:
-    """Does `request` and reports.
+    """Do `request` and reports.
 
     `on_lines` gets the log, `alive` is asked twice a second: False cancels.
 
-    Raises only what `on_lines` or `alive` raise, after having ended the subprocess.
+    Raise only what `on_lines` or `alive` raise, after having ended the subprocess.
     """
     before: tuple[str, ...] | None = None
     try:
@@ -79,7 +79,7 @@ def run(
 def _checked(
     mirror: Mirror, opened: psycopg.Connection, address: Address, request: Run, plan: Plan
 ) -> Plan:
-    """The plan with what `env.py` means; raises `EarlyError` where it cannot end well."""
+    """Return the plan with what `env.py` means; raise `EarlyError` where it cannot end well."""
     if not (request.command or request.elsewhere):
         plan = replace(plan, meaning=_kept_meaning(mirror, plan.history, request))
     _check_ids(opened, request, plan)
@@ -123,7 +123,9 @@ def _run_steps(
 
 
 def _redirected(request: Run, history: History) -> Run:
-    """The request with its command turned to where it is to go, if that is not up to the heads."""
+    """Return the request with its command turned to where it is to go, if that is not up to the
+    heads.
+    """
     at_heads = not request.target or set(request.target) in (
         set(history.heads),
         set(history.effective_heads),
@@ -167,7 +169,7 @@ def _plan(history: History, before: tuple[str, ...], request: Run) -> Plan:
 
 
 def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
-    """What the project's `env.py` means, if our own can keep it; else the run would leave
+    """Return what the project's `env.py` means, if our own can keep it; else the run would leave
     something else behind.
     """
     meaning = read_meaning(mirror, request.commit, history)
@@ -190,7 +192,7 @@ def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
 
 
 def _check_ids(opened: psycopg.Connection, request: Run, plan: Plan) -> None:
-    """Refuses ids that do not fit into the version table, which PostgreSQL would do after the
+    """Refuse ids that do not fit into the version table, which PostgreSQL would do after the
     work.
     """
     width = version_width(opened, request.version_table, request.version_table_schema)
@@ -211,8 +213,8 @@ def _check_ids(opened: psycopg.Connection, request: Run, plan: Plan) -> None:
 
 
 def _checkout(mirror: Mirror, request: Run, plan: Plan, into: Path) -> None:
-    """The Alembic directories at the commit; revisions that are not to run keep only what Alembic
-    must know.
+    """Provide the Alembic directories at the commit; revisions that are not to run keep only what
+    Alembic must know.
 
     So nothing but what was planned is executed, and a package that old revisions import is not
     missed.
@@ -242,7 +244,7 @@ def _same(into: Path, revision: Revision) -> None:
 
 
 def _hear(output: Output, ended: Finished, plan: Plan) -> None:
-    """What a command printed, in the words of our own child: which revision it began, and what
+    """Tell what a command printed, in the words of our own child: which revision it began, and what
     went wrong.
     """
     named = (step.id for step in plan.steps if output.file.endswith(f"/{step.path}"))

@@ -60,7 +60,7 @@ def follow_run(
 def _stop(
     opened: psycopg.Connection, request: Run, alive: Callable[[], bool], watch: Watch
 ) -> Callable[[], str]:
-    """What is asked while the run lasts: why it has to be ended, "" while it may go on."""
+    """Return what is asked while the run lasts: why it has to be ended, "" while it may go on."""
     deadline = time.monotonic() + request.time_limit_s
 
     def stop() -> str:
@@ -80,7 +80,7 @@ def _stop(
 
 
 def _on_event(plan: Plan, log: Log, watch: Watch) -> Callable[[Mapping[str, object]], None]:
-    """What is told each event of the child: logs where a revision begins and ends."""
+    """Return what is told each event of the child: logs where a revision begins and ends."""
 
     def on_event(event: Mapping[str, object]) -> None:
         if (id := event.get("start")) in plan.history.revisions:
@@ -101,7 +101,7 @@ def _command(
     *,
     relayed: bool,
 ) -> dict[str, object]:
-    """What the guard of a command is told.
+    """Return what the guard of a command is told.
 
     `relayed`: its statements are read on the wire, which needs the door.
     """
@@ -128,7 +128,7 @@ def _command(
 def _ours(
     address: Address, request: Run, plan: Plan, directory: Path, *, relayed: bool
 ) -> JsonObject:
-    """What our own child is told.
+    """Return what our own child is told.
 
     Where its statements are known, a connection of a revision's own is held to them too.
 
@@ -146,14 +146,14 @@ def _ours(
 
 
 def _allowed(request: Run, plan: Plan) -> list[str] | None:
-    """The keys of all that the steps may send; None where that is not known of each."""
+    """Return the keys of all that the steps may send; None where that is not known of each."""
     if not request.expected or any(step.id not in request.expected for step in plan.steps):
         return None
     return [key for step in plan.steps for key in request.expected[step.id]]
 
 
 def _door(address: Address, command: Command | None, directory: Path) -> Door | None:
-    """What the run may use: its own files and the one database; a command its environment as
+    """Return what the run may use: its own files and the one database; a command its environment as
     well.
     """
     readable = [*files_in(address), *([command.prepared] if command and command.prepared else [])]
@@ -162,7 +162,7 @@ def _door(address: Address, command: Command | None, directory: Path) -> Door | 
 
 
 def _portal(address: Address, request: Run, plan: Plan, directory: Path) -> JsonObject:
-    """What our own child is told over stdin."""
+    """Return what our own child is told over stdin."""
     table, schema = split_table(request.version_table, request.version_table_schema)
     return {
         "url": address.sqlalchemy,

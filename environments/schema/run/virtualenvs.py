@@ -47,8 +47,8 @@ class NotPrepared(Exception):
 
 
 def key_of(mirror: Mirror, commit: str, alembic: str, install: str) -> tuple[str, tuple[str, ...]]:
-    """What the environment depends on, as a hash, and the lock files: at the root and beside the
-    Alembic directory.
+    """Return what the environment depends on, as a hash, and the lock files: at the root and beside
+    the Alembic directory.
 
     The repository is part of it: what one project's packages did while they were installed never
     serves another.
@@ -78,10 +78,10 @@ def prepare(
     alive: Callable[[], bool],
     limit_s: float = LIMIT_SECONDS,
 ) -> Path:
-    """The virtual environment for `commit`'s lock files under `root`: the one there is, or a new
-    one by `install`.
+    """Return the virtual environment for `commit`'s lock files under `root`: the one there is, or a
+    new one by `install`.
 
-    `alive` is asked twice a second: False breaks off. Raises `NotPrepared`, `GitError`.
+    `alive` is asked twice a second: False breaks off. Raise `NotPrepared`, `GitError`.
     """
     key, locks = key_of(mirror, commit, alembic, install)
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -154,7 +154,7 @@ def _build(
 
 
 def _surroundings(into: Path, home: Path) -> dict[str, str]:
-    """The variables of the install command."""
+    """Return the variables of the install command."""
     environ = surroundings(into, home)
     del environ["UV_NO_SYNC"]
     return environ | {
@@ -167,7 +167,9 @@ def _surroundings(into: Path, home: Path) -> dict[str, str]:
 
 
 def _shell_line(install: str, into: Path, files: Path, log: Log) -> str:
-    """What makes the empty environment, fetches the tools that `install` names, and installs."""
+    """Return what makes the empty environment, fetches the tools that `install` names, and
+    installs.
+    """
     # Isolated: a `types` or `email` package at the root must not hide the standard library's.
     python, note = interpreter(_wanted_python(files))
     if note:
@@ -182,7 +184,7 @@ def _shell_line(install: str, into: Path, files: Path, log: Log) -> str:
 
 
 def _check_built(ended: Finished, install: str, into: Path) -> None:
-    """Raises `NotPrepared` where the install command left no environment that can be used."""
+    """Raise `NotPrepared` where the install command left no environment that can be used."""
     if ended.stopped == "cancelled":
         raise NotPrepared(
             "The run was cancelled while its environment was prepared.", cancelled=True
@@ -200,7 +202,7 @@ def _check_built(ended: Finished, install: str, into: Path) -> None:
 
 
 def _wanted_python(files: Path) -> str:
-    """What the project says of its Python, as its hosts and tools read it; "" where it says
+    """Return what the project says of its Python, as its hosts and tools read it; "" where it says
     nothing.
     """
     for name in (".python-version", "runtime.txt"):
@@ -240,7 +242,7 @@ def _locked(descriptor: int) -> bool:
 
 
 def _sweep(root: Path, key: str) -> None:
-    """Removes what builds of `key` left that were killed, and what nobody has used for a month."""
+    """Remove what builds of `key` left that were killed, and what nobody has used for a month."""
     _clear(root, key, keep=(root / key).resolve())
     for lock in root.glob("*.lock"):
         if lock.stem != key and time.time() - lock.stat().st_mtime > UNUSED_SECONDS:

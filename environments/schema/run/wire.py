@@ -81,7 +81,7 @@ def _without_tls(url: str) -> str:
 
 
 def _certificate() -> tuple[str, str]:
-    """A certificate of our own and its key, as PEM, for one run."""
+    """Return a certificate of our own and its key, as PEM, for one run."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "release-portal")])
     now = datetime.now(UTC)

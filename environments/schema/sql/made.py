@@ -52,7 +52,7 @@ def _redirects(part: Part) -> bool:
 
 
 def _renamed(statement: Message) -> str | None:
-    """The new name of a relation that is renamed or moved to another schema."""
+    """Return the new name of a relation that is renamed or moved to another schema."""
     node = kind(statement)
     if node == "RenameStmt" and RENAMED.get(enum(statement, "rename_type")) == RELATION:
         return joined([statement.relation.schemaname, statement.newname])

@@ -25,7 +25,7 @@ class UnreadableError(Exception):
 
 
 def parse(sql: str) -> tuple[Message, ...]:
-    """Return the statements of `sql` as libpg_query's messages. Raises `UnreadableError`."""
+    """Return the statements of `sql` as libpg_query's messages. Raise `UnreadableError`."""
     # Imported here because only jobs look at SQL: the messages cost each process a quarter of a
     # second and 20 MB.
     from google.protobuf.message import DecodeError

@@ -53,6 +53,9 @@ class Command(BaseCommand):
 
     def handle(self, **options: object) -> None:
         settle_or_leave()
+        # Not at startup, where every command would wait for it; here, so that workers share it.
+        import alembic.script.revision  # noqa: F401
+
         forks_die_with_us()
         os.environ[WORKER_VARIABLE] = f"{host_name()} {os.getpid()}"
         signal.signal(signal.SIGTERM, _stop)
@@ -109,7 +112,7 @@ class Watch:
     next_at: float = 0.0
 
     def is_frozen(self, now: float, busy: Busy) -> bool:
-        """Sends and awaits canaries.
+        """Send and await canaries.
 
         True when none came back for too long though a process of this worker is free: it takes
         the canary before all other tasks.
@@ -128,7 +131,7 @@ class Watch:
         return now - self.moved_at > ECHO_WITHIN
 
     def reset(self, next_at: float) -> None:
-        """Forgets the canary that is out; the next one flies at `next_at`."""
+        """Forget the canary that is out; the next one flies at `next_at`."""
         self.token, self.next_at = "", next_at
 
 
@@ -143,7 +146,7 @@ class Worker:
         self.cluster = start_cluster()
 
     def tick(self, now: float) -> None:
-        """One look around; nothing that goes wrong in it may end the worker."""
+        """Look around once; nothing that goes wrong in it may end the worker."""
         try:
             with connection.cursor() as cursor:
                 # Nobody's lock may blind the watchdog.
@@ -189,8 +192,8 @@ class Worker:
             self._replace(busy, now)
 
     def _replace(self, busy: Busy, now: float) -> None:
-        """A new cluster for the present one, which goes at once, or when the job that it still
-        runs is done.
+        """Start a new cluster for the present one, which goes at once, or when the job that it
+        still runs is done.
         """
         if busy:
             os.kill(self.cluster, signal.SIGTERM)  # takes no new task
@@ -204,7 +207,7 @@ class Worker:
         self.watch.reset(now + TICK)
 
     def stop(self) -> None:
-        """Lets running steps finish for a few seconds, then ends everything."""
+        """Let running steps finish for a few seconds, then end everything."""
         with suppress(DatabaseError):
             reports.sign_off("worker")
         for pid, _ in self.retired:
@@ -213,8 +216,8 @@ class Worker:
 
 
 def start_cluster() -> int:
-    """django-q2's cluster in a process group of its own, forked: it shares our memory and starts
-    at once.
+    """Start django-q2's cluster in a process group of its own, forked: it shares our memory and
+    starts at once.
     """
     connections.close_all()
     return fork(_run_cluster)

@@ -28,7 +28,7 @@ FORM = """<!doctype html><meta charset=utf-8><title>Create GitHub App</title>
 
 
 def answered(hub: "Hub", request: Request) -> Response | None:
-    """The answer to a request of the flow; None for any other request."""
+    """Show the answer to a request of the flow; None for any other request."""
     if request.method == "POST" and CREATE.fullmatch(request.path):
         return _create(hub, request)
     if request.path == f"/apps/{PORTAL_APP.slug}/installations/new":
@@ -62,7 +62,7 @@ def _create(hub: "Hub", request: Request) -> Response:
 
 
 def _problem(manifest: Any) -> str:
-    """What GitHub refuses in a manifest, in its words."""
+    """Return what GitHub refuses in a manifest, in its words."""
     if not isinstance(manifest, dict):
         return "the manifest is no JSON object."
     hook = manifest.get("hook_attributes")

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from .rules import GOOD
+from .required_checks import GOOD
 from .shapes import Shape, app, repository
 from .state import APPS, PORTAL_APP, node_id, stamp
 
@@ -34,7 +34,9 @@ def check_run(hub: "Hub", check: Shape) -> Shape:
 
 
 def pulls_at(hub: "Hub", sha: str) -> list[Shape]:
-    """The open pull requests whose head is this commit, in the short form that checks carry."""
+    """Return the open pull requests whose head is this commit, in the short form that checks
+    carry.
+    """
     repo = {"id": hub.repository_id, "url": hub.api, "name": hub.name}
     return [
         {
@@ -50,12 +52,12 @@ def pulls_at(hub: "Hub", sha: str) -> list[Shape]:
 
 
 def branch_at(hub: "Hub", sha: str) -> str | None:
-    """A branch whose tip is this commit."""
+    """Return a branch whose tip is this commit."""
     return next((name for name, tip in hub.state["heads"].items() if tip == sha), None)
 
 
 def check_suite(hub: "Hub", rows: list[Shape]) -> Shape:
-    """The suite that check runs of one app on one commit make up, as webhooks carry it."""
+    """Return the suite that check runs of one app on one commit make up, as webhooks carry it."""
     first, (status, conclusion) = rows[0], suite_state(rows)
     return {
         "id": first["suite_id"],
@@ -78,7 +80,7 @@ def check_suite(hub: "Hub", rows: list[Shape]) -> Shape:
 
 
 def suite_state(rows: list[Shape]) -> tuple[str, str | None]:
-    """Status and conclusion of a suite from the newest run of each name."""
+    """Return status and conclusion of a suite from the newest run of each name."""
     latest = {row["name"]: row for row in rows}.values()
     if any(row["status"] != "completed" for row in latest):
         return "in_progress", None
@@ -115,7 +117,7 @@ def workflow(hub: "Hub") -> Shape:
 
 
 def workflow_run(hub: "Hub", rows: list[Shape]) -> Shape:
-    """The run of the workflow that a suite of GitHub Actions' check runs stands for."""
+    """Return the run of the workflow that a suite of GitHub Actions' check runs stands for."""
     first, (status, conclusion) = rows[0], suite_state(rows)
     run_id = first["suite_id"]
     url, suite = f"{hub.api}/actions/runs/{run_id}", f"{hub.api}/check-suites/{run_id}"

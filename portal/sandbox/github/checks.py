@@ -42,7 +42,7 @@ def add_status(
 def add_check(
     hub: "Hub", viewer: Viewer, sha: str, name: str, *, app_id: int = ACTIONS_APP.id, **more: Any
 ) -> Row:
-    """A new check run, which replaces an older one of that name in every summary."""
+    """Return a new check run, which replaces an older one of that name in every summary."""
     suite = find(hub.state["checks"], head_sha=sha, app_id=app_id)
     row: Row = {
         "id": hub.new_id(),
@@ -64,7 +64,7 @@ def add_check(
 
 
 def change_check(hub: "Hub", viewer: Viewer, row: Row, *, action: str = "", **more: Any) -> None:
-    """Writes the given fields; a conclusion completes the run."""
+    """Write the given fields; a conclusion completes the run."""
     row |= {name: value for name, value in more.items() if value is not None}
     if row["conclusion"] and more.get("conclusion"):
         row["status"] = "completed"
@@ -77,19 +77,19 @@ def change_check(hub: "Hub", viewer: Viewer, row: Row, *, action: str = "", **mo
 
 
 def latest_checks(hub: "Hub", sha: str) -> list[Row]:
-    """The newest run of each name and app."""
+    """Return the newest run of each name and app."""
     newest = {(c["name"], c["app_id"]): c for c in hub.state["checks"] if c["head_sha"] == sha}
     return list(newest.values())
 
 
 def latest_statuses(hub: "Hub", sha: str) -> list[Row]:
-    """The newest status of each context, newest first."""
+    """Return the newest status of each context, newest first."""
     newest = {s["context"]: s for s in hub.state["statuses"] if s["sha"] == sha}
     return sorted(newest.values(), key=lambda row: row["id"], reverse=True)
 
 
 def combined(states: list[str]) -> str:
-    """GitHub's one word for a commit's statuses; without any it says `pending`."""
+    """Return GitHub's one word for a commit's statuses; without any it says `pending`."""
     if {"error", "failure"} & set(states):
         return "failure"
     return "pending" if not states or "pending" in states else "success"

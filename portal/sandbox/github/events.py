@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from . import check_shapes, pull_shapes, shapes
-from .git import ZERO, Commit, Git, Person
+from .git import ZERO, Git
+from .git_objects import Commit, Person
 from .state import ACTIONS_APP, Viewer, stamp
 
 if TYPE_CHECKING:
@@ -14,12 +15,12 @@ LISTED_COMMITS = 100
 
 
 def wanted(hub: "Hub", event: str) -> list[dict[str, Any]]:
-    """The active hooks that ask for an event."""
+    """Return the active hooks that ask for an event."""
     return [h for h in hub.state["hooks"] if h["active"] and ({event, "*"} & set(h["events"]))]
 
 
 def emit(hub: "Hub", event: str, viewer: Viewer, body: dict[str, Any]) -> None:
-    """Sends `body`, with repository and sender, to every hook that asks for it."""
+    """Send `body`, with repository and sender, to every hook that asks for it."""
     listeners = wanted(hub, event)
     if listeners:
         sender = shapes.user(hub, viewer.login or hub.owner)
@@ -47,7 +48,7 @@ def review(hub: "Hub", pull: dict[str, Any], one: dict[str, Any], viewer: Viewer
 
 
 def check_run(hub: "Hub", action: str, check: dict[str, Any], viewer: Viewer) -> None:
-    """The run's own event; one that completes its suite also tells of the suite and of the
+    """Send the run's own event; one that completes its suite also tells of the suite and of the
     workflow's run.
     """
     if not any(wanted(hub, event) for event in ("check_run", "check_suite", "workflow_run")):
@@ -95,7 +96,7 @@ def status(hub: "Hub", one: dict[str, Any], viewer: Viewer) -> None:
 
 
 def pushed(hub: "Hub", branch: str, before: str | None, after: str | None, viewer: Viewer) -> None:
-    """The `push` event of a branch that was made, moved or deleted (None on either side)."""
+    """Send the `push` event of a branch that was made, moved or deleted (None on either side)."""
     if not wanted(hub, "push"):
         return
     git = hub.git
@@ -131,7 +132,9 @@ def pushed(hub: "Hub", branch: str, before: str | None, after: str | None, viewe
 
 
 def touched(git: Git, span: list[str]) -> dict[str, dict[str, list[str]]]:
-    """Files added, removed and modified by each commit of a span, against its first parent."""
+    """Return files added, removed and modified by each commit of a span, against its first
+    parent.
+    """
     arguments = ["--format=%x01%H", "--name-status", "--no-renames", "-m", "--first-parent"]
     text = git.text(
         "-c",
@@ -155,7 +158,9 @@ def touched(git: Git, span: list[str]) -> dict[str, dict[str, list[str]]]:
 
 
 def _push_repository(hub: "Hub") -> dict[str, Any]:
-    """The repository as push events have it: times as numbers, and a few fields of their own."""
+    """Return the repository as push events have it: times as numbers, and a few fields of their
+    own.
+    """
     repo = shapes.repository(hub)
     owner = hub.person(hub.owner)
     names = ("created_at", "pushed_at")

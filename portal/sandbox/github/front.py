@@ -33,7 +33,9 @@ class Rate:
 
 
 def viewer(hub: "Hub", request: Request) -> Viewer:
-    """Who asks; a viewer without login is nobody. Raises 401 for a token that is not known."""
+    """Return who asks; a viewer without login is nobody. Raise 401 for a token that is not
+    known.
+    """
     word, _, secret = request.headers.get("authorization", "").strip().partition(" ")
     if not word:
         if request.path == "/user":
@@ -66,7 +68,7 @@ def _of_basic(secret: str) -> str:
 
 
 def rate_of(hub: "Hub", request: Request) -> Rate:
-    """The allowance a request counts against, renewed when its hour is over."""
+    """Return the allowance a request counts against, renewed when its hour is over."""
     rate = hub.rate["graphql" if request.path == "/graphql" else "core"]
     if hub.clock() >= rate.reset:
         rate.used, rate.reset = 0, hub.clock() + timedelta(hours=1)
@@ -81,7 +83,7 @@ def check_limits(hub: "Hub", request: Request) -> None:
 
 
 def refused(refusal: Refused) -> Response:
-    """A refusal as GitHub words it in JSON."""
+    """Show a refusal as GitHub words it in JSON."""
     body: dict[str, Any] = {"message": refusal.message}
     if refusal.errors is not None:
         body["errors"] = refusal.errors
@@ -90,7 +92,7 @@ def refused(refusal: Refused) -> Response:
 
 
 def finished(hub: "Hub", request: Request, response: Response) -> Response:
-    """Adds the headers GitHub sends, and turns an unchanged answer into a 304, which costs
+    """Add the headers GitHub sends, and turn an unchanged answer into a 304, which costs
     nothing.
     """
     headers = {

@@ -8,10 +8,10 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, cast
+
+from .git_objects import STATUS_WORDS, Change, Commit, GitError, Person, read_commit, signed
 
 ZERO = "0" * 40
 SHA = re.compile(r"[0-9a-f]{40}")
@@ -30,52 +30,10 @@ ENVIRONMENT = {
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The process environment for git, without variables of a git command we may run under."""
+    """Return the process environment for git, without variables of a git command we may run
+    under.
+    """
     return {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | ENVIRONMENT | more
-
-
-class GitError(Exception):
-    """git refused; the text is its own words."""
-
-
-@dataclass(frozen=True)
-class Person:
-    name: str
-    email: str
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Commit:
-    sha: str
-    tree: str
-    parents: tuple[str, ...]
-    author: Person
-    committer: Person
-    message: str
-
-
-@dataclass(frozen=True)
-class Change:
-    """One file between two trees; `status` is GitHub's word, `additions` of a binary file are 0."""
-
-    path: str
-    status: str
-    sha: str
-    additions: int
-    deletions: int
-    previous: str = ""
-    patch: str = ""
-
-
-STATUS_WORDS = {
-    "A": "added",
-    "D": "removed",
-    "M": "modified",
-    "R": "renamed",
-    "C": "copied",
-    "T": "changed",
-}
 
 
 class Git:
@@ -104,7 +62,7 @@ class Git:
     def text(
         self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None
     ) -> str:
-        """What git prints; raises `GitError` when it fails."""
+        """Return what git prints; raise `GitError` when it fails."""
         done = self.run(*args, stdin=stdin, env=env)
         if done.returncode:
             raise GitError(f"git {args[0]}: {done.stderr.decode('utf-8', 'replace').strip()}")
@@ -118,19 +76,19 @@ class Git:
     # --- refs
 
     def heads(self) -> dict[str, str]:
-        """Every branch and the commit it points at."""
+        """Return every branch and the commit it points at."""
         lines = self.text(
             "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads"
         )
         return dict(line.rsplit(" ", 1) for line in lines.splitlines())
 
     def ref(self, full: str) -> str | None:
-        """The object a full ref name (`refs/…`) points at."""
+        """Return the object a full ref name (`refs/…`) points at."""
         done = self.run("show-ref", "--verify", "--hash", full)
         return done.stdout.decode().strip() or None
 
     def resolve(self, name: str) -> str | None:
-        """The commit meant by a branch, a tag, `heads/…`, a full ref or (part of) a commit's
+        """Return the commit meant by a branch, a tag, `heads/…`, a full ref or (part of) a commit's
         name.
         """
         if SHA.fullmatch(name):
@@ -149,8 +107,8 @@ class Git:
         return True
 
     def move(self, ref: str, new: str | None, old: str | None = None) -> bool:
-        """Points `ref` at `new` (None: deletes it) if it still points at `old`; False when it
-        does not.
+        """Point `ref` at `new` (None: deletes it) if it still points at `old`; False when it does
+        not.
         """
         if new is None:
             args = ["update-ref", "-d", ref, *([old] if old else [])]
@@ -161,10 +119,10 @@ class Git:
     # --- commits
 
     def commits(self, *arguments: str) -> list[Commit]:
-        """The commits that `git log` lists for `arguments`."""
+        """Return the commits that `git log` lists for `arguments`."""
         fields = "%H%x00%T%x00%P%x00%an%x00%ae%x00%at%x00%cn%x00%ce%x00%ct%x00%B"
         words = self.text("log", "-z", f"--format={fields}", *arguments).split("\0")
-        return [_commit(words[at : at + 10]) for at in range(0, len(words) - 9, 10)]
+        return [read_commit(words[at : at + 10]) for at in range(0, len(words) - 9, 10)]
 
     def commit(self, sha: str) -> Commit:
         return self._remembered(("show", sha), lambda: self.commits("-1", sha, "--")[0])
@@ -179,7 +137,7 @@ class Git:
         return old == new or self.merge_base(old, new) == old
 
     def ahead_behind(self, base: str, head: str) -> tuple[int, int]:
-        """How many commits only `head` has, and only `base`."""
+        """Return how many commits only `head` has, and only `base`."""
 
         def ask() -> tuple[int, int]:
             left, right = self.text(
@@ -190,12 +148,12 @@ class Git:
         return self._remembered(("count", base, head), ask)
 
     def tree(self, sha: str) -> str:
-        """The tree of all files of a commit."""
+        """Return the tree of all files of a commit."""
         key = ("tree", sha)
         return self._remembered(key, lambda: self.text("rev-parse", f"{sha}^{{tree}}").strip())
 
     def totals(self, base: str, head: str) -> tuple[int, int, int]:
-        """Files, lines added and lines removed between two trees."""
+        """Return files, lines added and lines removed between two trees."""
 
         def ask() -> tuple[int, int, int]:
             lines = self.text("diff", "--numstat", "-M", base, head, "--").splitlines()
@@ -207,7 +165,7 @@ class Git:
         return self._remembered(("totals", base, head), ask)
 
     def changes(self, base: str, head: str, limit: int = 3000) -> list[Change]:
-        """The first `limit` files that differ, with their patches."""
+        """Return the first `limit` files that differ, with their patches."""
         raw = self.text("diff", "--raw", "-z", "-M", "--no-abbrev", base, head, "--").split("\0")
         counts = self.text("diff", "--numstat", "-M", base, head, "--").splitlines()
         patches = re.split(
@@ -234,7 +192,7 @@ class Git:
     # --- making commits
 
     def merged_tree(self, ours: str, theirs: str) -> str | None:
-        """The tree of a merge of two commits; None on a conflict."""
+        """Return the tree of a merge of two commits; None on a conflict."""
 
         def ask() -> str | None:
             done = self.run("merge-tree", "--write-tree", "--no-messages", ours, theirs)
@@ -247,14 +205,14 @@ class Git:
     def commit_tree(
         self, tree: str, parents: list[str], message: str, author: Person, by: Person
     ) -> str:
-        """Writes a commit and gives its name; the same input gives the same name."""
+        """Write a commit and give its name; the same input gives the same name."""
         flags = [word for parent in parents for word in ("-p", parent)]
         return self.text(
-            "commit-tree", tree, *flags, stdin=message.encode(), env=_signed(author, by)
+            "commit-tree", tree, *flags, stdin=message.encode(), env=signed(author, by)
         ).strip()
 
     def replayed(self, base: str, onto: str, head: str, by: Person) -> str | None:
-        """`base..head` without merges, written anew on top of `onto`; None on a conflict."""
+        """Return `base..head` without merges, rewritten on top of `onto`; None on a conflict."""
         tip = onto
         for commit in self.commits(
             "--reverse", "--topo-order", "--no-merges", f"{base}..{head}", "--"
@@ -270,7 +228,9 @@ class Git:
         return tip
 
     def with_files(self, parent: str | None, files: dict[str, str | None]) -> str:
-        """The tree of `parent` (None: an empty one) with files written (text) or removed (None)."""
+        """Return the tree of `parent` (None: an empty one) with files written (text) or removed
+        (None).
+        """
         index = {"GIT_INDEX_FILE": str(self.path / "sandbox-index")}
         self.text("read-tree", *([parent] if parent else ["--empty"]), env=index)
         lines = []
@@ -283,9 +243,9 @@ class Git:
         return self.text("write-tree", env=index).strip()
 
     def take_over(self, source: Path, branches: dict[str, str]) -> None:
-        """Copies `branches` (name here: any revision there) from the repository at `source`.
+        """Copy `branches` (name here: any revision there) from the repository at `source`.
 
-        Raises `GitError` in git's words when a revision is unknown or history is missing there.
+        Raise `GitError` in git's words when a revision is unknown or history is missing there.
         """
 
         def ask(*args: str, stdin: bytes = b"", out: IO[bytes] | int = subprocess.PIPE) -> bytes:
@@ -321,23 +281,3 @@ class Git:
             subprocess.run(command, stdin=pack, capture_output=True, env=environment(), check=True)
         for name, sha in shas.items():
             self.text("update-ref", f"refs/heads/{name}", sha)
-
-
-def _commit(words: list[str]) -> Commit:
-    sha, tree, parents, *people, message = words
-    author = Person(people[0], people[1], datetime.fromtimestamp(int(people[2]), UTC))
-    committer = Person(people[3], people[4], datetime.fromtimestamp(int(people[5]), UTC))
-    return Commit(
-        sha.strip(), tree, tuple(parents.split()), author, committer, message.rstrip("\n")
-    )
-
-
-def _signed(author: Person, by: Person) -> dict[str, str]:
-    env: dict[str, str] = {}
-    for role, person in (("AUTHOR", author), ("COMMITTER", by)):
-        env |= {
-            f"GIT_{role}_NAME": person.name,
-            f"GIT_{role}_EMAIL": person.email,
-            f"GIT_{role}_DATE": f"@{int(person.at.timestamp())} +0000",
-        }
-    return env

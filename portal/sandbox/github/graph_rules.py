@@ -12,7 +12,7 @@ Node = dict[str, Any]
 
 
 def update_rule(hub: "Hub", branch: str) -> Node | None:
-    """What a classic protection asks, which everybody may read."""
+    """Return what a classic protection asks, which everybody may read."""
     protection = hub.state["protections"].get(branch)
     if protection is None:
         return None
@@ -30,7 +30,9 @@ def update_rule(hub: "Hub", branch: str) -> Node | None:
 
 
 def protection(hub: "Hub", branch: str) -> Node | None:
-    """The whole classic protection, which only those who administer the repository may read."""
+    """Return the whole classic protection, which only those who administer the repository may
+    read.
+    """
     kept = hub.state["protections"].get(branch)
     if kept is None or not hub.rules_readable:
         return None
@@ -55,7 +57,7 @@ def _app(app_id: int | None) -> Node | None:
 
 
 def rules_of(hub: "Hub", branch: str) -> list[Node]:
-    """The rules of the rulesets in force."""
+    """Return the rules of the rulesets in force."""
     found = [
         rule for ruleset in rules.active_rulesets(hub.state, branch) for rule in ruleset["rules"]
     ]

@@ -24,7 +24,7 @@ Hook = dict[str, Any]
 
 
 def signature(secret: str, body: bytes) -> str:
-    """The value of `X-Hub-Signature-256`."""
+    """Return the value of `X-Hub-Signature-256`."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
@@ -55,16 +55,16 @@ class Hooks:
         self._hold = count
 
     def send(self, hook: Hook, event: str, payload: dict[str, Any]) -> Delivery:
-        """Queues one delivery of `payload` to `hook`."""
+        """Queue one delivery of `payload` to `hook`."""
         return self._queued(hook, event, payload, str(uuid.uuid4()), again=False)
 
     def send_again(self, hook: Hook, delivery: Delivery) -> Delivery:
-        """Queues it once more: a new delivery with the same GUID."""
+        """Queue it once more: a new delivery with the same GUID."""
         payload = delivery["request"]["payload"]
         return self._queued(hook, delivery["event"], payload, delivery["guid"], again=True)
 
     def wait(self, seconds: float = 10) -> None:
-        """Returns when everything queued was tried; raises `TimeoutError` after `seconds`."""
+        """Return when everything queued was tried; raise `TimeoutError` after `seconds`."""
         end = time.monotonic() + seconds
         while self._queue.unfinished_tasks:
             if time.monotonic() > end:
@@ -72,14 +72,14 @@ class Hooks:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Ends the thread after what is queued."""
+        """End the thread after what is queued."""
         if self._thread:
             self._queue.put(None)
             self._thread.join(timeout=15)
             self._thread = None
 
     def deliveries(self, hook_id: int) -> list[Delivery]:
-        """What was tried for a hook, newest first."""
+        """Return what was tried for a hook, newest first."""
         found = [json.loads(path.read_text()) for path in self.directory.glob(f"{hook_id}-*.json")]
         return sorted(found, key=lambda delivery: delivery["id"], reverse=True)
 

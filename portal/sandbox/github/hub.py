@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from . import events, front, pulls, state
-from .git import Git, Person
+from .git import Git
+from .git_objects import Person
 from .hooks import Hooks
 from .state import PORTAL_APP, Viewer, stamp
 
@@ -101,7 +102,7 @@ class Hub:
         return self.expiries.get(token, datetime.max.replace(tzinfo=UTC)) <= self.clock()
 
     def heads(self) -> dict[str, str]:
-        """Every branch and the commit it points at now."""
+        """Return every branch and the commit it points at now."""
         return self.git.heads()
 
     def save(self) -> None:
@@ -109,8 +110,8 @@ class Hub:
 
     @contextmanager
     def change(self, viewer: Viewer | None = None) -> Iterator[Viewer]:
-        """Runs a change alone, then brings everything in step with where the branches are, and
-        keeps it.
+        """Run a change alone, then bring everything in step with where the branches are, and keep
+        it.
         """
         with self._lock:
             self._begin()
@@ -137,7 +138,7 @@ class Hub:
         self.save()
 
     def _tell(self) -> None:
-        """Calls the listeners, without the lock: they may call back."""
+        """Call the listeners, without the lock: they may call back."""
         with self._lock:
             moves, self._moves = self._moves, []
         for move in moves:
@@ -146,7 +147,7 @@ class Hub:
         self._tell_pulls()
 
     def _tell_pulls(self) -> None:
-        """Calls the listeners to pull requests for each that was opened or closed since the last
+        """Call the listeners to pull requests for each that was opened or closed since the last
         change.
         """
         with self._lock:
@@ -158,8 +159,8 @@ class Hub:
                 listener(rows[number])
 
     def reckoned(self, base: str, head: str, *, ask: bool = True) -> bool:
-        """Whether mergeability of this pair is known; if not, asking makes the next request know
-        it.
+        """Return whether mergeability of this pair is known; if not, asking makes the next request
+        know it.
         """
         if ask:
             self._asked.add((base, head))
@@ -167,3 +168,21 @@ class Hub:
 
     def pull_event(self, action: str, pull: dict[str, Any], viewer: Viewer, **more: Any) -> None:
         events.pull_request(self, action, pull, viewer, **more)
+
+    def set_settings(self, **settings: bool) -> None:
+        """Set how the repository merges: `allow_merge_commit`, …, `delete_branch_on_merge`."""
+        with self.change():
+            self.state["settings"] |= settings
+
+    def rename(self, name: str) -> None:
+        """Call the repository `name` from now on; under the old name it redirects."""
+        if name == self.name:
+            return
+        with self.change():
+            old = [
+                one
+                for one in self.state["old_names"]
+                if one.lower() != f"{self.owner}/{name}".lower()
+            ]
+            self.state["old_names"] = [*old, self.full_name]
+            self.name = self.state["name"] = name

@@ -4,7 +4,7 @@ refuses the merge.
 
 from typing import TYPE_CHECKING, Any
 
-from . import rules
+from . import required_checks, rules
 from .owners import owners_of
 from .state import Viewer
 
@@ -22,7 +22,9 @@ METHOD_SETTINGS = {
 
 
 def mergeable(hub: "Hub", pull: Pull) -> bool | None:
-    """None: closed, or not reckoned yet; asking makes the next request know, as on GitHub."""
+    """Return None when it is closed, or not reckoned yet; asking makes the next request know, as on
+    GitHub.
+    """
     base = hub.state["heads"].get(pull["base"])
     if pull["state"] != "open" or base is None:
         return None
@@ -32,7 +34,7 @@ def mergeable(hub: "Hub", pull: Pull) -> bool | None:
 
 
 def latest_reviews(hub: "Hub", pull: Pull) -> list[Pull]:
-    """Each reviewer's last word that counts."""
+    """Return each reviewer's last word that counts."""
     last: dict[str, Pull] = {}
     for review in hub.state["reviews"]:
         if review["number"] == pull["number"] and review["state"] not in ("COMMENTED", "PENDING"):
@@ -41,7 +43,7 @@ def latest_reviews(hub: "Hub", pull: Pull) -> list[Pull]:
 
 
 def review_refusals(hub: "Hub", rule: rules.Rules, pull: Pull) -> list[str]:
-    """What one rule lacks of reviews, in GitHub's words."""
+    """Return what one rule lacks of reviews, in GitHub's words."""
     reviews = latest_reviews(hub, pull)
     if rule.pull_required and any(review["state"] == "CHANGES_REQUESTED" for review in reviews):
         return ["Changes have been requested by a reviewer."]
@@ -64,9 +66,9 @@ def review_refusals(hub: "Hub", rule: rules.Rules, pull: Pull) -> list[str]:
 
 
 def rule_refusals(hub: "Hub", rule: rules.Rules, pull: Pull, method: str) -> list[str]:
-    """What one rule has against a merge by `method`, in GitHub's words."""
+    """Return what one rule has against a merge by `method`, in GitHub's words."""
     base = hub.state["heads"][pull["base"]]
-    found = rules.check_refusals(hub.state, rule, pull["head_sha"]) + review_refusals(
+    found = required_checks.check_refusals(hub.state, rule, pull["head_sha"]) + review_refusals(
         hub, rule, pull
     )
     threads = (one for one in hub.state["threads"] if one["number"] == pull["number"])
@@ -99,7 +101,7 @@ def rule_refusals(hub: "Hub", rule: rules.Rules, pull: Pull, method: str) -> lis
 
 
 def refusals(hub: "Hub", pull: Pull, viewer: Viewer, method: str = "merge") -> str:
-    """Why the repository or the branch's rules refuse this merge; empty: they do not."""
+    """Return why the repository or the branch's rules refuse this merge; empty: they do not."""
     setting, message = METHOD_SETTINGS[method]
     if not hub.state["settings"][setting]:
         return f"{message} are not allowed on this repository."
@@ -110,8 +112,8 @@ def refusals(hub: "Hub", pull: Pull, viewer: Viewer, method: str = "merge") -> s
 
 
 def unsigned(hub: "Hub", pull: Pull) -> list[str]:
-    """Commits of the pull request whose signature GitHub has not verified; its own merges are
-    always signed.
+    """Return commits of the pull request whose signature GitHub has not verified; its own merges
+    are always signed.
     """
     span = f"{pull['base_sha']}..{pull['head_sha']}"
     shas = hub.git.text("rev-list", span, "--").split()
@@ -125,7 +127,9 @@ def signed(hub: "Hub", sha: str) -> bool:
 
 
 def deployed(hub: "Hub", sha: str, environment: str) -> bool:
-    """Whether the newest deployment of the commit to the environment is reported as successful."""
+    """Return whether the newest deployment of the commit to the environment is reported as
+    successful.
+    """
     rows = [
         one
         for one in hub.state["deployments"]
@@ -140,7 +144,7 @@ def deployed(hub: "Hub", sha: str, environment: str) -> bool:
 
 
 def merge_state(hub: "Hub", pull: Pull) -> str:
-    """GraphQL's `MergeStateStatus`, which REST writes in small letters.
+    """Return GraphQL's `MergeStateStatus`, which REST writes in small letters.
 
     As on GitHub it says nothing of merge methods, linear history and the queue: what it calls clean
     can be merged in some way, not in every way.
@@ -163,12 +167,12 @@ def merge_state(hub: "Hub", pull: Pull) -> str:
         return "BEHIND"
     if found:
         return "BLOCKED"
-    states = {state for _, _, state in rules.results(hub.state, pull["head_sha"])}
+    states = {state for _, _, state in required_checks.results(hub.state, pull["head_sha"])}
     return "UNSTABLE" if states - {"success"} else "CLEAN"
 
 
 def review_decision(hub: "Hub", pull: Pull) -> str | None:
-    """GitHub's word about the reviews; None: nothing asks for any."""
+    """Return GitHub's word about the reviews; None: nothing asks for any."""
     found = rules.in_force(hub.state, pull["base"], Viewer(""))
     asking = [one for one in found if one.approvals or one.code_owners or one.last_push]
     states = [review["state"] for review in latest_reviews(hub, pull)]

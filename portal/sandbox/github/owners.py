@@ -3,7 +3,7 @@
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from .git import GitError
+from .git_objects import GitError
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -12,8 +12,8 @@ PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 
 
 def owners_of(hub: "Hub", pull: dict[str, Any]) -> set[tuple[str, ...]]:
-    """The groups of owners of whom one each must approve: those of every changed file, by the
-    base's CODEOWNERS.
+    """Return the groups of owners of whom one each must approve: those of every changed file, by
+    the base's CODEOWNERS.
     """
     rules = _rules(hub, pull["base_sha"])
     if not rules:
@@ -37,7 +37,7 @@ def _rules(hub: "Hub", commit: str) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _owners(rules: list[tuple[str, tuple[str, ...]]], path: str) -> tuple[str, ...]:
-    """The last pattern that fits counts, as on GitHub."""
+    """Decide by the last pattern that fits, as on GitHub."""
     fits = [owners for pattern, owners in rules if _fits(pattern, path)]
     return fits[-1] if fits else ()
 

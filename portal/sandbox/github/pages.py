@@ -29,7 +29,7 @@ REVIEW = """<form method=post action="{path}">
 
 
 def reviewed(hub: "GitHubStandIn", request: Request) -> Response | None:
-    """A review given by the form of a pull request's page, as the person named in it; None for
+    """Take a review given by the form of a pull request's page, as the person named in it; None for
     other requests.
     """
     found = re.fullmatch(rf"/{re.escape(hub.full_name)}/pull/(\d+)/reviews", request.path)
@@ -56,7 +56,7 @@ def reviewed(hub: "GitHubStandIn", request: Request) -> Response | None:
 
 
 def page(hub: "Hub", path: str) -> Response | None:
-    """The page or archive at a path beside the API; None when there is none."""
+    """Show the page or archive at a path beside the API; None when there is none."""
     prefix = f"/{hub.full_name}/"
     if path == prefix.rstrip("/"):
         return _html(hub.full_name, "<p>This repository is served by the sandbox.</p>")

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from . import judging, pulls
+from . import judging, merging, pulls
 from .shapes import Shape, label, repository, user
 from .state import node_id
 
@@ -16,7 +16,7 @@ AS_KEPT = (
 
 
 def simple(hub: "Hub", pull: Shape) -> Shape:
-    """A pull request as lists show it: without `mergeable`, `merged` and counts."""
+    """Return a pull request as lists show it: without `mergeable`, `merged` and counts."""
     number = pull["number"]
     url, issue = f"{hub.api}/pulls/{number}", f"{hub.api}/issues/{number}"
     statuses = f"{hub.api}/statuses/{pull['head_sha']}"
@@ -48,7 +48,7 @@ def simple(hub: "Hub", pull: Shape) -> Shape:
         "locked": False,
         "user": user(hub, pull["user"]),
         "body": pull["body"] or None,
-        "merge_commit_sha": pull["merge_commit_sha"] or pulls.trial_merge(hub, pull),
+        "merge_commit_sha": pull["merge_commit_sha"] or merging.trial_merge(hub, pull),
         "assignee": None,
         "assignees": [],
         "requested_reviewers": [],
@@ -70,7 +70,7 @@ def simple(hub: "Hub", pull: Shape) -> Shape:
 
 
 def full(hub: "Hub", pull: Shape) -> Shape:
-    """A pull request as it is shown alone."""
+    """Return a pull request as it is shown alone."""
     mergeable = judging.mergeable(hub, pull)
     files, added, removed = pulls.totals(hub, pull)
     comments = sum(comment["number"] == pull["number"] for comment in hub.state["comments"])

@@ -3,8 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 from . import rules
-from .git import Person
-from .judging import refusals
 from .state import Refused, Viewer, find, invalid, stamp
 
 if TYPE_CHECKING:
@@ -12,13 +10,9 @@ if TYPE_CHECKING:
 
 Pull = dict[str, Any]
 
-NOT_MERGEABLE = "Pull Request is not mergeable"
-HEAD_MOVED = "Head branch was modified. Review and try the merge again."
-BASE_MOVED = "Base branch was modified. Review and try the merge again."
-
 
 def get(hub: "Hub", number: int) -> Pull:
-    """The pull request; raises 404 when there is none."""
+    """Return the pull request; raise 404 when there is none."""
     pull = find(hub.state["pulls"], number=number)
     if pull is None:
         raise Refused(404, "Not Found")
@@ -26,7 +20,7 @@ def get(hub: "Hub", number: int) -> Pull:
 
 
 def opened(hub: "Hub", viewer: Viewer, *, head: str, base: str, title: str, **more: Any) -> Pull:
-    """A new pull request; raises 422 for the refusals GitHub knows."""
+    """Return a new pull request; raise 422 for the refusals GitHub knows."""
     head = head.removeprefix(f"{hub.owner}:")
     heads = hub.state["heads"]
     for field, branch in (("head", head), ("base", base)):
@@ -43,7 +37,7 @@ def opened(hub: "Hub", viewer: Viewer, *, head: str, base: str, title: str, **mo
 
 
 def reverted(hub: "Hub", pull: Pull, viewer: Viewer, title: str | None, body: str) -> Pull:
-    """Opens a pull request that takes back what `pull` brought; refuses as GitHub does."""
+    """Open a pull request that takes back what `pull` brought; refuse as GitHub does."""
     if not pull["merged_at"]:
         raise Refused(422, "Pull request is not merged")
     merged, base = pull["merge_commit_sha"], hub.git.heads()[pull["base"]]
@@ -66,14 +60,14 @@ def reverted(hub: "Hub", pull: Pull, viewer: Viewer, title: str | None, body: st
 
 
 def record(hub: "Hub", login: str, *, head: str, base: str, title: str, **more: Any) -> Pull:
-    """Writes the row and its ref, unasked and unannounced; `more` overrides any field."""
+    """Write the row and its ref, unasked and unannounced; `more` overrides any field."""
     pull = row(hub, login, head=head, base=base, title=title, **more)
     hub.git.move(f"refs/pull/{pull['number']}/head", pull["head_sha"])
     return pull
 
 
 def row(hub: "Hub", login: str, *, head: str, base: str, title: str, **more: Any) -> Pull:
-    """Writes the row alone, for who makes very many refs at once."""
+    """Write the row alone, for who makes very many refs at once."""
     heads, now = hub.state["heads"], stamp(hub.clock())
     number = more.get("number") or hub.state["next_number"]
     pull = {
@@ -105,7 +99,7 @@ def row(hub: "Hub", login: str, *, head: str, base: str, title: str, **more: Any
 
 
 def close(hub: "Hub", pull: Pull, viewer: Viewer, *, merge_commit: str | None = None) -> None:
-    """Closes it, as merged when the commit that merged it is given."""
+    """Close it, as merged when the commit that merged it is given."""
     now = stamp(hub.clock())
     pull |= {"state": "closed", "closed_at": now, "updated_at": now, "intended": None}
     if merge_commit:
@@ -114,7 +108,7 @@ def close(hub: "Hub", pull: Pull, viewer: Viewer, *, merge_commit: str | None = 
 
 
 def follow(hub: "Hub", branch: str, before: str | None, after: str | None, viewer: Viewer) -> None:
-    """Brings open pull requests in step with a branch that moved."""
+    """Bring open pull requests in step with a branch that moved."""
     for pull in [
         p for p in hub.state["pulls"] if p["state"] == "open" and branch in (p["head"], p["base"])
     ]:
@@ -134,7 +128,7 @@ def _base_moved(hub: "Hub", pull: Pull, after: str | None, viewer: Viewer) -> No
 
 
 def _merged_where(hub: "Hub", pull: Pull, base: str) -> str:
-    """The first commit after the head on the way to the base's tip; the head itself on a
+    """Return the first commit after the head on the way to the base's tip; the head itself on a
     fast-forward.
     """
     onward = ["--ancestry-path", "--topo-order", "--reverse", f"{pull['head_sha']}..{base}", "--"]
@@ -163,7 +157,7 @@ def _head_moved(
 
 
 def _dismiss_stale(hub: "Hub", pull: Pull) -> None:
-    """New commits take back approvals, where a rule says so."""
+    """Let new commits take back approvals, where a rule says so."""
     if any(rule.dismiss_stale for rule in rules.in_force(hub.state, pull["base"], Viewer(""))):
         for review in hub.state["reviews"]:
             if review["number"] == pull["number"] and review["state"] == "APPROVED":
@@ -179,120 +173,4 @@ def commit_count(hub: "Hub", pull: Pull) -> int:
     return hub.git.ahead_behind(pull["base_sha"], pull["head_sha"])[0]
 
 
-def trial_merge(hub: "Hub", pull: Pull) -> str | None:
-    """The commit a merge would make, which GitHub shows as `merge_commit_sha` of an open pull
-    request.
-    """
-    base, head = hub.state["heads"].get(pull["base"]), pull["head_sha"]
-    if pull["state"] != "open" or base is None or not hub.reckoned(base, head, ask=False):
-        return None
-    tree = hub.git.merged_tree(base, head)
-    by = Person("GitHub", "noreply@github.com", hub.git.commit(head).committer.at)
-    return tree and hub.git.commit_tree(tree, [base, head], f"Merge {head} into {base}", by, by)
-
-
 # --- merged
-
-
-def merge(
-    hub: "Hub",
-    pull: Pull,
-    viewer: Viewer,
-    *,
-    method: str = "merge",
-    sha: str | None = None,
-    title: str | None = None,
-    message: str | None = None,
-) -> str:
-    """Merges and gives the new commit; raises GitHub's 405 and 409."""
-    if pull["merged_at"]:
-        raise Refused(405, "Pull Request is already merged")
-    if pull["state"] != "open":
-        raise Refused(405, NOT_MERGEABLE)
-    if sha and sha != pull["head_sha"]:
-        raise Refused(409, HEAD_MOVED)
-    if pull["draft"]:
-        raise Refused(405, "Pull Request is still a draft")
-    base, head = hub.state["heads"][pull["base"]], pull["head_sha"]
-    tree = hub.git.merged_tree(base, head)
-    if tree is None:
-        raise Refused(405, NOT_MERGEABLE)
-    if hub.slow_statuses and (names := rules.required_statuses(hub.state, pull["base"])):
-        hub.slow_statuses -= 1
-        raise Refused(405, f'Required status check "{names[0]}" is expected.')
-    if why := refusals(hub, pull, viewer, method):
-        raise Refused(405, why)
-    made = _made(hub, pull, viewer, method, base, tree, _message(hub, pull, method, title, message))
-    # Kept before the branch moves: a process killed in between finds out at its next start what
-    # became of it.
-    pull["intended"] = made
-    hub.save()
-    if not hub.git.move(f"refs/heads/{pull['base']}", made, base):
-        pull["intended"] = None
-        raise Refused(405, BASE_MOVED)
-    close(hub, pull, viewer, merge_commit=made)
-    if hub.state["settings"]["delete_branch_on_merge"]:
-        _delete_head(hub, pull, viewer)
-    return made
-
-
-def _delete_head(hub: "Hub", pull: Pull, viewer: Viewer) -> None:
-    """*Automatically delete head branches*: the merged branch goes, and what was to go into it goes
-    into its base.
-
-    A branch that is protected from deletion stays, as on GitHub.
-    """
-    head, base = pull["head"], pull["base"]
-    if head == hub.state["default_branch"] or rules.push_refusal(
-        hub, head, Viewer(""), None, old=pull["head_sha"]
-    ):
-        return
-    for other in hub.state["pulls"]:
-        if other["state"] == "open" and other["base"] == head:
-            changes = {"base": {"ref": {"from": head}, "sha": {"from": other["base_sha"]}}}
-            other |= {
-                "base": base,
-                "base_sha": hub.git.heads()[base],
-                "updated_at": stamp(hub.clock()),
-            }
-            hub.pull_event("edited", other, viewer, changes=changes)
-    hub.git.move(f"refs/heads/{head}", None, pull["head_sha"])
-
-
-def _message(hub: "Hub", pull: Pull, method: str, title: str | None, message: str | None) -> str:
-    if method == "merge":
-        ordinary = f"Merge pull request #{pull['number']} from {hub.owner}/{pull['head']}"
-        body = pull["title"] if message is None else message
-    else:
-        ordinary, body = f"{pull['title']} (#{pull['number']})", message or ""
-    return f"{title or ordinary}\n\n{body}".strip() + "\n"
-
-
-def _made(
-    hub: "Hub", pull: Pull, viewer: Viewer, method: str, base: str, tree: str, message: str
-) -> str:
-    author, by = hub.person(viewer.login), Person("GitHub", "noreply@github.com", hub.clock())
-    if method == "rebase":
-        merge_base = hub.git.merge_base(base, pull["head_sha"]) or base
-        tip = hub.git.replayed(merge_base, base, pull["head_sha"], by)
-        if tip is None:
-            raise Refused(405, "This branch can't be rebased")
-        return tip
-    parents = [base, pull["head_sha"]] if method == "merge" else [base]
-    return hub.git.commit_tree(tree, parents, message, author, by)
-
-
-def update_branch(hub: "Hub", pull: Pull, viewer: Viewer, expected: str | None) -> None:
-    """Merges the base into the head, as the button of that name does; raises 422."""
-    head, base = pull["head_sha"], hub.state["heads"][pull["base"]]
-    if expected and expected != head:
-        raise Refused(422, "expected head sha didn’t match current head ref.")
-    if hub.git.is_ancestor(base, head):
-        raise Refused(422, "There are no new commits on the base branch.")
-    tree = hub.git.merged_tree(head, base)
-    if tree is None:
-        raise Refused(422, "merge conflict between base and head")
-    by = Person("GitHub", "noreply@github.com", hub.clock())
-    message = f"Merge branch '{pull['base']}' into {pull['head']}\n"
-    made = hub.git.commit_tree(tree, [head, base], message, hub.person(viewer.login), by)
-    hub.git.move(f"refs/heads/{pull['head']}", made, head)

@@ -106,7 +106,7 @@ repo("GET", "/commits/{ref}/pulls")(
 
 
 def pulls_of(hub: "Hub", name: str) -> list[Row]:
-    """The pull requests that brought a commit in, or hold it while open."""
+    """Return the pull requests that brought a commit in, or hold it while open."""
     sha = commit_named(hub, name)
     found = []
     for pull in hub.state["pulls"]:

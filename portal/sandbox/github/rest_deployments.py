@@ -168,7 +168,9 @@ def _add_status(hub: "Hub", deployment: Row, login: str, **body: Any) -> Row:
 
 
 def _retire_others(hub: "Hub", deployment: Row, login: str) -> None:
-    """A success makes older deployments to the same environment inactive, unless told otherwise."""
+    """Let a success make older deployments to the same environment inactive, unless told
+    otherwise.
+    """
     for other in hub.state["deployments"]:
         same = other["environment"] == deployment["environment"] and not other["transient"]
         if same and other["id"] != deployment["id"] and not other["production"]:

@@ -34,7 +34,7 @@ def hook_shape(hub: "Hub", row: Row) -> Row:
 
 
 def new_hook(hub: "Hub", url: str, secret: str, wanted: list[str], *, active: bool = True) -> Row:
-    """Adds a webhook and pings it, as GitHub does."""
+    """Add a webhook and pings it, as GitHub does."""
     if any(row["url"] == url and row["events"] == wanted for row in hub.state["hooks"]):
         raise invalid("Hook", "", message="Hook already exists on this repository")
     now = stamp(hub.clock())

@@ -221,5 +221,5 @@ def installation_repositories(hub: "Hub", ask: Ask) -> Response:
 
 @route("GET", "/app/hook/deliveries")
 def app_deliveries(hub: "Hub", ask: Ask) -> Response:
-    """The App has no webhook of its own here."""
+    """Refuse: the App has no webhook of its own here."""
     return Response(200, [])

@@ -1,12 +1,12 @@
 """REST: the repository, its branches, refs, commits, comparisons, trees and files."""
 
-import base64
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox.server import Response
 
-from . import rules, shapes
-from .git import SHA, GitError, Person
+from . import push_rules, rules, shapes
+from .git import SHA
+from .git_objects import Person
 from .routes import Ask, links, page_of, paged, repo
 from .state import SETTINGS, Refused, invalid, node_id
 
@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 
 UNPAGED_COMMITS = 250
 COMPARED_FILES = 300
-LISTED_ENTRIES = 100_000
-INLINE_BYTES = 1024 * 1024
 
 
 def commit_named(hub: "Hub", name: str, status: int = 422) -> str:
-    """The commit a branch, tag or (part of a) commit name means; raises GitHub's refusal."""
+    """Return the commit a branch, tag or (part of a) commit name means; raise GitHub's refusal."""
     sha = hub.git.resolve(name)
     if sha is None:
         message = f"No commit found for SHA: {name}" if status == 422 else "Not Found"
@@ -35,7 +33,7 @@ def get_repository(hub: "Hub", ask: Ask) -> Response:
 
 @repo("PATCH", "")
 def change_repository(hub: "Hub", ask: Ask) -> Response:
-    """Only the settings that say how pull requests are merged; all else is left as it is."""
+    """Change only the settings that say how pull requests are merged; all else is left as it is."""
     wanted = {name: bool(value) for name, value in ask.body().items() if name in SETTINGS}
     methods = hub.state["settings"] | wanted
     if not any(methods[name] for name in SETTINGS if name.startswith("allow_")):
@@ -66,7 +64,7 @@ def is_protected(hub: "Hub", branch: str) -> bool:
 
 
 def get_branch(hub: "Hub", ask: Ask) -> Response:
-    """Registered by `rest_rules`, behind its longer paths."""
+    """Answer; registered by `rest_rules`, behind its longer paths."""
     branch = ask.part["branch"]
     if branch not in hub.state["heads"]:
         raise Refused(404, "Branch not found")
@@ -154,7 +152,7 @@ def update_ref(hub: "Hub", ask: Ask) -> Response:
         raise Refused(422, "Update is not a fast forward")
     branch = full.removeprefix("refs/heads/")
     if new != old and (
-        why := rules.push_refusal(hub, branch, ask.viewer, new, old=old, forced=backwards)
+        why := push_rules.push_refusal(hub, branch, ask.viewer, new, old=old, forced=backwards)
     ):
         raise Refused(422, why)
     if not hub.git.move(full, new, old):
@@ -171,7 +169,7 @@ def delete_ref(hub: "Hub", ask: Ask) -> Response:
     branch = full.removeprefix("refs/heads/")
     if branch == hub.state["default_branch"]:
         raise Refused(422, "Cannot delete the default branch")
-    if why := rules.push_refusal(hub, branch, ask.viewer, None, old=sha):
+    if why := push_rules.push_refusal(hub, branch, ask.viewer, None, old=sha):
         raise Refused(422, why)
     hub.git.move(full, None, sha)
     return Response(204)
@@ -195,7 +193,7 @@ def list_commits(hub: "Hub", ask: Ask) -> Response:
 
 
 def get_commit(hub: "Hub", ask: Ask) -> Response:
-    """Registered by `rest_checks`, behind its longer paths."""
+    """Answer; registered by `rest_checks`, behind its longer paths."""
     sha = commit_named(hub, ask.part["ref"])
     found = hub.git.commit(sha)
     before = (
@@ -266,100 +264,10 @@ def merge(hub: "Hub", ask: Ask) -> Response:
     message = body.get("commit_message") or f"Merge {body['head']} into {body['base']}"
     by = Person("GitHub", "noreply@github.com", hub.clock())
     made = hub.git.commit_tree(tree, [base, head], f"{message}\n", hub.person(ask.viewer.login), by)
-    if why := rules.push_refusal(hub, body["base"], ask.viewer, made, old=base):
+    if why := push_rules.push_refusal(hub, body["base"], ask.viewer, made, old=base):
         raise Refused(403, why)
     hub.git.move(f"refs/heads/{body['base']}", made, base)
     return Response(201, shapes.commit(hub, hub.git.commit(made)))
 
 
 # --- trees and files
-
-
-@repo("GET", "/git/trees/{ref}")
-def get_tree(hub: "Hub", ask: Ask) -> Response:
-    name = ask.part["ref"]
-    sha = hub.git.resolve(name) or name
-    flags = ["-r", "-t"] if ask.request.query.get("recursive") else []
-    try:
-        tree = hub.git.text("rev-parse", "--verify", f"{sha}^{{tree}}").strip()
-        entries = hub.git.text("ls-tree", "-z", "--long", *flags, tree).split("\0")[:-1]
-    except GitError:
-        raise Refused(404, "Not Found") from None
-    rows = [_entry(hub, line) for line in entries[:LISTED_ENTRIES]]
-    url = f"{hub.api}/git/trees/{tree}"
-    return Response(
-        200, {"sha": tree, "url": url, "tree": rows, "truncated": len(entries) > len(rows)}
-    )
-
-
-def _entry(hub: "Hub", line: str) -> dict[str, Any]:
-    words, path = line.split("\t", 1)
-    mode, kind, sha, size = words.split()
-    shape = {
-        "path": path,
-        "mode": mode,
-        "type": kind,
-        "sha": sha,
-        "url": f"{hub.api}/git/{kind}s/{sha}",
-    }
-    return shape | ({"size": int(size)} if size.isdigit() else {})
-
-
-@repo("GET", "/contents/{path}")
-def get_contents(hub: "Hub", ask: Ask) -> Response:
-    return _contents(hub, ask, ask.part["path"].strip("/"))
-
-
-@repo("GET", "/contents/?")
-def get_root(hub: "Hub", ask: Ask) -> Response:
-    return _contents(hub, ask, "")
-
-
-def _contents(hub: "Hub", ask: Ask, path: str) -> Response:
-    ref = ask.request.query.get("ref") or hub.state["default_branch"]
-    sha = commit_named(hub, ref, 404)
-    try:
-        kind = hub.git.text("cat-file", "-t", f"{sha}:{path}").strip()
-    except GitError:
-        raise Refused(404, "Not Found") from None
-    if kind == "tree":
-        lines = hub.git.text("ls-tree", "-z", "--long", f"{sha}:{path}").split("\0")[:-1]
-        rows = [
-            _file(hub, f"{path}/{row['path']}".strip("/"), row, ref) for row in map(_of(hub), lines)
-        ]
-        return Response(200, rows[:1000])
-    content = hub.git.run("cat-file", "blob", f"{sha}:{path}").stdout
-    if "raw" in ask.request.headers.get("accept", ""):
-        return Response(200, content, {"Content-Type": "application/vnd.github.raw; charset=utf-8"})
-    blob = hub.git.text("rev-parse", f"{sha}:{path}").strip()
-    shape = _file(hub, path, {"type": "blob", "sha": blob, "size": len(content)}, ref)
-    inline = len(content) <= INLINE_BYTES
-    text = base64.encodebytes(content).decode() if inline else ""
-    return Response(200, shape | {"encoding": "base64" if inline else "none", "content": text})
-
-
-def _of(hub: "Hub") -> Any:
-    return lambda line: _entry(hub, line)
-
-
-def _file(hub: "Hub", path: str, row: dict[str, Any], ref: str) -> dict[str, Any]:
-    url, html = f"{hub.api}/contents/{path}?ref={ref}", f"{hub.web}/blob/{ref}/{path}"
-    git = f"{hub.api}/git/{row['type']}s/{row['sha']}"
-    return {
-        "name": path.rsplit("/", 1)[-1],
-        "path": path,
-        "sha": row["sha"],
-        "size": row.get("size", 0),
-        "type": {"tree": "dir", "commit": "submodule"}.get(row["type"], "file"),
-        "url": url,
-        "html_url": html,
-        "git_url": git,
-        "download_url": None if row["type"] == "tree" else f"{hub.web}/raw/{ref}/{path}",
-        "_links": {"self": url, "git": git, "html": html},
-    }
-
-
-@repo("GET", "/tarball/{ref}")
-def get_tarball(hub: "Hub", ask: Ask) -> Response:
-    sha = commit_named(hub, ask.part["ref"], 404)
-    return Response(302, b"", {"Location": f"{hub.web}/legacy.tar.gz/{sha}"})

@@ -32,7 +32,9 @@ SWITCHES = (
 
 
 def normal(body: Body) -> Body:
-    """A protection's PUT as it is kept: every key present, checks with their app; raises 422."""
+    """Return a protection's PUT as it is kept: every key present, checks with their app; raise
+    422.
+    """
     missing = [f'"{name}"' for name in MUST_BE_THERE if name not in body]
     if missing:
         raise Refused(422, f"Invalid request.\n\n{', '.join(missing)} weren't supplied.")
@@ -122,7 +124,9 @@ def policy(hub: "Hub", branch: str, checks: Body) -> Body:
 
 
 def protection(hub: "Hub", branch: str, kept: Body) -> Body:
-    """A protection as GET shows it: switches nested under `enabled`, absent parts left out."""
+    """Return a protection as GET shows it: switches nested under `enabled`, absent parts left
+    out.
+    """
     url = _url(hub, branch)
     shape: Body = {"url": url}
     if kept["required_status_checks"]:

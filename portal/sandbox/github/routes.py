@@ -23,7 +23,7 @@ class Ask:
     part: dict[str, str]
 
     def body(self) -> dict[str, Any]:
-        """The JSON object sent; raises GitHub's 400 when it is none."""
+        """Return the JSON object sent; raise GitHub's 400 when it is none."""
         try:
             body = self.request.json()
         except ValueError:
@@ -33,7 +33,7 @@ class Ask:
         return body
 
     def need(self, *names: str) -> dict[str, Any]:
-        """The JSON object sent, which must hold `names`; raises 422 otherwise."""
+        """Return the JSON object sent, which must hold `names`; raise 422 otherwise."""
         body = self.body()
         missing = [name for name in names if body.get(name) is None]
         if missing:
@@ -42,7 +42,7 @@ class Ask:
         return body
 
     def number(self, name: str) -> int:
-        """A number out of the path; raises 404 when it is none."""
+        """Return a number out of the path; raise 404 when it is none."""
         if not self.part[name].isdigit():
             raise Refused(404, "Not Found")
         return int(self.part[name])
@@ -56,7 +56,7 @@ _routes: list[tuple[str, re.Pattern[str], Handler]] = []
 
 
 def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
-    """Registers a handler; more particular patterns are to be registered first."""
+    """Register a handler; register more specific patterns first."""
 
     def part(found: re.Match[str]) -> str:
         return f"(?P<{found[1]}>{'.+?' if found[1] in WIDE else '[^/]+'})"
@@ -71,12 +71,12 @@ def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
 
 
 def repo(method: str, pattern: str) -> Callable[[Handler], Handler]:
-    """`route` under `/repos/{owner}/{repo}`."""
+    """Register as `route`, under `/repos/{owner}/{repo}`."""
     return route(method, "/repos/{owner}/{repo}" + pattern)
 
 
 def matching(method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
-    """The handler for a path and the path's parts, unquoted."""
+    """Return the handler for a path and the path's parts, unquoted."""
     for wanted, pattern, handler in _routes:
         if wanted == method and (found := pattern.fullmatch(path)):
             return handler, {name: unquote(value) for name, value in found.groupdict().items()}
@@ -93,7 +93,7 @@ def paged(hub: "Hub", ask: Ask, items: Iterable[Any], key: str = "") -> Response
 
 
 def page_of(ask: Ask) -> tuple[int, int]:
-    """`per_page` (30, at most 100) and `page`."""
+    """Return `per_page` (30, at most 100) and `page`."""
     query = ask.request.query
 
     def whole(name: str, default: int) -> int:
@@ -104,7 +104,7 @@ def page_of(ask: Ask) -> tuple[int, int]:
 
 
 def links(hub: "Hub", ask: Ask, page: int, last: int) -> dict[str, str]:
-    """The `Link` header; empty when one page holds all."""
+    """Return the `Link` header; empty when one page holds all."""
     wanted = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
     if page >= last:
         wanted = {"prev": page - 1, "first": 1}

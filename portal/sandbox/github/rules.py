@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from .state import APPS, PORTAL_APP, State, Viewer
+from .state import PORTAL_APP, State, Viewer
 
 if TYPE_CHECKING:
-    from .hub import Hub
+    pass
 
-GOOD = {"success", "neutral", "skipped"}
 ADMIN_ROLE = 5
 
 
@@ -101,7 +100,7 @@ def from_ruleset(ruleset: dict[str, Any]) -> Rules:
 
 
 def active_rulesets(state: State, branch: str) -> list[dict[str, Any]]:
-    """Rulesets in force whose conditions name the branch."""
+    """Return the rulesets in force whose conditions name the branch."""
     return [
         ruleset
         for ruleset in state["rulesets"]
@@ -126,8 +125,8 @@ def _names(conditions: dict[str, Any] | None, branch: str, default: str) -> bool
 
 
 def may_bypass(ruleset: dict[str, Any], viewer: Viewer, *, by_pull: bool) -> bool:
-    """Whether the ruleset lets the viewer pass; `by_pull`: through a pull request rather than a
-    push.
+    """Return whether the ruleset lets the viewer pass; `by_pull`: through a pull request rather
+    than a push.
     """
     for actor in ruleset.get("bypass_actors") or []:
         same = (
@@ -154,7 +153,7 @@ WITHOUT_REVIEWS: dict[str, Any] = {
 
 
 def in_force(state: State, branch: str, viewer: Viewer, *, by_pull: bool = False) -> list[Rules]:
-    """All that binds the viewer on this branch."""
+    """Return all that binds the viewer on this branch."""
     found = []
     protection = state["protections"].get(branch)
     if protection and (protection["enforce_admins"] or not viewer.admin):
@@ -172,130 +171,8 @@ def in_force(state: State, branch: str, viewer: Viewer, *, by_pull: bool = False
     return found
 
 
-def required_checks(state: State, branch: str) -> dict[str, int | None]:
-    """Every context that some rule asks for, whoever asks, with the app it must come from."""
-    wanted: dict[str, int | None] = {}
-    for rules in in_force(state, branch, Viewer("")):
-        wanted |= rules.checks
-    return wanted
-
-
-def required_statuses(state: State, branch: str) -> list[str]:
-    """Required contexts that are reported as statuses, not as check runs."""
-    runs = {check["name"] for check in state["checks"]}
-    return [name for name in required_checks(state, branch) if name not in runs]
-
-
-def app_of(login: str) -> int | None:
-    """The App that a bot's login belongs to; None for a person, whose status comes from no App."""
-    return next((app.id for app in APPS.values() if login == f"{app.slug}[bot]"), None)
-
-
-def results(state: State, sha: str) -> list[tuple[str, int | None, str]]:
-    """Newest check run and newest status per name: (context, app, `success`, `pending` or
-    `failure`).
-    """
-    newest: dict[tuple[str, str, int | None], tuple[str, int | None, str]] = {}
-    for check in state["checks"]:
-        if check["head_sha"] == sha:
-            word = "pending"
-            if check["status"] == "completed":
-                word = "success" if check["conclusion"] in GOOD else "failure"
-            newest["run", check["name"], check["app_id"]] = (check["name"], check["app_id"], word)
-    for status in state["statuses"]:
-        if status["sha"] == sha:
-            word = "failure" if status["state"] == "error" else status["state"]
-            newest["status", status["context"], None] = (
-                status["context"],
-                app_of(status["user"]),
-                word,
-            )
-    return list(newest.values())
-
-
-def check_refusals(state: State, rules: Rules, sha: str) -> list[str]:
-    """One sentence about required checks that have not passed, in GitHub's words; none when all
-    have.
-    """
-    words: dict[str, str] = {}
-    for context, app_id in rules.checks.items():
-        states = {
-            state
-            for name, app, state in results(state, sha)
-            if name == context and (app_id in (None, -1) or app == app_id)
-        }
-        if states != {"success"}:
-            words[context] = next((w for w in ("failure", "pending") if w in states), "expected")
-    verbs = {"failure": "failing", "pending": "pending", "expected": "expected"}
-    if len(words) == 1:
-        ((context, word),) = words.items()
-        return [f'Required status check "{context}" is {verbs[word]}.']
-    if words:
-        counts = [
-            f"{list(words.values()).count(w)} {verbs[w]}" for w in verbs if w in words.values()
-        ]
-        if set(words.values()) == {"expected"}:
-            return [f"{len(words)} of {len(rules.checks)} required status checks are expected."]
-        sentence = f"{len(words)} of {len(rules.checks)} required status checks have not succeeded"
-        return [f"{sentence}: {', '.join(counts)}."]
-    return []
-
-
 def said(rules: Rules, sentences: list[str]) -> str:
-    """The refusal as the API words it, which differs between protections and rulesets."""
+    """Return the refusal as the API words it, which differs between protections and rulesets."""
     if rules.ruleset:
         return "Repository rule violations found\n\n" + "\n\n".join(sentences) + "\n\n"
     return " ".join(sentences)
-
-
-def push_refusal(
-    hub: "Hub",
-    branch: str,
-    viewer: Viewer,
-    new: str | None,
-    *,
-    old: str | None = None,
-    forced: bool = False,
-) -> str:
-    """Why moving (or deleting, `new` None) a branch outside a pull request is refused; empty: it
-    is not.
-    """
-    for rules in in_force(hub.state, branch, viewer):
-        sentences = []
-        if new is None:
-            sentences += ["Cannot delete this branch"] if rules.no_delete else []
-        else:
-            if rules.locked:
-                ours = (
-                    "Cannot update this protected ref."
-                    if rules.ruleset
-                    else "Cannot change this locked branch"
-                )
-                sentences.append(ours)
-            if forced and rules.no_force:
-                sentences.append("Cannot force-push to this branch")
-            if rules.pull_required and old is not None:
-                sentences.append("Changes must be made through a pull request.")
-            if rules.queue and old is not None:
-                sentences.append("Changes must be made through the merge queue")
-            if (
-                rules.linear
-                and old
-                and not forced
-                and hub.git.is_commit(new)
-                and _merges(hub, old, new)
-            ):
-                sentences.append("This branch must not contain merge commits.")
-            sentences += check_refusals(hub.state, rules, new)
-        if sentences:
-            return said(rules, sentences)
-    return ""
-
-
-def _merges(hub: "Hub", old: str, new: str) -> bool:
-    """Whether the push would add a merge commit; commits that git has not received yet are not
-    looked at.
-    """
-    return bool(
-        hub.git.text("rev-list", "--merges", "--max-count=1", f"{old}..{new}", "--").strip()
-    )

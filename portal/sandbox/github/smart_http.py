@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from portal.sandbox.server import Request, Response
 
-from . import front, rules
+from . import front, push_rules
 from .git import ZERO, environment
 from .state import Refused, Viewer
 
@@ -33,12 +33,12 @@ done
 
 
 def wanted(hub: "Hub", path: str) -> str | None:
-    """The part of the path behind the repository, when this is git asking."""
+    """Return the part of the path behind the repository, when this is git asking."""
     return _behind(hub.full_name, path)
 
 
 def moved(hub: "Hub", request: Request) -> Response | None:
-    """The redirect of git under an old name of the repository, which git follows only where it
+    """Show the redirect of git under an old name of the repository, which git follows only where it
     is told to.
     """
     rest = next(
@@ -60,7 +60,7 @@ def _behind(name: str, path: str) -> str | None:
 
 
 def answer(hub: "Hub", request: Request, service: str) -> Response:
-    """What `git http-backend` answers; a push then moves pull requests and fires hooks."""
+    """Show what `git http-backend` answers; a push then moves pull requests and fires hooks."""
     try:
         viewer = front.viewer(hub, request)
     except Refused:
@@ -88,21 +88,21 @@ def _refusals(hub: "Hub", request: Request, viewer: Viewer) -> str:
     for old, new, ref in commands(request.body):
         branch = ref.removeprefix("refs/heads/")
         before, after = (None if sha == ZERO else sha for sha in (old, new))
-        plain = rules.push_refusal(hub, branch, viewer, after, old=before)
+        plain = push_rules.push_refusal(hub, branch, viewer, after, old=before)
         if plain:
             lines.append(f"{ref}|always|{' '.join(plain.split())}")
         elif (
             before
             and after
-            and rules.push_refusal(hub, branch, viewer, after, old=before, forced=True)
+            and push_rules.push_refusal(hub, branch, viewer, after, old=before, forced=True)
         ):
             lines.append(f"{ref}|forced|Cannot force-push to this branch")
     return "\n".join(lines)
 
 
 def commands(body: bytes) -> list[tuple[str, str, str]]:
-    """The (old, new, ref) that a push asks for, out of its packet lines (git never compresses
-    these).
+    """Return the (old, new, ref) that a push asks for, out of its packet lines (git never
+    compresses these).
     """
     found = []
     at = 0
@@ -151,7 +151,7 @@ def _backend(
 
 
 def _rest(process: subprocess.Popen[bytes], stdout: IO[bytes]) -> Iterator[bytes]:
-    """The body as it comes, so that a big clone is never held whole."""
+    """Yield the body as it comes, so that a big clone is never held whole."""
     with process, stdout:
         while chunk := stdout.read(65536):
             yield chunk

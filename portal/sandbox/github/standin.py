@@ -14,9 +14,11 @@ from . import (
     events,
     front,
     graph,
+    merging,
     pages,
     pulls,
     rest_checks,
+    rest_contents,
     rest_deployments,
     rest_hooks,
     rest_pulls,
@@ -26,13 +28,14 @@ from . import (
     routes,
     smart_http,
 )
-from .git import GitError
+from .git_objects import GitError
 from .hub import Hub
 from .state import ACTIONS_APP, Refused, Viewer, stamp
 
 # Imported for the routes they register.
 ROUTES = (
     rest_repository,
+    rest_contents,
     rest_rules,
     rest_checks,
     rest_deployments,
@@ -94,8 +97,8 @@ class GitHubStandIn(Hub):
         return response
 
     def _moved(self, request: Request, named: str) -> Response:
-        """A renamed repository: reads are sent on for good, writes are asked to be sent again as
-        they are.
+        """Show a renamed repository: reads are sent on for good, writes are asked to be sent again
+        as they are.
         """
         rest = request.path.removeprefix(f"/repos/{named}")
         url = f"{self.url}/repositories/{self.repository_id}{rest}"
@@ -109,9 +112,9 @@ class GitHubStandIn(Hub):
     # --- stories: what people and machines other than the portal do
 
     def import_repository(self, path: Path, branches: dict[str, str]) -> None:
-        """Copies revisions of the repository at `path` (branch name here: any revision there).
+        """Copy revisions of the repository at `path` (branch name here: any revision there).
 
-        Raises `GitError` in git's words when one is unknown there. The default branch is `main`
+        Raise `GitError` in git's words when one is unknown there. The default branch is `main`
         where there is one, else the first named.
         """
         with self.change():
@@ -129,7 +132,7 @@ class GitHubStandIn(Hub):
         draft: bool = False,
         number: int | None = None,
     ) -> int:
-        """Opens a pull request and gives its number; raises `Refused` as the API would."""
+        """Open a pull request and give its number; raise `Refused` as the API would."""
         more = {"body": body, "draft": draft, "number": number}
         with self.change(Viewer(author)) as viewer:
             return pulls.opened(self, viewer, head=head, base=base, title=title, **more)["number"]
@@ -144,7 +147,7 @@ class GitHubStandIn(Hub):
         merge_commit: str,
         author: str = "maria",
     ) -> None:
-        """Writes down a pull request that `merge_commit` merged before anyone watched."""
+        """Write down a pull request that `merge_commit` merged before anyone watched."""
         found = self.git.commit(merge_commit)
         at = stamp(found.committer.at)
         times = dict.fromkeys(("created_at", "updated_at", "closed_at", "merged_at"), at)
@@ -162,16 +165,16 @@ class GitHubStandIn(Hub):
             pulls.close(self, pulls.get(self, number), viewer)
 
     def merge_pull(self, number: int, method: str = "merge", by: str = "") -> str:
-        """Merges as an administrator (the owner, or `by`) would and gives the new commit; raises
+        """Merge as an administrator (the owner, or `by`) would and give the new commit; raise
         `Refused` as the API would.
         """
         with self.change(Viewer(by or self.owner, admin=True)) as viewer:
-            return pulls.merge(self, pulls.get(self, number), viewer, method=method)
+            return merging.merge(self, pulls.get(self, number), viewer, method=method)
 
     def push_commit(
         self, branch: str, files: dict[str, str | None], message: str, author: str = "maria"
     ) -> str:
-        """Commits files (text; None removes) straight onto a branch, past every rule; gives the
+        """Commit files (text; None removes) straight onto a branch, past every rule; give the
         commit.
         """
         with self.change(Viewer(author)):
@@ -185,7 +188,9 @@ class GitHubStandIn(Hub):
     def set_check(
         self, sha: str, name: str, status: str = "completed", conclusion: str | None = "success"
     ) -> None:
-        """GitHub Actions reports a check run: a running one goes on, a finished one is run anew."""
+        """Report a check run as GitHub Actions does: a running one goes on, a finished one is
+        run again.
+        """
         if status != "completed":
             conclusion = None
         with self.change(Viewer(f"{ACTIONS_APP.slug}[bot]", ACTIONS_APP.id)) as viewer:
@@ -204,7 +209,7 @@ class GitHubStandIn(Hub):
             )
 
     def add_review(self, number: int, login: str, state: str = "APPROVED", body: str = "") -> None:
-        """`state`: APPROVED, CHANGES_REQUESTED, COMMENTED or DISMISSED."""
+        """Review the pull request. `state`: APPROVED, CHANGES_REQUESTED, COMMENTED or DISMISSED."""
         with self.change(Viewer(login)) as viewer:
             pull = pulls.get(self, number)
             row = {
@@ -220,7 +225,9 @@ class GitHubStandIn(Hub):
             events.review(self, pull, row, viewer)
 
     def add_thread(self, number: int, *, resolved: bool = False) -> None:
-        """A conversation that a reviewer began; `resolve_threads` ends all of a pull request."""
+        """Open a conversation that a reviewer began; `resolve_threads` ends all of a pull
+        request.
+        """
         with self.change():
             self.state["threads"].append({"number": number, "resolved": resolved})
 
@@ -232,7 +239,7 @@ class GitHubStandIn(Hub):
     def add_ruleset(
         self, *kinds: dict[str, Any], branch: str = "main", name: str = "strict", **more: Any
     ) -> None:
-        """An active ruleset of `branch` with these rules (`type` and `parameters`, as in
+        """Add an active ruleset of `branch` with these rules (`type` and `parameters`, as in
         GitHub's POST).
         """
         at = stamp(self.clock())
@@ -253,24 +260,6 @@ class GitHubStandIn(Hub):
             }
             self.state["rulesets"].append(ruleset | more)
 
-    def set_settings(self, **settings: bool) -> None:
-        """How the repository merges: `allow_merge_commit`, …, `delete_branch_on_merge`."""
-        with self.change():
-            self.state["settings"] |= settings
-
-    def rename(self, name: str) -> None:
-        """The repository is called `name` from now on; under the old one it redirects."""
-        if name == self.name:
-            return
-        with self.change():
-            old = [
-                one
-                for one in self.state["old_names"]
-                if one.lower() != f"{self.owner}/{name}".lower()
-            ]
-            self.state["old_names"] = [*old, self.full_name]
-            self.name = self.state["name"] = name
-
     def protect(
         self,
         branch: str,
@@ -282,7 +271,7 @@ class GitHubStandIn(Hub):
         strict: bool = False,
         **switches: bool,
     ) -> None:
-        """Protects a branch; `switches` as in GitHub's PUT, such as `allow_force_pushes=True`."""
+        """Protect a branch; `switches` as in GitHub's PUT, such as `allow_force_pushes=True`."""
         wanted = {"strict": strict, "checks": [{"context": context} for context in checks]}
         reviews = {"required_approving_review_count": approvals}
         body = {
@@ -295,6 +284,8 @@ class GitHubStandIn(Hub):
             self.state["protections"][branch] = rest_rules.normal(body | switches)
 
     def add_hook(self, url: str, secret: str, wanted: list[str]) -> int:
-        """A webhook for the named events (`*` for all); gives its id. It is pinged at once."""
+        """Add a webhook for the named events (`*` for all), which is pinged at once; return its
+        id.
+        """
         with self.change():
             return rest_hooks.new_hook(self, url, secret, wanted)["id"]

@@ -34,7 +34,7 @@ SETTINGS = {
 
 
 def load(path: Path, now: datetime) -> State:
-    """The state kept at `path`, or a fresh one."""
+    """Return the state kept at `path`, or a fresh one."""
     fresh: State = {name: [] for name in LISTS} | {
         "created_at": stamp(now),
         "pushed_at": stamp(now),
@@ -55,7 +55,7 @@ def load(path: Path, now: datetime) -> State:
 
 
 def save(path: Path, state: State) -> None:
-    """Writes beside and renames, so that a process killed here leaves the old state or the new
+    """Write beside and rename, so that a process killed here leaves the old state or the new
     one.
     """
     aside = path.with_suffix(".new")
@@ -64,7 +64,7 @@ def save(path: Path, state: State) -> None:
 
 
 def stamp(at: datetime) -> str:
-    """GitHub's time: UTC, whole seconds, with a literal Z."""
+    """Return GitHub's time: UTC, whole seconds, with a literal Z."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -77,7 +77,7 @@ def login_id(login: str) -> int:
 
 
 def find(rows: list[dict[str, Any]], **wanted: object) -> dict[str, Any] | None:
-    """The first row with these values."""
+    """Return the first row with these values."""
     return next((row for row in rows if all(row.get(k) == v for k, v in wanted.items())), None)
 
 
@@ -117,7 +117,7 @@ class Refused(Exception):
 
 
 def invalid(resource: str, field: str, code: str = "invalid", message: str = "") -> Refused:
-    """422 "Validation Failed" about one field."""
+    """Return a 422 "Validation Failed" about one field."""
     error = {"resource": resource, "field": field, "code": code}
     if message:
         error = {"resource": resource, "code": "custom", "message": message}
@@ -125,7 +125,7 @@ def invalid(resource: str, field: str, code: str = "invalid", message: str = "")
 
 
 def need_row(rows: list[dict[str, Any]], **wanted: object) -> dict[str, Any]:
-    """`find` that raises 404 when there is none."""
+    """Return `find` that raises 404 when there is none."""
     row = find(rows, **wanted)
     if row is None:
         raise Refused(404, "Not Found")

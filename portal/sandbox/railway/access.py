@@ -17,7 +17,7 @@ class Caller:
     world: World
     token: Row | None
     as_project_token: bool
-    # Set by a resolver whose answer is to be lost on the way, as a gateway's timeout does.
+    # Set by a resolver whose answer will be lost on the way, as a gateway's timeout does.
     answer_lost: bool = False
 
     @property
@@ -35,30 +35,34 @@ class Caller:
         return row
 
     def sees(self, environment_id: str | None) -> bool:
-        """Whether the token reaches into that environment; a project token is bound to one."""
+        """Return whether the token reaches into that environment; a project token is bound to
+        one.
+        """
         return self.token is not None and self.token.get("environmentId") in (None, environment_id)
 
     def environment(self, id: str | None, *, deleted: bool = False) -> Row:
-        """The environment; refuses one that is missing, deleted or out of the token's reach."""
+        """Return the environment; refuse one that is missing, deleted or out of the token's
+        reach.
+        """
         row = self.world.get("environments", id)
         if not self.sees(id) or (row["deletedAt"] and not deleted):
             raise Refused()
         return row
 
     def owned(self, table: str, id: str | None) -> Row:
-        """A row that lies in an environment, and the right to it."""
+        """Return a row that lies in an environment, and the right to it."""
         row = self.world.get(table, id)
         self.environment(row["environmentId"])
         return row
 
     def instance(self, place: dict[str, Any]) -> Row:
-        """The service instance that `environmentId` and `serviceId` in `place` name."""
+        """Return the service instance that `environmentId` and `serviceId` in `place` name."""
         self.environment(place["environmentId"])
         return self.world.instance(place["environmentId"], place["serviceId"])
 
 
 def identify(world: World, headers: dict[str, str]) -> Caller:
-    """Who sent these headers.
+    """Return who sent these headers.
 
     A project token sent as Bearer, or the reverse, is named as Railway does.
     """

@@ -45,8 +45,8 @@ class Addresses:
         self._thread.start()
 
     def listen(self, owner: str, port: int = 0) -> int:
-        """Opens an address for `owner` at `port`, or at a free one when that is taken; returns
-        the port.
+        """Open an address for `owner` at `port`, or at a free one when that is taken; return the
+        port.
         """
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -102,7 +102,9 @@ class Addresses:
 
 
 def _request_line(connection: socket.socket) -> tuple[str, str]:
-    """Method and path (without its query) of the request; two empty texts when it is no HTTP."""
+    """Return the method and path (without its query) of the request; two empty texts when it is no
+    HTTP.
+    """
     head = b""
     while b"\r\n\r\n" not in head and len(head) < REQUEST_BYTES:
         part = connection.recv(4096)

@@ -36,7 +36,7 @@ SETTINGS = BUILD_SETTINGS | DEPLOY_SETTINGS | OTHER_SETTINGS
 
 
 def add_instance(world: World, environment_id: str, service_id: str, late: float = 0) -> Row:
-    """The service in that environment, as yet without source, address or deployment."""
+    """Return the service in that environment, as yet without source, address or deployment."""
     return world.add(
         "instances",
         environmentId=environment_id,
@@ -60,9 +60,7 @@ def add_instance(world: World, environment_id: str, service_id: str, late: float
 
 
 def update_settings(instance: Row, changes: dict[str, Any]) -> None:
-    """Writes settings of one instance; refuses more than one pre-deploy command, as Railway
-    does.
-    """
+    """Write settings of one instance; refuse more than one pre-deploy command, as Railway does."""
     command = changes.get("preDeployCommand")
     if isinstance(command, str):
         changes = changes | {"preDeployCommand": [command]}
@@ -76,7 +74,7 @@ def update_settings(instance: Row, changes: dict[str, Any]) -> None:
 
 
 def set_trigger(world: World, instance: Row, **values: Any) -> Row:
-    """The one trigger of that instance, made or changed."""
+    """Return the one trigger of that instance, made or changed."""
     place = {"environmentId": instance["environmentId"], "serviceId": instance["serviceId"]}
     trigger = world.one("triggers", **place)
     ours = values.get("repository", world.repository_name) == world.repository_name
@@ -96,7 +94,7 @@ def set_trigger(world: World, instance: Row, **values: Any) -> Row:
 def add_domain(
     world: World, environment_id: str, service_id: str, target_port: int | None = None
 ) -> Row:
-    """Opens an address of its own on a free port of 127.0.0.1."""
+    """Open an address of its own on a free port of 127.0.0.1."""
     environment = world.get("environments", environment_id)
     domain = world.add(
         "domains",
@@ -116,15 +114,15 @@ def drop_domain(world: World, domain: Row) -> None:
 
 
 def reopen_addresses(world: World) -> None:
-    """After a restart: the same ports where they are still free."""
+    """Open, after a restart, the same ports where they are still free."""
     for domain in world.rows("domains"):
         port = int(domain["domain"].rpartition(":")[2])
         domain["domain"] = f"127.0.0.1:{world.addresses.listen(domain['id'], port)}"
 
 
 def environment_config(world: World, environment_id: str, *, decrypt: bool) -> dict[str, Any]:
-    """The document that `environmentPatchCommit` patches; without `decrypt` variables carry no
-    values.
+    """Return the document that `environmentPatchCommit` patches; without `decrypt` variables carry
+    no values.
     """
     return {
         "services": {
@@ -173,7 +171,7 @@ def etag(world: World, environment_id: str) -> str:
 def apply_patch(
     world: World, environment_id: str, patch: dict[str, Any], *, skip_deploys: bool
 ) -> None:
-    """Commits a patch. Only services whose configuration came out different are deployed."""
+    """Commit a patch. Only services whose configuration came out different are deployed."""
     before = environment_config(world, environment_id, decrypt=True)["services"]
     shared = _apply_variables(world, environment_id, None, patch.get("sharedVariables") or {})
     for service_id, part in (patch.get("services") or {}).items():
@@ -250,7 +248,7 @@ def _apply_source(world: World, instance: Row, source: dict[str, Any]) -> None:
 def _apply_variables(
     world: World, environment_id: str, service_id: str | None, part: dict[str, Any]
 ) -> set[str]:
-    """Sets and (where null) deletes variables; returns the names that changed."""
+    """Set and (where null) delete variables; return the names that changed."""
     changed = set()
     for name, entry in part.items():
         if entry is None:
@@ -264,7 +262,7 @@ def _apply_variables(
 
 
 def drop_service_rows(world: World, **place: str) -> None:
-    """Takes an instance (or, given only `environmentId`, all of them) away with all that is its
+    """Take an instance (or, given only `environmentId`, all of them) away with all that is its
     own.
     """
     for domain in world.rows("domains", **place):
@@ -276,43 +274,8 @@ def drop_service_rows(world: World, **place: str) -> None:
 
 
 def created_config(world: World, source_id: str) -> dict[str, Any]:
-    """The patch that makes a copy of an environment: everything but sealed variables."""
+    """Return the patch that makes a copy of an environment: everything but sealed variables."""
     config = environment_config(world, source_id, decrypt=True)
     for part in config["services"].values():
         part["isCreated"] = True
     return config
-
-
-def patch_of(world: World, environment_id: str) -> Row:
-    """The environment's one patch: being applied, staged or committed."""
-    found = world.one("patches", environmentId=environment_id)
-    return found or set_patch(world, environment_id, {}, "COMMITTED")
-
-
-def set_patch(
-    world: World, environment_id: str, patch: dict[str, Any], state: str, *, seconds: float = 0
-) -> Row:
-    """Replaces the environment's patch; for `seconds` it shows as APPLYING."""
-    world.drop("patches", environmentId=environment_id)
-    now = world.clock()
-    return world.add(
-        "patches",
-        environmentId=environment_id,
-        patch=patch,
-        state=state,
-        appliesAt=now + seconds,
-        appliedAt=None if state == "STAGED" else world.iso(now + seconds),
-        lastAppliedError=None,
-        message=None,
-    )
-
-
-def deep_merge(base: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """`patch` laid over `base`; a null stays, since it means "remove"."""
-    merged = dict(base)
-    for name, value in patch.items():
-        old = merged.get(name)
-        merged[name] = (
-            deep_merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-        )
-    return merged

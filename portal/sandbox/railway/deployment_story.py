@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import movement
+from . import movement, pushes, redeploying
 from .world import Row, World
 
 
@@ -32,10 +32,10 @@ class DeploymentStory:
     def deploy(
         self, service: str, environment: str, commit: str | None = None, *, live: bool = False
     ) -> str:
-        """Starts a deployment of `commit` (None: of its image, or of uploaded files), or with
-        `live` one that is up.
+        """Start a deployment of `commit` (None: of its image, or of uploaded files), or with `live`
+        one that is up.
 
-        Returns its id.
+        Return its id.
         """
         with self.world.changing():
             row = movement.deploy(self.world, self._instance(service, environment), commit)
@@ -44,17 +44,18 @@ class DeploymentStory:
             return row["id"]
 
     def skip(self, service: str, environment: str, commit: str, branch: str) -> str:
-        """A push of `commit` that touched nothing the service watches left a skipped deployment.
+        """Return a push of `commit` that touched nothing the service watches left a skipped
+        deployment.
 
-        Returns its id.
+        Return its id.
         """
         with self.world.changing():
-            return movement.skipped(
-                self.world, self._instance(service, environment), commit, branch
-            )["id"]
+            return pushes.skipped(self.world, self._instance(service, environment), commit, branch)[
+                "id"
+            ]
 
     def run_scheduled(self, service: str, environment: str) -> str:
-        """A run of a scheduled service is due: a new deployment of what it has. Returns its id."""
+        """Run a scheduled service: a new deployment of what it has. Return its id."""
         with self.world.changing():
             movement.settle(self.world)
             instance = self._instance(service, environment)
@@ -62,15 +63,13 @@ class DeploymentStory:
             return movement.deploy(self.world, instance, commit, built=True)["id"]
 
     def push_elsewhere(self, repository: str, branch: str, commit: str) -> None:
-        """Somebody pushes `commit` to a branch of another repository, from which services here
-        are built.
-        """
+        """Push `commit` to a branch of another repository, from which services here are built."""
         with self.world.changing():
             movement.settle(self.world)
-            movement.pushed_elsewhere(self.world, repository, branch, commit)
+            pushes.pushed_elsewhere(self.world, repository, branch, commit)
 
     def set_containers(self, service: str, environment: str, *states: str) -> None:
-        """How the containers of the live deployment are, in Railway's words; none: as usual."""
+        """Set how the containers of the live deployment are, in Railway's words; none: as usual."""
         with self.world.changing():
             movement.settle(self.world)
             deployment = movement.active(self.world, self._instance(service, environment))
@@ -78,21 +77,23 @@ class DeploymentStory:
                 deployment["containers"] = list(states) or None
 
     def redeploy(self, service: str, environment: str, *, by: str | None = None) -> str:
-        """Somebody presses “Redeploy” on the dashboard. Returns the new deployment's id."""
+        """Press “Redeploy” on the dashboard. Return the new deployment's id."""
         with self.world.changing():
             movement.settle(self.world)
             instance = self._instance(service, environment)
             return self._by(
-                movement.redeploy(self.world, instance, of=movement.active(self.world, instance)),
+                redeploying.redeploy(
+                    self.world, instance, of=movement.active(self.world, instance)
+                ),
                 by,
             )
 
     def roll_back(self, deployment_id: str, *, by: str | None = None) -> str:
-        """Somebody presses “Rollback” on the dashboard. Returns the new deployment's id."""
+        """Press “Rollback” on the dashboard. Return the new deployment's id."""
         with self.world.changing():
             movement.settle(self.world)
             return self._by(
-                movement.roll_back(self.world, self.world.get("deployments", deployment_id)), by
+                redeploying.roll_back(self.world, self.world.get("deployments", deployment_id)), by
             )
 
     def _by(self, deployment: Row, name: str | None) -> str:
@@ -107,22 +108,22 @@ class DeploymentStory:
         return deployment["id"]
 
     def latest(self, service: str, environment: str) -> Row | None:
-        """The latest deployment's row, brought up to now; None while there is none."""
+        """Return the latest deployment's row, brought up to now; None while there is none."""
         with self.world.reading():
             movement.settle(self.world)
             row = movement.latest(self.world, self._instance(service, environment))
             return dict(row) if row else None
 
     def live_commit(self, service: str, environment: str) -> str:
-        """The commit that the service serves there; "" where nothing is live."""
+        """Return the commit that the service serves there; "" where nothing is live."""
         with self.world.reading():
             movement.settle(self.world)
             row = movement.active(self.world, self._instance(service, environment))
             return (row["meta"].get("commitHash") or "") if row else ""
 
     def forget_images(self, service: str, environment: str, only: str = "") -> None:
-        """Railway no longer keeps the images of what was deployed there before, or that of the
-        deployment `only`.
+        """Drop, as Railway does after a while, the images of what was deployed there before, or
+        that of the deployment `only`.
         """
         with self.world.changing():
             instance = self._instance(service, environment)
@@ -131,12 +132,12 @@ class DeploymentStory:
                     row["imageAt"] = None
 
     def finish(self, deployment_id: str, status: str) -> None:
-        """Puts a deployment into `status` now, for good or until told otherwise."""
+        """Put a deployment into `status` now, for good or until told otherwise."""
         with self.world.changing():
             movement.finish(self.world, self.world.get("deployments", deployment_id), status)
 
     def finish_latest(self, service: str, environment: str, status: str) -> None:
-        """The same for the newest deployment of the service there."""
+        """Do the same for the newest deployment of the service there."""
         with self.world.changing():
             if row := movement.latest(self.world, self._instance(service, environment)):
                 movement.finish(self.world, row, status)
@@ -144,26 +145,26 @@ class DeploymentStory:
     def fail_next(
         self, service: str, environment: str, status: str = "FAILED", times: int = 1
     ) -> None:
-        """The next deployments end in (or stop at) `status`: one of `movement.OUTCOMES`."""
+        """Let the next deployments end in (or stop at) `status`: one of `movement.OUTCOMES`."""
         if status not in movement.OUTCOMES:
             raise KeyError(f"No deployment can be made to end as {status!r}.")
         with self.world.changing():
             self._instance(service, environment)["outcomes"] += [status] * times
 
     def skip_next(self, service: str, environment: str, times: int = 1) -> None:
-        """The next pushes leave a SKIPPED deployment."""
+        """Let the next pushes leave a SKIPPED deployment."""
         with self.world.changing():
             self._instance(service, environment)["skipNext"] += times
 
     def never_next(self, service: str, environment: str, times: int = 1) -> None:
-        """The next pushes leave no deployment at all."""
+        """Let the next pushes leave no deployment at all."""
         with self.world.changing():
             self._instance(service, environment)["neverNext"] += times
 
     def break_path(
         self, service: str, environment: str, path: str, status: int | None, spares: str = ""
     ) -> None:
-        """Lets the service answer `path` with `status`; None repairs it.
+        """Let the service answer `path` with `status`; None repairs it.
 
         `spares`: the commit whose deployments answer properly all the same.
         """
@@ -174,12 +175,12 @@ class DeploymentStory:
                 broken[path] = [status, spares]
 
     def forget_outcomes(self, service: str, environment: str) -> None:
-        """Takes back every `fail_next` that has not happened yet."""
+        """Take back every `fail_next` that has not happened yet."""
         with self.world.changing():
             self._instance(service, environment)["outcomes"].clear()
 
     def freeze(self) -> None:
-        """Deployments stay in their states until `unfreeze`."""
+        """Keep deployments in their states until `unfreeze`."""
         with self.world.changing():
             movement.settle(self.world)
             self.world.data["frozen"] = True

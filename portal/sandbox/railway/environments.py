@@ -3,15 +3,9 @@
 from typing import Any
 
 from .access import ACCOUNT, WORKSPACE, Caller
-from .configuration import (
-    apply_patch,
-    created_config,
-    deep_merge,
-    drop_service_rows,
-    patch_of,
-    set_patch,
-)
-from .mutations import mutation
+from .configuration import apply_patch, created_config, drop_service_rows
+from .patches import deep_merge, patch_of, set_patch
+from .resolving import mutation
 from .world import Refused, Row, World
 
 COOLDOWN_SECONDS = 30
@@ -19,7 +13,9 @@ COOLDOWN_SECONDS = 30
 
 @mutation
 def environmentCreate(caller: Caller, input: Row) -> Row:
-    """An empty environment, or a copy. Names need not be unique; one creation per cooldown."""
+    """Return an empty environment, or a copy. Names need not be unique; one creation per
+    cooldown.
+    """
     caller.need(ACCOUNT, WORKSPACE)
     project = caller.project(input["projectId"])
     source_id = input.get("sourceEnvironmentId")
@@ -85,7 +81,7 @@ def copy_environment(world: World, environment: Row, source_id: str, input: Row)
 
 @mutation
 def environmentDelete(caller: Caller, id: str) -> bool:
-    """A second call is "Not Authorized", which is how one that is gone reads."""
+    """Delete it; a second call is "Not Authorized", which is how one that is gone reads."""
     caller.need(ACCOUNT, WORKSPACE)
     drop_environment(caller.world, caller.environment(id))
     return True

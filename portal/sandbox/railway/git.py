@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def _git(repository: Path, *arguments: str) -> str | None:
-    """Standard output, or None when git says no."""
+    """Return standard output, or None when git says no."""
     done = subprocess.run(
         ["git", "-C", str(repository), *arguments], capture_output=True, text=True, errors="replace"
     )
@@ -14,7 +14,7 @@ def _git(repository: Path, *arguments: str) -> str | None:
 
 
 def commit(repository: Path, ref: str) -> str | None:
-    """The full hash of the commit that `ref` names, if there is one."""
+    """Return the full hash of the commit that `ref` names, if there is one."""
     found = _git(
         repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"
     )
@@ -23,8 +23,8 @@ def commit(repository: Path, ref: str) -> str | None:
 
 @lru_cache(1000)
 def _said(repository: Path, sha: str) -> str:
-    """Author and message of a commit; raises `LookupError`, which is not remembered, where there
-    is none yet.
+    """Return author and message of a commit; raise `LookupError`, which is not remembered, where
+    there is none yet.
     """
     if shown := _git(repository, "log", "-1", "--format=%an%x00%B", sha, "--"):
         return shown
@@ -32,7 +32,9 @@ def _said(repository: Path, sha: str) -> str:
 
 
 def describe(repository: Path, sha: str) -> dict[str, str | None]:
-    """`commitHash`, `commitMessage` and `commitAuthor`, the keys of a deployment's `meta`."""
+    """Return `commitHash`, `commitMessage` and `commitAuthor`, the keys of a deployment's
+    `meta`.
+    """
     try:
         author, _, message = _said(repository, sha).partition("\0")
     except LookupError:
@@ -45,7 +47,9 @@ def describe(repository: Path, sha: str) -> dict[str, str | None]:
 
 
 def changed_paths(repository: Path, before: str, after: str) -> list[str] | None:
-    """Paths that differ between two commits; None when that cannot be told (a new branch)."""
+    """Return paths that differ between two commits; None when that cannot be told (a new
+    branch).
+    """
     shown = (
         _git(repository, "diff", "--name-only", "-z", before, after, "--")
         if before.strip("0")
@@ -55,7 +59,7 @@ def changed_paths(repository: Path, before: str, after: str) -> list[str] | None
 
 
 def has(repository: Path, commit: str, path: str) -> bool:
-    """Whether the commit holds something at `path`."""
+    """Return whether the commit holds something at `path`."""
     return (
         _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}:{path}")
         is not None
@@ -63,7 +67,7 @@ def has(repository: Path, commit: str, path: str) -> bool:
 
 
 def show(repository: Path, commit: str, path: str) -> str | None:
-    """The text of a file at a commit; None where there is none."""
+    """Return the text of a file at a commit; None where there is none."""
     return _shown(repository, commit, path) or None
 
 

@@ -5,7 +5,7 @@ through.
 from typing import Any
 
 from .access import Caller
-from .queries import page, query
+from .resolving import page, query
 from .world import Row
 
 STEPS = {
@@ -66,8 +66,8 @@ def deploymentLogs(caller: Caller, deploymentId: str, **window: Any) -> list[Row
 
 
 def _container_lines(deployment: Row) -> list[Row]:
-    """What the pre-deploy command said, and then the container, which starts only if that ended
-    well.
+    """Return what the pre-deploy command said, and then the container, which starts only if that
+    ended well.
     """
     noted = deployment.get("preDeploy")
     if not noted:
@@ -86,7 +86,7 @@ def environmentLogs(
     beforeLimit: int | None = 100,
     **window: Any,
 ) -> list[Row]:
-    """All services' container lines, oldest first; builds are left out."""
+    """Return all services' container lines, oldest first; builds are left out."""
     caller.environment(environmentId)
     lines = [
         line
@@ -131,7 +131,7 @@ def _within(
     startDate: str | None = None,
     endDate: str | None = None,
 ) -> list[Row]:
-    """The last `limit` lines whose message or service holds every word of `filter`."""
+    """Return the last `limit` lines whose message or service holds every word of `filter`."""
     words = [
         word.strip('"').removeprefix("@service:")
         for word in (filter or "").split()

@@ -1,10 +1,6 @@
 """How deployments come to be and move through their states by the clock."""
 
-import json
-import tomllib
 from typing import Any
-
-from portal.gitignore import is_exception, takes_in
 
 from . import git, predeploy
 from .variables import running_variables
@@ -58,7 +54,7 @@ def deploy(
     variables: dict[str, str] | None = None,
     branch: str | None = None,
 ) -> Row:
-    """Starts a deployment of `commit`; with `built`, from the image made before (nothing is built).
+    """Start a deployment of `commit`; with `built`, from the image made before (nothing is built).
 
     Without a commit it is one of the service's image, or of files that were uploaded.
     """
@@ -68,10 +64,10 @@ def deploy(
     outcomes = instance["outcomes"]
     if outcomes:
         steps = OUTCOMES.get(outcomes.pop(0), BUILD)
-    return _create(world, instance, commit, "QUEUED", steps, reason, variables, branch)
+    return create(world, instance, commit, "QUEUED", steps, reason, variables, branch)
 
 
-def _create(
+def create(
     world: World,
     instance: Row,
     commit: str | None,
@@ -113,14 +109,14 @@ def _create(
 
 
 def is_image(instance: Row) -> bool:
-    """Whether the service runs an image of a registry."""
+    """Return whether the service runs an image of a registry."""
     return bool((instance["source"] or {}).get("image"))
 
 
 def _meta(
     world: World, instance: Row, commit: str | None, reason: str, branch: str | None
 ) -> dict[str, Any]:
-    """What Railway tells of a deployment.
+    """Return what Railway tells of a deployment.
 
     Images and uploads have no commit, and Railway then leaves the keys out.
     """
@@ -140,7 +136,7 @@ def _meta(
 
 
 def settle(world: World) -> None:
-    """Moves every deployment to where it is by now, in the order in which the moves fell due."""
+    """Move every deployment to where it is by now, in the order in which the moves fell due."""
     if world.data["frozen"]:
         return
     now = world.clock()
@@ -154,7 +150,7 @@ def settle(world: World) -> None:
 
 
 def _enter(world: World, deployment: Row, status: str, at: float) -> None:
-    """Puts the deployment into `status`, with all that follows from it."""
+    """Put the deployment into `status`, with all that follows from it."""
     shown = world.iso(at)
     deployment |= {"status": status, "enteredAt": at, "statusUpdatedAt": shown, "updatedAt": shown}
     deployment["history"].append([status, shown])
@@ -197,7 +193,7 @@ def _end(world: World, deployment: Row, status: str, at: float) -> None:
 
 
 def finish(world: World, deployment: Row, status: str) -> None:
-    """Ends the deployment with `status` now, wherever it stood."""
+    """End the deployment with `status` now, wherever it stood."""
     _end(world, deployment, status, world.clock())
     instance = world.data["instances"].get(deployment["instanceId"])
     if status == "REMOVED" and instance and instance["activeDeploymentId"] == deployment["id"]:
@@ -205,7 +201,7 @@ def finish(world: World, deployment: Row, status: str) -> None:
 
 
 def resume(world: World, deployment: Row) -> None:
-    """Lets a deployment that waited for a person go on."""
+    """Let a deployment that waited for a person go on."""
     if deployment["status"] != "NEEDS_APPROVAL":
         raise Refused("Problem processing request")
     deployment["next"] = list(BUILD)
@@ -213,89 +209,8 @@ def resume(world: World, deployment: Row) -> None:
     _enter(world, deployment, "QUEUED", world.clock())
 
 
-def pushed(world: World, branch: str, before: str, after: str) -> None:
-    """Deploys `after` to every service whose trigger follows `branch`, as a push to GitHub does.
-
-    A push told twice counts once.
-    """
-    if not after.strip("0") or world.data["heads"].get(branch) == after:
-        return
-    world.data["heads"][branch] = after
-    changed = git.changed_paths(world.repository, before, after)
-    for trigger in world.rows("triggers", branch=branch, repository=world.repository_name):
-        instance = world.one(
-            "instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"]
-        )
-        if instance is None or not instance["autoDeploy"]:
-            continue
-        touched = watched(world, instance, changed, after)
-        if instance["neverNext"]:
-            instance["neverNext"] -= 1
-        elif not touched and instance.get("quiet"):
-            continue
-        elif instance["skipNext"] or not touched:
-            instance["skipNext"] = max(0, instance["skipNext"] - 1)
-            skipped(world, instance, after, branch)
-        else:
-            deploy(world, instance, after, branch=branch)
-
-
-def skipped(world: World, instance: Row, commit: str, branch: str) -> Row:
-    """What a push leaves that does not deploy the service."""
-    return _create(world, instance, commit, "SKIPPED", [], "deploy", None, branch)
-
-
-def catch_up(world: World) -> None:
-    """Deploys what was pushed while nobody told: before a restart, or in the moment of a kill."""
-    for branch, before in list(world.data["heads"].items()):
-        head = git.commit(world.repository, f"refs/heads/{branch}")
-        if head and head != before:
-            pushed(world, branch, before, head)
-
-
-def watched(world: World, instance: Row, changed: list[str] | None, commit: str) -> bool:
-    """Whether the service watches any of the paths, from the repository's root; None: it is not
-    known which.
-
-    Its configuration as code at `commit` goes before what is set here. A root directory limits
-    nothing, but for a service of the `rooted` kind: Railway's documentation said so once, and says
-    nothing now.
-    """
-    if changed is None:
-        return True
-    patterns = in_repository(world, instance, commit).get("build", {}).get("watchPatterns")
-    patterns = instance["watchPatterns"] if patterns is None else patterns
-    if not patterns and instance.get("rooted"):
-        return any(path.startswith(f"{instance['rootDirectory'].strip('/')}/") for path in changed)
-    if not patterns:
-        return True
-    if all(is_exception(pattern) for pattern in patterns):
-        patterns = ["*", *patterns]
-    return any(takes_in(patterns, path) for path in changed)
-
-
-def in_repository(world: World, instance: Row, commit: str) -> dict[str, Any]:
-    """The service's configuration as code at a commit; {} where there is none."""
-    named = instance.get("railwayConfigFile")
-    for path in (named.lstrip("/"),) if named else ("railway.toml", "railway.json"):
-        if (message := git.show(world.repository, commit, path)) is not None:
-            return dict(tomllib.loads(message) if path.endswith(".toml") else json.loads(message))
-    return {}
-
-
-def pushed_elsewhere(world: World, repository: str, branch: str, commit: str) -> None:
-    """Deploys `commit` of another repository to every service that follows `branch` there."""
-    world.data.setdefault("elsewhere", {})[f"{repository} {branch}"] = commit
-    for trigger in world.rows("triggers", branch=branch, repository=repository):
-        instance = world.one(
-            "instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"]
-        )
-        if instance is not None and instance["autoDeploy"]:
-            deploy(world, instance, commit, branch=branch)
-
-
 def history(world: World, instance: Row) -> list[Row]:
-    """Its deployments, oldest first."""
+    """Return its deployments, oldest first."""
     return [world.data["deployments"][id] for id in instance["deploymentIds"]]
 
 
@@ -309,7 +224,8 @@ def active(world: World, instance: Row) -> Row | None:
 
 
 def associated_commit(world: World, instance: Row) -> str | None:
-    """The commit a deploy without one takes: that of the latest deployment, else the branch's head.
+    """Return the commit a deploy without one takes: that of the latest deployment, else the
+    branch's head.
 
     None for an image. What was uploaded cannot be deployed where it was not, as has been seen of
     copies.
@@ -323,7 +239,7 @@ def associated_commit(world: World, instance: Row) -> str | None:
 
 
 def branch_head(world: World, instance: Row) -> str:
-    """The head of the branch that the service's trigger names; refuses when there is none."""
+    """Return the head of the branch that the service's trigger names; refuse when there is none."""
     trigger = world.one(
         "triggers", environmentId=instance["environmentId"], serviceId=instance["serviceId"]
     )
@@ -334,60 +250,3 @@ def branch_head(world: World, instance: Row) -> str:
     if head is None:
         raise Refused("No deployments or source found for the service", "BAD_USER_INPUT")
     return head
-
-
-def redeploy(world: World, instance: Row, *, of: Row | None = None, built: bool = False) -> Row:
-    """The same commit once more, with the variables of now."""
-    original = of or latest(world, instance)
-    if original is None:
-        raise Refused("Deployment not found")
-    if original["status"] in IN_PROGRESS:
-        raise Refused(
-            "Cannot redeploy yet, please wait for the original deployment to finish building"
-        )
-    meta = original["meta"]
-    return deploy(
-        world,
-        instance,
-        meta.get("commitHash"),
-        reason="redeploy",
-        built=built,
-        branch=meta.get("branch"),
-    )
-
-
-def redeploy_configured(world: World, instances: list[Row]) -> None:
-    """What a change of variables without `skipDeploys` does; a service never deployed stays as
-    it is.
-    """
-    for instance in instances:
-        if latest(world, instance):
-            redeploy(world, instance)
-
-
-def can_roll_back(world: World, deployment: Row, keep_hours: float = 120) -> bool:
-    """Whether its image still exists (Pro keeps 120 hours) and something else is live."""
-    image_at, history = deployment["imageAt"], [status for status, _ in deployment["history"]]
-    return (
-        deployment["status"] == "REMOVED"
-        and "SUCCESS" in history
-        and image_at is not None
-        and world.clock() - image_at < keep_hours * 3600
-    )
-
-
-def roll_back(world: World, deployment: Row) -> Row:
-    """A new deployment from the old image, with the variables of then."""
-    if not can_roll_back(world, deployment):
-        raise Refused("Deployment cannot be rolled back", "BAD_USER_INPUT")
-    instance = world.get("instances", deployment["instanceId"])
-    meta = deployment["meta"]
-    return deploy(
-        world,
-        instance,
-        meta.get("commitHash"),
-        reason="rollback",
-        built=True,
-        variables=dict(deployment["variables"]),
-        branch=meta.get("branch"),
-    )

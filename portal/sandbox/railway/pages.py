@@ -13,7 +13,9 @@ PATHS = {"/", "/version", "/signals", "/signals/1", "/settings"}
 
 
 def answer(world: World, domain_id: str, path: str) -> Page:
-    """The page at `path` of the address; 503 while nothing is live, 404 for a page there is not."""
+    """Return the page at `path` of the address; 503 while nothing is live, 404 for a page there is
+    not.
+    """
     with world.reading():
         settle(world)
         domain = world.data["domains"].get(domain_id)
@@ -34,7 +36,7 @@ def answer(world: World, domain_id: str, path: str) -> Page:
 
 
 def _serving(world: World, deployment: Row) -> bool:
-    """A sleeping service wakes on the request; one that is serverless falls asleep again."""
+    """Wake a sleeping service on the request; one that is serverless falls asleep again."""
     if deployment["status"] == "SLEEPING":
         deployment |= {"status": "SUCCESS", "enteredAt": world.clock()}
         if world.get("instances", deployment["instanceId"]).get("sleepApplication"):

@@ -25,7 +25,7 @@ _running: dict[str, "subprocess.Popen[bytes]"] = {}
 
 
 def wanted(instance: Row) -> Row | None:
-    """What is noted on a new deployment of `instance`: its command as it is set now; None
+    """Return what is noted on a new deployment of `instance`: its command as it is set now; None
     without one.
     """
     command = instance["preDeployCommand"]
@@ -37,14 +37,14 @@ def wanted(instance: Row) -> Row | None:
 
 
 def holds(deployment: Row) -> bool:
-    """Whether the deployment waits for its command."""
+    """Return whether the deployment waits for its command."""
     noted = deployment.get("preDeploy")
     waits = noted is not None and noted["state"] in ("waiting", "running")
     return waits and deployment["status"] == "DEPLOYING"
 
 
 def begin(world: World, deployment: Row) -> None:
-    """Starts the command of a deployment that has just been built.
+    """Start the command of a deployment that has just been built.
 
     The lock of the world is held.
     """
@@ -54,7 +54,7 @@ def begin(world: World, deployment: Row) -> None:
 
 
 def begin_again(world: World) -> None:
-    """After a restart of the stand-in, whose commands ended with it."""
+    """Settle what ran before a restart of the stand-in, whose commands ended with it."""
     for deployment in world.rows("deployments"):
         if holds(deployment):
             deployment["preDeploy"]["state"] = "waiting"
@@ -62,7 +62,7 @@ def begin_again(world: World) -> None:
 
 
 def end(deployment: Row) -> None:
-    """Kills the command of a deployment that is over, with all that it started in its process
+    """Kill the command of a deployment that is over, with all that it started in its process
     group.
     """
     if process := _running.get(deployment["id"]):
@@ -71,7 +71,7 @@ def end(deployment: Row) -> None:
 
 
 def end_all(world: World) -> None:
-    """Ends every command of this stand-in."""
+    """End every command of this stand-in."""
     for deployment in world.rows("deployments"):
         end(deployment)
 
@@ -104,7 +104,7 @@ def _run(world: World, id: str) -> None:
 def _follow(
     world: World, id: str, command: str, directory: Path, home: Path, variables: dict[str, str]
 ) -> int:
-    """Runs the command to its end; returns its exit code.
+    """Run the command to its end; return its exit code.
 
     Like in an image of Python, `alembic` is at hand.
     """

@@ -11,8 +11,8 @@ from .world import Row, World
 
 
 def pull_opened(world: World, project: Row, pull: Mapping[str, Any]) -> Row | None:
-    """What Railway does when a pull request is opened and *PR environments* are switched on; None:
-    they are not.
+    """Return what Railway does when a pull request is opened and *PR environments* are switched on;
+    None: they are not.
 
     `pull`: number, title, branch, base. The environment is a copy of the base environment, at the
     branch's head.
@@ -32,15 +32,15 @@ def pull_opened(world: World, project: Row, pull: Mapping[str, Any]) -> Row | No
 
 
 def pull_closed(world: World, number: int) -> None:
-    """Railway deletes its own environment of that pull request, and no other."""
+    """Delete Railway's own environment of that pull request, and no other."""
     for row in world.rows("environments", deletedAt=None):
         if (row.get("meta") or {}).get("prNumber") == number:
             drop_environment(world, row)
 
 
 def made_by_action(world: World, project: Row, name: str, base: str, branch: str) -> Row:
-    """What `railway environment new NAME --duplicate BASE` in a team's workflow leaves: nothing
-    tells whose it is.
+    """Return what `railway environment new NAME --duplicate BASE` in a team's workflow leaves:
+    nothing tells whose it is.
     """
     return _made(world, project, name, base, branch, ephemeral=False, meta=None)
 

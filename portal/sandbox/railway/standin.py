@@ -13,12 +13,23 @@ from graphql import ExecutionResult, GraphQLError, GraphQLSchema, build_schema, 
 from portal.sandbox import documents
 from portal.sandbox.server import Request, Response
 
-from . import environments, logs, mutations, pages, predeploy, volumes  # noqa: F401 - these modules register resolvers
+from . import (  # noqa: F401 - these modules register resolvers
+    deployment_mutations,
+    environments,
+    logs,
+    mutations,
+    pages,
+    predeploy,
+    queries,
+    variable_queries,
+    volumes,
+)
 from .access import ACCOUNT, Caller, identify
 from .addresses import Addresses
 from .configuration import reopen_addresses
-from .movement import catch_up, pushed, settle
-from .queries import resolve
+from .movement import settle
+from .pushes import catch_up, pushed
+from .resolving import resolve
 from .story import Story
 from .webhooks import Sender
 from .world import Refused, World
@@ -124,13 +135,13 @@ class RailwayStandIn(Story):
         return not self.world.data["environments"]
 
     def pushed(self, branch: str, before: str, after: str) -> None:
-        """Tells of a push: every trigger on `branch` deploys `after`."""
+        """Tell of a push: every trigger on `branch` deploys `after`."""
         with self.world.changing():
             settle(self.world)
             pushed(self.world, branch, before, after)
 
     def stop(self) -> None:
-        """Closes every address and ends the threads; the state stays on disk."""
+        """Close every address and end the threads; the state stays on disk."""
         self._sender.stop()
         predeploy.end_all(self.world)
         self.world.addresses.stop()
@@ -197,7 +208,7 @@ class RailwayStandIn(Story):
         return _failed(200, result.errors, data=result.data)
 
     def _spend(self) -> Response | None:
-        """Counts one request; a 429 when the hour's budget is spent."""
+        """Count one request; a 429 when the hour's budget is spent."""
         now, data = self.world.clock(), self.world.data
         limit = int(data["knobs"].get("rate_limit", 10_000))
         budget = data.get("budget")
@@ -222,7 +233,7 @@ class RailwayStandIn(Story):
 def _failed(
     status: int, errors: list[GraphQLError], code: str = "INTERNAL_SERVER_ERROR", data: Any = None
 ) -> Response:
-    """`errors` as Railway words them.
+    """Return `errors` as Railway words them.
 
     A fault of ours reads as Railway's own passing fault, and is logged.
     """

@@ -28,9 +28,9 @@ class Story(DeploymentStory):
         ephemeral: bool = False,
         meta: Row | None = None,
     ) -> str:
-        """A new environment with every service of the project in it (a fork: with none).
+        """Return a new environment with every service of the project in it (a fork: with none).
 
-        Returns its id.
+        Return its id.
         """
         with self.world.changing():
             source_id = self._named("environments", source)["id"] if source else None
@@ -44,7 +44,8 @@ class Story(DeploymentStory):
             return row["id"]
 
     def add_service(self, name: str, root_directory: str | None = None, **spec: Any) -> str:
-        """A service in each environment that is no fork, built from the repository. Returns its id.
+        """Add a service built from the repository to each environment that is no fork. Return its
+        id.
 
         `spec`: settings of its instances (`watchPatterns`, `cronSchedule`, …); `image` or
         `repository`: where it is built from instead, both None: it is only uploaded; `public`
@@ -94,7 +95,7 @@ class Story(DeploymentStory):
             add_domain(self.world, environment["id"], service["id"])
 
     def add_volume(self, service: str, environment: str, *, backup_error: str | None = None) -> str:
-        """A volume of the service there; returns its id. `backup_error`: why no backup of it
+        """Add a volume to the service there; return its id. `backup_error`: why no backup of it
         works.
         """
         with self.world.changing():
@@ -110,16 +111,16 @@ class Story(DeploymentStory):
             )["id"]
 
     def backups(self) -> list[Row]:
-        """Every backup of a volume, in the order of their making."""
+        """Return every backup of a volume, in the order of their making."""
         with self.world.reading():
             return self.world.rows("backups")
 
     def set_trigger(
         self, service: str, environment: str, branch: str, *, check_suites: bool = False
     ) -> str:
-        """Lets pushes to `branch` of its repository deploy the service there.
+        """Let pushes to `branch` of its repository deploy the service there.
 
-        Returns the trigger's id.
+        Return the trigger's id.
         """
         with self.world.changing():
             instance = self._instance(service, environment)
@@ -130,14 +131,14 @@ class Story(DeploymentStory):
     def set_variable(
         self, environment: str, service: str | None, name: str, value: str, *, sealed: bool = False
     ) -> None:
-        """Sets a variable without deploying; `service` None: a shared one."""
+        """Set a variable without deploying; `service` None: a shared one."""
         with self.world.changing():
             service_id = self._named("services", service)["id"] if service else None
             environment_id = self._named("environments", environment)["id"]
             set_variable(self.world, environment_id, service_id, name, value, sealed)
 
     def running_variables(self, service: str, environment: str) -> dict[str, str]:
-        """What the live deployment's container got, sealed values too."""
+        """Return what the live deployment's container got, sealed values too."""
         with self.world.reading():
             movement.settle(self.world)
             deployment = movement.active(self.world, self._instance(service, environment))
@@ -147,12 +148,12 @@ class Story(DeploymentStory):
             return running_variables(self.world, instance["environmentId"], instance["serviceId"])
 
     def switch_autodeploy(self, service: str, environment: str, enabled: bool) -> None:
-        """Somebody has pushes deploy the service there, or no longer."""
+        """Let pushes deploy the service there, or no longer."""
         with self.world.changing():
             self._instance(service, environment)["autoDeploy"] = enabled
 
     def address(self, service: str, environment: str) -> str:
-        """`http://127.0.0.1:port` of the service there."""
+        """Return `http://127.0.0.1:port` of the service there."""
         with self.world.reading():
             instance = self._instance(service, environment)
             place = {key: instance[key] for key in ("environmentId", "serviceId")}
@@ -169,14 +170,14 @@ class Story(DeploymentStory):
         start: str | None = None,
         pre_deploy: str | None = None,
     ) -> None:
-        """What runs before and at the start of the service."""
+        """Set what runs before and at the start of the service."""
         with self.world.changing():
             instance = self._instance(service, environment)
             instance["startCommand"] = start
             instance["preDeployCommand"] = [pre_deploy] if pre_deploy else None
 
     def set_pr_environments(self, on: bool, base: str = "staging") -> None:
-        """Switches Railway's own environments of pull requests on or off; they copy `base`."""
+        """Switch Railway's own environments of pull requests on or off; they copy `base`."""
         with self.world.changing():
             project = self.world.get("projects", self.project_id)
             project |= {
@@ -185,9 +186,9 @@ class Story(DeploymentStory):
             }
 
     def pull_opened(self, number: int, title: str, branch: str, base: str) -> str:
-        """Railway hears of an opened pull request.
+        """Tell Railway of an opened pull request.
 
-        Returns the id of the environment it makes, or "".
+        Return the id of the environment it makes, or "".
         """
         with self.world.changing():
             project = self.world.get("projects", self.project_id)
@@ -196,14 +197,14 @@ class Story(DeploymentStory):
             return row["id"] if row else ""
 
     def pull_closed(self, number: int) -> None:
-        """Railway hears that a pull request was merged or closed."""
+        """Tell Railway that a pull request was merged or closed."""
         with self.world.changing():
             pull_environments.pull_closed(self.world, number)
 
     def made_by_action(self, name: str, branch: str, base: str = "staging") -> str:
-        """A team's GitHub Action makes an environment for a pull request's branch.
+        """Make an environment for a pull request's branch, as a team's GitHub Action does.
 
-        Returns its id.
+        Return its id.
         """
         with self.world.changing():
             project, source = (
@@ -215,13 +216,13 @@ class Story(DeploymentStory):
             )["id"]
 
     def set_knobs(self, **knobs: float) -> None:
-        """`cooldown`: seconds between creations of environments (30).
+        """Set the limits of environments. `cooldown`: seconds between creations of environments
+        (30).
 
-        `late`: seconds until the services of a new environment appear (0). `lose_answers`: so many
-        creations happen but answer 504.
-        `drop_webhooks`: so many events reach nobody. `repeat_webhooks`: so many extra copies of
-        every event.
-        `rate_limit`: requests per hour (10000).
+        `late`: seconds until the services of a new environment appear (0). `lose_answers`: this
+        many creations happen but answer 504. `drop_webhooks`: this many events reach nobody.
+        `repeat_webhooks`: this many extra copies of every event. `rate_limit`: requests per hour
+        (10000).
         """
         known = {
             "cooldown",
@@ -239,7 +240,7 @@ class Story(DeploymentStory):
     def add_webhook(
         self, url: str, headers: dict[str, str] | None = None, event_types: list[str] | None = None
     ) -> str:
-        """A rule that posts deployment events of all environments to `url`. Returns its id."""
+        """Add a rule that posts deployment events of all environments to `url`. Return its id."""
         with self.world.changing():
             config = {"type": "webhook", "url": url, "headers": headers or {}}
             return self.world.add(
@@ -255,7 +256,7 @@ class Story(DeploymentStory):
             )["id"]
 
     def add_token(self, token: str, kind: str, environment: str | None = None) -> None:
-        """A token of `kind` account, workspace or project; a project token is bound to
+        """Add a token of `kind` account, workspace or project; a project token is bound to
         `environment`.
         """
         with self.world.changing():

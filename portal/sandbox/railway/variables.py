@@ -26,7 +26,7 @@ def shown_variables(
 
 
 def running_variables(world: World, environment_id: str, service_id: str) -> dict[str, str]:
-    """What a container gets: everything rendered, sealed values too."""
+    """Return what a container gets: everything rendered, sealed values too."""
     own = {
         row["name"]: render(world, row["value"], environment_id, service_id, sealed=True)
         for row in own_variables(world, environment_id, service_id)
@@ -43,7 +43,7 @@ def render(
     sealed: bool = False,
     seen: frozenset[tuple[str | None, str]] = frozenset(),
 ) -> str:
-    """`value` with its references resolved.
+    """Return `value` with its references resolved.
 
     What is unknown, goes round in circles or is sealed is empty.
     """
@@ -65,8 +65,8 @@ def render(
 
 
 def _owner(world: World, name: str) -> str | None:
-    """The id of the service that a reference names; None for `shared`, "" when there is no such
-    service.
+    """Return the id of the service that a reference names; None for `shared`, "" when there is no
+    such service.
     """
     if name == "shared":
         return None
@@ -79,7 +79,7 @@ def references(value: str) -> list[str]:
 
 
 def provided(world: World, environment_id: str, service_id: str | None) -> dict[str, str]:
-    """The variables that Railway adds to every service."""
+    """Return the variables that Railway adds to every service."""
     if service_id is None:
         return {}
     environment = world.get("environments", environment_id)
@@ -106,7 +106,7 @@ def set_variable(
     value: str,
     sealed: bool | None = None,
 ) -> bool:
-    """Writes one variable; `sealed` None leaves the seal as it is. Returns whether anything
+    """Write one variable; `sealed` None leaves the seal as it is. Return whether anything
     changed.
     """
     row = world.one("variables", environmentId=environment_id, serviceId=service_id, name=name)

@@ -54,7 +54,9 @@ class Sender:
                 self._stopping.wait(min(0.1, max(0.01, self.world.seconds_per_state / 4)))
 
     def _due(self, event: str, deployment: Row) -> list[tuple[str, dict[str, str], Row]]:
-        """Address, headers and payload of each delivery, lost and repeated ones accounted for."""
+        """Return address, headers and payload of each delivery, lost and repeated ones accounted
+        for.
+        """
         environment = self.world.data["environments"].get(deployment["environmentId"])
         if environment is None:
             return []

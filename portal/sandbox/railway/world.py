@@ -67,7 +67,7 @@ class World:
     stirred: threading.Event = field(default_factory=threading.Event)
 
     def load(self) -> bool:
-        """Reads the file; False, and an empty state, when there is none yet."""
+        """Read the file; False, and an empty state, when there is none yet."""
         self.data = {table: {} for table in TABLES} | {
             "moving": [],
             "frozen": False,
@@ -80,8 +80,8 @@ class World:
         return True
 
     def save(self) -> None:
-        """Writes beside the file and renames: a reader or a killed process sees the old or the
-        new state.
+        """Write beside the file and rename: a reader or a killed process sees the old or the new
+        state.
         """
         fresh = self.path.with_suffix(".new")
         fresh.write_text(json.dumps(self.data))
@@ -90,7 +90,7 @@ class World:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Holds the lock; saves only when something marked the state as changed."""
+        """Hold the lock; save only when something marked the state as changed."""
         with self.lock:
             try:
                 yield
@@ -102,15 +102,15 @@ class World:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Holds the lock and saves, also after an error: what was done stays done."""
+        """Hold the lock and save, also after an error: what was done stays done."""
         with self.reading():
             self.dirty = True
             yield
 
     @contextmanager
     def saved_once(self) -> Iterator[None]:
-        """Holds the lock and saves at the end only: for very many changes, none of which must
-        survive a kill.
+        """Hold the lock and save at the end only: for very many changes, none of which must survive
+        a kill.
         """
         with self.changing():
             self.together += 1
@@ -124,7 +124,7 @@ class World:
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def add(self, table: str, **values: Any) -> Row:
-        """A new row with its own id and times, stored in `table`."""
+        """Return a new row with its own id and times, stored in `table`."""
         now = self.iso()
         row = {
             "id": str(uuid.uuid4()),
@@ -136,7 +136,9 @@ class World:
         return row
 
     def rows(self, table: str, **wanted: Any) -> list[Row]:
-        """Rows of `table` whose values equal all of `wanted`, in the order of their creation."""
+        """Return rows of `table` whose values equal all of `wanted`, in the order of their
+        creation.
+        """
         found = self.data[table].values()
         return [row for row in found if all(row.get(key) == value for key, value in wanted.items())]
 
@@ -144,7 +146,7 @@ class World:
         return next(iter(self.rows(table, **wanted)), None)
 
     def get(self, table: str, id: str | None) -> Row:
-        """The row, or the refusal that Railway gives for what does not exist."""
+        """Return the row, or the refusal that Railway gives for what does not exist."""
         row = self.data[table].get(id)
         if row is None:
             raise Refused()
@@ -155,7 +157,7 @@ class World:
             del self.data[table][row["id"]]
 
     def instance(self, environment_id: str | None, service_id: str | None) -> Row:
-        """The service in that environment; refuses, in other words, while it has not appeared
+        """Return the service in that environment; refuse, in other words, while it has not appeared
         yet.
         """
         row = self.one("instances", environmentId=environment_id, serviceId=service_id)

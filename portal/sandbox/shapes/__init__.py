@@ -92,16 +92,16 @@ class Shape:
     railway: "tuple[Callable[[RailwayStandIn], None], ...]" = ()
 
     def environment(self, kind: str) -> str:
-        """What the environment of that kind is called on Railway."""
+        """Return what the environment of that kind is called on Railway."""
         return self.environments.get(kind, kind)
 
     def branch(self, kind: str) -> str:
-        """The branch that the environment of that kind follows."""
+        """Return the branch that the environment of that kind follows."""
         return self.branches.get(kind, PLAIN_BRANCHES[kind])
 
     def targets(self, alembic: str) -> list[Target]:
-        """The databases of both environments; `alembic` migrates the one of a shape that names
-        none.
+        """Return the databases of both environments; `alembic` migrates the one of a shape that
+        names none.
         """
         found = []
         for number, one in enumerate(self.settings.get("databases") or [{"alembic": alembic}]):
@@ -114,7 +114,7 @@ class Shape:
         return found
 
     def project(self) -> dict[str, Any]:
-        """Fields of the portal's project that this shape asks for."""
+        """Return fields of the portal's project that this shape asks for."""
         named = {f"{kind}_branch": self.branch(kind) for kind in KINDS}
         named |= {f"{kind}_environment": self.environment(kind) for kind in KINDS}
         return named | dict(self.settings)
@@ -128,12 +128,12 @@ PLAIN = Shape(
 
 
 def names() -> list[str]:
-    """Every shape there is, by name."""
+    """Return every shape there is, by name."""
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
 
 
 def named(name: str) -> Shape:
-    """The shape of that name. Raises `KeyError` with a sentence for one that there is not."""
+    """Return the shape of that name. Raise `KeyError` with a sentence for one that there is not."""
     if name not in names():
         raise KeyError(f"There is no shape {name!r}; there are {', '.join(names())}.")
     module = import_module(f"{__name__}.{name.replace('-', '_')}")
@@ -143,7 +143,7 @@ def named(name: str) -> Shape:
 def combined(wanted: Iterable[str] = ()) -> Shape:
     """Return the plain project with these shapes laid over it.
 
-    Raises `KeyError` for an unknown name, and where two of them make a repository of their own.
+    Raise `KeyError` for an unknown name, and where two of them make a repository of their own.
     """
     shapes = [named(name) for name in wanted]
     builders = [shape.name for shape in shapes if shape.build]
@@ -171,7 +171,7 @@ def _over(below: Shape, above: Shape) -> Shape:
 
 
 def _both(below: Service, above: Service) -> Service:
-    """What `above` says of a service, and what `below` says where it says nothing."""
+    """Return what `above` says of a service, and what `below` says where it says nothing."""
     plain = Service(above.name)
     message = {one.name: getattr(above, one.name) for one in fields(Service)}
     return replace(

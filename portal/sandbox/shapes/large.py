@@ -47,7 +47,7 @@ class _History:
     marks: int = 0
 
     def commit(self, ref: str, parents: list[str], path: str, message: str) -> str:
-        """Add a commit that writes the file `path`; returns what later ones call it."""
+        """Add a commit that writes the file `path`; return what later ones call it."""
         self.marks += 1
         person = f"maria <maria@users.noreply.github.com> {1_770_000_000 + 60 * self.marks} +0000"
         first, *others = parents
@@ -63,7 +63,7 @@ class _History:
         return f":{self.marks}"
 
     def write(self) -> dict[str, str]:
-        """Have git make all of them; returns what each is called and its commit."""
+        """Have git make all of them; return what each is called and its commit."""
         kept = self.git.path / "marks"
         self.git.run(
             "fast-import",

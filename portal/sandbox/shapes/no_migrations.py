@@ -19,7 +19,7 @@ MERGED = tuple(
 
 
 def build(directory: Path) -> sample.Sample:
-    """The sample without Alembic."""
+    """Return the sample without Alembic."""
     return sample.build(directory, main=MAIN, merged_pulls=MERGED)
 
 

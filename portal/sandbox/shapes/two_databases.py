@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from portal.sandbox import sample
+from portal.sandbox import sample, sample_files
 from portal.sandbox.shapes import Service, Shape
 
 ALEMBIC = "billing/alembic.ini"
@@ -26,14 +26,17 @@ MAIN = (
     *sample.MAIN,
     (
         "Keep invoices in a database of their own",
-        {ALEMBIC: sample.ALEMBIC_INI, "billing/alembic/env.py": sample.ENV_PY} | INVOICES,
+        {ALEMBIC: sample_files.ALEMBIC_INI, "billing/alembic/env.py": sample_files.ENV_PY}
+        | INVOICES,
     ),
 )
 MERGED = (*sample.MERGED, (123, "feature/paid", "Invoices are paid", "aylin", PAID))
 
 
 def build(directory: Path) -> sample.Sample:
-    """The sample, and the second directory with one revision in production and one to come."""
+    """Return the sample, and the second directory with one revision in production and one to
+    come.
+    """
     return sample.build(directory, main=MAIN, merged_pulls=MERGED)
 
 

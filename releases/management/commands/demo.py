@@ -180,7 +180,9 @@ class Command(BaseCommand):
     def _stand_ins(
         self, stack: ExitStack, env: dict[str, str], directory: Path, options: JsonObject
     ) -> JsonObject:
-        """What the running stand-ins say of themselves; starts them unless their URLs are given."""
+        """Return what the running stand-ins say of themselves; starts them unless their URLs are
+        given.
+        """
         if STAND_INS_RUN:
             return running_stand_ins(options)
         command = [*MANAGE, "sandbox", "--directory", str(directory / "sandbox")]
@@ -216,7 +218,7 @@ def _set(options: JsonObject) -> list[str]:
 
 
 def running_stand_ins(options: Mapping[str, object]) -> dict[str, object]:
-    """The same facts, asked of stand-ins that somebody else started."""
+    """Return the same facts, asked of stand-ins that somebody else started."""
     import httpx
 
     github = os.environ["GITHUB_API_URL"].rstrip("/")
@@ -225,6 +227,8 @@ def running_stand_ins(options: Mapping[str, object]) -> dict[str, object]:
 
 
 def _inside(repository: Path, path: str) -> str:
-    """`path` as it stands in the repository, also when it was given from the file system's root."""
+    """Return `path` as it stands in the repository, also when it was given from the file system's
+    root.
+    """
     given = Path(path)
     return str(given.resolve().relative_to(repository.resolve())) if given.is_absolute() else path

@@ -81,7 +81,7 @@ class Command(BaseCommand):
 
 
 def _refuse_a_real_database(repository: str) -> None:
-    """Raises `CommandError` unless the sandbox was asked for and the database has never been
+    """Raise `CommandError` unless the sandbox was asked for and the database has never been
     anything else.
     """
     if not settings.SANDBOX:
@@ -101,7 +101,7 @@ def _refuse_a_real_database(repository: str) -> None:
 
 
 def sandbox_password() -> str:
-    """The sandbox's password, made once and kept with mode 0600 beside the data."""
+    """Return the sandbox's password, made once and kept with mode 0600 beside the data."""
     path = Path(settings.VAR_DIR) / "sandbox_password"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

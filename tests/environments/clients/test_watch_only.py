@@ -1,4 +1,6 @@
-"""Watch only: of every write of both clients, of git and of migrations nothing leaves."""
+"""Watch only: of every write of both clients, of git and of migrations nothing leaves. Nor does
+one whose job is another worker's by the time its first byte would go out.
+"""
 
 import ast
 import inspect
@@ -11,12 +13,14 @@ from django.utils import timezone
 
 from environments.branches import fast_forward
 from environments.clients import github_of, railway_of, withhold
+from environments.clones.clone import mirror_of
 from environments.github import GitHub
 from environments.models import Project
-from environments.models.watch import WithheldWrite
+from environments.models.watch_only import WithheldWrite
 from environments.railway import Railway
 from portal.models import AuditEvent
-from portal.outbound.http import WatchOnly
+from portal.outbound import http
+from portal.outbound.http import TooLate, WatchOnly
 from portal.sandbox.server import Response, Server
 from tests.factory import make_project
 
@@ -134,6 +138,39 @@ def test_no_write_of_the_railway_client_is_sent(vendor, project, name):
     assert vendor.requests == []
     kept = str(WithheldWrite.objects.get(project=project).content)
     assert "variable-secret" not in kept
+
+
+@pytest.fixture
+def lease_that_ends():
+    """A job that is held when a write asks for it, and not a moment longer."""
+    token = http.guard.set(lambda: 0.0)
+    yield
+    http.guard.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "arguments"),
+    [(github_of, *one) for one in GITHUB.items()] + [(railway_of, *one) for one in RAILWAY.items()],
+)
+def test_no_write_begins_once_its_lease_is_over(vendor, lease_that_ends, of, name, arguments):
+    with pytest.raises(TooLate):
+        getattr(of(make_project()), name)(**arguments)
+    assert {request.method for request in vendor.requests} <= {"GET"}
+
+
+def test_no_forced_push_begins_once_its_lease_is_over(vendor):
+    def over() -> float:
+        raise TooLate
+
+    project = make_project()
+    mirror_of(project).path.mkdir(parents=True, exist_ok=True)
+    token = http.guard.set(over)
+    try:
+        with pytest.raises(TooLate):
+            fast_forward.reset(project, SHA, "b" * 40)
+    finally:
+        http.guard.reset(token)
+    assert vendor.requests == []
 
 
 def test_no_forced_push_is_sent(vendor, project):

@@ -211,7 +211,7 @@ def test_the_schema_is_compared_on_demand_by_those_who_may(client, project):
 
     for name in ("carol", "alice"):
         client.force_login(people[name])
-        client.post(reverse("environments:schema-compare", args=[production.standings.get().pk]))
+        client.post(reverse("environments:schema-compare", args=[production.statuses.get().pk]))
 
     [row] = Rehearsal.objects.all()
     assert (row.requested_by, row.environment) == (people["alice"], production)

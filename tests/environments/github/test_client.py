@@ -176,6 +176,7 @@ RULE = {
     "ruleset_source_type": "Repository",
 }
 GOOD = {
+    "GET /repos/acme/x/deployments/7/statuses": [{"id": 1, "state": "success"}],
     "GET /repos/acme/x/deployments": [{"id": 7, "sha": MERGE, "environment": "pr-9"}],
     "GET /repos/acme/x/branches/staging/protection": {"enforce_admins": {"enabled": True}},
     "PUT /repos/acme/x/branches/staging/protection": {"enforce_admins": {"enabled": True}},
@@ -238,6 +239,7 @@ READS = {
     "read_comment": lambda github: github.read_comment(3),
     "hooks": lambda github: github.hooks(),
     "find_deployment": lambda github: github.find_deployment(MERGE, "pr-9"),
+    "deployment_state": lambda github: github.deployment_state(7),
     "rules": lambda github: github.rules("staging"),
     "seen_members": lambda github: github.seen_members(9),
 }

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from environments.models import Deployment, Project, RailwayBudget, RailwaySync
+from environments.models import Deployment, Project, RailwayRateLimit, RailwaySync
 from environments.quota import allowance, pace
 from environments.railway import ledger
 from environments.railway.ledger import Account
@@ -135,7 +135,7 @@ def test_background_readings_leave_the_last_requests_of_the_hour_to_people(setti
     asked(monkeypatch, Account(asked=2))
 
     assert enough == 0 and wait(settings) == pytest.approx(3600, abs=1)
-    assert RailwayBudget.objects.get().used == 851
+    assert RailwayRateLimit.objects.get().used == 851
     assert wait(settings, NOW + timedelta(hours=1)) == 0
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from environments.mirror.jobs import sync_railway
-from environments.models import RailwayBudget, Repair, RepairKind
+from environments.models import RailwayRateLimit, Repair, RepairKind
 from environments.quota import sharing
 from environments.railway import ledger
 from environments.repairs import steps as repairs
@@ -46,7 +46,7 @@ def github_says(left: int, minutes: int = 40) -> None:
 
 
 def railway_says(left: int) -> None:
-    RailwayBudget.objects.create(
+    RailwayRateLimit.objects.create(
         token=ledger.key_of(TOKEN),
         hour=NOW,
         limit=1000,
@@ -72,12 +72,12 @@ def asked() -> int:
 
 
 def test_an_exhausted_quota_ends_a_promotion_s_and_a_repair_s_look_in_a_sentence(project):
-    job, mend = promoting(project), repair(project)
+    job, fix = promoting(project), repair(project)
     github_says(0)
 
     said = [
         promotion_steps.advance(job, now=NOW),
-        repairs.step(mend, now=NOW),
+        repairs.step(fix, now=NOW),
         sync_github(project.github_sync, now=NOW),
     ]
 

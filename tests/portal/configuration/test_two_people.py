@@ -62,13 +62,15 @@ ONE_PERSON = {
 NO_CONFIGURATION = {
     "what the portal reads, computes and keeps": (
         "environments.branch environments.branchprotection environments.databasestatus"
-        " environments.deployment environments.deploymentask environments.environment"
-        " environments.railwaybudget environments.railwaysync environments.databasesync"
-        " environments.connectioncheck environments.serviceinstance environments.stagedrevision"
+        " environments.deployment environments.deploymentrequest environments.environment"
+        " environments.railwayratelimit environments.railwaysync environments.databasesync"
+        " environments.connectioncheck environments.credentialwatch"
+        " environments.serviceinstance environments.stagedrevision"
         " environments.protectionsync environments.variablesync portal.auditwatch portal.heartbeat"
         " releases.branchscan releases.keptvariables releases.pullreading releases.stagingsmoke"
         " environments.variable environments.variablechange environments.migrationplan"
-        " releases.pullrequest releases.githubsync releases.releasereconciler releases.advice"
+        " releases.pullrequest releases.githubsync releases.releasereconciler"
+        " releases.rollbackassessment"
         " releases.notice releases.notificationfeed portal.auditevent portal.audithead"
         " portal.processreport portal.observation portal.incident portal.healthwatch"
         " portal.installation portal.webhookdelivery portal.setupcode portal.setupguess"
@@ -80,7 +82,7 @@ NO_CONFIGURATION = {
         " environments.rehearsal environments.repair environments.stagingreset"
         " releases.approval releases.checklistitem releases.downgrade releases.freeze"
         " releases.promotion releases.promotionstep releases.release releases.riskacceptance"
-        " releases.pullnote releases.rollback releases.rollbackapproval"
+        " releases.pullrequestcomment releases.rollback releases.rollbackapproval"
         " releases.rollbackstep releases.tasklog"
     ),
     "two people change it, or who gives it is kept with it": (

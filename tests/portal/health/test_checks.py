@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from environments.models import ConnectionCheck, RailwayBudget, RailwaySync
+from environments.models import ConnectionCheck, RailwayRateLimit, RailwaySync
 from portal import observed
 from portal.health import checks, incidents, registry, reports, watch
 from portal.health.registry import Check, Reading, Result, State
@@ -157,22 +157,22 @@ def test_readings_of_a_project_fail_with_their_problem_and_name_it():
 def test_the_expiry_of_the_token(days, state):
     now = timezone.now()
     value = 0 if days is None else (now + timedelta(days=days)).timestamp()
-    Observation.objects.create(name="github.token_expires", value=value, at=now)
+    Observation.objects.create(name="github.token_expires.a", value=value, at=now)
 
     assert states("token_expiry", now) == [state]
 
 
 def test_quotas_of_both_vendors():
     now = timezone.now()
-    row = RailwayBudget.objects.create(token="x", hour=now, used=10)
+    row = RailwayRateLimit.objects.create(token="x", hour=now, used=10)
     assert states("railway_quota", now) == [State.OK]
-    RailwayBudget.objects.update(used=900)
+    RailwayRateLimit.objects.update(used=900)
     assert states("railway_quota", now) == [State.WARNING]
-    RailwayBudget.objects.filter(pk=row.pk).update(blocked_until=now + timedelta(minutes=9))
+    RailwayRateLimit.objects.filter(pk=row.pk).update(blocked_until=now + timedelta(minutes=9))
     assert states("railway_quota", now) == [State.FAILING]
 
     value = {"remaining": 0, "limit": 5000, "reset": now.timestamp() + 60}
-    Observation.objects.create(name="github.quota.core", value=value, at=now)
+    Observation.objects.create(name="github.left.core.a", value=value, at=now)
     assert states("github_quota", now) == [State.FAILING]
     assert states("github_quota", now + timedelta(minutes=2)) == [State.OK]
 

@@ -17,8 +17,11 @@ MANAGE = [sys.executable, str(Path(__file__).parents[3] / "manage.py")]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = start(tmp_path_factory.mktemp("owner") / "postgres", fsync=False)
+def server(tmp_path_factory, migrated_data_in):
+    """A server whose database was migrated by its superuser, as an older portal did."""
+    directory = tmp_path_factory.mktemp("owner") / "postgres"
+    migrated_data_in(directory)
+    server = start(directory, fsync=False)
     yield server
     server.stop()
 
@@ -33,7 +36,6 @@ def manage(server, url: str, *arguments: str) -> str:
 
 
 def test_what_an_older_portal_made_as_the_superuser_is_handed_over_and_goes_on(server):
-    manage(server, server.url, "migrate", "--verbosity", "0")
     manage(server, server.url, "createsuperuser", "--noinput", "--username", "gina", "--email", "")
     with psycopg.connect(server.url, autocommit=True) as old:
         old.execute('CREATE DATABASE "Inspector staging"')
@@ -78,7 +80,6 @@ def test_a_superuser_is_named(server):
 
 @pytest.mark.parametrize("command", ["web", "worker"])
 def test_the_portal_does_not_start_as_a_superuser(server, command):
-    manage(server, server.url, "migrate", "--verbosity", "0")
     asked = {
         "DATABASE_URL": server.url,
         "PORTAL_VAR_DIR": str(server.directory.parent),

@@ -35,10 +35,10 @@ LONG_AGO = NOW - timedelta(hours=3)
 
 
 def test_everything_is_green_when_all_is_well():
-    standing = gates.stand(good_facts())
+    readiness = gates.readiness_of(good_facts())
 
-    assert standing.ready
-    assert gates.verdict(good_facts(), standing) == ("success", "Release 2026.11.22-1 is ready.")
+    assert readiness.ready
+    assert gates.verdict(good_facts(), readiness) == ("success", "Release 2026.11.22-1 is ready.")
 
 
 @pytest.mark.parametrize(
@@ -207,13 +207,13 @@ def test_what_cannot_be_seen_waits_for_a_signature_that_counts_for_this_candidat
     item = facts.items[0]
 
     assert gates.GATES["environments_coherent"](facts).state == ATTEST
-    assert not gates.stand(facts).ready
+    assert not gates.readiness_of(facts).ready
 
     item.ticked_at, item.ticked_candidate, item.note = NOW, CANDIDATE, "has its own"
-    assert gates.stand(facts).ready
+    assert gates.readiness_of(facts).ready
 
     item.ticked_candidate = BASE
-    assert not gates.stand(facts).ready
+    assert not gates.readiness_of(facts).ready
 
 
 def test_an_open_finding_fails():
@@ -254,13 +254,13 @@ def test_a_tick_that_lapsed_counts_no_more():
         text="Release notes read", ticked_at=NOW, ticked_candidate=CANDIDATE, lapsed_at=NOW
     )
 
-    assert not gates.stand(good_facts(items=(item,))).ready
+    assert not gates.readiness_of(good_facts(items=(item,))).ready
 
 
 def test_an_item_naming_a_gate_that_does_not_exist_fails():
     facts = good_facts(items=(ChecklistItem(text="?", gate="no_such_gate"),))
 
-    assert gates.stand(facts).missing[0].result.state == FAIL
+    assert gates.readiness_of(facts).missing[0].result.state == FAIL
 
 
 def approval(user_id=2, **values):
@@ -293,7 +293,7 @@ def test_an_approval_counts_for_exactly_this_content_and_from_another_person(app
     facts = good_facts(project={"required_approvals": 1}, approvals=approvals)
 
     assert gates.GATES["approved"](facts).state == state
-    assert gates.stand(facts).ready is (state == PASS)
+    assert gates.readiness_of(facts).ready is (state == PASS)
 
 
 def test_the_content_changes_with_every_file_hash():
@@ -303,9 +303,9 @@ def test_the_content_changes_with_every_file_hash():
 
 
 def test_a_freeze_stops_the_promotion_and_says_why():
-    standing = gates.stand(good_facts(freeze="Black Friday"))
+    readiness = gates.readiness_of(good_facts(freeze="Black Friday"))
 
-    assert [line.result.sentence for line in standing.missing] == [
+    assert [line.result.sentence for line in readiness.missing] == [
         "Promotions are frozen: Black Friday"
     ]
 
@@ -315,7 +315,7 @@ def test_a_freeze_stops_the_promotion_and_says_why():
 def test_nothing_is_ready_on_rows_that_are_missing_or_stale(field, seen):
     facts = good_facts(**{field: seen})
 
-    assert not gates.stand(facts).ready
+    assert not gates.readiness_of(facts).ready
 
 
 @pytest.mark.parametrize("status", ["pending", "active", "failed", "skipped"])
@@ -399,7 +399,7 @@ def test_a_risk_waits_for_a_word_on_exactly_this_file_and_this_risk(planned, sta
     facts = good_facts(planned=planned)
 
     assert gates.GATES["migration_risks"](facts).state == state
-    assert gates.stand(facts).ready == (state == PASS)
+    assert gates.readiness_of(facts).ready == (state == PASS)
 
 
 def test_a_release_without_migrations_has_no_risks():
@@ -471,7 +471,7 @@ NOTHING_LISTED = {"items": ()}
 
 
 def test_a_checklist_without_gates_still_asks_whether_staging_is_healthy_and_environments_agree():
-    assert gates.stand(good_facts(**NOTHING_LISTED)).ready
+    assert gates.readiness_of(good_facts(**NOTHING_LISTED)).ready
     uploaded = Finding(
         kind="uploaded", subject="importer", sentence="importer was uploaded.", attestable=False
     )
@@ -482,12 +482,12 @@ def test_a_checklist_without_gates_still_asks_whether_staging_is_healthy_and_env
     behind = {**facts.live, "staging": (a_live("backend", commit=BASE),)}
 
     for changed in ({"findings": (uploaded,)}, {"findings": (sealed,)}, {"live": behind}):
-        standing = gates.stand(replace(facts, **changed))
-        assert not standing.ready and standing.missing[0].item is None
+        readiness = gates.readiness_of(replace(facts, **changed))
+        assert not readiness.ready and readiness.missing[0].item is None
 
     assert (
         "create the release again"
-        in gates.stand(replace(facts, findings=(sealed,))).missing[0].result.sentence
+        in gates.readiness_of(replace(facts, findings=(sealed,))).missing[0].result.sentence
     )
 
 
@@ -495,5 +495,5 @@ def test_a_hotfix_is_not_held_to_what_staging_serves():
     facts = good_facts(**NOTHING_LISTED, release={"kind": "hotfix"})
 
     assert "staging_healthy" not in [
-        one.gate for one in gates.stand(replace(facts, live={})).missing
+        one.gate for one in gates.readiness_of(replace(facts, live={})).missing
     ]

@@ -186,10 +186,10 @@ def test_a_staging_that_cannot_be_fast_forwarded_is_refused_beforehand(rules):
 
 def test_a_verdict_that_could_not_be_posted_stops_the_promotion_and_is_no_part_of_itself():
     facts = good_facts(verdict_problem="GitHub refuses to post a commit status.")
-    standing = gates.stand(facts)
+    readiness = gates.readiness_of(facts)
 
-    assert [line.gate for line in standing.missing] == ["verdict_told"]
-    assert gates.verdict(facts, standing)[0] == "success"
+    assert [line.gate for line in readiness.missing] == ["verdict_told"]
+    assert gates.verdict(facts, readiness)[0] == "success"
 
 
 def test_a_required_check_counts_only_from_its_own_app():

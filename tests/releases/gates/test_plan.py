@@ -86,14 +86,14 @@ def test_an_approver_accepts_from_the_page_and_promotion_opens(people):
     release = a_release(people)
     client = Client()
     client.force_login(people["bob"], backend="django.contrib.auth.backends.ModelBackend")
-    before = gates.stand(facts_of(release.pk)).ready
+    before = gates.readiness_of(facts_of(release.pk)).ready
 
     answer = client.post(
         reverse("releases:release-do", args=[release.pk, "accept-risk"]),
         NAMED | {"candidate": release.candidate, "reason": "<i>unused</i>"},
     )
 
-    assert not before and gates.stand(facts_of(release.pk)).ready
+    assert not before and gates.readiness_of(facts_of(release.pk)).ready
     assert answer["Location"].endswith("#migrations")
     assert "“&lt;i&gt;unused&lt;/i&gt;”" in page(people["alice"], release)
     event = AuditEvent.objects.get(action="risk.accepted")

@@ -41,7 +41,9 @@ def test_a_person_signs_for_what_could_not_be_rehearsed_here(release, people):
 
     actions.tick(item(release), actor=people["alice"], note="rehearsed on a copy by hand")
 
-    line = next(one for one in gates.stand(facts_of(release.pk)).before if one.gate == "rehearsed")
+    line = next(
+        one for one in gates.readiness_of(facts_of(release.pk)).before if one.gate == "rehearsed"
+    )
     assert asked.state == gates.ATTEST and "postgis" in asked.sentence
     assert line.done and "by hand" in line.result.sentence
 
@@ -57,7 +59,7 @@ def test_nobody_signs_away_what_the_portal_knows(release, people, status):
 def test_the_item_is_not_asked_of_a_release_without_migrations(people):
     release = make_release(make_project("plain"), by=people["alice"], migrations=[])
 
-    assert "rehearsed" not in [one.gate for one in gates.stand(facts_of(release.pk)).before]
+    assert "rehearsed" not in [one.gate for one in gates.readiness_of(facts_of(release.pk)).before]
 
 
 def test_the_page_links_the_rehearsal_whose_page_tells_what_failed(client, release, people):

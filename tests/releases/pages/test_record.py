@@ -12,7 +12,7 @@ from django.utils import timezone
 from environments.models import Deployment, Repair, Service, ServiceInstance
 from portal.models.audit import AuditEvent
 from releases.approvals.actions import accept_risk
-from releases.gates import record
+from releases.gates import readiness_of, record
 from releases.lifecycle import reconcile
 from releases.models.approvals import RiskAcceptance
 from releases.models.reconciler import ReleaseReconciler
@@ -140,13 +140,12 @@ def words(html: str) -> str:
 
 
 def lines(release):
-    from releases.gates import stand
     from releases.gates.context import facts_of
 
-    standing = stand(facts_of(release.pk))
+    readiness = readiness_of(facts_of(release.pk))
     return [
         (line.text, line.result.state, line.result.sentence, line.result.seen_at)
-        for line in (*standing.before, *standing.after)
+        for line in (*readiness.before, *readiness.after)
     ]
 
 

@@ -1,4 +1,4 @@
-"""The rollback panel is never greener than the world: what was advised before something moved is
+"""The rollback panel is never greener than the world: what was assessed before something moved is
 not shown as now.
 """
 
@@ -13,7 +13,7 @@ from environments.schema.plan.render import Rendered, Statement, Step, steps_as_
 from environments.services.rollback_candidates import Restorable
 from portal.ui.actions import Refused
 from releases.gates.context import gather
-from releases.models import Advice
+from releases.models import RollbackAssessment
 from releases.models.releases import ReleaseStatus
 from releases.pages import rollback
 from releases.pages.release_context import page_queryset
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def shipped():
-    """A release in production with advice of this moment, and everything that it was worked out
+    """A release in production with assessment of this moment, and everything that it was worked out
     from before that.
     """
     people = make_people()
@@ -56,7 +56,7 @@ def test_it_is_green_while_nothing_has_moved(shipped):
     shown = panel(shipped)
 
     assert (shown.tone, shown.outdated, shown.can_ask) == ("pass", "", True)
-    assert shown.verdict == shipped.advice.verdict
+    assert shown.verdict == shipped.assessment.verdict
 
 
 def migrated(release):
@@ -89,7 +89,7 @@ def served(release):
 
 
 def unreadable(release):
-    Advice.objects.update(problem="Railway does not answer.")
+    RollbackAssessment.objects.update(problem="Railway does not answer.")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_no_rollback_is_asked_for_on_advice_that_was_overtaken(shipped, change):
 
 
 @pytest.mark.parametrize(
-    ("advice", "told"),
+    ("assessment", "told"),
     [
         ({"computed_at": None}, "The rollback assessment is still running."),
         (
@@ -142,22 +142,24 @@ def test_no_rollback_is_asked_for_on_advice_that_was_overtaken(shipped, change):
         ),
     ],
 )
-def test_what_was_planned_is_no_verdict_once_the_promotion_has_begun(client, shipped, advice, told):
+def test_what_was_planned_is_no_verdict_once_the_promotion_has_begun(
+    client, shipped, assessment, told
+):
     make_plan_row(shipped)
     client.force_login(make_people()["alice"])
     planned = "safe to roll back"
     assert planned in squeezed(client.get(f"/releases/{shipped.pk}/"))
-    if advice.get("status"):
-        advice = advice | {"finished_at": timezone.now()}
+    if assessment.get("status"):
+        assessment = assessment | {"finished_at": timezone.now()}
 
-    Advice.objects.update(**advice)
+    RollbackAssessment.objects.update(**assessment)
 
     page = squeezed(client.get(f"/releases/{shipped.pk}/"))
     assert planned not in page and told in page and "no verdict" in page
 
 
 def test_no_rollback_is_asked_for_while_something_moves(shipped):
-    Advice.objects.update(verdict=PENDING, reasons=["A migration runs in production."])
+    RollbackAssessment.objects.update(verdict=PENDING, reasons=["A migration runs in production."])
 
     with pytest.raises(Refused, match=r"A migration runs in production\. Wait"):
         rollback_actions.request_rollback(shipped, actor=None, reason="broken")

@@ -17,7 +17,7 @@ from environments.runbook import kinds
 from environments.runbook.read import CODE, DOCUMENT, SCRIPT, STARTUP, WORKFLOW
 from releases.models.releases import Release
 from releases.runbook import retiring
-from releases.runbook.facts import standing_of
+from releases.runbook.facts import facts_of
 from releases.runbook.retiring import retirements
 from releases.runbook.steps import steps
 from tests.factory import make_people, make_project, make_release
@@ -32,7 +32,7 @@ def project():
 
 
 def missing(project) -> dict[str, list[str]]:
-    return {step.title: step.missing for step in steps(standing_of(project))}
+    return {step.title: step.missing for step in steps(facts_of(project))}
 
 
 def left(project, *found) -> None:
@@ -46,7 +46,7 @@ def left(project, *found) -> None:
 
 
 def test_every_step_leads_to_a_page_that_is_there(project):
-    listed = steps(standing_of(project))
+    listed = steps(facts_of(project))
 
     assert len(listed) == 20 and len({step.title for step in listed}) == 20
     for step in listed:
@@ -95,7 +95,7 @@ def test_every_kind_and_place_has_advice(project):
     places = (WORKFLOW, STARTUP, SCRIPT, DOCUMENT, CODE)
     left(project, *((kind, place, f"{place}.x", 1) for kind in kinds.KINDS for place in places))
 
-    shown = retirements(standing_of(project))
+    shown = retirements(facts_of(project))
 
     assert sum(len(one.places) for one in shown) == len(kinds.KINDS) * len(places)
     assert {one.title for one in shown} == {one.title for one in retiring._ADVICE.values()}
@@ -106,12 +106,12 @@ def test_the_old_way_stays_until_the_new_one_has_worked(project):
     left(project, (kinds.SYNC, SCRIPT, "scripts/sync_staging_to_main.sh", 6))
     Project.objects.filter(pk=project.pk).update(watch_only=True)
     project.refresh_from_db()
-    [before] = retirements(standing_of(project))
+    [before] = retirements(facts_of(project))
     make_release(project, by=make_people()["alice"])
     Release.objects.update(status="done")
     Project.objects.filter(pk=project.pk).update(watch_only=False)
     project.refresh_from_db()
-    [after] = retirements(standing_of(project))
+    [after] = retirements(facts_of(project))
 
     assert before.first == [
         "The project only watches; let the portal act first.",

@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _isolation() -> Any:
-    """The package `portal.isolation`, without the portal."""
+    """Return the package `portal.isolation`, without the portal."""
     if "isolation" not in sys.modules:
         place = Path(__file__).parents[4] / "portal" / "isolation"
         spec = importlib.util.spec_from_file_location("isolation", place / "__init__.py")
@@ -85,8 +85,8 @@ def _isolation() -> Any:
 
 
 def _prepare(door: dict[str, Any], request: dict[str, Any]) -> object:
-    """What has to be done outside the door: loading it, and giving the files to whom the child
-    becomes.
+    """Return what has to be done outside the door: loading it, and giving the files to whom the
+    child becomes.
     """
     isolation = _isolation()
     for top in door["owned"]:
@@ -98,8 +98,8 @@ def _prepare(door: dict[str, Any], request: dict[str, Any]) -> object:
 
 
 def _relay(request: dict[str, Any]) -> object:
-    """What reads the statements of a command on the wire and tells of them; None where that is not
-    asked for.
+    """Return what reads the statements of a command on the wire and tells of them; None where that
+    is not asked for.
 
     A statement that is not among `allowed` (keys, None allows all) is not sent. The command itself
     has no descriptor of the events, so its statements are the guard's word.
@@ -155,7 +155,7 @@ def _go_through(door: Mapping[str, object], events: int, guard: socket.socket) -
 
 
 def _load() -> None:
-    """Loads what takes long and will be wanted; nothing of the project's is there yet."""
+    """Load what takes long and will be wanted; nothing of the project's is there yet."""
     for name in (
         "alembic.config",
         "alembic.script",
@@ -175,8 +175,8 @@ def _line() -> bytes:
 
 
 def _watch(worker: int, bounds: Any) -> str:
-    """Returns when the worker has ended or the portal has gone; or with a sentence when it
-    became too large.
+    """Return when the worker has ended or the portal has gone; or with a sentence when it became
+    too large.
     """
     parent, ended = os.getppid(), os.pidfd_open(worker)
     while True:
@@ -188,9 +188,7 @@ def _watch(worker: int, bounds: Any) -> str:
 
 
 def _end_all(worker: int) -> int:
-    """Kills all that is left below us, which orphans become ours; returns the worker's exit
-    code.
-    """
+    """Kill all that is left below us, which orphans become ours; return the worker's exit code."""
     code = FAILED
     while True:
         try:
@@ -210,7 +208,7 @@ def _end_all(worker: int) -> int:
 
 
 def _work(request: dict[str, Any]) -> int:
-    """Runs the migrations; 0 when Alembic raised nothing."""
+    """Run the migrations; 0 when Alembic raised nothing."""
     events = request["events"]
     os.set_inheritable(events, False)
 
@@ -224,7 +222,7 @@ def _work(request: dict[str, Any]) -> int:
             request["environ"]["PORTAL_EVENTS"] = f"{events}:{os.fstat(events).st_ino}"
         os.execve("/bin/sh", ["sh", "-c", line], request["environ"])  # noqa: S606
     try:
-        if "render" in request:  # SQL is wanted, nothing is to be run
+        if "render" in request:  # only SQL is wanted, nothing runs
             here = Path(__file__)
             if request.get("literal"):
                 request["load"] = runpy.run_path(str(here.with_name("literal.py")))["load"]
@@ -243,7 +241,8 @@ def _work(request: dict[str, Any]) -> int:
 
 
 def _script(run: dict[str, Any]) -> Any:
-    """Alembic's script directory, also where the portal lies below a private one such as /root.
+    """Return Alembic's script directory, also where the portal lies below a private one such as
+    /root.
 
     Alembic asks access(2), which judges by the real user, without the right to read there that is
     kept for this; os.path.exists judges as the reading itself does.
@@ -270,7 +269,7 @@ def _upgrade(run: dict[str, Any]) -> None:
     emit = run["emit"]
 
     def steps(current: Any, _context: object) -> Iterator[object]:
-        """Alembic's own plan; a step is taken up again once its transaction is committed."""
+        """Yield Alembic's own plan; a step is taken up again once its transaction is committed."""
         if run["direction"] == "upgrade":
             plan = script._upgrade_revs(tuple(run["target"]), current)
         else:
@@ -288,7 +287,9 @@ def _upgrade(run: dict[str, Any]) -> None:
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    """What the portal makes a sentence of: kind, module, message, statement, PostgreSQL's names."""
+    """Return what the portal makes a sentence of: kind, module, message, statement, PostgreSQL's
+    names.
+    """
     origin = getattr(error, "orig", None) or error
     diagnosis = getattr(origin, "diag", None)
     message = getattr(diagnosis, "message_primary", None) or str(origin)

@@ -27,7 +27,7 @@ engine = create_engine(
 
 @event.listens_for(engine, "connect")
 def limit(connection: Any, _record: object) -> None:
-    """Short waits for locks, long statements cut off, and work stopped once nobody listens any
+    """Set short waits for locks, cut off long statements, and stop work once nobody listens any
     more.
     """
     connection.autocommit = True

@@ -60,9 +60,10 @@ class NotLiteral(Exception):
 
 
 def load(path: str) -> SimpleNamespace:
-    """What stands in for the module: its `upgrade` and `downgrade`, as far as they are there.
+    """Return what stands in for the module: its `upgrade` and `downgrade`, as far as they are
+    there.
 
-    Raises `SyntaxError`.
+    Raise `SyntaxError`.
     """
     with open(path, "rb") as file:
         tree = ast.parse(file.read(), path)
@@ -127,7 +128,7 @@ def _value(node: ast.expr) -> object:
 
 
 def _part(node: ast.expr) -> Any:
-    """A type or a part of a table, by its name in SQLAlchemy."""
+    """Return a type or a part of a table, by its name in SQLAlchemy."""
     module, name = _name(node)
     found = getattr(MODULES.get(module), name, None)
     is_type = isinstance(found, type) and issubclass(found, TypeEngine)
@@ -137,7 +138,7 @@ def _part(node: ast.expr) -> Any:
 
 
 def _name(node: ast.expr) -> tuple[str, str]:
-    """The two names of `module.name`."""
+    """Return the two names of `module.name`."""
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         return node.value.id, node.attr
     raise NotLiteral(node)

@@ -91,7 +91,7 @@ class Recorder:
 def listen(
     engine: object, emit: Callable[[Mapping[str, object]], None], version_table: str
 ) -> None:
-    """Has `emit` told of everything that goes through `engine`."""
+    """Have `emit` told of everything that goes through `engine`."""
     recorder = Recorder(emit, version_table)
     event.listen(engine, "before_cursor_execute", recorder.before)
     event.listen(engine, "after_cursor_execute", recorder.after)

@@ -111,7 +111,7 @@ class NoValue(Exception):
 
 
 def _check_values(statement: object) -> None:
-    """Raises `NoValue`, as a run would fail; the text alone does not show it."""
+    """Raise `NoValue`, as a run would fail; the text alone does not show it."""
     statement = text(statement) if isinstance(statement, str) else statement
     bound = getattr(statement, "_bindparams", {}) if isinstance(statement, TextClause) else {}
     if names := [name for name, one in bound.items() if one.required]:
@@ -128,7 +128,7 @@ def _checked(execute: Callable[..., object]) -> Callable[..., object]:
 
 
 def render(run: dict[str, Any]) -> None:
-    """Emits one event per revision and direction: its statements, and what stopped it, if anything.
+    """Emit one event per revision and direction: its statements, and what stopped it, if anything.
 
     Each file has a process of its own, which can only speak for itself. `run["nest"]` shuts it off
     from ours.
@@ -154,7 +154,7 @@ def render(run: dict[str, Any]) -> None:
 
 
 def _tell(run: dict[str, Any], id: str, line: bytes) -> None:
-    """Passes on what a file said of itself, if it has the form that `_alone` gives it."""
+    """Pass on what a file said of itself, if it has the form that `_alone` gives it."""
     with contextlib.suppress(ValueError, TypeError):
         direction, statements, problem = json.loads(line)
         run["emit"](
@@ -163,7 +163,7 @@ def _tell(run: dict[str, Any], id: str, line: bytes) -> None:
 
 
 def _alone(one: Mapping[str, Any], writing: int, load: Callable[[str], Any]) -> None:
-    """Executes one file and says what both directions do, as lines of JSON."""
+    """Execute one file and say what both directions do, as lines of JSON."""
     path, naming = one["file"], one.get("naming") or {}
     with open(writing, "wb", buffering=0) as file:
 
@@ -236,7 +236,7 @@ def _one(
 
 
 def _problem(error: BaseException, path: str) -> dict[str, object]:
-    """What happened at which line. `kind`: connection, module, unread or raised."""
+    """Return what happened at which line. `kind`: connection, module, unread or raised."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path
     ]

@@ -50,8 +50,8 @@ def key_of(sql: str) -> str:
 
 
 def split(sql: str) -> Iterator[str]:
-    """The statements of a script, without their semicolons; comments stay, a comment alone is no
-    statement.
+    """Yield the statements of a script, without their semicolons; comments stay, a comment alone is
+    no statement.
     """
     start = 0
     ends = [piece.start() for piece in _PIECE.finditer(sql) if piece["end"]]
@@ -63,8 +63,8 @@ def split(sql: str) -> Iterator[str]:
 
 
 def bare(sql: str) -> str:
-    """The statement without comments, and with nothing left in its strings: what rules by word
-    may look at.
+    """Return the statement without comments, and with nothing left in its strings: what rules by
+    word may look at.
     """
 
     def kept(piece: re.Match[str]) -> str:
@@ -76,15 +76,15 @@ def bare(sql: str) -> str:
 
 
 def is_read(sql: str) -> bool:
-    """Whether a statement reads, or sets what holds for its session only, as far as its first
-    word tells.
+    """Return whether a statement reads, or sets what holds for its session only, as far as its
+    first word tells.
     """
     text = bare(sql)
     return bool(_READ.match(text)) and not _INTO.search(text)
 
 
 def is_among(sql: str, keys: Collection[str]) -> bool:
-    """Whether `keys` allow a statement, or each of several that are sent as one."""
+    """Return whether `keys` allow a statement, or each of several that are sent as one."""
     if key_of(sql) in keys:
         return True
     parts = tuple(split(sql))

@@ -6,7 +6,7 @@ import pytest
 
 from environments.schema.history.graph import build
 from environments.schema.history.revision import Revision
-from environments.schema.history.status import stand, timeline
+from environments.schema.history.status import status_of, timeline
 
 
 def history(**parents: str):
@@ -56,7 +56,7 @@ MERGED = history(a="", b="a", c="a", m="b c")
     ],
 )
 def test_a_database_is_named_in_words(current, own, state, words, between, beyond):
-    found = stand("production", current, "main", own, {"staging": LONGER})
+    found = status_of("production", current, "main", own, {"staging": LONGER})
 
     assert (found.state, [one.id for one in found.between], list(found.beyond)) == (
         state,

@@ -15,7 +15,7 @@ from environments.schema.downgrade.compatibility import (
     SAFE,
     Half,
     Services,
-    advise,
+    assess_rollback,
 )
 from environments.schema.history.reader import read
 from environments.schema.plan import squawk
@@ -397,11 +397,11 @@ def test_the_target_tells_size_and_open_transactions(database):
 
 def verdict(*sql: str, **values) -> str:
     steps = [step(*sql, **values)]
-    return advise(steps, assess(steps)).verdict
+    return assess_rollback(steps, assess(steps)).verdict
 
 
 def test_the_way_back_is_safe_when_nothing_the_old_code_uses_went_away():
-    assert advise([], ()).verdict == SAFE
+    assert assess_rollback([], ()).verdict == SAFE
     assert verdict("ALTER TABLE events ADD COLUMN a TEXT") == SAFE
     assert verdict("ALTER TABLE events ADD COLUMN a TEXT", back="") == SAFE
 
@@ -409,7 +409,7 @@ def test_the_way_back_is_safe_when_nothing_the_old_code_uses_went_away():
 def test_the_way_back_goes_through_a_downgrade_when_that_restores_what_old_code_needs():
     steps = [step("ALTER TABLE events RENAME COLUMN a TO b"), step("select 2", revision="r2")]
 
-    back = advise(steps, assess(steps))
+    back = assess_rollback(steps, assess(steps))
 
     assert back.verdict == DOWNGRADE_FIRST
     assert "Downgrade r2, then r1" in back.steps[0]
@@ -436,12 +436,12 @@ def test_an_image_that_runs_alembic_at_its_start_needs_the_downgrade_first():
     starting = Services(back=("backend",), starting=("backend: its start command runs Alembic.",))
     known = Services(back=("backend",), starting_known=True)
 
-    back = advise(steps, assess(steps), services=starting)
-    quiet = advise(steps, assess(steps), services=known)
+    back = assess_rollback(steps, assess(steps), services=starting)
+    quiet = assess_rollback(steps, assess(steps), services=known)
 
     assert back.verdict == DOWNGRADE_FIRST and "Can't locate revision" in back.reasons[0]
-    assert advise([step("select 1", back="")], (), services=starting).verdict == FORWARD
-    assert advise([], (), services=starting).verdict == SAFE, (
+    assert assess_rollback([step("select 1", back="")], (), services=starting).verdict == FORWARD
+    assert assess_rollback([], (), services=starting).verdict == SAFE, (
         "with nothing in the database it finds its revision"
     )
     assert quiet.verdict == SAFE and len(quiet.steps) == 1
@@ -449,10 +449,10 @@ def test_an_image_that_runs_alembic_at_its_start_needs_the_downgrade_first():
 
 def test_what_cannot_be_restored_or_was_never_planned_is_not_called_safe():
     assert (
-        advise([], (), services=Services(missing=("backend: its image is gone.",))).verdict
+        assess_rollback([], (), services=Services(missing=("backend: its image is gone.",))).verdict
         == FORWARD
     )
-    assert advise([], (), unplanned=["r9"]).verdict == FORWARD
+    assert assess_rollback([], (), unplanned=["r9"]).verdict == FORWARD
 
 
 def test_only_what_serves_the_release_goes_back_and_what_serves_as_before_stays():
@@ -460,8 +460,10 @@ def test_only_what_serves_the_release_goes_back_and_what_serves_as_before_stays(
         "frontend",
         "frontend: The deployment of bbbbbbb came to nothing; aaaaaaa serves, as before.",
     )
-    mixed = advise([], (), services=Services(back=("backend", "worker"), stay=(failed,)))
-    none = advise([], (), services=Services(stay=(failed, ("backend", "backend: as before."))))
+    mixed = assess_rollback([], (), services=Services(back=("backend", "worker"), stay=(failed,)))
+    none = assess_rollback(
+        [], (), services=Services(stay=(failed, ("backend", "backend: as before.")))
+    )
 
     assert mixed.verdict == none.verdict == SAFE
     assert mixed.steps[:2] == (
@@ -475,7 +477,7 @@ def test_only_what_serves_the_release_goes_back_and_what_serves_as_before_stays(
 def test_nothing_is_called_safe_while_a_migration_runs_or_a_deployment_is_under_way():
     steps = [step("ALTER TABLE events ADD COLUMN a TEXT")]
 
-    back = advise(
+    back = assess_rollback(
         steps, assess(steps), services=Services(moving=("A migration runs in production.",))
     )
 
@@ -493,9 +495,9 @@ def test_of_half_a_migration_exactly_that_half_is_told():
         "r2", "r2 failed half-way: 1 statement of it stays in the database.", (), breaks=True
     )
 
-    harmless = advise(steps, assess(steps), half=[index])
-    breaking = advise(steps, assess(steps), half=[dropped])
-    nothing = advise([], (), half=[index])
+    harmless = assess_rollback(steps, assess(steps), half=[index])
+    breaking = assess_rollback(steps, assess(steps), half=[dropped])
+    nothing = assess_rollback([], (), half=[index])
 
     assert harmless.verdict == SAFE and index.sentence in harmless.reasons
     assert harmless.steps[0] == "In the database: DROP INDEX i;" and "stays at r1" in " ".join(
@@ -504,9 +506,9 @@ def test_of_half_a_migration_exactly_that_half_is_told():
     assert breaking.verdict == DOWNGRADE_FIRST and dropped.sentence in breaking.reasons
     gone = Services(missing=("backend: its image is gone.",))
     for told_ in (
-        advise(steps, assess(steps), half=[index], services=gone),
-        advise([], (), unplanned=["r9"], half=[index]),
-        advise(steps, assess(steps), half=[index, dropped]),
+        assess_rollback(steps, assess(steps), half=[index], services=gone),
+        assess_rollback([], (), unplanned=["r9"], half=[index]),
+        assess_rollback(steps, assess(steps), half=[index, dropped]),
     ):
         assert index.sentence in told_.reasons and told_.steps[0] == harmless.steps[0]
     assert nothing.reasons[:2] == ("No revision of this release is applied.", index.sentence)

@@ -31,7 +31,9 @@ LOCKS = (
 
 
 def _channel():
-    """The descriptor that the portal reads; -1 where it was not passed on to this process."""
+    """Return the descriptor that the portal reads; -1 where it was not passed on to this
+    process.
+    """
     number, _, node = os.environ.get("PORTAL_EVENTS", "").partition(":")
     try:
         return int(number) if str(os.fstat(int(number)).st_ino) == node else -1
@@ -56,7 +58,7 @@ class Listener:
         self.known, self.fresh = {}, False
 
     def ask(self, dbapi, sql):
-        """The rows of a question of ours, on the same connection and past SQLAlchemy."""
+        """Return the rows of a question of ours, on the same connection and past SQLAlchemy."""
         cursor = dbapi.cursor()
         try:
             cursor.execute(sql)
@@ -170,7 +172,7 @@ def hear_revisions(module):
 
 
 def only_render(module):
-    """Has Alembic's command render what the portal asks for, in place of running anything."""
+    """Have Alembic's command render what the portal asks for, in place of running anything."""
 
     def rendered(self):
         from alembic import context
@@ -222,9 +224,7 @@ class After(importlib.abc.MetaPathFinder):
 
 
 def _the_one_that_was_hidden():
-    """Runs the `sitecustomize` that Python would have found without us, such as a
-    distribution's.
-    """
+    """Run the `sitecustomize` that Python would have found without us, such as a distribution's."""
     here = os.path.dirname(os.path.abspath(__file__))
     rest = [one for one in sys.path if os.path.abspath(one or ".") != here]
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", rest)

@@ -1,4 +1,4 @@
-"""What the portal found by reading: when a project was to be connected, and of its old process."""
+"""What the portal read of a repository and a Railway project that somebody wants to connect."""
 
 from django.conf import settings
 from django.db import models
@@ -8,7 +8,7 @@ from portal.jobs import Job
 
 
 class ProjectProposal(Job):
-    """One reading of a repository and a Railway project, out of which a person makes a project."""
+    """One reading, from which a person creates the project."""
 
     step_function = "environments.setup.job.read"
     step_seconds = 600.0
@@ -28,19 +28,3 @@ class ProjectProposal(Job):
 
     def __str__(self) -> str:
         return f"proposal for {self.repository}"
-
-
-class RunbookReading(models.Model):
-    """What the repository still holds of a process run by hand: `environments.runbook`."""
-
-    project = models.OneToOneField(Project, models.CASCADE, related_name="runbook_reading")
-    commit = models.CharField(max_length=64)
-    rules = models.PositiveIntegerField(help_text="Which version of the rules it was read by.")
-    found = models.JSONField(default=list)
-    read_at = models.DateTimeField()
-
-    class Meta:
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return f"runbook of {self.project}"
