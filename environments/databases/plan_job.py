@@ -1,4 +1,4 @@
-"""The job that works out what a commit will run in staging and in production."""
+"""The job that plans what a commit will run in staging and in production."""
 
 from collections.abc import Collection
 from dataclasses import asdict

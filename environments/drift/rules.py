@@ -1,4 +1,4 @@
-"""What must agree between branches, environments and services, as pure rules over our rows."""
+"""The drift rules for branches, environments and services: pure functions over our rows."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Writing the files of a commit to disk, when whoever made the commit wishes us ill.
+"""Writes the files of a commit to disk safely, even if the commit was made to attack us.
 
 Names are judged before anything is written, nothing is ever written through a link, and what cannot
 be written ends in one sentence. `Mirror.checkout` and `checkout_all` bring the names and contents.

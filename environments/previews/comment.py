@@ -1,4 +1,4 @@
-"""What GitHub is told of a preview: one comment on the pull request, edited from then on, and a
+"""What the portal posts to GitHub about a preview: one comment, which it edits, and a
 deployment.
 """
 

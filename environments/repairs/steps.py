@@ -1,6 +1,4 @@
-"""The steps of repairs: each looks at the world first, writes at most once, and reads again what
-came of it.
-"""
+"""The steps of repairs: each reads the current state, writes at most once, and reads the result."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

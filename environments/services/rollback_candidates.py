@@ -1,6 +1,4 @@
-"""What Railway can still bring back on a service, and whether it would start: pure rules over
-what was read.
-"""
+"""Which deployments of a service Railway can restore, and whether they would start. Pure rules."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The job that keeps a release in step with the world until it ends."""
+"""The job that keeps a release up to date until it ends."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""What people sign under a release: approvals, and risks that they accept."""
+"""What people sign for a release: approvals and accepted risks."""
 
 from django.conf import settings
 from django.db import models

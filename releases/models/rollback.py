@@ -1,6 +1,4 @@
-"""The way back: assessment that is there before it is needed, rollbacks with their steps and
-signatures, downgrades.
-"""
+"""Rollbacks: the assessment, rollbacks with their steps and approvals, and downgrades."""
 
 from datetime import datetime
 from hashlib import sha256

@@ -1,5 +1,5 @@
-"""How each commit of main and staging came about: what did not come by the portal, or by a pull
-request, is found.
+"""Finds commits of main and staging that came neither through the portal nor through a pull
+request.
 """
 
 import json

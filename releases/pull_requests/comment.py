@@ -1,5 +1,4 @@
-"""What the author of a pull request is told of its migrations, where they work: one comment, edited
-from then on.
+"""The comment on a pull request's migrations, which the portal edits from then on.
 
 Git is read of every pull request. To know the SQL a revision file has to be executed, isolated
 (`portal.isolation`): that is done for branches of the repository that are ready for review, and for

@@ -1,4 +1,6 @@
-"""Where each of production's databases is with regard to a release, and what can be undone next."""
+"""The databases in a rollback assessment: where each is, and which revision can be downgraded
+next.
+"""
 
 import functools
 from collections.abc import Callable, Sequence
