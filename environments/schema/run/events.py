@@ -54,6 +54,7 @@ _FORMS: dict[str, Callable[[object], bool]] = {
     "backend": _whole,
     "error": _plain,
     "kept": _each(_text),
+    "alone": _text,
     "over": _number,
     "statement": _text,
     "at": _number,

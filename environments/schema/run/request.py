@@ -73,6 +73,7 @@ class Outcome:
     kept: tuple[
         str, ...
     ] = ()  # what the failed revision had done that was not rolled back, as far as it was heard
+    repeatable: bool = False  # the database went away, and what had begun was rolled back whole
 
 
 class EarlyError(Exception):

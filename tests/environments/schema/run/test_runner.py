@@ -422,6 +422,7 @@ def test_a_server_session_cut_off_in_mid_statement_ends_as_failed_with_a_known_s
     thread.join()
 
     assert (outcome.status, outcome.after) == ("failed", ("aaaa00000001",))
+    assert not outcome.repeatable, "whoever ended it may not want it again"
 
 
 def test_a_database_that_cannot_be_read_afterwards_is_unknown_and_never_green(
