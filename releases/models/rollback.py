@@ -192,7 +192,7 @@ class RollbackApproval(models.Model):
 
 
 class Downgrade(models.Model):
-    """A wish to take one revision back in production, which a second person makes a
+    """A request to downgrade one revision in production, which a second person makes a
     `MigrationRun`.
     """
 
