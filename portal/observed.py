@@ -1,5 +1,5 @@
-"""Numbers that vendors' answers carry along, such as what is left of a quota: noted in memory, then
-kept as rows.
+"""Numbers that vendors' answers contain, such as the remaining rate limit: kept in memory, then as
+rows.
 
 Clients know no row, so they call `note`; whoever runs a job calls `keep` afterwards.
 """
@@ -12,6 +12,7 @@ from django.utils import timezone
 from portal.models.health import Observation
 
 KEPT_EVERY = 5.0  # seconds, in each process
+ACCEPTED = "credential.accepted."
 _noting = threading.Lock()
 _noted: dict[str, object] = {}
 _kept_at = float("-inf")
@@ -21,6 +22,23 @@ def note(name: str, value: object) -> None:
     """Remember the newest `value`, a JSON value, under `name`. Touch no database."""
     with _noting:
         _noted[name] = value
+
+
+def note_accepted(account: str) -> None:
+    """Remember that a service took the credential that `account` names just now."""
+    note(f"{ACCEPTED}{account}", timezone.now().timestamp())
+
+
+def accepted_at(account: str) -> float:
+    """Return when a service last took that credential, in Unix seconds; 0.0: never seen.
+
+    What other processes saw in the last seconds may be missing. One query.
+    """
+    name = f"{ACCEPTED}{account}"
+    kept = Observation.objects.filter(name=name).values_list("value", flat=True).first()
+    with _noting:
+        seen = (_noted.get(name), kept)
+    return max((one for one in seen if isinstance(one, float)), default=0.0)
 
 
 def keep(*, at_once: bool = False) -> None:

@@ -7,9 +7,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from environments.connections import check, connection
-from environments.models import ConnectionCheck
+from environments.models import ConnectionCheck, CredentialWatch
 from portal import audit
-from portal.jobs import Outcome, Requeue, holds
+from portal.jobs import Outcome, Requeue, holds, wake_now
 
 CONNECTIONS_SECONDS = 3600.0
 
@@ -17,6 +17,7 @@ CONNECTIONS_SECONDS = 3600.0
 def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
     """Look once at every credential; one event when what they can do has changed."""
     found = [asdict(one) for one in check.diagnose()]
+    watch, _ = CredentialWatch.objects.get_or_create(single=True)
     with transaction.atomic():
         if not holds(job):
             return Requeue(0)
@@ -34,4 +35,5 @@ def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
                 data={"states": states},
                 now=now,
             )
+            wake_now(watch, now=now)
     return Requeue(CONNECTIONS_SECONDS, "Connections checked.")

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from environments.models import Project
 from portal.credentials import stored
 from portal.models.credentials import ServiceCredential
@@ -12,14 +14,15 @@ from portal.models.credentials import ServiceCredential
 class Source:
     """One credential and the projects for which it counts; `row` None: the environment's."""
 
+    service: str
     row: ServiceCredential | None
     projects: tuple[Project, ...]
 
     @property
     def name(self) -> str:
-        """What the page calls it; "" for the environment's, which has the variable's name."""
+        """What the page calls it; the environment's has the variable's name."""
         if self.row is None:
-            return ""
+            return _github_variable() if self.service == stored.GITHUB else _railway_variable()
         whose = f" of {self.projects[0].name}" if self.row.scope else ""
         what = "App" if self.row.kind == ServiceCredential.Kind.APP else "token"
         return f"{self.row.get_service_display()} {what}{whose}"
@@ -37,6 +40,20 @@ def sources(service: str, projects: Sequence[Project]) -> list[Source]:
     for project in projects:
         row = stored.effective(service, project.slug)
         groups.setdefault(row.pk if row else None, (row, []))[1].append(project)
-    found = [Source(row, tuple(used)) for row, used in groups.values()]
+    found = [Source(service, row, tuple(used)) for row, used in groups.values()]
     needed = [one for one in found if one.row is not None or one.projects]
     return needed or found
+
+
+def _github_variable() -> str:
+    app = (
+        settings.GITHUB_APP_ID,
+        settings.GITHUB_APP_PRIVATE_KEY,
+        settings.GITHUB_APP_INSTALLATION_ID,
+    )
+    return "GITHUB_TOKEN" if settings.GITHUB_TOKEN or not any(app) else "GITHUB_APP_ID"
+
+
+def _railway_variable() -> str:
+    is_projects = not settings.RAILWAY_API_TOKEN and bool(settings.RAILWAY_TOKEN)
+    return "RAILWAY_TOKEN" if is_projects else "RAILWAY_API_TOKEN"

@@ -6,7 +6,7 @@ Sources: GitHub REST API 2022-11-28 and its GraphQL API.
 
 from collections.abc import Sequence
 
-from environments.github import answers, overview
+from environments.github import answers, limits, overview
 from environments.github.announcements import Announcements
 from environments.github.answers import Hook
 from environments.github.arguments import branch_part, hook_body, shaped
@@ -48,6 +48,14 @@ class GitHub(PullRequests, Branches, CommitChecks, Announcements):
         return overview.read_merge(
             self.transport, self.owner, self.name, staging, production, number
         )
+
+    def ask_whether_known(self) -> None:
+        """Ask what is left of the quota, which costs nothing of it, and keep that.
+
+        Raise `ApiError` for a credential that GitHub does not take.
+        """
+        doing = "say how many requests are left"
+        limits.note_all(self.transport.get(doing, "/rate_limit"), self.transport.account)
 
     def hooks(self) -> tuple[Hook, ...]:
         """Return the repository's webhooks."""

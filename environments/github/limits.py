@@ -1,12 +1,13 @@
-"""What GitHub says about the token beside every answer: what is left of its quota, and when it
-expires.
-"""
+"""What GitHub's answers say about the token: the remaining rate limit and the expiry date."""
 
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 from portal import observed
 from portal.outbound.http import Reply
+from portal.outbound.parsing import get_path
 
+LEFT, ENDS = "github.left.", "github.token_expires."  # before the name of a credential
 EXPIRES = "github-authentication-token-expiration"
 
 
@@ -20,20 +21,30 @@ def note(reply: Reply, account: str) -> None:
         name: _number(reply, f"x-ratelimit-{name}") for name in ("remaining", "limit", "reset")
     }
     if kind in ("core", "graphql") and None not in values.values():
-        observed.note(f"github.quota.{kind}", values)
-        observed.note(f"github.left.{kind}.{account}", values)
+        observed.note(f"{LEFT}{kind}.{account}", values)
     if EXPIRES in reply.headers or reply.status == 200:
-        observed.note("github.token_expires", expiry(reply.headers.get(EXPIRES, "")) or 0)
+        observed.note(f"{ENDS}{account}", expiry(reply.headers.get(EXPIRES, "")) or 0)
+    if reply.status < 300 or reply.status == HTTPStatus.NOT_MODIFIED:
+        observed.note_accepted(account)
+
+
+def note_all(answer: object, account: str) -> None:
+    """Keep what the answer of `/rate_limit` says of both quotas: it tells of requests of others."""
+    for kind in ("core", "graphql"):
+        found = get_path(answer, "resources", kind)
+        values = {name: get_path(found, name) for name in ("remaining", "limit", "reset")}
+        if all(type(one) is int and one >= 0 for one in values.values()):
+            observed.note(f"{LEFT}{kind}.{account}", values)
 
 
 def note_block(until: float, account: str) -> None:
     """Keep that GitHub takes no request of the credential before `until`, in Unix seconds."""
-    observed.note(f"github.left.blocked.{account}", until)
+    observed.note(f"{LEFT}blocked.{account}", until)
 
 
 def names_of(account: str) -> list[str]:
     """Return under which names it is kept what is left to a credential."""
-    return [f"github.left.{part}.{account}" for part in ("core", "graphql", "blocked")]
+    return [f"{LEFT}{part}.{account}" for part in ("core", "graphql", "blocked")]
 
 
 def expiry(message: str) -> float | None:

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 
+from environments.connections import watch
+from environments.github import limits
 from environments.models import ConnectionCheck, Project, RailwayRateLimit, RailwaySync
 from environments.quota import allowance, pace
 from portal.health.registry import Result, State, check
@@ -55,32 +57,38 @@ def sync_result(
 
 @check("Credentials")
 def credentials(now: datetime) -> Iterator[Result]:
-    """Report what the last look at every credential found."""
+    """Report what the last look at every credential found, and which are refused since."""
+    refused = watch.refused()
+    for name, sentence in refused.items():
+        yield Result(FAILING, f"{name}: {sentence}", subject=name, confirmed=True)
     for row in ConnectionCheck.objects.exclude(checked_at=None):
         for found in row.found:
             state = {"pass": OK, "fail": WARNING}.get(found["state"], UNKNOWN)
-            yield Result(state, f"{found['name']}: {found['sentence']}", subject=found["name"])
+            if found["name"] not in refused:
+                yield Result(state, f"{found['name']}: {found['sentence']}", subject=found["name"])
 
 
 @check("Token expiry", unit="seconds")
 def token_expiry(now: datetime) -> Iterator[Result]:
-    """Report how long GitHub's token lasts, as GitHub says with each answer."""
-    for seen in Observation.objects.filter(name="github.token_expires"):
+    """Report how long each of GitHub's tokens lasts, as GitHub says with each answer."""
+    for whose, seen in _said_by_github(limits.ENDS):
         if not seen.value:
-            yield Result(OK, "GitHub's token does not expire, or renews itself.")
+            message = f"GitHub's token{whose} does not expire, or renews itself."
+            yield Result(OK, message, subject=whose.removeprefix(" of "))
             continue
         left = float(seen.value) - now.timestamp()
         when = f"{datetime.fromtimestamp(float(seen.value), UTC):%Y-%m-%d %H:%M} UTC"
+        state, message = OK, f"GitHub's token{whose} expires at {when}."
         if left <= 0:
-            yield Result(FAILING, f"GitHub's token expired at {when}: set a new one.", value=left)
+            state = FAILING
+            message = f"GitHub's token{whose} expired at {when}: set a new one."
         elif left < EXPIRES_SOON:
+            state = WARNING
             message = (
-                f"GitHub's token expires at {when}, in {left / 86400:.0f} days. Create the next "
-                "one."
+                f"GitHub's token{whose} expires at {when}, in {left / 86400:.0f} days. Create the"
+                " next one."
             )
-            yield Result(WARNING, message, value=left)
-        else:
-            yield Result(OK, f"GitHub's token expires at {when}.", value=left)
+        yield Result(state, message, subject=whose.removeprefix(" of "), value=left)
 
 
 @check("Railway quota", unit="requests")
@@ -99,7 +107,7 @@ def railway_quota(now: datetime) -> Iterator[Result]:
                 f"Railway refuses requests until {row.blocked_until:%H:%M} UTC: the plan's quota is"
                 " used up."
             )
-            yield Result(FAILING, message, value=0)
+            yield Result(FAILING, message, value=0, confirmed=True)  # Railway said so
         elif left is not None and left < limit * allowance.KEPT_FOR_PEOPLE:
             message = (
                 f"{left} of {limit} requests to Railway are left. Background readings wait for "
@@ -114,16 +122,31 @@ def railway_quota(now: datetime) -> Iterator[Result]:
 
 @check("GitHub quota", unit="requests")
 def github_quota(now: datetime) -> Iterator[Result]:
-    """Report what is left of the requests that GitHub allows, by kind, as GitHub says with each
-    answer.
+    """Report what is left of the requests that GitHub allows to each credential, by kind, as GitHub
+    says with each answer.
     """
-    for seen in Observation.objects.filter(name__startswith="github.quota."):
-        kind = seen.name.rpartition(".")[2]
-        left, limit, resets = (seen.value.get(name) for name in ("remaining", "limit", "reset"))
-        if resets is None or resets <= now.timestamp():
-            yield Result(OK, f"GitHub's quota ({kind}) resets with the next request.", subject=kind)
-            continue
-        until = f"{datetime.fromtimestamp(resets, UTC):%H:%M} UTC"
-        state = FAILING if left == 0 else WARNING if left < limit * GITHUB_LITTLE else OK
-        message = f"{left} of {limit} requests to GitHub ({kind}) are left until {until}."
-        yield Result(state, message, subject=kind, value=left)
+    for kind in ("core", "graphql"):
+        for whose, seen in _said_by_github(f"{limits.LEFT}{kind}."):
+            yield _left(f"{kind}{whose}", seen.value, now)
+
+
+def _left(subject: str, said: dict[str, int], now: datetime) -> Result:
+    left, limit, resets = said["remaining"], said["limit"], said["reset"]
+    if resets <= now.timestamp():
+        message = f"GitHub's quota ({subject}) resets with the next request."
+        return Result(OK, message, subject=subject)
+    until = f"{datetime.fromtimestamp(resets, UTC):%H:%M} UTC"
+    state = FAILING if left == 0 else WARNING if left < limit * GITHUB_LITTLE else OK
+    message = f"{left} of {limit} requests to GitHub ({subject}) are left until {until}."
+    return Result(state, message, subject=subject, value=left, confirmed=left == 0)
+
+
+def _said_by_github(start: str) -> Iterator[tuple[str, Observation]]:
+    """Yield what GitHub said to each credential in use under the names that begin so; with " of …"
+    where there are several, or "".
+    """
+    names = watch.of_github()
+    for seen in Observation.objects.filter(name__startswith=start).order_by("name"):
+        account = seen.name.removeprefix(start)
+        if not names or account in names:
+            yield f" of {names[account]}" if len(names) > 1 else "", seen

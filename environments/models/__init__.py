@@ -33,6 +33,7 @@ from environments.models.services import AtStart, Deployment, Service, ServiceIn
 from environments.models.stamps import Stamp, stamped_from
 from environments.models.syncs import (
     ConnectionCheck,
+    CredentialWatch,
     DatabaseSync,
     ProtectionSync,
     RailwaySync,
@@ -55,6 +56,7 @@ __all__ = [
     "Branch",
     "BranchProtection",
     "ConnectionCheck",
+    "CredentialWatch",
     "Database",
     "DatabaseState",
     "DatabaseStatus",

@@ -1,5 +1,5 @@
-"""Who may ask GitHub and Railway now: a release or a repair always, as long as anything is left;
-readings in the background only while enough is left for those.
+"""Who may send requests now: a release or a repair while any are left, background readings only
+while enough are left for those.
 
 GitHub says beside each answer what is left; that is noted by whoever asked, and read here.
 """
@@ -49,6 +49,12 @@ def ahead(project: Project, now: datetime) -> Iterator[Requeue | None]:
         who, seconds = ("GitHub", github) if github > railway else ("Railway", railway)
         message = f"{who}'s requests are used up: it goes on in {_minutes(seconds)} min."
         yield Requeue(seconds, message) if seconds else None
+
+
+def is_blocked(project: Project, now: datetime) -> bool:
+    """Return whether GitHub asked for a pause, in which not even free requests are welcome."""
+    until = _seen(project).get("blocked")
+    return isinstance(until, float | int) and until > now.timestamp()
 
 
 def behind(project: Project, now: datetime) -> Requeue | None:

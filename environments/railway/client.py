@@ -9,7 +9,7 @@ from environments.railway.notification_rules import NotificationRules
 from environments.railway.objects import ProjectTree
 from environments.railway.shape import part, shaped
 from environments.railway.staged_changes import StagedChanges
-from environments.railway.token import TokenReport, read_token
+from environments.railway.token import TokenReport, ask_whether_known, read_token
 from environments.railway.tree import read_tree
 from environments.railway.variables import Variables
 from environments.railway.volumes import Volumes
@@ -70,3 +70,9 @@ class Railway(Deployments, Variables, StagedChanges, Volumes, NotificationRules)
         Raise `ApiError` only when there is no answer.
         """
         return read_token(self.transport)
+
+    def ask_whether_known(self) -> None:
+        """Ask the least that any token may, in one request. Raise `ApiError` for one that Railway
+        does not take.
+        """
+        ask_whether_known(self.transport)

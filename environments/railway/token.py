@@ -1,4 +1,4 @@
-"""What a token is: whose, and how far it reaches."""
+"""What a Railway token is: whose, and what it can access."""
 
 from dataclasses import dataclass
 
@@ -67,3 +67,8 @@ def read_token(transport: Transport) -> TokenReport:
         return _project_report(scope)
     sentence = "Railway knows no such token: make a workspace token and set RAILWAY_API_TOKEN."
     return TokenReport("unknown", sentence)
+
+
+def ask_whether_known(transport: Transport) -> None:
+    """Ask the least that a token of this header may: one request. Raise `ApiError`."""
+    transport.ask("token_project" if transport.header == "project" else "token_workspaces")

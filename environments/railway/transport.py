@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from environments.railway import ledger
+from portal import observed
 from portal.outbound import http
 from portal.outbound.credentials import railway_token
 from portal.outbound.http import ApiError, Kind, Reply, Withhold
@@ -227,7 +228,10 @@ class Transport:
         data = get_path(answer, "data")
         if not errors and (reply.status != 200 or not isinstance(data, dict)):
             raise self._error(reply, [], write=write)
-        return data if isinstance(data, dict) else {}, errors, reply
+        found = data if isinstance(data, dict) else {}
+        if not errors and any(value is not None for value in found.values()):
+            observed.note_accepted(ledger.key_of(self.token))
+        return found, errors, reply
 
     def with_header(self, header: str) -> "Transport":
         """Return the same address and token, sent in the other kind of header."""
@@ -269,8 +273,8 @@ def _meaning(words: str, code: str, status: int, write: bool) -> tuple[Kind, str
             return kind, sentence
     if code in _CODES:
         kind, start = _CODES[code]
-        mend = "the portal needs an update" if kind == "outdated" else "correct it and try again"
-        return kind, f"{start}{f' ({words})' if words else ''}: {mend}."
+        fix = "the portal needs an update" if kind == "outdated" else "correct it and try again"
+        return kind, f"{start}{f' ({words})' if words else ''}: {fix}."
     if status == 429:
         return "rate_limited", "Railway's request limit is used up: wait a while."
     if status == 401:

@@ -1,5 +1,5 @@
 """Incidents: a check that is not in order at two looks in a row is announced, as an event of the
-audit trail.
+audit trail; at the first look where whoever found it had looked twice already.
 
 Every worker and every web process calls `look`; a single row decides which of them evaluates, so
 one process that is frozen or gone never keeps the others from saying so.
@@ -26,6 +26,11 @@ def look(now: datetime) -> bool:
     _note_restart(now)
     settle(registry.run(now), now=now)
     return True
+
+
+def look_soon() -> None:
+    """Have the checks evaluated at the next beat of any process, within five seconds."""
+    HealthWatch.objects.update(evaluated_at=None)
 
 
 def settle(readings: list[Reading], *, now: datetime) -> None:
@@ -57,7 +62,7 @@ def _claim(now: datetime) -> bool:
 
 def _open(reading: Reading, now: datetime) -> None:
     result = reading.result
-    Incident.objects.get_or_create(
+    row, _ = Incident.objects.get_or_create(
         check_name=reading.check.name,
         subject=result.subject,
         closed_at=None,
@@ -68,6 +73,8 @@ def _open(reading: Reading, now: datetime) -> None:
             "opened_at": now,
         },
     )
+    if result.confirmed:
+        _confirm(row, reading, now)
 
 
 def _confirm(row: Incident, reading: Reading, now: datetime) -> None:

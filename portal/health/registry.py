@@ -37,6 +37,7 @@ class Result:
     subject: str = ""
     value: float | None = None
     scope: str = ""  # slug of the project, where the subject belongs to one
+    confirmed: bool = False  # whoever found it looked twice: announced without a second look
 
 
 Function = Callable[[datetime], Iterable[Result]]

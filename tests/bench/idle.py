@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.faults.unwell import LIMIT_SECONDS, Portal, seconds_until
+from tests.faults.unwell_portal import LIMIT_SECONDS, Portal, seconds_until
 
 MOST_PERCENT = 1.0
 SETTLE_SECONDS = 30.0

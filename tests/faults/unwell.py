@@ -2,122 +2,23 @@
 audit trail.
 
 Web server and worker run apart, as on a platform: the worker is frozen and killed, the database
-restarted and stopped, the worker's disk filled. Run by `make faults`; ends with 1 when anything was
-said later than after a minute, or when the portal did not recover by itself.
+restarted and stopped, the worker's disk filled; then GitHub and Railway refuse it
+(`unwell_outside`). Run by `make faults`; ends with 1 when anything was said later than after a
+minute, or when the portal did not recover by itself.
 """
 
-import json
-import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psycopg
-
-from portal.server.embedded_postgres import Server, start
-from tests.ports import free_port
-
-ROOT = Path(__file__).resolve().parents[2]
-LIMIT_SECONDS = 60.0
-
-
-class Portal:
-    """A web server and a worker on one database, in processes and directories of their own."""
-
-    def __init__(self, directory: Path, *, worker_files: Path | None = None) -> None:
-        self.directory, self.port = directory, free_port()
-        self.server: Server = start(directory / "postgres")
-        self.worker_files = worker_files or directory / "worker-files"
-        self.parts: dict[str, subprocess.Popen[bytes]] = {}
-        self.manage("migrate", "--verbosity=0", files=directory / "web-files").wait()
-        self.parts["web"] = self.manage(
-            "web", f"--port={self.port}", "--host=127.0.0.1", files=directory / "web-files"
-        )
-        self.begin_worker()
-
-    def manage(self, *arguments: str, files: Path) -> "subprocess.Popen[bytes]":
-        """A management command with this portal's settings, and only those."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if name in ("PATH", "HOME", "LANG", "TZ")
-        }
-        env = kept | {
-            "ALLOW_SUPERUSER_DATABASE": "1",
-            "DATABASE_URL": self.server.url,
-            "PORTAL_VAR_DIR": str(files),
-            "PORTAL_ENV_FILE": os.devnull,
-        }
-        env |= {"SECRET_KEY": "x" * 50, "SANDBOX": "0"}
-        files.mkdir(exist_ok=True)
-        log = (self.directory / f"{arguments[0]}.log").open("ab")
-        command = [sys.executable, "manage.py", *arguments]
-        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
-
-    def begin_worker(self) -> None:
-        self.parts["worker"] = self.manage("worker", files=self.worker_files)
-
-    def states(self) -> dict[str, str]:
-        """Check → state, as `/health/ready` says; what is served but cannot be read is an empty
-        answer.
-        """
-        try:
-            body = urllib.request.urlopen(
-                f"http://127.0.0.1:{self.port}/health/ready", timeout=15
-            ).read()
-        except urllib.error.HTTPError as error:
-            body = error.read()
-        except OSError:
-            return {}
-        worst: dict[str, str] = {}
-        for one in json.loads(body)["checks"]:
-            order = ["ok", "unknown", "warning", "failing"]
-            worst[one["check"]] = max(one["state"], worst.get(one["check"], "ok"), key=order.index)
-        return worst
-
-    def events(self, action: str, check: str) -> int:
-        """How many events of this kind the trail holds."""
-        with (
-            suppress(psycopg.Error),
-            psycopg.connect(self.server.url, connect_timeout=3) as connection,
-        ):
-            asked = (
-                "SELECT count(*) FROM portal_auditevent WHERE action = %s AND data::json->>'check'"
-                " = %s"
-            )
-            return connection.execute(asked, [action, check]).fetchone()[0]  # type: ignore[index]
-        return 0
-
-    def restart_database(self) -> None:
-        """Stops PostgreSQL as a crash does and starts it on the same port."""
-        self.server.stop()
-        self.server = start(self.directory / "postgres")
-
-    def end(self) -> None:
-        for part in self.parts.values():
-            with suppress(ProcessLookupError):
-                part.send_signal(signal.SIGCONT)
-            part.terminate()
-        for part in self.parts.values():
-            part.wait(30)
-        self.server.stop()
-
-
-def seconds_until(condition: Callable[[], bool], limit: float = 2 * LIMIT_SECONDS) -> float:
-    """Seconds until `condition` holds; infinite if it does not within `limit`."""
-    started = time.monotonic()
-    while time.monotonic() - started < limit:
-        if condition():
-            return time.monotonic() - started
-        time.sleep(0.25)
-    return float("inf")
+from portal.server.embedded_postgres import start
+from tests.faults import unwell_outside
+from tests.faults.unwell_portal import LIMIT_SECONDS, Portal, Row, seconds_until
 
 
 @contextmanager
@@ -135,9 +36,6 @@ def small_disk(directory: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", directory], check=True)
 
 
-Row = tuple[str, float, float, float]
-
-
 def break_everything(portal: Portal) -> Iterator[Row]:
     """Each failure: seconds until `/health/ready` said it, until the trail did, and until all
     was well again.
@@ -151,14 +49,14 @@ def break_everything(portal: Portal) -> Iterator[Row]:
     yield killed_worker(portal)
 
 
-def _noticed(portal: Portal, name: str, check: str, mend: Callable[[], None]) -> Row:
+def _noticed(portal: Portal, name: str, check: str, fix: Callable[[], None]) -> Row:
     before = portal.events("health.failing", check)
     recovered = portal.events("health.recovered", check)
     started = time.monotonic()
     shown = seconds_until(lambda: portal.states().get(check) == "failing")
     seconds_until(lambda: portal.events("health.failing", check) > before)
     told = time.monotonic() - started
-    mend()
+    fix()
     well = seconds_until(lambda: portal.events("health.recovered", check) > recovered)
     return name, shown, told, well
 
@@ -226,6 +124,11 @@ def main() -> int:
                     portal.end()
         except OSError as error:
             print(f"  disk of the worker full: not tried, {error}")
+    with (
+        tempfile.TemporaryDirectory(prefix="portal-unwell-") as name,
+        unwell_outside.connected(Path(name)) as outside,
+    ):
+        rows += unwell_outside.refuse_everything(outside)
     print(f"  {'failure':26} {'shown':>7} {'in trail':>9} {'well again':>11}   (seconds)")
     for name, *seconds in rows:
         print(f"  {name:26} {seconds[0]:7.1f} {seconds[1]:9.1f} {seconds[2]:11.1f}")

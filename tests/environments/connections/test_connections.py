@@ -3,7 +3,6 @@
 import io
 
 import pytest
-import stamina
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core.management import call_command
@@ -16,53 +15,12 @@ from environments.connections import check
 from environments.models import ConnectionCheck, Project
 from portal.sandbox.github.rest_releases import INSTALLATION
 from portal.sandbox.github.state import PORTAL_APP
-from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Fault, Response, Server
 from tests.factory import make_people
 from tests.portal.sandbox_github import official
 from tests.reading import squeezed
-from tests.stand_in import github_with_the_sample
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def no_waiting():
-    with stamina.set_testing(True, attempts=3, cap=True):
-        yield
-
-
-@pytest.fixture
-def hub(tmp_path, settings):
-    hub = github_with_the_sample(tmp_path / "github")
-    server = Server(hub).start()
-    hub.url = settings.GITHUB_API_URL = server.url
-    settings.GITHUB_TOKEN = "sandbox-github-token"
-    hub.server = server
-    yield hub
-    server.stop()
-    hub.hooks.stop()
-
-
-@pytest.fixture
-def railway(tmp_path, settings, hub):
-    standin = RailwayStandIn(
-        tmp_path / "railway", repository=hub.git.path, repository_name="acme/inspector"
-    )
-    server = Server(standin).start()
-    standin.add_environment("staging")
-    standin.server = server
-    settings.RAILWAY_API_URL = f"{server.url}/graphql/v2"
-    settings.RAILWAY_API_TOKEN, settings.RAILWAY_TOKEN = "sandbox-railway-token", ""
-    yield standin
-    server.stop()
-    standin.stop()
-
-
-@pytest.fixture
-def project(railway):
-    values = {"repository": "acme/inspector", "railway_project_id": railway.project_id}
-    return Project.objects.create(name="inspector", slug="inspector", **values)
 
 
 def of_railway():
@@ -119,9 +77,7 @@ def test_unknown_wrong_header_and_no_such_project_are_three_things(project, rail
 
     assert [one.state for one in (unknown, wrong_header, elsewhere)] == ["fail"] * 3
     assert unknown.sentence.startswith("Unauthorized")
-    assert (
-        wrong_header.sentence.startswith("Wrong setting") and "RAILWAY_TOKEN" in wrong_header.mend
-    )
+    assert wrong_header.sentence.startswith("Wrong setting") and "RAILWAY_TOKEN" in wrong_header.fix
     assert "no such project" in elsewhere.cannot[0]
 
 
@@ -133,7 +89,7 @@ def test_a_project_token_in_its_own_setting_says_what_it_cannot_see(project, rai
 
     assert (found.name, found.kind) == ("RAILWAY_TOKEN", "project token")
     assert any("other environments" in line for line in found.cannot)
-    assert "workspace" in found.mend
+    assert "workspace" in found.fix
 
 
 @pytest.mark.parametrize("kind", ["account", "workspace"])
@@ -153,7 +109,7 @@ def test_an_account_token_in_the_setting_of_project_tokens_is_the_wrong_header(p
     found = of_railway()
 
     assert found.state == "fail" and found.sentence.startswith("Wrong setting")
-    assert found.mend == "Move it to RAILWAY_API_TOKEN and clear RAILWAY_TOKEN."
+    assert found.fix == "Move it to RAILWAY_API_TOKEN and clear RAILWAY_TOKEN."
 
 
 def test_the_first_setting_wins_and_what_is_set_in_vain_is_said(project, settings):
@@ -308,7 +264,7 @@ def test_the_page_shows_the_last_result_and_the_button_wakes_the_job():
         "sentence": "<i>It is old.</i>",
         "can": ["read"] * 40,
         "cannot": ["write"] * 40,
-        "mend": "Make a new one.",
+        "fix": "Make a new one.",
     }
     ConnectionCheck.objects.create(found=[line] * 2, wake_at="2999-01-01T00:00Z")
 

@@ -157,7 +157,7 @@ def test_readings_of_a_project_fail_with_their_problem_and_name_it():
 def test_the_expiry_of_the_token(days, state):
     now = timezone.now()
     value = 0 if days is None else (now + timedelta(days=days)).timestamp()
-    Observation.objects.create(name="github.token_expires", value=value, at=now)
+    Observation.objects.create(name="github.token_expires.a", value=value, at=now)
 
     assert states("token_expiry", now) == [state]
 
@@ -172,7 +172,7 @@ def test_quotas_of_both_vendors():
     assert states("railway_quota", now) == [State.FAILING]
 
     value = {"remaining": 0, "limit": 5000, "reset": now.timestamp() + 60}
-    Observation.objects.create(name="github.quota.core", value=value, at=now)
+    Observation.objects.create(name="github.left.core.a", value=value, at=now)
     assert states("github_quota", now) == [State.FAILING]
     assert states("github_quota", now + timedelta(minutes=2)) == [State.OK]
 
