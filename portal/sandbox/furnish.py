@@ -9,7 +9,7 @@ from portal.sandbox import sample
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.railway import git as questions
-from portal.sandbox.railway.movement import watched
+from portal.sandbox.railway.pushes import watched
 from portal.sandbox.shapes import KINDS, Service, Shape
 
 

@@ -28,7 +28,7 @@ from environments.schema.run.command import APPLICATION_NAME, Command
 from environments.schema.run.failure import next_commands
 from environments.schema.run.request import Outcome, Run
 from environments.schema.run.runner import run
-from portal.sandbox.sample import ALEMBIC_INI, ENV_PY
+from portal.sandbox.sample_files import ALEMBIC_INI, ENV_PY
 from tests.environments.schema.history.histories import repository, source
 
 PATIENCE_SECONDS = 120.0

@@ -30,7 +30,7 @@ from environments.schema.run.alembic_env.statements import key_of
 from environments.schema.run.command import Command
 from environments.schema.run.request import Run
 from environments.schema.run.runner import run
-from portal.sandbox.sample import ALEMBIC_INI, ENV_PY
+from portal.sandbox.sample_files import ALEMBIC_INI, ENV_PY
 from tests.environments.schema.history.histories import repository, source
 from tests.faults.hostile_code import fresh_database
 

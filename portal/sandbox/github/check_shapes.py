@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from .rules import GOOD
+from .required_checks import GOOD
 from .shapes import Shape, app, repository
 from .state import APPS, PORTAL_APP, node_id, stamp
 

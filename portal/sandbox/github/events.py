@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from . import check_shapes, pull_shapes, shapes
-from .git import ZERO, Commit, Git, Person
+from .git import ZERO, Git
+from .git_objects import Commit, Person
 from .state import ACTIONS_APP, Viewer, stamp
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, cast
+
+from .git_objects import STATUS_WORDS, Change, Commit, GitError, Person, read_commit, signed
 
 ZERO = "0" * 40
 SHA = re.compile(r"[0-9a-f]{40}")
@@ -34,50 +34,6 @@ def environment(**more: str) -> dict[str, str]:
     under.
     """
     return {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | ENVIRONMENT | more
-
-
-class GitError(Exception):
-    """git refused; the text is its own words."""
-
-
-@dataclass(frozen=True)
-class Person:
-    name: str
-    email: str
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Commit:
-    sha: str
-    tree: str
-    parents: tuple[str, ...]
-    author: Person
-    committer: Person
-    message: str
-
-
-@dataclass(frozen=True)
-class Change:
-    """One file between two trees; `status` is GitHub's word, `additions` of a binary file are 0."""
-
-    path: str
-    status: str
-    sha: str
-    additions: int
-    deletions: int
-    previous: str = ""
-    patch: str = ""
-
-
-STATUS_WORDS = {
-    "A": "added",
-    "D": "removed",
-    "M": "modified",
-    "R": "renamed",
-    "C": "copied",
-    "T": "changed",
-}
 
 
 class Git:
@@ -166,7 +122,7 @@ class Git:
         """Return the commits that `git log` lists for `arguments`."""
         fields = "%H%x00%T%x00%P%x00%an%x00%ae%x00%at%x00%cn%x00%ce%x00%ct%x00%B"
         words = self.text("log", "-z", f"--format={fields}", *arguments).split("\0")
-        return [_commit(words[at : at + 10]) for at in range(0, len(words) - 9, 10)]
+        return [read_commit(words[at : at + 10]) for at in range(0, len(words) - 9, 10)]
 
     def commit(self, sha: str) -> Commit:
         return self._remembered(("show", sha), lambda: self.commits("-1", sha, "--")[0])
@@ -252,7 +208,7 @@ class Git:
         """Write a commit and give its name; the same input gives the same name."""
         flags = [word for parent in parents for word in ("-p", parent)]
         return self.text(
-            "commit-tree", tree, *flags, stdin=message.encode(), env=_signed(author, by)
+            "commit-tree", tree, *flags, stdin=message.encode(), env=signed(author, by)
         ).strip()
 
     def replayed(self, base: str, onto: str, head: str, by: Person) -> str | None:
@@ -325,23 +281,3 @@ class Git:
             subprocess.run(command, stdin=pack, capture_output=True, env=environment(), check=True)
         for name, sha in shas.items():
             self.text("update-ref", f"refs/heads/{name}", sha)
-
-
-def _commit(words: list[str]) -> Commit:
-    sha, tree, parents, *people, message = words
-    author = Person(people[0], people[1], datetime.fromtimestamp(int(people[2]), UTC))
-    committer = Person(people[3], people[4], datetime.fromtimestamp(int(people[5]), UTC))
-    return Commit(
-        sha.strip(), tree, tuple(parents.split()), author, committer, message.rstrip("\n")
-    )
-
-
-def _signed(author: Person, by: Person) -> dict[str, str]:
-    env: dict[str, str] = {}
-    for role, person in (("AUTHOR", author), ("COMMITTER", by)):
-        env |= {
-            f"GIT_{role}_NAME": person.name,
-            f"GIT_{role}_EMAIL": person.email,
-            f"GIT_{role}_DATE": f"@{int(person.at.timestamp())} +0000",
-        }
-    return env

@@ -3,32 +3,22 @@
 Answers are plain dicts; a value that is a function is asked only when the document selects it.
 """
 
-import base64
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphql import (
-    ExecutionResult,
-    GraphQLError,
-    GraphQLResolveInfo,
-    GraphQLSchema,
-    build_schema,
-    execute_sync,
-)
+from graphql import ExecutionResult, GraphQLSchema, build_schema, execute_sync
 
 from portal.sandbox import documents
 from portal.sandbox.server import Request, Response
 
-from . import checks, graph_rules, judging, pulls, rules
-from .state import ACTIONS_APP, APPS, PORTAL_APP, Refused, Viewer, find, node_id, stamp
+from . import graph_rules, judging, pulls
+from .graph_checks import rollup
+from .graph_pages import Node, actor, connection, error_shape, fault
+from .state import Refused, Viewer, find, node_id, stamp
 
 if TYPE_CHECKING:
     from .standin import GitHubStandIn
-
-Node = dict[str, Any]
-
-MOST = 100
 
 
 @functools.cache
@@ -64,7 +54,7 @@ def answer(hub: "GitHubStandIn", request: Request, viewer: Viewer) -> Response:
         )
     shape: Node = {} if result.data is None and result.errors else {"data": result.data}
     if result.errors:
-        shape["errors"] = [_error(error) for error in result.errors]
+        shape["errors"] = [error_shape(error) for error in result.errors]
     return Response(200, shape)
 
 
@@ -77,22 +67,13 @@ def _revert(hub: "GitHubStandIn", viewer: Viewer, given: Node) -> Node:
         (p for p in known if node_id("PullRequest", p["id"]) == given["pullRequestId"]), None
     )
     if pull is None:
-        raise _fault("NOT_FOUND", "Could not resolve to a node with the global id.")
+        raise fault("NOT_FOUND", "Could not resolve to a node with the global id.")
     try:
         with hub.change(viewer):
             made = pulls.reverted(hub, pull, viewer, given.get("title"), given.get("body") or "")
     except Refused as refusal:
-        raise _fault("UNPROCESSABLE", refusal.message) from None
+        raise fault("UNPROCESSABLE", refusal.message) from None
     return {"pullRequest": _pull(hub, pull), "revertPullRequest": _pull(hub, made)}
-
-
-def _error(error: GraphQLError) -> Node:
-    shape = {name: value for name, value in error.formatted.items() if name != "extensions"}
-    return dict(error.extensions or {}) | shape
-
-
-def _fault(kind: str, message: str) -> GraphQLError:
-    return GraphQLError(message, extensions={"type": kind})
 
 
 def _rate(hub: "GitHubStandIn") -> Node:
@@ -101,54 +82,13 @@ def _rate(hub: "GitHubStandIn") -> Node:
     return {"limit": rate.limit, "cost": 1, "nodeCount": 0, "resetAt": stamp(rate.reset)} | used
 
 
-def _connection(
-    name: str,
-    rows: list[Any],
-    first: int | None = None,
-    after: str | None = None,
-    last: int | None = None,
-    before: str | None = None,
-) -> Node:
-    """Return one page of `rows`; refuse what GitHub refuses: no bound, or one above a hundred."""
-    bound = first if first is not None else last
-    if bound is None:
-        sentence = (
-            f"You must provide a `first` or `last` value to properly paginate the `{name}`"
-            " connection."
-        )
-        raise _fault("MISSING_PAGINATION_BOUNDARIES", sentence)
-    if bound > MOST:
-        which = "first" if first is not None else "last"
-        sentence = (
-            f"Requesting {bound} records on the `{name}` connection exceeds the `{which}` limit"
-        )
-        raise _fault("EXCESSIVE_PAGINATION", f"{sentence} of {MOST} records.")
-    start = _offset(after) if after else 0
-    end = _offset(before) - 1 if before else len(rows)
-    if first is not None:
-        end = min(end, start + first)
-    else:
-        start = max(start, end - bound)
-    cursor = base64.b64encode(f"cursor:v2:{end}".encode()).decode() if end > start else None
-    page = {"hasNextPage": end < len(rows), "endCursor": cursor}
-    return {"totalCount": len(rows), "nodes": rows[start:end], "pageInfo": page}
-
-
-def _offset(cursor: str) -> int:
-    try:
-        return int(base64.b64decode(cursor).decode().rsplit(":", 1)[1])
-    except (ValueError, IndexError):
-        message = f"`{cursor}` does not appear to be a valid cursor."
-        raise _fault("INVALID_CURSOR_ARGUMENTS", message) from None
-
-
 def _repository(hub: "GitHubStandIn", owner: str, name: str) -> Node:
     # Renames are followed, as on GitHub: `nameWithOwner` says what it is called now.
     if f"{owner}/{name}".lower() not in (
         one.lower() for one in [hub.full_name, *hub.state["old_names"]]
     ):
         sentence = f"Could not resolve to a Repository with the name '{owner}/{name}'."
-        raise _fault("NOT_FOUND", sentence)
+        raise fault("NOT_FOUND", sentence)
     return {
         "id": node_id("Repository", hub.repository_id),
         "nameWithOwner": hub.full_name,
@@ -165,9 +105,7 @@ def _repository(hub: "GitHubStandIn", owner: str, name: str) -> Node:
 def _one_pull(hub: "GitHubStandIn", number: int) -> Node:
     found = find(hub.state["pulls"], number=number)
     if found is None:
-        raise _fault(
-            "NOT_FOUND", f"Could not resolve to a PullRequest with the number of {number}."
-        )
+        raise fault("NOT_FOUND", f"Could not resolve to a PullRequest with the number of {number}.")
     return _pull(hub, found)
 
 
@@ -182,7 +120,7 @@ def _ref(hub: "GitHubStandIn", qualified: str) -> Node | None:
         "compare": lambda info, headRef: _compared(hub, sha, headRef),
         "branchProtectionRule": lambda info: graph_rules.protection(hub, branch),
         "refUpdateRule": lambda info: graph_rules.update_rule(hub, branch),
-        "rules": lambda info, **args: _connection(
+        "rules": lambda info, **args: connection(
             "rules", graph_rules.rules_of(hub, branch), **args
         ),
     }
@@ -222,19 +160,12 @@ def _pulls(
     key = keys[orderBy["field"]] if orderBy else "number"
     down = bool(orderBy) and orderBy["direction"] == "DESC"  # type: ignore[index]  # mypy loses the test
     rows.sort(key=lambda pull: (pull[key], pull["number"]), reverse=down)
-    page = _connection("pullRequests", rows, **window)
+    page = connection("pullRequests", rows, **window)
     return page | {"nodes": [_pull(hub, pull) for pull in page["nodes"]]}
 
 
 def _state(pull: Node) -> str:
     return "MERGED" if pull["merged_at"] else pull["state"].upper()
-
-
-def _actor(login: str) -> Node:
-    return {
-        "__typename": "Bot" if login.endswith("[bot]") else "User",
-        "login": login.removesuffix("[bot]"),
-    }
 
 
 def _pull(hub: "GitHubStandIn", pull: Node) -> Node:
@@ -246,12 +177,12 @@ def _pull(hub: "GitHubStandIn", pull: Node) -> Node:
         "number": pull["number"],
         "title": pull["title"],
         "url": f"{hub.web}/pull/{pull['number']}",
-        "author": _actor(pull["user"]),
+        "author": actor(pull["user"]),
         "createdAt": pull["created_at"],
         "updatedAt": pull["updated_at"],
         "state": _state(pull),
-        "commits": lambda info, **window: _connection("commits", _commits(hub, pull), **window),
-        "reviewThreads": lambda info, **window: _connection(
+        "commits": lambda info, **window: connection("commits", _commits(hub, pull), **window),
+        "reviewThreads": lambda info, **window: connection(
             "reviewThreads", _threads(hub, pull), **window
         ),
         "isDraft": pull["draft"],
@@ -268,13 +199,13 @@ def _pull(hub: "GitHubStandIn", pull: Node) -> Node:
         "additions": lambda info: pulls.totals(hub, pull)[1],
         "deletions": lambda info: pulls.totals(hub, pull)[2],
         "autoMergeRequest": None,
-        "labels": lambda info, **window: _connection("labels", labels, **window),
-        "latestOpinionatedReviews": lambda info, writersOnly=False, **window: _connection(
+        "labels": lambda info, **window: connection("labels", labels, **window),
+        "latestOpinionatedReviews": lambda info, writersOnly=False, **window: connection(
             "latestOpinionatedReviews",
             [_review(r) for r in judging.latest_reviews(hub, pull)],
             **window,
         ),
-        "statusCheckRollup": lambda info: _rollup(hub, pull["head_sha"]),
+        "statusCheckRollup": lambda info: rollup(hub, pull["head_sha"]),
     }
 
 
@@ -302,7 +233,7 @@ def _threads(hub: "GitHubStandIn", pull: Node) -> list[Node]:
 
 def _review(review: Node) -> Node:
     return {
-        "author": _actor(review["user"]),
+        "author": actor(review["user"]),
         "state": review["state"],
         "submittedAt": review["at"],
         "commit": {"oid": review["sha"]},
@@ -310,73 +241,3 @@ def _review(review: Node) -> Node:
 
 
 # --- checks
-
-
-def _rollup(hub: "GitHubStandIn", sha: str) -> Node | None:
-    states = [state for _, _, state in rules.results(hub.state, sha)]
-    if not states:
-        return None
-    return {
-        "state": checks.combined(states).upper(),
-        "contexts": lambda info, **window: _connection("contexts", _contexts(hub, sha), **window),
-    }
-
-
-def _contexts(hub: "GitHubStandIn", sha: str) -> list[Any]:
-    """Check runs and statuses; unreadable check runs are errors in their places, as GitHub
-    answers them.
-    """
-    sealed = _fault("FORBIDDEN", "Resource not accessible by personal access token")
-    runs = [
-        _check(hub, row) if hub.checks_readable else sealed
-        for row in checks.latest_checks(hub, sha)
-    ]
-    return runs + [_status(hub, row) for row in checks.latest_statuses(hub, sha)]
-
-
-def _check(hub: "GitHubStandIn", row: Node) -> Node:
-    app = APPS.get(row["app_id"], PORTAL_APP)
-    run = {"event": "push", "workflow": {"name": "CI"}} if app == ACTIONS_APP else None
-    return {
-        "__typename": "CheckRun",
-        "databaseId": row["id"],
-        "name": row["name"],
-        "status": row["status"].upper(),
-        "conclusion": row["conclusion"] and row["conclusion"].upper(),
-        "startedAt": row["started_at"],
-        "completedAt": row["completed_at"],
-        "detailsUrl": row["details_url"] or f"{hub.web}/runs/{row['id']}",
-        "isRequired": _required(hub, row["name"]),
-        "checkSuite": {"app": {"databaseId": app.id, "slug": app.slug}, "workflowRun": run},
-    }
-
-
-def _status(hub: "GitHubStandIn", row: Node) -> Node:
-    return {
-        "__typename": "StatusContext",
-        "id": node_id("Status", row["id"]),
-        "context": row["context"],
-        "creator": _actor(row["user"]),
-        "state": row["state"].upper(),
-        "description": row["description"],
-        "targetUrl": row["target_url"],
-        "createdAt": row["at"],
-        "isRequired": _required(hub, row["context"]),
-    }
-
-
-def _required(hub: "GitHubStandIn", context: str) -> Any:
-    def resolve(
-        info: GraphQLResolveInfo,
-        pullRequestNumber: int | None = None,
-        pullRequestId: str | None = None,
-    ) -> bool:
-        known = hub.state["pulls"]
-        pull = find(known, number=pullRequestNumber) or next(
-            (p for p in known if node_id("PullRequest", p["id"]) == pullRequestId), None
-        )
-        if pull is None:
-            raise _fault("UNPROCESSABLE", "A pull request ID or pull request number is required.")
-        return context in rules.required_checks(hub.state, pull["base"])
-
-    return resolve

@@ -4,7 +4,7 @@ refuses the merge.
 
 from typing import TYPE_CHECKING, Any
 
-from . import rules
+from . import required_checks, rules
 from .owners import owners_of
 from .state import Viewer
 
@@ -68,7 +68,7 @@ def review_refusals(hub: "GitHubStandIn", rule: rules.Rules, pull: Pull) -> list
 def rule_refusals(hub: "GitHubStandIn", rule: rules.Rules, pull: Pull, method: str) -> list[str]:
     """Return what one rule has against a merge by `method`, in GitHub's words."""
     base = hub.state["heads"][pull["base"]]
-    found = rules.check_refusals(hub.state, rule, pull["head_sha"]) + review_refusals(
+    found = required_checks.check_refusals(hub.state, rule, pull["head_sha"]) + review_refusals(
         hub, rule, pull
     )
     threads = (one for one in hub.state["threads"] if one["number"] == pull["number"])
@@ -167,7 +167,7 @@ def merge_state(hub: "GitHubStandIn", pull: Pull) -> str:
         return "BEHIND"
     if found:
         return "BLOCKED"
-    states = {state for _, _, state in rules.results(hub.state, pull["head_sha"])}
+    states = {state for _, _, state in required_checks.results(hub.state, pull["head_sha"])}
     return "UNSTABLE" if states - {"success"} else "CLEAN"
 
 

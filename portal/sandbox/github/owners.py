@@ -3,7 +3,7 @@
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from .git import GitError
+from .git_objects import GitError
 
 if TYPE_CHECKING:
     from .standin import GitHubStandIn

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from . import judging, pulls
+from . import judging, merging, pulls
 from .shapes import Shape, label, repository, user
 from .state import node_id
 
@@ -50,7 +50,7 @@ def simple(hub: "GitHubStandIn", pull: Shape) -> Shape:
         "updated_at": pull["updated_at"],
         "closed_at": pull["closed_at"],
         "merged_at": pull["merged_at"],
-        "merge_commit_sha": pull["merge_commit_sha"] or pulls.trial_merge(hub, pull),
+        "merge_commit_sha": pull["merge_commit_sha"] or merging.trial_merge(hub, pull),
         "assignee": None,
         "assignees": [],
         "requested_reviewers": [],

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from portal.sandbox.server import Response
 
-from . import pull_shapes, pulls, shapes
+from . import merging, pull_shapes, pulls, shapes
 from .routes import Ask, paged, repo
 from .state import Refused, find, invalid, stamp
 
@@ -114,7 +114,7 @@ def merge(hub: "GitHubStandIn", ask: Ask) -> Response:
     method = body.get("merge_method") or "merge"
     if method not in ("merge", "squash", "rebase"):
         raise invalid("PullRequest", "merge_method")
-    made = pulls.merge(
+    made = merging.merge(
         hub,
         _pull(hub, ask),
         ask.viewer,
@@ -131,7 +131,7 @@ def merge(hub: "GitHubStandIn", ask: Ask) -> Response:
 @repo("PUT", "/pulls/{number}/update-branch")
 def update_branch(hub: "GitHubStandIn", ask: Ask) -> Response:
     pull = _pull(hub, ask)
-    pulls.update_branch(hub, pull, ask.viewer, ask.body().get("expected_head_sha"))
+    merging.update_branch(hub, pull, ask.viewer, ask.body().get("expected_head_sha"))
     url = f"{hub.web}/pull/{pull['number']}"
     return Response(202, {"message": "Updating pull request branch.", "url": url})
 

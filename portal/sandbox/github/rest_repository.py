@@ -1,12 +1,12 @@
 """REST: the repository, its branches, refs, commits, comparisons, trees and files."""
 
-import base64
 from typing import TYPE_CHECKING, Any
 
 from portal.sandbox.server import Response
 
-from . import rules, shapes
-from .git import SHA, GitError, Person
+from . import push_rules, rules, shapes
+from .git import SHA
+from .git_objects import Person
 from .routes import Ask, links, page_of, paged, repo
 from .state import SETTINGS, Refused, invalid, node_id
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 UNPAGED_COMMITS = 250
 COMPARED_FILES = 300
-LISTED_ENTRIES = 100_000
-INLINE_BYTES = 1024 * 1024
 
 
 def commit_named(hub: "GitHubStandIn", name: str, status: int = 422) -> str:
@@ -154,7 +152,7 @@ def update_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
         raise Refused(422, "Update is not a fast forward")
     branch = full.removeprefix("refs/heads/")
     if new != old and (
-        why := rules.push_refusal(hub, branch, ask.viewer, new, old=old, forced=backwards)
+        why := push_rules.push_refusal(hub, branch, ask.viewer, new, old=old, forced=backwards)
     ):
         raise Refused(422, why)
     if not hub.git.move(full, new, old):
@@ -171,7 +169,7 @@ def delete_ref(hub: "GitHubStandIn", ask: Ask) -> Response:
     branch = full.removeprefix("refs/heads/")
     if branch == hub.state["default_branch"]:
         raise Refused(422, "Cannot delete the default branch")
-    if why := rules.push_refusal(hub, branch, ask.viewer, None, old=sha):
+    if why := push_rules.push_refusal(hub, branch, ask.viewer, None, old=sha):
         raise Refused(422, why)
     hub.git.move(full, None, sha)
     return Response(204)
@@ -266,100 +264,10 @@ def merge(hub: "GitHubStandIn", ask: Ask) -> Response:
     message = body.get("commit_message") or f"Merge {body['head']} into {body['base']}"
     by = Person("GitHub", "noreply@github.com", hub.clock())
     made = hub.git.commit_tree(tree, [base, head], f"{message}\n", hub.person(ask.viewer.login), by)
-    if why := rules.push_refusal(hub, body["base"], ask.viewer, made, old=base):
+    if why := push_rules.push_refusal(hub, body["base"], ask.viewer, made, old=base):
         raise Refused(403, why)
     hub.git.move(f"refs/heads/{body['base']}", made, base)
     return Response(201, shapes.commit(hub, hub.git.commit(made)))
 
 
 # --- trees and files
-
-
-@repo("GET", "/git/trees/{ref}")
-def get_tree(hub: "GitHubStandIn", ask: Ask) -> Response:
-    name = ask.part["ref"]
-    sha = hub.git.resolve(name) or name
-    flags = ["-r", "-t"] if ask.request.query.get("recursive") else []
-    try:
-        tree = hub.git.text("rev-parse", "--verify", f"{sha}^{{tree}}").strip()
-        entries = hub.git.text("ls-tree", "-z", "--long", *flags, tree).split("\0")[:-1]
-    except GitError:
-        raise Refused(404, "Not Found") from None
-    rows = [_entry(hub, line) for line in entries[:LISTED_ENTRIES]]
-    url = f"{hub.api}/git/trees/{tree}"
-    return Response(
-        200, {"sha": tree, "url": url, "tree": rows, "truncated": len(entries) > len(rows)}
-    )
-
-
-def _entry(hub: "GitHubStandIn", line: str) -> dict[str, Any]:
-    words, path = line.split("\t", 1)
-    mode, kind, sha, size = words.split()
-    shape = {
-        "path": path,
-        "mode": mode,
-        "type": kind,
-        "sha": sha,
-        "url": f"{hub.api}/git/{kind}s/{sha}",
-    }
-    return shape | ({"size": int(size)} if size.isdigit() else {})
-
-
-@repo("GET", "/contents/{path}")
-def get_contents(hub: "GitHubStandIn", ask: Ask) -> Response:
-    return _contents(hub, ask, ask.part["path"].strip("/"))
-
-
-@repo("GET", "/contents/?")
-def get_root(hub: "GitHubStandIn", ask: Ask) -> Response:
-    return _contents(hub, ask, "")
-
-
-def _contents(hub: "GitHubStandIn", ask: Ask, path: str) -> Response:
-    ref = ask.request.query.get("ref") or hub.state["default_branch"]
-    sha = commit_named(hub, ref, 404)
-    try:
-        kind = hub.git.text("cat-file", "-t", f"{sha}:{path}").strip()
-    except GitError:
-        raise Refused(404, "Not Found") from None
-    if kind == "tree":
-        lines = hub.git.text("ls-tree", "-z", "--long", f"{sha}:{path}").split("\0")[:-1]
-        rows = [
-            _file(hub, f"{path}/{row['path']}".strip("/"), row, ref) for row in map(_of(hub), lines)
-        ]
-        return Response(200, rows[:1000])
-    content = hub.git.run("cat-file", "blob", f"{sha}:{path}").stdout
-    if "raw" in ask.request.headers.get("accept", ""):
-        return Response(200, content, {"Content-Type": "application/vnd.github.raw; charset=utf-8"})
-    blob = hub.git.text("rev-parse", f"{sha}:{path}").strip()
-    shape = _file(hub, path, {"type": "blob", "sha": blob, "size": len(content)}, ref)
-    inline = len(content) <= INLINE_BYTES
-    text = base64.encodebytes(content).decode() if inline else ""
-    return Response(200, shape | {"encoding": "base64" if inline else "none", "content": text})
-
-
-def _of(hub: "GitHubStandIn") -> Any:
-    return lambda line: _entry(hub, line)
-
-
-def _file(hub: "GitHubStandIn", path: str, row: dict[str, Any], ref: str) -> dict[str, Any]:
-    url, html = f"{hub.api}/contents/{path}?ref={ref}", f"{hub.web}/blob/{ref}/{path}"
-    git = f"{hub.api}/git/{row['type']}s/{row['sha']}"
-    return {
-        "name": path.rsplit("/", 1)[-1],
-        "path": path,
-        "sha": row["sha"],
-        "size": row.get("size", 0),
-        "type": {"tree": "dir", "commit": "submodule"}.get(row["type"], "file"),
-        "url": url,
-        "html_url": html,
-        "git_url": git,
-        "download_url": None if row["type"] == "tree" else f"{hub.web}/raw/{ref}/{path}",
-        "_links": {"self": url, "git": git, "html": html},
-    }
-
-
-@repo("GET", "/tarball/{ref}")
-def get_tarball(hub: "GitHubStandIn", ask: Ask) -> Response:
-    sha = commit_named(hub, ask.part["ref"], 404)
-    return Response(302, b"", {"Location": f"{hub.web}/legacy.tar.gz/{sha}"})

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from .state import APPS, PORTAL_APP, State, Viewer
+from .state import PORTAL_APP, State, Viewer
 
 if TYPE_CHECKING:
-    from .standin import GitHubStandIn
+    pass
 
-GOOD = {"success", "neutral", "skipped"}
 ADMIN_ROLE = 5
 
 
@@ -172,134 +171,8 @@ def in_force(state: State, branch: str, viewer: Viewer, *, by_pull: bool = False
     return found
 
 
-def required_checks(state: State, branch: str) -> dict[str, int | None]:
-    """Return every context that some rule asks for, whoever asks, with the app it must come
-    from.
-    """
-    wanted: dict[str, int | None] = {}
-    for rules in in_force(state, branch, Viewer("")):
-        wanted |= rules.checks
-    return wanted
-
-
-def required_statuses(state: State, branch: str) -> list[str]:
-    """Return the required contexts that are reported as statuses, not as check runs."""
-    runs = {check["name"] for check in state["checks"]}
-    return [name for name in required_checks(state, branch) if name not in runs]
-
-
-def app_of(login: str) -> int | None:
-    """Return the App that a bot's login belongs to; None for a person, whose status comes from no
-    App.
-    """
-    return next((app.id for app in APPS.values() if login == f"{app.slug}[bot]"), None)
-
-
-def results(state: State, sha: str) -> list[tuple[str, int | None, str]]:
-    """Return the newest check run and newest status per name: (context, app, `success`, `pending`
-    or `failure`).
-    """
-    newest: dict[tuple[str, str, int | None], tuple[str, int | None, str]] = {}
-    for check in state["checks"]:
-        if check["head_sha"] == sha:
-            word = "pending"
-            if check["status"] == "completed":
-                word = "success" if check["conclusion"] in GOOD else "failure"
-            newest["run", check["name"], check["app_id"]] = (check["name"], check["app_id"], word)
-    for status in state["statuses"]:
-        if status["sha"] == sha:
-            word = "failure" if status["state"] == "error" else status["state"]
-            newest["status", status["context"], None] = (
-                status["context"],
-                app_of(status["user"]),
-                word,
-            )
-    return list(newest.values())
-
-
-def check_refusals(state: State, rules: Rules, sha: str) -> list[str]:
-    """Return sentences about required checks that have not passed, in GitHub's words; none when all
-    have.
-    """
-    words: dict[str, str] = {}
-    for context, app_id in rules.checks.items():
-        states = {
-            state
-            for name, app, state in results(state, sha)
-            if name == context and (app_id in (None, -1) or app == app_id)
-        }
-        if states != {"success"}:
-            words[context] = next((w for w in ("failure", "pending") if w in states), "expected")
-    verbs = {"failure": "failing", "pending": "pending", "expected": "expected"}
-    if len(words) == 1:
-        ((context, word),) = words.items()
-        return [f'Required status check "{context}" is {verbs[word]}.']
-    if words:
-        counts = [
-            f"{list(words.values()).count(w)} {verbs[w]}" for w in verbs if w in words.values()
-        ]
-        if set(words.values()) == {"expected"}:
-            return [f"{len(words)} of {len(rules.checks)} required status checks are expected."]
-        sentence = f"{len(words)} of {len(rules.checks)} required status checks have not succeeded"
-        return [f"{sentence}: {', '.join(counts)}."]
-    return []
-
-
 def said(rules: Rules, sentences: list[str]) -> str:
     """Return the refusal as the API words it, which differs between protections and rulesets."""
     if rules.ruleset:
         return "Repository rule violations found\n\n" + "\n\n".join(sentences) + "\n\n"
     return " ".join(sentences)
-
-
-def push_refusal(
-    hub: "GitHubStandIn",
-    branch: str,
-    viewer: Viewer,
-    new: str | None,
-    *,
-    old: str | None = None,
-    forced: bool = False,
-) -> str:
-    """Return why moving (or deleting, `new` None) a branch outside a pull request is refused;
-    empty: it is not.
-    """
-    for rules in in_force(hub.state, branch, viewer):
-        sentences = []
-        if new is None:
-            sentences += ["Cannot delete this branch"] if rules.no_delete else []
-        else:
-            if rules.locked:
-                ours = (
-                    "Cannot update this protected ref."
-                    if rules.ruleset
-                    else "Cannot change this locked branch"
-                )
-                sentences.append(ours)
-            if forced and rules.no_force:
-                sentences.append("Cannot force-push to this branch")
-            if rules.pull_required and old is not None:
-                sentences.append("Changes must be made through a pull request.")
-            if rules.queue and old is not None:
-                sentences.append("Changes must be made through the merge queue")
-            if (
-                rules.linear
-                and old
-                and not forced
-                and hub.git.is_commit(new)
-                and _merges(hub, old, new)
-            ):
-                sentences.append("This branch must not contain merge commits.")
-            sentences += check_refusals(hub.state, rules, new)
-        if sentences:
-            return said(rules, sentences)
-    return ""
-
-
-def _merges(hub: "GitHubStandIn", old: str, new: str) -> bool:
-    """Return whether the push would add a merge commit; commits that git has not received yet are
-    not looked at.
-    """
-    return bool(
-        hub.git.text("rev-list", "--merges", "--max-count=1", f"{old}..{new}", "--").strip()
-    )

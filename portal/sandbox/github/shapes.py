@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from . import judging
-from .git import Change, Commit, Person
+from .git_objects import Change, Commit, Person
 from .state import App, login_id, node_id, stamp
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from portal.sandbox.server import Request, Response
 
-from . import front, rules
+from . import front, push_rules
 from .git import ZERO, environment
 from .state import Refused, Viewer
 
@@ -88,13 +88,13 @@ def _refusals(hub: "GitHubStandIn", request: Request, viewer: Viewer) -> str:
     for old, new, ref in commands(request.body):
         branch = ref.removeprefix("refs/heads/")
         before, after = (None if sha == ZERO else sha for sha in (old, new))
-        plain = rules.push_refusal(hub, branch, viewer, after, old=before)
+        plain = push_rules.push_refusal(hub, branch, viewer, after, old=before)
         if plain:
             lines.append(f"{ref}|always|{' '.join(plain.split())}")
         elif (
             before
             and after
-            and rules.push_refusal(hub, branch, viewer, after, old=before, forced=True)
+            and push_rules.push_refusal(hub, branch, viewer, after, old=before, forced=True)
         ):
             lines.append(f"{ref}|forced|Cannot force-push to this branch")
     return "\n".join(lines)

@@ -18,9 +18,11 @@ from . import (
     events,
     front,
     graph,
+    merging,
     pages,
     pulls,
     rest_checks,
+    rest_contents,
     rest_deployments,
     rest_hooks,
     rest_pulls,
@@ -31,13 +33,15 @@ from . import (
     smart_http,
     state,
 )
-from .git import Git, GitError, Person
+from .git import Git
+from .git_objects import GitError, Person
 from .hooks import Hooks
 from .state import ACTIONS_APP, PORTAL_APP, Refused, Viewer, stamp
 
 # Imported for the routes they register.
 ROUTES = (
     rest_repository,
+    rest_contents,
     rest_rules,
     rest_checks,
     rest_deployments,
@@ -329,7 +333,7 @@ class GitHubStandIn:
         `Refused` as the API would.
         """
         with self.change(Viewer(by or self.owner, admin=True)) as viewer:
-            return pulls.merge(self, pulls.get(self, number), viewer, method=method)
+            return merging.merge(self, pulls.get(self, number), viewer, method=method)
 
     def push_commit(
         self, branch: str, files: dict[str, str | None], message: str, author: str = "maria"

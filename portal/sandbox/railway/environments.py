@@ -3,15 +3,9 @@
 from typing import Any
 
 from .access import ACCOUNT, WORKSPACE, Caller
-from .configuration import (
-    apply_patch,
-    created_config,
-    deep_merge,
-    drop_service_rows,
-    patch_of,
-    set_patch,
-)
-from .mutations import mutation
+from .configuration import apply_patch, created_config, drop_service_rows
+from .patches import deep_merge, patch_of, set_patch
+from .resolving import mutation
 from .world import Refused, Row, World
 
 COOLDOWN_SECONDS = 30

@@ -5,7 +5,7 @@ through.
 from typing import Any
 
 from .access import Caller
-from .queries import page, query
+from .resolving import page, query
 from .world import Row
 
 STEPS = {

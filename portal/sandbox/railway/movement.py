@@ -1,10 +1,6 @@
 """How deployments come to be and move through their states by the clock."""
 
-import json
-import tomllib
 from typing import Any
-
-from portal.gitignore import is_exception, takes_in
 
 from . import git, predeploy
 from .variables import running_variables
@@ -68,10 +64,10 @@ def deploy(
     outcomes = instance["outcomes"]
     if outcomes:
         steps = OUTCOMES.get(outcomes.pop(0), BUILD)
-    return _create(world, instance, commit, "QUEUED", steps, reason, variables, branch)
+    return create(world, instance, commit, "QUEUED", steps, reason, variables, branch)
 
 
-def _create(
+def create(
     world: World,
     instance: Row,
     commit: str | None,
@@ -213,87 +209,6 @@ def resume(world: World, deployment: Row) -> None:
     _enter(world, deployment, "QUEUED", world.clock())
 
 
-def pushed(world: World, branch: str, before: str, after: str) -> None:
-    """Deploy `after` to every service whose trigger follows `branch`, as a push to GitHub does.
-
-    A push told twice counts once.
-    """
-    if not after.strip("0") or world.data["heads"].get(branch) == after:
-        return
-    world.data["heads"][branch] = after
-    changed = git.changed_paths(world.repository, before, after)
-    for trigger in world.rows("triggers", branch=branch, repository=world.repository_name):
-        instance = world.one(
-            "instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"]
-        )
-        if instance is None or not instance["autoDeploy"]:
-            continue
-        touched = watched(world, instance, changed, after)
-        if instance["neverNext"]:
-            instance["neverNext"] -= 1
-        elif not touched and instance.get("quiet"):
-            continue
-        elif instance["skipNext"] or not touched:
-            instance["skipNext"] = max(0, instance["skipNext"] - 1)
-            skipped(world, instance, after, branch)
-        else:
-            deploy(world, instance, after, branch=branch)
-
-
-def skipped(world: World, instance: Row, commit: str, branch: str) -> Row:
-    """Return what a push leaves that does not deploy the service."""
-    return _create(world, instance, commit, "SKIPPED", [], "deploy", None, branch)
-
-
-def catch_up(world: World) -> None:
-    """Deploy what was pushed while nobody told: before a restart, or in the moment of a kill."""
-    for branch, before in list(world.data["heads"].items()):
-        head = git.commit(world.repository, f"refs/heads/{branch}")
-        if head and head != before:
-            pushed(world, branch, before, head)
-
-
-def watched(world: World, instance: Row, changed: list[str] | None, commit: str) -> bool:
-    """Return whether the service watches any of the paths, from the repository's root; None: it is
-    not known which.
-
-    Its configuration as code at `commit` goes before what is set here. A root directory limits
-    nothing, but for a service of the `rooted` kind: Railway's documentation said so once, and says
-    nothing now.
-    """
-    if changed is None:
-        return True
-    patterns = in_repository(world, instance, commit).get("build", {}).get("watchPatterns")
-    patterns = instance["watchPatterns"] if patterns is None else patterns
-    if not patterns and instance.get("rooted"):
-        return any(path.startswith(f"{instance['rootDirectory'].strip('/')}/") for path in changed)
-    if not patterns:
-        return True
-    if all(is_exception(pattern) for pattern in patterns):
-        patterns = ["*", *patterns]
-    return any(takes_in(patterns, path) for path in changed)
-
-
-def in_repository(world: World, instance: Row, commit: str) -> dict[str, Any]:
-    """Return the service's configuration as code at a commit; {} where there is none."""
-    named = instance.get("railwayConfigFile")
-    for path in (named.lstrip("/"),) if named else ("railway.toml", "railway.json"):
-        if (message := git.show(world.repository, commit, path)) is not None:
-            return dict(tomllib.loads(message) if path.endswith(".toml") else json.loads(message))
-    return {}
-
-
-def pushed_elsewhere(world: World, repository: str, branch: str, commit: str) -> None:
-    """Deploy `commit` of another repository to every service that follows `branch` there."""
-    world.data.setdefault("elsewhere", {})[f"{repository} {branch}"] = commit
-    for trigger in world.rows("triggers", branch=branch, repository=repository):
-        instance = world.one(
-            "instances", environmentId=trigger["environmentId"], serviceId=trigger["serviceId"]
-        )
-        if instance is not None and instance["autoDeploy"]:
-            deploy(world, instance, commit, branch=branch)
-
-
 def history(world: World, instance: Row) -> list[Row]:
     """Return its deployments, oldest first."""
     return [world.data["deployments"][id] for id in instance["deploymentIds"]]
@@ -335,60 +250,3 @@ def branch_head(world: World, instance: Row) -> str:
     if head is None:
         raise Refused("No deployments or source found for the service", "BAD_USER_INPUT")
     return head
-
-
-def redeploy(world: World, instance: Row, *, of: Row | None = None, built: bool = False) -> Row:
-    """Return the same commit once more, with the variables of now."""
-    original = of or latest(world, instance)
-    if original is None:
-        raise Refused("Deployment not found")
-    if original["status"] in IN_PROGRESS:
-        raise Refused(
-            "Cannot redeploy yet, please wait for the original deployment to finish building"
-        )
-    meta = original["meta"]
-    return deploy(
-        world,
-        instance,
-        meta.get("commitHash"),
-        reason="redeploy",
-        built=built,
-        branch=meta.get("branch"),
-    )
-
-
-def redeploy_configured(world: World, instances: list[Row]) -> None:
-    """Do what a change of variables without `skipDeploys` does; a service never deployed stays as
-    it is.
-    """
-    for instance in instances:
-        if latest(world, instance):
-            redeploy(world, instance)
-
-
-def can_roll_back(world: World, deployment: Row, keep_hours: float = 120) -> bool:
-    """Return whether its image still exists (Pro keeps 120 hours) and something else is live."""
-    image_at, history = deployment["imageAt"], [status for status, _ in deployment["history"]]
-    return (
-        deployment["status"] == "REMOVED"
-        and "SUCCESS" in history
-        and image_at is not None
-        and world.clock() - image_at < keep_hours * 3600
-    )
-
-
-def roll_back(world: World, deployment: Row) -> Row:
-    """Return a new deployment from the old image, with the variables of then."""
-    if not can_roll_back(world, deployment):
-        raise Refused("Deployment cannot be rolled back", "BAD_USER_INPUT")
-    instance = world.get("instances", deployment["instanceId"])
-    meta = deployment["meta"]
-    return deploy(
-        world,
-        instance,
-        meta.get("commitHash"),
-        reason="rollback",
-        built=True,
-        variables=dict(deployment["variables"]),
-        branch=meta.get("branch"),
-    )

@@ -2,132 +2,19 @@
 
 import base64
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 
-from . import git, movement
+from . import movement, redeploying
 from .access import ACCOUNT, WORKSPACE, Caller
 from .configuration import add_domain, drop_domain, set_trigger, update_settings
-from .queries import RESOLVERS, visible_instances
+from .queries import visible_instances
+from .resolving import mutation
 from .variables import own_variables, references, set_variable
 from .world import Refused, Row
 
-
-def mutation(resolver: Callable[..., Any]) -> Callable[..., Any]:
-    """Register `resolver(caller, **arguments)` for the field of `Mutation` with its name."""
-
-    def run(source: Any, caller: Caller, **arguments: Any) -> Any:
-        if caller.token is None:
-            raise Refused()
-        caller.world.dirty = True
-        return resolver(caller, **arguments)
-
-    RESOLVERS["Mutation", resolver.__name__] = run
-    return resolver
-
-
 # Deployments
-
-
-def _checked_commit(caller: Caller, sha: str | None) -> str | None:
-    if sha is None:
-        return None
-    found = git.commit(caller.world.repository, sha)
-    if found is None:
-        raise Refused("Commit not found", "BAD_USER_INPUT")
-    return found
-
-
-@mutation
-def serviceInstanceDeployV2(
-    caller: Caller, environmentId: str, serviceId: str, commitSha: str | None = None
-) -> str:
-    instance = caller.instance({"environmentId": environmentId, "serviceId": serviceId})
-    commit = _checked_commit(caller, commitSha) or movement.associated_commit(
-        caller.world, instance
-    )
-    return movement.deploy(caller.world, instance, commit)["id"]
-
-
-@mutation
-def serviceInstanceDeploy(
-    caller: Caller,
-    environmentId: str,
-    serviceId: str,
-    commitSha: str | None = None,
-    latestCommit: bool | None = False,
-) -> bool:
-    instance = caller.instance({"environmentId": environmentId, "serviceId": serviceId})
-    find = movement.branch_head if latestCommit else movement.associated_commit
-    commit = _checked_commit(caller, commitSha) or find(caller.world, instance)
-    movement.deploy(caller.world, instance, commit)
-    return True
-
-
-@mutation
-def serviceInstanceRedeploy(caller: Caller, environmentId: str, serviceId: str) -> bool:
-    instance = caller.instance({"environmentId": environmentId, "serviceId": serviceId})
-    movement.redeploy(caller.world, instance, of=movement.active(caller.world, instance))
-    return True
-
-
-@mutation
-def deploymentRedeploy(caller: Caller, id: str, usePreviousImageTag: bool | None = False) -> Row:
-    caller.need(ACCOUNT, WORKSPACE)
-    deployment = caller.owned("deployments", id)
-    instance = caller.world.get("instances", deployment["instanceId"])
-    return movement.redeploy(caller.world, instance, of=deployment, built=bool(usePreviousImageTag))
-
-
-@mutation
-def deploymentRollback(caller: Caller, id: str) -> bool:
-    movement.roll_back(caller.world, caller.owned("deployments", id))
-    return True
-
-
-@mutation
-def deploymentApprove(caller: Caller, id: str) -> bool:
-    movement.resume(caller.world, caller.owned("deployments", id))
-    return True
-
-
-@mutation
-def deploymentCancel(caller: Caller, id: str) -> bool:
-    deployment = caller.owned("deployments", id)
-    if deployment["status"] not in movement.IN_PROGRESS:
-        raise Refused("Problem processing request")
-    movement.finish(caller.world, deployment, "REMOVED")
-    return True
-
-
-@mutation
-def deploymentRemove(caller: Caller, id: str) -> bool:
-    movement.finish(caller.world, caller.owned("deployments", id), "REMOVED")
-    return True
-
-
-@mutation
-def deploymentStop(caller: Caller, id: str) -> bool:
-    """Leave the status SUCCESS, as has been seen; only `deploymentStopped` tells."""
-    caller.owned("deployments", id)["stopped"] = True
-    return True
-
-
-@mutation
-def deploymentRestart(caller: Caller, id: str) -> bool:
-    deployment = caller.owned("deployments", id)
-    deployment["stopped"] = False
-    if deployment["status"] == "CRASHED":
-        movement.finish(caller.world, deployment, "SUCCESS")
-    return True
-
-
-@mutation
-def deploymentInstanceExecutionCreate(caller: Caller, input: Row) -> bool:
-    caller.owned("instances", input["serviceInstanceId"])
-    return True
 
 
 # Services
@@ -259,7 +146,7 @@ def _write_variables(
                 world.drop("variables", id=row["id"])
                 changed.append(True)
     if any(changed):
-        movement.redeploy_configured(world, affected)
+        redeploying.redeploy_configured(world, affected)
     return True
 
 
@@ -284,7 +171,7 @@ def variableDelete(caller: Caller, input: Row) -> bool:
     affected = _affected(caller, *place, {input["name"]})
     _refuse_while_building(caller, affected)
     world.drop("variables", id=row["id"])
-    movement.redeploy_configured(world, affected)
+    redeploying.redeploy_configured(world, affected)
     return True
 
 

@@ -3,72 +3,13 @@
 What is not named here is a row's value of the same name.
 """
 
-from collections.abc import Callable
 from typing import Any
 
-from graphql import GraphQLResolveInfo
-
-from . import configuration, movement
+from . import configuration, movement, patches
 from .access import ACCOUNT, PROJECT, WORKSPACE, Caller
-from .variables import own_variables, references, running_variables, shown_variables
+from .deployment_queries import deployment_url, deployments
+from .resolving import RESOLVERS, field, page, query
 from .world import Refused, Row, World
-
-Resolver = Callable[..., Any]
-RESOLVERS: dict[tuple[str, str], Resolver] = {}
-PAGE_LIMIT = 1000
-
-
-def field(type_name: str, name: str) -> Callable[[Resolver], Resolver]:
-    """Register `resolver(source, caller, **arguments)` for one field of one type."""
-
-    def register(resolver: Resolver) -> Resolver:
-        RESOLVERS[type_name, name] = resolver
-        return resolver
-
-    return register
-
-
-def query(resolver: Callable[..., Any]) -> Callable[..., Any]:
-    """Register `resolver(caller, **arguments)` for the field of `Query` with its name."""
-    RESOLVERS["Query", resolver.__name__] = lambda source, caller, **arguments: resolver(
-        caller, **arguments
-    )
-    return resolver
-
-
-def resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
-    """Return the field resolver given to graphql-core."""
-    resolver = RESOLVERS.get((info.parent_type.name, info.field_name))
-    if resolver is None:
-        return source.get(info.field_name)
-    return resolver(source, info.context, **arguments)
-
-
-def page(
-    rows: list[Row],
-    first: int | None = None,
-    after: str | None = None,
-    last: int | None = None,
-    before: str | None = None,
-) -> Row:
-    """Return a Relay connection over `rows`; a cursor is the row's id, one that is gone starts
-    anew.
-    """
-    ids = [row["id"] for row in rows]
-    start = ids.index(after) + 1 if after in ids else 0
-    end = ids.index(before) if before in ids else len(rows)
-    window = rows[start:end]
-    window = window[-last:] if last else window[: PAGE_LIMIT if first is None else first]
-    begins = ids.index(window[0]["id"]) if window else start
-    return {
-        "edges": [{"cursor": row["id"], "node": row} for row in window],
-        "pageInfo": {
-            "startCursor": window[0]["id"] if window else None,
-            "endCursor": window[-1]["id"] if window else None,
-            "hasNextPage": begins + len(window) < len(rows),
-            "hasPreviousPage": begins > 0,
-        },
-    }
 
 
 def visible_instances(world: World, environment_id: str) -> list[Row]:
@@ -240,7 +181,7 @@ def variables_of_environment(source: Row, caller: Caller, **window: Any) -> Row:
 @query
 def environmentStagedChanges(caller: Caller, environmentId: str) -> Row:
     caller.environment(environmentId)
-    return configuration.patch_of(caller.world, environmentId)
+    return patches.patch_of(caller.world, environmentId)
 
 
 @field("EnvironmentPatch", "status")
@@ -318,44 +259,6 @@ def serviceInstanceAutoDeployStatus(
 # Variables
 
 
-@query
-def variables(
-    caller: Caller,
-    environmentId: str,
-    projectId: str,
-    serviceId: str | None = None,
-    unrendered: bool | None = False,
-) -> Row:
-    caller.environment(environmentId)
-    if serviceId is not None:
-        caller.world.get("services", serviceId)
-    return shown_variables(caller.world, environmentId, serviceId, unrendered=bool(unrendered))
-
-
-@query
-def variablesForServiceDeployment(
-    caller: Caller, environmentId: str, projectId: str, serviceId: str
-) -> Row:
-    """Return the variables fully rendered; the values of sealed ones never come back, here
-    neither.
-    """
-    caller.instance({"environmentId": environmentId, "serviceId": serviceId})
-    sealed = {
-        row["name"]
-        for row in own_variables(caller.world, environmentId, serviceId)
-        if row["isSealed"]
-    }
-    shown = running_variables(caller.world, environmentId, serviceId) | shown_variables(
-        caller.world, environmentId, serviceId
-    )
-    return {name: None if name in sealed else value for name, value in shown.items()}
-
-
-@field("Variable", "references")
-def variable_references(source: Row, caller: Caller) -> list[str]:
-    return references(source["value"])
-
-
 # Webhooks
 
 
@@ -378,95 +281,4 @@ def channel_config(source: Row, caller: Caller) -> Row:
 # Deployments and logs
 
 
-@query
-def deployment(caller: Caller, id: str) -> Row:
-    return caller.owned("deployments", id)
-
-
-@query
-def deployments(caller: Caller, input: Row, **window: Any) -> Row:
-    """Return the rows newest first. What the token may not see is left out, not refused."""
-    if caller.token is None:
-        raise Refused()
-    place = {
-        key: input[key] for key in ("projectId", "environmentId", "serviceId") if input.get(key)
-    }
-    status = input.get("status") or {}
-    rows = [
-        row
-        for row in reversed(caller.world.rows("deployments", **place))
-        if caller.sees(row["environmentId"])
-        and row["status"] in status.get("in", [row["status"]])
-        and row["status"] not in status.get("notIn", [])
-    ]
-    return page(rows, **window)
-
-
-@field("Deployment", "deploymentStopped")
-def deployment_stopped(source: Row, caller: Caller) -> bool:
-    """Return True as well while it starts, sleeps or is gone; tells something only beside
-    SUCCESS.
-    """
-    return source["stopped"] or source["status"] != "SUCCESS"
-
-
-@field("Deployment", "canRedeploy")
-def can_redeploy(source: Row, caller: Caller) -> bool:
-    return source["status"] not in movement.IN_PROGRESS
-
-
-@field("Deployment", "canRollback")
-def can_roll_back(source: Row, caller: Caller) -> bool:
-    return movement.can_roll_back(caller.world, source)
-
-
-@field("Deployment", "url")
-def deployment_url(source: Row, caller: Caller) -> str | None:
-    place = {"environmentId": source["environmentId"], "serviceId": source["serviceId"]}
-    domain = caller.world.one("domains", **place)
-    return domain["domain"] if domain else None
-
-
 RESOLVERS["Deployment", "staticUrl"] = deployment_url
-
-
-@field("Deployment", "creator")
-def creator(source: Row, caller: Caller) -> Row:
-    """Return who made it, as far as a story names them; else whose account it is."""
-    return source.get("creator") or caller.world.data["account"]
-
-
-@field("Deployment", "environment")
-def environment_of_deployment(source: Row, caller: Caller) -> Row:
-    return caller.world.get("environments", source["environmentId"])
-
-
-@field("Deployment", "service")
-def service_of_deployment(source: Row, caller: Caller) -> Row:
-    return caller.world.get("services", source["serviceId"])
-
-
-# One container runs a little before its deployment is called a success, as has been seen.
-CONTAINERS = {
-    "INITIALIZING": "INITIALIZING",
-    "DEPLOYING": "RUNNING",
-    "SUCCESS": "RUNNING",
-    "SLEEPING": "STOPPED",
-    "CRASHED": "CRASHED",
-    "REMOVING": "REMOVING",
-}
-
-
-@field("Deployment", "instances")
-def deployment_instances(source: Row, caller: Caller) -> list[Row]:
-    """Return one container, or what a story says of several; that of a scheduled run has exited
-    when the run is over.
-    """
-    states = source.get("containers")
-    if states is None:
-        instance = caller.world.data["instances"].get(source["instanceId"], {})
-        over = "EXITED" if instance.get("cronSchedule") else "STOPPED"
-        states = [over if source["stopped"] else CONTAINERS.get(source["status"])]
-    return [
-        {"id": f"{source['id']}-{n}", "status": state} for n, state in enumerate(states, 1) if state
-    ]

@@ -13,12 +13,23 @@ from graphql import ExecutionResult, GraphQLError, GraphQLSchema, build_schema, 
 from portal.sandbox import documents
 from portal.sandbox.server import Request, Response
 
-from . import environments, logs, mutations, pages, predeploy, volumes  # noqa: F401 - these modules register resolvers
+from . import (  # noqa: F401 - these modules register resolvers
+    deployment_mutations,
+    environments,
+    logs,
+    mutations,
+    pages,
+    predeploy,
+    queries,
+    variable_queries,
+    volumes,
+)
 from .access import ACCOUNT, Caller, identify
 from .addresses import Addresses
 from .configuration import reopen_addresses
-from .movement import catch_up, pushed, settle
-from .queries import resolve
+from .movement import settle
+from .pushes import catch_up, pushed
+from .resolving import resolve
 from .story import Story
 from .webhooks import Sender
 from .world import Refused, World

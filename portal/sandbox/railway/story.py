@@ -7,7 +7,7 @@ with
 
 from typing import Any
 
-from . import movement, pull_environments
+from . import movement, pull_environments, pushes, redeploying
 from .configuration import add_domain, add_instance, set_trigger, update_settings
 from .environments import new_environment
 from .variables import running_variables, set_variable
@@ -187,9 +187,9 @@ class Story:
         Return its id.
         """
         with self.world.changing():
-            return movement.skipped(
-                self.world, self._instance(service, environment), commit, branch
-            )["id"]
+            return pushes.skipped(self.world, self._instance(service, environment), commit, branch)[
+                "id"
+            ]
 
     def run_scheduled(self, service: str, environment: str) -> str:
         """Run a scheduled service: a new deployment of what it has. Return its id."""
@@ -203,7 +203,7 @@ class Story:
         """Push `commit` to a branch of another repository, from which services here are built."""
         with self.world.changing():
             movement.settle(self.world)
-            movement.pushed_elsewhere(self.world, repository, branch, commit)
+            pushes.pushed_elsewhere(self.world, repository, branch, commit)
 
     def set_containers(self, service: str, environment: str, *states: str) -> None:
         """Set how the containers of the live deployment are, in Railway's words; none: as usual."""
@@ -219,7 +219,9 @@ class Story:
             movement.settle(self.world)
             instance = self._instance(service, environment)
             return self._by(
-                movement.redeploy(self.world, instance, of=movement.active(self.world, instance)),
+                redeploying.redeploy(
+                    self.world, instance, of=movement.active(self.world, instance)
+                ),
                 by,
             )
 
@@ -228,7 +230,7 @@ class Story:
         with self.world.changing():
             movement.settle(self.world)
             return self._by(
-                movement.roll_back(self.world, self.world.get("deployments", deployment_id)), by
+                redeploying.roll_back(self.world, self.world.get("deployments", deployment_id)), by
             )
 
     def _by(self, deployment: Row, name: str | None) -> str:

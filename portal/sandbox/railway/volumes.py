@@ -3,8 +3,7 @@
 from typing import Any
 
 from .access import Caller
-from .mutations import mutation
-from .queries import field, page, query
+from .resolving import field, mutation, page, query
 from .world import Row
 
 

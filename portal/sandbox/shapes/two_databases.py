@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from portal.sandbox import sample
+from portal.sandbox import sample, sample_files
 from portal.sandbox.shapes import Service, Shape
 
 ALEMBIC = "billing/alembic.ini"
@@ -26,7 +26,8 @@ MAIN = (
     *sample.MAIN,
     (
         "Keep invoices in a database of their own",
-        {ALEMBIC: sample.ALEMBIC_INI, "billing/alembic/env.py": sample.ENV_PY} | INVOICES,
+        {ALEMBIC: sample_files.ALEMBIC_INI, "billing/alembic/env.py": sample_files.ENV_PY}
+        | INVOICES,
     ),
 )
 MERGED = (*sample.MERGED, (123, "feature/paid", "Invoices are paid", "aylin", PAID))

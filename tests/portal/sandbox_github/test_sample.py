@@ -11,7 +11,8 @@ import pytest
 
 from portal.sandbox import sample
 from portal.sandbox.github import GitHubStandIn, Refused
-from portal.sandbox.github.git import Git, GitError
+from portal.sandbox.github.git import Git
+from portal.sandbox.github.git_objects import GitError
 
 from .conftest import TOKEN
 from .test_protocol import git

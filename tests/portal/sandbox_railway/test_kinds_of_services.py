@@ -5,7 +5,7 @@ stand-in shows them.
 import pytest
 from graphql import build_schema
 
-from portal.sandbox.railway.queries import CONTAINERS
+from portal.sandbox.railway.deployment_queries import CONTAINERS
 from tests.portal.sandbox_railway.test_official import SHARED
 
 INSTANCE = """query ($environmentId: String!, $serviceId: String!) {

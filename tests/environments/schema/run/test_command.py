@@ -18,7 +18,7 @@ from environments.schema.run.database import current
 from environments.schema.run.process import Log, Redactor
 from environments.schema.run.request import Outcome, Run
 from environments.schema.run.runner import run
-from portal.sandbox.sample import ALEMBIC_INI, ENV_PY
+from portal.sandbox.sample_files import ALEMBIC_INI, ENV_PY
 from tests.environments.schema.history.histories import repository, source
 from tests.environments.schema.run.test_runner import (
     CONCURRENT,
