@@ -34,7 +34,7 @@ COLD_SECONDS, WARM_SECONDS, MOST_MEGABYTES = 90.0, 8.0, 500.0
 # An empty clone has to install the lock as well, by uv, which is quicker than pip; what is left of
 # pip's time is for tools, tables and sample. Beyond it the portal makes people wait for itself.
 MOST_PIPS = 2.0
-# A bare Django imports itself and binds a port. The portal also starts PostgreSQL and the stand-ins,
+# A bare Django imports itself and binds a port. The portal also starts PostgreSQL and stand-ins,
 # looks for migrations and imports ten times as much.
 MOST_DJANGOS = 8.0
 GIVE_UP_SECONDS, SETTLE_SECONDS = 300.0, 10.0
