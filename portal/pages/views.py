@@ -1,4 +1,4 @@
-"""What machines ask."""
+"""Addresses that machines request."""
 
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
