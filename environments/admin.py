@@ -1,6 +1,6 @@
-"""The stock admin of environments: rows to look at, and the secrets that are set there.
+"""The stock admin of environments: read-only rows, and the secrets that people enter there.
 
-Each folder has its own.
+Each folder has an admin of its own.
 """
 
 from environments.databases import admin as databases

@@ -41,7 +41,7 @@ RAILWAY_API_URL = os.environ.get(
 # Railway's own pages, to which the portal links; empty, as for another API: no links.
 _DASHBOARD = "https://railway.com" if ".railway.com/" in RAILWAY_API_URL else ""
 RAILWAY_DASHBOARD_URL = os.environ.get("RAILWAY_DASHBOARD_URL", _DASHBOARD).strip().rstrip("/")
-# Read raw, with their spaces: a trailing newline is a fault to be named, not silently mended.
+# Read raw, with their spaces: a trailing newline is reported, not silently removed.
 GITHUB_TOKEN = os.environ.get("GITHUB_TOKEN", "")
 GITHUB_APP_ID = os.environ.get("GITHUB_APP_ID", "")
 GITHUB_APP_PRIVATE_KEY = os.environ.get("GITHUB_APP_PRIVATE_KEY", "")
@@ -63,7 +63,7 @@ RAILWAY_REQUESTS_PER_HOUR = int(os.environ.get("RAILWAY_REQUESTS_PER_HOUR", "100
 VARIABLES_SECONDS = float(os.environ.get("VARIABLES_SECONDS", "600"))
 # How often the way back from what is in production is worked out again: one call for each of its
 # services.
-# Rows of production are kept before a risky migration, up to so many megabytes (0: never), for so
+# Rows of production are kept before a risky migration, up to this many megabytes (0: never), for so
 # many days.
 BACKUP_MAX_MB = float(os.environ.get("BACKUP_MAX_MB", "1000"))
 BACKUP_DAYS = float(os.environ.get("BACKUP_DAYS", "14"))

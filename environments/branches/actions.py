@@ -1,4 +1,4 @@
-"""What people have done to the two long-lived branches."""
+"""What people request for the long-lived branches: sync, reset, back-merge, protection."""
 
 from collections.abc import Sequence
 from datetime import datetime

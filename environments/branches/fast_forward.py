@@ -1,6 +1,4 @@
-"""Staging equal to main again: the one place that knows how, for the promotion, the button and
-the command.
-"""
+"""The fast-forward of staging to main. The promotion, the button and the command all call it."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Branch protections: what is to bind the two long-lived branches, beside what does."""
+"""Branch protection: what the project expects of both long-lived branches, and what GitHub has."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -69,7 +69,7 @@ def clicks(project: Project, branch: str) -> list[str]:
 
 
 def branches(project: Project) -> tuple[str, str]:
-    """Return the branches that are to be protected."""
+    """Return the branches that must be protected."""
     return project.production_branch, project.staging_branch
 
 

@@ -1,4 +1,4 @@
-"""The rules that are to bind the two long-lived branches, beside those that do."""
+"""The protection rules that both long-lived branches must have, compared with those they have."""
 
 from dataclasses import dataclass
 

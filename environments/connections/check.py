@@ -1,6 +1,6 @@
-"""What each credential is, what it can do here, what it cannot, and how to mend it.
+"""What each credential is, what it can do here, what it cannot, and how to fix it.
 
-Never a letter of a token.
+No part of a token is ever shown.
 """
 
 from environments.connections.check_deploy_key import of_deploy_key
@@ -33,7 +33,7 @@ def _isolation() -> Connection:
             "Plan what a pull request computes: only its literal op.… calls are read.",
             "Keep migrations that run from the portal's own files.",
         )
-        return Connection(name, FAIL, kind, f"{message} {why}", cannot=cannot, mend=MAKE_ISOLATION)
+        return Connection(name, FAIL, kind, f"{message} {why}", cannot=cannot, fix=MAKE_ISOLATION)
     message = (
         "Migrations, commands and packages see only their own files and one database, and "
         "nothing of the portal."

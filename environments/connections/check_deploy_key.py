@@ -15,12 +15,12 @@ def of_deploy_key(project: Project) -> Connection | None:
     try:
         key = deploy_key_of(project)
     except GitError as error:
-        return Connection(name, FAIL, "not readable", str(error), mend=MAKE_KEY)
+        return Connection(name, FAIL, "not readable", str(error), fix=MAKE_KEY)
     try:
         url = git_address(project, over_ssh=key is not None)
     except GitError as error:
         return Connection(
-            name, FAIL, "not used", str(error), mend="Change the git address under Projects."
+            name, FAIL, "not used", str(error), fix="Change the git address under Projects."
         )
     address = host_keys.address_of(url)
     if key is None:
@@ -29,15 +29,15 @@ def of_deploy_key(project: Project) -> Connection | None:
             if address
             else ""
         )
-        return Connection(name, FAIL, "not set", message, mend=MAKE_KEY) if address else None
+        return Connection(name, FAIL, "not set", message, fix=MAKE_KEY) if address else None
     kind = f"{key.kind} key, {key.fingerprint}"
     if address is None:
         message = "The key is not used: the project's git address is not an SSH address."
-        mend = (
+        fix = (
             f"Clear the git address of {project.name}, or write it as"
             " ssh://git@host/owner/name.git."
         )
-        return Connection(name, FAIL, kind, message, mend=mend)
+        return Connection(name, FAIL, kind, message, fix=fix)
     return _let_in(project, key, address, name, kind)
 
 
@@ -51,13 +51,13 @@ def _let_in(
         unpinned = error.kind == "host_key" or not key.host_keys.strip()
         offers = _offered(address, key.host_keys) if unpinned else ()
         state = FAIL if error.kind in ("key", "host_key", "missing") else WAIT
-        mend = mend_key(error, project, address, bool(offers))
+        fix = fix_for_key(error, project, address, bool(offers))
         return Connection(
             name,
             state,
             kind,
             str(error),
-            mend=mend,
+            fix=fix,
             public_key=key.public_key,
             project=project.slug,
             offers=offers,
@@ -77,7 +77,9 @@ def _let_in(
     )
 
 
-def mend_key(error: GitError, project: Project, address: host_keys.Address, offered: bool) -> str:
+def fix_for_key(
+    error: GitError, project: Project, address: host_keys.Address, offered: bool
+) -> str:
     if offered:
         return (
             f"Compare the fingerprints below with what {address.host}'s operator publishes, then"

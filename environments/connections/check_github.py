@@ -66,7 +66,7 @@ def of_github(source: Source) -> Connection:
         return _pasted_github(source, source.row)
     raw, name = settings.GITHUB_TOKEN, source.name
     if not raw and name == "GITHUB_TOKEN":
-        return Connection(name, FAIL, "not set", "No GitHub credential is set.", mend=MAKE_GITHUB)
+        return Connection(name, FAIL, "not set", "No GitHub credential is set.", fix=MAKE_GITHUB)
     kind = github_token_kind(raw.strip("\"' \t\r\n")) if raw else "App installation"
     if raw and (spelled := spelling_fault(name, raw, kind)):
         return spelled
@@ -78,7 +78,7 @@ def _pasted_github(source: Source, row: ServiceCredential) -> Connection:
     try:
         token = stored.secret_of(row)
     except ApiError as error:
-        return Connection(source.name, FAIL, "not readable", str(error), mend=MAKE_GITHUB)
+        return Connection(source.name, FAIL, "not readable", str(error), fix=MAKE_GITHUB)
     kind = "App installation" if row.kind == Kind.APP else github_token_kind(token)
     return _reach_on_github(source.name, kind, source.projects)
 
@@ -98,8 +98,8 @@ def _reach_on_github(name: str, kind: str, projects: Sequence[Project]) -> Conne
         FAIL: f"A {kind} with missing permissions: {next(iter(cannot), '')}",
         WAIT: f"A {kind}; GitHub did not answer every request.",
     }
-    mend = MAKE_GITHUB if state == FAIL else ""
-    return Connection(name, state, kind, message[state], tuple(can), tuple(cannot), mend)
+    fix = MAKE_GITHUB if state == FAIL else ""
+    return Connection(name, state, kind, message[state], tuple(can), tuple(cannot), fix)
 
 
 def repository_permissions(project: Project) -> tuple[list[str], list[str]]:

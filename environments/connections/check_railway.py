@@ -29,7 +29,7 @@ def of_railway(source: Source) -> Connection:
     name, use_legacy = source.name, source.name == "RAILWAY_TOKEN"
     raw = settings.RAILWAY_TOKEN if use_legacy else settings.RAILWAY_API_TOKEN
     if not raw:
-        return Connection(name, FAIL, "not set", "No Railway token is set.", mend=MAKE_RAILWAY)
+        return Connection(name, FAIL, "not set", "No Railway token is set.", fix=MAKE_RAILWAY)
     if spelled := spelling_fault(name, raw, "token"):
         return spelled
     try:
@@ -44,11 +44,11 @@ def of_railway(source: Source) -> Connection:
             "Unauthorized: Railway does not know this token. It was deleted, or copied "
             "incompletely."
         )
-        return Connection(name, FAIL, kind, message, mend=MAKE_RAILWAY)
+        return Connection(name, FAIL, kind, message, fix=MAKE_RAILWAY)
     if (report.kind == "project") != use_legacy:
         other = "RAILWAY_API_TOKEN" if use_legacy else "RAILWAY_TOKEN"
         message = f"Wrong setting: a {kind} does not work in {name}."
-        return Connection(name, FAIL, kind, message, mend=f"Move it to {other} and clear {name}.")
+        return Connection(name, FAIL, kind, message, fix=f"Move it to {other} and clear {name}.")
     return _reach(name, kind, report, source.projects)
 
 
@@ -63,7 +63,7 @@ def _pasted_railway(source: Source, row: ServiceCredential) -> Connection:
         return Connection(source.name, state, "token", message)
     if report.kind == "unknown":
         message = "Railway knows no such token any more: paste another one."
-        return Connection(source.name, FAIL, "token", message, mend=MAKE_RAILWAY)
+        return Connection(source.name, FAIL, "token", message, fix=MAKE_RAILWAY)
     return _reach(source.name, f"{report.kind} token", report, source.projects)
 
 
@@ -105,8 +105,8 @@ def _reach(name: str, kind: str, report: TokenReport, projects: Sequence[Project
         can.append("Deploy, follow another branch, and read variables that are not sealed.")
     cannot.append("Read the value of a sealed variable: nobody can.")
     cannot += _stray_settings(projects) if name.startswith("RAILWAY_") else []
-    mend = MAKE_RAILWAY if state == FAIL or report.kind == "project" else ""
-    return Connection(name, state, kind, report.sentence, tuple(can), tuple(cannot), mend)
+    fix = MAKE_RAILWAY if state == FAIL or report.kind == "project" else ""
+    return Connection(name, state, kind, report.sentence, tuple(can), tuple(cannot), fix)
 
 
 def _stray_settings(projects: Sequence[Project]) -> list[str]:

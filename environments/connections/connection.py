@@ -29,7 +29,7 @@ class Connection:
     sentence: str
     can: tuple[str, ...] = ()
     cannot: tuple[str, ...] = ()
-    mend: str = ""
+    fix: str = ""
     public_key: str = ""  # what belongs under Deploy keys on GitHub
     project: str = ""  # slug of the project whose server showed the host keys below
     offers: tuple[
@@ -43,4 +43,4 @@ def spelling_fault(name: str, raw: str, kind: str) -> Connection | None:
     if not faults:
         return None
     message = f"It holds a {kind} of {length} that {', '.join(faults)}."
-    return Connection(name, FAIL, kind, message, mend=f"Set {name} again without that.")
+    return Connection(name, FAIL, kind, message, fix=f"Set {name} again without that.")

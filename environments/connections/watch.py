@@ -179,9 +179,9 @@ def _is_githubs(name: str) -> bool:
 
 def _sentence(name: str) -> str:
     service = "GitHub" if _is_githubs(name) else "Railway"
-    mend = (
+    fix = (
         f"Set {name} to a new one and restart the portal."
         if name.isupper()
         else "Paste a new one on the page Credentials."
     )
-    return f"{service} refuses it: it has expired or was revoked. {mend}"
+    return f"{service} refuses it: it has expired or was revoked. {fix}"

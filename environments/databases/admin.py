@@ -26,13 +26,11 @@ class AddressForm(forms.ModelForm):
         max_length=2000,
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off", "size": 60}),
         help_text=(
-            "Only where Railway's variable cannot be reached from here. Never shown; empty: leave"
-            " it as it is."
+            "Set it only if the address in Railway's variable cannot be reached from here. It is"
+            " not shown again. Leave empty to keep the stored one."
         ),
     )
-    forget_database_url = forms.BooleanField(
-        label="Forget the address that was set here", required=False
-    )
+    forget_database_url = forms.BooleanField(label="Delete the stored address", required=False)
 
     class Meta:
         model = EnvironmentDatabase

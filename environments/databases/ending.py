@@ -1,4 +1,4 @@
-"""What a run came to, written on its row, and how the job goes on."""
+"""How a migration run ends: its result is written to its row, and the job continues or finishes."""
 
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from portal.jobs import Finished, JobStatus, Outcome, Requeue
 
 # How long an interrupted run waits for its database before a person is asked.
 PATIENCE_SECONDS = 3600.0
+REPEATS = 3  # of a run whose database went away, before a person is asked
 
 
 def not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
@@ -81,6 +82,9 @@ def _ended(job: MigrationRun, history: history_reader.History, outcome: request.
         ).update(revisions=list(outcome.after), revisions_at=timezone.now(), revisions_problem="")
     if outcome.status == "busy":
         return Requeue(3, "Another migration holds this database; waiting for it.")
+    if outcome.repeatable and job.crashes <= REPEATS:
+        repeated = "What had begun was rolled back; the run is repeated."
+        return Requeue(5.0 * job.crashes, f"{outcome.sentence} {repeated}", errored=True)
     statuses = {
         "succeeded": JobStatus.SUCCEEDED,
         "failed": JobStatus.FAILED,

@@ -1,4 +1,4 @@
-"""The pre-deploy commands that runs of the portal have set on Railway for as long as they last."""
+"""Pre-deploy commands that migration runs have set on Railway and will put back."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

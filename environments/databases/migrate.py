@@ -1,5 +1,5 @@
-"""The step that migrates one database: looks at it, runs at most once, believes only what it
-reports.
+"""The step that migrates one database. It reads the database, runs Alembic at most once, and
+trusts only what the database reports.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The job that works out what a commit will run in staging and in production."""
+"""The job that plans what a commit will run in staging and in production."""
 
 from collections.abc import Collection
 from dataclasses import asdict
@@ -43,7 +43,7 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
         risks = risk.assess(steps, order=of.schema_order, target=read)
     except _Broken as broken:
         return Finished(JobStatus.FAILED, str(broken))
-    except (NoDatabase, NotPrepared) as error:  # until somebody mends it, perhaps elsewhere
+    except (NoDatabase, NotPrepared) as error:  # until somebody fixes it, perhaps elsewhere
         return Requeue(UNPREPARED_SECONDS, f"The migrations cannot be planned yet: {error}")
     except (ApiError, GitError, HistoryError, plan_render.BrokenOff, squawk.RiskError) as error:
         return Requeue(10, f"The migrations cannot be planned yet: {error}")
@@ -63,7 +63,7 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
 
 
 class _Broken(Exception):
-    """The commit's history has a problem that no later look mends; the message is one sentence."""
+    """The commit's history has a problem that no later look fixes; the message is one sentence."""
 
 
 def _rendered(

@@ -1,6 +1,4 @@
-"""What the page of a run shows while it runs: the statement's place in the plan, and how far it
-is.
-"""
+"""Progress of a running migration: the statement's place in the plan, and how far it is."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -10,7 +8,7 @@ from environments.schema.plan.render import steps_from_json
 from environments.schema.plan.table_stats import many
 from environments.schema.run.progress import Progress
 
-PLANS = 20  # so many plans are looked through for what is known of a revision
+PLANS = 20  # how many plans are searched for a revision
 SHORTEST = 40  # letters by which a statement is known: the server keeps the first 1,023
 
 

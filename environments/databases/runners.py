@@ -76,7 +76,7 @@ def run(
 
 
 def secrets_of(url: str, values: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what is to be kept out of a log: the address as a whole, its password as written, and
+    """Return what must not appear in a log: the address as a whole, its password as written, and
     every telling value.
     """
     found = [url]

@@ -1,4 +1,4 @@
-"""Reads from git where every database stands beside the head of its branch, and says what of it
+"""Reads from git where every database is relative to the head of its branch, and which of that
 is a finding.
 """
 

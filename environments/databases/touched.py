@@ -1,5 +1,5 @@
-"""Which tables' rows a run may lose or change: by the risks of its plan, and by what the database
-says hangs on them.
+"""Which tables' rows a migration may delete or change, by the risks of its plan and the foreign
+keys in the database.
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from environments.schema.plan.render import Step, steps_from_json
 from environments.schema.plan.risk import RiskError, assess
 from environments.schema.run import database
 
-PLANS = 20  # so many plans are looked through for what is known of a revision
+PLANS = 20  # how many plans are searched for a revision
 _LOSING = {"data-change", "data-loss", "truncate", "drop-table", "drop-column", "column-type"}
 _UNKNOWN = {"cascade", "unrendered", "opaque", "calls", "unknown", "session"}
 
@@ -121,7 +121,7 @@ where c.relkind in ('r', 'p', 'm') and n.nspname !~ '^(pg_|information_schema$)'
 
 
 def measure(url: str, touched: Touched) -> Measured:
-    """Ask the database for what is to be kept. Raise `DatabaseError`."""
+    """Ask the database for what must be backed up. Raise `DatabaseError`."""
     names = {"tables": list(touched.tables), "deleting": list(touched.deleting)}
     with database.connection(url) as opened:
         row = opened.execute("select pg_database_size(current_database())").fetchone()

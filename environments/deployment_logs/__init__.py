@@ -1,1 +1,1 @@
-"""Railway's build and deploy logs of deployments that failed, kept for the people who mend them."""
+"""Railway's build and deploy logs of deployments that failed, kept for the people who fix them."""

@@ -1,4 +1,4 @@
-"""What must agree between branches, environments and services, as pure rules over our rows."""
+"""The drift rules for branches, environments and services: pure functions over our rows."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -60,9 +60,9 @@ def _sharing(project: Project) -> Iterator[Problem]:
             f"{project} and {names} release {project.repository}: they overwrite each other's"
             " verdict on a commit."
         )
-        mend = "Make one project of them, with a database for each Alembic directory."
+        fix = "Make one project of them, with a database for each Alembic directory."
         yield Problem(
-            TWICE, f"repository {project.repository}", f"{message} {mend}", attestable=True
+            TWICE, f"repository {project.repository}", f"{message} {fix}", attestable=True
         )
 
 

@@ -1,4 +1,4 @@
-"""Writing the files of a commit to disk, when whoever made the commit wishes us ill.
+"""Writes the files of a commit to disk safely, even if the commit was made to attack us.
 
 Names are judged before anything is written, nothing is ever written through a link, and what cannot
 be written ends in one sentence. `Mirror.checkout` and `checkout_all` bring the names and contents.
@@ -38,7 +38,7 @@ def judge(paths: Sequence[str]) -> None:
     """
     if len(paths) > MAX_FILES:
         many = f"This commit has more than {MAX_FILES:,} files here"
-        raise Hostile(f"{many}; the portal does not write so many.")
+        raise Hostile(f"{many}; the portal does not write that many.")
     directories: set[str] = set()
     for path in paths:
         _judge_name(path)

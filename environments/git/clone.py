@@ -91,7 +91,7 @@ class Clone:
         return subprocess.CompletedProcess(command, process.returncode, out, error)
 
     def _failure(self, text: str) -> GitError:
-        """Tell apart what people can mend; git's own words are kept out, they may hold
+        """Tell apart what people can fix; git's own words are kept out, they may hold
         addresses.
         """
         if self._ssh and (found := ssh_errors.reason(text, self.url, self._ssh)):

@@ -1,4 +1,4 @@
-"""Why a push to a remote fails, from what git and the server said, and what mends it."""
+"""Why a push to a remote fails, from what git and the server said, and what fixes it."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
@@ -45,7 +45,7 @@ def kind_of(url: str) -> str:
 def diagnose(
     answer: Answer, url: str, name: str, address: host_keys.Address | None
 ) -> tuple[str, tuple[str, ...]]:
-    """Return one diagnosis and the commands that mend it."""
+    """Return one diagnosis and the commands that fix it."""
     message = answer.error
     if answer.code is None:
         return "The server does not answer: check the network, a proxy or a firewall.", ()
@@ -117,7 +117,7 @@ _SSH_UNKNOWN = (
     "{host} refused without a known reason.",
     ("GIT_TRACE=1 git ls-remote {name}", "{try_ssh}"),
 )
-# What ssh or the server says → the diagnosis, and the commands that mend it.
+# What ssh or the server says → the diagnosis, and the commands that fix it.
 _SSH_FAULTS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (
         ("HOST IDENTIFICATION HAS CHANGED",),

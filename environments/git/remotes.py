@@ -1,5 +1,5 @@
-"""Why a developer's clone cannot push: its remotes looked at and tried, without a question and
-without a change.
+"""Finds out why a developer's clone cannot push: tries its remotes without asking or changing
+anything.
 
 It uses what the developer's own git uses (credential helpers, agent, configuration), and shows no
 credential.
@@ -22,7 +22,7 @@ SECONDS = 15.0
 @dataclass(frozen=True)
 class Look:
     """What was found of one remote: facts in order, one diagnosis, and the exact commands that
-    mend it.
+    fix it.
     """
 
     name: str

@@ -52,7 +52,7 @@ class GitHub(PullRequests, Branches, CommitChecks, Announcements):
     def ask_whether_known(self) -> None:
         """Ask what is left of the quota, which costs nothing of it, and keep that.
 
-        Raises `ApiError` for a credential that GitHub does not take.
+        Raise `ApiError` for a credential that GitHub does not take.
         """
         doing = "say how many requests are left"
         limits.note_all(self.transport.get(doing, "/rate_limit"), self.transport.account)

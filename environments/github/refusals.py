@@ -60,8 +60,8 @@ def meaning(reply: Reply, doing: str, words: str, write: bool) -> tuple[Kind, st
             where = "it does not exist or the token may not see it; check name and token"
             return "not_found", f"GitHub cannot {doing}: {where}."
         case HTTPStatus.CONFLICT:
-            mend = "Reload the page, then decide"
-            return "conflict", f"GitHub cannot {doing} because something changed{message}. {mend}."
+            fix = "Reload the page, then decide"
+            return "conflict", f"GitHub cannot {doing} because something changed{message}. {fix}."
     return _by_class(status, doing, message, write)
 
 
@@ -74,8 +74,8 @@ def _forbidden(reply: Reply, doing: str, words: str, message: str) -> tuple[Kind
     if _is_limit(reply, words):
         return _limited()
     if "upgrade" in words.lower():
-        mend = "change the plan, or do without"
-        return "refused", f"GitHub does not {doing} on this plan{message}: {mend}."
+        fix = "change the plan, or do without"
+        return "refused", f"GitHub does not {doing} on this plan{message}: {fix}."
     needs = text(reply.headers.get("x-accepted-github-permissions"))
     need = f"give it {needs}" if needs else "give it that permission"
     return "forbidden", f"GitHub does not let the token {doing}{message}: {need}."
@@ -83,8 +83,8 @@ def _forbidden(reply: Reply, doing: str, words: str, message: str) -> tuple[Kind
 
 def _by_class(status: int, doing: str, message: str, write: bool) -> tuple[Kind, str]:
     if 300 <= status < 400:
-        mend = "use its new name (page Branch protections)"
-        return "not_found", f"GitHub cannot {doing}: the repository was renamed; {mend}."
+        fix = "use its new name (page Branch protections)"
+        return "not_found", f"GitHub cannot {doing}: the repository was renamed; {fix}."
     if status >= 500 and write:
         return "unknown_outcome", http.unknown_outcome(SERVICE).sentence
     if status >= 500:

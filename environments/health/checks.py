@@ -142,8 +142,8 @@ def _left(subject: str, said: dict[str, int], now: datetime) -> Result:
 
 
 def _said_by_github(start: str) -> Iterator[tuple[str, Observation]]:
-    """What GitHub said to each credential in use under the names that begin so; with " of …" where
-    there are several, or "".
+    """Yield what GitHub said to each credential in use under the names that begin so; with " of …"
+    where there are several, or "".
     """
     names = watch.of_github()
     for seen in Observation.objects.filter(name__startswith=start).order_by("name"):

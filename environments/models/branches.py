@@ -17,22 +17,23 @@ class Branch(models.Model):
     name = models.CharField(max_length=200)
     head = models.CharField(max_length=64, blank=True, default="")
     head_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the head was first seen there."
+        null=True, blank=True, help_text="When this head was first seen."
     )
     required_contexts = models.JSONField(
-        null=True, blank=True, help_text="Null: the rules could not be read."
+        null=True,
+        blank=True,
+        help_text="Checks that the branch's rules require. Null: the rules could not be read.",
     )
     merge_rules = models.JSONField(
         null=True,
         blank=True,
-        help_text="What a merge takes: environments.github.MergeRules. Null: not known.",
+        help_text=(
+            "What GitHub requires of a merge (environments.github.MergeRules). Null: not known."
+        ),
     )
     seen_at = models.DateTimeField()
     judged = models.CharField(
-        max_length=64,
-        blank=True,
-        default="",
-        help_text="Up to here it is known how each commit came about.",
+        max_length=64, blank=True, default="", help_text="The newest commit whose origin is known."
     )
 
     class Meta:
@@ -61,14 +62,11 @@ class BranchProtection(models.Model):
     ran = models.JSONField(
         null=True,
         blank=True,
-        help_text="The checks that ran on changes into the branch. Null: not known.",
+        help_text="Checks that ran on changes into the branch. Null: not known.",
     )
     closed = models.BooleanField(
         null=True,
-        help_text=(
-            "Whether the portal cannot push here, past the demand for pull requests. Empty: not"
-            " known."
-        ),
+        help_text="Whether the branch rules keep the portal from pushing here. Empty: not known.",
     )
     read_at = models.DateTimeField()
 
@@ -102,7 +100,7 @@ class StagingReset(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
     )
     closed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When it was signed, or taken back."
+        null=True, blank=True, help_text="When it was signed or cancelled."
     )
     repair = models.OneToOneField(
         Repair, models.PROTECT, null=True, blank=True, related_name="reset"

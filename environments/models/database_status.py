@@ -30,16 +30,16 @@ class DatabaseStatus(models.Model):
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="statuses")
     database = models.ForeignKey(Database, models.CASCADE, related_name="statuses")
     branch = models.CharField(max_length=250)
-    commit = models.CharField(max_length=64, help_text="The branch's head that was read.")
-    heads = models.JSONField(default=list, help_text="Alembic's heads there.")
-    revisions = models.JSONField(null=True, help_text="What the database reported then.")
+    commit = models.CharField(max_length=64, help_text="The head of the branch that was read.")
+    heads = models.JSONField(default=list, help_text="Alembic's heads at that commit.")
+    revisions = models.JSONField(null=True, help_text="Revisions that the database reported then.")
     state = models.CharField(max_length=10, choices=DatabaseState)
     sentence = models.TextField(blank=True, default="")
     between = models.JSONField(
         default=list, help_text="What an upgrade would run, in order: id, path, message."
     )
-    beyond = models.JSONField(default=list, help_text="What only the database has.")
-    since = models.DateTimeField(help_text="When it first stood like that.")
+    beyond = models.JSONField(default=list, help_text="Revisions that only the database has.")
+    since = models.DateTimeField(help_text="When it entered this state.")
     read_at = models.DateTimeField()
 
     class Meta:

@@ -40,25 +40,24 @@ class Database(models.Model):
     name = models.CharField(
         max_length=60,
         default="main",
-        help_text="Named in sentences once the project has more than one.",
+        help_text="Shown where the project has more than one database.",
     )
     position = models.PositiveSmallIntegerField(
-        default=0,
-        help_text="Production's databases are migrated in this order, one after the other.",
+        default=0, help_text="Production's databases are migrated in this order."
     )
     alembic = models.CharField(
         "Alembic",
         max_length=300,
         blank=True,
         help_text=(
-            "Path of alembic.ini or of the script directory in the repository; empty: not migrated"
-            " any more."
+            "Path of alembic.ini or of the script directory in the repository. Empty: no longer"
+            " migrated."
         ),
     )
     version_table = models.CharField(
         max_length=127,
         default="alembic_version",
-        help_text="With its schema before it, where that is not the usual.",
+        help_text="With its schema, if that is not the default: meta.alembic_version.",
     )
     runner = models.CharField(
         "Migrations are run by",
@@ -66,9 +65,8 @@ class Database(models.Model):
         choices=Runner,
         default=Runner.PORTAL,
         help_text=(
-            "On Railway the code must come first: a deployment is what migrates there. The portal"
-            " still looks at the database before and after, so it needs an address that it can"
-            " reach."
+            "If Railway migrates, code comes first, because a deployment runs the migration. The"
+            " portal reads the database before and after, so it needs an address that it can reach."
         ),
     )
     migration_command = models.CharField(
@@ -77,8 +75,8 @@ class Database(models.Model):
         blank=True,
         default="",
         help_text=(
-            "Of the project, for the shell at the repository's root: cd backend && alembic upgrade"
-            " head"
+            "The project's command, run by the shell at the repository's root: cd backend &&"
+            " alembic upgrade head"
         ),
     )
     install_command = models.CharField(
@@ -96,19 +94,18 @@ class Database(models.Model):
         blank=True,
         default="",
         help_text=(
-            "Names of the service's variables that the command needs besides the database's, with"
-            " spaces."
+            "Other variables of the service that the command needs. Separate names with spaces."
         ),
     )
     service = models.CharField(
         max_length=100,
         default="backend",
-        help_text="The service whose code uses the database, and which migrates it on Railway.",
+        help_text="The service whose code uses the database. On Railway it runs the migrations.",
     )
     variable = models.CharField(
         max_length=100,
         default="DATABASE_URL",
-        help_text="The variable in which that service finds the address.",
+        help_text="The service's variable that holds the address.",
     )
     public_service = models.CharField(
         max_length=100,
@@ -123,7 +120,8 @@ class Database(models.Model):
         max_length=100,
         default="DATABASE_PUBLIC_URL",
         help_text=(
-            "Its variable with an address that can be reached from outside Railway, by a TCP proxy."
+            "That service's variable with the address of its TCP proxy, which can be reached from"
+            " outside Railway."
         ),
     )
 
@@ -140,7 +138,7 @@ class Database(models.Model):
             models.CheckConstraint(
                 condition=~Q(runner__in=["command", "railway"]) | ~Q(migration_command=""),
                 name="database_runner_has_command",
-                violation_error_message="Give the migration command that is to be run.",
+                violation_error_message="Enter the migration command.",
             ),
         ]
 
@@ -221,13 +219,16 @@ class EnvironmentDatabase(models.Model):
     url = EncryptedTextField(
         blank=True,
         default="",
-        help_text="Only where Railway's variable cannot be reached from here. Write-only.",
+        help_text=(
+            "Set it only if the address in Railway's variable cannot be reached from here. It is"
+            " not shown again."
+        ),
     )
     revisions = models.JSONField(
-        null=True, blank=True, help_text="What the database reported; null: not known."
+        null=True, blank=True, help_text="Revisions that the database reported. Null: not known."
     )
     tables = models.PositiveIntegerField(
-        default=0, help_text="How many tables it has, where it reports no revision."
+        default=0, help_text="Number of its tables, if it reports no revision."
     )
     revisions_at = models.DateTimeField(null=True, blank=True)
     revisions_problem = models.TextField(blank=True, default="")

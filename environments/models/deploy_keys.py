@@ -17,15 +17,16 @@ class DeployKey(models.Model):
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="deploy_key")
     private_key = EncryptedTextField(credential=True)
-    kind = models.CharField(max_length=20, help_text="ed25519, rsa 4096, ecdsa 256")
-    public_key = models.TextField(help_text="What belongs under Deploy keys on GitHub.")
+    kind = models.CharField(max_length=20, help_text="Such as ed25519, rsa 4096 or ecdsa 256.")
+    public_key = models.TextField(help_text="Add it on GitHub under Deploy keys.")
     fingerprint = models.CharField(max_length=80)
     host_keys = models.TextField(
         blank=True,
         default="",
         max_length=20_000,
         help_text=(
-            "The only keys that the git server may show, one a line as ssh-keyscan prints them."
+            "The only host keys that the git server may present, one a line, as ssh-keyscan prints"
+            " them."
         ),
     )
     changed_at = models.DateTimeField(default=timezone.now)

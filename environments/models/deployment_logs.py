@@ -18,7 +18,7 @@ class DeploymentLog(models.Model):
         max_length=500, blank=True, default="", help_text="Why it could not be read."
     )
     reads = models.PositiveSmallIntegerField(
-        default=0, help_text="How often it was read; the last lines may come late."
+        default=0, help_text="How many times it was read: the last lines may arrive late."
     )
     read_at = models.DateTimeField()
 

@@ -50,30 +50,32 @@ class Environment(models.Model):
     seen_at = models.DateTimeField(null=True, blank=True)
     gone_at = models.DateTimeField(null=True, blank=True)
     variables_at = models.DateTimeField(
-        null=True, blank=True, help_text="When its variables were last looked at."
+        null=True, blank=True, help_text="When its variables were last read."
     )
     variables_problem = models.TextField(blank=True, default="")
     variables_since = models.DateTimeField(
-        null=True, blank=True, help_text="Changes of variables are known from then on."
+        null=True, blank=True, help_text="Changes of variables are recorded from this time on."
     )
     variables_known = models.JSONField(
         default=dict,
         blank=True,
-        help_text="What the next reading may be compared with: the key, and whose were read.",
+        help_text="State of the last reading, for comparison: the key, and the services read.",
     )
 
     pull_number = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Of the pull request it is for."
+        null=True, blank=True, help_text="Number of its pull request, for a preview."
     )
-    by_railway = models.BooleanField(default=False, help_text="Railway made it for a pull request.")
+    by_railway = models.BooleanField(
+        default=False, help_text="Whether Railway created it for a pull request."
+    )
     config_etag = models.CharField(
-        max_length=200, blank=True, default="", help_text="Changes with its settings."
+        max_length=200, blank=True, default="", help_text="Changes whenever its settings change."
     )
     variables_etag = models.CharField(
         max_length=200,
         blank=True,
         default="",
-        help_text="What it was when the variables were read.",
+        help_text="Value of config_etag when the variables were read.",
     )
 
     objects = EnvironmentQuerySet.as_manager()

@@ -27,7 +27,7 @@ class Finding(models.Model):
     subject = models.CharField(max_length=300)
     sentence = models.TextField()
     attestable = models.BooleanField(
-        default=False, help_text="A machine cannot see it; a person may sign for it."
+        default=False, help_text="Whether a person may sign for it, because no machine can see it."
     )
     opened_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField(default=timezone.now)

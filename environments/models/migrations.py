@@ -26,15 +26,15 @@ class MigrationRun(Job):
     found = models.JSONField(
         null=True,
         blank=True,
-        help_text="What the database reported before Railway could migrate it by itself.",
+        help_text="Revisions that the database reported before Railway could migrate it.",
     )
     commit = models.CharField(max_length=64)
     direction = models.CharField(max_length=20, choices=Direction, default=Direction.UPGRADE)
-    target = models.JSONField(default=list, help_text="The heads the database is brought to.")
+    target = models.JSONField(default=list, help_text="The heads that the run upgrades to.")
     planned = models.JSONField(
-        default=list, help_text="What was to be applied, in order: id, path, sha256."
+        default=list, help_text="Revisions to apply, in order: id, path, sha256."
     )
-    applied = models.JSONField(default=list, help_text="The ids that were applied, with seconds.")
+    applied = models.JSONField(default=list, help_text="Applied revisions, with seconds.")
     before = models.JSONField(null=True, blank=True)
     after = models.JSONField(null=True, blank=True)
     log = models.TextField(blank=True, default="")
@@ -43,25 +43,28 @@ class MigrationRun(Job):
     failed_statement = models.TextField(blank=True, default="")
     invalid_indexes = models.JSONField(default=list)
     kept = models.JSONField(
-        default=list, help_text="What the failed revision did that was not rolled back."
+        default=list, help_text="Statements of the failed revision that were not rolled back."
     )
     executed = models.JSONField(
         default=dict,
         help_text=(
-            "Revision: key and text of each different statement, as the run's own process told it."
+            "Revision → key and text of each different statement, as the run's own process"
+            " reported it."
         ),
     )
     progress = models.JSONField(
-        default=dict, help_text="What runs now and how far it is; empty when nothing does."
+        default=dict, help_text="The statement that is running and its progress. Empty: none is."
     )
     backup = models.JSONField(
-        default=dict, help_text="What was kept of production before it, and how to restore it."
+        default=dict,
+        help_text="The backup of production that was taken before, and how to restore it.",
     )
     railway = models.JSONField(
-        default=dict, help_text="What was set on Railway for it, and what stood there before."
+        default=dict,
+        help_text="Settings that the run changed on Railway, with their earlier values.",
     )
     for_release = models.CharField(
-        max_length=40, blank=True, default="", help_text="The release it is part of, by name."
+        max_length=40, blank=True, default="", help_text="Name of the release it is part of."
     )
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
@@ -144,23 +147,31 @@ class MigrationPlan(Job):
     project = models.ForeignKey(Project, models.CASCADE, related_name="migration_plans")
     database = models.ForeignKey(Database, models.CASCADE, related_name="migration_plans")
     commit = models.CharField(max_length=64)
-    base = models.CharField(max_length=64, help_text="The commit whose revisions ran already.")
+    base = models.CharField(max_length=64, help_text="The commit whose revisions have already run.")
     for_release = models.CharField(
-        max_length=40, blank=True, default="", help_text="The release it is part of, by name."
+        max_length=40, blank=True, default="", help_text="Name of the release it is part of."
     )
     steps = models.JSONField(default=list, help_text="Steps of the plan, in order.")
     risks = models.JSONField(default=list, help_text="Risks of the plan, in order.")
     met = models.JSONField(
-        default=dict, help_text="What was read of production's database for it, and when."
+        default=dict, help_text="What was read of production's tables for the plan, and when."
     )
-    digest = models.CharField(max_length=64, blank=True, default="", help_text="Of files and SQL.")
+    digest = models.CharField(
+        max_length=64, blank=True, default="", help_text="Digest of the files and the SQL."
+    )
     starts = models.JSONField(
         default=dict,
         blank=True,
-        help_text="For staging and production: start, revisions in order, digest, problem.",
+        help_text=(
+            "For staging and production: revision to start from, revisions in order, digest,"
+            " problem."
+        ),
     )
     renderer = models.CharField(
-        max_length=80, blank=True, default="", help_text="What made the SQL, with versions."
+        max_length=80,
+        blank=True,
+        default="",
+        help_text="Versions of the programs that rendered the SQL.",
     )
 
     class Meta:
@@ -200,7 +211,9 @@ class StagedRevision(models.Model):
     run = models.ForeignKey(MigrationRun, models.PROTECT, related_name="staged")
     at = models.DateTimeField()
     rendered = models.JSONField(
-        null=True, blank=True, help_text="The SQL as it was planned then; null: not kept."
+        null=True,
+        blank=True,
+        help_text="The SQL that was planned when staging ran it. Null: not stored.",
     )
     renderer = models.CharField(max_length=80, blank=True, default="")
 

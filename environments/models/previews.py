@@ -29,14 +29,17 @@ class Preview(Job):
     retry_forever = True
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="preview_rows")
-    number = models.PositiveIntegerField(help_text="Of the pull request.")
+    number = models.PositiveIntegerField(help_text="Number of the pull request.")
     title = models.CharField(max_length=300, blank=True, default="")
     branch = models.CharField(max_length=250, blank=True, default="")
-    head = models.CharField(max_length=64, help_text="The commit that it is to run.")
+    head = models.CharField(max_length=64, help_text="The commit that the preview must run.")
     head_at = models.DateTimeField(help_text="When that commit was first seen.")
     wanted = models.BooleanField(default=True)
     why_not = models.CharField(
-        max_length=200, blank=True, default="", help_text="Why it is not wanted (any more)."
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="Why there is no preview, or no longer one.",
     )
     state = models.CharField(max_length=20, choices=PreviewState, default=PreviewState.CREATING)
     # What was done, written down before or after each call, so that a repeated look finds it.
@@ -44,44 +47,51 @@ class Preview(Job):
         null=True, blank=True, help_text="When Railway was asked for the environment."
     )
     environment_id = models.CharField(
-        max_length=64, blank=True, default="", help_text="The environment made for it."
+        max_length=64, blank=True, default="", help_text="Railway's id of the environment."
     )
     made_at = models.DateTimeField(null=True, blank=True)
     adopted = models.BooleanField(
-        default=False, help_text="Others made the environment; a person took it over."
+        default=False,
+        help_text=(
+            "Somebody else created the environment, and a person let the portal take it over."
+        ),
     )
     quiet = models.JSONField(
-        default=list, blank=True, help_text="Services whose pushes no longer deploy there."
+        default=list, blank=True, help_text="Services that pushes no longer deploy there."
     )
     variables_at = models.DateTimeField(
-        null=True, blank=True, help_text="When its variables were right."
+        null=True, blank=True, help_text="When its variables were last correct."
     )
     missing = models.JSONField(
         default=list, blank=True, help_text="Sealed variables that were not copied."
     )
     shared = models.JSONField(
-        default=list, blank=True, help_text="Variables with staging's own value."
+        default=list, blank=True, help_text="Variables that have staging's own value."
     )
     deployed = models.JSONField(
-        default=dict, blank=True, help_text="Service → commit, times asked, when."
+        default=dict, blank=True, help_text="Service → commit, number of requests, time."
     )
     deleted_at = models.DateTimeField(
         null=True, blank=True, help_text="When Railway was asked to delete it."
     )
     services = models.JSONField(
-        default=list, blank=True, help_text="As last seen: name, status, commit, address."
+        default=list,
+        blank=True,
+        help_text="Last known name, status, commit and address of each service.",
     )
     address = models.CharField(max_length=300, blank=True, default="")
     live_at = models.DateTimeField(null=True, blank=True)
     log = models.TextField(
-        blank=True, default="", help_text="The end of what failed, secrets removed."
+        blank=True, default="", help_text="End of the log of what failed, without secrets."
     )
     seen = models.CharField(
-        max_length=64, blank=True, default="", help_text="Digest of what was last seen of it."
+        max_length=64, blank=True, default="", help_text="Digest of the last known state."
     )
-    still_since = models.DateTimeField(null=True, blank=True, help_text="Nothing has moved since.")
+    still_since = models.DateTimeField(
+        null=True, blank=True, help_text="Nothing has changed since this time."
+    )
     told = models.JSONField(
-        default=dict, blank=True, help_text="What GitHub was told: comment, deployment."
+        default=dict, blank=True, help_text="What was posted to GitHub: comment, deployment."
     )
 
     class Meta:
@@ -117,7 +127,10 @@ class PreviewVariable(models.Model):
     service = models.CharField(max_length=200)
     name = models.CharField(max_length=200)
     value = EncryptedTextField(
-        help_text="Write-only. References, ${{backend.PORT}}, are resolved in the preview."
+        help_text=(
+            "It is not shown again. References such as ${{backend.PORT}} are resolved in the"
+            " preview."
+        )
     )
 
     class Meta:

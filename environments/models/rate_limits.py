@@ -9,17 +9,19 @@ class RailwayRateLimit(models.Model):
     """
 
     token = models.CharField(
-        max_length=16, unique=True, help_text="Names the token; not the token."
+        max_length=16, unique=True, help_text="Digest that identifies the token."
     )
-    hour = models.DateTimeField(help_text="Begin of the hour in which `used` counts.")
+    hour = models.DateTimeField(help_text="Start of the hour in which `used` counts.")
     used = models.PositiveIntegerField(default=0)
     limit = models.PositiveIntegerField(
-        null=True, blank=True, help_text="As Railway says; empty: it does not."
+        null=True, blank=True, help_text="As reported by Railway. Empty: not reported."
     )
     remaining = models.PositiveIntegerField(null=True, blank=True)
     resets_at = models.DateTimeField(null=True, blank=True)
     blocked_until = models.DateTimeField(
-        null=True, blank=True, help_text="Railway answered 429 until then."
+        null=True,
+        blank=True,
+        help_text="Railway answered 429 and allows requests again at this time.",
     )
 
     class Meta:

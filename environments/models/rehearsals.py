@@ -38,26 +38,30 @@ class Rehearsal(Job):
     direction = models.CharField(max_length=20, choices=Direction, default=Direction.UPGRADE)
     start = models.JSONField(null=True, blank=True, help_text="The revisions the database was at.")
     target = models.JSONField(default=list, help_text="The revisions it was brought to.")
-    files = models.JSONField(default=list, help_text="What ran, in order: id, path, sha256.")
-    phase = models.CharField(
-        max_length=20, blank=True, default="", help_text="The phase that the rehearsal has reached."
+    files = models.JSONField(
+        default=list, help_text="Revision files that ran, in order: id, path, sha256."
     )
-    phases = models.JSONField(default=list, help_text="Phases that ended, with seconds.")
+    phase = models.CharField(max_length=20, blank=True, default="", help_text="The current phase.")
+    phases = models.JSONField(default=list, help_text="Finished phases, with seconds.")
     statements = models.JSONField(default=list, help_text="The statements that ran, in order.")
     warnings = models.JSONField(default=list)
-    changes = models.JSONField(default=list, help_text="What the run changes in the schema.")
+    changes = models.JSONField(default=list, help_text="What the migrations change in the schema.")
     left = models.JSONField(
-        null=True, blank=True, help_text="What going back leaves different; null: not known."
+        null=True,
+        blank=True,
+        help_text="Differences that remain after the downgrade. Null: not known.",
     )
     drift = models.JSONField(
-        null=True, blank=True, help_text="How the real schema differs from the migrations'."
+        null=True,
+        blank=True,
+        help_text="Differences between the real schema and the one that the migrations make.",
     )
     drift_problem = models.TextField(blank=True, default="")
     failed_statement = models.TextField(blank=True, default="")
     server = models.CharField(max_length=20, blank=True, default="")
     scratch = models.CharField(max_length=20, blank=True, default="")
     for_release = models.CharField(
-        max_length=40, blank=True, default="", help_text="The release it is part of, by name."
+        max_length=40, blank=True, default="", help_text="Name of the release it is part of."
     )
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"

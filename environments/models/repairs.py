@@ -40,13 +40,16 @@ class Repair(Job):
         ServiceInstance, models.SET_NULL, null=True, blank=True, related_name="repairs"
     )
     subject = models.CharField(
-        max_length=420, blank=True, default="", help_text="The instance in words."
+        max_length=420, blank=True, default="", help_text="Name of the instance."
     )
     wanted = models.CharField(
-        max_length=200, blank=True, default="", help_text="The branch or commit to come to."
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="The branch or commit that it must end at.",
     )
     before = models.CharField(
-        max_length=200, blank=True, default="", help_text="What was there before the write."
+        max_length=200, blank=True, default="", help_text="The state before the write."
     )
     wrote_at = models.DateTimeField(null=True, blank=True)
     result = models.CharField(
@@ -54,7 +57,7 @@ class Repair(Job):
     )
     evidence = models.JSONField(default=list, blank=True)
     for_release = models.CharField(
-        max_length=40, blank=True, default="", help_text="The release it is part of, by name."
+        max_length=40, blank=True, default="", help_text="Name of the release it is part of."
     )
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
@@ -105,7 +108,10 @@ class DeploymentRequest(models.Model):
     commit = models.CharField(max_length=64)
     asked_at = models.DateTimeField()
     railway_id = models.CharField(
-        max_length=64, blank=True, default="", help_text="Empty: the answer was lost."
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="Id of the deployment on Railway. Empty: Railway's answer was lost.",
     )
 
     class Meta:

@@ -10,7 +10,7 @@ class RunbookReading(models.Model):
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="runbook_reading")
     commit = models.CharField(max_length=64)
-    rules = models.PositiveIntegerField(help_text="Which version of the rules it was read by.")
+    rules = models.PositiveIntegerField(help_text="Version of the rules that were used.")
     found = models.JSONField(default=list)
     read_at = models.DateTimeField()
 

@@ -22,7 +22,8 @@ class Service(models.Model):
         null=True,
         blank=True,
         help_text=(
-            "Whether a release waits for it; unknown: if it is built from the project's repository."
+            "Whether a release waits for it. Unknown: it does if it is built from the project's"
+            " repository."
         ),
     )
 
@@ -66,63 +67,71 @@ class ServiceInstance(models.Model):
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="instances")
     railway_id = models.CharField(max_length=64)
     repository = models.CharField(
-        max_length=201, blank=True, default="", help_text="Empty: not built from GitHub."
+        max_length=201, blank=True, default="", help_text="Empty if it is not built from GitHub."
     )
     branch = models.CharField(max_length=200, blank=True, default="")
     image = models.CharField(
-        max_length=300, blank=True, default="", help_text="What it runs, if not code of GitHub."
+        max_length=300,
+        blank=True,
+        default="",
+        help_text="The Docker image, if it is not built from GitHub.",
     )
     watch_patterns = models.JSONField(
         default=list,
         blank=True,
-        help_text="Only a push that touches these paths deploys it; empty: every push.",
+        help_text="Only a push that changes these paths deploys it. Empty: every push.",
     )
     root_directory = models.CharField(
         max_length=500,
         blank=True,
         default="",
-        help_text="The directory that it is built from; empty: all of it.",
+        help_text="Directory that it is built from. Empty: the repository's root.",
     )
     config_file = models.CharField(
         max_length=500,
         blank=True,
         default="",
-        help_text="Its configuration as code; empty: railway.toml or .json.",
+        help_text="Path of its configuration as code. Empty: railway.toml or railway.json.",
     )
     in_repository = models.JSONField(
         default=dict,
         blank=True,
-        help_text="What its configuration as code says at the commit that it serves.",
+        help_text="Its configuration as code at the commit that it serves.",
     )
     cron = models.CharField(
-        max_length=100, blank=True, default="", help_text="When it runs; empty: always."
+        max_length=100,
+        blank=True,
+        default="",
+        help_text="Its cron schedule. Empty: it runs all the time.",
     )
     unchanged = models.JSONField(
         default=dict,
         blank=True,
         help_text=(
-            "The commit it serves, what it watches, and for other commits the first such path that"
-            " differs."
+            "The commit it serves, what it watches, and for each other commit the first watched"
+            " path that differs."
         ),
     )
     domains = models.JSONField(default=list, blank=True)
     seen_at = models.DateTimeField(
-        null=True, blank=True, help_text="Empty: its state could never be read."
+        null=True, blank=True, help_text="When its state was last read. Empty: never."
     )
     at_start = models.CharField(
         max_length=10,
         choices=AtStart,
         default=AtStart.UNKNOWN,
         help_text=(
-            "Whether its commands run Alembic when it starts. They are not kept: they may hold"
-            " keys."
+            "Whether its commands run Alembic when it starts. The commands themselves are not"
+            " stored: they may contain secrets."
         ),
     )
     at_start_before = models.CharField(
         max_length=10,
         choices=AtStart,
         default=AtStart.NO,
-        help_text="The same by the reading before: one reading alone takes nothing back.",
+        help_text=(
+            "The same, at the reading before. A warning is withdrawn only when two readings agree."
+        ),
     )
     healthcheck_path = models.CharField(
         max_length=500, blank=True, default="", help_text="As set on Railway."
@@ -131,16 +140,16 @@ class ServiceInstance(models.Model):
         max_length=64,
         blank=True,
         default="",
-        help_text="The commit of its branch from which people rolled it back.",
+        help_text="The commit from which somebody rolled it back on Railway.",
     )
     autodeploy = models.BooleanField(
-        null=True, blank=True, help_text="Whether a push deploys it; empty: not known."
+        null=True, blank=True, help_text="Whether a push deploys it. Empty: not known."
     )
     judged = models.CharField(
         max_length=64,
         blank=True,
         default="",
-        help_text="Up to this deployment it is known how each came about.",
+        help_text="The newest deployment whose origin is known.",
     )
 
     objects = ServiceInstanceQuerySet.as_manager()
@@ -205,7 +214,7 @@ class Deployment(models.Model):
     branch = models.CharField(max_length=200, blank=True, default="")
     stopped = models.BooleanField(default=False)
     containers = models.JSONField(
-        default=list, blank=True, help_text="Railway's word for each of them."
+        default=list, blank=True, help_text="Railway's state of each container."
     )
     is_latest = models.BooleanField(default=False)
     is_active = models.BooleanField(default=False)
@@ -240,15 +249,14 @@ class SmokeTest(models.Model):
     )
     expected_status = models.PositiveSmallIntegerField(default=200)
     expects_commit = models.BooleanField(
-        default=True,
-        help_text="When the answer names a commit, it must be the one that was shipped.",
+        default=True, help_text="If the answer names a commit, it must be the one that was shipped."
     )
 
     on_staging = models.BooleanField(
-        "staging", default=True, help_text="Asked before the promotion."
+        "staging", default=True, help_text="Run against staging before the promotion."
     )
     on_production = models.BooleanField(
-        "production", default=True, help_text="Asked after the deployment."
+        "production", default=True, help_text="Run against production after the deployment."
     )
 
     class Meta:

@@ -24,19 +24,31 @@ class Stamp(Job):
 
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="stamps")
     database = models.ForeignKey(Database, models.PROTECT, related_name="stamps")
-    commit = models.CharField(max_length=64, help_text="Whose revisions are compared.")
+    commit = models.CharField(max_length=64, help_text="The commit whose revisions are compared.")
     branch = models.CharField(max_length=250)
-    before = models.JSONField(default=list, help_text="What the version table held.")
+    before = models.JSONField(
+        default=list, help_text="Content of the version table before the stamp."
+    )
     schema = models.CharField(
-        max_length=64, blank=True, default="", help_text="Digest of the real schema; empty: unread."
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="Digest of the real schema. Empty: not read.",
     )
     equal = models.JSONField(
-        default=list, help_text="What can be stamped, newest first: rows of the version table."
+        default=list,
+        help_text="Revisions whose schema is equal, newest first: rows of the version table.",
     )
-    nearest = models.JSONField(default=list, help_text="Where nothing is equal, what is nearest.")
-    differences = models.JSONField(default=list, help_text="How that differs, as sentences.")
+    nearest = models.JSONField(
+        default=list, help_text="The most similar revision, if none is equal."
+    )
+    differences = models.JSONField(
+        default=list, help_text="Differences from the most similar revision, as sentences."
+    )
     tried = models.PositiveIntegerField(default=0)
-    target = models.JSONField(default=list, help_text="What is to be written; empty: not proposed.")
+    target = models.JSONField(
+        default=list, help_text="Rows to write into the version table. Empty: not proposed."
+    )
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     proposed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"

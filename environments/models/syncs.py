@@ -17,22 +17,22 @@ class RailwaySync(Job):
     synced_at = models.DateTimeField(null=True, blank=True)
     problem = models.TextField(blank=True, default="")
     pr_environments = models.BooleanField(
-        default=False, help_text="Railway makes environments of pull requests."
+        default=False, help_text="Whether Railway creates environments for pull requests."
     )
-    pace = models.FloatField(
-        default=0, help_text="Seconds after which the next reading was promised."
-    )
+    pace = models.FloatField(default=0, help_text="Seconds until the next reading.")
     watched_until = models.DateTimeField(
-        null=True, blank=True, help_text="A release or a person needs fresh rows."
+        null=True, blank=True, help_text="Until this time a release or a person needs fresh rows."
     )
     seen = models.CharField(
-        max_length=64, blank=True, default="", help_text="Digest of the deployments last seen."
+        max_length=64, blank=True, default="", help_text="Digest of the last known deployments."
     )
     heard_at = models.DateTimeField(
-        null=True, blank=True, help_text="A webhook announced a change; empty: none do."
+        null=True,
+        blank=True,
+        help_text="When a webhook last announced a change. Empty: no webhook has.",
     )
     unheard_since = models.DateTimeField(
-        null=True, blank=True, help_text="A change after it was not announced yet."
+        null=True, blank=True, help_text="Time of the first later change that no webhook announced."
     )
 
     def __str__(self) -> str:
@@ -81,7 +81,9 @@ class ConnectionCheck(Job):
 
     single = models.BooleanField(default=True, unique=True)
     checked_at = models.DateTimeField(null=True, blank=True)
-    found = models.JSONField(default=list, blank=True, help_text="One object for each credential.")
+    found = models.JSONField(
+        default=list, blank=True, help_text="One JSON object for each credential."
+    )
 
     class Meta:
         default_permissions = ()

@@ -21,21 +21,27 @@ class Variable(models.Model):
         null=True,
         blank=True,
         related_name="variables",
-        help_text="Empty: shared by all.",
+        help_text="Name of its service. Empty: a shared variable.",
     )
     name = models.CharField(max_length=200)
     sealed = models.BooleanField(default=False)
     references = models.JSONField(
-        default=list, help_text="What it refers to: “backend.RAILWAY_PUBLIC_DOMAIN”."
+        default=list, help_text="References in its value, such as backend.RAILWAY_PUBLIC_DOMAIN."
     )
     fingerprint = models.CharField(
-        max_length=64, blank=True, default="", help_text="Keyed; empty: sealed or empty."
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="Keyed fingerprint of the value. Empty: the value is sealed or empty.",
     )
     host_fingerprint = models.CharField(
-        max_length=64, blank=True, default="", help_text="Keyed, of the host alone."
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="Keyed fingerprint of the host in the value.",
     )
     host_reference = models.CharField(
-        max_length=420, blank=True, default="", help_text="The host is this reference."
+        max_length=420, blank=True, default="", help_text="The reference that the host is."
     )
 
     class Meta:
@@ -88,9 +94,11 @@ class VariableRule(models.Model):
     project = models.ForeignKey(Project, models.CASCADE, related_name="variable_rules")
     kind = models.CharField(max_length=20, choices=RuleKind)
     service = models.CharField(
-        max_length=200, default="*", help_text="A service's name; * means any letters."
+        max_length=200, default="*", help_text="Name of a service; * stands for any letters."
     )
-    name = models.CharField(max_length=200, help_text="A variable's name; * means any letters.")
+    name = models.CharField(
+        max_length=200, help_text="Name of a variable; * stands for any letters."
+    )
     target = models.CharField(
         max_length=200,
         blank=True,
@@ -102,13 +110,13 @@ class VariableRule(models.Model):
         blank=True,
         default="",
         choices=[("staging", "staging"), ("production", "production")],
-        help_text="For “only here”: where it belongs.",
+        help_text="For “only here”: the environment that the variable belongs to.",
     )
     allowed = models.CharField(
         max_length=500,
         blank=True,
         default="",
-        help_text="For “separate”: names that may be equal, with commas.",
+        help_text="For “separate”: names whose values may be equal. Separate them with commas.",
     )
 
     class Meta:
@@ -128,7 +136,7 @@ class VariableRule(models.Model):
         return self.project.slug
 
     def clean(self) -> None:
-        """An address needs a target, “only here” a place."""
+        """Require a target for an address, and an environment for “only here”."""
         if self.kind == RuleKind.ADDRESS and not self.target:
             raise ValidationError({"target": "Name the service that the address must lead to."})
         if self.kind == RuleKind.ONLY and not self.where:

@@ -10,8 +10,12 @@ class WithheldWrite(models.Model):
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="withheld")
     service = models.CharField(max_length=20)
-    doing = models.CharField(max_length=300, help_text="Completes “the portal would now …”.")
-    content = models.JSONField(default=dict, help_text="What would have been sent, no secret.")
+    doing = models.CharField(
+        max_length=300, help_text="Completes the sentence “the portal would now …”."
+    )
+    content = models.JSONField(
+        default=dict, help_text="What would have been sent, without secrets."
+    )
     digest = models.CharField(max_length=64)
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()

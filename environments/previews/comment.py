@@ -1,4 +1,4 @@
-"""What GitHub is told of a preview: one comment on the pull request, edited ever after, and a
+"""What the portal posts to GitHub about a preview: one comment, which it edits, and a
 deployment.
 """
 
@@ -40,7 +40,7 @@ def is_due(job: Preview, *, now: datetime) -> bool:
 
 
 def tried_again(job: Preview, outcome: Outcome) -> Outcome:
-    """`outcome`, but no later than GitHub is told what passing trouble kept from it."""
+    """Return `outcome`, but no later than GitHub is told what passing trouble kept from it."""
     if isinstance(outcome, Requeue) and job.told.get("passing") and _is_unsaid(job):
         return Requeue(min(outcome.seconds, REST.total_seconds()), outcome.sentence)
     return outcome

@@ -1,4 +1,4 @@
-"""How long a preview waits for what was asked for, and how it says what is wrong."""
+"""How long a preview waits for Railway, and how it reports a failure."""
 
 from datetime import datetime, timedelta
 
@@ -22,7 +22,7 @@ def or_fail(job: Preview, message: str, since: datetime, now: datetime) -> Outco
 
 
 def fail(job: Preview, message: str, now: datetime) -> Outcome:
-    """Say what is wrong and go on looking, slowly: a push, a person or Railway may mend it."""
+    """Say what is wrong and go on looking, slowly: a push, a person or Railway may fix it."""
     if job.state != PreviewState.FAILED:
         with transaction.atomic():
             job.keep(state=PreviewState.FAILED)

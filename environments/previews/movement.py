@@ -1,4 +1,4 @@
-"""How often a preview is looked at: at once when something moves, seldom while nothing does."""
+"""How often a preview is checked: often while something changes, seldom otherwise."""
 
 from datetime import datetime
 from hashlib import sha256

@@ -1,7 +1,6 @@
-"""Preview environments, brought about step by step: each step looks at Railway, does one thing, and
-writes it down.
+"""The steps of a preview: each reads Railway, does one thing, and records it.
 
-`wish` says which pull requests are to have one; `step` makes the world so. An environment that the
+`wanted` decides which pull requests get one; `step` makes Railway match. An environment that the
 portal did not make is never written to: ours is the one whose id we were given, or the one that
 appeared under our name after we asked for it and saw that there was none.
 """
@@ -56,9 +55,7 @@ LOG_CHARS = 20_000
 
 
 def step(job: Preview, *, now: datetime) -> Outcome:
-    """Look once, and do at most one thing: on GitHub what is to be told, else on Railway what is to
-    be done.
-    """
+    """Look once, and do at most one thing: tell GitHub what is due, else change Railway."""
     if (told := previews_comment.tell(job, now=now)) is not None:
         return told
     if job.state == PreviewState.GONE:

@@ -1,5 +1,5 @@
-"""How far apart the readings of a project are where many projects share one credential: so far that
-the hour's requests last for all, and equally far for equals.
+"""How much time passes between two readings of a project when several share a credential: the
+hour's requests last for all, and each is read equally often.
 
 Projects that a release or a person needs (`RailwaySync.watched_until`) come first, and leave the
 others at least a fifth. A project with a credential of its own, or alone with one, shares nothing.
@@ -27,7 +27,7 @@ class Sharers:
 
     @property
     def alone(self) -> bool:
-        """Whether nobody else uses it, so that nothing is to be shared."""
+        """Whether nobody else uses it, so that nothing must be shared."""
         return self.watched + self.others <= 1
 
 

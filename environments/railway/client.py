@@ -72,7 +72,7 @@ class Railway(Deployments, Variables, StagedChanges, Volumes, NotificationRules)
         return read_token(self.transport)
 
     def ask_whether_known(self) -> None:
-        """Ask the least that any token may, in one request. Raises `ApiError` for one that Railway
+        """Ask the least that any token may, in one request. Raise `ApiError` for one that Railway
         does not take.
         """
         ask_whether_known(self.transport)

@@ -1,4 +1,4 @@
-"""What a token is: whose, and how far it reaches."""
+"""What a Railway token is: whose, and what it can access."""
 
 from dataclasses import dataclass
 
@@ -70,5 +70,5 @@ def read_token(transport: Transport) -> TokenReport:
 
 
 def ask_whether_known(transport: Transport) -> None:
-    """Ask the least that a token of this header may: one request. Raises `ApiError`."""
+    """Ask the least that a token of this header may: one request. Raise `ApiError`."""
     transport.ask("token_project" if transport.header == "project" else "token_workspaces")

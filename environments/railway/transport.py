@@ -273,8 +273,8 @@ def _meaning(words: str, code: str, status: int, write: bool) -> tuple[Kind, str
             return kind, sentence
     if code in _CODES:
         kind, start = _CODES[code]
-        mend = "the portal needs an update" if kind == "outdated" else "correct it and try again"
-        return kind, f"{start}{f' ({words})' if words else ''}: {mend}."
+        fix = "the portal needs an update" if kind == "outdated" else "correct it and try again"
+        return kind, f"{start}{f' ({words})' if words else ''}: {fix}."
     if status == 429:
         return "rate_limited", "Railway's request limit is used up: wait a while."
     if status == 401:

@@ -1,1 +1,1 @@
-"""Our rows as copies of what Railway says: the jobs that read it and write them down."""
+"""Mirrors Railway: jobs that read it and copy its state into our rows."""

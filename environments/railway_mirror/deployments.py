@@ -1,4 +1,4 @@
-"""Railway's deployments into our rows."""
+"""Copies Railway's deployments into our rows."""
 
 from datetime import datetime
 
@@ -34,8 +34,8 @@ def write_deployments(
 
 
 def _mark_unlisted(rows: dict[str, Deployment]) -> None:
-    """A live deployment whose containers were listed before and are no longer is in a state that
-    nobody knows.
+    """Mark live deployments whose containers Railway listed before and no longer lists: their
+    state is not known.
     """
     silent = [
         row

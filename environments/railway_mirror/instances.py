@@ -1,4 +1,4 @@
-"""Railway's service instances into our rows."""
+"""Copies Railway's service instances into our rows."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -111,7 +111,8 @@ def _long_lived(environments: Iterable[Environment]) -> Iterable[ServiceInstance
 
 
 def _confirm_limits(pairs: Iterable[tuple[ServiceInstance, ServiceInstance | None]]) -> None:
-    """What a service watches may excuse it, so it counts when two readings in a row say the same.
+    """Keep what a service watches. It may excuse the service, so it counts when two readings in a
+    row say the same.
 
     Two queries.
     """

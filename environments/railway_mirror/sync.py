@@ -1,4 +1,6 @@
-"""Railway's truth into our rows: known rows updated, new ones added, vanished ones marked gone."""
+"""Copies a whole Railway project into our rows: updates known rows, adds new ones, marks the
+others as gone.
+"""
 
 from datetime import datetime
 

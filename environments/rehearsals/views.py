@@ -75,7 +75,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
         Rehearsal.objects.select_related("environment__project", "database"), pk=pk
     )
     then = reverse("environments:rehearsal", args=[pk])
-    message = "Rehearsing anew; the newest rehearsal is linked here."
+    message = "Rehearsing again. The newest rehearsal is linked here."
     return run_action(request, then, partial(_start, row), message)
 
 

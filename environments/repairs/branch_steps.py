@@ -76,7 +76,7 @@ def reset(job: Repair, now: datetime) -> Outcome:
 
 
 def _expect_deployments(job: Repair, now: datetime) -> None:
-    """Railway deploys what staging is set to: that is expected, and nobody is to be accused of
+    """Railway deploys what staging is set to: that is expected, and no finding may be opened for
     it.
     """
     instances = ServiceInstance.objects.filter(

@@ -1,6 +1,4 @@
-"""The steps of repairs: each looks at the world first, writes at most once, and reads again what
-came of it.
-"""
+"""The steps of repairs: each reads the current state, writes at most once, and reads the result."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -30,7 +28,7 @@ from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds, steps
 
 
 def step(job: Repair, *, now: datetime) -> Outcome:
-    """Look once at what is to be repaired, and at most one write, while there is quota for it."""
+    """Read the state once and write at most once, while there is quota for it."""
     with sharing.ahead(job.project, now) as pause:
         if pause:
             return pause

@@ -1,4 +1,4 @@
-"""The kinds of leftovers: scripts, workflows and commands that the portal does the work of."""
+"""Kinds of leftovers: scripts, workflows and commands that the portal replaces."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Reading a commit for leftovers of a process run by hand, once for each head of staging."""
+"""Searches each new head of staging once for leftovers of a manual process."""
 
 import posixpath
 import re

@@ -39,7 +39,7 @@ class Live:
 
     @property
     def at_commits(self) -> bool:
-        """Whether the release's commit is to be deployed on it."""
+        """Whether the release's commit must be deployed on it."""
         return self.counts and self.role is Role.CODE
 
     def is_broken_at(self, commit: str) -> bool:

@@ -103,7 +103,7 @@ def approve_stamp(stamp: Stamp, *, actor: Actor, target: str, now: datetime | No
     now = now or timezone.now()
     row = _waiting(stamp)
     if not row.target or row.proposed_by_id is None:
-        raise Refused("Nobody has proposed yet what is to be stamped.")
+        raise Refused("Nobody has proposed a revision to stamp yet.")
     if actor is None or actor.pk == row.proposed_by_id:
         raise Refused("Whoever proposed a stamp cannot approve it; a second person must.")
     require_signer(actor, APPROVE)

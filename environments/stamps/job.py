@@ -1,4 +1,4 @@
-"""The job of a stamp: it proves, waits for two people, looks once more and writes."""
+"""The job of a stamp: it proves, waits for two people, checks again and writes."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

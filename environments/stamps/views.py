@@ -48,7 +48,7 @@ def panels(request: HttpRequest, pk: int) -> HttpResponse:
 @page
 @require_POST
 def propose(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what is to be written."""
+    """Choose the revision to write."""
     act, form = partial(actions.propose_stamp, _row(pk)), ProposalForm(request.POST)
     return run_action(
         request, _page(pk), act, "The stamp is proposed; a second person approves it.", form=form

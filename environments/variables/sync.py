@@ -1,4 +1,4 @@
-"""Variables of Railway as names and keyed fingerprints: what can be compared, and never a value."""
+"""Reads Railway's variables and stores names and keyed fingerprints, never a value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from portal.outbound.http import ApiError
 from portal.outbound.parsing import JsonObject
 
 MAX_PLACES = 600  # of one reading, ten requests; what is left is read by the next
-SELDOM = 6  # so many times more seldom other environments than staging and production are read
+SELDOM = 6  # other environments are read this many times less often than staging and production
 BEFORE_TIME = timedelta(seconds=1)  # what is due within this is due
 
 # What the team's runbook asks for; rows from then on, for people to change.

@@ -116,8 +116,8 @@ class Content:
     """All that is stored of a known number of events: each text with U+001E after it, and each
     link.
 
-    So many signs end so many texts: one within a text would be one too many. And a link whose size
-    is another moves the position in the next to where it is not.
+    Each text ends with one such sign: a sign within a text would be one too many. And a link whose
+    size is another moves the position in the next to where it is not.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """Proves that the audit trail is what was written, and anchors it where the database cannot reach.
 
 A chain shows every edit, gap and insertion, but not that its end was cut off, nor that all of it
-was computed anew. So at an interval `anchor` recomputes what was added and notes the head in a
+was computed again. So at an interval `anchor` recomputes what was added and notes the head in a
 file, with a seal: one SHA-256 over all bytes of those events. `verify` holds the database against
 every anchor. docs/audit.md says what is trusted.
 """
@@ -64,18 +64,18 @@ def anchor(
     *,
     using: str = "default",
     path: Path | None = None,
-    anew: bool = False,
+    new_file: bool = False,
     note: str = "",
 ) -> Anchor:
     """Recompute the events since the last anchor and note the head, as one JSON line that is then
     on disk.
 
-    Call it outside a transaction, so that the head is one that stays. `anew`: a new file begins.
+    Call it outside a transaction, so that the head is one that stays. `new_file`: begin a new file.
     `note`: `BEGUN` by a worker, `ACCEPTED` by a person. Raise `BrokenChain`, `UnreadableAnchors`,
     or OSError when the file cannot be written.
     """
     path = path or anchors_path()
-    if not anew and (missing := audit_anchors.gather(path=path).missing):
+    if not new_file and (missing := audit_anchors.gather(path=path).missing):
         raise BrokenChain(missing)
     with _pinned(using) as raw:
         shape = catalog.Shape(raw, settings.DATABASE_SCHEMA)

@@ -1,4 +1,4 @@
-"""The watch over the audit chain: verified from the last anchor on, then anchored anew."""
+"""The watch over the audit chain: verified from the last anchor on, then anchored again."""
 
 from datetime import datetime
 
@@ -29,7 +29,7 @@ def watch(job: AuditWatch, *, now: datetime) -> Outcome:
     sentence, position = found.sentence, found.first_broken or 0
     if found.ok or found.begun:
         note = audit_anchors.BEGUN if begins else ""
-        position = verification.anchor(now, anew=begins, note=note).position
+        position = verification.anchor(now, new_file=begins, note=note).position
         if begins:
             sentence = audit_anchors.Kept(verification.read_anchors()).begun
     if found.ok and not begins:

@@ -46,7 +46,7 @@ class BackupError(RuntimeError):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a file says about itself. `position`: the trail holds at least so many events."""
+    """What a file says about itself. `position`: the trail holds at least this many events."""
 
     version: str
     made_at: str

@@ -118,7 +118,7 @@ class TwoPeople(AuditedAdmin):
             tell(request, made)
 
     def children_wanted(self, formset: BaseInlineFormSet) -> dict[str, object] | None:
-        """Return the rows of a guarded formset as they are to be; None where they are saved at
+        """Return the rows of a guarded formset as they will be; None where they are saved at
         once.
         """
         return None

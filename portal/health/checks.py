@@ -32,7 +32,7 @@ MB = 1024 * 1024
 
 @check("Database", needed=True, unit="seconds")
 def database(now: datetime) -> Iterator[Result]:
-    """Connect anew, with a short limit: a connection that stands says nothing about a frozen
+    """Connect again, with a short limit: a connection that stands says nothing about a frozen
     server.
     """
     parameters = connection.get_connection_params() | {"connect_timeout": CONNECT_SECONDS}
@@ -217,7 +217,7 @@ def outside_anchor(now: datetime) -> Iterator[Result]:
 @check("PostgreSQL restarts")
 def restarts(now: datetime) -> Iterator[Result]:
     """Report whether the database went away within the last ten minutes; it is then said, though
-    nothing is to be done.
+    there is nothing to do.
     """
     last = Incident.objects.filter(
         check_name="restarts", opened_at__gt=now - timedelta(minutes=10)

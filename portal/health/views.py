@@ -23,7 +23,7 @@ from portal.models.health import Incident
 from portal.outbound import http
 from portal.ui.site import page
 
-KEPT_SECONDS = 2.0  # of a reading: so many may ask at once without asking the database as often
+KEPT_SECONDS = 2.0  # a reading is reused this long: many requests then cost one query
 _reading = threading.Lock()
 _last: tuple[float, list[Reading]] = (float("-inf"), [])
 

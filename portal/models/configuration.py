@@ -26,11 +26,13 @@ class ConfigurationChange(models.Model):
         DECLINED = "declined", "declined"
         WITHDRAWN = "withdrawn", "withdrawn"
 
-    kind = models.CharField(max_length=100, help_text="Label of the model: environments.project")
+    kind = models.CharField(
+        max_length=100, help_text="Label of the model, such as environments.project."
+    )
     object_id = models.BigIntegerField()
-    label = models.CharField(max_length=200, help_text="What it is called.")
+    label = models.CharField(max_length=200, help_text="Name of the changed object.")
     scope = models.CharField(
-        max_length=50, blank=True, default="", help_text="Slug of the project; empty: people."
+        max_length=50, blank=True, default="", help_text="Slug of the project; empty for people."
     )
     values = models.JSONField(help_text="Field → {from, to}.")
     secrets = EncryptedTextField(blank=True, default="")
@@ -93,7 +95,7 @@ class ConfigurationChange(models.Model):
 
     @property
     def words(self) -> str:
-        """Every field with what it was and what it is to be, on one line."""
+        """Every field with its old and new value, on one line."""
         return "; ".join(
             f"{said(name)}: {said(value['from'])} → {said(value['to'])}"
             for name, value in self.values.items()

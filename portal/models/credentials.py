@@ -24,7 +24,10 @@ class ServiceCredential(models.Model):
 
     service = models.CharField(max_length=10, choices=Service)
     scope = models.CharField(
-        max_length=50, blank=True, default="", help_text="Slug of the project; empty: all."
+        max_length=50,
+        blank=True,
+        default="",
+        help_text="Slug of the project; empty for every project.",
     )
     kind = models.CharField(max_length=20, choices=Kind, default=Kind.TOKEN)
     secret = EncryptedTextField(credential=True, help_text="The token, or the App's private key.")

@@ -23,8 +23,10 @@ class ProcessReport(models.Model):
     pid = models.PositiveIntegerField()
     version = models.CharField(max_length=40)
     started_at = models.DateTimeField()
-    at = models.DateTimeField(help_text="By the database's clock.")
-    disk_free = models.PositiveBigIntegerField(help_text="Bytes free where PORTAL_VAR_DIR lies.")
+    at = models.DateTimeField(help_text="Time of the report, by the database's clock.")
+    disk_free = models.PositiveBigIntegerField(
+        help_text="Bytes free on the disk of PORTAL_VAR_DIR."
+    )
     disk_total = models.PositiveBigIntegerField()
     clock_skew = models.FloatField(
         help_text="Seconds by which the host's clock is ahead of the database's."
@@ -64,10 +66,16 @@ class Incident(models.Model):
 
     check_name = models.CharField(max_length=60)
     subject = models.CharField(
-        max_length=100, blank=True, default="", help_text="What it is about, if not the portal."
+        max_length=100,
+        blank=True,
+        default="",
+        help_text="What the incident is about; empty for the portal itself.",
     )
     scope = models.CharField(
-        max_length=50, blank=True, default="", help_text="Slug of the project."
+        max_length=50,
+        blank=True,
+        default="",
+        help_text="Slug of the project the incident is about.",
     )
     state = models.CharField(max_length=10)
     sentence = models.TextField()

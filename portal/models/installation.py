@@ -14,7 +14,9 @@ class Installation(models.Model):
     single = models.BooleanField(primary_key=True, default=True)
     sandbox = models.BooleanField()
     key_check = EncryptedTextField(
-        blank=True, default="", help_text="Read at each start: whether the keys fit."
+        blank=True,
+        default="",
+        help_text="Encrypted text that each start decrypts to check the keys.",
     )
     settled_at = models.DateTimeField(default=timezone.now)
 

@@ -27,7 +27,9 @@ class WebhookDelivery(models.Model):
     body = models.TextField(blank=True, help_text="The beginning of the body.")
     outcome = models.TextField(choices=Outcome)
     error = models.TextField(blank=True)
-    times = models.PositiveIntegerField(default=1, help_text="How often its handler was tried.")
+    times = models.PositiveIntegerField(
+        default=1, help_text="How many times the handler was tried."
+    )
 
     class Meta:
         default_permissions = ("view",)

@@ -66,7 +66,7 @@ _counting = threading.Lock()
 class ApiError(Exception):
     """What went wrong outside.
 
-    `sentence` is for people: no secret; what happened and how to mend it.
+    `sentence` is for people: no secret; what happened and how to fix it.
 
     `service` is "GitHub", "Railway" or "smoke"; `status` the HTTP status if there was an answer;
     `retry_after` seconds to wait, where known; `detail` the vendor's own words, cleaned, for logs.
@@ -212,7 +212,7 @@ def send(
 def seconds_left() -> float:
     """Return for how many seconds from now a write of this job may begin; infinite outside of jobs.
 
-    For writes that another program sends (git). Raises `TooLate`.
+    For writes that another program sends (git). Raise `TooLate`.
     """
     ask = guard.get()
     return ask() if ask else math.inf

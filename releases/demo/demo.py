@@ -1,6 +1,4 @@
-"""The whole main job without a browser: through the same actions, jobs and worker that people
-use.
-"""
+"""Ships a release without a browser, through the same actions, jobs and worker that people use."""
 
 import time
 from collections.abc import Callable
@@ -106,10 +104,7 @@ def _ship(project: Project, report: Report, say: Say, deadline: float) -> None:
 
 
 def _found_something(release: Release) -> None:
-    """A path that leads to no revision is no success.
-
-    Raise `DemoFailed`, saying where was looked.
-    """
+    """Raise `DemoFailed`, with the places that were searched, if a path leads to no revision."""
     mirror = mirror_of(release.project)
     for one in databases_of(release.project):
         history = revisions.read(mirror, release.candidate, one.alembic)

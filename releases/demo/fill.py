@@ -63,7 +63,7 @@ def _fill(
         return
     command = None
     if database.runner == Runner.COMMAND:
-        # The environment of what is to be released serves the older branch too.
+        # The environment of what will be released serves the older branch too.
         latest = mirror.commit(project.staging_branch)
         prepared = prepared_for(database, mirror, latest, Redactor([]), on_lines=on_lines)
         command = Command(database.migration_command, prepared, database.variable, variables)

@@ -44,7 +44,7 @@ class Signing:
         ended = (
             gates.FAIL,
             gates.ATTEST,
-        )  # what was not signed above is for somebody who can mend it
+        )  # what was not signed above is for somebody who can fix it
         failing = [line.result.sentence for line in missing if line.result.state in ended]
         if not failing or len(failing) < len(missing):
             self.stuck_since = None

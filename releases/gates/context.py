@@ -173,7 +173,9 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
 
 
 def _approvals(release: ReadRelease) -> tuple[Approval, ...]:
-    """Every approval of the release; `giver_may`: whether its giver's signature counts now."""
+    """Return every approval of the release; `giver_may`: whether its giver's signature counts
+    now.
+    """
     given = tuple(release.approvals.select_related("user"))
     for approval in given:
         approval.giver_may = approval.user_id in release.signers

@@ -1,4 +1,4 @@
-"""Whether the environments run what they should, hold together, and answer."""
+"""Whether the environments run what they should, are consistent, and answer."""
 
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, out
 from releases.models.promotion import StepName
 from releases.models.releases import ReleaseStatus
 
-NAMED = 6  # so many services in one sentence
+NAMED = 6  # services named in one sentence
 
 
 def _passes_by_staging(facts: Facts) -> str:

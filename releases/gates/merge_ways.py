@@ -1,4 +1,4 @@
-"""In which ways GitHub lets the portal merge into production's branch."""
+"""Which ways of merging GitHub allows the portal on production's branch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Demand:
 
 
 def ways(facts: Facts, rules: MergeRules, staging: MergeRules, web: str) -> Iterator[Demand]:
-    """Yield what no waiting mends: the way of merging itself is not allowed."""
+    """Yield what waiting does not fix: the way of merging itself is not allowed."""
     main, below = facts.project.production_branch, facts.project.staging_branch
     if "merge" not in rules.methods:
         only = f"only {and_(rules.methods)}" if rules.methods else "no method at all"

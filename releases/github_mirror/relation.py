@@ -1,5 +1,5 @@
-"""How the two long-lived branches stand to each other, as GitHub said with their heads, else as git
-does: once per pair of heads.
+"""How staging and main differ: from GitHub if it compared exactly these heads, else from git;
+once per pair of heads.
 """
 
 from dataclasses import asdict, dataclass

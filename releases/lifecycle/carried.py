@@ -1,4 +1,4 @@
-"""Reads from git what a release would bring to production beyond its own commits."""
+"""Reads from git which rolled-back releases a release would ship again."""
 
 from datetime import datetime
 

@@ -130,7 +130,7 @@ def _migrations_of(
     mirror: Mirror, release: Release, database: Database
 ) -> tuple[list[dict[str, object]], list[str], tuple[Edit, ...], str]:
     """Return one database's new revision files, its heads at the candidate, edits of shipped files,
-    what must be mended.
+    what must be fixed.
     """
     alembic = database.alembic
     history = history_reader.read(mirror, release.candidate, alembic)
@@ -166,7 +166,7 @@ def _migrations_of(
 
 
 def _migrations_problem(release: Release, change: changes.Change, pruned: Collection[str]) -> str:
-    """Return what must be mended before these revisions may run, with the command that does; ""
+    """Return what must be fixed before these revisions may run, with the command that does; ""
     when there is nothing.
     """
     if change.problems:

@@ -1,4 +1,4 @@
-"""What can be made a release or a hotfix; each refuses before anything is written."""
+"""Whether a release or a hotfix can be created. Each refuses before anything is written."""
 
 from environments.models import Project
 from portal.ui.actions import Refused
@@ -17,8 +17,8 @@ def brings_something(project: Project, candidate: str, base: str) -> None:
         raise Refused(f"Comparing {staging} with {main}; try again in a moment.")
     if not known.brings:
         raise Refused(
-            f"A release would be empty: {known.words(staging, main)}. Merge what is to be released"
-            f" into {staging} first."
+            f"A release would be empty: {known.words(staging, main)}. Merge what you want to"
+            f" release into {staging} first."
         )
 
 

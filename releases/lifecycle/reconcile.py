@@ -1,4 +1,4 @@
-"""The job that keeps a release in step with the world until it ends."""
+"""The job that keeps a release up to date until it ends."""
 
 from datetime import datetime
 
@@ -33,7 +33,7 @@ from releases.models.releases import Release, ReleaseStatus
 from releases.variable_changes import compare
 
 LOOK_SECONDS = 3.0
-UNPREPARED_SECONDS = 60.0  # until somebody mends the project's environment
+UNPREPARED_SECONDS = 60.0  # until somebody fixes the project's environment
 
 
 def reconcile(job: ReleaseReconciler, *, now: datetime) -> Outcome:

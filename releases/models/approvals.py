@@ -1,4 +1,4 @@
-"""What people sign under a release: approvals, and risks that they accept."""
+"""What people sign for a release: approvals and accepted risks."""
 
 from django.conf import settings
 from django.db import models
@@ -15,11 +15,13 @@ class Approval(models.Model):
     release = models.ForeignKey(Release, models.CASCADE, related_name="approvals")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     candidate = models.CharField(max_length=64)
-    content = models.CharField(max_length=64, help_text="Digest of candidate and revision files.")
+    content = models.CharField(
+        max_length=64, help_text="Digest of the candidate and its revision files."
+    )
     comment = models.TextField(blank=True, default="")
     given_at = models.DateTimeField(default=timezone.now)
     lapsed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When a change of configuration undid it."
+        null=True, blank=True, help_text="When a change of configuration invalidated it."
     )
     lapsed_why = models.CharField(max_length=300, blank=True, default="")
 
@@ -45,12 +47,12 @@ class RiskAcceptance(models.Model):
     release = models.ForeignKey(Release, models.PROTECT, related_name="risk_acceptances")
     revision = models.CharField(max_length=200)
     sha256 = models.CharField(max_length=64)
-    risks = models.JSONField(help_text="What was accepted: severity and code of each.")
+    risks = models.JSONField(help_text="Severity and code of each accepted risk.")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     reason = models.TextField(max_length=2000)
     at = models.DateTimeField(default=timezone.now)
     lapsed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When a change of configuration undid it."
+        null=True, blank=True, help_text="When a change of configuration invalidated it."
     )
     lapsed_why = models.CharField(max_length=300, blank=True, default="")
 

@@ -22,10 +22,13 @@ class ItemText(models.Model):
     position = models.PositiveSmallIntegerField(default=0)
     text = models.CharField(max_length=300)
     link = models.CharField(
-        max_length=500, blank=True, default="", help_text="A page to look at; may be empty."
+        max_length=500, blank=True, default="", help_text="A page to look at (optional)."
     )
     gate = models.CharField(
-        max_length=40, blank=True, default="", help_text="Empty: a person ticks it."
+        max_length=40,
+        blank=True,
+        default="",
+        help_text="The gate that decides the item. Empty: a person ticks it.",
     )
     phase = models.CharField(max_length=10, choices=Phase, default=Phase.BEFORE)
     condition = models.CharField(max_length=40, choices=conditions.choices, default="always")
@@ -51,7 +54,7 @@ class ChecklistTemplate(models.Model):
         null=True,
         blank=True,
         related_name="checklist_templates",
-        help_text="Empty: default.",
+        help_text="Empty: the default for every project.",
     )
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Where notifications go, what each was, and how far the trail has been read for them."""
+"""Channels, notices, and how far the audit trail has been read for them."""
 
 from django.conf import settings
 from django.db import models
@@ -24,11 +24,13 @@ class Channel(models.Model):
     name = models.CharField(max_length=100)
     transport = models.CharField(max_length=10, choices=Transport)
     address = EncryptedTextField(
-        help_text="The webhook's address, which is a secret, or the e-mail address."
+        help_text="The webhook's address, which is a secret, or an e-mail address."
     )
-    place = models.CharField(max_length=300, help_text="The part of the address that is no secret.")
+    place = models.CharField(
+        max_length=300, help_text="The part of the address that is not secret."
+    )
     secret = EncryptedTextField(
-        blank=True, default="", help_text="Signs what a signed webhook is sent."
+        blank=True, default="", help_text="Key that signs what a signed webhook receives."
     )
     project = models.ForeignKey(
         Project,
@@ -41,7 +43,7 @@ class Channel(models.Model):
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="channels"
     )
-    kinds = models.JSONField(default=list, help_text="Names of releases.notifications.kinds.")
+    kinds = models.JSONField(default=list, help_text="Names from releases.notifications.kinds.")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -84,7 +86,7 @@ class Notice(Job):
     channel = models.ForeignKey(Channel, models.CASCADE, related_name="notices")
     kind = models.CharField(max_length=40)
     position = models.BigIntegerField(
-        null=True, blank=True, help_text="Of the audit event; empty: a test."
+        null=True, blank=True, help_text="Position of the audit event. Empty: a test message."
     )
     payload = models.JSONField()
     tries = models.PositiveIntegerField(default=0)

@@ -22,9 +22,11 @@ class Promotion(Job):
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
     )
-    gates = models.JSONField(default=list, help_text="What the gates said when it was started.")
+    gates = models.JSONField(
+        default=list, help_text="Results of the gates when the promotion started."
+    )
     found = models.JSONField(
-        null=True, blank=True, help_text="Database → what production's reported then."
+        null=True, blank=True, help_text="Database → revisions that production's reported then."
     )
 
     class Meta:
@@ -75,7 +77,7 @@ class PromotionStep(Step):
     promotion = models.ForeignKey(Promotion, models.CASCADE, related_name="steps")
     name = models.CharField(max_length=20, choices=StepName)
     deploy_wanted = models.JSONField(
-        default=list, help_text="Services that a person asked to deploy explicitly."
+        default=list, help_text="Services that a person asked to deploy."
     )
     migration_run = models.ForeignKey(
         "environments.MigrationRun", models.PROTECT, null=True, blank=True, related_name="+"
@@ -86,13 +88,13 @@ class PromotionStep(Step):
         null=True,
         blank=True,
         related_name="+",
-        help_text="Of a migration.",
+        help_text="The database of a migration step.",
     )
     called = models.CharField(
         max_length=60,
         blank=True,
         default="",
-        help_text="The database's name, where there were several.",
+        help_text="Name of the database, if the project had several.",
     )
 
     class Meta(Step.Meta):

@@ -20,46 +20,57 @@ class PullRequest(models.Model):
     url = models.CharField(max_length=500, blank=True, default="")
     state = models.CharField(max_length=20, default="open", help_text="open, merged or closed")
     draft = models.BooleanField(default=False)
-    fork = models.BooleanField(default=False, help_text="Its branch lies in another repository.")
+    fork = models.BooleanField(
+        default=False, help_text="Whether its branch is in another repository."
+    )
     base = models.CharField(max_length=250)
     head = models.CharField(max_length=250)
     head_sha = models.CharField(max_length=64, blank=True, default="")
     mergeable = models.CharField(
-        max_length=20, blank=True, default="", help_text="GitHub's word, lower case."
+        max_length=20, blank=True, default="", help_text="GitHub's `mergeable`, in lower case."
     )
     review_decision = models.CharField(max_length=30, blank=True, default="")
     merge_state = models.CharField(
         max_length=20,
         blank=True,
         default="",
-        help_text="GitHub's word for whether it may be merged, lower case.",
+        help_text="GitHub's `mergeStateStatus`, in lower case.",
     )
     blocked_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="Since when GitHub blocks it although the portal's own status is green.",
+        help_text=(
+            "Since when GitHub has blocked the merge although the portal's own status is green."
+        ),
     )
     merging = models.JSONField(
         null=True,
         blank=True,
-        help_text="Of a release's: conversations open, commits unsigned, who reviewed how.",
+        help_text="For a release's pull request: open conversations, unsigned commits, reviews.",
     )
-    checks = models.JSONField(null=True, blank=True, help_text="Null: could not be read.")
+    checks = models.JSONField(
+        null=True, blank=True, help_text="Its checks. Null: they could not be read."
+    )
     checks_at = models.DateTimeField(null=True, blank=True, help_text="When the checks were read.")
     updated_at = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField()
     # What git says of it, worked out by `PullReading` for one pair of base and head.
     read_for = models.CharField(
-        max_length=140, blank=True, default="", help_text="base..head; empty: not read yet."
+        max_length=140,
+        blank=True,
+        default="",
+        help_text="The range base..head that was read. Empty: not read yet.",
     )
     migrations = models.JSONField(
-        default=list, blank=True, help_text="Revision files: id, path, what happened."
+        default=list, blank=True, help_text="Its revision files: id, path, kind of change."
     )
     migrations_problem = models.TextField(
-        blank=True, default="", help_text="What would be wrong once it is merged."
+        blank=True,
+        default="",
+        help_text="What will be wrong with the migrations once it is merged.",
     )
     cut_wrong = models.TextField(
-        blank=True, default="", help_text="Why its branch was not cut from staging."
+        blank=True, default="", help_text="Why its branch does not start from staging."
     )
 
     class Meta:
@@ -85,14 +96,17 @@ class GitHubSync(Job):
         null=True, blank=True, help_text="When every open pull request was last read."
     )
     cursor = models.CharField(
-        max_length=200, blank=True, default="", help_text="Where the next page of them begins."
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="Where the next page of pull requests begins.",
     )
     problem = models.TextField(blank=True, default="")
-    pace = models.FloatField(
-        default=0.0, db_default=0.0, help_text="Seconds between two readings at present."
-    )
+    pace = models.FloatField(default=0.0, db_default=0.0, help_text="Seconds between two readings.")
     relation = models.JSONField(
-        default=dict, blank=True, help_text="How staging stands to main: `github_mirror.relation`."
+        default=dict,
+        blank=True,
+        help_text="How staging and main differ (`github_mirror.relation`).",
     )
 
     def __str__(self) -> str:
@@ -136,7 +150,7 @@ class BranchScan(Job):
 
 
 class PullRequestComment(Job):
-    """What a pull request is told of its migrations: one comment, edited ever after.
+    """What a pull request is told of its migrations: one comment, edited from then on.
 
     Ends with the pull request.
     """
@@ -147,17 +161,20 @@ class PullRequestComment(Job):
     project = models.ForeignKey(Project, models.CASCADE, related_name="pull_request_comments")
     number = models.PositiveIntegerField()
     about = models.CharField(
-        max_length=64, blank=True, default="", help_text="Digest of what it was last woken for."
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="Digest of the state for which it was last woken.",
     )
     content = models.CharField(
-        max_length=64, blank=True, default="", help_text="Digest of the files looked at."
+        max_length=64, blank=True, default="", help_text="Digest of the files that were read."
     )
     risks = models.JSONField(default=list, blank=True, help_text="Risks of the plan, in order.")
     unread = models.CharField(
-        max_length=300, blank=True, default="", help_text="Why the SQL was not looked at."
+        max_length=300, blank=True, default="", help_text="Why the SQL was not read."
     )
     told = models.JSONField(
-        default=dict, blank=True, help_text="What GitHub was told: comment, digest, problem."
+        default=dict, blank=True, help_text="What was posted to GitHub: comment, digest, problem."
     )
 
     class Meta:

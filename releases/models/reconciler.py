@@ -1,4 +1,4 @@
-"""The job that keeps a release in step with the world."""
+"""The job that keeps a release up to date."""
 
 from django.db import models
 
@@ -23,23 +23,28 @@ class ReleaseReconciler(Job):
     verdict_state = models.CharField(max_length=10, blank=True, default="")
     verdict_sentence = models.CharField(max_length=140, blank=True, default="")
     verdict_gate = models.CharField(
-        max_length=40, blank=True, default="", help_text="Which gate it is about, if any."
+        max_length=40, blank=True, default="", help_text="The gate that the verdict is about."
     )
     verdict_at = models.DateTimeField(null=True, blank=True)
     verdict_by = models.CharField(
-        max_length=100, blank=True, default="", help_text="As whom GitHub took it."
+        max_length=100,
+        blank=True,
+        default="",
+        help_text="The account that GitHub shows as author of the status.",
     )
     verdict_count = models.PositiveIntegerField(
-        default=0, help_text="How many were posted on this commit."
+        default=0, help_text="Number of statuses posted on this commit."
     )
     verdict_problem = models.TextField(
-        blank=True, default="", help_text="Why GitHub does not hold the verdict."
+        blank=True, default="", help_text="Why the verdict could not be posted."
     )
     verdict_tries = models.PositiveSmallIntegerField(default=0)
     verdict_retry_at = models.DateTimeField(null=True, blank=True)
     problem = models.TextField(blank=True, default="")
     drift = models.JSONField(
-        null=True, blank=True, help_text="Variables since the last release: `variable_drift`."
+        null=True,
+        blank=True,
+        help_text="Changes of variables since the last release (`variable_drift`).",
     )
 
     def __str__(self) -> str:
@@ -53,8 +58,8 @@ class KeptVariables(models.Model):
 
     release = models.OneToOneField(Release, models.CASCADE, related_name="kept_variables")
     at = models.DateTimeField()
-    key = models.CharField(max_length=16, help_text="Names the key of the fingerprints.")
-    read = models.JSONField(help_text="Kinds of the environments whose variables were known.")
+    key = models.CharField(max_length=16, help_text="Identifies the key of the fingerprints.")
+    read = models.JSONField(help_text="Kinds of the environments whose variables could be read.")
     rows = models.JSONField(help_text="kind, service, name, mark: “sealed” or the fingerprint.")
 
     class Meta:

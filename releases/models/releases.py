@@ -96,15 +96,17 @@ class Release(models.Model):
     status = models.CharField(max_length=12, choices=ReleaseStatus, default=ReleaseStatus.OPEN)
     candidate = models.CharField(max_length=64)
     base = models.CharField(
-        max_length=64, help_text="Production's branch head when the candidate was pinned."
+        max_length=64, help_text="Head of production's branch when the candidate was pinned."
     )
     pull_number = models.PositiveIntegerField(
-        null=True, blank=True, help_text="The promotion pull request."
+        null=True, blank=True, help_text="Number of the promotion pull request."
     )
     collected_at = models.DateTimeField(
         null=True, blank=True, help_text="When the candidate was last read from git."
     )
-    commits = models.JSONField(default=list, help_text="Newest first: sha, title, author, at.")
+    commits = models.JSONField(
+        default=list, help_text="Commits, newest first: sha, title, author, at."
+    )
     commit_count = models.PositiveIntegerField(default=0)
     pull_requests = models.ManyToManyField(PullRequest, blank=True, related_name="releases")
     migrations = models.JSONField(
@@ -117,15 +119,17 @@ class Release(models.Model):
         default=dict, blank=True, help_text="Database → Alembic heads at the candidate."
     )
     migrations_problem = models.TextField(
-        blank=True, default="", help_text="Why they could not be read, or are wrong."
+        blank=True,
+        default="",
+        help_text="Why the migrations could not be read, or what is wrong with them.",
     )
     uncovered = models.JSONField(
-        default=list, blank=True, help_text="New revision files outside the Alembic path."
+        default=list, blank=True, help_text="New revision files outside the Alembic directories."
     )
     edits = models.JSONField(
         default=list,
         blank=True,
-        help_text="Shipped revision files that differ: revision, path, sha256, kind.",
+        help_text="Shipped revision files that were changed: revision, path, sha256, kind.",
     )
     notes = models.TextField(blank=True, default="")
     merge_commit = models.CharField(max_length=64, blank=True, default="")
@@ -133,7 +137,7 @@ class Release(models.Model):
         null=True, blank=True, help_text="Commits of production's branch that the candidate lacks."
     )
     moved = models.JSONField(
-        default=dict, blank=True, help_text="What the last move of the candidate brought."
+        default=dict, blank=True, help_text="What the candidate gained when it last moved."
     )
     cut_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
@@ -144,23 +148,27 @@ class Release(models.Model):
         max_length=64,
         blank=True,
         default="",
-        help_text="The candidate whose commits and migrations are listed.",
+        help_text="The candidate whose commits and migrations are stored.",
     )
     back_merge = models.JSONField(
         default=dict,
         blank=True,
-        help_text="Of a hotfix: the pull request into staging, and whether staging holds it.",
+        help_text=(
+            "For a hotfix: the pull request into staging, and whether staging contains the hotfix."
+        ),
     )
     carried = models.JSONField(
         default=dict,
         blank=True,
-        help_text="What it brings beyond what production serves: `gates.carried`.",
+        help_text="Rolled-back releases that it would ship again (`gates.carried`).",
     )
     carry_confirmed = models.JSONField(
         default=dict, blank=True, help_text="Who confirmed that rolled-back releases ship again."
     )
     record = models.JSONField(
-        default=dict, blank=True, help_text="What the checklist said when it ended: `gates.record`."
+        default=dict,
+        blank=True,
+        help_text="The checklist as it was when the release ended (`gates.record`).",
     )
     ended_at = models.DateTimeField(null=True, blank=True)
 

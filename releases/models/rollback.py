@@ -1,6 +1,4 @@
-"""The way back: assessment that is there before it is needed, rollbacks with their steps and
-signatures, downgrades.
-"""
+"""Rollbacks: the assessment, rollbacks with their steps and approvals, and downgrades."""
 
 from datetime import datetime
 from hashlib import sha256
@@ -28,7 +26,7 @@ class RollbackAssessment(Job):
     ran_before = models.JSONField(
         null=True,
         blank=True,
-        help_text="What each service served before: service id → deployment, commit.",
+        help_text="What each service served before the promotion: service id → deployment, commit.",
     )
     verdict = models.CharField(max_length=60, blank=True, default="")
     reasons = models.JSONField(default=list)
@@ -37,17 +35,19 @@ class RollbackAssessment(Job):
         default=list, help_text="What can be restored on each service, and its variables."
     )
     in_effect = models.JSONField(
-        null=True, blank=True, help_text="The release's revisions that production has."
+        null=True, blank=True, help_text="Revisions of the release that production's database has."
     )
-    revisions = models.JSONField(null=True, blank=True, help_text="Where production's database is.")
+    revisions = models.JSONField(
+        null=True, blank=True, help_text="Revisions that production's database reports."
+    )
     downgrade = models.JSONField(
-        null=True, blank=True, help_text="The next revision back: file, target, losses."
+        null=True, blank=True, help_text="The next revision to downgrade: file, target, losses."
     )
     downgrade_problem = models.TextField(blank=True, default="")
     content = models.CharField(
         max_length=64, blank=True, default="", help_text="Digest of what would be restored."
     )
-    problem = models.TextField(blank=True, default="", help_text="Why the last look failed.")
+    problem = models.TextField(blank=True, default="", help_text="Why the last update failed.")
     computed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -85,7 +85,7 @@ class Rollback(Job):
     release = models.ForeignKey("releases.Release", models.PROTECT, related_name="rollbacks")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     reason = models.TextField(max_length=2000)
-    verdict = models.CharField(max_length=60, help_text="What the adviser said.")
+    verdict = models.CharField(max_length=60, help_text="The verdict of the rollback assessment.")
     targets = models.JSONField(
         help_text="What is restored: service, service_id, deployment, commit."
     )
@@ -141,12 +141,15 @@ class RollbackStep(Step):
     rollback = models.ForeignKey(Rollback, models.CASCADE, related_name="steps")
     name = models.CharField(max_length=20, choices=RollbackStepName)
     service = models.CharField(
-        max_length=200, blank=True, default="", help_text="What is restored; else empty."
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="Railway's id of the service to restore. Empty for other steps.",
     )
     asked = models.JSONField(
         null=True,
         blank=True,
-        help_text="When Railway was asked, and the deployments that were there before.",
+        help_text="When Railway was asked, and the deployments that existed then.",
     )
 
     class Meta(Step.Meta):
@@ -170,7 +173,7 @@ class RollbackApproval(models.Model):
     comment = models.TextField(blank=True, default="")
     given_at = models.DateTimeField(default=timezone.now)
     lapsed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When a change of configuration undid it."
+        null=True, blank=True, help_text="When a change of configuration invalidated it."
     )
     lapsed_why = models.CharField(max_length=300, blank=True, default="")
 
@@ -199,14 +202,15 @@ class Downgrade(models.Model):
     database = models.CharField(
         max_length=200,
         help_text=(
-            "Its name, which the person typed: on its server, or here where there are several."
+            "Name of the database, typed by the person: its name on the server, or here if there"
+            " are several."
         ),
     )
-    start = models.JSONField(help_text="The revisions that the database is at.")
-    target = models.CharField(max_length=200, help_text="The revision to go back to, or base.")
-    file = models.JSONField(help_text="What is undone: id, path, sha256.")
+    start = models.JSONField(help_text="Revisions that the database reports.")
+    target = models.CharField(max_length=200, help_text="The revision to downgrade to, or base.")
+    file = models.JSONField(help_text="The revision file that is undone: id, path, sha256.")
     losses = models.JSONField(
-        default=list, help_text="The rows that the downgrade would lose, as counted."
+        default=list, help_text="Counted rows that the downgrade would delete."
     )
     content = models.CharField(max_length=64)
     reason = models.TextField(max_length=2000)

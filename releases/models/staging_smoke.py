@@ -1,4 +1,4 @@
-"""The job that smokes staging before a release is promoted."""
+"""The job that runs smoke tests against staging before a release is promoted."""
 
 from django.db import models
 
@@ -15,7 +15,10 @@ class StagingSmoke(Job):
 
     release = models.OneToOneField("releases.Release", models.CASCADE, related_name="staging_smoke")
     about = models.CharField(
-        max_length=64, blank=True, default="", help_text="Digest of what was asked, and where."
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="Digest of the requests and the places they were sent to.",
     )
     candidate = models.CharField(max_length=64, blank=True, default="")
     ok = models.BooleanField(default=False)

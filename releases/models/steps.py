@@ -19,14 +19,16 @@ class Step(models.Model):
     position = models.PositiveSmallIntegerField()
     status = models.CharField(max_length=10, choices=StepStatus, default=StepStatus.PENDING)
     looks = models.PositiveIntegerField(
-        default=0, help_text="How often the step looked at the world."
+        default=0, help_text="How many times the step read the current state."
     )
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     sentence = models.TextField(
-        blank=True, default="", help_text="What happened, or what is awaited."
+        blank=True, default="", help_text="What happened, or what the step waits for."
     )
-    world = models.TextField(blank=True, default="", help_text="What the world looks like now.")
+    world = models.TextField(
+        blank=True, default="", help_text="The current state that the step read."
+    )
     evidence = models.JSONField(default=list)
 
     class Meta:

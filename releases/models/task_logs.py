@@ -26,7 +26,7 @@ class TaskLog(models.Model):
     commands = models.TextField(blank=True, default="", max_length=20_000)
     outcome = models.TextField(blank=True, default="", max_length=20_000)
     version = models.PositiveIntegerField(
-        default=1, help_text="Grows with each save; a stale one is refused."
+        default=1, help_text="Grows with each save; saving an older version is refused."
     )
     authors = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)

@@ -40,7 +40,7 @@ def add_channel(
     """Add a channel for `project` (None: every project); return it with the signing secret,
     shown only now.
 
-    A team's is told nothing until a second person has confirmed what it is to be told.
+    A team's is told nothing until a second person has confirmed what it will be told.
     """
     now, address = now or timezone.now(), address.strip()
     _require_may_add(actor, personal)

@@ -10,7 +10,7 @@ from releases.gates.deployed import live_at
 from releases.models.releases import Release
 from releases.pages.checklist_rows import STATE
 
-SHOWN = 12  # so many services; of more those that are as they should be lie folded
+SHOWN = 12  # above this number, services in the expected state are folded
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class LiveRow:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is as it should be, so that nothing is to be said of it."""
+        """Whether it is in the expected state, so that there is nothing to say about it."""
         return all(cell is None or (cell.state == "pass" and not cell.words) for cell in self.cells)
 
 

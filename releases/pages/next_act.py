@@ -17,7 +17,7 @@ SILENT = timedelta(minutes=10)
 
 
 def on_github(facts: Facts, missing: Iterable[gates.Line]) -> tuple[str, str]:
-    """Return label and address of the pull request where what fails there is mended, or two empty
+    """Return label and address of the pull request where what fails there is fixed, or two empty
     strings.
     """
     number = facts.release.pull_number

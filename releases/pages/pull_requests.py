@@ -1,4 +1,4 @@
-"""The list of open pull requests: what an author must mend before theirs can be merged."""
+"""The list of open pull requests: what an author must fix before theirs can be merged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Row:
 
     @property
     def warnings(self) -> list[str]:
-        """What its author has to mend besides the checks."""
+        """What its author has to fix besides the checks."""
         return [
             message for message in (self.pull.cut_wrong, self.pull.migrations_problem) if message
         ]

@@ -1,4 +1,4 @@
-"""What has become of a release that ended: superseded, rolled back, or what production runs."""
+"""What became of a release that ended: superseded, rolled back, or live in production."""
 
 from dataclasses import dataclass
 

@@ -235,7 +235,7 @@ def _is_closing(facts: Facts) -> bool:
 
 
 def repairs(facts: Facts) -> tuple[PromotionStep | None, tuple[str, ...]]:
-    """Return the stopped step, and the verbs that can mend it; the first is the first right act."""
+    """Return the stopped step, and the verbs that can fix it; the first is the first right act."""
     step = current_step(facts)
     if step is None or facts.promotion is None or facts.promotion.status not in STOPPED:
         return None, ()

@@ -1,6 +1,6 @@
 """The top of a release in trouble: what is live, what to do now, and where to read more.
 
-Plain values out of facts; no queries.
+Computes plain values from the facts, without queries.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ MOVED = (
 )
 GOING_BACK = {
     RollbackStepName.APPROVE: "Read why, then retry or cancel the rollback.",
-    RollbackStepName.RESTORE: "Read what Railway says, mend it there, then retry.",
+    RollbackStepName.RESTORE: "Read what Railway says, fix it there, then retry.",
     RollbackStepName.LIVE: "Read the log of the service that is not live, then retry.",
     RollbackStepName.SMOKE: "Look at the failing address, then retry.",
 }

@@ -1,4 +1,4 @@
-"""Which pull requests are to have a preview, by the project's policy."""
+"""Which pull requests get a preview, by the project's settings."""
 
 from datetime import datetime, timedelta
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django import forms
 from django.contrib import admin
 from django.db import connection
-from django.db.models import Model
+from django.db.models import Field, JSONField, Model
 from django.forms import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest
 
@@ -14,7 +14,6 @@ from environments.models import Database, Project, SmokeTest
 from environments.models.project import settings_of
 from portal.configuration.admin import TwoPeople
 from portal.outbound.parsing import JsonObject
-from portal.ui.forms import Lines
 from portal.ui.model_admin import TableInline
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
@@ -25,7 +24,7 @@ from releases.project_settings.guarded import (
     kept,
     smoke_tests_as_text,
 )
-from releases.project_settings.sections import SECTIONS
+from releases.project_settings.sections import SECTIONS, form_field
 
 
 class SmokeTestInline(TableInline):
@@ -35,11 +34,6 @@ class SmokeTestInline(TableInline):
 
 class ProjectForm(forms.ModelForm):
     """A project that does not take over what another one ships."""
-
-    required_checks = Lines(
-        required=False,
-        help_text="Names required besides those that branch protection requires, one a line.",
-    )
 
     def clean(self) -> dict[str, object]:
         """Refuse the repository or Railway project of a project that is in production."""
@@ -113,6 +107,13 @@ class ProjectAdmin(TwoPeople):
         (section.title, {"fields": tuple(settings_of(section.concern))})
         for section in SECTIONS.values()
     ]
+
+    def formfield_for_dbfield(
+        self, db_field: Field, request: HttpRequest, **options: object
+    ) -> forms.Field | None:
+        if isinstance(db_field, JSONField):
+            return form_field(db_field)
+        return super().formfield_for_dbfield(db_field, request, **options)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> JsonObject:
         return {

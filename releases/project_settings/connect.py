@@ -1,4 +1,4 @@
-"""Setting a project up from what its stand-ins, or a person, say about it."""
+"""Connects a project: creates its row, syncs and checklists, and registers webhooks."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -123,9 +123,9 @@ def connect_webhooks(
     """Have GitHub and Railway tell the portal at once when something happens; what is there already
     stays.
 
-    `only` is "github" or "railway": that service alone. `renew` gives GitHub the present secret
-    anew, which it never shows. Trouble with one does not stop the other. Each write is announced in
-    the trail before it is made, so that none is made without an event.
+    `only` is "github" or "railway": that service alone. `renew` sends GitHub the present secret
+    again, because GitHub never shows it. Trouble with one does not stop the other. Each write is
+    announced in the trail before it is made, so that none is made without an event.
     """
 
     def tell(event: str, sentence: str) -> None:

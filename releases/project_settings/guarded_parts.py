@@ -1,5 +1,5 @@
-"""What belongs to a project and lies in tables of its own, as guarded configuration: addresses of
-databases, rules for variables, deploy keys, services, checklists, channels of a team.
+"""Guarded configuration in tables of its own: database addresses, variable rules, deploy keys,
+services, checklists, channels.
 """
 
 from collections.abc import Mapping

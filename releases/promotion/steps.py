@@ -1,6 +1,6 @@
 """The steps of a promotion.
 
-Each looks at the world first and does at most one outward write per look.
+Each reads the current state first and writes at most once each time.
 """
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
-"""How each commit of main and staging came about: what did not come by the portal, or by a pull
-request, is found.
+"""Finds commits of main and staging that came neither through the portal nor through a pull
+request.
 """
 
 import json
@@ -104,7 +104,7 @@ def read(job: BranchScan, *, now: datetime) -> Outcome:
 def _read_branch(look: _Look) -> bool:
     """Look at the commits of one branch since the last look.
 
-    False: some are to be looked at again soon.
+    False: some must be read again soon.
     """
     row, mirror = look.branch, look.mirror
     if not mirror.has(row.head):

@@ -1,5 +1,4 @@
-"""What the author of a pull request is told of its migrations, where they work: one comment, edited
-ever after.
+"""The comment on a pull request's migrations, which the portal edits from then on.
 
 Git is read of every pull request. To know the SQL a revision file has to be executed, isolated
 (`portal.isolation`): that is done for branches of the repository that are ready for review, and for
@@ -44,7 +43,7 @@ def wake(project: Project, *, now: datetime) -> None:
     """Have a note looked at again for every pull request of which git said something else, or which
     is seen otherwise.
 
-    Two queries when nothing is to be done.
+    Two queries when there is nothing to do.
     """
     if not project.pull_comments:
         return
@@ -138,9 +137,9 @@ def _content(project: Project, pull: PullRequest) -> str:
         )
         for migration in pull.migrations
     ]
-    mend, isolated = bool(pull.migrations_problem), not isolation.why_not()
+    fix, isolated = bool(pull.migrations_problem), not isolation.why_not()
     unread = pull.fork and not project.pull_comment_forks
-    return _digest(files, mend, isolated, pull.draft, unread, project.deploy_order)
+    return _digest(files, fix, isolated, pull.draft, unread, project.deploy_order)
 
 
 def _about(project: Project, pull: PullRequest) -> str:
@@ -195,8 +194,8 @@ def _edited(
     history: history_reader.History,
     rows: Sequence[Mapping[str, str]],
 ) -> list[risk.Risk]:
-    """Return what each edit of a shipped file comes to: other SQL is a danger, the same is to be
-    known.
+    """Return what each edit of a shipped file comes to: other SQL is a danger, the same SQL is
+    information.
     """
     if not rows:
         return []

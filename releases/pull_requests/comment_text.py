@@ -17,7 +17,7 @@ def says_something(pull: PullRequest) -> bool:
 
 
 def text_of(job: PullRequestComment, pull: PullRequest) -> str:
-    """Return the comment: what the pull request brings, what is to be mended, what can go wrong,
+    """Return the comment: what the pull request brings, what to fix, what can go wrong,
     and how to write it instead.
 
     Nothing in it changes by itself. Every word from outside is escaped, and its length bounded.

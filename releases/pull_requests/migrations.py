@@ -31,7 +31,7 @@ from releases.models.pull_requests import PullReading, PullRequest
 from releases.pull_requests import comment as pull_requests_comment
 
 AT_ONCE = 20
-SECONDS = 5.0  # after which a step ends before it has read so many
+SECONDS = 5.0  # after which a step ends, whatever is left to read
 BREATH = 0.5  # seconds between two steps, in which the worker does what others wait for
 HEADS = "heads"  # the kind of problem that only the merge brings
 

@@ -1,6 +1,4 @@
-"""What people do to go back: ask for a rollback or a downgrade, sign it, and mend a step that
-stopped.
-"""
+"""Actions of a rollback: request it, approve it, and handle a step that stopped."""
 
 from datetime import datetime
 
@@ -133,7 +131,7 @@ def counted(job: Rollback) -> list[RollbackApproval]:
 def approve_rollback(
     release: Release, *, actor: Actor, content: str, comment: str = "", now: datetime | None = None
 ) -> RollbackApproval:
-    """Sign exactly the deployments that are to be restored.
+    """Approve exactly the deployments that will be restored.
 
     Whoever asked for the rollback cannot.
     """

@@ -156,7 +156,7 @@ def over(release: Release) -> str:
     newer = others.filter(went__gt=began).order_by("-went").first()
     if newer is None:
         return ""
-    return f"Release {newer.name} went to production after it; that one is to be rolled back first."
+    return f"Release {newer.name} went to production after it: roll that one back first."
 
 
 def _shipped(project: Project) -> Any:

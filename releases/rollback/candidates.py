@@ -1,6 +1,4 @@
-"""What Railway can still bring back on a service, and whether it would start: pure rules over
-what was read.
-"""
+"""Which deployments of a service Railway can restore, and whether they would start. Pure rules."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -118,7 +116,7 @@ def _serves(serves: str, wanted: str) -> str:
 
 
 def _stays(newer: Sequence[Deployment], wanted: str) -> str:
-    """Return what is to be said of a service that serves what it served before; `newer`: what came
+    """Return the answer for a service that serves what it served before; `newer`: what came
     after that.
     """
     if newer and newer[0].status != "REMOVED":

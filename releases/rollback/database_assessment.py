@@ -1,4 +1,6 @@
-"""Where each of production's databases is with regard to a release, and what can be undone next."""
+"""The databases in a rollback assessment: where each is, and which revision can be downgraded
+next.
+"""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -109,7 +111,7 @@ def _planned(
 ) -> tuple[list[Step], list[Risk], list[str]]:
     """Return what the plan knows of the revisions in effect in one database; the rest by id.
 
-    While it is made anew, since the database is elsewhere, what it knew of the same files holds.
+    While it is made again, since the database is elsewhere, what it knew of the same files holds.
     """
     plan = MigrationPlan.objects.filter(
         database=database, commit=release.candidate, base=release.base

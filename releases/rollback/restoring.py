@@ -1,4 +1,4 @@
-"""Has Railway restore the earlier deployment of one service, once, and finds what came of it."""
+"""Has Railway restore the earlier deployment of one service, once, and finds the result."""
 
 from datetime import datetime, timedelta
 

@@ -16,7 +16,7 @@ from releases.models import RollbackAssessment
 from releases.models.releases import Release
 from releases.rollback.candidates import READY, Restorable, newest_first, restorable
 
-LISTED = 25  # so many of a service's deployments are read
+LISTED = 25  # deployments of a service that are read
 
 
 def assess_services(

@@ -63,8 +63,8 @@ def approve(step: RollbackStep, facts: Facts) -> Look:
 
 
 def _moved(job: Rollback, row: RollbackAssessment, facts: Facts) -> Look:
-    """What would be restored is not what people signed: their words lapse, and the new content
-    waits for others.
+    """Wait for new approvals: what would be restored is not what people signed, so their words
+    lapse, and the new content waits for others.
     """
     if not row.targets or row.verdict != job.verdict:
         news = (
@@ -150,7 +150,7 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
 
 
 def _end_promotion(release: Release, now: datetime) -> None:
-    """A promotion that had stopped is not to be taken up again."""
+    """Cancel a promotion that had stopped: nobody may continue it."""
     stopped = Promotion.objects.filter(release=release, status__in=STOPPED)
     if stopped.update(status=JobStatus.CANCELLED, finished_at=now):
         message = "Promotion canceled: the release was rolled back."

@@ -67,7 +67,7 @@ class DatabaseForm(forms.Form):
 
 
 class ProposalForm(forms.Form):
-    """A project as it is to be; everything has a proposal."""
+    """The settings of the new project; each has a proposal."""
 
     name = Text(100, missing="Name the project.", label="Name")
     staging_environment = Text(200, missing="Name staging’s environment.", label="Staging")

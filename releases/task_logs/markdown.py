@@ -1,4 +1,4 @@
-"""A task log as a Markdown file: what was to be done, what was seen and decided, what was run,
+"""A task log as a Markdown file: what had to be done, what was seen and decided, what was run,
 what came of it.
 """
 

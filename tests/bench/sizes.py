@@ -5,7 +5,7 @@ portal's own code (`environments.quota.fairness`, and the shares of `allowance`)
 costs is measured first, in one simulated hour of one project against the stand-ins. Prints
 staleness, calls and time of the database. Exit status 1 when a quota is overrun, or when a project
 was read less than a fifth as often as its equal; where projects with a release are older than gates
-allow, it says so.
+allow, it says so, and where the promotions of a day alone need more than a quota has: not usable.
 """
 
 from tests.scratch import scratch_database  # first: it sets Django up
@@ -167,16 +167,19 @@ def report(service: Service, projects: int, day: Day) -> bool:
     fair = least >= 0.2 * most
     within = day.most_in_an_hour <= service.hourly * 1.02
     fresh = percentile(watched, 0.99) <= FRESH_SECONDS
+    usable = PROMOTION_CALLS * projects <= service.hourly * DAY / 3600
+    said = "   BROKEN" if usable and not (fair and within) else ""
+    said += "" if fresh else "   releases wait" if usable else "   not usable"
     busy = day.all * service.worker_seconds / DAY / WORKERS
     print(
         f"  {service.name:18} {projects:5} {percentile(idle, 0.5):8.0f}"
         f" {percentile(idle, 0.99):8.0f}"
         f" {percentile(watched, 0.5):9.0f} {percentile(watched, 0.99):8.0f} {day.calls / 24:9.0f}"
         f" {day.most_in_an_hour / service.hourly:6.0%} {least / most:7.2f} {busy:8.1%}"
-        f"{'' if fair and within else '   BROKEN'}{'' if fresh else '   releases wait'}",
+        f"{said}",
         flush=True,
     )
-    return fair and within
+    return not usable or (fair and within)
 
 
 def main(*sizes: int) -> int:

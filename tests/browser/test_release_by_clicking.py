@@ -168,7 +168,7 @@ def test_a_release_goes_to_production_by_clicking_and_a_failed_deployment_is_men
         kept = kept and page.evaluate("window.kept")
 
     release = Release.objects.get()
-    # The notes are optional, and the deployment was mended; Promote asks once more.
+    # The notes are optional, and the deployment was fixed; Promote asks once more.
     of_a_clean_one = [one for one in acts if not one.endswith(("/notes/", "/deploy-commit/"))]
     assert len(of_a_clean_one) + 1 <= 8
     assert kept

@@ -76,7 +76,7 @@ class Play:
             ("read", "view")
         )  # half the time one of them still has the old page
         for move in (
-            "mend",
+            "fix",
             "sync",
             look,
             "tick",

@@ -28,7 +28,7 @@ from tests.faults.scene import ROOT, environment_of_workers, world_of_its_own
 SECONDS = (5.0, 20.0)
 PATIENCE = 1800.0  # seconds for one thing that people wait for
 HOSTS = 2
-SETTINGS = {"SYNC_SECONDS": "15", "PREVIEW_PAUSE_SECONDS": "0", "JOB_LEASE_SECONDS": "10"}
+SETTINGS = {"SYNC_SECONDS": "45", "PREVIEW_PAUSE_SECONDS": "0", "JOB_LEASE_SECONDS": "10"}
 
 
 @dataclass
@@ -67,14 +67,12 @@ class Patient(People):
     pulls: dict[int, str] = field(default_factory=dict)  # open, and their branches
     live_at_once: int = 0
 
-    def work(self, count: int) -> None:
+    def work(self) -> None:
         """One release, and previews that all run until it is done; some are pushed to, some go."""
         from django.db import connection
 
         with self.restarts.acting:
             try:
-                for number in range(count):
-                    self._open(f"feature-{number}")
                 self.ship()
                 for number in list(self.pulls)[::3]:
                     self._push_to(self.pulls[number])
@@ -89,7 +87,8 @@ class Patient(People):
             finally:
                 connection.close()
 
-    def _open(self, branch: str) -> None:
+    def open(self, branch: str) -> None:
+        """Open a pull request, which is to have a preview."""
         hub = self.world.github
         hub.git.move(f"refs/heads/{branch}", hub.heads()["staging"])
         self._push_to(branch)
@@ -154,17 +153,15 @@ def at_work(count: int, directory: Path) -> Iterator[None]:
             worker.wait()
 
 
-def shipped(worlds: list[Any], restarts: Restarts, pulls: int) -> list[Patient]:
-    """Ship a release in every world, all at once, with `pulls` previews beside each."""
-    people = [Patient(world, seconds=PATIENCE, restarts=restarts) for world in worlds]
-    threads = [threading.Thread(target=one.work, args=(pulls,)) for one in people]
+def shipped(people: list[Patient], restarts: Restarts) -> None:
+    """Have everybody ship a release, all at once, while their previews come to life."""
+    threads = [threading.Thread(target=one.work) for one in people]
     for thread in threads:
         thread.start()
     restarts.due_at = time.monotonic() + SECONDS[0]
     while any(thread.is_alive() for thread in threads):
         restarts.one_if_due()
         time.sleep(0.1)
-    return people
 
 
 def findings(worlds: list[Any], people: list[Patient]) -> dict[str, list[str]]:
@@ -204,9 +201,13 @@ def main(projects: int = 20, pulls: int = 24, seed: int = 20267) -> int:
                 crowd.several_projects(first, Path(name), projects) as worlds,
             ):
                 restarts = Restarts(scratch._server, random.Random(seed))
+                people = [Patient(one, seconds=PATIENCE, restarts=restarts) for one in worlds]
+                for one in people:
+                    for number in range(pulls):
+                        one.open(f"feature-{number}")
                 ready = time.monotonic() - started
                 with at_work(HOSTS, Path(name)):
-                    people = shipped(worlds, restarts, pulls)
+                    shipped(people, restarts)
                 scratch._server = restarts.server
                 connection.close()  # it was this thread's before the last restart
                 found = findings(worlds, people)

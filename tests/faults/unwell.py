@@ -49,14 +49,14 @@ def break_everything(portal: Portal) -> Iterator[Row]:
     yield killed_worker(portal)
 
 
-def _noticed(portal: Portal, name: str, check: str, mend: Callable[[], None]) -> Row:
+def _noticed(portal: Portal, name: str, check: str, fix: Callable[[], None]) -> Row:
     before = portal.events("health.failing", check)
     recovered = portal.events("health.recovered", check)
     started = time.monotonic()
     shown = seconds_until(lambda: portal.states().get(check) == "failing")
     seconds_until(lambda: portal.events("health.failing", check) > before)
     told = time.monotonic() - started
-    mend()
+    fix()
     well = seconds_until(lambda: portal.events("health.recovered", check) > recovered)
     return name, shown, told, well
 

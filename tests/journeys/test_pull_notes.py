@@ -64,11 +64,11 @@ def test_the_author_reads_what_can_go_wrong_and_how_to_write_it_and_later_that_i
         "aaaaaaaaaaaa", HEAD, "add", 'op.add_column("events", sa.Column("n", sa.Text))', "pass"
     )
     push(world, "feature-rename", dict.fromkeys(rename) | gentle)
-    mended = told(world, number, until=lambda said: "danger" not in said)
+    fixed = told(world, number, until=lambda said: "danger" not in said)
     push(world, "feature-rename", dict.fromkeys(gentle))
     gone = told(world, number, until=lambda said: "has none anymore" in said)
 
-    assert "1 new" in mended and "has none anymore" in gone
+    assert "1 new" in fixed and "has none anymore" in gone
     assert len(comments_on(world, number)) == 1
 
 

@@ -24,7 +24,7 @@ class Command(BaseCommand):
             for kind, _, fingerprint, known in one.offers:
                 published = " (as GitHub publishes it)" if known else ""
                 self.stdout.write(f"  not pinned  {kind} {fingerprint}{published}")
-            if one.mend:
-                self.stdout.write(f"  to fix  {one.mend}")
+            if one.fix:
+                self.stdout.write(f"  to fix  {one.fix}")
         if any(one.state != connection.PASS for one in found):
             raise SystemExit(1)

@@ -7,13 +7,13 @@ from django.db.models import F, Q
 class LongLivedBranches(models.Model):
     """Which branch and which Railway environment are staging, and which are production."""
 
-    staging_branch = models.CharField(max_length=200, default="staging")
+    staging_branch = models.CharField("Branch of staging", max_length=200, default="staging")
     staging_environment = models.CharField(
-        max_length=200, default="staging", help_text="What the environment is called on Railway."
+        "Railway environment of staging", max_length=200, default="staging"
     )
-    production_branch = models.CharField(max_length=200, default="main")
+    production_branch = models.CharField("Branch of production", max_length=200, default="main")
     production_environment = models.CharField(
-        max_length=200, default="production", help_text="What the environment is called on Railway."
+        "Railway environment of production", max_length=200, default="production"
     )
 
     class Meta:

@@ -27,26 +27,36 @@ def check_git_address(url: str) -> None:
 class General(models.Model):
     """The repository and the Railway project, and how the portal names them."""
 
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField("Name", max_length=100, unique=True)
     slug = models.SlugField(max_length=50, unique=True)
     repository = models.CharField(
-        max_length=201, validators=[REPOSITORY_NAME], help_text="owner/name on GitHub"
+        "GitHub repository",
+        max_length=201,
+        validators=[REPOSITORY_NAME],
+        help_text="Its name on GitHub, as owner/name.",
     )
     git_url = models.CharField(
+        "Git address",
         max_length=500,
         blank=True,
         validators=[check_git_address],
         help_text=(
-            "Only where it is not GitHub's usual address. The GitHub token is sent to GitHub's host"
-            " alone."
+            "Leave empty for github.com. Set it to read the repository over SSH. The GitHub token"
+            " is sent to GitHub's host only."
         ),
     )
-    railway_project_id = models.CharField(max_length=64, blank=True)
+    railway_project_id = models.CharField(
+        "Railway project ID",
+        max_length=64,
+        blank=True,
+        help_text="The ID in the address of the project on Railway.",
+    )
     watch_only = models.BooleanField(
         "Watch only",
         default=False,
         help_text=(
-            "Nothing is sent to GitHub, Railway or a database: what would be is shown and recorded."
+            "The portal writes nothing to GitHub, Railway or a database; it shows and records what"
+            " it would do."
         ),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -56,18 +66,22 @@ class General(models.Model):
         default="",
         editable=False,
         help_text=(
-            "What GitHub calls the repository now, if not as set. It is read under that name."
+            "The repository's present name on GitHub, if it was renamed. The portal reads it under"
+            " this name."
         ),
     )
     former_names = models.JSONField(
         default=list,
         editable=False,
-        help_text="What it was called before: Railway may go on saying so.",
+        help_text="Earlier names of the repository, which Railway may still use.",
     )
     shares_repository = models.BooleanField(
         default=False,
         editable=False,
-        help_text="Older than the rule that a repository has one project.",
+        help_text=(
+            "Another project releases the same repository. Only projects from before that was"
+            " refused have this."
+        ),
     )
 
     class Meta:

@@ -7,10 +7,14 @@ class MigrationRules(models.Model):
     """How long a statement may run, and how long it may wait for a lock."""
 
     statement_seconds = models.PositiveIntegerField(
-        default=900, help_text="Longest time one migration statement may take."
+        "Statement time limit (seconds)",
+        default=900,
+        help_text="A statement that takes longer is cancelled.",
     )
     lock_seconds = models.PositiveIntegerField(
-        default=5, help_text="Longest wait for a table lock in a migration."
+        "Lock time limit (seconds)",
+        default=5,
+        help_text="A statement that waits longer for a table lock is cancelled.",
     )
 
     class Meta:

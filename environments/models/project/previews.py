@@ -7,25 +7,26 @@ class PreviewRules(models.Model):
     """Which pull requests get a preview, how many there are at a time, and how long each lives."""
 
     previews = models.BooleanField(
+        "Create a preview for each pull request into staging",
         default=False,
-        help_text=(
-            "An environment pr-N on Railway for each pull request into staging. It costs money."
-        ),
+        help_text="Each preview is a Railway environment and costs money.",
     )
-    preview_drafts = models.BooleanField(default=False, help_text="Also for drafts.")
+    preview_drafts = models.BooleanField("Also for drafts", default=False)
     preview_forks = models.BooleanField(
+        "Also for forks",
         default=False,
-        help_text="Also for forks: strangers' code would run with staging's variables.",
+        help_text="Strangers' code would run with staging's variables.",
     )
-    preview_limit = models.PositiveSmallIntegerField(
-        default=10, help_text="No more than so many at a time."
-    )
+    preview_limit = models.PositiveSmallIntegerField("Previews at a time", default=10)
     preview_days = models.PositiveSmallIntegerField(
+        "Lifetime (days)",
         default=14,
-        help_text="A preview is deleted so many days after the last push; a push brings it back.",
+        help_text="After the last push. The next push recreates the preview.",
     )
     preview_migrates = models.BooleanField(
-        default=False, help_text="Bring the preview's own database to the head of the pull request."
+        "Migrate the preview's database",
+        default=False,
+        help_text="Only a database of the preview's own.",
     )
 
     class Meta:

@@ -13,24 +13,20 @@ class ProtectionRules(models.Model):
     """The branch protection that the portal expects on GitHub, and the App that may bypass it."""
 
     protected_approvals = models.PositiveSmallIntegerField(
-        default=1,
-        validators=[MaxValueValidator(6)],
-        help_text="Approvals that a pull request is to need.",
+        "Approvals of a pull request", default=1, validators=[MaxValueValidator(6)]
     )
     protected_checks = models.JSONField(
+        "Required checks of both branches",
         default=default_checks,
         blank=True,
-        help_text="Checks that both long-lived branches are to require.",
+        help_text="One a line. Only checks that run: one that never runs stops every merge.",
     )
     portal_app = models.CharField(
-        "The portal's App",
+        "GitHub App of the portal",
         max_length=100,
         blank=True,
         default="",
-        help_text=(
-            "Slug of the GitHub App with which the portal fast-forwards staging past its"
-            " pull-request rule."
-        ),
+        help_text="Its slug. Only this App may bypass the pull-request rule of staging.",
     )
 
     class Meta:

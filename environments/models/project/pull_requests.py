@@ -7,27 +7,20 @@ class PullRequestRules(models.Model):
     """Comments on pull requests, and the commands that authors run before they push."""
 
     pre_push = models.TextField(
-        "Before pushing",
+        "Commands before pushing",
         blank=True,
         default="npm run build\nnpm test",
-        help_text=(
-            "Commands that an author runs before pushing, one a line; shown with the pull requests."
-        ),
+        help_text="One a line; shown to authors on the page Pull requests.",
     )
     pull_comments = models.BooleanField(
-        "Comments on migrations",
+        "Comment on pull requests with migrations",
         default=True,
-        help_text=(
-            "One comment on a pull request into staging that brings migrations, edited ever after."
-        ),
+        help_text="One comment, updated with each push.",
     )
     pull_comment_forks = models.BooleanField(
-        "Also render those of forks",
+        "Execute revision files of forks",
         default=False,
-        help_text=(
-            "Strangers' revision files would be executed here to show their SQL, by a process"
-            " without variables."
-        ),
+        help_text="To show their SQL. The process is isolated and has no secrets.",
     )
 
     class Meta:

@@ -15,40 +15,51 @@ class ReleaseRules(models.Model):
     """Approvals, checks and times that a promotion or a rollback must respect."""
 
     required_approvals = models.PositiveSmallIntegerField(
+        "Approvals for a promotion",
         default=1,
         validators=[MaxValueValidator(5)],
         help_text=(
-            "People besides the one who cut a release. 0: one person alone can ship to production."
+            "By people other than the one who created the release. With 0, one person alone can"
+            " promote to production."
         ),
     )
     required_checks = models.JSONField(
+        "Required checks",
         default=list,
         blank=True,
-        help_text="Names required besides those that branch protection requires.",
+        help_text="One a line, in addition to the checks that branch protection requires.",
     )
     soak_minutes = models.PositiveIntegerField(
+        "Soak time (minutes)",
         default=30,
         validators=[MaxValueValidator(14 * 24 * 60)],
-        help_text="Observation in staging after migrating.",
+        help_text="How long staging runs a migration before production may.",
     )
     deploy_order = models.CharField(
-        max_length=20, choices=DeployOrder, default=DeployOrder.DEPLOY_FIRST
+        "Order of deploy and migration",
+        max_length=20,
+        choices=DeployOrder,
+        default=DeployOrder.DEPLOY_FIRST,
     )
     deploy_minutes = models.PositiveIntegerField(
-        default=20, help_text="How long a deployment may take before a person is asked."
+        "Deploy time limit (minutes)",
+        default=20,
+        help_text="After this time the promotion stops and asks a person.",
     )
     rollback_approvals = models.PositiveSmallIntegerField(
+        "Approvals for a rollback",
         default=1,
         validators=[MaxValueValidator(5)],
-        help_text="People besides the one who asks for a rollback.",
+        help_text="By people other than the one who requested the rollback.",
     )
     retention_hours = models.PositiveSmallIntegerField(
+        "Image retention on Railway (hours)",
         null=True,
         blank=True,
         default=24,
         help_text=(
-            "How long Railway keeps the image of a deployment that was replaced: Free 24, Hobby 72,"
-            " Pro 120, Enterprise 360. Empty: not known."
+            "How long a replaced deployment can be restored: Free 24, Hobby 72, Pro 120,"
+            " Enterprise 360. Leave empty if not known."
         ),
     )
 

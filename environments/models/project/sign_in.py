@@ -10,22 +10,16 @@ class SignInRules(models.Model):
     """Whether a second factor is required, and how recent the sign-in must be."""
 
     second_factor = models.BooleanField(
-        "Second factor",
+        "Require a second factor",
         default=False,
-        help_text=(
-            "To promote, approve, accept a risk, roll back, skip or reset, a person proves who they"
-            " are by an authenticator app."
-        ),
+        help_text="To promote, approve, accept a risk, roll back, skip or reset.",
     )
     sign_in_minutes = models.PositiveSmallIntegerField(
-        "Recent sign-in",
+        "Require a recent sign-in (minutes)",
         null=True,
         blank=True,
         validators=[MaxValueValidator(24 * 60)],
-        help_text=(
-            "For the same actions: how many minutes ago the person may have signed in. Empty: any"
-            " time."
-        ),
+        help_text="For the same actions. Leave empty to accept any sign-in.",
     )
 
     class Meta:

@@ -1,6 +1,4 @@
-"""The way back, known before it is needed: can the old image live with the new schema? Pure;
-does nothing.
-"""
+"""Whether a rollback is safe: can the old image work with the new schema? Pure; changes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,7 +109,7 @@ _CORRECT = "Fix the problem in a new release and promote it."
 
 
 def _images(services: Services | None) -> tuple[str, ...]:
-    """Return what is to be done about the services."""
+    """Return what people must do about the services."""
     if services is None:
         return ("Roll back every service of the release to its earlier deployment.",)
     back = (

@@ -1,4 +1,4 @@
-"""What a downgrade throws away, counted in the database before anybody decides."""
+"""Counts the rows that a downgrade would delete, before anybody decides."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from environments.schema.sql.part import Part
 from environments.schema.sql.parts import parts
 
 COUNT_SECONDS = 5
-MANY = 50  # so many things are counted; what is left is named without a number
+MANY = 50  # how many things are counted; the others are named without a number
 
 
 @dataclass(frozen=True)

@@ -108,8 +108,8 @@ def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool
         first = _read(objects, before, alembic) if before else None
         last = _read(objects, after, alembic)
         if first is not None:
-            mended = (with_lost_parent(problem, first, last, before) for problem in last.problems)
-            last = replace(last, problems=(*mended, *inserted_below(first, last)))
+            fixed = (with_lost_parent(problem, first, last, before) for problem in last.problems)
+            last = replace(last, problems=(*fixed, *inserted_below(first, last)))
         return change_between(was, now, first, last, problems)
 
 
@@ -241,9 +241,9 @@ def _revision(path: str, sha256: str, header: Header) -> Revision:
 
 def _unreadable(path: str, error: UnreadableError) -> Problem:
     where = f" on line {error.line}" if error.line else ""
-    mend = (
+    fix = (
         "write it out as plain text"
         if error.kind == "computed"
         else "correct the file, or move it elsewhere"
     )
-    return Problem(error.kind, f"{path} {error.reason}{where}; {mend}.", (path,))
+    return Problem(error.kind, f"{path} {error.reason}{where}; {fix}.", (path,))

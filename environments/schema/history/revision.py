@@ -22,7 +22,7 @@ class Revision(NamedTuple):  # made by the thousand, for which a frozen dataclas
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a history must not be run. One sentence naming the files and what mends it.
+    """Why a history must not be run. One sentence naming the files and what fixes it.
 
     `kind`: location, computed, unreadable, duplicate, illegal, missing, label, cycle or heads.
     """

@@ -1,4 +1,4 @@
-"""The quick look at a revision file: by regular expressions, where they surely suffice."""
+"""Fast scan of a revision file with regular expressions, for files where they are reliable."""
 
 import re
 import string

@@ -1,4 +1,4 @@
-"""Where a database is beside the head of its branch, in words.
+"""Where a database is relative to the head of its branch, as a state and a sentence.
 
 Pure: a history and what the version table says.
 """
@@ -84,7 +84,9 @@ def _strange(
     history: History,
     others: Mapping[str, History],
 ) -> RevisionStatus:
-    """Some of what the database says is in no file at the head of its branch."""
+    """Return the status where some of what the database reports is in no file at the head of its
+    branch.
+    """
     for name, other in others.items():
         if all(row in other.revisions for row in rows):
             beyond = tuple(

@@ -149,7 +149,7 @@ _EXPANDS = ("CreateStmt", "CreateTableAsStmt", _ADDS)
 
 
 def _codes(judge: _Judge, part: Part, statement: Statement, loose: frozenset[str]) -> Iterator[str]:
-    """Yield what is to be said of one part, seen with what the plan does besides."""
+    """Yield the risks of one part, given what else the plan does."""
     if statement.in_transaction and part.kind in CONCURRENT:
         yield "concurrent-in-transaction"
     if statement.in_transaction and part.kind in OUTSIDE:

@@ -1,5 +1,5 @@
-"""Which revision a schema is, proven: each revision's schema is made on a scratch server and held
-against the real one; and the stamp that writes it down.
+"""Proves which revision a schema is: builds the schema of each revision on a scratch server,
+compares it with the real one, and writes the stamp.
 
 For a database that has tables and no version table, and for one whose revision was squashed or
 pruned away. The real database is only read until two people agreed on the stamp.
@@ -162,7 +162,7 @@ def prove(
             if target.revisions and set(target.revisions) <= history.revisions.keys():
                 raise UnknownError(
                     f"The database is at {', '.join(target.revisions)}, which this commit has:"
-                    " nothing is to be stamped."
+                    " nothing needs a stamp."
                 )
             found.before, found.schema = target.revisions, digest(target.schema, table)
             url = scratch.create("adoption_real")

@@ -33,7 +33,7 @@ _NOISE = re.compile(r"^(?:SET .*;|SELECT pg_catalog\.set_config\(.*|\\(?:un)?res
 # PostgreSQL 18 names NOT NULL, and keeps the name when the column is renamed; before it they had
 # none.
 _NOT_NULL = re.compile(r'\bCONSTRAINT (?:"(?:[^"]|"")+"|\S+) NOT NULL\b')
-TRIPS = 2  # after so many, what PostgreSQL words differently has settled
+TRIPS = 2  # after two round trips PostgreSQL's wording no longer changes
 # Holds passwords of other servers, which a rehearsal must never reach.
 _NOT_LOADED = ("USER MAPPING",)
 

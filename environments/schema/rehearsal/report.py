@@ -1,4 +1,4 @@
-"""What a rehearsal is asked for, and what it came to."""
+"""The request and the result of a rehearsal."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +38,7 @@ MODES = {
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be rehearsed. A downgrade goes one revision back from where the database is.
+    """What to rehearse. A downgrade goes one revision back from where the database is.
 
     `root` is where scratch servers live; `compare`: also hold the schema against the one that
     migrations make.

@@ -1,4 +1,4 @@
-"""What a run that did not succeed has left half done, and the commands that mend it.
+"""What a run that did not succeed has left half done, and the commands that fix it.
 
 Pure; runs nothing.
 """

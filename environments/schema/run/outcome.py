@@ -1,4 +1,4 @@
-"""Judges a run by what the database says afterwards, and puts it into one sentence."""
+"""Decides from the database whether a run succeeded, and says so in one sentence."""
 
 import re
 import time
@@ -16,11 +16,12 @@ from environments.schema.run.alembic_env.statements import (
 from environments.schema.run.causes import cause
 from environments.schema.run.command import APPLICATION_NAME
 from environments.schema.run.database import connection, invalid_indexes, revisions_in
+from environments.schema.run.interrupted import may_be_repeated
 from environments.schema.run.process import Finished, Log, Redactor
 from environments.schema.run.request import Outcome, Plan, Run, whole_seconds
 from portal.outbound.parsing import JsonObject
 
-SETTLE_SECONDS = 15.0
+SETTLE_SECONDS = 60.0  # a server that restarts answers again within
 
 
 UNKNOWN = "unknown"
@@ -76,6 +77,7 @@ def outcome_of(
         recorded=tuple(ended.events) if request.record else (),
         executed=_executed(plan, ended, redact),
         kept=() if reached else tuple(redact(one) for one in _kept(ended)),
+        repeatable=not reached and may_be_repeated(request, ended, invalid),
     )
 
 

@@ -135,6 +135,7 @@ class Finished:
     returncode: int = -1
     stopped: str = ""
     events: list[dict[str, object]] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)  # by this process's monotonic clock
 
     def last(self, key: str) -> Any:
         """Return the value of the latest event of this kind, else None."""

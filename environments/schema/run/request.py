@@ -1,4 +1,4 @@
-"""What is asked of a run of Alembic, and what it came to."""
+"""The request and the outcome of one Alembic run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -73,6 +73,7 @@ class Outcome:
     kept: tuple[
         str, ...
     ] = ()  # what the failed revision had done that was not rolled back, as far as it was heard
+    repeatable: bool = False  # the database went away, and what had begun was rolled back whole
 
 
 class EarlyError(Exception):
@@ -89,7 +90,7 @@ class Plan:
     before: tuple[str, ...]
     steps: tuple[Revision, ...]
     target: tuple[str, ...]  # as Alembic is told
-    wanted: frozenset[str]  # every revision that is to be in effect afterwards
+    wanted: frozenset[str]  # every revision that must be in effect afterwards
     meaning: Meaning = field(
         default_factory=Meaning
     )  # of the project's `env.py`, where our own takes its place

@@ -1,4 +1,4 @@
-"""The table in docs/migration-rules.md: `python -m environments.schema.sql.table` writes it anew
+"""The table in docs/migration-rules.md: `python -m environments.schema.sql.table` rewrites it
 from `KINDS`.
 """
 

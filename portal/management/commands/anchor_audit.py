@@ -30,16 +30,20 @@ class Command(BaseCommand):
             help="accept that this worker began a file of its own, after you compared the events",
         )
         parser.add_argument(
-            "--anew", metavar="REASON", help="begin a new file, as after restoring a backup"
+            "--new-file",
+            "--anew",
+            metavar="REASON",
+            dest="new_file",
+            help="begin a new file, as after restoring a backup",
         )
 
     def handle(self, *args: object, **options: object) -> None:
-        now, reason, accepts = timezone.now(), options["anew"], options["accept"]
+        now, reason, accepts = timezone.now(), options["new_file"], options["accept"]
         try:
             if reason:
                 with transaction.atomic():
                     message = (
-                        f"The anchors begin anew, {row_changes.at_the_shell('anchor_audit')}:"
+                        f"A new file of anchors begins, {row_changes.at_the_shell('anchor_audit')}:"
                         f" “{reason}”"
                     )
                     audit.record("audit.anchored_anew", actor=None, sentence=message)
@@ -50,7 +54,7 @@ class Command(BaseCommand):
             if accepts:
                 _accept(str(accepts))
             note = ACCEPTED if accepts else ""
-            noted = anchor(now, anew=bool(reason), note=note)
+            noted = anchor(now, new_file=bool(reason), note=note)
         except (BrokenChain, UnreadableAnchors) as error:
             raise CommandError(f"No anchor was made. {error}") from error
         self.stdout.write(f"Anchored event {noted.position} in {anchors_path()}.")

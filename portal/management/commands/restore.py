@@ -33,6 +33,6 @@ class Command(BaseCommand):
         self.stdout.write(verdict.sentence)
         if not verdict.ok:
             self.stdout.write(
-                "What came after the backup is lost: begin again by `manage.py anchor_audit --anew"
-                ' "why"`.'
+                "What came after the backup is lost. Begin again: `manage.py anchor_audit"
+                ' --new-file "why"`.'
             )

@@ -1,4 +1,4 @@
-"""Encrypts every stored secret anew with the first of FIELD_ENCRYPTION_KEYS; the others may then
+"""Encrypts every stored secret again with the first of FIELD_ENCRYPTION_KEYS; the others may then
 be removed.
 """
 
@@ -19,7 +19,7 @@ class Command(BaseCommand):
             with transaction.atomic():
                 count = secrets.rotate()
                 message = (
-                    f"{count} stored secrets were encrypted anew"
+                    f"{count} stored secrets were encrypted again"
                     f" {row_changes.at_the_shell('rotate_encryption_keys')}."
                 )
                 audit.record("secrets.rotated", actor=None, sentence=message, data={"count": count})

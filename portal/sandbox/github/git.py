@@ -212,7 +212,7 @@ class Git:
         ).strip()
 
     def replayed(self, base: str, onto: str, head: str, by: Person) -> str | None:
-        """Return `base..head` without merges, written anew on top of `onto`; None on a conflict."""
+        """Return `base..head` without merges, rewritten on top of `onto`; None on a conflict."""
         tip = onto
         for commit in self.commits(
             "--reverse", "--topo-order", "--no-merges", f"{base}..{head}", "--"

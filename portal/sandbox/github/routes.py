@@ -56,7 +56,7 @@ _routes: list[tuple[str, re.Pattern[str], Handler]] = []
 
 
 def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
-    """Register a handler; more particular patterns are to be registered first."""
+    """Register a handler; register more specific patterns first."""
 
     def part(found: re.Match[str]) -> str:
         return f"(?P<{found[1]}>{'.+?' if found[1] in WIDE else '[^/]+'})"

@@ -352,8 +352,8 @@ class GitHubStandIn:
     def set_check(
         self, sha: str, name: str, status: str = "completed", conclusion: str | None = "success"
     ) -> None:
-        """Report a check run as GitHub Actions does: a running one goes on, a finished one is run
-        anew.
+        """Report a check run as GitHub Actions does: a running one goes on, a finished one is
+        run again.
         """
         if status != "completed":
             conclusion = None

@@ -17,7 +17,7 @@ class Caller:
     world: World
     token: Row | None
     as_project_token: bool
-    # Set by a resolver whose answer is to be lost on the way, as a gateway's timeout does.
+    # Set by a resolver whose answer will be lost on the way, as a gateway's timeout does.
     answer_lost: bool = False
 
     @property

@@ -400,11 +400,10 @@ class Story:
         """Set the limits of environments. `cooldown`: seconds between creations of environments
         (30).
 
-        `late`: seconds until the services of a new environment appear (0). `lose_answers`: so many
-        creations happen but answer 504.
-        `drop_webhooks`: so many events reach nobody. `repeat_webhooks`: so many extra copies of
-        every event.
-        `rate_limit`: requests per hour (10000).
+        `late`: seconds until the services of a new environment appear (0). `lose_answers`: this
+        many creations happen but answer 504. `drop_webhooks`: this many events reach nobody.
+        `repeat_webhooks`: this many extra copies of every event. `rate_limit`: requests per hour
+        (10000).
         """
         known = {
             "cooldown",

@@ -22,5 +22,6 @@ def arrange(hub: "GitHubStandIn") -> None:
 
 
 SHAPE = Shape(
-    "main is to be up to date, and its check must come from GitHub Actions.", github=(arrange,)
+    "a branch must be up to date with main, and its check must come from GitHub Actions.",
+    github=(arrange,),
 )

@@ -19,7 +19,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("slug", nargs="*", help="projects; without any, all of them")
         parser.add_argument(
-            "--renew", action="store_true", help="tell GitHub and Railway the present secrets anew"
+            "--renew",
+            action="store_true",
+            help="send the present secrets to GitHub and Railway again",
         )
 
     def handle(self, *args: object, **options: Any) -> None:

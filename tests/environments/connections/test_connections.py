@@ -77,9 +77,7 @@ def test_unknown_wrong_header_and_no_such_project_are_three_things(project, rail
 
     assert [one.state for one in (unknown, wrong_header, elsewhere)] == ["fail"] * 3
     assert unknown.sentence.startswith("Unauthorized")
-    assert (
-        wrong_header.sentence.startswith("Wrong setting") and "RAILWAY_TOKEN" in wrong_header.mend
-    )
+    assert wrong_header.sentence.startswith("Wrong setting") and "RAILWAY_TOKEN" in wrong_header.fix
     assert "no such project" in elsewhere.cannot[0]
 
 
@@ -91,7 +89,7 @@ def test_a_project_token_in_its_own_setting_says_what_it_cannot_see(project, rai
 
     assert (found.name, found.kind) == ("RAILWAY_TOKEN", "project token")
     assert any("other environments" in line for line in found.cannot)
-    assert "workspace" in found.mend
+    assert "workspace" in found.fix
 
 
 @pytest.mark.parametrize("kind", ["account", "workspace"])
@@ -111,7 +109,7 @@ def test_an_account_token_in_the_setting_of_project_tokens_is_the_wrong_header(p
     found = of_railway()
 
     assert found.state == "fail" and found.sentence.startswith("Wrong setting")
-    assert found.mend == "Move it to RAILWAY_API_TOKEN and clear RAILWAY_TOKEN."
+    assert found.fix == "Move it to RAILWAY_API_TOKEN and clear RAILWAY_TOKEN."
 
 
 def test_the_first_setting_wins_and_what_is_set_in_vain_is_said(project, settings):
@@ -266,7 +264,7 @@ def test_the_page_shows_the_last_result_and_the_button_wakes_the_job():
         "sentence": "<i>It is old.</i>",
         "can": ["read"] * 40,
         "cannot": ["write"] * 40,
-        "mend": "Make a new one.",
+        "fix": "Make a new one.",
     }
     ConnectionCheck.objects.create(found=[line] * 2, wake_at="2999-01-01T00:00Z")
 

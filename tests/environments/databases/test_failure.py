@@ -11,7 +11,7 @@ from environments.models import MigrationRun, Project, StagedRevision
 from environments.schema.history.graph import History
 from environments.schema.history.revision import Revision
 from environments.schema.run.request import Outcome
-from portal.jobs import Finished
+from portal.jobs import Finished, Requeue
 from portal.models.audit import AuditEvent
 from portal.ui.actions import NotPermitted, Refused
 from tests.factory import REVISIONS, make_people, make_project, make_release, make_run
@@ -43,6 +43,21 @@ def page_of(person, address: str) -> str:
     client = Client()
     client.force_login(person)
     return squeezed(client.get(address))
+
+
+def test_a_run_whose_database_went_away_is_repeated_a_few_times_and_then_a_person_is_asked(project):
+    run = make_run(project, status="running", finished_at=None)
+    lost = Outcome("failed", "The line was cut.", (), (), repeatable=True)
+
+    def ended(crashes: int) -> Requeue | Finished:
+        run.crashes = crashes
+        return ending._ended(run, History((), {}, (), (), ()), lost)
+
+    first, last = ended(1), ended(ending.REPEATS + 1)
+
+    assert isinstance(first, Requeue) and first.errored, "so that the next look counts"
+    assert first.sentence.endswith("What had begun was rolled back; the run is repeated.")
+    assert isinstance(last, Finished) and last.status == "failed"
 
 
 def test_the_page_of_a_failed_run_names_what_is_half_applied_and_what_to_type(people, project):

@@ -322,7 +322,7 @@ def test_a_refused_key_is_told_where_to_be_added(project, server):
 
     assert (
         found.state == "fail"
-        and "Deploy keys" in found.mend
+        and "Deploy keys" in found.fix
         and found.public_key.startswith("ssh-ed25519")
     )
 

@@ -72,12 +72,12 @@ def asked() -> int:
 
 
 def test_an_exhausted_quota_ends_a_promotion_s_and_a_repair_s_look_in_a_sentence(project):
-    job, mend = promoting(project), repair(project)
+    job, fix = promoting(project), repair(project)
     github_says(0)
 
     said = [
         promotion_steps.advance(job, now=NOW),
-        repairs.step(mend, now=NOW),
+        repairs.step(fix, now=NOW),
         sync_github(project.github_sync, now=NOW),
     ]
 

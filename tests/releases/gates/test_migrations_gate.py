@@ -1,5 +1,5 @@
 """“Are there migrations in this release?”, from git to the gate: what is new, and which command
-mends what is wrong.
+fixes what is wrong.
 """
 
 import re

@@ -135,7 +135,7 @@ def test_a_stopped_rollback_begins_with_what_to_do(people):
     html = page(people, release)
 
     top = trouble(html)
-    assert "Read what Railway says, mend it there, then retry." in top
+    assert "Read what Railway says, fix it there, then retry." in top
     assert re.findall(r'<button[^>]*id="([\w-]+)"', top)[0] == "retry-rollback"
     assert html.count('id="retry-rollback"') == 1
 

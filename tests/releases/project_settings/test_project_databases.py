@@ -84,7 +84,7 @@ def test_another_database_has_what_is_in_preparation_read_again(admin_client):
     ("values", "message"),
     [
         ({"name": "MAIN"}, "Two databases of a project need two names."),
-        ({"runner": "command"}, "Give the migration command that is to be run."),
+        ({"runner": "command"}, "Enter the migration command."),
         (
             {"migration_command": "psql postgresql://u:secret@db/x"},
             "Put no password into a command",

@@ -225,7 +225,7 @@ def _work(request: dict[str, Any]) -> int:
             request["environ"]["PORTAL_EVENTS"] = f"{events}:{os.fstat(events).st_ino}"
         os.execve("/bin/sh", ["sh", "-c", line], request["environ"])  # noqa: S606
     try:
-        if "render" in request:  # SQL is wanted, nothing is to be run
+        if "render" in request:  # only SQL is wanted, nothing runs
             here = Path(__file__)
             if request.get("literal"):
                 request["load"] = runpy.run_path(str(here.with_name("literal.py")))["load"]

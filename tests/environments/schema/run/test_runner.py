@@ -422,6 +422,7 @@ def test_a_server_session_cut_off_in_mid_statement_ends_as_failed_with_a_known_s
     thread.join()
 
     assert (outcome.status, outcome.after) == ("failed", ("aaaa00000001",))
+    assert not outcome.repeatable, "whoever ended it may not want it again"
 
 
 def test_a_database_that_cannot_be_read_afterwards_is_unknown_and_never_green(
@@ -475,8 +476,8 @@ def test_a_killed_parent_takes_the_run_and_all_it_started_with_it(tmp_path, data
     assert wait_for(lambda: not running("sleep 8765.25"))
     assert wait_for(lambda: at_work(database) == 0)
     again = source("aaaa00000002", "aaaa00000001")
-    mended = repository(tmp_path / "mended", tree(FIRST, again))
-    outcome, _ = go(mended, asked(mended, database))
+    fixed = repository(tmp_path / "fixed", tree(FIRST, again))
+    outcome, _ = go(fixed, asked(fixed, database))
     assert (outcome.status, outcome.before) == ("succeeded", ("aaaa00000001",))
 
 
