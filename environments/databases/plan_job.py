@@ -4,11 +4,11 @@ from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from environments.clones.clone import mirror_of
 from environments.databases import pending
 from environments.databases.address import NoDatabase, url_of
 from environments.databases.project_environment import planning_command
 from environments.git.calls import GitError
+from environments.git_mirrors.clone import mirror_of
 from environments.models import Environment, EnvironmentKind, MigrationPlan, place_of
 from environments.schema.history import identity
 from environments.schema.history import reader as history_reader

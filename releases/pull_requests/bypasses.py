@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from environments.clients import github_of
-from environments.clones.clone import mirror_of
 from environments.findings import out_of_band
 from environments.git.calls import GitError
 from environments.git.reading import Commit
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.github import GitHub, PullState
 from environments.models import Branch, Project, Repair, RepairKind
 from environments.quota.sharing import in_background

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from environments.clones.clone import mirror_of
 from environments.databases.address import NoDatabase, url_of
+from environments.git_mirrors.clone import mirror_of
 from environments.models import (
     Database,
     Environment,

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from django.utils import timezone
 
-from environments.clones.clone import mirror_of
+from environments.git_mirrors.clone import mirror_of
 from environments.models import DatabaseStatus, DatabaseSync, EnvironmentDatabase, Stamp
 from environments.schema.history.reader import read
 from environments.stamps.actions import is_stampable

@@ -10,9 +10,9 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
-from environments.clones.clone import git_address
 from environments.git import host_keys, keys
 from environments.git.calls import GitError
+from environments.git_mirrors.clone import git_address
 from environments.models import DeployKey
 from portal.configuration.admin import Asked, TwoPeople
 from portal.outbound.parsing import JsonObject
