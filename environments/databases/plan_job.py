@@ -33,7 +33,7 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
     of = job.database
     try:
         starts, new, made, renderer = _rendered(job, now)
-        # What only staging has still to run ran in production: it cannot hurt there any more.
+        # Production has already run what only staging has left to run: it is no risk there.
         judged = new.union(starts.get(EnvironmentKind.PRODUCTION, {}).get("revisions", ()))
         steps = [step for step in made.steps if step.revision in judged]
         met = _production(job, risk.tables_in(steps), now)

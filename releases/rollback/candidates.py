@@ -47,7 +47,7 @@ def restorable(
     `released`: the release's commit in production. `keep`: how long images of replaced deployments
     are kept.
     """
-    # A push that touched nothing of it made no deployment.
+    # A push that changed nothing it watches made no deployment.
     found = [one for one in found if one.status != "SKIPPED"]
     # What serves is not always the newest: one that failed leaves the one before it where it was.
     serving = next(

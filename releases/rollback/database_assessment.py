@@ -56,8 +56,8 @@ class DatabaseState:
 
 @dataclass(frozen=True)
 class DatabaseStates:
-    """All of them, the next revision that can be taken back, and what is planned of what is in
-    effect.
+    """The states of all databases, the revision that can be downgraded next, and the plans of
+    what is in effect.
     """
 
     found: tuple[DatabaseState, ...]

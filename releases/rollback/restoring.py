@@ -92,7 +92,7 @@ def _note(
             return False
         ask = out_of_band.ask(
             instance, target["commit"], now=now
-        )  # so that nobody is accused of the new deployment
+        )  # so that the new deployment is not reported as out-of-band
         _mark(step.rollback.release.project, target["service"])
         step.asked = {"at": now.isoformat(), "known": [one.id for one in found], "ask": ask.pk}
         step.save(update_fields=["asked"])
