@@ -91,7 +91,7 @@ def test_a_database_without_a_version_table_is_proven_and_stamped_by_two_people(
 
     assert "tables and no revision" in page and f"Prove which revision of {branch}" in page
     assert "nothing is changed" in asked and stamp.equal == [[known]] and stamp.before == []
-    assert "Nobody has proposed yet" in early and "not among the revisions" in foreign
+    assert "Nobody has proposed a revision" in early and "not among the revisions" in foreign
     assert "needs the permission" in mine or "a second person must" in mine
     assert "not the stamp that was on your page" in other and before == "waiting"
     done = Stamp.objects.get()
