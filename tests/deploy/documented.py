@@ -75,6 +75,13 @@ def commands() -> list[str]:
     return list(found)
 
 
+def plain(command: str) -> str:
+    """Return the command without how Python is named, and with everything that may be left out."""
+    return re.sub(
+        r"[][]", "", re.sub(r"^(?:(?:\.venv/bin/)?python3? )?(?=manage\.py )", "", command)
+    )
+
+
 def together(lines: list[str]) -> list[str]:
     """Return lines that build on each other as one script, others one by one."""
     lines = [re.sub(r"\s+# .*", "", line) for line in lines]
