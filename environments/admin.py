@@ -3,9 +3,9 @@
 Each folder has an admin of its own.
 """
 
-from environments.clones import admin as clones
 from environments.databases import admin as databases
 from environments.findings import admin as findings
+from environments.git_mirrors import admin as clones
 from environments.services import admin as services
 from environments.variables import admin as variables
 

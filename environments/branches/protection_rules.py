@@ -14,7 +14,9 @@ PASS, FAIL, WAIT = "pass", "fail", "wait"
 
 @dataclass(frozen=True)
 class Line:
-    """One rule: what is wanted and what is, in words. `state` is wait when it could not be read."""
+    """One protection rule: its expected and actual value, in words. `state` is wait when it
+    could not be read.
+    """
 
     key: str
     rule: str

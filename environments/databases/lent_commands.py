@@ -10,7 +10,9 @@ from environments.models import MigrationRun, Project
 
 @dataclass(frozen=True)
 class Lent:
-    """The pre-deploy command that a run has set on a service, and what was there before it."""
+    """The pre-deploy command that a run has set on a service, and the command that was there
+    before.
+    """
 
     command: tuple[str, ...]
     was: tuple[str, ...]

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from environments.clones.clone import mirror_of
 from environments.databases.address import NoDatabase, read_revisions, url_of
 from environments.finding_kinds.schema import SCHEMA
 from environments.findings.problem import Problem
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.models import (
     LONG_LIVED,
     Branch,

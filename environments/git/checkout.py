@@ -29,7 +29,7 @@ _GIT_DIRECTORY = re.compile(r"(?:\.git|git~[0-9]+)[. ]*(?::.*)?", re.S)
 
 
 class Hostile(Exception):
-    """This tree is not written to disk; one sentence says why."""
+    """This tree must not be written to disk; the text is one sentence that says why."""
 
 
 def judge(paths: Sequence[str]) -> None:

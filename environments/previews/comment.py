@@ -17,7 +17,7 @@ from portal.jobs.steps import FINAL
 from portal.outbound.http import ApiError
 
 MARKER = "<!-- release-portal: preview -->"
-REST = timedelta(minutes=1)  # after GitHub refused: the environment is looked after meanwhile
+REST = timedelta(minutes=1)  # after GitHub refused: the environment is checked meanwhile
 DEPLOYMENT_STATES = {
     PreviewState.CREATING: "in_progress",
     PreviewState.DEPLOYING: "in_progress",

@@ -8,7 +8,7 @@ from environments.previews.place import environments_for
 from environments.railway import ProjectTree
 from portal.jobs import Finished, Outcome, Requeue, wake_now
 
-SELDOM_SECONDS = 1800.0  # between two looks at a preview that does not move
+SELDOM_SECONDS = 1800.0  # between two checks of a preview in which nothing changes
 
 
 def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:

@@ -15,7 +15,7 @@ from portal.models.credentials import ServiceCredential
 
 LEFT_TO_OTHERS = 0.2
 GOLDEN = 0.6180339887498949  # its multiples lie evenly between 0 and 1
-CALLS = 2.0  # that one reading costs, by estimate: what is left corrects it
+CALLS = 2.0  # estimated cost of one reading; the remaining limit corrects it
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def pause(of: Sharers, budget: Budget, *, watched: bool, base: float) -> float:
     if of.alone:
         return base
     rate = max(budget.left, 0.0) / max(budget.seconds, 1.0)
-    # A little before the limit is set back, little left means little.
+    # Shortly before the limit resets, few remaining requests are no problem.
     at_most = budget.seconds + _pause(of, budget.hourly / 3600, watched=watched, base=base)
     return max(base, min(_pause(of, rate, watched=watched, base=base), at_most))
 

@@ -10,13 +10,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from environments.clones.clone import mirror_of
 from environments.databases import runners
 from environments.databases.address import NoDatabase, url_of
 from environments.databases.project_environment import command_for
 from environments.drift import detect
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.models import RailwaySync, Rehearsal, place_of
 from environments.schema.history.revision import HistoryError
 from environments.schema.rehearsal import rehearsal

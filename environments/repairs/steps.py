@@ -10,11 +10,11 @@ from django.utils import timezone
 from environments.clients import github_of, railway_of
 from environments.drift import detect
 from environments.findings import out_of_band
-from environments.mirror import sync as mirror_sync
 from environments.models import ENDED_BADLY, RailwaySync, Repair, RepairKind
 from environments.quota import sharing
 from environments.railway import ProjectTree, Trigger
 from environments.railway import ServiceInstance as InstanceState
+from environments.railway_mirror import sync as mirror_sync
 from environments.repairs.branch_steps import (
     back_merge,
     keep_heads,

@@ -14,7 +14,7 @@ NAMES = {
     TASK_LOG: re.compile(r"task[-_]?log", re.I),
 }
 MERGE = "git merge into staging"
-# Quotes, commas and blanks: how a shell and Docker's exec form part words.
+# Quotes, commas and blanks: how a shell and Docker's exec form separate words.
 _GAP = r"""["',[:blank:]]+"""
 
 

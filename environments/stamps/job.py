@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from environments.clients import withhold
-from environments.clones.clone import mirror_of
 from environments.databases import runners
 from environments.databases.address import NoDatabase, read_revisions, url_of
 from environments.databases.project_environment import command_for
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.models import Stamp, place_of
 from environments.schema.history.revision import HistoryError
 from environments.schema.rehearsal import adoption

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from django.contrib.auth.models import User
 
 from environments.clients import railway_of
-from environments.clones.clone import mirror_of
 from environments.databases.address import url_of
+from environments.git_mirrors.clone import mirror_of
 from environments.models import LONG_LIVED, Branch, Environment, Project, databases_of, places_of
 from environments.schema.history import reader as revisions
 from environments.schema.run import database

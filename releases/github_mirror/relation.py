@@ -5,8 +5,8 @@ once per pair of heads.
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from environments.clones.clone import mirror_of
 from environments.git.calls import GitError
+from environments.git_mirrors.clone import mirror_of
 from environments.github import Overview
 from environments.models import Branch
 from portal.outbound.http import ApiError

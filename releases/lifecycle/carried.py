@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from environments.clones.clone import mirror_of
 from environments.git.reading import Commit
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from portal import audit
 from portal.jobs import Outcome, Requeue
 from releases import gates

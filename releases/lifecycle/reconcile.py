@@ -5,9 +5,9 @@ from datetime import datetime
 from django.db import transaction
 
 from environments.clients import github_of
-from environments.clones.clone import mirror_of
 from environments.databases.address import NoDatabase
 from environments.git.calls import GitError
+from environments.git_mirrors.clone import mirror_of
 from environments.models import LONG_LIVED, Branch, DatabaseStatus, databases_of
 from environments.schema.run.virtualenvs import NotPrepared
 from environments.services import watching

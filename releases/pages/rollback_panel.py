@@ -52,7 +52,7 @@ class Back:
 
 @dataclass(frozen=True)
 class WayBackPanel:
-    """All of it."""
+    """The whole rollback panel."""
 
     assessment: RollbackAssessment | None = None
     tone: str = "wait"

@@ -12,9 +12,9 @@ from datetime import datetime
 from hashlib import sha256
 
 from environments.clients import github_of
-from environments.clones.clone import mirror_of
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.github import comments
 from environments.models import Database, Project, databases_of
 from environments.quota.sharing import in_background

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from django.utils import timezone
 
-from environments.clones.clone import mirror_of
+from environments.git_mirrors.clone import mirror_of
 from environments.models import DatabaseStatus, DatabaseSync, EnvironmentDatabase, Stamp
 from environments.schema.history.reader import read
 from environments.stamps.actions import is_stampable
@@ -117,7 +117,7 @@ def test_a_schema_that_no_revision_makes_is_not_stamped_and_the_difference_is_na
     page = clicked(client, world, "alice", f"/stamps/{stamp.pk}/propose/", target="x", reason="r")
 
     assert stamp.status == "failed" and stamp.equal == [] and "byhand" in stamp.sentence
-    assert "There is nothing to be stamped" in page and "byhand" in page
+    assert "There is nothing to stamp" in page and "byhand" in page
 
 
 def test_a_squashed_history_is_stamped_by_two_people_in_both_databases_and_ships(world, client):

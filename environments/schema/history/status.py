@@ -14,7 +14,7 @@ UNKNOWN, OVERLAP, BROKEN, UNREAD = "unknown", "overlap", "broken", "unread"
 ADOPTED = "adopted"
 STRANGE = (UNKNOWN, AHEAD, ADOPTED)  # no file of its branch may say where it is
 NAMED = 4
-# The way on where the files that made a schema are not there any more, or were never run.
+# What to do if the files that made a schema are gone, or never ran.
 PROVE = (
     "If it was squashed or pruned, have it proven on the page Migrations which revision the schema"
     " is, and stamped."

@@ -10,9 +10,9 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
-from environments.clones.clone import git_address
 from environments.git import host_keys, keys
 from environments.git.calls import GitError
+from environments.git_mirrors.clone import git_address
 from environments.models import DeployKey
 from portal.configuration.admin import Asked, TwoPeople
 from portal.outbound.parsing import JsonObject
@@ -111,7 +111,7 @@ class DeployKeyAdmin(TwoPeople):
         return {"kind": obj.kind, "fingerprint": obj.fingerprint}
 
     def has_delete_permission(self, request: HttpRequest, obj: DeployKey | None = None) -> bool:
-        # Without its key a project is read by the token: that takes two people as well.
+        # Without its deploy key a project is read with the token: removing it takes two people too.
         return bool(
             obj
             and super().has_delete_permission(request, obj)

@@ -4,13 +4,13 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from environments.mirror import sync
 from environments.models import Environment, Service, ServiceInstance
 from environments.railway import Environment as Place
 from environments.railway import ProjectTree
 from environments.railway import Service as Named
+from environments.railway_mirror import sync
 from tests.factory import make_people, make_project, make_release
-from tests.portal.pages.test_pages import signed_in
+from tests.portal.audit_page.test_pages import signed_in
 from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,6 @@ from environments.deployment_logs import reading
 from environments.drift import detect, unexpected_deployments
 from environments.findings import writer
 from environments.git.calls import GitError
-from environments.mirror import sync as mirror_sync
 from environments.models import (
     DatabaseSync,
     Environment,
@@ -25,6 +24,7 @@ from environments.models import (
 )
 from environments.previews import movement
 from environments.quota import allowance, pace, sharing
+from environments.railway_mirror import sync as mirror_sync
 from environments.services import watching
 from environments.variables import sync as variables_sync
 from portal.jobs import Outcome, Requeue

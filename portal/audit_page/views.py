@@ -124,7 +124,7 @@ def audit_page(request: HttpRequest) -> HttpResponse:
         "subjects": SUBJECTS,
         "proof": watch.last_known(),
     }
-    return render(request, "portal/pages/audit.html", context)
+    return render(request, "portal/audit_page/audit.html", context)
 
 
 @page
@@ -140,7 +140,7 @@ def event_page(request: HttpRequest, position: int) -> HttpResponse:
         "newer": later.values_list("position", flat=True).first(),
         "older": position - 1 if position > 1 else None,
     }
-    return render(request, "portal/pages/audit_event.html", context)
+    return render(request, "portal/audit_page/audit_event.html", context)
 
 
 @page

@@ -10,7 +10,7 @@ from django.urls import reverse
 from portal.ui.wrong_fields import beside
 from tests.factory import make_people, make_project, make_release
 from tests.portal.accounts.addresses import every, furnish
-from tests.portal.pages.test_pages import signed_in
+from tests.portal.audit_page.test_pages import signed_in
 
 SENTENCE = "Give a reason."
 

@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
-from environments.clones import audit_anchors
+from environments.git_mirrors import audit_anchors
 from portal import audit
 from portal.audit import anchors, verification
 from portal.audit.anchors import Lost, anchors_path

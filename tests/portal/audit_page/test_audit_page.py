@@ -13,8 +13,8 @@ from django.utils import timezone
 from environments.models import Project
 from portal import audit
 from portal.audit import row_changes
+from portal.audit_page.views import COLUMNS, plain
 from portal.models.audit import AuditEvent
-from portal.pages.audit import COLUMNS, plain
 from tests.factory import make_people, make_project, make_release
 from tests.reading import squeezed
 

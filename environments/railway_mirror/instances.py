@@ -7,7 +7,7 @@ from environments import railway
 from environments.databases.lent_commands import Lent
 from environments.models import LONG_LIVED, AtStart, Environment, Project, Service, ServiceInstance
 from environments.railway import ProjectTree
-from environments.services.rollback_candidates import at_start
+from environments.services.start_command import at_start
 
 READ = (
     *("railway_id", "repository", "branch", "image", "watch_patterns", "cron", "domains"),

@@ -18,9 +18,10 @@ from environments.models import (
     VariableChange,
 )
 from environments.railway import Deployment as Seen
-from environments.services.rollback_candidates import at_start, newest_first, restorable
+from environments.services.start_command import at_start
 from environments.variables import comparison
 from environments.variables import sync as variables_sync
+from releases.rollback.candidates import newest_first, restorable
 from tests.factory import deploy, make_project
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -10,8 +10,6 @@ from environments import railway
 from environments.databases.lent_commands import lent_commands
 from environments.drift.detect import compare
 from environments.findings import out_of_band
-from environments.mirror.deployments import write_deployments
-from environments.mirror.instances import write_instances
 from environments.models import (
     Environment,
     EnvironmentKind,
@@ -21,6 +19,8 @@ from environments.models import (
     ServiceInstance,
 )
 from environments.railway import ProjectTree
+from environments.railway_mirror.deployments import write_deployments
+from environments.railway_mirror.instances import write_instances
 from environments.services import expected
 
 READ = ("name", "kind", "seen_at", "gone_at", "config_etag", "pull_number", "by_railway")

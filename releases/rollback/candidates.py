@@ -1,35 +1,14 @@
 """Which deployments of a service Railway can restore, and whether they would start. Pure rules."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from environments.models import SERVING, UNDER_WAY, AtStart
+from environments.models import SERVING, UNDER_WAY
 from environments.railway import Deployment
 
 READY, SAME, MOVING, NEW, GONE, UNKNOWN = "ready", "same", "moving", "new", "gone", "unknown"
-# Flask's `db upgrade` is Alembic as well.
-_ALEMBIC = re.compile(r"\balembic\b|\bdb\s+upgrade\b", re.I)
-_CALLS_ON = re.compile(
-    r"\.sh\b|(?:^|[\s;&|'\"])\./|\b(?:make|just|npm|yarn|pnpm|poe|task|invoke|python\d? \S+\.py)\b"
-)
-
-
-def at_start(pre_deploy: str | None, start: str | None) -> AtStart:
-    """Return whether these commands run Alembic.
-
-    None: there is none; without a start command the image decides.
-    """
-    if _ALEMBIC.search(pre_deploy or ""):
-        return AtStart.PRE_DEPLOY
-    if _ALEMBIC.search(start or ""):
-        return AtStart.START
-    # A script can do anything, and it is not read.
-    if not start or any(_CALLS_ON.search(one) for one in (pre_deploy or "", start)):
-        return AtStart.UNKNOWN
-    return AtStart.NO
 
 
 @dataclass(frozen=True)
@@ -68,7 +47,7 @@ def restorable(
     `released`: the release's commit in production. `keep`: how long images of replaced deployments
     are kept.
     """
-    # A push that touched nothing of it made no deployment.
+    # A push that changed nothing it watches made no deployment.
     found = [one for one in found if one.status != "SKIPPED"]
     # What serves is not always the newest: one that failed leaves the one before it where it was.
     serving = next(

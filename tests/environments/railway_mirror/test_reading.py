@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from environments.mirror import sync
 from environments.models import Deployment, Finding, ServiceInstance
 from environments.railway import Deployment as Made
 from environments.railway import Environment, ProjectTree, Service, Trigger
 from environments.railway import ServiceInstance as State
+from environments.railway_mirror import sync
 from tests.factory import CANDIDATE, make_project
 
 pytestmark = pytest.mark.django_db
