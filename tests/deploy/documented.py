@@ -30,8 +30,8 @@ NOT_RUN = {
     " small numbers",
     r"^make (shapes|cases)": "it takes minutes; tests/shapes and tests/cases ship each one",
     r"^make lock$": "it would change the lock",
-    r"^make demo": "it takes a minute or more; tests.faults.foreign_shapes runs it on repositories"
-    " of every shape",
+    r"^make demo": "tests/deploy/test_demo.py runs it on a small repository, and"
+    " tests.faults.foreign_shapes on repositories of every shape",
     r"^make migrate$": "it is a released project's own target",
     r"^manage\.py plan$|^portalctl task-log start$": "it is named without what it needs; the whole"
     " command is run",
