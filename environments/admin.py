@@ -1,11 +1,11 @@
-"""The stock admin of environments: rows to look at, and the secrets that are set there.
+"""The stock admin of environments: read-only rows, and the secrets that people enter there.
 
-Each folder has its own.
+Each folder has an admin of its own.
 """
 
-from environments.clones import admin as clones
 from environments.databases import admin as databases
 from environments.findings import admin as findings
+from environments.git_mirrors import admin as clones
 from environments.services import admin as services
 from environments.variables import admin as variables
 

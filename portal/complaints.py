@@ -1,4 +1,4 @@
-"""What a project's own program lacked, read from what it printed before it failed.
+"""Explains why a project's own program failed, from what it printed.
 
 Only an explanation: whether something failed is never decided by it. Come here when a project that
 lacks a package, a variable, a driver or an extension is told nothing useful.

@@ -1,5 +1,5 @@
-"""Whether the portal's role in PostgreSQL may more than it needs, and whether the portal starts
-with it then.
+"""Whether the portal's role in PostgreSQL has more rights than it needs, and whether the portal
+starts then.
 """
 
 import psycopg

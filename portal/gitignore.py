@@ -1,4 +1,4 @@
-"""Patterns as in a .gitignore: which paths a list of them takes in.
+"""Patterns like those of .gitignore: which paths a list of them matches.
 
 Pure, and held against git itself by a test.
 """

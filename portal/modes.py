@@ -1,5 +1,5 @@
-"""Sandbox or real: asked for before the start, settled in the database by the first start, never
-changed.
+"""Sandbox or real portal: requested before the start, stored in the database by the first start,
+never changed.
 """
 
 from collections.abc import Mapping

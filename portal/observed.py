@@ -1,5 +1,5 @@
-"""Numbers that vendors' answers carry along, such as what is left of a quota: noted in memory, then
-kept as rows.
+"""Numbers that vendors' answers contain, such as the remaining rate limit: kept in memory, then as
+rows.
 
 Clients know no row, so they call `note`; whoever runs a job calls `keep` afterwards.
 """

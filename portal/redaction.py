@@ -1,4 +1,4 @@
-"""Secrets are replaced by `•••` in what people and logs are told.
+"""Replaces secrets by `•••` in everything that people and logs see.
 
 `without_secrets` is the one function for text that anybody may have written: it stands in every
 event (`portal.audit.record`), log line, error of a vendor or of git, and notification. It touches

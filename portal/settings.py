@@ -76,7 +76,7 @@ ALLOW_SUPERUSER_DATABASE = flag("ALLOW_SUPERUSER_DATABASE", False)
 ANCHOR_SECONDS = float(os.environ.get("ANCHOR_SECONDS", "300"))
 # What writes anchors where the database's owner cannot, and reads them: a module with `write` and
 # `read`; "": nothing.
-AUDIT_OUTSIDE = "environments.clones.audit_anchors"
+AUDIT_OUTSIDE = "environments.git_mirrors.audit_anchors"
 # The repository (owner/name; empty: the first project's) and the ref that hold them. Set here, the
 # database has no say.
 AUDIT_REPOSITORY = os.environ.get("AUDIT_REPOSITORY", "").strip()

@@ -5,10 +5,10 @@ from django.urls import include, path
 
 from portal.accounts import invitations, token_views
 from portal.accounts import views as access
+from portal.audit_page import views as audit
 from portal.configuration import views as changes
 from portal.first_start import views as first_start
 from portal.health import views as health
-from portal.pages import audit, views
 from portal.webhooks import receiving as webhooks
 
 portal_pages = [
@@ -25,7 +25,7 @@ portal_pages = [
     path("invited/<uidb64>/<token>/", invitations.invited, name="invited"),
     path("account/second-factor/", access.second_factor_page, name="second-factor"),
     path("account/access-tokens/", token_views.access_tokens, name="access-tokens"),
-    path("healthz", views.healthz, name="healthz"),
+    path("healthz", health.healthz, name="healthz"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
     path("metrics", health.metrics_page, name="metrics"),

@@ -1,4 +1,4 @@
-"""Text that people read shows what is there: a sign that cannot be seen is written as `⟨U+202E⟩`.
+"""Makes invisible characters visible: each is written as `⟨U+202E⟩`.
 
 `visible` is the one function; it stands at every way out, so that no page, tag or sentence can
 forget it:

@@ -1,6 +1,6 @@
 """The stock admin of releases: configuration of what ships, and rows to look at.
 
-Each folder has its own.
+Each folder has an admin of its own.
 """
 
 from releases.checklist import admin as checklist

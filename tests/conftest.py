@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.db.backends.base.operations import BaseDatabaseOperations
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from portal import observed, redaction
 from tests import migrated, migrated_data
-from tests.chain import start_over
+from tests.emptying import quick_emptying
 
 QUICK_HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 
@@ -90,16 +89,7 @@ def static_files_are_looked_for_once() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def flush_may_empty_the_audit_chain() -> Iterator[None]:
-    """Django empties every table after a transactional test; the chain refuses that, so it
-    begins anew.
-    """
-    flush = BaseDatabaseOperations.execute_sql_flush
-
-    def flush_with_the_chain(self, sql_list):
-        with start_over(self.connection):
-            flush(self, sql_list)
-
-    BaseDatabaseOperations.execute_sql_flush = flush_with_the_chain
-    yield
-    BaseDatabaseOperations.execute_sql_flush = flush
+def only_what_was_written_is_deleted() -> Iterator[None]:
+    """What a transactional test wrote is deleted after it, and the audit chain begins anew."""
+    with quick_emptying():
+        yield

@@ -1,1 +1,1 @@
-"""The two long-lived branches: their protection, and staging brought level with main."""
+"""The two long-lived branches: their protection, and the fast-forward of staging to main."""

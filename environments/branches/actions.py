@@ -1,4 +1,4 @@
-"""What people have done to the two long-lived branches."""
+"""What people request for the long-lived branches: sync, reset, back-merge, protection."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -57,7 +57,7 @@ def request_reset(
     if actor is None:
         raise Refused("Only a person can request a reset.")
     _resettable(project, staging, main)
-    # One that is about other heads can no longer be carried out, and makes room.
+    # One for other heads can no longer be carried out; close it, so that another can be requested.
     StagingReset.objects.filter(project=project, closed_at=None).exclude(
         staging_head=staging, main_head=main
     ).update(closed_at=now)

@@ -1,4 +1,4 @@
-"""Which checks run on what is merged into a long-lived branch: only those can be required of it."""
+"""Which checks run on pull requests into a long-lived branch. Only those can be required of it."""
 
 from django.conf import settings
 

@@ -1,15 +1,13 @@
-"""Staging equal to main again: the one place that knows how, for the promotion, the button and
-the command.
-"""
+"""The fast-forward of staging to main. The promotion, the button and the command all call it."""
 
 import re
 from dataclasses import dataclass
 
 from environments.clients import github_of, withhold
-from environments.clones.clone import mirror_of
 from environments.git.calls import GitError
 from environments.git.reading import Commit
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.github import GitHub, PullState
 from environments.models import Project
 from portal.outbound.http import ApiError

@@ -1,4 +1,4 @@
-"""Branch protections: what is to bind the two long-lived branches, beside what does."""
+"""Branch protection: what the project expects of both long-lived branches, and what GitHub has."""
 
 from collections.abc import Iterator
 from dataclasses import asdict

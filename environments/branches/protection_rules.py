@@ -1,4 +1,4 @@
-"""The rules that are to bind the two long-lived branches, beside those that do."""
+"""The protection rules that both long-lived branches must have, compared with those they have."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,9 @@ PASS, FAIL, WAIT = "pass", "fail", "wait"
 
 @dataclass(frozen=True)
 class Line:
-    """One rule: what is wanted and what is, in words. `state` is wait when it could not be read."""
+    """One protection rule: its expected and actual value, in words. `state` is wait when it
+    could not be read.
+    """
 
     key: str
     rule: str

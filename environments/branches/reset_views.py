@@ -1,5 +1,5 @@
-"""Resetting staging to main: asked for by one person, signed by another, each for exactly the
-heads on their page.
+"""Pages that reset staging to main: one person requests it, another signs it, each for exactly
+the heads on their page.
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""Staging brought level with main, and the page of protections."""
+"""The button that syncs staging with main, and the page of branch protections."""
 
 import json
 from functools import partial

@@ -1,6 +1,6 @@
-"""The clients of one project: with its credentials, and held back while it only watches.
+"""The GitHub and Railway clients of one project, with its credentials and its *watch only* switch.
 
-Nothing else in the product makes a client, so that no write goes around *watch only*.
+Clients are created nowhere else, so no write bypasses *watch only*.
 """
 
 from environments.clients.of_project import git_token_of, github_of, railway_of

@@ -1,4 +1,4 @@
-"""The gate before every outward write of a project: while it only watches, nothing is sent."""
+"""The check before every outward write: a project that only watches sends nothing."""
 
 import hashlib
 import json

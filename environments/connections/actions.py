@@ -1,4 +1,4 @@
-"""Having the credentials checked, and pinning host keys."""
+"""Actions of the page Connections: check the credentials, pin host keys."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,6 +1,6 @@
 """What each credential is, what it can do here, what it cannot, and how to fix it.
 
-Never a letter of a token.
+No part of a token is ever shown.
 """
 
 from environments.connections.check_deploy_key import of_deploy_key

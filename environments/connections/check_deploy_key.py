@@ -1,9 +1,9 @@
 """What a project's deploy key is, and whether the server lets it in."""
 
-from environments.clones.clone import deploy_key_of, git_address, mirror_of
 from environments.connections.connection import FAIL, MAKE_KEY, PASS, WAIT, Connection
 from environments.git import host_keys, keys
 from environments.git.calls import GitError
+from environments.git_mirrors.clone import deploy_key_of, git_address, mirror_of
 from environments.models import DeployKey, Project
 
 

@@ -31,7 +31,7 @@ from portal.health import incidents
 from portal.jobs import Outcome, Requeue, holds, wake_now
 from portal.outbound.http import ApiError
 
-LOOK_SECONDS = 40.0  # leaves twenty of the minute for finding out twice, and for the message
+LOOK_SECONDS = 40.0  # leaves 20 s of a minute to detect it twice and to send the message
 AGAIN_SECONDS = 2.0  # a refusal is asked again before it is believed
 SHARE_OF_RAILWAY = 0.1
 REFUSED = ("unauthorized", "wrong_header", "forbidden")

@@ -1,4 +1,4 @@
-"""What a run came to, written on its row, and how the job goes on."""
+"""How a migration run ends: its result is written to its row, and the job continues or finishes."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""What production may send of each revision: what staging sent."""
+"""Which SQL production may send for each revision: the SQL that staging sent."""
 
 from collections.abc import Sequence
 

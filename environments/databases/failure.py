@@ -1,6 +1,4 @@
-"""What people read after a run that did not succeed: what stands half done, and what to type
-next.
-"""
+"""The failure report of a migration run: what is half applied, and which commands to run next."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The pre-deploy commands that runs of the portal have set on Railway for as long as they last."""
+"""Pre-deploy commands that migration runs have set on Railway and will put back."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +10,9 @@ from environments.models import MigrationRun, Project
 
 @dataclass(frozen=True)
 class Lent:
-    """The pre-deploy command that a run has set on a service, and what was there before it."""
+    """The pre-deploy command that a run has set on a service, and the command that was there
+    before.
+    """
 
     command: tuple[str, ...]
     was: tuple[str, ...]

@@ -1,5 +1,5 @@
-"""The step that migrates one database: looks at it, runs at most once, believes only what it
-reports.
+"""The step that migrates one database. It reads the database, runs Alembic at most once, and
+trusts only what the database reports.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,7 +8,6 @@ from datetime import datetime
 from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat
 
-from environments.clones.clone import mirror_of
 from environments.databases import backup, pre_deploy_command, railway_verify, run_progress, runners
 from environments.databases.address import NoDatabase, url_of
 from environments.databases.ending import PATIENCE_SECONDS, not_started, settle
@@ -16,6 +15,7 @@ from environments.databases.expected_sql import expected_statements
 from environments.databases.permission import APPROVE, pending_revisions, turn, watched, why_not
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.models import Direction, MigrationRun, Runner, place_of
 from environments.schema.history import reader as history_reader
 from environments.schema.run import address, database, request

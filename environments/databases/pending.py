@@ -1,5 +1,5 @@
-"""From where to where a commit's migrations run in staging and in production, and what of it
-staging has run.
+"""Which migrations of a commit are still to run in staging and production, and which staging has
+run.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -1,4 +1,6 @@
-"""Why a run may not start: what was not staged, not agreed on, or not awaited."""
+"""Why a migration run may not start: staging has not run it, nobody agreed to it, or nothing
+waits for it.
+"""
 
 from collections.abc import Iterable, Sequence
 

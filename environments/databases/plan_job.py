@@ -1,14 +1,14 @@
-"""The job that works out what a commit will run in staging and in production."""
+"""The job that plans what a commit will run in staging and in production."""
 
 from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from environments.clones.clone import mirror_of
 from environments.databases import pending
 from environments.databases.address import NoDatabase, url_of
 from environments.databases.project_environment import planning_command
 from environments.git.calls import GitError
+from environments.git_mirrors.clone import mirror_of
 from environments.models import Environment, EnvironmentKind, MigrationPlan, place_of
 from environments.schema.history import identity
 from environments.schema.history import reader as history_reader
@@ -33,7 +33,7 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
     of = job.database
     try:
         starts, new, made, renderer = _rendered(job, now)
-        # What only staging has still to run ran in production: it cannot hurt there any more.
+        # Production has already run what only staging has left to run: it is no risk there.
         judged = new.union(starts.get(EnvironmentKind.PRODUCTION, {}).get("revisions", ()))
         steps = [step for step in made.steps if step.revision in judged]
         met = _production(job, risk.tables_in(steps), now)

@@ -1,4 +1,4 @@
-"""A database that Railway migrates while it deploys: whether the migrations are there yet."""
+"""Checks whether Railway has migrated a database while it deployed."""
 
 from collections.abc import Collection
 from datetime import datetime

@@ -1,6 +1,4 @@
-"""What the page of a run shows while it runs: the statement's place in the plan, and how far it
-is.
-"""
+"""Progress of a running migration: the statement's place in the plan, and how far it is."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict

@@ -20,7 +20,7 @@ from environments.schema.run.request import Outcome, Run
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import JsonObject
 
-# Values that say nothing, and would make a log unreadable if they were taken out of it.
+# Values that reveal nothing; hiding them would make a log unreadable.
 PLAIN = re.compile(
     r"(?i)true|false|yes|no|on|off|none|null|production|staging|development|test|info|debug|[\d.]{1,6}"
 )

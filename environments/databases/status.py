@@ -1,4 +1,4 @@
-"""Reads from git where every database stands beside the head of its branch, and says what of it
+"""Reads from git where every database is relative to the head of its branch, and which of that
 is a finding.
 """
 
@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from environments.clones.clone import mirror_of
 from environments.databases.address import NoDatabase, read_revisions, url_of
 from environments.finding_kinds.schema import SCHEMA
 from environments.findings.problem import Problem
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.models import (
     LONG_LIVED,
     Branch,

@@ -1,4 +1,4 @@
-"""State at a glance: where every database is beside its branch, on the page Migrations."""
+"""The page Migrations: the status of every database, and its revisions."""
 
 from dataclasses import dataclass, replace
 from typing import Any

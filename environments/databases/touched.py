@@ -1,5 +1,5 @@
-"""Which tables' rows a run may lose or change: by the risks of its plan, and by what the database
-says hangs on them.
+"""Which tables' rows a migration may delete or change, by the risks of its plan and the foreign
+keys in the database.
 """
 
 from dataclasses import dataclass, replace

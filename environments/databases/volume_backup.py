@@ -37,7 +37,7 @@ def take(job: MigrationRun, *, now: datetime) -> Taken | Requeue:
     place = place_of(job.environment, job.database)
     present = ServiceInstance.objects.filter(environment=job.environment).select_related("service")
     service = present.filter(service__name=job.database.public_service).first()
-    if place.url or service is None:  # an address that was given here may be another's
+    if place.url or service is None:  # an address that was entered here may belong to somebody else
         return Taken()
     known = job.backup.get("volume")
     try:

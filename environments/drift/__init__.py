@@ -1,1 +1,1 @@
-"""What must agree between branches, environments, services and databases, and does not."""
+"""Drift: branches, environments, services and databases that do not agree."""

@@ -1,4 +1,4 @@
-"""Services that migrate a database by their own commands, where the portal is to do that."""
+"""Services that migrate a database by their own commands, although the portal should."""
 
 from collections.abc import Iterable, Iterator
 

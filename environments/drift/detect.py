@@ -1,4 +1,4 @@
-"""Compares all that must agree, and brings the findings up to date."""
+"""Runs every drift rule and updates the findings."""
 
 from datetime import datetime
 

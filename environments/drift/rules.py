@@ -1,4 +1,4 @@
-"""What must agree between branches, environments and services, as pure rules over our rows."""
+"""The drift rules for branches, environments and services: pure functions over our rows."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -201,7 +201,7 @@ def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> It
             continue
         made = live.latest.created_at if live.latest else None
         if made is not None and made > branch.seen_at:
-            continue  # the branch may have moved since it was read: no accusation without evidence
+            continue  # the branch may have moved since it was read: report nothing without evidence
         message = _not_live(live, branch.head)
         if message and instance.rolled_back_from == branch.head:
             back = (

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from environments.clones.clone import mirror_of
 from environments.findings import out_of_band
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.models import LONG_LIVED, Project, ServiceInstance
 from environments.models import Deployment as Row
 from environments.railway import Deployment, Railway

@@ -1,4 +1,4 @@
-"""What a service runs, and what a push does."""
+"""Kinds of findings about what a service runs and which pushes deploy it."""
 
 from environments.finding_kinds.registry import Repair, Situation, kind
 

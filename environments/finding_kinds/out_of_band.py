@@ -1,4 +1,4 @@
-"""What was done around the portal."""
+"""Kinds of findings about changes made outside the portal."""
 
 from environments.finding_kinds.registry import Reading, kind
 

@@ -1,4 +1,4 @@
-"""Rules of the long-lived branches."""
+"""Kinds of findings about branch protection."""
 
 from environments.finding_kinds.registry import Reading, kind
 

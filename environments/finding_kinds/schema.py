@@ -1,4 +1,4 @@
-"""Databases whose schema is not what the revisions say."""
+"""Kinds of findings about databases whose schema differs from their revisions."""
 
 from environments.finding_kinds.registry import kind
 

@@ -1,4 +1,4 @@
-"""Values of variables."""
+"""Kinds of findings about variables."""
 
 from environments.finding_kinds.registry import kind
 

@@ -1,4 +1,4 @@
-"""Which services and environments there are."""
+"""Kinds of findings about services and environments that are missing or too many."""
 
 from environments.finding_kinds.registry import kind
 

@@ -1,3 +1,3 @@
-"""A finding is something that is not as it should be: kinds, writer, page, and the queue of
+"""Findings: differences between the expected and the actual state. Their kinds, writer, page and
 repairs.
 """

@@ -1,7 +1,5 @@
-"""Around the portal: what was done there is written down once for each event, for a person to
-resolve.
-
-Beside it stands what the portal itself asked for, so that nobody is accused of that.
+"""Out-of-band changes: each is recorded once, as a finding that a person resolves. The portal's own
+requests are recorded too, so that they are not reported as out-of-band changes.
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,8 @@ from environments.finding_kinds.registry import KINDS
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is not as it should be.
+    """One difference that a rule found. `attestable`: no machine can see it, so a person may sign
+    for it.
 
     `attestable`: no machine can see it, so a person may sign for it.
     """

@@ -1,1 +1,1 @@
-"""Reading a repository by git itself. Knows no row."""
+"""Reads repositories with git. Knows no database row."""

@@ -1,6 +1,6 @@
 """Which addresses git may be given: over HTTPS or SSH, to a host.
 
-Never a path, an option or a helper program.
+A path, an option or a helper program is refused.
 """
 
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""One call of git: bounded in time and output, in its own environment, failures in a sentence."""
+"""One call of git, with limits on time and output, its own environment, and readable failures."""
 
 import os
 import selectors

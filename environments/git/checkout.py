@@ -1,4 +1,4 @@
-"""Writing the files of a commit to disk, when whoever made the commit wishes us ill.
+"""Writes the files of a commit to disk safely, even if the commit was made to attack us.
 
 Names are judged before anything is written, nothing is ever written through a link, and what cannot
 be written ends in one sentence. `Mirror.checkout` and `checkout_all` bring the names and contents.
@@ -29,7 +29,7 @@ _GIT_DIRECTORY = re.compile(r"(?:\.git|git~[0-9]+)[. ]*(?::.*)?", re.S)
 
 
 class Hostile(Exception):
-    """This tree is not written to disk; one sentence says why."""
+    """This tree must not be written to disk; the text is one sentence that says why."""
 
 
 def judge(paths: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Deploy keys: made, taken as they were pasted, and what may be told of them."""
+"""Deploy keys: generating, reading pasted ones, and what may be shown of them."""
 
 import base64
 import binascii

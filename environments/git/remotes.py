@@ -1,5 +1,5 @@
-"""Why a developer's clone cannot push: its remotes looked at and tried, without a question and
-without a change.
+"""Finds out why a developer's clone cannot push: tries its remotes without asking or changing
+anything.
 
 It uses what the developer's own git uses (credential helpers, agent, configuration), and shows no
 credential.

@@ -160,7 +160,7 @@ class Mirror(Reader):
             "credential.helper": "",
             "http.lowSpeedLimit": "1",
             "http.lowSpeedTime": "30",
-            # git would take its headers along to wherever the server points.
+            # git would send its headers to any address that the server redirects to.
             "http.followRedirects": "false",
         }
         # Only to the host it is for: git looks the header up by the address that it asks.

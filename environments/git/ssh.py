@@ -1,5 +1,4 @@
-"""Git over SSH: deploy keys looked at before they are used, pinned host keys, and what went wrong
-in one sentence.
+"""Git over SSH: checks deploy keys before use, pins host keys, and explains failures.
 
 A private key lies in a file of its own (0600) for the life of one process of git, and nowhere else:
 it is in no argument, no environment and no sentence.

@@ -1,4 +1,4 @@
-"""Calls that tell people something: comments and deployments."""
+"""GitHub calls that people see: comments and deployments."""
 
 from environments.github import answers
 from environments.github.answers import Comment

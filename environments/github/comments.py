@@ -1,5 +1,4 @@
-"""One comment on a pull request, edited from then on: how it is found and written, and how others'
-words stand in it.
+"""Comments on pull requests: finding and editing ours, and escaping what others wrote.
 
 What authors choose (titles, paths, names of tables) must not become a mention, a reference, a link
 or Markdown.

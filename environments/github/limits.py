@@ -1,6 +1,4 @@
-"""What GitHub says about the token beside every answer: what is left of its quota, and when it
-expires.
-"""
+"""What GitHub's answers say about the token: the remaining rate limit and the expiry date."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus

@@ -184,7 +184,7 @@ def _rulesets(transport: Transport, path: str, branch: str) -> Rules:
     parts = []
     for number, rules in by_set.items():
         ruleset = transport.get("read a ruleset", f"{path}/rulesets/{number}")
-        # Left out where GitHub does not say it: then this credential is taken not to pass.
+        # Absent if GitHub does not report it; then the credential counts as not allowed.
         passes = get_path(ruleset, "current_user_can_bypass") in ("always", "exempt")
         name = text(get_path(ruleset, "name"), 100)
         parts.append(_of_ruleset(rules, _actors(ruleset), "" if passes else f"ruleset {name}"))

@@ -44,7 +44,9 @@ class Branch(models.Model):
 
 
 class BranchProtection(models.Model):
-    """What binds a long-lived branch beside what is to bind it, as last read."""
+    """The protection of a long-lived branch on GitHub, as last read, and how it differs from the
+    project's rules.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="protections")
     branch = models.CharField(max_length=200)
@@ -86,8 +88,8 @@ class BranchProtection(models.Model):
 
 
 class StagingReset(models.Model):
-    """The wish to set staging to main, although each has commits of its own: for two people, and
-    exactly two heads.
+    """A request to reset staging to main although each has commits of its own. It needs two
+    people and holds for exactly two heads.
     """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="resets")

@@ -7,7 +7,7 @@ from environments.models.environments import Environment
 
 
 class DatabaseState(models.TextChoices):
-    """How a database stands to its branch; the values are those of
+    """Where a database is relative to its branch; the values are those of
     environments.schema.history.status.
     """
 
@@ -23,9 +23,7 @@ class DatabaseState(models.TextChoices):
 
 
 class DatabaseStatus(models.Model):
-    """What lies between the revision that an environment's database reports and the head of its
-    branch.
-    """
+    """The position of an environment's database relative to the head of its branch."""
 
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="statuses")
     database = models.ForeignKey(Database, models.CASCADE, related_name="statuses")

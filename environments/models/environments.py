@@ -21,7 +21,7 @@ LONG_LIVED = (EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION)
 
 
 class EnvironmentQuerySet(models.QuerySet["Environment"]):
-    """Environments, in the words of the domain."""
+    """Environments by kind and presence."""
 
     def present(self) -> Self:
         """Return those that Railway still has."""

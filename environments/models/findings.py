@@ -12,7 +12,7 @@ from environments.models.project import Project
 
 
 class FindingQuerySet(models.QuerySet["Finding"]):
-    """Findings, in the words of the domain."""
+    """Findings by state."""
 
     def open(self) -> Self:
         """Return those that are neither gone nor resolved."""
@@ -20,7 +20,9 @@ class FindingQuerySet(models.QuerySet["Finding"]):
 
 
 class Finding(models.Model):
-    """Something incoherent, open until it is gone or a person resolves it with a reason."""
+    """A difference between the expected and the actual state: open until it disappears or a
+    person resolves it with a reason.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="findings")
     kind = models.CharField(max_length=40, choices=finding_kinds.choices)
@@ -48,7 +50,7 @@ class Finding(models.Model):
                 condition=Q(closed_at=None),
                 name="finding_open_once",
             ),
-            # What was done around the portal stays done: one event is found once, also after it was
+            # An out-of-band change is reported once, also after it was
             # resolved.
             models.UniqueConstraint(
                 fields=["project", "subject"],

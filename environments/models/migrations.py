@@ -136,8 +136,8 @@ def unknown_staging(database: Database) -> str:
 
 
 class MigrationPlan(Job):
-    """What a database's migrations between two commits will do in production, worked out once:
-    SQL and risks.
+    """The SQL and the risks of a database's migrations between two commits, for production.
+    Computed once.
     """
 
     step_function = "environments.databases.plan_job.plan_migrations"

@@ -8,7 +8,7 @@ from portal.secrets import EncryptedTextField
 
 
 class PreviewState(models.TextChoices):
-    """What a preview is like, for people."""
+    """The state of a preview, for people."""
 
     CREATING = "creating", "being made"
     ASKING = "asking", "waits for variables"
@@ -21,7 +21,7 @@ class PreviewState(models.TextChoices):
 
 
 class Preview(Job):
-    """What a pull request's environment should be, and how far it is; the pull request is a
+    """The environment that a pull request should have, and how far it is. The pull request is a
     number, not a row.
     """
 

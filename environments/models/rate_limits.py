@@ -4,9 +4,7 @@ from django.db import models
 
 
 class RailwayRateLimit(models.Model):
-    """One token's requests in the present hour, counted by us, and Railway's own word where it
-    gives one.
-    """
+    """The requests of one token in this hour: our own count, and Railway's where it reports one."""
 
     token = models.CharField(
         max_length=16, unique=True, help_text="Digest that identifies the token."

@@ -13,7 +13,7 @@ from portal.jobs import OPEN, Finished, Job
 
 
 class RepairKind(models.TextChoices):
-    """What a person can have put right."""
+    """What a person can have repaired."""
 
     SYNC_STAGING = "sync_staging", "sync staging"
     BACK_MERGE = "back_merge", "open the back-merge"
@@ -28,8 +28,8 @@ class RepairKind(models.TextChoices):
 
 
 class Repair(Job):
-    """One thing put right at a person's request: looked at first, written at most once, read
-    again.
+    """One repair that a person requested: the state is read, one write is made at most, and the
+    state is read again.
     """
 
     step_function = "environments.repairs.steps.step"
@@ -98,8 +98,8 @@ class Repair(Job):
 
 
 class DeploymentRequest(models.Model):
-    """A deployment in staging or production that the portal asked for, written down before it
-    was asked for.
+    """A deployment in staging or production that the portal requested. The row is written before
+    the request.
     """
 
     instance = models.ForeignKey(

@@ -43,7 +43,7 @@ class Service(models.Model):
 
 
 class AtStart(models.TextChoices):
-    """What is known of a service's commands before and at its start."""
+    """Whether a service's pre-deploy and start commands run Alembic."""
 
     PRE_DEPLOY = "pre_deploy", "its pre-deploy command runs Alembic"
     START = "start", "its start command runs Alembic"
@@ -52,7 +52,7 @@ class AtStart(models.TextChoices):
 
 
 class ServiceInstanceQuerySet(models.QuerySet["ServiceInstance"]):
-    """Services in their environments, in the words of the domain."""
+    """Services in their environments, by kind of environment."""
 
     def long_lived(self) -> Self:
         """Return those of staging and production that Railway still has."""

@@ -10,7 +10,7 @@ from portal.jobs import Job
 class RailwaySync(Job):
     """Keeps one project's mirror of Railway fresh; never ends."""
 
-    step_function = "environments.mirror.jobs.sync_railway"
+    step_function = "environments.railway_mirror.jobs.sync_railway"
     retry_forever = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="railway_sync")
@@ -44,7 +44,7 @@ class DatabaseSync(Job):
     never ends.
     """
 
-    step_function = "environments.mirror.jobs.sync_databases"
+    step_function = "environments.railway_mirror.jobs.sync_databases"
     retry_forever = True
 
     project = models.OneToOneField(Project, models.CASCADE, related_name="database_sync")
@@ -59,7 +59,7 @@ class DatabaseSync(Job):
 class VariableSync(Job):
     """Reads the names and fingerprints of one project's variables, slowly; never ends."""
 
-    step_function = "environments.mirror.jobs.sync_variables"
+    step_function = "environments.railway_mirror.jobs.sync_variables"
     step_seconds = 600.0
     retry_forever = True
 

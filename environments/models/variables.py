@@ -136,7 +136,7 @@ class VariableRule(models.Model):
         return self.project.slug
 
     def clean(self) -> None:
-        """An address needs a target, “only here” a place."""
+        """Require a target for an address, and an environment for “only here”."""
         if self.kind == RuleKind.ADDRESS and not self.target:
             raise ValidationError({"target": "Name the service that the address must lead to."})
         if self.kind == RuleKind.ONLY and not self.where:

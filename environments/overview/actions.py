@@ -1,4 +1,4 @@
-"""A person's word on whether a service is part of the release."""
+"""Actions of the page Environments: whether a service is part of the release."""
 
 from datetime import datetime
 

@@ -218,7 +218,7 @@ def _cells(
     named: dict[str, ServiceInstance] = {}
     for instance in instances:
         instance.environment = by_key[instance.environment_id]
-        # Of two environments with one name the findings are about the one that counts.
+        # If two environments have one name, findings are about the one that is used.
         if instance.environment.kind in expected or str(instance)[:300] not in named:
             named[str(instance)[:300]] = instance
         live = live_of(instance, current[instance.pk], project.repository)

@@ -1,1 +1,1 @@
-"""A preview environment for each pull request that is to have one."""
+"""Preview environments for pull requests."""

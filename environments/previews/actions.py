@@ -1,4 +1,4 @@
-"""What people have done to preview environments."""
+"""Actions on preview environments."""
 
 from datetime import datetime
 

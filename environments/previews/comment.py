@@ -1,4 +1,4 @@
-"""What GitHub is told of a preview: one comment on the pull request, edited from then on, and a
+"""What the portal posts to GitHub about a preview: one comment, which it edits, and a
 deployment.
 """
 
@@ -17,7 +17,7 @@ from portal.jobs.steps import FINAL
 from portal.outbound.http import ApiError
 
 MARKER = "<!-- release-portal: preview -->"
-REST = timedelta(minutes=1)  # after GitHub refused: the environment is looked after meanwhile
+REST = timedelta(minutes=1)  # after GitHub refused: the environment is checked meanwhile
 DEPLOYMENT_STATES = {
     PreviewState.CREATING: "in_progress",
     PreviewState.DEPLOYING: "in_progress",

@@ -137,7 +137,9 @@ def wait_for_services(job: Preview, seen: Seen, place: Place, now: datetime) -> 
 
 
 def silence(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    """A push to staging must not deploy staging's code here: the copies follow staging's branch."""
+    """Switch push deployments off: a push to staging must not deploy staging's code here; the
+    copies follow staging's branch.
+    """
     for service in sorted(
         {trigger.service_id for trigger in place.triggers if trigger.service_id} - set(job.quiet)
     ):

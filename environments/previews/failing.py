@@ -1,4 +1,4 @@
-"""How long a preview waits for what was asked for, and how it says what is wrong."""
+"""How long a preview waits for Railway, and how it reports a failure."""
 
 from datetime import datetime, timedelta
 

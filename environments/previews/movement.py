@@ -1,4 +1,4 @@
-"""How often a preview is looked at: at once when something moves, seldom while nothing does."""
+"""How often a preview is checked: often while something changes, seldom otherwise."""
 
 from datetime import datetime
 from hashlib import sha256
@@ -8,7 +8,7 @@ from environments.previews.place import environments_for
 from environments.railway import ProjectTree
 from portal.jobs import Finished, Outcome, Requeue, wake_now
 
-SELDOM_SECONDS = 1800.0  # between two looks at a preview that does not move
+SELDOM_SECONDS = 1800.0  # between two checks of a preview in which nothing changes
 
 
 def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:

@@ -1,7 +1,6 @@
-"""Preview environments, brought about step by step: each step looks at Railway, does one thing, and
-writes it down.
+"""The steps of a preview: each reads Railway, does one thing, and records it.
 
-`wish` says which pull requests are to have one; `step` makes the world so. An environment that the
+`wanted` decides which pull requests get one; `step` makes Railway match. An environment that the
 portal did not make is never written to: ours is the one whose id we were given, or the one that
 appeared under our name after we asked for it and saw that there was none.
 """

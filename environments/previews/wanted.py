@@ -1,4 +1,4 @@
-"""Which previews are to exist, and how a row is made to follow that."""
+"""Which pull requests get a preview, and how the rows follow that."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

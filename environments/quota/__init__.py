@@ -1,1 +1,1 @@
-"""How many requests Railway still allows in this hour, and how often it is asked."""
+"""The rate limits of Railway and GitHub, and how often each is asked."""

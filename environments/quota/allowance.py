@@ -1,4 +1,4 @@
-"""How much may still be asked of Railway in this hour, by all jobs together.
+"""How many requests to Railway are left in this hour, for all jobs together.
 
 Background readings ask here first and wait when little is left, so that promotions and people find
 some. Railway's own word counts where it gives one; else our count against

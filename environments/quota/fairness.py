@@ -1,5 +1,5 @@
-"""How far apart the readings of a project are where many projects share one credential: so far that
-the hour's requests last for all, and equally far for equals.
+"""How much time passes between two readings of a project when several share a credential: the
+hour's requests last for all, and each is read equally often.
 
 Projects that a release or a person needs (`RailwaySync.watched_until`) come first, and leave the
 others at least a fifth. A project with a credential of its own, or alone with one, shares nothing.
@@ -15,7 +15,7 @@ from portal.models.credentials import ServiceCredential
 
 LEFT_TO_OTHERS = 0.2
 GOLDEN = 0.6180339887498949  # its multiples lie evenly between 0 and 1
-CALLS = 2.0  # that one reading costs, by estimate: what is left corrects it
+CALLS = 2.0  # estimated cost of one reading; the remaining limit corrects it
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def pause(of: Sharers, budget: Budget, *, watched: bool, base: float) -> float:
     if of.alone:
         return base
     rate = max(budget.left, 0.0) / max(budget.seconds, 1.0)
-    # A little before the limit is set back, little left means little.
+    # Shortly before the limit resets, few remaining requests are no problem.
     at_most = budget.seconds + _pause(of, budget.hourly / 3600, watched=watched, base=base)
     return max(base, min(_pause(of, rate, watched=watched, base=base), at_most))
 

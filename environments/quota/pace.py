@@ -29,11 +29,11 @@ WATCHED = timedelta(minutes=5)
 STEADY, RESTING = (
     2,
     10,
-)  # times SYNC_SECONDS; fresh enough for a gate, and enough where webhooks come
+)  # times SYNC_SECONDS: fresh enough for a gate, and often enough where webhooks arrive
 DATABASES_RESTING = 20
 MOVES_FOR = timedelta(
     minutes=30
-)  # a deployment that is under way for longer hangs, and is looked at steadily
+)  # a deployment that takes longer hangs, and is checked at a steady pace
 LOOKED_THROUGH = 200
 
 

@@ -1,5 +1,5 @@
-"""Who may ask GitHub and Railway now: a release or a repair always, as long as anything is left;
-readings in the background only while enough is left for those.
+"""Who may send requests now: a release or a repair while any are left, background readings only
+while enough are left for those.
 
 GitHub says beside each answer what is left; that is noted by whoever asked, and read here.
 """

@@ -1,4 +1,4 @@
-"""Many questions of one kind in one request: Railway counts requests, whatever a document asks.
+"""Puts many questions into one request, because Railway counts requests.
 
 Look here before asking in a loop. Documents are built from the number of questions alone; values
 travel as variables.

@@ -1,5 +1,4 @@
-"""What this process asked of Railway, and what Railway said about its limits; kept in memory, by
-token.
+"""Counts this process's requests to Railway and keeps the limits it reported, by token, in memory.
 
 `environments.quota.allowance` carries it into the database, so that every process knows. Look here
 for rate-limit headers.

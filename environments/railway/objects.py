@@ -113,7 +113,7 @@ class Environment:
     pr_repo: str | None
     branch: str | None
     base_branch: str | None
-    config_etag: str = ""  # changes with the environment's settings and variables; opaque
+    config_etag: str = ""  # opaque; changes whenever the environment's settings or variables change
     triggers: tuple[Trigger, ...] = ()
     instances: tuple[ServiceInstance, ...] = ()
     readable: bool = True

@@ -1,4 +1,4 @@
-"""How answers of Railway are taken apart: in the promised shape, or an error that says so."""
+"""Reads answers of Railway: checks their shape, or raises an error that names the fault."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What a token is: whose, and how far it reaches."""
+"""What a Railway token is: whose, and what it can access."""
 
 from dataclasses import dataclass
 

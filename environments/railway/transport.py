@@ -23,7 +23,7 @@ PAUSE_BETWEEN_ENVIRONMENTS = (
     35.0  # seconds; Railway allows one new environment per 30 s and workspace
 )
 
-# Words of an error (lower case), the kind, and what it means for a person. The first match counts.
+# Words of an error (lower case), its kind, and its meaning for people. The first match counts.
 _MEANINGS: list[tuple[tuple[str, ...], Kind, str]] = [
     (
         ("project token not found",),

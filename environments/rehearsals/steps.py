@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models.functions import Now
 
-from environments.clones.clone import mirror_of
 from environments.databases.address import NoDatabase
 from environments.databases.scratch_request import request_of
 from environments.drift import detect
 from environments.git.calls import GitError
+from environments.git_mirrors.clone import mirror_of
 from environments.models import RailwaySync, Rehearsal
 from environments.schema.history.revision import HistoryError
 from environments.schema.rehearsal import rehearsal

@@ -1,3 +1,3 @@
-"""A repository that was renamed on GitHub: read under its new name at once, written to once
-people take that over.
+"""Repositories renamed on GitHub: read under the new name at once, written to only after people
+accept it.
 """

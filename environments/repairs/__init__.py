@@ -1,1 +1,1 @@
-"""What a person had put right on Railway, GitHub or git: its actions, steps and addresses."""
+"""Repairs of Railway, GitHub and git that a person requests: actions, steps and addresses."""

@@ -1,4 +1,4 @@
-"""What people have put right on one service."""
+"""Actions that request a repair of one service."""
 
 from datetime import datetime
 

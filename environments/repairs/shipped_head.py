@@ -1,4 +1,4 @@
-"""Whether the head of production's branch may be deployed by one person's click."""
+"""Whether one person alone may deploy the head of production's branch."""
 
 from environments.finding_kinds.out_of_band import BYPASS
 from environments.models import Branch, Finding, Project

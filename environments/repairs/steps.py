@@ -1,6 +1,4 @@
-"""The steps of repairs: each looks at the world first, writes at most once, and reads again what
-came of it.
-"""
+"""The steps of repairs: each reads the current state, writes at most once, and reads the result."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -12,11 +10,11 @@ from django.utils import timezone
 from environments.clients import github_of, railway_of
 from environments.drift import detect
 from environments.findings import out_of_band
-from environments.mirror import sync as mirror_sync
 from environments.models import ENDED_BADLY, RailwaySync, Repair, RepairKind
 from environments.quota import sharing
 from environments.railway import ProjectTree, Trigger
 from environments.railway import ServiceInstance as InstanceState
+from environments.railway_mirror import sync as mirror_sync
 from environments.repairs.branch_steps import (
     back_merge,
     keep_heads,

@@ -1,4 +1,4 @@
-"""Putting one service right from a page."""
+"""Buttons that repair one service."""
 
 from collections.abc import Callable
 from functools import partial

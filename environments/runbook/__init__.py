@@ -1,1 +1,3 @@
-"""What a repository still holds of a release process run by hand; found by reading, never run."""
+"""Finds what a repository still contains of a manual release process. It reads files and runs
+none.
+"""

@@ -1,4 +1,4 @@
-"""The kinds of leftovers: scripts, workflows and commands that the portal does the work of."""
+"""Kinds of leftovers: scripts, workflows and commands that the portal replaces."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ NAMES = {
     TASK_LOG: re.compile(r"task[-_]?log", re.I),
 }
 MERGE = "git merge into staging"
-# Quotes, commas and blanks: how a shell and Docker's exec form part words.
+# Quotes, commas and blanks: how a shell and Docker's exec form separate words.
 _GAP = r"""["',[:blank:]]+"""
 
 

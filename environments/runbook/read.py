@@ -1,4 +1,4 @@
-"""Reading a commit for leftovers of a process run by hand, once for each head of staging."""
+"""Searches each new head of staging once for leftovers of a manual process."""
 
 import posixpath
 import re
@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from environments.clones.clone import mirror_of
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.models import Branch, Project, RunbookReading
 from environments.runbook import kinds
 from portal.outbound.http import ApiError

@@ -1,4 +1,4 @@
-"""What a service is made of, and whether a release waits for it. Pure over rows."""
+"""How a service is built, and whether a release waits for it. Pure over rows."""
 
 from enum import StrEnum
 

@@ -4,13 +4,13 @@ kept on its row.
 
 from collections.abc import Collection, Iterable
 
-from environments.clones.clone import mirror_of
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.models import SERVING, AtStart, Branch, Deployment, Project, ServiceInstance
 from environments.services.config_file import Config, read_config
 from environments.services.image_start import migrates
-from environments.services.rollback_candidates import at_start
+from environments.services.start_command import at_start
 from portal.gitignore import is_exception, takes_in
 from portal.outbound.http import ApiError
 

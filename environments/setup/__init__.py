@@ -1,1 +1,3 @@
-"""Connecting a project: what can be chosen, and what was found by reading it. Writes nothing."""
+"""Connecting a project: what can be chosen, and a proposal from reading it. Writes nothing
+outside.
+"""

@@ -1,1 +1,1 @@
-"""Proving which revision a database's schema is, and writing it down by two people."""
+"""Proven stamps: the portal proves which revision a schema is, and two people have it written."""

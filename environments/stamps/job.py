@@ -1,4 +1,4 @@
-"""The job of a stamp: it proves, waits for two people, looks once more and writes."""
+"""The job of a stamp: it proves, waits for two people, checks again and writes."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from environments.clients import withhold
-from environments.clones.clone import mirror_of
 from environments.databases.address import NoDatabase, read_revisions, url_of
 from environments.databases.scratch_request import request_of
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.models import Stamp, place_of
 from environments.schema.history.revision import HistoryError
 from environments.schema.rehearsal import adoption

@@ -1,6 +1,4 @@
-"""The rules for variables, held against our rows: what a machine cannot see is for a person to
-sign, never right.
-"""
+"""Checks the variable rules against our rows. What no machine can see needs a sign-off."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

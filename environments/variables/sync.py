@@ -1,4 +1,4 @@
-"""Variables of Railway as names and keyed fingerprints: what can be compared, and never a value."""
+"""Reads Railway's variables and stores names and keyed fingerprints, never a value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

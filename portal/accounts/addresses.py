@@ -1,4 +1,4 @@
-"""Where a request comes from, by what our own proxies say and nobody else can."""
+"""The client's address of a request, as our own proxies report it. Nobody else can set it."""
 
 import ipaddress
 

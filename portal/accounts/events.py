@@ -1,6 +1,6 @@
 """People and their roles as part of the trail: who signed in, who was given which role.
 
-Rights are given by two.
+Granting a right takes two people.
 """
 
 from typing import Any

@@ -1,5 +1,5 @@
-"""Failed sign-ins in the audit trail: who was guessed at, from where, and when that was locked;
-never a flood.
+"""Records failed sign-ins in the audit trail: account, address, and when it was locked, without
+flooding it.
 
 The first wrong password for a name from an address is an event, and so is the one that makes this
 pair wait. Names of accounts are told; what else was typed may be somebody's password, so only its

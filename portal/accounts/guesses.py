@@ -1,4 +1,4 @@
-"""Guessing passwords is limited so that nobody can shut a colleague out.
+"""Limits password guessing, so that nobody can lock a colleague out.
 
 Four rules, over COOL_OFF. A name from one address: PAIR wrong passwords, then that pair waits.
 Whoever has signed in from an address lately is bound by no other rule there. Else one address may

@@ -1,5 +1,5 @@
-"""Commands of Django and of libraries that write: run in one transaction with the events that
-say what they did.
+"""Commands of Django and of libraries that write: each runs in one transaction with its audit
+events.
 """
 
 from typing import Any

@@ -1,6 +1,4 @@
-"""Sessions end: after a while without a person, after a working day, and when the account
-changes.
-"""
+"""When sessions end: after inactivity, after a working day, and when the account changes."""
 
 from collections.abc import Callable, Collection
 

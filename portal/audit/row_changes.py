@@ -1,6 +1,6 @@
 """What changed: the stored fields of a row before and after, as the trail shows them.
 
-Of a secret only that it did.
+Of a secret only the fact that it changed.
 """
 
 import getpass

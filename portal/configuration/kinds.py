@@ -1,6 +1,6 @@
 """What may be changed by two people only.
 
-Fields that nobody named as free are guarded: also those still to come.
+Every field is guarded unless it is listed as free, so new fields are guarded too.
 """
 
 from collections.abc import Iterable, Mapping

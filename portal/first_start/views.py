@@ -1,4 +1,4 @@
-"""The page that makes the first administrator, gone as soon as there is one."""
+"""The page that creates the first administrator. It exists only until there is one."""
 
 from django.contrib.auth import login
 from django.http import Http404, HttpRequest, HttpResponse

@@ -16,7 +16,7 @@ from portal.models.health import FRESH, ProcessReport
 from portal.version import VERSION
 
 REPORT_SECONDS = 5.0
-FORGOTTEN = timedelta(minutes=10)  # a process that was killed is spoken of for so long
+FORGOTTEN = timedelta(minutes=10)  # how long a killed process is reported
 
 
 def database_clock() -> tuple[datetime, float]:

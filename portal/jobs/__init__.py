@@ -1,4 +1,4 @@
-"""Jobs that survive anything: the row is the job, the queue only wakes it.
+"""Jobs are rows: a job survives any crash, and the queue only wakes it.
 
 A job is a row with a status, a lease and a fencing number. A worker claims it by a conditional
 UPDATE, runs one step, and records the outcome only if its fencing number is still the row's

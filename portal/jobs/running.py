@@ -164,7 +164,7 @@ def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
             }
         else:
             later = now + timedelta(seconds=outcome.seconds)
-            # Somebody who asked for another look while this one ran is not forgotten.
+            # Keep a wake-up that arrived while this step ran.
             wake_at = later if row.wake_at == job.wake_at else min(row.wake_at, later)
             changes = {"status": JobStatus.WAITING, "wake_at": wake_at}
             if not outcome.errored:

@@ -1,4 +1,4 @@
-"""One look at the world outside, then at most one write: the engine of every step.
+"""The engine of every step: read the current state, then write at most once.
 
 A step of a promotion, a rollback, a preview, a repair or a migration is a function that looks first
 and may be killed after any line. What it may find is a value: `Requeue` (look again), `Finished`,

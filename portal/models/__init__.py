@@ -1,6 +1,4 @@
-"""What the portal itself remembers: the audit chain, accounts, changes of configuration,
-webhooks it was sent.
-"""
+"""The portal's own tables: audit chain, accounts, changes of configuration, webhook deliveries."""
 
 from portal.models.accounts import Authenticator, RecoveryCode
 from portal.models.audit import AuditEvent, AuditHead

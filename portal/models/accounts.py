@@ -1,4 +1,4 @@
-"""What proves a person besides the password: an authenticator, and codes for the day it is lost."""
+"""What proves a person besides the password: an authenticator, and recovery codes."""
 
 import re
 from base64 import b32decode, b32encode

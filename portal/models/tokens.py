@@ -1,4 +1,4 @@
-"""Access tokens: what a person's own terminal shows the portal instead of a session."""
+"""Access tokens, with which a person's terminal signs in."""
 
 from django.conf import settings
 from django.db import models

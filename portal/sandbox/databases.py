@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.util import CommandError as AlembicError
 from psycopg import sql
 
-ENVIRONMENT = Path(__file__).with_name("branch_head")
+ENVIRONMENT = Path(__file__).with_name("alembic_env")
 TABLE = "alembic_version"
 
 

@@ -1,4 +1,6 @@
-"""How rows are shown and edited in the admin: as part of the trail, or not at all."""
+"""Base classes of the admin: rows that are recorded in the audit trail when edited, or
+read-only.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

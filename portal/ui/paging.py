@@ -1,6 +1,6 @@
 """Pages of many rows, newest first: a page begins below the last row of the one before it.
 
-Come here for any list that may grow without end. `templates/portal/pages/_older.html` shows the
+Come here for any list that may grow without end. `templates/portal/ui/_older.html` shows the
 buttons.
 """
 

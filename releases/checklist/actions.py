@@ -69,7 +69,7 @@ def _tick(
     if item.phase == "after" and release.is_in_preparation:
         raise Refused("Items after promotion open when the release is live in production.")
     if item.is_ticked and item.ticked_candidate == release.candidate:
-        return item  # a doubled click: the first person and time stand
+        return item  # clicked twice: the first person and time stay
     ChecklistItem.objects.filter(pk=item.pk).update(
         ticked_by=actor,
         ticked_at=now,

@@ -1,5 +1,5 @@
-"""As whom the portal posts its verdict, and who else posts under its name: that is a finding,
-and never a pass.
+"""The account that posts the portal's verdict. A verdict by anybody else under that name is a
+finding, never a pass.
 """
 
 from collections.abc import Iterable

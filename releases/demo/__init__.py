@@ -1,1 +1,1 @@
-"""The whole main job without a browser."""
+"""The demo: a release shipped without a browser."""

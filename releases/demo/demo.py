@@ -1,6 +1,4 @@
-"""The whole main job without a browser: through the same actions, jobs and worker that people
-use.
-"""
+"""Ships a release without a browser, through the same actions, jobs and worker that people use."""
 
 import time
 from collections.abc import Callable
@@ -8,8 +6,8 @@ from collections.abc import Callable
 from django.contrib.auth.models import User
 
 from environments.clients import railway_of
-from environments.clones.clone import mirror_of
 from environments.databases.address import url_of
+from environments.git_mirrors.clone import mirror_of
 from environments.models import LONG_LIVED, Branch, Environment, Project, databases_of, places_of
 from environments.schema.history import reader as revisions
 from environments.schema.run import database
@@ -111,10 +109,7 @@ def _cut(project: Project, manager: User, report: Report, say: Say, deadline: fl
 
 
 def _found_something(release: Release) -> None:
-    """A path that leads to no revision is no success.
-
-    Raise `DemoFailed`, saying where was looked.
-    """
+    """Raise `DemoFailed`, with the places that were searched, if a path leads to no revision."""
     mirror = mirror_of(release.project)
     for one in databases_of(release.project):
         history = revisions.read(mirror, release.candidate, one.alembic)

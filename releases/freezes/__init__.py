@@ -1,1 +1,1 @@
-"""While a project is frozen nothing is promoted."""
+"""Freezes: nothing of a frozen project is promoted."""

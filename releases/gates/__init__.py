@@ -1,5 +1,5 @@
-"""The rules a release must satisfy: pure functions `Facts -> Result`, three-valued, never green on
-what is unknown.
+"""Gates: the rules that a release must satisfy, as pure functions `Facts -> Result`. Unknown is
+never a pass.
 
 A rule answers `pass` only from rows that are fresh and that say so in words it knows. What is
 missing, stale, skipped, unreadable or new to us is `pending` or `fail`; what no machine can see is

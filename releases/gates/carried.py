@@ -1,4 +1,4 @@
-"""What a release brings to production beyond its own commits: what was rolled back before.
+"""Rolled-back releases that a release would ship again.
 
 `Release.carried` is written by the reconciler, from git: `serves` (the commits that production
 serves), `candidate`, `base`, `count` and `commits` (all that lie between, newest first), `releases`

@@ -1,4 +1,4 @@
-"""Whether the environments run what they should, hold together, and answer."""
+"""Whether the environments run what they should, are consistent, and answer."""
 
 from datetime import datetime, timedelta
 

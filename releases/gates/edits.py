@@ -1,5 +1,5 @@
-"""Shipped revision files that the release edits, and which of them a second person has still to
-answer for.
+"""Shipped revision files that the release edits, and which of them still need a second person's
+sign-off.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""In which ways GitHub lets the portal merge into production's branch."""
+"""Which ways of merging GitHub allows the portal on production's branch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

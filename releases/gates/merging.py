@@ -178,7 +178,7 @@ def _up_to_date(facts: Facts, rules: MergeRules, pull: PullRequest) -> Iterator[
 
 
 def _unseen(facts: Facts, rules: MergeRules, pull: PullRequest, web: str) -> Iterator[Demand]:
-    """What the portal cannot reckon: GitHub's word for the whole answers for it, and nothing
+    """Yield what the portal cannot compute: GitHub's word for the whole answers for it, and nothing
     else does.
     """
     main, met = facts.project.production_branch, _if_good(None, pull)

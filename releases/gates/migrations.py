@@ -1,5 +1,5 @@
-"""Whether the migrations of a release are known, ran in staging, are bearable and were
-rehearsed: each database's.
+"""Whether the migrations of a release are known, ran in staging, have accepted risks and were
+rehearsed, for each database.
 """
 
 from datetime import datetime, timedelta
@@ -172,8 +172,8 @@ def _edited(facts: DatabaseFacts, paths: list[str]) -> str:
 
 @gate("Migration risks", always=True, listed=False)
 def migration_risks(facts: Facts) -> Result:
-    """What the migrations will do is known, and an approver has accepted what can go wrong with
-    them.
+    """Require that it is known what the migrations will do, and that an approver has accepted
+    what can go wrong with them.
     """
     release = facts.release
     if facts.databases and (waiting := edits.unaccepted(release)):

@@ -1,4 +1,4 @@
-"""What the gates and the checklist say of a release now, and the verdict that GitHub is told."""
+"""The readiness of a release: what gates and checklist say now, and the verdict for GitHub."""
 
 from dataclasses import dataclass
 from typing import TypedDict

@@ -1,4 +1,4 @@
-"""What stands on the page of a release that has ended: written down once, and never asked again."""
+"""The record of a release that has ended: stored once, and never evaluated again."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime

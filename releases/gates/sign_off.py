@@ -1,5 +1,4 @@
-"""The part of the facts on which it depends whether a gate asks for a person's word, read with the
-item itself.
+"""The facts that decide whether a gate asks for a person's sign-off, read together with the item.
 
 A tick is one request of few queries; all the facts take ten. `Doubts` has no other fields than
 these, so that a gate which begins to look at something else breaks in its tests rather than answers

@@ -1,4 +1,4 @@
-"""What production is to run beside what staging ran: the same files, and the same SQL.
+"""Compares production's planned SQL and files with what staging ran.
 
 A difference is explained.
 

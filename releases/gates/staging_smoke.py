@@ -17,7 +17,7 @@ from portal.outbound.parsing import JsonObject
 
 @dataclass(frozen=True)
 class Test:
-    """One request that staging must answer properly."""
+    """One request that staging must answer as expected."""
 
     pk: int
     service: str

@@ -1,4 +1,4 @@
-"""Whether The verdict is on GitHub."""
+"""The gate that asks whether GitHub holds the portal's verdict."""
 
 from releases.gates.context import Facts
 from releases.gates.registry import gate

@@ -1,1 +1,1 @@
-"""Our rows as copies of what GitHub says."""
+"""Mirrors GitHub: the job that reads it and copies its state into our rows."""

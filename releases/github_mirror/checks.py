@@ -1,4 +1,4 @@
-"""Checks that the overview did not show: read one commit at a time, as far as that is affordable.
+"""Checks that the overview did not contain, read commit by commit while the rate limit allows.
 
 A fine-grained token is shown no check runs; then commit statuses and the jobs of GitHub Actions
 stand in for them.

@@ -15,7 +15,8 @@ from portal.outbound.http import ApiError
 from releases.github_mirror import checks, relation
 from releases.github_mirror import sync as github_mirror_sync
 from releases.models.pull_requests import GitHubSync
-from releases.pull_requests import bypasses, preview_policy
+from releases.previews import policy as preview_policy
+from releases.pull_requests import bypasses
 from releases.pull_requests import comment as pull_requests_comment
 from releases.pull_requests import migrations as pull_requests_migrations
 from releases.rollback import assessment as rollback_assessment

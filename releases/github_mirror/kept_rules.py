@@ -1,6 +1,6 @@
-"""What a branch demands of a merge, as its row keeps it: one reading alone takes no demand back.
+"""The merge rules of a branch as its row stores them. One reading alone never removes a demand.
 
-GitHub says by null that nothing is demanded, and so an answer that lost a value looks like a rule
+GitHub uses null for “nothing is required”, so an answer that lost a value looks like a rule
 that was removed.
 """
 

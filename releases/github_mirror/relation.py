@@ -1,12 +1,12 @@
-"""How the two long-lived branches stand to each other, as GitHub said with their heads, else as git
-does: once per pair of heads.
+"""How staging and main differ: from GitHub if it compared exactly these heads, else from git;
+once per pair of heads.
 """
 
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from environments.clones.clone import mirror_of
 from environments.git.calls import GitError
+from environments.git_mirrors.clone import mirror_of
 from environments.github import Overview
 from environments.models import Branch
 from portal.outbound.http import ApiError

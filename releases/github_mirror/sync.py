@@ -1,4 +1,4 @@
-"""GitHub's truth into our rows, and what a release collects from git."""
+"""Copies GitHub's state into our rows, and starts what a release collects from git."""
 
 import re
 from datetime import datetime, timedelta

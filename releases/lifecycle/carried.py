@@ -1,10 +1,10 @@
-"""Reads from git what a release would bring to production beyond its own commits."""
+"""Reads from git which rolled-back releases a release would ship again."""
 
 from datetime import datetime
 
-from environments.clones.clone import mirror_of
 from environments.git.reading import Commit
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from portal import audit
 from portal.jobs import Outcome, Requeue
 from releases import gates

@@ -1,4 +1,4 @@
-"""What can be made a release or a hotfix; each refuses before anything is written."""
+"""Whether a release or a hotfix can be created. Each refuses before anything is written."""
 
 from environments.models import Project
 from portal.ui.actions import Refused

@@ -1,13 +1,13 @@
-"""The job that keeps a release in step with the world until it ends."""
+"""The job that keeps a release up to date until it ends."""
 
 from datetime import datetime
 
 from django.db import transaction
 
 from environments.clients import github_of
-from environments.clones.clone import mirror_of
 from environments.databases.address import NoDatabase
 from environments.git.calls import GitError
+from environments.git_mirrors.clone import mirror_of
 from environments.models import LONG_LIVED, Branch, DatabaseStatus, databases_of
 from environments.schema.run.virtualenvs import NotPrepared
 from environments.services import watching

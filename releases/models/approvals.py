@@ -1,4 +1,4 @@
-"""What people sign under a release: approvals, and risks that they accept."""
+"""What people sign for a release: approvals and accepted risks."""
 
 from django.conf import settings
 from django.db import models
@@ -10,7 +10,7 @@ from releases.models.releases import Release
 
 
 class Approval(models.Model):
-    """A second person's signature under one candidate and its exact migrations."""
+    """A second person's approval of one candidate and its exact migrations."""
 
     release = models.ForeignKey(Release, models.CASCADE, related_name="approvals")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
@@ -39,8 +39,8 @@ class Approval(models.Model):
 
 
 class RiskAcceptance(models.Model):
-    """An approver's word that the named risks of one revision file are taken; another content is
-    not covered.
+    """An approver's acceptance of the named risks of one revision file, for exactly this
+    content.
     """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="risk_acceptances")

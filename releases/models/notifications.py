@@ -1,4 +1,4 @@
-"""Where notifications go, what each was, and how far the trail has been read for them."""
+"""Channels, notices, and how far the audit trail has been read for them."""
 
 from django.conf import settings
 from django.db import models

@@ -14,7 +14,7 @@ from releases.models.steps import Step
 
 
 class Promotion(Job):
-    """Our intent to move a release into production, step by step."""
+    """The job that brings a release to production, step by step."""
 
     step_function = "releases.promotion.jobs.promote"
 

@@ -114,8 +114,8 @@ class GitHubSync(Job):
 
 
 class PullReading(Job):
-    """Reads from git what the open pull requests bring; woken when one of them or their base
-    moved; never ends.
+    """Reads from git what the open pull requests contain; woken when one of them or their base
+    moves; never ends.
     """
 
     step_function = "releases.pull_requests.migrations.read"
@@ -132,8 +132,8 @@ class PullReading(Job):
 
 
 class BranchScan(Job):
-    """Sees how each new commit of the two long-lived branches came about; woken when one of them
-    moved; never ends.
+    """Finds out how each new commit of the two long-lived branches arrived; woken when one of
+    them moves; never ends.
     """
 
     step_function = "releases.pull_requests.bypasses.read"
@@ -150,7 +150,7 @@ class BranchScan(Job):
 
 
 class PullRequestComment(Job):
-    """What a pull request is told of its migrations: one comment, edited from then on.
+    """The comment about migrations on a pull request, edited from then on.
 
     Ends with the pull request.
     """

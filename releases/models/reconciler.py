@@ -1,4 +1,4 @@
-"""The job that keeps a release in step with the world."""
+"""The job that keeps a release up to date."""
 
 from django.db import models
 

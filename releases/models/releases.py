@@ -44,7 +44,7 @@ ACTIVE = (*IN_PREPARATION, ReleaseStatus.VERIFYING)
 
 
 class ReleaseQuerySet(models.QuerySet["Release"]):
-    """Releases, in the words of the domain."""
+    """Releases by status."""
 
     def locked(self, pk: int) -> "Release":
         """Return the release `pk` with its project, under a row lock of its own."""

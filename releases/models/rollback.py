@@ -1,6 +1,4 @@
-"""The way back: assessment that is there before it is needed, rollbacks with their steps and
-signatures, downgrades.
-"""
+"""Rollbacks: the assessment, rollbacks with their steps and approvals, and downgrades."""
 
 from datetime import datetime
 from hashlib import sha256
@@ -17,8 +15,8 @@ from releases.models.steps import Step
 
 
 class RollbackAssessment(Job):
-    """How to get back from a release that is in production, or on its way there; kept fresh
-    until that ends.
+    """What a rollback of a release would do now, for a release in production or on its way
+    there. Kept up to date until that ends.
     """
 
     step_function = "releases.rollback.jobs.assess"
@@ -167,7 +165,7 @@ class RollbackStep(Step):
 
 
 class RollbackApproval(models.Model):
-    """A second person's signature under exactly these deployments."""
+    """A second person's approval of exactly these deployments."""
 
     rollback = models.ForeignKey(Rollback, models.CASCADE, related_name="approvals")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
@@ -194,7 +192,7 @@ class RollbackApproval(models.Model):
 
 
 class Downgrade(models.Model):
-    """A wish to take one revision back in production, which a second person makes a
+    """A request to downgrade one revision in production, which a second person makes a
     `MigrationRun`.
     """
 

@@ -1,4 +1,4 @@
-"""The job that smokes staging before a release is promoted."""
+"""The job that runs smoke tests against staging before a release is promoted."""
 
 from django.db import models
 

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class StepStatus(models.TextChoices):
-    """Where a step stands."""
+    """The status of a step."""
 
     PENDING = "pending", "to come"
     ACTIVE = "active", "active"

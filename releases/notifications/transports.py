@@ -31,7 +31,7 @@ Send = Callable[[Channel, str, Message, datetime], None]
 
 
 class Undeliverable(Exception):
-    """Trying again changes nothing; one sentence says why, without the address."""
+    """Another try would not help; the text says why in one sentence, without the address."""
 
 
 def slack(channel: Channel, notice: str, message: Message, now: datetime) -> None:

@@ -116,7 +116,7 @@ def _releases(cards: dict[int, Card]) -> None:
             _newest(cards[release.project_id], release)
         if release.status not in ACTIVE:
             continue
-        # The one in preparation counts more than one that is still looked at in production.
+        # A release in preparation comes before one that is still being verified in production.
         if release.is_hotfix:
             cards[release.project_id].hotfix = CardStatus(release)
         else:

@@ -1,6 +1,6 @@
-"""What the page says before an act that reaches production: what will happen, and what follows.
+"""The question before an action that reaches production: what will happen, and what follows.
 
-Plain values out of facts; no queries.
+Computes plain values from the facts, without queries.
 """
 
 from collections.abc import Iterator, Sequence

@@ -33,7 +33,7 @@ class MigrationRow:
     asks: bool = False  # an approver's word is awaited
     beside: str = ""  # why it runs although it is none of the release's own
     compared: Compared | None = None  # its SQL beside that which staging ran
-    lapsed: Acceptance | None = None  # a word that was given and does not count any more
+    lapsed: Acceptance | None = None  # a signature that no longer counts
 
 
 @dataclass(frozen=True)

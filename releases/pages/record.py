@@ -1,4 +1,4 @@
-"""What has become of a release that ended: superseded, rolled back, or what production runs."""
+"""What became of a release that ended: superseded, rolled back, or live in production."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from releases.rollback.rolled_back import RolledBack, into_production, rolled_ba
 
 @dataclass(frozen=True)
 class Past:
-    """How a release stands to those that were merged after it."""
+    """How a release relates to those that were merged after it."""
 
     superseded: Release | None = None
     rolled: RolledBack | None = None

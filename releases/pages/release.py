@@ -23,9 +23,7 @@ from releases.pages.trouble import has_moved
 
 @dataclass(frozen=True)
 class Now:
-    """One sentence on what stands between or happens, what that is about, and the one thing to
-    do.
-    """
+    """What is happening or missing, in one sentence, and the one thing to do about it."""
 
     state: str
     headline: str

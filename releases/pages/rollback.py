@@ -1,6 +1,4 @@
-"""What the release page shows of the way back: plain values from rows that the assessment and
-people wrote.
-"""
+"""The rollback on the release page: plain values from the assessment and from what people wrote."""
 
 from collections.abc import Sequence
 from datetime import datetime

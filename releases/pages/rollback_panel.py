@@ -1,4 +1,4 @@
-"""What the rollback panel holds: plain values, and what follows from them."""
+"""The values of the rollback panel, and what follows from them."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -52,7 +52,7 @@ class Back:
 
 @dataclass(frozen=True)
 class WayBackPanel:
-    """All of it."""
+    """The whole rollback panel."""
 
     assessment: RollbackAssessment | None = None
     tone: str = "wait"

@@ -1,6 +1,6 @@
 """The top of a release in trouble: what is live, what to do now, and where to read more.
 
-Plain values out of facts; no queries.
+Computes plain values from the facts, without queries.
 """
 
 from collections.abc import Mapping

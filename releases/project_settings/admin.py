@@ -33,7 +33,7 @@ class SmokeTestInline(TableInline):
 
 
 class ProjectForm(forms.ModelForm):
-    """A project that does not take over what another one ships."""
+    """Refuses the repository or Railway project of a project that is in production."""
 
     def clean(self) -> dict[str, object]:
         """Refuse the repository or Railway project of a project that is in production."""
@@ -88,7 +88,9 @@ class DatabaseInline(admin.StackedInline):
 
 @admin.register(Project)
 class ProjectAdmin(TwoPeople):
-    """Stands here, above environments, because a new project also starts to be read from GitHub."""
+    """Projects. It is here, above environments, because a new project also starts to be read
+    from GitHub.
+    """
 
     form = ProjectForm
 

@@ -1,4 +1,4 @@
-"""Setting a project up from what its stand-ins, or a person, say about it."""
+"""Connects a project: creates its row, syncs and checklists, and registers webhooks."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

@@ -130,8 +130,8 @@ def alone_for(project: Project | None, actor: User) -> str:
 
 
 def lapse(project: Project | None, change: ConfigurationChange, *, now: datetime) -> str:
-    """What was signed before the change, for releases of `project` (None: of every project), no
-    longer counts; a sentence that says how much that was.
+    """Undo what people signed before the change, for releases of `project` (None: of every
+    project). Return a sentence with the number of signatures; "" for none.
     """
     ended = (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK)
     open_ = ~Q(release__status__in=ended) & _of("release__project", project)

@@ -1,5 +1,5 @@
-"""What belongs to a project and lies in tables of its own, as guarded configuration: addresses of
-databases, rules for variables, deploy keys, services, checklists, channels of a team.
+"""Guarded configuration in tables of its own: database addresses, variable rules, deploy keys,
+services, checklists, channels.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Part[M: Model](Kind[M]):
 
 
 class Credentials(Part[ServiceCredential]):
-    """Where the portal's calls get their rights from: of a new one people see its kind alone."""
+    """Credentials for GitHub and Railway. Of a new one people see only its kind."""
 
     permission = "portal.change_servicecredential"
     OF_AN_APP = ("app_id", "installation_id", "app_slug")
@@ -90,9 +90,7 @@ class VariableRules(Part[VariableRule]):
 
 
 class DeployKeys(Part[DeployKey]):
-    """The key that lets git in, and the host keys that a git server may show: others decide who
-    is believed to be that server.
-    """
+    """Deploy keys and pinned host keys: they decide which git server is trusted."""
 
     permission = "environments.change_deploykey"
     free = frozenset({"kind", "public_key", "fingerprint", "changed_at"})  # they go with the key
@@ -118,7 +116,7 @@ class DeployKeys(Part[DeployKey]):
 
 
 class Services(Part[Service]):
-    """A person's word on whether releases wait for a service."""
+    """Whether releases wait for a service, as people decided."""
 
     permission = "environments.place_service"
     ANSWERS = {None: "by where it is built from", True: "yes", False: "no"}
@@ -157,7 +155,7 @@ class Checklists(Part[ChecklistTemplate]):
 
 
 class Channels(Part[Channel]):
-    """Where a team is told, and of what: a channel is told nothing until it is confirmed."""
+    """Notification channels of a team. A channel receives nothing until it is confirmed."""
 
     permission = "releases.manage_channels"
 

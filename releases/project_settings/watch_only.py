@@ -1,4 +1,4 @@
-"""The switch between watching and acting: on by one person, off as guarded configuration."""
+"""The *watch only* switch: one person may turn it on; turning it off is guarded."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Clearance: that GitHub will take the merge is established before production or its database is
+"""Clearance: makes sure that GitHub will accept the merge before production or its database is
 touched.
 
 Asked by the first step that writes, whichever comes first: it reads what the merge takes afresh,

@@ -1,6 +1,6 @@
 """The steps of a promotion.
 
-Each looks at the world first and does at most one outward write per look.
+Each reads the current state first and writes at most once each time.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from environments.branches import fast_forward
 from environments.clients import github_of, railway_of
 from environments.databases.actions import start_migration
 from environments.findings import out_of_band
-from environments.mirror import sync as environment_sync
 from environments.models import DeployOrder, EnvironmentKind, MigrationRun
 from environments.railway import Railway
+from environments.railway_mirror import sync as environment_sync
 from environments.services import watching
 from environments.services.liveness import Live, serves_instead
 from portal import audit

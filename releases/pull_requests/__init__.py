@@ -1,3 +1,3 @@
-"""What open pull requests bring, what their authors are told, and commits that came by no pull
+"""Open pull requests: their migrations, the comment to their authors, and commits without a pull
 request.
 """

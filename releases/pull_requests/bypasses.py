@@ -1,5 +1,5 @@
-"""How each commit of main and staging came about: what did not come by the portal, or by a pull
-request, is found.
+"""Finds commits of main and staging that came neither through the portal nor through a pull
+request.
 """
 
 import json
@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from environments.clients import github_of
-from environments.clones.clone import mirror_of
 from environments.findings import out_of_band
 from environments.git.calls import GitError
 from environments.git.reading import Commit
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.github import GitHub, PullState
 from environments.models import Branch, Project, Repair, RepairKind
 from environments.quota.sharing import in_background
@@ -24,7 +24,7 @@ from portal.outbound.parsing import get_path, text
 from releases.models.pull_requests import BranchScan, PullRequest
 from releases.models.releases import Release, ReleaseStatus
 
-AT_ONCE = 200  # commits of one branch that are looked at; of more only the newest
+AT_ONCE = 200  # at most this many commits of one branch are checked, the newest
 LINE = 5000
 PUSHES = 50  # deliveries looked through for the one that tells who pushed
 SOON = 5.0
@@ -32,7 +32,7 @@ SOON = 5.0
 
 @dataclass(frozen=True)
 class _Look:
-    """What is needed to tell how a commit of `branch` came about."""
+    """What is needed to find out how a commit of `branch` arrived."""
 
     project: Project
     branch: Branch

@@ -1,5 +1,4 @@
-"""What the author of a pull request is told of its migrations, where they work: one comment, edited
-from then on.
+"""The comment on a pull request's migrations, which the portal edits from then on.
 
 Git is read of every pull request. To know the SQL a revision file has to be executed, isolated
 (`portal.isolation`): that is done for branches of the repository that are ready for review, and for
@@ -13,9 +12,9 @@ from datetime import datetime
 from hashlib import sha256
 
 from environments.clients import github_of
-from environments.clones.clone import mirror_of
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.github import comments
 from environments.models import Database, Project, databases_of
 from environments.quota.sharing import in_background

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from django.conf import settings
 
-from environments.clones.clone import mirror_of
 from environments.databases import pending
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import mirror_of
 from environments.models import (
     Branch,
     Database,

@@ -1,1 +1,1 @@
-"""Going back: the assessment, rollbacks with their steps and signatures, downgrades."""
+"""Rollbacks: the assessment, the steps and approvals of a rollback, and downgrades."""

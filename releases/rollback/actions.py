@@ -1,6 +1,4 @@
-"""What people do to go back: ask for a rollback or a downgrade, sign it, and fix a step that
-stopped.
-"""
+"""Actions of a rollback: request it, approve it, and handle a step that stopped."""
 
 from datetime import datetime
 

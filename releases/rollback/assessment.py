@@ -26,7 +26,6 @@ from environments.models import (
     ServiceInstance,
 )
 from environments.schema.downgrade.compatibility import PENDING, Services, WayBack, assess_rollback
-from environments.services.rollback_candidates import GONE, MOVING, READY, SAME, UNKNOWN, Restorable
 from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, wake_now
 from portal.outbound.http import ApiError
 from releases.gates.context import Facts
@@ -34,6 +33,7 @@ from releases.models import RollbackAssessment
 from releases.models.promotion import Promotion, PromotionStep
 from releases.models.releases import Release, ReleaseStatus
 from releases.models.rollback import rollback_content
+from releases.rollback.candidates import GONE, MOVING, READY, SAME, UNKNOWN, Restorable
 from releases.rollback.database_assessment import DatabaseStates, assess_databases
 from releases.rollback.service_assessment import assess_services, with_variables
 

@@ -1,11 +1,13 @@
-"""Where each of production's databases is with regard to a release, and what can be undone next."""
+"""The databases in a rollback assessment: where each is, and which revision can be downgraded
+next.
+"""
 
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from environments.clones.clone import mirror_of
 from environments.databases.address import NoDatabase, url_of
+from environments.git_mirrors.clone import mirror_of
 from environments.models import (
     Database,
     Environment,
@@ -54,8 +56,8 @@ class DatabaseState:
 
 @dataclass(frozen=True)
 class DatabaseStates:
-    """All of them, the next revision that can be taken back, and what is planned of what is in
-    effect.
+    """The states of all databases, the revision that can be downgraded next, and the plans of
+    what is in effect.
     """
 
     found: tuple[DatabaseState, ...]

@@ -1,4 +1,4 @@
-"""What people do to take one revision back in production: rehearse it, ask for it, sign it."""
+"""Actions of a downgrade in production: rehearse it, request it, approve it."""
 
 from datetime import datetime
 

@@ -1,6 +1,4 @@
-"""Tell what a failed migration of production has left behind: the part of a revision that was
-not rolled back.
-"""
+"""Finds what a failed migration of production has left half applied."""
 
 from collections.abc import Callable, Collection, Sequence
 

@@ -1,4 +1,4 @@
-"""The jobs that go back, and that assess going back."""
+"""The jobs of rollbacks and of their assessment."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Has Railway restore the earlier deployment of one service, once, and finds what came of it."""
+"""Has Railway restore the earlier deployment of one service, once, and finds the result."""
 
 from datetime import datetime, timedelta
 
@@ -9,7 +9,6 @@ from django.utils.dateparse import parse_datetime
 
 from environments.clients import railway_of, withhold
 from environments.findings import out_of_band
-from environments.mirror import sync as environment_sync
 from environments.models import (
     SERVING,
     UNDER_WAY,
@@ -20,14 +19,15 @@ from environments.models import (
     ServiceInstance,
 )
 from environments.railway import Deployment
+from environments.railway_mirror import sync as environment_sync
 from environments.services.liveness import Live
-from environments.services.rollback_candidates import newest_first
 from portal import audit
 from portal.jobs import holds
 from portal.outbound.parsing import JsonObject
 from releases import gates
 from releases.gates.context import Facts, facts_of
 from releases.models import Rollback, RollbackStep, RollbackStepName, StepStatus
+from releases.rollback.candidates import newest_first
 from releases.steps import engine as steps_engine
 from releases.steps.engine import Done, Look, Stop, Wait
 
@@ -92,7 +92,7 @@ def _note(
             return False
         ask = out_of_band.ask(
             instance, target["commit"], now=now
-        )  # so that nobody is accused of the new deployment
+        )  # so that the new deployment is not reported as out-of-band
         _mark(step.rollback.release.project, target["service"])
         step.asked = {"at": now.isoformat(), "known": [one.id for one in found], "ask": ask.pk}
         step.save(update_fields=["asked"])

@@ -1,4 +1,4 @@
-"""What a rollback leaves: production serves one thing, its branch holds another."""
+"""The state after a rollback: production serves one commit, its branch holds another."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

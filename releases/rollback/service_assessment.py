@@ -8,13 +8,13 @@ from environments.clients import railway_of
 from environments.models import AtStart, Environment, ServiceInstance
 from environments.railway import Deployment, Railway
 from environments.services.roles import Role, belongs, role_of
-from environments.services.rollback_candidates import READY, Restorable, newest_first, restorable
 from environments.variables.comparison import going_back
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import JsonObject
 from releases.gates.context import INSTANCES
 from releases.models import RollbackAssessment
 from releases.models.releases import Release
+from releases.rollback.candidates import READY, Restorable, newest_first, restorable
 
 LISTED = 25  # deployments of a service that are read
 

@@ -63,8 +63,8 @@ def approve(step: RollbackStep, facts: Facts) -> Look:
 
 
 def _moved(job: Rollback, row: RollbackAssessment, facts: Facts) -> Look:
-    """What would be restored is not what people signed: their words lapse, and the new content
-    waits for others.
+    """Wait for new approvals: what would be restored is not what people signed, so their words
+    lapse, and the new content waits for others.
     """
     if not row.targets or row.verdict != job.verdict:
         news = (

@@ -1,1 +1,3 @@
-"""The page *Runbook*: where each step of a process run by hand is done now, and what is missing."""
+"""The page *Runbook*: where each step of a manual process is done in the portal, and what is
+missing.
+"""

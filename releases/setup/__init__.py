@@ -1,1 +1,1 @@
-"""From a pasted credential to a connected project, and what is sent from then on."""
+"""Connecting a project: from a pasted credential to the first write."""

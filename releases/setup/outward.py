@@ -1,4 +1,6 @@
-"""What is sent to GitHub and Railway when a project leaves *watch only*: listed, then done."""
+"""What is sent to GitHub and Railway when a project leaves *watch only*: first listed, then
+sent.
+"""
 
 import json
 from collections.abc import Collection

@@ -21,7 +21,7 @@ LOOK, REPEAT = (
     5.0,
     timedelta(seconds=30),
 )  # between two looks, and between two rounds while one answers otherwise
-ASKED_AGAIN = timedelta(hours=1)  # what was answered well is asked once more after that
+ASKED_AGAIN = timedelta(hours=1)  # a good answer is checked once more after this time
 
 
 def look(job: StagingSmoke, *, now: datetime) -> Outcome:

@@ -1,1 +1,1 @@
-"""Jobs that go step by step."""
+"""The engine for jobs that run step by step."""

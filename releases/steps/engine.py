@@ -34,7 +34,7 @@ SMOKE_PATIENCE = timedelta(seconds=60)
 
 @dataclass(frozen=True)
 class Wait:
-    """Look again after `seconds`; `sentence` says what is awaited."""
+    """Look again after `seconds`; `sentence` says what the step waits for."""
 
     seconds: float
     sentence: str
@@ -42,7 +42,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Done:
-    """The step's effect is in the world. `merge_commit` is set by the merge step alone."""
+    """The step has taken effect. `merge_commit` is set by the merge step only."""
 
     sentence: str
     evidence: tuple[dict[str, str], ...] = ()

@@ -1,1 +1,1 @@
-"""What became of the variables since the last release."""
+"""Changes of variables since the last release."""

@@ -18,8 +18,8 @@ from django.contrib.auth.models import User
 from django.test import override_settings
 from django.utils import timezone
 
-from environments.mirror import jobs
 from environments.models import Project, RailwaySync, ServiceInstance
+from environments.railway_mirror import jobs
 from portal.sandbox import sample
 from portal.sandbox.railway import RailwayStandIn
 from portal.sandbox.server import Server

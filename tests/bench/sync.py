@@ -25,8 +25,8 @@ from django.test.utils import CaptureQueriesContext, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
-from environments.mirror.jobs import sync_railway
 from environments.models import Finding, Project, ServiceInstance
+from environments.railway_mirror.jobs import sync_railway
 from portal.sandbox import sample
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.railway import RailwayStandIn

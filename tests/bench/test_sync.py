@@ -11,7 +11,7 @@ from django.urls import reverse
 from environments.models import Finding
 from tests.bench.sync import MOST_COLD, MOST_WARM, make_wrong, mirrored, read_both, scene
 from tests.factory import make_people
-from tests.portal.pages.test_pages import signed_in
+from tests.portal.audit_page.test_pages import signed_in
 
 pytestmark = pytest.mark.django_db
 

@@ -30,8 +30,8 @@ NOT_RUN = {
     " small numbers",
     r"^make (shapes|cases)": "it takes minutes; tests/shapes and tests/cases ship each one",
     r"^make lock$": "it would change the lock",
-    r"^make demo": "it takes a minute or more; tests.faults.foreign_shapes runs it on repositories"
-    " of every shape",
+    r"^make demo": "tests/deploy/test_demo.py runs it on a small repository, and"
+    " tests.faults.foreign_shapes on repositories of every shape",
     r"^make migrate$": "it is a released project's own target",
     r"^manage\.py plan$|^portalctl task-log start$": "it is named without what it needs; the whole"
     " command is run",
@@ -73,6 +73,13 @@ def commands() -> list[str]:
             if IN_SENTENCE.match(line):
                 found[line] = None
     return list(found)
+
+
+def plain(command: str) -> str:
+    """Return the command without how Python is named, and with everything that may be left out."""
+    return re.sub(
+        r"[][]", "", re.sub(r"^(?:(?:\.venv/bin/)?python3? )?(?=manage\.py )", "", command)
+    )
 
 
 def together(lines: list[str]) -> list[str]:

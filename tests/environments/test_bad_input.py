@@ -13,8 +13,6 @@ from django.utils.html import escape
 
 from environments import railway
 from environments.drift import detect
-from environments.mirror import jobs
-from environments.mirror import sync as mirror_sync
 from environments.models import (
     Environment,
     Finding,
@@ -26,6 +24,8 @@ from environments.models import (
     Variable,
 )
 from environments.railway import Railway
+from environments.railway_mirror import jobs
+from environments.railway_mirror import sync as mirror_sync
 from environments.repairs import actions
 from environments.variables import rules as variables_rules
 from environments.variables import sync as variables_sync

@@ -216,8 +216,8 @@ def apis_that_redirect() -> Iterator[bool]:
 
 def addresses_of_other_kinds() -> Iterator[bool]:
     """Paths, options, helper programs, clear text and passwords as a project's git address."""
-    from environments.clones.clone import git_address
     from environments.git.calls import GitError
+    from environments.git_mirrors.clone import git_address
 
     for address in filter(None, ADDRESSES):
         for one in scene():

@@ -27,11 +27,11 @@ from environments.models import Project, Stamp
 from environments.stamps import actions as stamps
 from portal import audit
 from portal.accounts import tokens
+from portal.audit_page.views import FORMULA
 from portal.first_start import codes
 from portal.models.configuration import ConfigurationChange
 from portal.models.credentials import ServiceCredential
 from portal.models.tokens import AccessToken
-from portal.pages.audit import FORMULA
 from portal.sandbox.server import Response, Server
 from portal.ui.actions import NotPermitted, Refused
 from releases.pages.buttons import PROJECT_BUTTONS, RELEASE_BUTTONS

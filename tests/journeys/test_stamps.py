@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from django.utils import timezone
 
-from environments.clones.clone import mirror_of
+from environments.git_mirrors.clone import mirror_of
 from environments.models import DatabaseStatus, DatabaseSync, EnvironmentDatabase, Stamp
 from environments.schema.history.reader import read
 from environments.stamps.actions import is_stampable
@@ -91,7 +91,7 @@ def test_a_database_without_a_version_table_is_proven_and_stamped_by_two_people(
 
     assert "tables and no revision" in page and f"Prove which revision of {branch}" in page
     assert "nothing is changed" in asked and stamp.equal == [[known]] and stamp.before == []
-    assert "Nobody has proposed yet" in early and "not among the revisions" in foreign
+    assert "Nobody has proposed a revision" in early and "not among the revisions" in foreign
     assert "needs the permission" in mine or "a second person must" in mine
     assert "not the stamp that was on your page" in other and before == "waiting"
     done = Stamp.objects.get()
@@ -117,7 +117,7 @@ def test_a_schema_that_no_revision_makes_is_not_stamped_and_the_difference_is_na
     page = clicked(client, world, "alice", f"/stamps/{stamp.pk}/propose/", target="x", reason="r")
 
     assert stamp.status == "failed" and stamp.equal == [] and "byhand" in stamp.sentence
-    assert "There is nothing to be stamped" in page and "byhand" in page
+    assert "There is nothing to stamp" in page and "byhand" in page
 
 
 def test_a_squashed_history_is_stamped_by_two_people_in_both_databases_and_ships(world, client):

@@ -118,6 +118,7 @@ def test_an_unexpected_error_is_tried_again_and_then_ends_at_a_person(job, monke
     assert len(calls) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_went_away_does_not_count_as_a_crash_of_the_step(job, monkeypatch):
     monkeypatch.setattr(RailwaySync, "retry_forever", False)

@@ -123,6 +123,7 @@ def test_a_line_is_one_object_without_raw_controls_or_secrets(lines):
     )
 
 
+@pytest.mark.slow
 def test_errors_go_to_the_dsn_with_their_trace_and_without_secrets_or_variables():
     got = []
 

@@ -33,8 +33,8 @@ def sized(size: large.Size) -> Iterator[None]:
 
 def read(world: Any) -> tuple[int, int]:
     """Read GitHub and Railway once, as their jobs do; returns the calls to each."""
-    from environments.mirror.jobs import sync_railway
     from environments.models import Project
+    from environments.railway_mirror.jobs import sync_railway
     from releases.github_mirror.jobs import sync_github
 
     servers = (world.github_server, world.railway_server)

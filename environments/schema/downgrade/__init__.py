@@ -1,1 +1,1 @@
-"""Going back: whether the old code can live with the new schema, and what a downgrade loses."""
+"""Downgrades: whether old code works with the new schema, and which rows a downgrade deletes."""

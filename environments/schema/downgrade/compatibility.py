@@ -1,6 +1,4 @@
-"""The way back, known before it is needed: can the old image live with the new schema? Pure;
-does nothing.
-"""
+"""Whether a rollback is safe: can the old image work with the new schema? Pure; changes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

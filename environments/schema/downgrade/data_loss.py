@@ -1,4 +1,4 @@
-"""What a downgrade throws away, counted in the database before anybody decides."""
+"""Counts the rows that a downgrade would delete, before anybody decides."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""What in a repository looks like Alembic's: asked when the configured path leads nowhere, to
-say what is there.
+"""Looks for Alembic directories in a repository, to say what is there when the configured path
+finds nothing.
 """
 
 import posixpath

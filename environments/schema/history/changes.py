@@ -1,4 +1,4 @@
-"""What lies between two histories: new, edited and deleted revisions, and what is wrong with it."""
+"""Compares two histories: new, edited and deleted revisions, and their problems."""
 
 import shlex
 from collections.abc import Iterable
@@ -29,8 +29,8 @@ def put_back(commit: str, paths: Iterable[str]) -> str:
 
 
 def inserted_below(before: History, after: History) -> tuple[Problem, ...]:
-    """New revisions below ones that are shipped: databases are past their place, so nothing
-    would ever run them.
+    """Return the new revisions that were inserted below shipped ones. Databases are past their
+    place, so no database would ever run them.
     """
     if after.problems or before.problems:
         return ()

@@ -1,4 +1,5 @@
-"""What a revision is for proof: its file, and whatever else it can read while it runs.
+"""What identifies a revision in evidence: its file, and everything else that it can read while it
+runs.
 
 Staged, rehearsed, accepted, approved and run are compared by this one hash. A revision that uses
 only Alembic, SQLAlchemy and plain values is its file. Any other can read what lies beside it

@@ -1,6 +1,4 @@
-"""Why the portal's own runner cannot run a history: packages that it imports, and what its `env.py`
-does.
-"""
+"""Why the portal's own runner cannot run a history: missing packages, or what its `env.py` does."""
 
 import sys
 from collections.abc import Iterable

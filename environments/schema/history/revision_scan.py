@@ -1,4 +1,4 @@
-"""The quick look at a revision file: by regular expressions, where they surely suffice."""
+"""Fast scan of a revision file with regular expressions, for files where they are reliable."""
 
 import re
 import string
@@ -136,7 +136,7 @@ def _plain(below: str) -> str | None:
         return code
     code = _STRINGS_AND_COMMENTS.sub(_TAKEN_OUT, below)
     prefixed = not _IN_WORDS.isdisjoint([part[-1:] for part in code.split(_TAKEN_OUT)[:-1]])
-    # f-strings hold code; a quote that is left over holds who knows what
+    # f-strings contain code; an unmatched quote may contain anything
     unsure = prefixed or '"' in code or "'" in code or "\\\n" in code or _has_word(code)
     return None if unsure else code
 

@@ -1,4 +1,4 @@
-"""Where a database is beside the head of its branch, in words.
+"""Where a database is relative to the head of its branch, as a state and a sentence.
 
 Pure: a history and what the version table says.
 """
@@ -14,7 +14,7 @@ UNKNOWN, OVERLAP, BROKEN, UNREAD = "unknown", "overlap", "broken", "unread"
 ADOPTED = "adopted"
 STRANGE = (UNKNOWN, AHEAD, ADOPTED)  # no file of its branch may say where it is
 NAMED = 4
-# The way on where the files that made a schema are not there any more, or were never run.
+# What to do if the files that made a schema are gone, or never ran.
 PROVE = (
     "If it was squashed or pruned, have it proven on the page Migrations which revision the schema"
     " is, and stamped."
@@ -84,7 +84,9 @@ def _strange(
     history: History,
     others: Mapping[str, History],
 ) -> RevisionStatus:
-    """Some of what the database says is in no file at the head of its branch."""
+    """Return the status where some of what the database reports is in no file at the head of its
+    branch.
+    """
     for name, other in others.items():
         if all(row in other.revisions for row in rows):
             beyond = tuple(

@@ -19,7 +19,7 @@ from environments.schema.run.command import Command
 from environments.schema.sql.parser import words
 
 FORM, SAME, PRUNED, OTHER = "form", "same", "pruned", "other"
-UNCLEAR = "unclear"  # only the SQL could tell, and nothing was executed
+UNCLEAR = "unclear"  # only the SQL could show that, and nothing was executed
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How a rule about a risk is told: how bad it is, in plain words, and how to write it instead."""
+"""How a rule describes a risk: its severity, what it means, and how to avoid it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What each risk means to people: how bad it is, in plain words, and how to write it instead."""
+"""The description of each risk: its severity, what it means, and how to avoid it."""
 
 from environments.schema.plan.rule import CAUTION, DANGER, INFO, Rule
 from environments.schema.plan.table_rules import TABLE_RULES

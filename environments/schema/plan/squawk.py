@@ -69,7 +69,7 @@ def _script(steps: Sequence[Step]) -> tuple[list[str], dict[int, tuple[int, int]
                 lines.append("BEGIN;" if statement.in_transaction else "COMMIT;")
                 inside = statement.in_transaction
             if read_statement(statement)[1]:
-                continue  # it is asked about anyway, and squawk may die of it
+                continue  # it needs a person anyway, and squawk may crash on it
             for line in [*statement.sql.splitlines(), ";"]:
                 places[len(lines)] = (number, index)
                 lines.append(line)

@@ -1,6 +1,4 @@
-"""How large and how busy the tables of a target database are, so that a risk can name what it
-meets.
-"""
+"""Reads how large and busy the tables of a database are, so that a risk can name them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field

@@ -1,5 +1,5 @@
-"""Which revision a schema is, proven: each revision's schema is made on a scratch server and held
-against the real one; and the stamp that writes it down.
+"""Proves which revision a schema is: builds the schema of each revision on a scratch server,
+compares it with the real one, and writes the stamp.
 
 For a database that has tables and no version table, and for one whose revision was squashed or
 pruned away. The real database is only read until two people agreed on the stamp.

@@ -35,7 +35,7 @@ _NOISE = re.compile(r"^(?:SET .*;|SELECT pg_catalog\.set_config\(.*|\\(?:un)?res
 # none.
 _NOT_NULL = re.compile(r'\bCONSTRAINT (?:"(?:[^"]|"")+"|\S+) NOT NULL\b')
 TRIPS = 2  # after two round trips PostgreSQL's wording no longer changes
-# Holds passwords of other servers, which a rehearsal must never reach.
+# Contains passwords of other servers, which a rehearsal must never read.
 _NOT_LOADED = ("USER MAPPING",)
 
 

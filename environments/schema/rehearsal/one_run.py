@@ -1,4 +1,4 @@
-"""One run of what is rehearsed, over the scratch database."""
+"""One upgrade or downgrade of a rehearsal, on the scratch database."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a rehearsal is asked for, and what it came to."""
+"""The request and the result of a rehearsal."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

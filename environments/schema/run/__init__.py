@@ -1,1 +1,1 @@
-"""Bringing one database to a revision in a child process."""
+"""Upgrades or downgrades one database in a child process."""

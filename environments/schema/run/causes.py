@@ -1,4 +1,4 @@
-"""What PostgreSQL's error says, in plain words: which table and column, never a person's data.
+"""Explains errors of PostgreSQL in plain words: which table and column, never anybody's data.
 
 The values in an error's DETAIL are left out: sentences go into messages and the audit trail.
 """

@@ -1,4 +1,4 @@
-"""The project's own command as a runner: what it is told, and what it finds around it."""
+"""The project's own command as a runner: its input and its environment."""
 
 import os
 import re

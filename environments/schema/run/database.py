@@ -1,6 +1,4 @@
-"""What a target database says: its revision, its invalid indexes; and what its address means to
-whom.
-"""
+"""Reads a target database: its revision, its invalid indexes, its address."""
 
 import re
 from collections.abc import Iterator

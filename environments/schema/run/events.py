@@ -1,5 +1,5 @@
-"""What a child may say, and in which form: it executes code of a repository, so nothing of it is
-believed unseen.
+"""The events that a child process may report, and their form. It executes code of a repository, so
+each event is checked.
 
 A new kind of event gets a line in `_FORMS`. What does not fit is left out, as is what comes after a
 bound.

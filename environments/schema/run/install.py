@@ -1,6 +1,4 @@
-"""Around an install command: the tools and the Python it needs, what it links to, what a
-repository suggests.
-"""
+"""Supports the install command: its tools and Python, and what a repository suggests."""
 
 import posixpath
 import re

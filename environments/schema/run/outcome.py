@@ -1,4 +1,4 @@
-"""Judges a run by what the database says afterwards, and puts it into one sentence."""
+"""Decides from the database whether a run succeeded, and says so in one sentence."""
 
 import re
 import time

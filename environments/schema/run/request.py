@@ -1,4 +1,4 @@
-"""What is asked of a run of Alembic, and what it came to."""
+"""The request and the outcome of one Alembic run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

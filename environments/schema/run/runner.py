@@ -1,4 +1,4 @@
-"""Brings one database to a revision, once, and says what the database says.
+"""Upgrades or downgrades one database to a revision, once, and reports the revision it ends at.
 
 Under a polled advisory lock, one subprocess runs Alembic over a checkout of exactly the commit,
 with our environment and none of the project's packages; or the project's own command over all of

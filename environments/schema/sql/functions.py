@@ -1,6 +1,6 @@
 """Functions and settings of PostgreSQL that change nothing.
 
-Whatever is not here, a person looks at.
+A function that is not listed here needs a person's decision.
 """
 
 # PostgreSQL's own stable and immutable ones (a test asks the server): one answer for a whole

@@ -1,4 +1,4 @@
-"""Every kind of statement that PostgreSQL's grammar knows, and what we say of it.
+"""Every kind of statement in PostgreSQL's grammar, and what the portal says about it.
 
 `kinds.txt` has one line for each: the kind as `parts` names it, the codes of the rules (none:
 nothing that running code or the way back would notice), an example. What has no line there is

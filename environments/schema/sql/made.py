@@ -1,4 +1,4 @@
-"""Which objects a statement makes, so that nobody can rest on them yet."""
+"""Which objects a statement creates, so that no query can use them yet."""
 
 from dataclasses import replace
 

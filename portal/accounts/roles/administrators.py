@@ -1,4 +1,4 @@
-"""Administrators configure, and decide nothing about a release."""
+"""Administrators configure the portal and decide nothing about a release."""
 
 from portal.accounts.roles.registry import role
 from portal.accounts.roles.seeing import SEE

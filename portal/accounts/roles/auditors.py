@@ -1,4 +1,4 @@
-"""Auditors see everything, and do nothing but look."""
+"""Auditors see everything and change nothing."""
 
 from portal.accounts.roles.registry import role
 from portal.accounts.roles.seeing import SEE

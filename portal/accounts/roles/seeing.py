@@ -1,4 +1,4 @@
-"""What everybody with a role may look at."""
+"""What everybody with a role may see."""
 
 SEE = (
     "environments.view_project",

@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from portal.first_start import codes
-from portal.management.commands.worker import settle_or_leave
 from portal.server.ports import refuse_taken_port
+from portal.server.start_checks import settle_or_leave
 from portal.server.supervised import RunError
 from portal.server.web import serve
 

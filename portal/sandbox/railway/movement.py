@@ -171,9 +171,7 @@ def _enter(world: World, deployment: Row, status: str, at: float) -> None:
 
 
 def _take_over(world: World, deployment: Row, at: float) -> None:
-    """A deployment that came up replaces the one before it, and those that started earlier give
-    way.
-    """
+    """Retire the deployments before this one, which came up: it replaces them."""
     instance = world.get("instances", deployment["instanceId"])
     siblings = history(world, instance)
     place = siblings.index(deployment)

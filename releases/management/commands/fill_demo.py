@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from environments.clones.clone import mirror_of
+from environments.git_mirrors.clone import mirror_of
 from environments.models import Project
 from releases.demo.fill import NotFilled, fill
 

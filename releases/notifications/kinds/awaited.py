@@ -1,4 +1,4 @@
-"""Somebody is waited for."""
+"""Notifications that somebody must act."""
 
 from portal.models.audit import AuditEvent
 from releases.notifications.kinds.registry import always, kind

@@ -1,4 +1,4 @@
-"""Somebody decided."""
+"""Notifications that somebody decided."""
 
 from releases.notifications.kinds.registry import done, kind
 

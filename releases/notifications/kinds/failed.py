@@ -1,4 +1,4 @@
-"""Something failed or stopped."""
+"""Notifications that something failed or stopped."""
 
 from releases.notifications.kinds.registry import always, failed, kind
 

@@ -1,4 +1,4 @@
-"""The environments drifted, or somebody worked around the portal."""
+"""Notifications of drift and of out-of-band changes."""
 
 from releases.notifications.kinds.registry import always, kind
 

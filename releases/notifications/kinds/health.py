@@ -1,4 +1,4 @@
-"""The portal itself is not well."""
+"""Notifications that the portal itself has a problem."""
 
 from releases.notifications.kinds.registry import always, kind
 

@@ -1,4 +1,4 @@
-"""Previews came up or failed."""
+"""Notifications that a preview is ready or failed."""
 
 from releases.notifications.kinds.registry import always, kind
 

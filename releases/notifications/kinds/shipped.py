@@ -1,4 +1,4 @@
-"""Production runs something else."""
+"""Notifications that production runs something else."""
 
 from releases.notifications.kinds.registry import always, done, kind
 

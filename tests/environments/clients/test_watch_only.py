@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from environments.branches import fast_forward
 from environments.clients import github_of, railway_of, withhold
-from environments.clones.clone import mirror_of
+from environments.git_mirrors.clone import mirror_of
 from environments.github import GitHub
 from environments.models import Project
 from environments.models.watch_only import WithheldWrite
@@ -239,7 +239,7 @@ def test_nothing_else_writes_outside():
         if re.search(r'http\.send\(|"push",\s*"--', path.read_text())
     }
     assert writing == {
-        "environments/clones/audit_anchors.py",  # asks `watch_only` itself
+        "environments/git_mirrors/audit_anchors.py",  # asks `watch_only` itself
         "environments/git/remotes.py",  # a dry run in a developer's clone
         "environments/git/repository.py",  # push_with_lease, above
         "environments/github/apps.py",  # a new App, which a person made on GitHub

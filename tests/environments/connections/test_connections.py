@@ -10,8 +10,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from environments.clones.clone import mirror_of
 from environments.connections import check
+from environments.git_mirrors.clone import mirror_of
 from environments.models import ConnectionCheck, Project
 from portal.sandbox.github.rest_releases import INSTALLATION
 from portal.sandbox.github.state import PORTAL_APP

@@ -236,6 +236,7 @@ def test_too_much_is_said_and_not_kept(database, kept_in, settings):
     )
 
 
+@pytest.mark.slow
 def test_without_the_backup_nothing_is_changed(database, kept_in):
     filled(database)
     with psycopg.connect(database, autocommit=True) as other:

@@ -6,8 +6,8 @@ from django.utils import timezone
 from environments import railway
 from environments.drift.detect import compare
 from environments.finding_kinds.migrating import AT_DEPLOY
-from environments.mirror import sync as mirror_sync
 from environments.models import Database, Finding, MigrationRun, Service, ServiceInstance
+from environments.railway_mirror import sync as mirror_sync
 from releases.gates.context import facts_of
 from releases.gates.deployed import environments_coherent
 from releases.gates.result import ATTEST, PASS

@@ -6,10 +6,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from environments.clones.clone import git_address, mirror_of
 from environments.git.addresses import fault_of, origin
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
+from environments.git_mirrors.clone import git_address, mirror_of
 from environments.models import Project
 from tests.factory import make_project
 

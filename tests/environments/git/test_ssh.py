@@ -11,11 +11,11 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
-from environments.clones import clone
 from environments.connections import actions, check
 from environments.git import host_keys, keys, ssh
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
+from environments.git_mirrors import clone
 from environments.models import ConnectionCheck, DeployKey, Project
 from portal.models.audit import AuditEvent
 from portal.ui.actions import Refused

@@ -6,10 +6,10 @@ from hashlib import sha256
 import pytest
 from django.utils import timezone
 
-from environments.mirror.jobs import sync_railway
 from environments.models import RailwayRateLimit, Repair, RepairKind
 from environments.quota import sharing
 from environments.railway import ledger
+from environments.railway_mirror.jobs import sync_railway
 from environments.repairs import steps as repairs
 from portal import observed
 from portal.jobs import Requeue

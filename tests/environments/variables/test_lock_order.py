@@ -9,12 +9,12 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from environments.findings.actions import resolve_finding
-from environments.mirror import sync as mirror_sync
 from environments.models import Environment, Finding, Project, Service, Variable
 from environments.railway import Environment as State
 from environments.railway import ProjectTree, Trigger
 from environments.railway import Service as Made
 from environments.railway import ServiceInstance as Instance
+from environments.railway_mirror import sync as mirror_sync
 from environments.variables import sync as variables_sync
 from portal.outbound.credentials import Secret
 from tests.factory import make_people, make_project

@@ -114,6 +114,7 @@ def test_without_the_right_to_record_the_action_is_refused_and_undone():
     assert not AuditEvent.objects.exists()
 
 
+@pytest.mark.slow
 def test_when_the_head_stays_taken_the_action_is_refused_after_a_bounded_wait():
     with psycopg.connect(**connection_parameters()) as other:
         other.execute("SELECT * FROM portal_audithead FOR UPDATE")

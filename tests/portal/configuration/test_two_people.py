@@ -12,8 +12,8 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db import transaction
 
-from environments.clones.clone import deploy_key_of
 from environments.connections.actions import pin_host_keys
+from environments.git_mirrors.clone import deploy_key_of
 from environments.models import (
     ConnectionCheck,
     Database,

@@ -15,6 +15,8 @@ from .conftest import git
 ADMIN = os.environ["DATABASE_URL"]
 REVISION = '''"""{id}"""
 from alembic import op
+
+pytestmark = pytest.mark.slow
 revision = "{id}"
 down_revision = {down}
 branch_labels = None

@@ -13,6 +13,8 @@ from portal.database_role import role_fault
 from portal.server.embedded_owner import ROLE, owned
 from portal.server.embedded_postgres import start
 
+pytestmark = pytest.mark.slow
+
 MANAGE = [sys.executable, str(Path(__file__).parents[3] / "manage.py")]
 
 

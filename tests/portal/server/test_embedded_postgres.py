@@ -39,6 +39,8 @@ import psutil, psycopg
 from portal.server.embedded_postgres import start
 from portal.server.postgres_owner import CLONE_NEWUSER, NOBODY
 
+pytestmark = pytest.mark.slow
+
 def main():
     first = start(Path(sys.argv[1]), fsync=False)
     owner = psutil.Process(first.process.pid).uids().real

@@ -9,8 +9,8 @@ from django_q.models import OrmQ
 
 from portal.jobs import WORKER_VARIABLE, broker, sweep
 from portal.jobs.broker import Broker, own_queue
-from portal.management.commands import worker
-from portal.management.commands.worker import CANARY_EVERY, ECHO_WITHIN, Watch
+from portal.server import start_checks
+from portal.server.worker import CANARY_EVERY, ECHO_WITHIN, Watch
 from tests.ports import free_port
 
 pytestmark = pytest.mark.django_db
@@ -112,14 +112,14 @@ def test_a_database_that_is_still_starting_is_waited_for(away):
     timer = threading.Timer(0.5, lambda: connection.settings_dict.update(PORT=away))
     timer.start()
 
-    worker.settle_or_leave()
+    start_checks.settle_or_leave()
 
     assert timer.finished.is_set() and connection.is_usable()
     timer.join()
 
 
 def test_a_database_that_never_answers_ends_the_command_with_a_sentence(away, monkeypatch):
-    monkeypatch.setattr(worker, "DATABASE_PATIENCE", 0.3)
+    monkeypatch.setattr(start_checks, "DATABASE_PATIENCE", 0.3)
 
     with pytest.raises(CommandError, match="The database did not answer for"):
-        worker.settle_or_leave()
+        start_checks.settle_or_leave()

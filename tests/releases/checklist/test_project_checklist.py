@@ -19,7 +19,7 @@ from releases.models.checklist import ChecklistTemplate, ChecklistTemplateItem
 from releases.models.freezes import Freeze
 from releases.project_settings import connect as project_settings_connect
 from tests.factory import make_people, make_project, make_release
-from tests.portal.pages.test_pages import signed_in
+from tests.portal.audit_page.test_pages import signed_in
 from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ from django.urls import reverse
 from portal.models.audit import AuditEvent
 from releases.models.checklist import ChecklistItem
 from tests.factory import CANDIDATE, make_people, make_project, make_release
-from tests.portal.pages.test_pages import signed_in
+from tests.portal.audit_page.test_pages import signed_in
 from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,7 @@ from releases.gates.staging_smoke import Smoked, Test
 from releases.models.checklist import Phase
 from releases.project_settings import smoke_tests
 from tests.factory import make_people, make_project, make_release
-from tests.portal.pages.test_pages import signed_in
+from tests.portal.audit_page.test_pages import signed_in
 from tests.reading import squeezed
 from tests.releases.gates.facts import NOW, a_live, a_run, good_facts
 

@@ -10,7 +10,6 @@ from django.utils import timezone
 from environments.models import Deployment
 from environments.schema.downgrade.compatibility import PENDING
 from environments.schema.plan.render import Rendered, Statement, Step, steps_as_json
-from environments.services.rollback_candidates import Restorable
 from portal.ui.actions import Refused
 from releases.gates.context import gather
 from releases.models import RollbackAssessment
@@ -20,6 +19,7 @@ from releases.pages.release_context import page_queryset
 from releases.rollback import actions as rollback_actions
 from releases.rollback import assessment as rollback_assessment
 from releases.rollback import database_assessment, half_applied
+from releases.rollback.candidates import Restorable
 from tests.factory import (
     make_advice,
     make_people,

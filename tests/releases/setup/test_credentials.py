@@ -193,8 +193,8 @@ def test_the_page_of_a_project_pastes_shows_and_removes(people, github):
     nowhere = client.post("/new-project/credential/", sent | {"scope": "gone"}, follow=True)
 
     assert after.redirect_chain[-1][0] == where and "This project’s own, set" in own
-    assert GOOD not in own and "Use the portal’s again" in own
-    assert "Use the portal’s again" not in squeezed(removed)
+    assert GOOD not in own and "Use the portal’s credential" in own
+    assert "Use the portal’s credential" not in squeezed(removed)
     assert "There is no such project" in squeezed(nowhere)
 
 

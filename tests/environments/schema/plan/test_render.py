@@ -221,6 +221,7 @@ def test_a_child_that_was_killed_says_nothing_of_the_files_at_first(tmp_path):
     assert "ended the process" in steps[-1].upgrade.problem
 
 
+@pytest.mark.slow
 def test_a_revision_that_never_ends_is_given_up_and_what_came_before_is_kept(tmp_path):
     first = source("b2", "a1", body='op.execute("select 1")')
     began = time.monotonic()

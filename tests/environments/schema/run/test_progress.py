@@ -11,6 +11,8 @@ from environments.schema.run.runner import run
 from tests.environments.schema.history.histories import repository, source
 from tests.environments.schema.run.test_runner import FIRST, asked, tree
 
+pytestmark = pytest.mark.slow
+
 SLOW = (
     "create function slow(int) returns int language plpgsql immutable as"
     " 'begin perform pg_sleep(0.02); return $1; end'"

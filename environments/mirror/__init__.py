@@ -1,1 +1,0 @@
-"""Our rows as copies of what Railway says: the jobs that read it and write them down."""

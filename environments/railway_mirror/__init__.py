@@ -1,0 +1,1 @@
+"""Mirrors Railway: jobs that read it and copy its state into our rows."""

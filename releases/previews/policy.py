@@ -1,0 +1,52 @@
+"""Which pull requests get a preview, by the project's settings."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from environments.models import Preview, Project
+from environments.previews import wanted
+from environments.previews.wanted import Wish
+from releases.models.pull_requests import PullRequest
+
+
+@transaction.atomic
+def make(project: Project, *, now: datetime) -> None:
+    """Hold the open pull requests into staging against the policy.
+
+    Three queries when nothing changed.
+    """
+    known = {row.number: row for row in Preview.objects.filter(project=project)}
+    pulls = PullRequest.objects.filter(
+        project=project, state="open", base=project.staging_branch
+    ).only("number", "title", "head", "head_sha", "draft", "fork")
+    wishes: dict[int, Wish] = {}
+    places = project.preview_limit
+    # Those that are there keep their place; then the oldest pull requests come first.
+    for pull in sorted(pulls, key=lambda one: (not _is_there(known.get(one.number)), one.number)):
+        why_not = _why_not(project, pull, known.get(pull.number), now)
+        if not why_not and not places:
+            why_not = f"{project.preview_limit} previews are the limit"
+        places -= not why_not
+        wishes[pull.number] = Wish(pull.title[:300], pull.head, pull.head_sha, why_not)
+    if wishes or known:
+        wanted.wish(project, wishes, now=now)
+
+
+def _is_there(row: Preview | None) -> bool:
+    return row is not None and row.wanted
+
+
+def _why_not(project: Project, pull: PullRequest, row: Preview | None, now: datetime) -> str:
+    if not project.previews:
+        return "previews are switched off"
+    if pull.draft and not project.preview_drafts:
+        return "the pull request is a draft"
+    if pull.fork and not project.preview_forks:
+        return "the pull request comes from a fork"
+    old = (
+        row is not None
+        and row.head == pull.head_sha
+        and now - row.head_at > timedelta(days=project.preview_days)
+    )
+    return wanted.TOO_OLD if old else ""

@@ -1,0 +1,145 @@
+"""Which deployments of a service Railway can restore, and whether they would start. Pure rules."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from environments.models import SERVING, UNDER_WAY
+from environments.railway import Deployment
+
+READY, SAME, MOVING, NEW, GONE, UNKNOWN = "ready", "same", "moving", "new", "gone", "unknown"
+
+
+@dataclass(frozen=True)
+class Restorable:
+    """What a rollback would do to one service.
+
+    `state`: ready (Railway can restore `deployment`), same (it serves that commit now), moving (a
+    newer deployment is under way), new (nothing ran before), gone (its image is no longer kept) or
+    unknown. `until`: about when the image goes, None where that is not known.
+    """
+
+    service: str
+    service_id: str
+    state: str
+    sentence: str
+    serves: str = ""
+    deployment: str = ""
+    commit: str = ""
+    made_at: datetime | None = None
+    until: datetime | None = None
+
+
+def restorable(
+    service: str,
+    service_id: str,
+    found: Sequence[Deployment],
+    *,
+    before: Mapping[str, str] | None,
+    released: str,
+    keep: timedelta | None,
+) -> Restorable:
+    """Judge the deployments `found` (newest first) of one service in production.
+
+    `before`: what was noted when the promotion began, deployment and commit ({}: nothing ran, None:
+    not noted).
+    `released`: the release's commit in production. `keep`: how long images of replaced deployments
+    are kept.
+    """
+    # A push that changed nothing it watches made no deployment.
+    found = [one for one in found if one.status != "SKIPPED"]
+    # What serves is not always the newest: one that failed leaves the one before it where it was.
+    serving = next(
+        (place for place, one in enumerate(found) if one.status in SERVING and not one.stopped),
+        None,
+    )
+    serves = found[serving].commit or "" if serving is not None else ""
+    if before is None:
+        before = _deduced(found, released)
+    judged = partial(Restorable, service, service_id, serves=serves)
+    if before is None:
+        message = (
+            "What it served before is not known: it is not among the deployments that Railway"
+            " lists."
+        )
+        return judged(UNKNOWN, message)
+    wanted = before.get("commit", "")
+    if not wanted:
+        return judged(NEW, "Nothing of it ran before this release, so there is nothing to restore.")
+    if coming := _coming(found[:serving]):
+        return judged(MOVING, f"{_serves(serves, wanted)}, and {coming}.", commit=wanted)
+    if serving is not None and serves == wanted:
+        return judged(SAME, _stays(found[:serving], wanted), commit=wanted)
+    return _image(judged, found, wanted, before.get("deployment", ""), keep)
+
+
+def _image(
+    judged: Callable[..., Restorable],
+    found: Sequence[Deployment],
+    wanted: str,
+    noted: str,
+    keep: timedelta | None,
+) -> Restorable:
+    """Return the judgement on the image of `wanted`: the noted deployment's, or else another
+    one's.
+    """
+    kept = [one for one in found if one.commit == wanted and one.can_rollback]
+    best = next((one for one in kept if one.id == noted), kept[0] if kept else None)
+    if best is None:
+        message = f"Railway can no longer restore {wanted[:7]}: its image is not kept any more."
+        return judged(GONE, message, commit=wanted)
+    replaced = best.status_updated_at if best.status == "REMOVED" else None
+    return judged(
+        READY,
+        f"Railway can restore {wanted[:7]}.",
+        deployment=best.id,
+        commit=wanted,
+        made_at=best.created_at,
+        until=replaced + keep if replaced and keep else None,
+    )
+
+
+def _coming(newer: Sequence[Deployment]) -> str:
+    """Return what is on its way to take the place of what serves; "" where nothing is."""
+    one = next((one for one in newer if one.status in UNDER_WAY - {"REMOVING"}), None)
+    if one is None:
+        return ""
+    what = one.commit[:7] if one.commit else "another image"
+    return f"the deployment of {what} is under way ({one.status.lower()})"
+
+
+def _serves(serves: str, wanted: str) -> str:
+    if not serves:
+        return "Nothing serves"
+    return f"Serves {serves[:7]}, as before" if serves == wanted else f"Serves {serves[:7]}"
+
+
+def _stays(newer: Sequence[Deployment], wanted: str) -> str:
+    """Return the answer for a service that serves what it served before; `newer`: what came
+    after that.
+    """
+    if newer and newer[0].status != "REMOVED":
+        commit = newer[0].commit
+        failed = f"The deployment of {commit[:7] if commit else 'another image'} came to nothing"
+        return (
+            f"{failed} ({newer[0].status.lower()}); {wanted[:7]} serves, as before, and can stay."
+        )
+    return f"Serves {wanted[:7]}, as before."
+
+
+def newest_first(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
+    """Order by the moment of their making; Railway promises no order."""
+    return tuple(sorted(found, key=lambda one: str(one.created_at or ""), reverse=True))
+
+
+def _deduced(found: Sequence[Deployment], released: str) -> Mapping[str, str] | None:
+    """Return what ran before the first deployment of `released`, where nobody noted it; None when
+    that cannot be told.
+    """
+    first = max((place for place, one in enumerate(found) if one.commit == released), default=None)
+    if first is None:
+        return None
+    earlier = [one for one in found[first + 1 :] if one.commit and one.commit != released]
+    best = next((one for one in earlier if one.can_rollback), earlier[0] if earlier else None)
+    return {"deployment": best.id, "commit": best.commit or ""} if best else None

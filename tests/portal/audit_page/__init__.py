@@ -1,0 +1,1 @@
+"""Tests of portal.audit_page."""
