@@ -81,7 +81,8 @@ def verify(
 
 
 def _not_migrated(named: str, serves: bool, error: str, at: str, history: History) -> str:
-    """What is said of a deployment that ended, or takes too long, without the database at the
+    """Return what is said of a deployment that ended, or takes too long, without the database at
+    the
     heads.
     """
     how = f"{error.rstrip('.')}; " if error and not serves else ""

@@ -70,7 +70,7 @@ def run(
 
 
 def _railway(job: MigrationRun, mirror: Mirror, url: str) -> JsonObject:
-    """What of the request is other where Railway runs the migrations."""
+    """Return what of the request is other where Railway runs the migrations."""
     place = pre_deploy_command.place_of(job.environment, job.database)
     railway_runner.refuse_command_in_repository(job, mirror)
     values = pre_deploy_command.variables(job.environment.project, place)

@@ -13,7 +13,8 @@ from environments.schema.rehearsal.report import Request
 
 
 def request_of(job: Rehearsal | Stamp, mirror: Mirror, alive: Callable[[], bool]) -> Request:
-    """The request for the job's commit and database, whose command ends when `alive` says no.
+    """Return the request for the job's commit and database, whose command ends when `alive` says
+    no.
 
     Raises `ApiError`, `GitError`, `NoDatabase` and `NotPrepared`.
     """

@@ -160,7 +160,7 @@ def _repairs(project: Project) -> dict[str, object]:
 def _finding_rows(
     project: Project, instances: Mapping[str, ServiceInstance], heads: dict[str, str]
 ) -> list[FindingRow]:
-    """The open findings with their repairs, and protections with the rules that differ."""
+    """Return the open findings with their repairs, and protections with the rules that differ."""
     findings = Finding.objects.open().filter(project=project)
     unprotected = any(finding.kind == PROTECTION for finding in findings)
     differing = _differing_rules(project) if unprotected else {}
@@ -202,7 +202,9 @@ def _matrix(project: Project, asked: Asked) -> JsonObject:
 def _cells(
     project: Project, columns: Sequence[Environment]
 ) -> tuple[dict[str, dict[int, services.Cell]], dict[str, ServiceInstance]]:
-    """The cells by service name and environment, and the instances by the names of findings."""
+    """Return the cells by service name and environment, and the instances by the names of
+    findings.
+    """
     since = _read_since(project)
     instances = ServiceInstance.objects.filter(
         environment__in=columns, service__gone_at=None

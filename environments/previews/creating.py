@@ -67,7 +67,7 @@ def _forget_deleted(job: Preview, now: datetime) -> None:
 
 
 def _create(job: Preview, seen: Seen, staging: str, now: datetime) -> None:
-    """The write, noted before and after. Raises `ApiError`."""
+    """Write, noted before and after. Raise `ApiError`."""
     job.keep(asked_at=now, state=PreviewState.CREATING)
     try:
         made = seen.railway.create_environment(

@@ -69,7 +69,7 @@ def settle(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
 def _wrong(
     job: Preview, instance: ServiceInstance, found: Mapping[str, Secret | None]
 ) -> dict[str, str]:
-    """What the service's variables must be and are not."""
+    """Return what the service's variables must be and are not."""
     wanted = _addresses(job, instance, found) | _overrides(job, instance)
     return {name: value for name, value in wanted.items() if _revealed(found.get(name)) != value}
 

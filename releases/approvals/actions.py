@@ -100,7 +100,8 @@ def accept_risk(
 
 
 def _risks(facts: Facts, revision: str, sha256: str) -> list[str]:
-    """The names of the file's open risks; refuses while they are not known, or where there is none.
+    """Return the names of the file's open risks; refuse while they are not known, or where there
+    is none.
 
     One file may run in several databases: its risks in all of them are taken together.
     """

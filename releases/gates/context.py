@@ -124,7 +124,7 @@ _DEPLOYMENTS = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True))
 
 
 def _newest_promotion(release: ReadRelease) -> tuple[Promotion | None, tuple[PromotionStep, ...]]:
-    """The newest promotion with its steps; one query, none where there was no promotion."""
+    """Return the newest promotion with its steps; one query, none where there was no promotion."""
     steps = _STEPS.filter(promotion__release=release)[:10] if release.was_promoted else ()
     if not steps:
         return None, ()

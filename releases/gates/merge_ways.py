@@ -56,7 +56,7 @@ def _method(rules: MergeRules, main: str, below: str, web: str) -> Demand:
 
 
 def _branch(branch: str, rules: MergeRules, web: str) -> Iterator[Demand]:
-    """The rules of one branch that refuse a merge commit of the candidate."""
+    """Return the rules of one branch that refuse a merge commit of the candidate."""
     where = f"{web}/settings/branches"
     if rules.linear:
         message = (

@@ -78,7 +78,9 @@ def _not_staged(facts: Facts, one: DatabaseFacts, count: str) -> tuple[str, str]
 
 
 def _staging_elsewhere(facts: Facts, one: DatabaseFacts, files: Files) -> Result | None:
-    """The answer where staging's database is not, or not known to be, at the release's heads."""
+    """Return the answer where staging's database is not, or not known to be, at the release's
+    heads.
+    """
     heads, staging = one.heads or (), one.places.get(EnvironmentKind.STAGING)
     if staging is None or staging.revisions is None:
         why = f" {staging.revisions_problem}" if staging and staging.revisions_problem else ""

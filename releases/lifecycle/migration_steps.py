@@ -100,7 +100,9 @@ def rehearse_release(job: ReleaseReconciler, release: Release, now: datetime) ->
 def _newest_rehearsals(
     release: Release, places: Sequence[EnvironmentDatabase]
 ) -> dict[tuple[int, int], Rehearsal]:
-    """The candidate's newest rehearsal in each of the places, by environment and database."""
+    """Return the candidate's newest rehearsal in each of the places, by environment and
+    database.
+    """
     rows = Rehearsal.objects.filter(
         environment__in=[place.environment_id for place in places],
         commit=release.candidate,

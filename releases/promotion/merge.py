@@ -50,7 +50,9 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
 
 
 def _not_as_promised(pull: PullState, main: str, candidate: str) -> str | None:
-    """What is wrong with the pull request, as the end of a sentence; None where nothing is."""
+    """Return what is wrong with the pull request, as the end of a sentence; None where nothing
+    is.
+    """
     if pull.state != "open":
         return "was closed without merging."
     if pull.base_ref != main:

@@ -98,7 +98,7 @@ def _record(release: Release, ok: bool, sentence: str, now: datetime) -> None:
 
 
 def _line(test: Test, answer: Probe | None) -> JsonObject:
-    """What is kept of one answer; None: the service has no address."""
+    """Return what is kept of one answer; None: the service has no address."""
     message = answer.sentence if answer else f"{test.service} has no address in staging."
     ok = bool(answer and answer.ok)
     return {"label": f"{test.service} {test.path}", "said": message, "ok": ok}

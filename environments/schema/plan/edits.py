@@ -82,7 +82,7 @@ def judge(
 
 
 def _edit(revision: Revision, kind: str, what: str) -> Edit:
-    """The edit, with a sentence that begins with the file's path."""
+    """Return the edit, with a sentence that begins with the file's path."""
     sentence = f"{revision.path} {what}"
     return Edit(revision.id, revision.path, revision.sha256, kind, sentence)
 

@@ -115,7 +115,7 @@ def normalise(url: str) -> Address:
 
 
 def _read(rest: str) -> tuple[SplitResult, dict[str, str]]:
-    """The parts of an address without its scheme, and what follows its “?”; raises
+    """Return the parts of an address without its scheme, and what follows its “?”; raise
     `DatabaseError`.
     """
     try:

@@ -188,7 +188,7 @@ def _sentence(
 def _of_error(
     plan: Plan, ended: Finished, error: Mapping[str, object], what: str, where: str, broken: str
 ) -> str:
-    """The sentence on what a revision, or the command, raised."""
+    """Return the sentence on what a revision, or the command, raised."""
     if module := error.get("module"):
         return (
             f"A revision imports “{module}”, which this runner has not; move what it needs into the"

@@ -61,7 +61,7 @@ def cursor(
 def _listener(
     run: dict[str, Any], emit: Callable[[dict[str, object]], None]
 ) -> Callable[[object], None]:
-    """What each statement is shown before it is sent; raises `NotStagedError`."""
+    """Return what each statement is shown before it is sent; raise `NotStagedError`."""
     expected: Mapping[str, list[str]] = run.get("expected") or {}
     heard: dict[str, set[str]] = {}
     bookkeeping = bookkeeping_of(run["version_table"])
