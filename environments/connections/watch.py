@@ -92,7 +92,7 @@ def _account(source: Source) -> str | None:
 
 
 def _look(source: Source, account: str, known: Seen, now: datetime) -> tuple[Seen, float]:
-    """Return what is known of it now, and after how many seconds it is to be asked next."""
+    """Return what is known of it now, and after how many seconds to ask next."""
     moment, pause = now.timestamp(), _pause(source, account)
     accepted = observed.accepted_at(account)
     if accepted > known.asked_at:  # somebody else asked with it

@@ -64,7 +64,7 @@ def page(
     before: str | None = None,
 ) -> Row:
     """Return a Relay connection over `rows`; a cursor is the row's id, one that is gone starts
-    anew.
+    over.
     """
     ids = [row["id"] for row in rows]
     start = ids.index(after) + 1 if after in ids else 0

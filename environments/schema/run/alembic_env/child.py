@@ -51,9 +51,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         if door:
             _go_through(door, request["events"], theirs)
-        os.environ.update(
-            request.get("variables", {})
-        )  # the project's: nothing outside the door may see them
+        # The project's: nothing outside the door may see them.
+        os.environ.update(request.get("variables", {}))
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a change of user clears it
         os._exit(_work(request) if os.getppid() == guard else FAILED)
     # The guard asks this machine's own name server, which need not answer over TCP.
@@ -98,8 +97,7 @@ def _prepare(door: dict[str, Any], request: dict[str, Any]) -> object:
 
 
 def _relay(request: dict[str, Any]) -> object:
-    """Return what reads the statements of a command on the wire and tells of them; None where that
-    is not asked for.
+    """Return what reads a command's statements on the wire and tells of them; None if not asked.
 
     A statement that is not among `allowed` (keys, None allows all) is not sent. The command itself
     has no descriptor of the events, so its statements are the guard's word.
@@ -123,10 +121,8 @@ def _relay(request: dict[str, Any]) -> object:
         elif not plumbing.fullmatch(shape):
             key, text = known["key_of"](sql), sql.strip()[: known["MAX_CHARACTERS"]]
             if allowed is not None and not known["is_among"](sql, allowed):
-                why = (
-                    "staging did not run this statement, so it was not run here:"
-                    f" {' '.join(sql.split())[:300]}"
-                )
+                statement = " ".join(sql.split())[:300]
+                why = f"staging did not run this statement, so it was not run here: {statement}"
                 tell({"error": {"message": why, "statement": text}})
                 return why
             if terms["record"] and key not in told and len(told) < known["MAX_STATEMENTS"]:
@@ -140,9 +136,7 @@ def _relay(request: dict[str, Any]) -> object:
 
 
 def _go_through(door: Mapping[str, object], events: int, guard: socket.socket) -> None:
-    """Into the door; ends the process when the kernel refuses any of it, before anything was
-    loaded.
-    """
+    """Enter the isolation before anything is loaded; end the process if the kernel refuses it."""
     confine = _isolation().confine
     try:
         listener = confine.enter(door, keep=(events, guard.fileno()))
@@ -156,12 +150,8 @@ def _go_through(door: Mapping[str, object], events: int, guard: socket.socket) -
 
 def _load() -> None:
     """Load what takes long and will be wanted; nothing of the project's is there yet."""
-    for name in (
-        "alembic.config",
-        "alembic.script",
-        "psycopg",
-        "sqlalchemy.dialects.postgresql.psycopg",
-    ):
+    dialect = "sqlalchemy.dialects.postgresql.psycopg"
+    for name in ("alembic.config", "alembic.script", "psycopg", dialect):
         importlib.import_module(name)
 
 
@@ -175,9 +165,7 @@ def _line() -> bytes:
 
 
 def _watch(worker: int, bounds: Any) -> str:
-    """Return when the worker has ended or the portal has gone; or with a sentence when it became
-    too large.
-    """
+    """Wait until the worker has ended or the portal has gone; say why where it became too large."""
     parent, ended = os.getppid(), os.pidfd_open(worker)
     while True:
         ready = select.select([0, ended], [], [], 0.2 if bounds else 1)[0]
@@ -199,9 +187,8 @@ def _end_all(worker: int) -> int:
             exit_code = os.waitstatus_to_exitcode(status)
             code = exit_code if exit_code >= 0 else 128 - exit_code
         elif pid == 0:
-            for child in _isolation().bounds.below(
-                os.getpid()
-            ):  # all at once, or those that fork would be quicker than we
+            # All at once, or those that fork would be quicker than we.
+            for child in _isolation().bounds.below(os.getpid()):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
             time.sleep(0.005)
