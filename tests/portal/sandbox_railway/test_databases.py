@@ -12,11 +12,10 @@ from portal.sandbox import databases
 
 from .conftest import git
 
+pytestmark = pytest.mark.slow
 ADMIN = os.environ["DATABASE_URL"]
 REVISION = '''"""{id}"""
 from alembic import op
-
-pytestmark = pytest.mark.slow
 revision = "{id}"
 down_revision = {down}
 branch_labels = None

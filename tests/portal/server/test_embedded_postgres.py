@@ -14,6 +14,7 @@ from portal.server.embedded_postgres import AlreadyRunning, Server, attach, runn
 from portal.server.postgres_wheel import StartError
 from tests.portal.server.test_children import gone
 
+pytestmark = pytest.mark.slow
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
 NOBODY = 65534
 # Holds the server of argv[1], tells its URL and its user, and keeps it until standard input closes.
@@ -38,8 +39,6 @@ from pathlib import Path
 import psutil, psycopg
 from portal.server.embedded_postgres import start
 from portal.server.postgres_owner import CLONE_NEWUSER, NOBODY
-
-pytestmark = pytest.mark.slow
 
 def main():
     first = start(Path(sys.argv[1]), fsync=False)
