@@ -216,7 +216,7 @@ class Play:
     def _edit(self) -> None:
         self._write(self.down, self.dice.random())
 
-    def _mend(self) -> None:
+    def _fix(self) -> None:
         """Puts the file back as it was first: what staging ran once must not be edited."""
         self._write(self.down, 0)
 
