@@ -8,7 +8,7 @@ limit it takes a tenth at most.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from django.conf import settings
@@ -41,9 +41,13 @@ REFUSED = ("unauthorized", "wrong_header", "forbidden")
 class Seen:
     """What is known of one credential: how often in a row it was refused, and when it was asked
     last, in Unix seconds.
+
+    `is_variable`: it is an environment variable of the portal, which a restart reads again.
     """
 
     name: str
+    service: str = ""
+    is_variable: bool = False
     refusals: int = 0
     asked_at: float = 0.0
 
@@ -62,7 +66,7 @@ def watch_credentials(job: CredentialWatch, *, now: datetime) -> Outcome:
         account = _account(source)
         if account is None or account in after:
             continue
-        known = before.get(account, Seen(source.name))
+        known = before.get(account, _unasked(source))
         seen, wait = _look(source, account, known, now)
         after[account] = seen
         waits.append(wait)
@@ -71,6 +75,10 @@ def watch_credentials(job: CredentialWatch, *, now: datetime) -> Outcome:
     if not _keep(job, after, changed, now):
         return Requeue(0)
     return Requeue(max(1.0, min(waits)), "Every credential was accepted or looked at.")
+
+
+def _unasked(source: Source) -> Seen:
+    return Seen(source.name, source.service, source.row is None)
 
 
 def _in_use() -> Iterator[Source]:
@@ -96,13 +104,14 @@ def _look(source: Source, account: str, known: Seen, now: datetime) -> tuple[See
     moment, pause = now.timestamp(), _pause(source, account)
     accepted = observed.accepted_at(account)
     if accepted > known.asked_at:  # somebody else asked with it
-        known = Seen(source.name, 0, accepted)
+        known = replace(_unasked(source), asked_at=accepted)
     due = known.asked_at + (AGAIN_SECONDS if known.refusals == 1 else pause)
     if moment < due:
         return known, due - moment
     is_refused = _is_refused(source, now)
     refusals = known.refusals if is_refused is None else (known.refusals + 1) * is_refused
-    return Seen(source.name, refusals, moment), AGAIN_SECONDS if refusals == 1 else pause
+    seen = replace(_unasked(source), refusals=refusals, asked_at=moment)
+    return seen, AGAIN_SECONDS if refusals == 1 else pause
 
 
 def _pause(source: Source, account: str) -> float:
@@ -161,7 +170,7 @@ def refused() -> dict[str, str]:
     """Return the credentials that are refused now, by name, each with a sentence. One query."""
     watch = CredentialWatch.objects.first()
     found = [Seen(**values) for values in watch.seen.values()] if watch else []
-    return {one.name: _sentence(one.name) for one in found if one.is_refused}
+    return {one.name: _sentence(one) for one in found if one.is_refused}
 
 
 def of_github() -> dict[str, str]:
@@ -170,18 +179,15 @@ def of_github() -> dict[str, str]:
     """
     watch = CredentialWatch.objects.first()
     rows = watch.seen if watch else {}
-    return {account: row["name"] for account, row in rows.items() if _is_githubs(row["name"])}
+    found = {account: Seen(**values) for account, values in rows.items()}
+    return {account: one.name for account, one in found.items() if one.service == stored.GITHUB}
 
 
-def _is_githubs(name: str) -> bool:
-    return name.startswith(("GitHub", "GITHUB"))
-
-
-def _sentence(name: str) -> str:
-    service = "GitHub" if _is_githubs(name) else "Railway"
+def _sentence(seen: Seen) -> str:
+    service = "GitHub" if seen.service == stored.GITHUB else "Railway"
     fix = (
-        f"Set {name} to a new one and restart the portal."
-        if name.isupper()
+        f"Set {seen.name} to a new one and restart the portal."
+        if seen.is_variable
         else "Paste a new one on the page Credentials."
     )
     return f"{service} refuses it: it has expired or was revoked. {fix}"
