@@ -13,7 +13,7 @@ PASS, FAIL, WAIT = "pass", "fail", "wait"
 
 
 @dataclass(frozen=True)
-class Line:
+class ProtectionRule:
     """One protection rule: its expected and actual value, in words. `state` is wait when it
     could not be read.
     """
@@ -105,7 +105,7 @@ def closed_to_portal(project: Project, rules: Rules) -> bool | None:
     return bool(closed_by)
 
 
-def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
+def compared(project: Project, branch: str, rules: Rules) -> list[ProtectionRule]:
     """Return each rule of `branch`: as it should be, as it is, and whether the two agree.
 
     A rule that could not be read does not agree.
@@ -140,7 +140,7 @@ def compared(project: Project, branch: str, rules: Rules) -> list[Line]:
     ]
 
 
-def _source(app: int | None, checks: frozenset[str], rules: Rules) -> list[Line]:
+def _source(app: int | None, checks: frozenset[str], rules: Rules) -> list[ProtectionRule]:
     """Return that our own status counts from our App alone; without an App anybody who may post
     statuses can post it.
     """
@@ -153,7 +153,7 @@ def _source(app: int | None, checks: frozenset[str], rules: Rules) -> list[Line]
     return [_line("source", f"{context} is accepted from", f"App {app}", actual, from_us)]
 
 
-def _pushes(rules: Rules) -> Line:
+def _pushes(rules: Rules) -> ProtectionRule:
     """Nobody pushes directly where pull requests are demanded of everyone, administrators
     included.
     """
@@ -167,19 +167,19 @@ def _pushes(rules: Rules) -> Line:
 
 def _switch(
     key: str, rule: str, is_: bool | None, wanted: bool, words: tuple[str, str] = ("yes", "no")
-) -> Line:
+) -> ProtectionRule:
     message = words[0] if wanted else words[1]
     actual = "not known" if is_ is None else words[0] if is_ else words[1]
-    return Line(
+    return ProtectionRule(
         key, rule, message, actual, WAIT if is_ is None else PASS if is_ == wanted else FAIL
     )
 
 
-def _line(key: str, rule: str, wanted: str, value: object, good: bool | None) -> Line:
+def _line(key: str, rule: str, wanted: str, value: object, good: bool | None) -> ProtectionRule:
     if value is None:
-        return Line(key, rule, wanted, "not known", WAIT)
+        return ProtectionRule(key, rule, wanted, "not known", WAIT)
     actual = (_list(value) or "none") if isinstance(value, frozenset) else str(value)
-    return Line(key, rule, wanted, actual, PASS if good else FAIL)
+    return ProtectionRule(key, rule, wanted, actual, PASS if good else FAIL)
 
 
 def _list(names: frozenset[str]) -> str:

@@ -34,7 +34,7 @@ FRESH: dict[str, object] = {
 
 
 @dataclass(frozen=True)
-class Wish:
+class OpenPull:
     """A pull request that is open into staging; `why_not` is empty when it is to have a preview."""
 
     title: str
@@ -43,13 +43,13 @@ class Wish:
     why_not: str = ""
 
 
-def wish(project: Project, wishes: Mapping[int, Wish], *, now: datetime) -> None:
+def follow(project: Project, pulls: Mapping[int, OpenPull], *, now: datetime) -> None:
     """Write down which previews are to exist, by pull-request number; the rest is to go.
 
     Wakes what changed.
     """
     rows = {row.number: row for row in Preview.objects.select_for_update().filter(project=project)}
-    for number, one in wishes.items():
+    for number, one in pulls.items():
         row = rows.get(number)
         if row is None and not one.why_not:
             row = Preview.objects.create(
@@ -68,12 +68,14 @@ def wish(project: Project, wishes: Mapping[int, Wish], *, now: datetime) -> None
         elif row is not None:
             _change(row, one, now)
     for number, row in rows.items():
-        if number not in wishes:
-            _change(row, Wish(row.title, row.branch, row.head, "the pull request is closed"), now)
+        if number not in pulls:
+            _change(
+                row, OpenPull(row.title, row.branch, row.head, "the pull request is closed"), now
+            )
 
 
-def _change(row: Preview, one: Wish, now: datetime) -> None:
-    """Bring a row in line with what is wished for it now."""
+def _change(row: Preview, one: OpenPull, now: datetime) -> None:
+    """Bring a row in line with what is right for it now."""
     stays_away = row.why_not == BY_A_PERSON and not one.why_not and one.head == row.head
     if stays_away:  # until the next push, or until it is rebuilt
         return

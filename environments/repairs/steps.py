@@ -141,7 +141,7 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
         return Finished(JobStatus.FAILED, f"{message} deployed. Reload the page.")
     if not holds(job):
         return Requeue(0)
-    # Written down before the call: a repeated look finds the deployment, not the wish.
+    # Written down before the call: a repeated look finds the deployment, not the request.
     keep(job, wrote_at=now, before=latest.id if latest else "")
     asked = out_of_band.ask(job.instance, job.wanted, now=now)
     place, service = job.instance.environment.railway_id, job.instance.service.railway_id

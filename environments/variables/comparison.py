@@ -49,7 +49,7 @@ def going_back(
 
 
 @dataclass(frozen=True)
-class Line:
+class VariableDiff:
     """One variable in two environments.
 
     `state`: same, reference (one text, which means another thing in each), different, missing or
@@ -63,7 +63,7 @@ class Line:
     state: str
 
 
-def difference(first: Environment, second: Environment) -> list[Line]:
+def difference(first: Environment, second: Environment) -> list[VariableDiff]:
     """Return every variable of both environments, by service and name. One query."""
     rows: dict[tuple[str, str], dict[int, Variable]] = {}
     for one in Variable.objects.filter(environment__in=[first, second]).select_related("service"):
@@ -73,7 +73,7 @@ def difference(first: Environment, second: Environment) -> list[Line]:
     lines = []
     for (service, name), found in sorted(rows.items()):
         a, b = found.get(first.pk), found.get(second.pk)
-        lines.append(Line(service, name, a, b, _state(a, b)))
+        lines.append(VariableDiff(service, name, a, b, _state(a, b)))
     return lines
 
 

@@ -1,7 +1,7 @@
 """Child processes that never outlive their parent, and that stop as a whole.
 
 Linux ends a process when its parent dies if it asked for that (prctl(2), PR_SET_PDEATHSIG). Three
-traps: a fork clears the wish, so every fork asks again; a change of user clears it, so ask after
+traps: a fork clears the setting, so every fork asks again; a change of user clears it, so ask after
 that; and "parent" means the
 *thread* that forked, so children are started from the main thread. Elsewhere only the polite ways
 work.

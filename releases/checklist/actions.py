@@ -10,7 +10,7 @@ from portal import audit
 from portal.audit import Actor
 from portal.ui.actions import Refused, action
 from releases import gates
-from releases.gates.sign_off import doubts, items_to_attest
+from releases.gates.sign_off import items_to_sign_off, sign_off_facts
 from releases.locking import _as_seen
 from releases.models.checklist import ChecklistItem
 from releases.models.reconciler import ReleaseReconciler
@@ -62,7 +62,7 @@ def tick_several(
 def _tick(
     item: ChecklistItem, actor: Actor, note: str, candidate: str | None, now: datetime
 ) -> ChecklistItem:
-    item, release = _locked(item, items_to_attest() if _may_sign_off(item) else None)
+    item, release = _locked(item, items_to_sign_off() if _may_sign_off(item) else None)
     _as_seen(release, candidate, actor)
     if item.gate and not _asks_for_a_person(item, now):
         raise Refused(f"“{item.text}” is decided by the portal, not ticked.")
@@ -131,5 +131,6 @@ def _asks_for_a_person(item: ChecklistItem, now: datetime) -> bool:
     A word given before it asks would count unasked later.
     """
     return (
-        _may_sign_off(item) and gates.GATES[item.gate](doubts(item, now=now)).state == gates.ATTEST
+        _may_sign_off(item)
+        and gates.GATES[item.gate](sign_off_facts(item, now=now)).state == gates.ATTEST
     )

@@ -11,7 +11,14 @@ from environments.services.liveness import liveness
 from releases.gates.approvals import content_digest, fault_of
 from releases.gates.branches import judge_checks
 from releases.gates.migrations import same_databases
-from releases.gates.readiness import Line, Readiness, decisive, lines, readiness_of, verdict
+from releases.gates.readiness import (
+    ChecklistLine,
+    Readiness,
+    decisive,
+    lines,
+    readiness_of,
+    verdict,
+)
 from releases.gates.registry import GATES, Gate
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_
 
@@ -21,8 +28,8 @@ __all__ = [
     "GATES",
     "PASS",
     "PENDING",
+    "ChecklistLine",
     "Gate",
-    "Line",
     "Readiness",
     "Result",
     "and_",

@@ -15,7 +15,7 @@ from releases.models.releases import ReleaseStatus
 
 
 @dataclass(frozen=True)
-class Line:
+class ChecklistLine:
     """A checklist item, or an always-asked gate without one, as it stands now."""
 
     item: ChecklistItem | None
@@ -40,7 +40,7 @@ class Recorded(TypedDict):
     at: str | None
 
 
-def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
+def lines(facts: Facts, phase: str) -> tuple[ChecklistLine, ...]:
     """Return the checklist of one phase with what each line says now, and the always-asked gates it
     does not name.
     """
@@ -53,21 +53,23 @@ def lines(facts: Facts, phase: str) -> tuple[Line, ...]:
     ]
     if phase == Phase.BEFORE and facts.release.merge_commit and facts.promotion:
         return _as_promoted(shown, facts.promotion)
-    listed = tuple(Line(item, item.gate, item.text, _item_result(item, facts)) for item in shown)
+    listed = tuple(
+        ChecklistLine(item, item.gate, item.text, _item_result(item, facts)) for item in shown
+    )
     if phase != Phase.BEFORE:
         return listed
     named = {item.gate for item in shown}
     rest = [gate for gate in GATES.values() if gate.always and gate.name not in named]
-    extra = [Line(None, gate.name, gate.label, gate.unlisted(facts)) for gate in rest]
+    extra = [ChecklistLine(None, gate.name, gate.label, gate.unlisted(facts)) for gate in rest]
     # Rules that ask nothing of this release stay out of sight.
     return listed + tuple(line for line in extra if not line.done or line.gate == "approved")
 
 
-def _as_recorded(kept: list[Recorded], facts: Facts) -> tuple[Line, ...]:
+def _as_recorded(kept: list[Recorded], facts: Facts) -> tuple[ChecklistLine, ...]:
     """Return what the lines said when the release ended."""
     items = {item.pk: item for item in facts.items}
     return tuple(
-        Line(
+        ChecklistLine(
             items.get(row["item"] or 0),
             row["gate"],
             row["text"],
@@ -82,13 +84,13 @@ def _as_recorded(kept: list[Recorded], facts: Facts) -> tuple[Line, ...]:
     )
 
 
-def _as_promoted(shown: list[ChecklistItem], promotion: Promotion) -> tuple[Line, ...]:
+def _as_promoted(shown: list[ChecklistItem], promotion: Promotion) -> tuple[ChecklistLine, ...]:
     """Return what the lines said when the promotion was started: after the merge they are history,
     not rules.
     """
     items = {item.pk: item for item in shown}
     return tuple(
-        Line(
+        ChecklistLine(
             items.get(gate.get("item")),
             "",
             gate["text"],
@@ -119,15 +121,15 @@ def _tick_result(item: ChecklistItem, facts: Facts, otherwise: Result) -> Result
 class Readiness:
     """The whole of a release now: both halves of the checklist and the verdict."""
 
-    before: tuple[Line, ...]
-    after: tuple[Line, ...]
+    before: tuple[ChecklistLine, ...]
+    after: tuple[ChecklistLine, ...]
 
     @property
-    def missing(self) -> tuple[Line, ...]:
+    def missing(self) -> tuple[ChecklistLine, ...]:
         return tuple(line for line in self.before if not line.done)
 
     @property
-    def in_the_way(self) -> tuple[Line, ...]:
+    def in_the_way(self) -> tuple[ChecklistLine, ...]:
         """What a refusal names: what failed, since the rest may wait for that; else all missing."""
         return tuple(line for line in self.missing if line.result.state == FAIL) or self.missing
 
@@ -165,7 +167,7 @@ def verdict(facts: Facts, readiness: Readiness) -> tuple[str, str]:
     return "pending", f"{checks} left before promotion of {release.name}. {line.result.sentence}"
 
 
-def decisive(readiness: Readiness) -> Line | None:
+def decisive(readiness: Readiness) -> ChecklistLine | None:
     """Return the line that the verdict is about: the first that fails, else the first that is
     missing.
     """
@@ -174,6 +176,6 @@ def decisive(readiness: Readiness) -> Line | None:
     return next(iter(failing or missing), None)
 
 
-def _told(readiness: Readiness) -> list[Line]:
+def _told(readiness: Readiness) -> list[ChecklistLine]:
     """Return what is missing. That the verdict could not be told is no part of what is told."""
     return [line for line in readiness.missing if line.gate != "verdict_told"]

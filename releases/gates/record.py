@@ -8,7 +8,7 @@ from portal.outbound.parsing import JsonObject
 from releases.gates.approvals import content_digest, fault_of
 from releases.gates.context import Facts, facts_of
 from releases.gates.plan import words_on
-from releases.gates.readiness import Line, Recorded, readiness_of
+from releases.gates.readiness import ChecklistLine, Recorded, readiness_of
 from releases.models.releases import Release
 
 
@@ -59,7 +59,7 @@ def _of_its_files(words: Iterable[JsonObject], release: Release) -> list[JsonObj
     return [word for word in words if word["sha256"] in files]
 
 
-def _row(line: Line) -> Recorded:
+def _row(line: ChecklistLine) -> Recorded:
     seen = line.result.seen_at
     return {
         "item": line.item.pk if line.item else None,

@@ -13,7 +13,7 @@ from releases.gates.result import ATTEST, FAIL, PASS, Result
 
 Rule = Callable[
     [Any], Result
-]  # of `Facts`; of `sign_off.Doubts` as well where a person may sign off
+]  # of `Facts`; of `sign_off.SignOffFacts` as well where a person may sign off
 
 
 def _nothing(facts: Facts) -> str:
@@ -27,7 +27,7 @@ class Gate:
     `listed`: a checklist can name it. `always`: asked before every promotion, also where the
     checklist does not name it; `exempt` then tells why it asks nothing of this release ("": it
     does). `sign_off`: where the gate answers *attest*, a person may sign off its checklist item; it
-    looks at no more than `sign_off.Doubts` holds.
+    looks at no more than `sign_off.SignOffFacts` holds.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """The facts that decide whether a gate asks for a person's sign-off, read together with the item.
 
-A tick is one request of few queries; all the facts take ten. `Doubts` has no other fields than
-these, so that a gate which begins to look at something else breaks in its tests rather than answers
-from what was not read.
+A tick is one request of few queries; all the facts take ten. `SignOffFacts` has no other
+fields than these, so that a gate which begins to look at something else breaks in its tests rather
+than answers from what was not read.
 """
 
 import functools
@@ -36,7 +36,7 @@ from releases.models.releases import Release
 
 
 @dataclass(frozen=True)
-class Doubts:
+class SignOffFacts:
     """Like `Facts`, of the same names and meanings.
 
     A `Live` in it knows its instance and no deployment.
@@ -61,8 +61,8 @@ class Doubts:
 
 
 @functools.cache
-def items_to_attest() -> QuerySet[Any]:
-    """Return the checklist items with what `doubts` needs of the world around them, in one
+def items_to_sign_off() -> QuerySet[Any]:
+    """Return the checklist items with what `sign_off_facts` needs of the world around them, in one
     query.
     """
     project = OuterRef("release__project")
@@ -93,8 +93,8 @@ def items_to_attest() -> QuerySet[Any]:
     )
 
 
-def doubts(item: Any, *, now: datetime) -> Doubts:
-    """Return what is known around `item`, which must come from `items_to_attest`."""
+def sign_off_facts(item: Any, *, now: datetime) -> SignOffFacts:
+    """Return what is known around `item`, which must come from `items_to_sign_off`."""
     environments: dict[str, Environment] = {}
     live: dict[str, tuple[Live, ...]] = {}
     for row in item.instances:
@@ -108,7 +108,7 @@ def doubts(item: Any, *, now: datetime) -> Doubts:
             service=Service(name=row["service"]), environment=environment, seen_at=seen_at
         )
         live[kind] = (*live.get(kind, ()), Live(row["service"], instance, None, ()))
-    return Doubts(
+    return SignOffFacts(
         now=now,
         release=item.release,
         project=item.release.project,

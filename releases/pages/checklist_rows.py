@@ -84,7 +84,7 @@ def several(shown: Iterable[Row]) -> tuple[Row, ...]:
     return found if len(found) > 1 else ()
 
 
-def _row(line: gates.Line, facts: Facts, pages: str, may_tick: bool) -> Row:
+def _row(line: gates.ChecklistLine, facts: Facts, pages: str, may_tick: bool) -> Row:
     item, result = line.item, line.result
     closed = item is not None and item.phase == Phase.AFTER and facts.release.is_in_preparation
     return Row(
@@ -106,7 +106,7 @@ def _row(line: gates.Line, facts: Facts, pages: str, may_tick: bool) -> Row:
     )
 
 
-def control_of(line: gates.Line, release: Release) -> str:
+def control_of(line: gates.ChecklistLine, release: Release) -> str:
     item = line.item
     if release.status in ENDED:
         return ""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from environments.models import LONG_LIVED, EnvironmentKind
-from environments.schema.downgrade.compatibility import WayBack, assess_rollback
+from environments.schema.downgrade.compatibility import RollbackVerdict, assess_rollback
 from environments.schema.plan.render import Step
 from environments.schema.plan.risk import Risk
 from portal.jobs import JobStatus
@@ -159,7 +159,7 @@ def routes(facts: DatabaseFacts) -> tuple[Route, ...]:
     return tuple(found)
 
 
-def way_back(facts: Facts) -> WayBack | None:
+def rollback_verdict(facts: Facts) -> RollbackVerdict | None:
     """Return how one would get back from this release; None while its migrations are not planned,
     and from the start of its promotion: then the assessment looks at what happened.
     """

@@ -16,7 +16,7 @@ ON_RAILWAY = frozenset(
 SILENT = timedelta(minutes=10)
 
 
-def on_github(facts: Facts, missing: Iterable[gates.Line]) -> tuple[str, str]:
+def on_github(facts: Facts, missing: Iterable[gates.ChecklistLine]) -> tuple[str, str]:
     """Return label and address of the pull request where what fails there is fixed, or two empty
     strings.
     """
@@ -28,7 +28,7 @@ def on_github(facts: Facts, missing: Iterable[gates.Line]) -> tuple[str, str]:
     return f"Open #{number} on GitHub", known or pull_page(facts.project.repository, number)
 
 
-def on_railway(facts: Facts, missing: Iterable[gates.Line]) -> tuple[str, str]:
+def on_railway(facts: Facts, missing: Iterable[gates.ChecklistLine]) -> tuple[str, str]:
     """Return label and address of the page on which a service is repaired, or two empty strings."""
     if not _fails(missing, ON_RAILWAY):
         return "", ""
@@ -36,7 +36,7 @@ def on_railway(facts: Facts, missing: Iterable[gates.Line]) -> tuple[str, str]:
     return "Open Environments", f"{address}?project={facts.project.slug}#findings"
 
 
-def on_board(facts: Facts, missing: Iterable[gates.Line]) -> tuple[str, str]:
+def on_board(facts: Facts, missing: Iterable[gates.ChecklistLine]) -> tuple[str, str]:
     """Return label and address of the board's card of a frozen project, or two empty strings."""
     if not _fails(missing, frozenset({"not_frozen"})):
         return "", ""
@@ -53,5 +53,5 @@ def unanswered(facts: Facts) -> tuple[str, str]:
     return "", ""
 
 
-def _fails(missing: Iterable[gates.Line], names: frozenset[str]) -> bool:
+def _fails(missing: Iterable[gates.ChecklistLine], names: frozenset[str]) -> bool:
     return any(line.gate in names and line.result.state == gates.FAIL for line in missing)

@@ -82,7 +82,7 @@ def _now_missing(facts: Facts, readiness: gates.Readiness, trouble: tuple[str, .
     return Now(worst, headline, details, button=button, link=link)
 
 
-def _to_review(facts: Facts, missing: Iterable[gates.Line]) -> PullRequest | None:
+def _to_review(facts: Facts, missing: Iterable[gates.ChecklistLine]) -> PullRequest | None:
     """Return the promotion pull request, if what GitHub demands of it is a person's review."""
     pull = facts.promotion_pull
     if pull is None or pull.review_decision not in ("review_required", "changes_requested"):
@@ -90,7 +90,7 @@ def _to_review(facts: Facts, missing: Iterable[gates.Line]) -> PullRequest | Non
     return pull if any(line.gate == "merge_allowed" for line in missing) else None
 
 
-def _short(line: gates.Line) -> str:
+def _short(line: gates.ChecklistLine) -> str:
     manual = line.item is not None and not line.item.gate
     return f"{line.text}: not confirmed" if manual else line.result.sentence
 

@@ -27,7 +27,7 @@ from releases.pages import migrations as pages_migrations
 from releases.pages import record as pages_record
 from releases.pages import release as pages_release
 from releases.pages import trouble as pages_trouble
-from releases.pages.rollback_panel import WayBackPanel
+from releases.pages.rollback_panel import RollbackPanel
 from releases.task_logs import views as task_logs_views
 from releases.variable_changes import compare
 
@@ -129,7 +129,7 @@ def _state(
     """Return where the release is on its way, what stopped it, and what people can do about
     that.
     """
-    past, back = pages_record.past(facts), rollback.way_back(facts, now=facts.now)
+    past, back = pages_record.past(facts), rollback.panel(facts, now=facts.now)
     stopped, repairs = pages_release.repairs(facts)
     panels, content = pages_migrations.context(facts), gates.content_digest(facts.release)
     return {
@@ -150,14 +150,14 @@ def _state(
         "confirm": confirm.confirmation(facts, panels["migration_panels"], content),
         "asks": confirm.asks(facts, stopped),
         "approvals": pages_record.approvals(facts, content),
-        "way_back": pages_migrations.way_back(facts),
+        "rollback_verdict": pages_migrations.rollback_verdict(facts),
         "back": back,
         **_migration_log(facts, back),
         "pulse": _pulse(facts, past, back),
     }
 
 
-def _migration_log(facts: Facts, back: WayBackPanel) -> JsonObject:
+def _migration_log(facts: Facts, back: RollbackPanel) -> JsonObject:
     """Return the run whose log the page shows: the downgrade's where there is one, else the
     newest.
     """
@@ -190,7 +190,7 @@ def _changes(facts: Facts) -> JsonObject:
     }
 
 
-def _pulse(facts: Facts, past: pages_record.Past, back: WayBackPanel) -> int:
+def _pulse(facts: Facts, past: pages_record.Past, back: RollbackPanel) -> int:
     """After how many seconds the page asks again; 0: not at all."""
     if back.is_busy or past.is_opening:
         return 2
@@ -198,7 +198,7 @@ def _pulse(facts: Facts, past: pages_record.Past, back: WayBackPanel) -> int:
 
 
 def _trouble(
-    facts: Facts, stopped: PromotionStep | None, back: WayBackPanel
+    facts: Facts, stopped: PromotionStep | None, back: RollbackPanel
 ) -> pages_trouble.Trouble | None:
     """Return what the page begins with in trouble; one query where a deployment failed, else
     none.

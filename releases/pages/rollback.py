@@ -16,7 +16,7 @@ from releases.models import Downgrade, Rollback, RollbackAssessment, RollbackSte
 from releases.models.releases import Release, ReleaseStatus
 from releases.models.rollback import downgrade_content
 from releases.pages.release import Now
-from releases.pages.rollback_panel import Back, ServiceRow, WayBackPanel
+from releases.pages.rollback_panel import DowngradePanel, RollbackPanel, ServiceRow
 from releases.pages.stages import Stage
 from releases.rollback import assessment as rollback_assessment
 
@@ -32,13 +32,13 @@ SERVICE = {
 SHOWN = 5  # downgrades
 
 
-def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
+def panel(facts: Facts, *, now: datetime) -> RollbackPanel:
     """Return the panel of a release that was read for its page; five queries at most, and none
     before anybody goes back.
     """
     release: Any = facts.release
     if release.status == ReleaseStatus.OPEN:
-        return WayBackPanel()
+        return RollbackPanel()
     assessment = getattr(release, "assessment", None)
     job = _job(release) if release.has_rollback else None
     steps = tuple(job.steps.order_by("position")) if job else ()
@@ -51,7 +51,7 @@ def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
     first = steps[0] if steps else None
     outdated = _outdated(facts, known, downgrades, now) if known else ""
     why_not = _why_not(facts, known, job) or outdated
-    return WayBackPanel(
+    return RollbackPanel(
         assessment=known,
         tone=TONES.get(known.verdict, "wait") if known and not outdated else "wait",
         outdated=outdated,
@@ -62,7 +62,7 @@ def way_back(facts: Facts, *, now: datetime) -> WayBackPanel:
         waits=bool(job and job.is_open and first and first.finished_at is None),
         stopped=_stopped(job, steps),
         back=_back(facts, known, now) if known else None,
-        wish=next((downgrade for downgrade in downgrades if downgrade.waits), None),
+        request=next((downgrade for downgrade in downgrades if downgrade.waits), None),
         downgrades=tuple(downgrade for downgrade in downgrades if not downgrade.waits),
         can_ask=known is not None and not why_not,
         why_not=why_not,
@@ -135,10 +135,10 @@ def _job(release: Release) -> Rollback | None:
 
 
 def _downgrades(release: Release) -> tuple[Downgrade, ...]:
-    wishes = Downgrade.objects.filter(release=release).select_related(
+    requests = Downgrade.objects.filter(release=release).select_related(
         "requested_by", "approved_by", "run"
     )
-    return tuple(wishes.defer("run__log")[:SHOWN])
+    return tuple(requests.defer("run__log")[:SHOWN])
 
 
 def _why_not(facts: Facts, assessment: RollbackAssessment | None, job: Rollback | None) -> str:
@@ -181,7 +181,7 @@ def _service(one: JsonObject) -> ServiceRow:
     )
 
 
-def _back(facts: Facts, assessment: RollbackAssessment, now: datetime) -> Back | None:
+def _back(facts: Facts, assessment: RollbackAssessment, now: datetime) -> DowngradePanel | None:
     known = assessment.downgrade
     if known is None:
         return None
@@ -200,7 +200,7 @@ def _back(facts: Facts, assessment: RollbackAssessment, now: datetime) -> Back |
         and hashes(row.files) == hashes([known["file"]])
     )
     fresh = row is not None and row.finished_at is not None and now - row.finished_at < VALID
-    return Back(
+    return DowngradePanel(
         file=known["file"],
         target=known["target"],
         database=known["database"],
@@ -215,7 +215,7 @@ def _back(facts: Facts, assessment: RollbackAssessment, now: datetime) -> Back |
     )
 
 
-def now(facts: Facts, panel: WayBackPanel) -> Now | None:
+def now(facts: Facts, panel: RollbackPanel) -> Now | None:
     """Return the sentence at the top of the page while the way back is what matters; else None."""
     job = panel.job
     if job is None or job.status not in (*OPEN, *STOPPED):
@@ -234,14 +234,14 @@ def now(facts: Facts, panel: WayBackPanel) -> Now | None:
     return Now("active", f"Rolling back: {current or 'ending'}.", details)
 
 
-def last_stage(facts: Facts, panel: WayBackPanel) -> tuple[Stage, ...]:
+def last_stage(facts: Facts, panel: RollbackPanel) -> tuple[Stage, ...]:
     """Return what the row of stages ends with once production was taken back."""
     if facts.release.status != ReleaseStatus.ROLLED_BACK or panel.job is None:
         return ()
     return (Stage("Rolled back", "done", at=panel.job.finished_at),)
 
 
-def log_run(panel: WayBackPanel) -> MigrationRun | None:
+def log_run(panel: RollbackPanel) -> MigrationRun | None:
     """Return the run of the newest downgrade, whose log is of interest then."""
     return next(
         (downgrade.run for downgrade in panel.downgrades if downgrade.run is not None), None

@@ -36,7 +36,7 @@ class ServiceRow:
 
 
 @dataclass(frozen=True)
-class Back:
+class DowngradePanel:
     """The downgrade of one revision that would come next, and how far people are with it."""
 
     file: dict[str, str]
@@ -51,7 +51,7 @@ class Back:
 
 
 @dataclass(frozen=True)
-class WayBackPanel:
+class RollbackPanel:
     """The whole rollback panel."""
 
     assessment: RollbackAssessment | None = None
@@ -63,8 +63,8 @@ class WayBackPanel:
     approvals: tuple[tuple[RollbackApproval, bool], ...] = ()
     waits: bool = False  # for an approval
     stopped: RollbackStep | None = None
-    back: Back | None = None
-    wish: Downgrade | None = None
+    back: DowngradePanel | None = None
+    request: Downgrade | None = None
     downgrades: tuple[Downgrade, ...] = field(default=())
     can_ask: bool = False
     why_not: str = ""
@@ -93,7 +93,7 @@ class WayBackPanel:
     @property
     def is_quiet(self) -> bool:
         """Whether nobody needs the downgrade or is at work on it."""
-        busy = self.wish or self.downgrades or (self.back and self.back.rehearsal)
+        busy = self.request or self.downgrades or (self.back and self.back.rehearsal)
         return bool(
             self.assessment and self.assessment.verdict == SAFE and not busy and not self.outdated
         )

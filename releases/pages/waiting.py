@@ -90,13 +90,15 @@ def _going_back(user: User) -> Iterable[tuple[str, int | None, str]]:
                 release.pk,
                 project.slug,
             )
-    wishes = Downgrade.objects.filter(approved_at=None, withdrawn_at=None).select_related(
+    requests = Downgrade.objects.filter(approved_at=None, withdrawn_at=None).select_related(
         "release__project"
     )
-    for wish in wishes if may_sign else ():
-        if wish.requested_by_id != user.pk:
-            message = f"{wish.release.project}: downgrade of {wish.database} needs an approval"
-            yield message, wish.release_id, wish.release.project.slug
+    for downgrade in requests if may_sign else ():
+        if downgrade.requested_by_id != user.pk:
+            message = (
+                f"{downgrade.release.project}: downgrade of {downgrade.database} needs an approval"
+            )
+            yield message, downgrade.release_id, downgrade.release.project.slug
 
 
 def to_confirm(

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from environments.models import Preview, Project
 from environments.previews import wanted
-from environments.previews.wanted import Wish
+from environments.previews.wanted import OpenPull
 from releases.models.pull_requests import PullRequest
 
 
@@ -17,20 +17,20 @@ def make(project: Project, *, now: datetime) -> None:
     Three queries when nothing changed.
     """
     known = {row.number: row for row in Preview.objects.filter(project=project)}
-    pulls = PullRequest.objects.filter(
+    rows = PullRequest.objects.filter(
         project=project, state="open", base=project.staging_branch
     ).only("number", "title", "head", "head_sha", "draft", "fork")
-    wishes: dict[int, Wish] = {}
+    pulls: dict[int, OpenPull] = {}
     places = project.preview_limit
     # Those that are there keep their place; then the oldest pull requests come first.
-    for pull in sorted(pulls, key=lambda one: (not _is_there(known.get(one.number)), one.number)):
+    for pull in sorted(rows, key=lambda one: (not _is_there(known.get(one.number)), one.number)):
         why_not = _why_not(project, pull, known.get(pull.number), now)
         if not why_not and not places:
             why_not = f"{project.preview_limit} previews are the limit"
         places -= not why_not
-        wishes[pull.number] = Wish(pull.title[:300], pull.head, pull.head_sha, why_not)
-    if wishes or known:
-        wanted.wish(project, wishes, now=now)
+        pulls[pull.number] = OpenPull(pull.title[:300], pull.head, pull.head_sha, why_not)
+    if pulls or known:
+        wanted.follow(project, pulls, now=now)
 
 
 def _is_there(row: Preview | None) -> bool:

@@ -108,7 +108,7 @@ def _deploy_next(
     target = next((live for live in services if live.service in names), None)
     step.deploy_wanted = names[1:]
     if target is not None and not _on_its_way(target, commit, step):
-        # Written down before the call: a repeated look finds the deployment, not the wish.
+        # Written down before the call: a repeated look finds the deployment, not the request.
         asked = out_of_band.ask(target.instance, commit, now=facts.now)
         place, service = target.instance.environment.railway_id, target.instance.service.railway_id
         out_of_band.asked(asked, railway.deploy_commit(place, service, commit))
@@ -123,7 +123,7 @@ def _deploy_next(
 
 def _on_its_way(live: Live, commit: str, step: PromotionStep) -> bool:
     """Return whether the newest deployment is already one of `commit` that has not failed, or that
-    came of this wish.
+    came of this request.
     """
     latest = live.latest
     if latest is None or latest.commit != commit:

@@ -25,7 +25,12 @@ from environments.models import (
     Project,
     ServiceInstance,
 )
-from environments.schema.downgrade.compatibility import PENDING, Services, WayBack, assess_rollback
+from environments.schema.downgrade.compatibility import (
+    PENDING,
+    RollbackVerdict,
+    Services,
+    assess_rollback,
+)
 from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, wake_now
 from portal.outbound.http import ApiError
 from releases.gates.context import Facts
@@ -198,7 +203,9 @@ def refresh(job: RollbackAssessment, release: Release, *, now: datetime) -> Roll
     return job
 
 
-def judge(services: Sequence[tuple[Restorable, ServiceInstance]], read: DatabaseStates) -> WayBack:
+def judge(
+    services: Sequence[tuple[Restorable, ServiceInstance]], read: DatabaseStates
+) -> RollbackVerdict:
     """Return the verdict on what was found: services with what Railway can restore, and what the
     databases have.
     """

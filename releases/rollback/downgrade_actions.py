@@ -132,7 +132,7 @@ def request_downgrade(
     _require_staging(database)
     environment, values = _production(release), {key: known[key] for key in KEPT}
     with refuse_second("A downgrade already needs an approval."):
-        wish = Downgrade.objects.create(
+        downgrade = Downgrade.objects.create(
             release=release,
             environment=environment,
             content=downgrade_content(known),
@@ -142,12 +142,12 @@ def request_downgrade(
             requested_at=now,
             **values,
         )
-    message = f"Take {known['file']['id']} back in {known['database']}: “{wish.reason[:500]}”"
-    data = values | {"content": wish.content, "rehearsal": wish.rehearsal_id}
+    message = f"Take {known['file']['id']} back in {known['database']}: “{downgrade.reason[:500]}”"
+    data = values | {"content": downgrade.content, "rehearsal": downgrade.rehearsal_id}
     audit.record(
         "downgrade.requested", actor=actor, subject=release, sentence=message, data=data, now=now
     )
-    return wish
+    return downgrade
 
 
 def _require_same(seen: str, content: str) -> None:
@@ -205,38 +205,39 @@ def approve_downgrade(
     """
     now = now or timezone.now()
     release, row = in_production(release, now)
-    wish = _waiting(release)
-    if actor is None or actor.pk == wish.requested_by_id:
+    downgrade = _waiting(release)
+    if actor is None or actor.pk == downgrade.requested_by_id:
         raise Refused("You requested this downgrade, so a second person must approve it.")
     require_signer(actor, APPROVE)
-    _require_same(content, wish.content)
-    if row.downgrade is None or downgrade_content(row.downgrade) != wish.content:
+    _require_same(content, downgrade.content)
+    if row.downgrade is None or downgrade_content(row.downgrade) != downgrade.content:
         raise Refused(
             "The database or the file has changed since the request. Withdraw it and request it "
             "again."
         )
-    database = wish.rehearsal.database
+    database = downgrade.rehearsal.database
     _require_staging(database)
-    _rehearsed(wish.environment, database, row.downgrade, now)
+    _rehearsed(downgrade.environment, database, row.downgrade, now)
     run = queue_downgrade(
-        wish.environment,
+        downgrade.environment,
         database,
-        commit=wish.commit,
-        target=wish.target,
-        file=wish.file,
-        release=wish.release.name,
-        requested_by=wish.requested_by,
+        commit=downgrade.commit,
+        target=downgrade.target,
+        file=downgrade.file,
+        release=downgrade.release.name,
+        requested_by=downgrade.requested_by,
         approved_by=actor,
         now=now,
     )
-    Downgrade.objects.filter(pk=wish.pk).update(approved_by=actor, approved_at=now, run=run)
+    Downgrade.objects.filter(pk=downgrade.pk).update(approved_by=actor, approved_at=now, run=run)
     rollback_assessment.hurry(release, now=now)
-    message = f"Approved downgrade of {wish.file['id']} in {wish.database}; run {run.pk} does it."
+    what = f"downgrade of {downgrade.file['id']} in {downgrade.database}"
+    message = f"Approved {what}; run {run.pk} does it."
     data = {
-        "content": wish.content,
+        "content": downgrade.content,
         "run": run.pk,
-        "losses": wish.losses,
-        "requested_by": wish.requested_by_id,
+        "losses": downgrade.losses,
+        "requested_by": downgrade.requested_by_id,
     }
     audit.record(
         "downgrade.approved", actor=actor, subject=release, sentence=message, data=data, now=now
@@ -245,22 +246,22 @@ def approve_downgrade(
 
 
 def _waiting(release: Release) -> Downgrade:
-    wish = (
+    downgrade = (
         Downgrade.objects.select_for_update(of=("self",))
         .select_related("environment__project", "requested_by", "rehearsal__database__project")
         .filter(release=release, approved_at=None, withdrawn_at=None)
         .first()
     )
-    if wish is None:
+    if downgrade is None:
         raise Refused("No downgrade of this release needs an approval.")
-    return wish
+    return downgrade
 
 
 @action("downgrade.withdrawn", "releases.roll_back_release")
 def withdraw_downgrade(release: Release, *, actor: Actor, now: datetime | None = None) -> None:
-    """Take back the wish for a downgrade that nobody has approved yet."""
+    """Withdraw a request for a downgrade that nobody has approved yet."""
     now = now or timezone.now()
-    wish = _waiting(release)
-    Downgrade.objects.filter(pk=wish.pk).update(withdrawn_at=now)
-    message = f"{wish.file['id']} is not taken back."
+    downgrade = _waiting(release)
+    Downgrade.objects.filter(pk=downgrade.pk).update(withdrawn_at=now)
+    message = f"{downgrade.file['id']} is not taken back."
     audit.record("downgrade.withdrawn", actor=actor, subject=release, sentence=message, now=now)

@@ -114,7 +114,7 @@ def _note(
 def _came_of_it(
     asked: JsonObject, target: dict[str, str], found: tuple[Deployment, ...], now: datetime
 ) -> Look:
-    """Return what has become of the wish.
+    """Return what has become of the request.
 
     Nothing after the grace time: a person looks, for asking again could do it twice.
     """

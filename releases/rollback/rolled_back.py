@@ -19,7 +19,7 @@ class RolledBack:
     head: str  # of production's branch
     serves: tuple[tuple[str, str], ...]  # service and commit
     revert: PullRequest | None = None  # the open pull request that takes it back
-    opening: Repair | None = None  # the newest wish to open one
+    opening: Repair | None = None  # the newest request to open one
 
     @property
     def served(self) -> str:

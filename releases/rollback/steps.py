@@ -3,7 +3,7 @@ looked at.
 
 Railway's answer to a restore is a yes without an id. So it is written down that it is asked, with
 the deployments that were there before, and what came of it is found by looking; it is never asked
-twice for one wish.
+twice for one request.
 """
 
 from collections.abc import Callable

@@ -65,7 +65,7 @@ from was_kept)
 
 
 @dataclass(frozen=True)
-class Line:
+class VariableDiff:
     """One variable that is not what it was. `change`: added, removed or changed."""
 
     kind: str
@@ -82,7 +82,7 @@ class Drift:
 
     since: str = ""
     at: datetime | None = None
-    lines: tuple[Line, ...] = ()
+    lines: tuple[VariableDiff, ...] = ()
     more: bool = False
     problem: str = ""
 
@@ -135,7 +135,7 @@ def drift(found: JsonObject | None) -> Drift:
             problem="SECRET_KEY was changed since then, so the fingerprints cannot be compared.",
         )
     lines = [
-        Line(kind, service, name, "added" if new else "removed" if gone else "changed")
+        VariableDiff(kind, service, name, "added" if new else "removed" if gone else "changed")
         for kind, service, name, new, gone in found["lines"]
     ]
     return Drift(since, at, tuple(lines[:MOST_LINES]), len(lines) > MOST_LINES)

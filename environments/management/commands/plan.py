@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
-from environments.schema.downgrade.compatibility import WayBack, assess_rollback
+from environments.schema.downgrade.compatibility import RollbackVerdict, assess_rollback
 from environments.schema.history.reader import compare, read, why_empty
 from environments.schema.plan.render import Plan, make_plan, steps_as_json
 from environments.schema.plan.risk import Risk, assess
@@ -66,13 +66,13 @@ class Command(BaseCommand):
                 "digest": plan.digest,
                 "steps": steps_as_json(plan.steps),
             }
-            told |= {"risks": [asdict(risk) for risk in risks], "way_back": asdict(back)}
+            told |= {"risks": [asdict(risk) for risk in risks], "rollback": asdict(back)}
             self.stdout.write(json.dumps(told))
         else:
             self.stdout.write("\n".join(_as_text(plan, risks, back)))
 
 
-def _as_text(plan: Plan, risks: tuple[Risk, ...], back: WayBack) -> list[str]:
+def _as_text(plan: Plan, risks: tuple[Risk, ...], back: RollbackVerdict) -> list[str]:
     lines = [] if plan.steps else ["No new revisions."]
     for step in plan.steps:
         lines += [f"-- {step.revision}  {step.path}  {step.message}", step.upgrade.text]

@@ -15,7 +15,7 @@ PENDING = "not known while production changes"
 
 
 @dataclass(frozen=True)
-class WayBack:
+class RollbackVerdict:
     """One of the verdicts, why, and what to do in which order."""
 
     verdict: str
@@ -61,7 +61,7 @@ def assess_rollback(
     services: Services | None = None,
     unplanned: Sequence[str] = (),
     half: Sequence[Half] = (),
-) -> WayBack:
+) -> RollbackVerdict:
     """Return the verdict on taking back a release of which the database has exactly these
     migrations, and of `half` a part.
 
@@ -70,7 +70,7 @@ def assess_rollback(
     """
     now = services or Services()
     if now.moving:
-        return WayBack(
+        return RollbackVerdict(
             PENDING,
             now.moving,
             ("Wait until it has ended; the assessment updates every few seconds.",),
@@ -87,17 +87,21 @@ def assess_rollback(
             "Or redeploy the earlier commit on Railway, which builds it again, and check it like "
             "a release."
         )
-        return WayBack(FORWARD, (*now.missing, *breaking, *stays), (*repairs, _CORRECT, again))
+        return RollbackVerdict(
+            FORWARD, (*now.missing, *breaking, *stays), (*repairs, _CORRECT, again)
+        )
     if not breaking:
         return _safe(now, steps, ids, stays, (*repairs, *_images(services)))
     final = (*_final(steps, risks), *(f"{one}: its downgrade is not known." for one in unplanned))
     if final or not ids:
-        return WayBack(FORWARD, (*breaking, *stays, *final), (*repairs, _CORRECT))
+        return RollbackVerdict(FORWARD, (*breaking, *stays, *final), (*repairs, _CORRECT))
     back = ", then ".join(step.revision for step in reversed(steps))
     downgrade = (
         f"Downgrade {back} with the newer image, because the old one does not contain these files."
     )
-    return WayBack(DOWNGRADE_FIRST, (*breaking, *stays), (*repairs, downgrade, *_images(services)))
+    return RollbackVerdict(
+        DOWNGRADE_FIRST, (*breaking, *stays), (*repairs, downgrade, *_images(services))
+    )
 
 
 def _stops(now: Services, ids: str) -> tuple[str, ...]:
@@ -146,7 +150,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _safe(
     now: Services, steps: Sequence[Step], ids: str, stays: Sequence[str], images: tuple[str, ...]
-) -> WayBack:
+) -> RollbackVerdict:
     """Return the verdict where earlier code can live with what the database has."""
     kept = tuple(sentence for _, sentence in now.stay)
     if not ids:
@@ -155,7 +159,7 @@ def _safe(
             if not stays
             else "No revision of this release is applied."
         )
-        return WayBack(SAFE, (message, *stays, *kept), images)
+        return RollbackVerdict(SAFE, (message, *stays, *kept), images)
     why = (
         "The earlier code works with the new schema: nothing it uses is dropped, renamed or "
         "narrowed."
@@ -165,7 +169,9 @@ def _safe(
         "If the old image runs Alembic when it starts, it stops with “Can't locate revision”: it"
         f" has no {ids}. Take that command out of its start first."
     )
-    return WayBack(SAFE, (why, *stays, *kept), image if now.starting_known else (*image, start))
+    return RollbackVerdict(
+        SAFE, (why, *stays, *kept), image if now.starting_known else (*image, start)
+    )
 
 
 def _breaking(

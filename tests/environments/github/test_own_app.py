@@ -18,7 +18,7 @@ def project(settings):
     return Project(repository="acme/inspector", protected_checks=["ci"])
 
 
-def source(project, apps) -> "protection_rules.Line | None":
+def source(project, apps) -> "protection_rules.ProtectionRule | None":
     lines = protection_rules.compared(
         project, "main", Rules(checks=frozenset({"ci", "release-portal"}), apps=apps)
     )

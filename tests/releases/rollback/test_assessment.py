@@ -49,7 +49,7 @@ def shipped():
 
 def panel(release, **later):
     facts = gather(page_queryset().get(pk=release.pk))
-    return rollback.way_back(facts, now=timezone.now() + timedelta(**later))
+    return rollback.panel(facts, now=timezone.now() + timedelta(**later))
 
 
 def test_it_is_green_while_nothing_has_moved(shipped):

@@ -293,7 +293,7 @@ def test_the_command_shows_sql_and_risks(tmp_path, capsys):
     )
     assert [step["revision"] for step in found["steps"]] == ["b2"]
     assert {risk["code"] for risk in found["risks"]} >= {"drop-column", "no-way-back"}
-    assert found["way_back"]["verdict"] == "roll forward only"
+    assert found["rollback"]["verdict"] == "roll forward only"
 
 
 LITERAL = """op.create_table("t", sa.Column("id", sa.Integer(), nullable=False), sa.Column("at", sa.DateTime(timezone=True)), sa.PrimaryKeyConstraint("id", name=op.f("pk_t")))
