@@ -8,7 +8,7 @@ from portal.jobs import JobStatus
 
 
 @dataclass(frozen=True)
-class Aftermath:
+class FailureReport:
     """`half` is one sentence about what is half applied, `kept` the statements that were not
     rolled back.
     """
@@ -20,7 +20,7 @@ class Aftermath:
     retry: bool  # by the button; a promotion's run is tried again by its step
 
 
-def aftermath_of(run: MigrationRun) -> Aftermath | None:
+def failure_report_of(run: MigrationRun) -> FailureReport | None:
     """Return None for a run that is under way, succeeded, or changed nothing since it never
     began.
     """
@@ -34,7 +34,9 @@ def aftermath_of(run: MigrationRun) -> Aftermath | None:
         if began
         else ()
     )
-    return Aftermath(_applied(run), _half(run, invalid, kept), kept, commands, can_be_retried(run))
+    return FailureReport(
+        _applied(run), _half(run, invalid, kept), kept, commands, can_be_retried(run)
+    )
 
 
 def can_be_retried(run: MigrationRun) -> bool:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 from environments.databases import actions as databases_actions
 from environments.databases import status_views
-from environments.databases.failure import aftermath_of
+from environments.databases.failure import failure_report_of
 from environments.models import MigrationRun, Rehearsal, with_several_databases
 from portal.outbound.parsing import JsonObject
 from portal.ui.paging import paged, with_neighbours
@@ -96,7 +96,7 @@ def _run_context(pk: int) -> JsonObject:
         "environment": run.environment,
         "project": run.environment.project,
         "rows": rows,
-        "aftermath": aftermath_of(run),
+        "failure_report": failure_report_of(run),
         "pulse": 1 if run.is_open else 0,
     }
 

@@ -26,7 +26,7 @@ from portal.outbound.parsing import JsonObject
 from releases.gates.databases import DatabaseFacts
 from releases.gates.release_queryset import ReadRelease, release_queryset
 from releases.gates.staged import databases_of
-from releases.gates.staging_smoke import Smoked, Test, about, tests_of
+from releases.gates.staging_smoke import AskedTest, Smoked, about, tests_of
 from releases.models.approvals import Approval
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import Promotion, PromotionStep
@@ -66,7 +66,7 @@ class Facts:
     freeze: str = ""
     promotion: Promotion | None = None
     steps: tuple[PromotionStep, ...] = ()
-    staging_tests: tuple[Test, ...] = ()
+    staging_tests: tuple[AskedTest, ...] = ()
     smoked: Smoked | None = None
     was_rolled_back: bool = False  # whether any release of the project ever was
 

@@ -29,7 +29,7 @@ from releases.gates.databases import (
     places_in,
 )
 from releases.gates.rehearsal import rehearsed_of, rows
-from releases.gates.staging_smoke import Smoked, Test, tests, tests_of
+from releases.gates.staging_smoke import AskedTest, Smoked, tests, tests_of
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import PromotionStep, StepName
 from releases.models.releases import Release
@@ -54,7 +54,7 @@ class SignOffFacts:
     findings: tuple[Finding, ...]
     steps: tuple[PromotionStep, ...]
     databases: tuple[DatabaseFacts, ...]
-    staging_tests: tuple[Test, ...]
+    staging_tests: tuple[AskedTest, ...]
     smoked: Smoked | None = None
 
     fresh_since = Facts.fresh_since

@@ -16,7 +16,7 @@ from portal.outbound.parsing import JsonObject
 
 
 @dataclass(frozen=True)
-class Test:
+class AskedTest:
     """One request that staging must answer as expected."""
 
     pk: int
@@ -35,13 +35,13 @@ def tests(project: str) -> ArraySubquery:
     return ArraySubquery(rows.values(row=JSONObject(**{name: name for name in names})))
 
 
-def tests_of(rows: Iterable[JsonObject]) -> tuple[Test, ...]:
+def tests_of(rows: Iterable[JsonObject]) -> tuple[AskedTest, ...]:
     """Return the tests of staging as `tests` read them."""
-    return tuple(Test(**row) for row in rows)
+    return tuple(AskedTest(**row) for row in rows)
 
 
 def about(
-    candidate: str, deployments: Iterable[str], run: int | None, asked: Iterable[Test]
+    candidate: str, deployments: Iterable[str], run: int | None, asked: Iterable[AskedTest]
 ) -> str:
     """Return a digest of what an answer holds for: it lapses when any of these changes.
 

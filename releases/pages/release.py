@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from environments.databases.failure import Aftermath, aftermath_of
+from environments.databases.failure import FailureReport, failure_report_of
 from environments.models import EnvironmentKind, MigrationRun
 from portal.jobs import OPEN, STOPPED
 from portal.models.audit import AuditEvent
@@ -179,7 +179,7 @@ def called(facts: Facts, run: MigrationRun) -> str:
     )
 
 
-def aftermath(facts: Facts, logged: tuple[str, MigrationRun] | None) -> Aftermath | None:
+def failure_report(facts: Facts, logged: tuple[str, MigrationRun] | None) -> FailureReport | None:
     """Return what the run of `log_run` left half done and what to type next, if it did not succeed.
 
     No query.
@@ -200,7 +200,7 @@ def aftermath(facts: Facts, logged: tuple[str, MigrationRun] | None) -> Aftermat
     if database is None:
         return None
     run.database = database
-    return aftermath_of(run)
+    return failure_report_of(run)
 
 
 def pulse_seconds(facts: Facts) -> int:

@@ -167,7 +167,7 @@ def _migration_log(facts: Facts, back: RollbackPanel) -> JsonObject:
         "run": logged[1] if logged else None,
         "run_kind": logged[0] if logged else "",
         "run_called": pages_release.called(facts, logged[1]) if logged else "",
-        "aftermath": pages_release.aftermath(facts, logged),
+        "failure_report": pages_release.failure_report(facts, logged),
     }
 
 

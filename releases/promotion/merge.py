@@ -25,8 +25,8 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
     pull = github.pull(release.pull_number)
     sync.keep_pull(project, pull, now=facts.now)
     if pull.merged:
-        around = clearance.merged_by_others(facts, pull)
-        return _restored(facts, github) or around or _merged(pull, release)
+        by_others = clearance.merged_by_others(facts, pull)
+        return _restored(facts, github) or by_others or _merged(pull, release)
     if (why := _not_as_promised(pull, project.production_branch, release.candidate)) is not None:
         return Stop(
             f"Pull request #{pull.number} {why}",

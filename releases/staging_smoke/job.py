@@ -13,7 +13,7 @@ from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 from portal.outbound.parsing import JsonObject
 from releases.gates.context import Facts, facts_of
 from releases.gates.deployed import staging_healthy
-from releases.gates.staging_smoke import Test
+from releases.gates.staging_smoke import AskedTest
 from releases.models import StagingSmoke
 from releases.models.releases import Release
 
@@ -97,14 +97,14 @@ def _record(release: Release, ok: bool, sentence: str, now: datetime) -> None:
     )
 
 
-def _line(test: Test, answer: Probe | None) -> JsonObject:
+def _line(test: AskedTest, answer: Probe | None) -> JsonObject:
     """Return what is kept of one answer; None: the service has no address."""
     message = answer.sentence if answer else f"{test.service} has no address in staging."
     ok = bool(answer and answer.ok)
     return {"label": f"{test.service} {test.path}", "said": message, "ok": ok}
 
 
-def _probe(test: Test, facts: Facts) -> Probe | None:
+def _probe(test: AskedTest, facts: Facts) -> Probe | None:
     live = next((one for one in facts.in_staging if one.service == test.service), None)
     if live is None or not live.instance.domains:
         return None

@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from environments.databases import actions, ending, permission
-from environments.databases.failure import aftermath_of
+from environments.databases.failure import failure_report_of
 from environments.git.repository import Mirror
 from environments.models import MigrationRun, Project, StagedRevision
 from environments.schema.history.graph import History
@@ -95,10 +95,12 @@ def test_a_run_that_was_rolled_back_as_a_whole_says_that_nothing_is_half_applied
     theirs = make_run(project, **FAILED | {"invalid_indexes": [], "kept": [], "runner": "command"})
     lost = make_run(project, **FAILED | {"status": "needs_person", "after": None, "kept": []})
 
-    assert "rolled back" in aftermath_of(clean).half and aftermath_of(clean).commands == ()
-    assert "cannot see what the failed revision did" in aftermath_of(theirs).half
-    assert aftermath_of(lost).commands[0].command == "SELECT version_num FROM alembic_version;"
-    assert aftermath_of(make_run(project)) is None
+    assert (
+        "rolled back" in failure_report_of(clean).half and failure_report_of(clean).commands == ()
+    )
+    assert "cannot see what the failed revision did" in failure_report_of(theirs).half
+    assert failure_report_of(lost).commands[0].command == "SELECT version_num FROM alembic_version;"
+    assert failure_report_of(make_run(project)) is None
 
 
 def test_the_button_starts_a_new_run_of_the_same_commit_and_is_on_record(people, project):
@@ -136,7 +138,7 @@ def test_what_cannot_be_retried_is_refused_in_one_sentence(people, project):
             actions.retry_migration(run, actor=alice)
     with pytest.raises(NotPermitted):
         actions.retry_migration(newer, actor=people["carol"])
-    assert aftermath_of(shipped).retry is False
+    assert failure_report_of(shipped).retry is False
 
 
 def test_a_step_back_that_failed_is_not_turned_into_an_upgrade_by_one_person(people, project):
@@ -153,7 +155,7 @@ def test_a_step_back_that_failed_is_not_turned_into_an_upgrade_by_one_person(peo
     with pytest.raises(Refused, match="Two people approved this downgrade"):
         actions.retry_migration(run, actor=alice)
 
-    assert aftermath_of(run).retry is False
+    assert failure_report_of(run).retry is False
 
 
 def test_production_never_starts_after_a_staging_whose_end_is_not_known(people, project, tmp_path):

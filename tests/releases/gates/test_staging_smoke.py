@@ -12,7 +12,7 @@ from django.urls import reverse
 from environments.models import ServiceInstance, SmokeTest
 from portal.models.audit import AuditEvent
 from releases import gates
-from releases.gates.staging_smoke import Smoked, Test
+from releases.gates.staging_smoke import AskedTest, Smoked
 from releases.models.checklist import Phase
 from releases.project_settings import smoke_tests
 from tests.factory import make_people, make_project, make_release
@@ -20,7 +20,7 @@ from tests.portal.audit_page.test_pages import signed_in
 from tests.reading import squeezed
 from tests.releases.gates.facts import NOW, a_live, a_run, good_facts
 
-TESTS = (Test(1, "backend", "/health", 200, True), Test(2, "frontend", "/", 200, True))
+TESTS = (AskedTest(1, "backend", "/health", 200, True), AskedTest(2, "frontend", "/", 200, True))
 
 
 def asked(*, ok: tuple[bool, ...] = (True, True), at=NOW, **changes):
@@ -50,7 +50,7 @@ def test_it_passes_only_when_every_test_was_answered():
         {"release": {"candidate": "e" * 40}},
         {"live": {"staging": (a_live("backend", kind="anew"), a_live("frontend"))}},
         {"runs": (a_run(pk=7),)},
-        {"staging_tests": (*TESTS, Test(3, "backend", "/version", 200, True))},
+        {"staging_tests": (*TESTS, AskedTest(3, "backend", "/version", 200, True))},
     ],
     ids=["candidate", "deployment", "migration", "tests"],
 )
