@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Q
 
 from environments.drift import at_deploy
 from environments.finding_kinds.deploying import BEHIND, BRANCH, PUSH, ROLLED_BACK, UPLOADED
@@ -15,14 +14,13 @@ from environments.models import (
     LONG_LIVED,
     SERVING,
     Branch,
-    Deployment,
     Environment,
     Project,
     Service,
     ServiceInstance,
 )
 from environments.services.expected import expected_branches, expected_names, meant
-from environments.services.liveness import Live, live_of, may_stay, serves_instead
+from environments.services.liveness import Live, lives_of, may_stay, serves_instead
 from environments.services.roles import Role
 
 
@@ -36,7 +34,7 @@ def problems(project: Project) -> list[Problem]:
     environments = [one for one in named if one.kind in expected]
     services = list(Service.objects.filter(project=project, gone_at=None))
     rows = ServiceInstance.objects.filter(environment__in=environments, service__in=services)
-    lives = _lives(project, list(rows.select_related("service", "environment")))
+    lives = lives_of(list(rows.select_related("service", "environment")), project.repository)
     counting = [live for live in lives if live.counts]
     return [
         *_missing(project, named, services, lives),
@@ -64,18 +62,6 @@ def _sharing(project: Project) -> Iterator[Problem]:
         yield Problem(
             TWICE, f"repository {project.repository}", f"{message} {fix}", attestable=True
         )
-
-
-def _lives(project: Project, instances: list[ServiceInstance]) -> list[Live]:
-    current: dict[int, list[Deployment]] = {}
-    for object_ in Deployment.objects.filter(
-        Q(is_latest=True) | Q(is_active=True), instance__in=instances
-    ):
-        current.setdefault(object_.instance_id, []).append(object_)
-    return [
-        live_of(instance, current.get(instance.pk, []), project.repository)
-        for instance in instances
-    ]
 
 
 def _missing(

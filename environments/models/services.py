@@ -1,5 +1,6 @@
 """Environments and the services that run in them, as seen on Railway."""
 
+from collections.abc import Iterable
 from typing import Self
 
 from django.core.validators import RegexValidator
@@ -201,6 +202,24 @@ class ServiceInstance(models.Model):
         return str(self.in_repository.get("healthcheck") or self.healthcheck_path)
 
 
+IS_CURRENT = Q(is_latest=True) | Q(is_active=True)
+
+
+class DeploymentQuerySet(models.QuerySet["Deployment"]):
+    """Deployments, by what they are to their service."""
+
+    def current(self) -> Self:
+        """Return the newest of each service, and those that serve."""
+        return self.filter(IS_CURRENT)
+
+    def current_of(self, instances: Iterable[ServiceInstance]) -> dict[int, list["Deployment"]]:
+        """Return the current ones of these services by the instance's key. One query."""
+        found: dict[int, list[Deployment]] = {instance.pk: [] for instance in instances}
+        for deployment in self.current().filter(instance__in=found):
+            found[deployment.instance_id].append(deployment)
+        return found
+
+
 class Deployment(models.Model):
     """A deployment on Railway, as last seen.
 
@@ -221,14 +240,12 @@ class Deployment(models.Model):
     created_at = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField()
 
+    objects = DeploymentQuerySet.as_manager()
+
     class Meta:
         ordering = ["-created_at"]
         indexes = [
-            models.Index(
-                fields=["instance"],
-                condition=Q(is_latest=True) | Q(is_active=True),
-                name="deployment_current",
-            )
+            models.Index(fields=["instance"], condition=IS_CURRENT, name="deployment_current")
         ]
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import JSONObject
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -209,11 +209,7 @@ def _cells(
     instances = ServiceInstance.objects.filter(
         environment__in=columns, service__gone_at=None
     ).select_related("service")
-    current: dict[int, list[Deployment]] = defaultdict(list)
-    for deployment in Deployment.objects.filter(
-        Q(is_latest=True) | Q(is_active=True), instance__environment__in=columns
-    ):
-        current[deployment.instance_id].append(deployment)
+    current = Deployment.objects.current_of(instances)
     expected = expected_branches(project)
     cells: dict[str, dict[int, services.Cell]] = defaultdict(dict)
     by_key = {column.pk: column for column in columns}

@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-from django.db.models import Q
-
 from environments import railway
 from environments.models import Deployment, ServiceInstance
 from environments.railway import ProjectTree
@@ -26,7 +24,7 @@ def write_deployments(
             rows[one.id] = _row(one, instances[state.id], latest, active, now)
     _mark_unlisted(rows)
     known = Deployment.objects.filter(instance__in=[instances[state.id].pk for state in states])
-    outdated = known.filter(Q(is_latest=True) | Q(is_active=True))
+    outdated = known.current()
     outdated.exclude(railway_id__in=rows).update(is_latest=False, is_active=False)
     Deployment.objects.bulk_create(
         rows.values(), update_conflicts=True, unique_fields=["railway_id"], update_fields=READ

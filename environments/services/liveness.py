@@ -1,6 +1,6 @@
-"""Whether a service serves a commit, and whether it must. Pure over rows."""
+"""Whether a service serves a commit, and whether it must."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -65,6 +65,15 @@ def live_of(instance: ServiceInstance, deployments: Iterable[Deployment], reposi
         role,
         belongs(instance.service.belongs, role),
     )
+
+
+def lives_of(instances: Sequence[ServiceInstance], repository: str) -> list[Live]:
+    """Return each service with its current deployments; `repository` is the project's. One query.
+
+    The instances must come with their services.
+    """
+    current = Deployment.objects.current_of(instances)
+    return [live_of(instance, current[instance.pk], repository) for instance in instances]
 
 
 def unread(live: Live, since: datetime) -> bool:

@@ -13,7 +13,6 @@ from django.utils import timezone
 from environments.finding_kinds.registry import beside
 from environments.github import MergeRules, merging
 from environments.models import (
-    Deployment,
     Environment,
     EnvironmentKind,
     Finding,
@@ -21,7 +20,7 @@ from environments.models import (
     Project,
     ServiceInstance,
 )
-from environments.services.liveness import Live, live_of
+from environments.services.liveness import Live, lives_of
 from portal.outbound.parsing import JsonObject
 from releases.gates.databases import DatabaseFacts
 from releases.gates.release_queryset import ReadRelease, release_queryset
@@ -120,7 +119,6 @@ _STEPS = (
     .order_by("-promotion__created_at", "position")
 )
 INSTANCES = ServiceInstance.objects.long_lived().select_related("environment", "service")
-_DEPLOYMENTS = Deployment.objects.filter(Q(is_latest=True) | Q(is_active=True))
 
 
 def _newest_promotion(release: ReadRelease) -> tuple[Promotion | None, tuple[PromotionStep, ...]]:
@@ -228,15 +226,11 @@ def _pulls(release: ReadRelease) -> list[PullRequest]:
 
 
 def _live(project: Project) -> tuple[dict[str, Environment], dict[str, tuple[Live, ...]]]:
-    instances = list(INSTANCES.filter(environment__project=project))
-    current: dict[int, list[Deployment]] = {}
-    for deployment in _DEPLOYMENTS.filter(instance__in=[instance.pk for instance in instances]):
-        current.setdefault(deployment.instance_id, []).append(deployment)
     environments: dict[str, Environment] = {}
-    live: dict[str, tuple[Live, ...]] = {}
-    for instance in instances:
-        kind = instance.environment.kind
-        environments[kind] = instance.environment
-        one = live_of(instance, current.get(instance.pk, []), project.repository)
-        live[kind] = (*live.get(kind, ()), one)
-    return environments, live
+    services: dict[str, tuple[Live, ...]] = {}
+    instances = list(INSTANCES.filter(environment__project=project))
+    for live in lives_of(instances, project.repository):
+        kind = live.instance.environment.kind
+        environments[kind] = live.instance.environment
+        services[kind] = (*services.get(kind, ()), live)
+    return environments, services

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from django.db.models import Q
 from django.utils import timezone
 
 from environments.models import (
@@ -37,11 +36,7 @@ def show_live(cards: dict[int, Card], now: datetime) -> None:
             environment__in=long_lived, service__gone_at=None
         ).select_related("service", "environment")
     )
-    current: dict[int, list[Deployment]] = defaultdict(list)
-    for deployment in Deployment.objects.filter(
-        Q(is_latest=True) | Q(is_active=True), instance__environment__in=long_lived
-    ):
-        current[deployment.instance_id].append(deployment)
+    current = Deployment.objects.current_of(instances)
     grouped: dict[tuple[int, str], list[ServiceInstance]] = defaultdict(list)
     for instance in instances:
         grouped[instance.environment.project_id, instance.environment.kind].append(instance)
