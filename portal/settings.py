@@ -61,7 +61,7 @@ RAILWAY_REQUESTS_PER_HOUR = int(os.environ.get("RAILWAY_REQUESTS_PER_HOUR", "100
 # How often the names and fingerprints of variables are read when no setting of their environment
 # changed.
 VARIABLES_SECONDS = float(os.environ.get("VARIABLES_SECONDS", "600"))
-# How often the way back from what is in production is worked out again: one call for each of its
+# How often the way back from what is in production is computed again: one call for each of its
 # services.
 # Rows of production are kept before a risky migration, up to this many megabytes (0: never), for so
 # many days.

@@ -142,7 +142,7 @@ def _changes(
 
 
 def problems(project: Project) -> Iterator[Problem]:
-    """Yield a finding for each branch that is not, or not known to be, protected as it should be.
+    """Yield a finding for each branch whose protection differs from the policy, or is not known.
 
     One query.
     """

@@ -106,7 +106,7 @@ def closed_to_portal(project: Project, rules: Rules) -> bool | None:
 
 
 def compared(project: Project, branch: str, rules: Rules) -> list[ProtectionRule]:
-    """Return each rule of `branch`: as it should be, as it is, and whether the two agree.
+    """Return each rule of `branch`: what is expected, what GitHub has, and whether the two agree.
 
     A rule that could not be read does not agree.
     """

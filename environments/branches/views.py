@@ -107,7 +107,7 @@ def require(request: HttpRequest, slug: str) -> HttpResponse:
 @page
 @require_POST
 def protect(request: HttpRequest, slug: str) -> HttpResponse:
-    """Have a branch protected as it should be."""
+    """Have a branch protected as the policy asks."""
     project = get_object_or_404(Project, slug=slug)
     form = ProtectForm(request.POST)
 

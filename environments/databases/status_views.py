@@ -61,7 +61,7 @@ class Row:
 
     @property
     def moved(self) -> bool:
-        """Whether the database was read again since the status was worked out, and is
+        """Whether the database was read again since the status was computed, and is
         elsewhere.
         """
         return (

@@ -82,7 +82,7 @@ def code(message: str, limit: int = 200) -> str:
 
 
 def prose(message: str, limit: int = 1000) -> str:
-    """Return a sentence of ours that may hold words from outside; what stands between backticks
+    """Return a sentence of ours that may hold words from outside; what is between backticks
     becomes code.
     """
     parts = _cut(message, limit).split("`")

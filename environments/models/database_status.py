@@ -1,4 +1,4 @@
-"""Where each environment's database is beside the head of its branch, as last worked out."""
+"""Where each environment's database is beside the head of its branch, as last computed."""
 
 from django.db import models
 

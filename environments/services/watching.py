@@ -147,6 +147,7 @@ class _Compared:
         self._project = project
         self._mirror: Mirror | None = None
         self._fetched = False
+        self._absent: set[str] = set()  # commits that were not there after the fetch
         self._known: dict[tuple[str, str], list[str] | None] = {}
         self._configs: dict[tuple[str, str, str], Config | None] = {}
         self._images: dict[tuple[str, str, str, str], bool | None] = {}
@@ -208,10 +209,13 @@ class _Compared:
     def _with(self, *commits: str) -> Mirror | None:
         """Return the mirror, if it holds these commits, fetched for them at most once."""
         mirror = self._mirror = self._mirror or mirror_of(self._project)
-        if not _holds(mirror, commits) and not self._fetched:
+        if not self._absent.isdisjoint(commits):
+            return None
+        if not self._fetched and not all(_holds(mirror, commit) for commit in commits):
             self._fetched = True
             mirror.fetch()
-        return mirror if _holds(mirror, commits) else None
+        self._absent.update(commit for commit in commits if not _holds(mirror, commit))
+        return mirror if self._absent.isdisjoint(commits) else None
 
     def _ask(self, old: str, new: str) -> list[str] | None:
         mirror = self._with(old, new)
@@ -221,10 +225,10 @@ class _Compared:
         return sorted({path for _, *names in changed for path in names if path})
 
 
-def _holds(mirror: Mirror, commits: Iterable[str]) -> bool:
-    """Return whether the mirror is there and has all of them."""
+def _holds(mirror: Mirror, commit: str) -> bool:
+    """Return whether the mirror is there and has the commit."""
     try:
-        return all(mirror.has(commit) for commit in commits)
+        return mirror.has(commit)
     except GitError as error:
         if error.kind != "missing":
             raise

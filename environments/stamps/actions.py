@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from environments.databases.permission import APPROVE
 from environments.models import Branch, DatabaseStatus, Stamp, place_of
 from environments.schema.history.status import STRANGE
 from portal import audit
@@ -11,8 +12,6 @@ from portal.audit import Actor
 from portal.configuration.signing import require as require_signer
 from portal.jobs import wake_now
 from portal.ui.actions import Refused, action, refuse_second, require_reason
-
-APPROVE = "releases.approve_release"
 
 
 @action("stamp.requested", "environments.migrate_environment")

@@ -7,6 +7,7 @@ from django.conf import settings
 
 from environments.clients import withhold
 from environments.databases.address import NoDatabase, read_revisions, url_of
+from environments.databases.permission import APPROVE
 from environments.databases.scratch_request import request_of
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
@@ -24,7 +25,6 @@ from portal.server.postgres_wheel import StartError
 
 PATIENCE = timedelta(minutes=10)
 WAIT_SECONDS = 3600.0  # the people's clicks wake it
-APPROVE = "releases.approve_release"
 UNCHANGED = "Nothing was changed:"
 
 

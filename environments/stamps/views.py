@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from environments.databases.permission import APPROVE
 from environments.models import DatabaseStatus, Stamp
 from environments.stamps import actions
 from environments.stamps.forms import BranchForm, ProposalForm, TargetForm
@@ -94,6 +95,6 @@ def _context(request: HttpRequest, pk: int) -> dict[str, object]:
         "to_propose": waits and not row.target,
         "to_approve": waits and bool(row.target),
         "mine": row.proposed_by_id == getattr(request.user, "pk", None),
-        "may_approve": request.user.has_perm(actions.APPROVE),
+        "may_approve": request.user.has_perm(APPROVE),
         "pulse": (5 if waits else 1) if row.is_open else 0,
     }

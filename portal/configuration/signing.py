@@ -2,7 +2,6 @@
 themselves.
 """
 
-import functools
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -44,7 +43,6 @@ def signers(permission: str) -> "QuerySet[User]":
     return holders(permission).filter(is_active=True)
 
 
-@functools.cache  # put together once: it costs a tenth of the release page
 def counts(permission: str, person: str = "user") -> Exists:
     """Return whether the signature of the row's `person` counts now, for a query of approvals."""
     return Exists(signers(permission).filter(pk=OuterRef(person)))

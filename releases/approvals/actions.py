@@ -5,6 +5,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from environments.databases.permission import APPROVE
 from portal import audit
 from portal.audit import Actor
 from portal.configuration.signing import require as require_signer
@@ -15,7 +16,6 @@ from releases.gates import edits
 from releases.gates.carried import again
 from releases.gates.context import Facts, facts_of
 from releases.gates.plan import names
-from releases.gates.release_queryset import APPROVE
 from releases.locking import _as_seen
 from releases.models.approvals import Approval, RiskAcceptance
 from releases.models.releases import Release, ReleaseStatus

@@ -13,7 +13,7 @@ Say = Callable[[str], None]
 
 
 class DemoFailed(Exception):
-    """Something was not as it should be; the message says what."""
+    """Something differed from what was expected; the message says what."""
 
 
 @dataclass

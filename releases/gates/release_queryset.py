@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 
+from environments.databases.permission import APPROVE
 from environments.models import Branch, BranchProtection
 from portal.configuration.signing import signers
 from releases.gates.databases import annotations as database_annotations
@@ -15,8 +16,6 @@ from releases.gates.staging_smoke import tests
 from releases.models.freezes import Freeze
 from releases.models.promotion import Promotion
 from releases.models.releases import Release, ReleaseStatus
-
-APPROVE = "releases.approve_release"
 
 # A `Release` with the columns that `release_queryset` adds, which no type can hold.
 type ReadRelease = Any

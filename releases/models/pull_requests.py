@@ -54,7 +54,7 @@ class PullRequest(models.Model):
     checks_at = models.DateTimeField(null=True, blank=True, help_text="When the checks were read.")
     updated_at = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField()
-    # What git says of it, worked out by `PullReading` for one pair of base and head.
+    # What git says of it, computed by `PullReading` for one pair of base and head.
     read_for = models.CharField(
         max_length=140,
         blank=True,

@@ -1,4 +1,4 @@
-"""What the release page shows, worked out from facts and gates: plain values, no queries."""
+"""What the release page shows, computed from facts and gates: plain values, no queries."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -30,7 +30,7 @@ RELEASES_SHOWN = 50
 
 @page
 def board(request: HttpRequest) -> HttpResponse:
-    """Show each project: what is in staging, what in production, what stands between."""
+    """Show each project: what is in staging, what in production, what is left before production."""
     return render(
         request, "releases/pages/board.html", board_context(person(request), now=timezone.now())
     )

@@ -1,4 +1,4 @@
-"""The guided tour of the sandbox: what to do next, worked out from what has been done."""
+"""The guided tour of the sandbox: what to do next, derived from what has been done."""
 
 from dataclasses import dataclass
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from environments.databases.permission import APPROVE
 from environments.findings.repair_queue import _repair
 from environments.models import Repair, RepairKind
 from environments.schema.downgrade.compatibility import DOWNGRADE_FIRST, PENDING
@@ -22,7 +23,7 @@ from releases.models import (
     RollbackStepName,
 )
 from releases.models.releases import Release, ReleaseStatus
-from releases.rollback.downgrade_actions import APPROVE, in_production
+from releases.rollback.downgrade_actions import in_production
 from releases.steps import engine as steps_engine
 
 

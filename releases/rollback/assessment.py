@@ -93,7 +93,7 @@ def see_to(project: Project, *, now: datetime) -> None:
 
 
 def hurry(release: Release, *, now: datetime) -> None:
-    """Have the assessment worked out again at once."""
+    """Have the assessment computed again at once."""
     RollbackAssessment.objects.filter(release=release).update(wake_at=now)
 
 
@@ -114,7 +114,7 @@ def look(job: RollbackAssessment, *, now: datetime) -> Outcome:
 
 
 def outdated(row: RollbackAssessment, release: Release, *, now: datetime) -> str:
-    """Return why the assessment is no longer of now: what has moved since it was worked out; ""
+    """Return why the assessment is no longer of now: what has moved since it was computed; ""
     while it holds.
     """
     if row.computed_at is None:

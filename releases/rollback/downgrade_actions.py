@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from environments.databases.actions import queue_downgrade
+from environments.databases.permission import APPROVE
 from environments.models import (
     Database,
     Direction,
@@ -28,8 +29,9 @@ from releases.models.releases import Release, ReleaseStatus
 from releases.models.rollback import downgrade_content
 from releases.rollback import assessment as rollback_assessment
 
-# What the assessment saw longer ago than this is looked at again before anybody acts on it.
-APPROVE = "releases.approve_release"
+CHANGED_SINCE = (
+    "The database or the file has changed since the request. Withdraw it and request it again."
+)
 # What of the assessment's next step back its request keeps.
 KEPT = ("commit", "database", "start", "target", "file", "losses")
 
@@ -211,10 +213,7 @@ def approve_downgrade(
     require_signer(actor, APPROVE)
     _require_same(content, downgrade.content)
     if row.downgrade is None or downgrade_content(row.downgrade) != downgrade.content:
-        raise Refused(
-            "The database or the file has changed since the request. Withdraw it and request it "
-            "again."
-        )
+        raise Refused(CHANGED_SINCE)
     database = downgrade.rehearsal.database
     _require_staging(database)
     _rehearsed(downgrade.environment, database, row.downgrade, now)

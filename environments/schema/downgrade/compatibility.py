@@ -70,18 +70,13 @@ def assess_rollback(
     """
     now = services or Services()
     if now.moving:
-        return RollbackVerdict(
-            PENDING,
-            now.moving,
-            ("Wait until it has ended; the assessment updates every few seconds.",),
-        )
+        wait = "Wait until it has ended; the assessment updates every few seconds."
+        return RollbackVerdict(PENDING, now.moving, (wait,))
     ids = ", ".join([*(step.revision for step in steps), *unplanned])
     stays = tuple(one.sentence for one in half if not one.breaks)
     repairs = tuple(f"In the database: {command}" for one in half for command in one.commands)
-    breaking = _breaking(steps, risks, unplanned) + tuple(
-        one.sentence for one in half if one.breaks
-    )
-    breaking = (*breaking, *_stops(now, ids))
+    half_breaks = (one.sentence for one in half if one.breaks)
+    breaking = (*_breaking(steps, risks, unplanned), *half_breaks, *_stops(now, ids))
     if now.missing:
         again = (
             "Or redeploy the earlier commit on Railway, which builds it again, and check it like "

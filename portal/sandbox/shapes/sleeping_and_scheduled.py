@@ -1,4 +1,4 @@
-"""What is not always running, and yet as it should be."""
+"""Services that do not always run, which is no fault: sleeping and scheduled ones."""
 
 from portal.sandbox.shapes import Service, Shape
 

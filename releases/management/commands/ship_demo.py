@@ -14,7 +14,7 @@ from releases.demo.report import now_line, summary
 
 
 class Command(BaseCommand):
-    """Prints each step as it happens; exits with 1 when anything is not as it should be."""
+    """Prints each step as it happens; exits with 1 when anything differs from what is expected."""
 
     help = __doc__
 
