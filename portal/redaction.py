@@ -8,7 +8,7 @@ the database, stored there, or was given by GitHub: whoever has not had a secret
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -91,17 +91,23 @@ def without_secrets(text: str) -> str:
     return text
 
 
-def redact(message: str, secrets: Iterable[str]) -> str:
-    """Return `said` with every secret, as it is or as addresses and JSON spell it, replaced by
-    `•••`.
+def in_texts(value: object, change: Callable[[str], str]) -> object:
+    """Return `value`, as JSON holds it, with `change` made to every text and name in it."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {in_texts(name, change): in_texts(one, change) for name, one in value.items()}
+    return [in_texts(one, change) for one in value] if isinstance(value, list | tuple) else value
 
-    Of a secret that is an address with a password, that password is hidden too.
+
+def redact(message: str, secrets: Iterable[str]) -> str:
+    """Return `message` with every secret, as it is or as addresses and JSON spell it, replaced by
+    `•••`; of an address with a password, that password too.
     """
     spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
-    if not spellings:
-        return message
-    longest_first = sorted(spellings, key=len, reverse=True)
-    return re.sub("|".join(map(re.escape, longest_first)), HIDDEN, message)
+    for spelling in sorted(spellings, key=len, reverse=True):
+        message = message.replace(spelling, HIDDEN)
+    return message
 
 
 def _of_settings() -> list[str]:

@@ -18,7 +18,7 @@ from django.db.models import Model
 
 from portal.audit.verification import Anchor, Verification, anchor, verify
 from portal.models.audit import AuditEvent
-from portal.redaction import without_secrets
+from portal.redaction import in_texts, without_secrets
 from portal.visible import visible
 
 __all__ = [
@@ -120,19 +120,14 @@ def actor_name(actor: Actor | AnonymousUser) -> str:
 
 
 def clean(text: str, limit: int) -> str:
-    """Return `text` on one line, without credentials, with all else that it holds to be seen, and
-    at most `limit` characters long.
-    """
+    """Return `text` on one line of at most `limit` characters, all visible, without credentials."""
     text = visible(_LAYOUT.sub(" ", without_secrets(text)))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def canonical_json(data: Mapping[str, object]) -> str:
-    """Return one spelling for one content: sorted keys, no spaces, ASCII.
-
-    Of over 16,000 characters a part is kept.
-
-    Raise TypeError or ValueError for what JSON cannot say.
+    """Return one spelling for one content: sorted keys, no spaces, ASCII; of over 16,000 characters
+    a part. Raise TypeError or ValueError for what JSON cannot say.
     """
     text = _dump(data)
     if len(text) > DATA_CHARS:
@@ -141,12 +136,4 @@ def canonical_json(data: Mapping[str, object]) -> str:
 
 
 def _dump(data: Mapping[str, object]) -> str:
-    return _ENCODER.encode(_without_secrets(data))
-
-
-def _without_secrets(value: object) -> object:
-    if isinstance(value, str):
-        return without_secrets(value)
-    if isinstance(value, Mapping):
-        return {name: _without_secrets(one) for name, one in value.items()}
-    return [_without_secrets(one) for one in value] if isinstance(value, list | tuple) else value
+    return _ENCODER.encode(in_texts(data, without_secrets))

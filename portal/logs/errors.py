@@ -6,6 +6,7 @@ Off by default.
 from typing import Any
 
 from portal.logs import trace
+from portal.redaction import in_texts, without_secrets
 from portal.version import VERSION
 
 
@@ -30,14 +31,6 @@ def report_to(dsn: str) -> None:
 
 def _cleaned(event: Any, hint: Any) -> Any:
     """Return the event without what may tell of a person or a secret, and with its trace."""
-    from portal.redaction import without_secrets
-
-    def clean(value: object) -> object:
-        if isinstance(value, str):
-            return without_secrets(value)
-        if isinstance(value, dict):
-            return {name: clean(one) for name, one in value.items()}
-        return [clean(one) for one in value] if isinstance(value, list | tuple) else value
 
     asked = event.pop("request", None) or {}
     event.pop("user", None)
@@ -45,4 +38,4 @@ def _cleaned(event: Any, hint: Any) -> Any:
     event["request"] = {"method": asked.get("method", ""), "url": address}
     own = {"trace": trace.current(), "job": trace.current_job()}
     event["tags"] = {**(event.get("tags") or {}), **own}
-    return clean(event)
+    return in_texts(event, without_secrets)

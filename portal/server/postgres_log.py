@@ -1,5 +1,6 @@
 """The log of the embedded PostgreSQL: where a start begins in it, and what it says of a failure."""
 
+import re
 from pathlib import Path
 from typing import IO
 
@@ -19,16 +20,9 @@ def open_log(directory: Path) -> IO[bytes]:
 
 def last_words(directory: Path) -> str:
     """Return what the log says of this start's failure, and where to read the rest."""
-    text = (directory / "log").read_text(errors="replace")
-    lines = [
-        line.strip() for line in text.rpartition(LOG_MARK)[2].splitlines() if line.strip()
-    ] or ["no word in the log"]
-    telling = [
-        line
-        for line in lines
-        if any(sign in line for sign in ("FATAL", "PANIC", "error:", "could not"))
-    ]
-    return f"{(telling or lines)[0]} (see {directory / 'log'})"
+    lines = [line.strip() for line in log_of_this_start(directory).splitlines() if line.strip()]
+    telling = [line for line in lines if re.search("FATAL|PANIC|error:|could not", line)]
+    return f"{[*telling, *lines, 'no word in the log'][0]} (see {directory / 'log'})"
 
 
 def log_of_this_start(directory: Path) -> str:

@@ -7,8 +7,8 @@ from django.db import connections
 
 from portal.first_start import codes
 from portal.server.ports import refuse_taken_port
+from portal.server.postgres_wheel import StartError
 from portal.server.start_checks import settle_or_leave
-from portal.server.supervised import RunError
 from portal.server.web import serve
 
 
@@ -30,7 +30,7 @@ class Command(BaseCommand):
     def handle(self, *, host: str, port: int, **options: object) -> None:
         try:
             refuse_taken_port(host, port)
-        except RunError as error:
+        except StartError as error:
             raise CommandError(str(error)) from None
         settle_or_leave()
         codes.announce()
