@@ -1,5 +1,4 @@
-"""The audit trail: one event per thing that happened, chained by SHA-256, written with the thing
-itself.
+"""The audit trail: an event per thing that happened, chained by SHA-256, written with the thing.
 
 `record` appends in the caller's transaction: without an event there is no action. `timeline` reads.
 `verify` and `anchor` (portal.audit.verification) prove it; docs/audit.md says what is proven and
@@ -97,9 +96,7 @@ def record(
 def timeline(
     *, subject: Model | None = None, scope: str = "", before: int | None = None, limit: int = 50
 ) -> list[AuditEvent]:
-    """Return the newest events, of one subject or scope when given; page on with
-    `before=events[-1].position`.
-    """
+    """Return the newest events, of a subject or scope if given, before the position `before`."""
     events = AuditEvent.objects.order_by("-position")
     if subject is not None:
         events = events.filter(subject_kind=subject._meta.label_lower, subject_id=str(subject.pk))

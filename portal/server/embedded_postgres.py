@@ -78,9 +78,10 @@ def running(directory: Path) -> Iterator[Server]:
     try:
         server = attach(directory) or start(directory)
     except AlreadyRunning:  # another starter was a moment quicker
-        server = attach(directory)
-        if server is None:
+        found = attach(directory)
+        if found is None:
             raise
+        server = found
     try:
         yield server
     finally:
