@@ -1,5 +1,4 @@
-"""Records failed sign-ins in the audit trail: account, address, and when it was locked, without
-flooding it.
+"""Records failed sign-ins in the audit trail without flooding it.
 
 The first wrong password for a name from an address is an event, and so is the one that makes this
 pair wait. Names of accounts are told; what else was typed may be somebody's password, so only its
@@ -26,9 +25,6 @@ SHOWN = 2
 FAILED = "person.sign_in_failed"
 
 
-UNTOLD = "further ones are counted and not told here."
-
-
 def note(request: Any, credentials: JsonObject) -> None:
     """Record the failure that django-axes has just counted, if it is one of those that are told."""
     name, address = get_client_username(request, credentials) or "", request.axes_ip_address
@@ -41,16 +37,15 @@ def note(request: Any, credentials: JsonObject) -> None:
         return
     what = f"as {person}" if person else f"as nobody known ({_hinted(name)})"
     if pairs > AN_HOUR:
-        message = f"More than {AN_HOUR} sign-ins failed within an hour; {UNTOLD}"
+        more = "further ones are counted and not told here."
+        message = f"More than {AN_HOUR} sign-ins failed within an hour; {more}"
     elif failures == 1:
         message = f"A sign-in {what} from {address} failed."
     else:
         message = f"{failures} sign-ins {what} from {address} failed; that name waits there."
-    data = {"address": str(address), "failures": failures}
+    told = {"subject": person, "data": {"address": str(address), "failures": failures}}
     with transaction.atomic():
-        audit.record(
-            FAILED, actor=None, subject=person, outcome="refused", sentence=message, data=data
-        )
+        audit.record(FAILED, actor=None, outcome="refused", sentence=message, **told)
 
 
 def _pairs_of_this_hour(*, known: bool) -> int:

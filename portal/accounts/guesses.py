@@ -33,12 +33,12 @@ class Limits(AxesDatabaseHandler):
         """Return whether this try is refused without a look at the password."""
         if super().is_locked(request, credentials):
             return True
-        name, address, now = (
-            get_client_username(request, credentials),
-            request.axes_ip_address,
-            timezone.now(),
+        name, address = get_client_username(request, credentials), request.axes_ip_address
+        now = timezone.now()
+        known = AccessLog.objects.filter(
+            username=name, ip_address=address, attempt_time__gte=now - REMEMBERED
         )
-        if name is None or self._is_known(name, address):
+        if name is None or known.exists():
             return False
         recent = AccessAttempt.objects.filter(attempt_time__gte=now - COOL_OFF)
         told = recent.aggregate(
@@ -53,29 +53,18 @@ class Limits(AxesDatabaseHandler):
     def user_login_failed(
         self, sender: object, credentials: JsonObject, request: object = None, **kwargs: object
     ) -> None:
-        """Count the failure, and tell the audit trail of it; a try that was not looked at is
-        neither.
-        """
+        """Count and record the failure, unless the try was not looked at."""
         refused_before = getattr(request, "axes_locked_out", False)
         super().user_login_failed(sender, credentials, request, **kwargs)
         if request is not None and not refused_before:
             failures.note(request, credentials)
 
-    def _is_known(self, name: str, address: str) -> bool:
-        since = timezone.now() - REMEMBERED
-        return AccessLog.objects.filter(
-            username=name, ip_address=address, attempt_time__gte=since
-        ).exists()
-
 
 def refused(
     request: HttpRequest, original: object = None, credentials: object = None
 ) -> HttpResponse:
-    """Show the answer to a try that is not looked at; it is the same for names that exist and for
-    those that do not.
-    """
-    response = render(
-        request, "429.html", {"minutes": int(COOL_OFF.total_seconds() // 60)}, status=429
-    )
+    """Answer a try that is not looked at, the same way whether the name exists or not."""
+    minutes = int(COOL_OFF.total_seconds() // 60)
+    response = render(request, "429.html", {"minutes": minutes}, status=429)
     response["Retry-After"] = str(int(SLOWLY.total_seconds()))
     return response

@@ -1,7 +1,7 @@
 """The page on which a person makes and removes their own access tokens."""
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from portal.accounts import second_factor, tokens
@@ -27,7 +27,7 @@ def access_tokens(request: HttpRequest) -> HttpResponse:
             context["token"] = _changed(request, form)
         except NotProven as lacking:
             held_form.hold(request, lacking.policy, reverse("portal:access-tokens"), user.pk)
-            return HttpResponseRedirect(reverse("portal:sign-in-again"))
+            return redirect("portal:sign-in-again")
         except Refused as refusal:
             context["problem"] = str(refusal)
         else:

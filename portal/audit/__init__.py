@@ -9,6 +9,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.serializers.json import DjangoJSONEncoder
@@ -27,6 +28,7 @@ __all__ = [
     "Verification",
     "anchor",
     "record",
+    "record_own",
     "timeline",
     "verify",
 ]
@@ -91,6 +93,12 @@ def record(
     with connection.cursor() as cursor:
         cursor.execute(_APPEND, values)
         return cursor.fetchone()[0]
+
+
+def record_own(action: str, user: User, sentence: str, **more: Any) -> None:
+    """Append what `user` did with their own account, in a transaction of its own."""
+    with transaction.atomic():
+        record(action, actor=user, subject=user, sentence=sentence, **more)
 
 
 def timeline(
