@@ -1,9 +1,8 @@
 """Replaces secrets by `•••` in everything that people and logs see.
 
-`without_secrets` is the one function for text that anybody may have written: it stands in every
-event (`portal.audit.record`), log line, error of a vendor or of git, and notification. It touches
-no database, so it knows the secrets of the settings, and those that this process has read from
-the database, stored there, or was given by GitHub: whoever has not had a secret cannot quote it.
+`without_secrets` is the one function for text that anybody may have written. It touches no
+database, so it knows the secrets of the settings, and those that this process has read from the
+database, stored there, or was given by GitHub: whoever has not had a secret cannot quote it.
 """
 
 import json
@@ -81,8 +80,8 @@ def is_unmistakable(text: str) -> bool:
 
 
 def without_secrets(text: str) -> str:
-    """Return `text` without any credential that this process knows, however it is spelt, and
-    without what looks like an access token or stands in an address in place of one.
+    """Return `text` without any credential that this process knows, however spelt, nor what looks
+    like an access token or stands in an address in place of one.
     """
     text = _TOKEN.sub(HIDDEN, _IN_ADDRESS.sub(rf"\1{HIDDEN}", text))
     for spelling in _all_spellings(tuple(known_secrets())):

@@ -1,6 +1,4 @@
-"""The audit trail for people: narrowed by a form whose answers are addresses, one event by itself,
-and all of it as a file.
-"""
+"""The audit trail for people: narrowed by a form, one event by itself, and all of it as a file."""
 
 import csv
 import json

@@ -1,7 +1,4 @@
-"""Errors to a DSN (Sentry and what speaks its protocol), if SENTRY_DSN names one.
-
-Off by default.
-"""
+"""Errors to a DSN (Sentry and what speaks its protocol), if SENTRY_DSN names one."""
 
 from typing import Any
 

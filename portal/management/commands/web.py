@@ -17,15 +17,10 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        port = os.environ.get("PORT", "8000")  # PORT: what Railway tells us
-        parser.add_argument(
-            "--host",
-            default="0.0.0.0",  # noqa: S104
-            help="address to serve on (all of this machine's)",
-        )
-        parser.add_argument(
-            "--port", type=int, default=port, help="port to serve on (PORT, or 8000)"
-        )
+        every, port = "0.0.0.0", os.environ.get("PORT", "8000")  # noqa: S104 - PORT is Railway's
+        add = parser.add_argument
+        add("--host", default=every, help="address to serve on (all of this machine's)")
+        add("--port", type=int, default=port, help="port to serve on (PORT, or 8000)")
 
     def handle(self, *, host: str, port: int, **options: object) -> None:
         try:
