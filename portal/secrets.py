@@ -169,7 +169,7 @@ class SecretField(forms.CharField):
 
 @transaction.atomic
 def rotate() -> int:
-    """Encrypt every stored secret again with the newest key; return how many. Raise `Unreadable`."""
+    """Encrypt each stored secret again with the newest key; return how many. Raise `Unreadable`."""
     count = 0
     for model, field in _encrypted_fields():
         rows = model._base_manager.select_for_update().order_by("pk")

@@ -85,8 +85,8 @@ class PersonAdmin(TwoPeople, UserAdmin):
     ) -> HttpResponse:
         """Change another's password; for those who sign it takes two people."""
         person = self.get_object(request, unquote(id))
-        another = person is not None and person.pk != request.user.pk
-        if request.method == "POST" and another and may_ever_sign(person):
+        posted = request.method == "POST"
+        if posted and person and person.pk != request.user.pk and may_ever_sign(person):
             form = self.change_password_form(person, request.POST)
             may = self.has_change_permission(request, person) and form.is_valid()
             if may and (given := form.cleaned_data["password1"]):

@@ -136,8 +136,8 @@ def _settle_rows(manifest: Manifest, now: datetime) -> None:
                 ended = {"finished_at": now, "sentence": "Not repeated after a restore."}
                 rows.update(status=JobStatus.CANCELLED, **ended)
         message = f"Restored from a backup of {manifest.made_at} (version {manifest.version})."
-        told = {"sentence": message, "data": asdict(manifest), "now": now}
-        audit.record("portal.restored", actor=None, **told)
+        data = asdict(manifest)
+        audit.record("portal.restored", actor=None, sentence=message, data=data, now=now)
 
 
 def _run(program: str, arguments: Sequence[str]) -> None:

@@ -106,8 +106,8 @@ class TwoPeople(AuditedAdmin):
         if asked.wanted:
             self.propose(request, form.instance, values=asked.wanted, secrets=asked.secrets)
         elif asked.alone and change:
-            given = {"actor": person(request), "alone": asked.alone}
-            tell(request, record_alone(form.instance, asked.before, **given))
+            who, why = person(request), asked.alone
+            tell(request, record_alone(form.instance, asked.before, actor=who, alone=why))
 
     def children_wanted(self, formset: BaseInlineFormSet) -> dict[str, object] | None:
         """Return the rows of a guarded formset as they will be; None: they are saved at once."""

@@ -184,7 +184,8 @@ def _interpreter() -> list[Path]:
     """Our interpreter, its library and packages, and the system's; never the portal's own files."""
     root = _HERE.parent.parent
     kept_out = [root, Path(os.environ.get("PORTAL_VAR_DIR", root / "var")).resolve()]
-    places = [*_SYSTEM, sys.prefix, sys.base_prefix, Path(sys.executable).resolve().parent.parent]
+    own = str(Path(sys.executable).resolve().parent.parent)
+    places = [*_SYSTEM, sys.prefix, sys.base_prefix, own]
     found = [one for place in places for one in _without(Path(place).resolve(), kept_out)]
     ours = root / "environments/schema/run/alembic_env"
     return [*dict.fromkeys(one for one in found if one.exists()), ours]

@@ -138,8 +138,8 @@ def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
             return False
         if isinstance(outcome, Finished):
             job.ended(outcome, now=now)
-            changes = {"status": outcome.status, "sentence": outcome.sentence}
-            changes |= {"finished_at": now, "crashes": 0}
+            ended = {"status": outcome.status, "sentence": outcome.sentence}
+            changes: dict[str, object] = {**ended, "finished_at": now, "crashes": 0}
         else:
             later = now + timedelta(seconds=outcome.seconds)
             # Keep a wake-up that arrived while this step ran.

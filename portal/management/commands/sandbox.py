@@ -1,4 +1,4 @@
-"""`manage.py sandbox`: GitHub's and Railway's stand-ins on loopback, over a local git repository."""
+"""`manage.py sandbox`: GitHub's and Railway's stand-ins on loopback, over a git repository."""
 
 import json
 import os
