@@ -6,7 +6,6 @@ beginning is.
 """
 
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from axes.helpers import get_client_username
@@ -44,10 +43,9 @@ def note(request: Any, credentials: JsonObject) -> None:
         message = f"A sign-in {what} from {address} failed."
     else:
         message = f"{failures} sign-ins {what} from {address} failed; that name waits there."
-    data = {"address": str(address), "failures": failures}
-    refused = partial(audit.record, FAILED, actor=None, outcome="refused")
+    told = {"subject": person, "data": {"address": str(address), "failures": failures}}
     with transaction.atomic():
-        refused(subject=person, sentence=message, data=data)
+        audit.record(FAILED, actor=None, outcome="refused", sentence=message, **told)
 
 
 def _pairs_of_this_hour(*, known: bool) -> int:
