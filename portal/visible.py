@@ -22,12 +22,7 @@ _UNSEEN = (
     "\u2028-\u202e\u2060-\u206f\u2800\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-# One of these in a row of bytes is a reason to look closer; almost every answer has none.
-_SUSPECT = re.compile(
-    rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f\xad]|\xcd\x8f|\xd8\x9c|\xe1(?:\x85[\x9f\xa0]|\x9e[\xb4\xb5]|\xa0[\x8b-\x8f])"
-    rb"|\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf]|\xa0\x80)|\xe3\x85\xa4"
-    rb"|\xef(?:\xb8[\x80-\x8f]|\xbb\xbf|\xbe\xa0|\xbf[\xb0-\xbb])|\xf0\x93[\x90\x91]|\xf0\x9b\xb2|\xf0\x9d\x85|\xf3\xa0"
-)
+
 # Letters of scripts that join and stack: between two of them ZWJ and ZWNJ are spelling.
 _JOINING = (
     "\u0620-\u074f\u0750-\u077f\u0860-\u08ff\u0900-\u0dff"
@@ -93,8 +88,7 @@ def only_visible(get_response: Callable[[object], Any]) -> Callable[[object], ob
             return response
         if kind == "application/json" and b"\\u" in response.content:  # spelt with letters
             response.content = _spelt_out(response.content)
-        if _SUSPECT.search(response.content):
-            response.content = visible(response.content.decode(response.charset, "surrogateescape"))
+        response.content = visible(response.content.decode(response.charset, "surrogateescape"))
         if response.has_header("Content-Length"):
             response["Content-Length"] = str(len(response.content))
         return response
@@ -112,8 +106,6 @@ def _spelt_out(content: bytes) -> bytes:
 
 def _visible_part(part: bytes) -> bytes:
     """Return a part of a download, which ends between two signs, as a line does."""
-    if not _SUSPECT.search(part):
-        return part
     return visible(part.decode("utf-8", "surrogateescape")).encode("utf-8", "replace")
 
 

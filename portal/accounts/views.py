@@ -8,17 +8,20 @@ from django.contrib.auth import authenticate, logout
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from portal import audit
-from portal.accounts import second_factor
-from portal.accounts.forms import ProofForm, SecondFactorForm
+from portal.accounts import second_factor, tokens
+from portal.accounts.forms import ProofForm, SecondFactorForm, TokenForm
 from portal.models.sign_in_policy import Policy
+from portal.models.tokens import AccessToken
 from portal.ui import held_form, recent_sign_in
-from portal.ui.actions import Refused
+from portal.ui.actions import NotProven, Refused, require_proof
+from portal.ui.forms import sentence
 from portal.ui.recent_sign_in import PASSWORD, PROVED_AT, SECOND_FACTOR, SECOND_FACTOR_AT
 from portal.ui.site import page, person, run
 
@@ -155,3 +158,35 @@ def _changed(request: HttpRequest, *, actor: User, verb: str, code: str) -> dict
         second_factor.remove(actor, actor=actor)
         request.session.pop(SECOND_FACTOR_AT, None)
     return {}
+
+
+@page
+def access_tokens(request: HttpRequest) -> HttpResponse:
+    """List the person's tokens; make one, which this answer alone shows, or remove one."""
+    user = person(request)
+    context: dict[str, object] = {}
+    if request.method == "POST":
+        form = TokenForm(request.POST)
+        try:
+            context["token"] = _tokens_changed(request, form)
+        except NotProven as lacking:
+            held_form.hold(request, lacking.policy, reverse("portal:access-tokens"), user.pk)
+            return redirect("portal:sign-in-again")
+        except Refused as refusal:
+            context["problem"] = str(refusal)
+        else:
+            held_form.forget(request)
+    context["tokens"] = list(AccessToken.objects.filter(user=user))
+    return render(request, "portal/accounts/access_tokens.html", context)
+
+
+def _tokens_changed(request: HttpRequest, form: TokenForm) -> str:
+    """Return the new token; "" after one was removed. Raise `Refused`."""
+    user = person(request)
+    if not form.is_valid():
+        raise Refused(sentence(form))
+    if gone := form.cleaned_data["remove"]:
+        tokens.remove(user, gone)
+        return ""
+    require_proof(user, Policy(second_factor.of(user) is not None, RECENT))
+    return tokens.make(user, form.cleaned_data["name"])

@@ -101,18 +101,10 @@ def record_own(action: str, user: User, sentence: str, **more: Any) -> None:
         record(action, actor=user, subject=user, sentence=sentence, **more)
 
 
-def timeline(
-    *, subject: Model | None = None, scope: str = "", before: int | None = None, limit: int = 50
-) -> list[AuditEvent]:
-    """Return the newest events, of a subject or scope if given, before the position `before`."""
-    events = AuditEvent.objects.order_by("-position")
-    if subject is not None:
-        events = events.filter(subject_kind=subject._meta.label_lower, subject_id=str(subject.pk))
-    if scope:
-        events = events.filter(scope=scope)
-    if before is not None:
-        events = events.filter(position__lt=before)
-    return list(events[:limit])
+def timeline(subject: Model, *, limit: int = 50) -> list[AuditEvent]:
+    """Return the newest events of `subject`."""
+    kind = subject._meta.label_lower
+    return list(AuditEvent.objects.filter(subject_kind=kind, subject_id=str(subject.pk))[:limit])
 
 
 def actor_name(actor: Actor | AnonymousUser) -> str:

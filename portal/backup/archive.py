@@ -20,7 +20,8 @@ from psycopg.conninfo import make_conninfo
 from portal import audit
 from portal.audit.anchors import anchors_path
 from portal.jobs import OPEN, JobStatus, job_models
-from portal.models import AuditHead, HealthWatch, ProcessReport
+from portal.models.audit import AuditHead
+from portal.models.health import HealthWatch, ProcessReport
 from portal.server.postgres_wheel import binaries
 from portal.version import VERSION
 

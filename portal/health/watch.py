@@ -11,7 +11,7 @@ from django.utils import timezone
 from portal import jobs
 from portal.health import incidents, reports
 from portal.jobs import running, sweep
-from portal.models import Incident
+from portal.models.health import Incident
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ whoever holds it knows that no server lives.
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -18,12 +19,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import psycopg
 
 from portal.server.children import spawn, stop_group
-from portal.server.postgres_log import last_words, log_of_this_start, open_log
 from portal.server.postgres_owner import confined_to, demotion
 from portal.server.postgres_wheel import StartError, binaries, extension_path
 from portal.server.private_files import write_private
@@ -40,6 +41,8 @@ SETTINGS = (
     "dynamic_shared_memory_type=mmap",  # in its own directory, and not in /dev/shm
 )
 UNSAFE_SETTINGS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+MAX_LOG_BYTES = 10_000_000
+LOG_MARK = "-- start --"
 
 
 class AlreadyRunning(StartError):
@@ -264,3 +267,24 @@ def _url(directory: Path, *, remembered: bool) -> str:
     with probe:
         port = probe.getsockname()[1]
     return f"postgresql://postgres:{(directory / 'password').read_text()}@127.0.0.1:{port}/postgres"
+
+
+def open_log(directory: Path) -> IO[bytes]:
+    """Return the log, begun again when it has grown large, with a mark where this start begins."""
+    log = directory / "log"
+    if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
+        log.replace(directory / "log.1")
+    file = log.open("ab", buffering=0)
+    file.write(LOG_MARK.encode() + b"\n")
+    return file
+
+
+def last_words(directory: Path) -> str:
+    """Return what the log says of this start's failure, and where to read the rest."""
+    lines = [line.strip() for line in log_of_this_start(directory).splitlines() if line.strip()]
+    telling = [line for line in lines if re.search("FATAL|PANIC|error:|could not", line)]
+    return f"{[*telling, *lines, 'no word in the log'][0]} (see {directory / 'log'})"
+
+
+def log_of_this_start(directory: Path) -> str:
+    return (directory / "log").read_text(errors="replace").rpartition(LOG_MARK)[2]

@@ -12,18 +12,19 @@ from contextlib import nullcontext
 from datetime import datetime
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.views.decorators.http import require_POST
 
+from portal import audit
 from portal.logs.trace import View
+from portal.models.webhooks import WebhookDelivery
 from portal.outbound.parsing import JsonObject, text
 from portal.redaction import HIDDEN
 from portal.webhooks.deliveries import Delivery, Mark, Outcome, forget_old, keep
-from portal.webhooks.forgeries import note_forgery
 from portal.webhooks.secrets import github_signature, secret_fault
 
 MAX_BYTES = 25 * 1024 * 1024 + 64 * 1024  # GitHub sends at most 25 MB; some slack for how it counts
@@ -33,6 +34,10 @@ _SIGNATURE = re.compile(r"sha256=[0-9a-fA-F]{64}")
 _GUID = re.compile(r"[0-9A-Za-z-]{1,100}")
 # The objects of a large body take several times its size: read one such body at a time.
 _reading_large = threading.Lock()
+NOTED_SECONDS = 600.0
+_noting = threading.Lock()
+# By source: when a forgery was last noted, and how many came since.
+_noted: dict[str, tuple[float, int]] = {}
 
 log = logging.getLogger(__name__)
 Handler = Callable[[str, JsonObject], Mark | None]
@@ -201,3 +206,22 @@ def _refused(request: HttpRequest, source: str) -> HttpResponse:
 
 def _answer(status: int, sentence: str) -> HttpResponse:
     return HttpResponse(f"{sentence}\n", status=status, content_type="text/plain; charset=utf-8")
+
+
+def note_forgery(source: str, address: str, *, clock: float) -> None:
+    """Record one audit event for the first forged delivery in ten minutes (`clock`, in seconds);
+    each process counts the others, so that a flood costs no database.
+    """
+    with _noting:
+        last, since = _noted.get(source, (float("-inf"), 0))
+        if clock - last < NOTED_SECONDS:
+            _noted[source] = (last, since + 1)
+            return
+        _noted[source] = (clock, 0)
+    name = WebhookDelivery.Source(source).label
+    more = f", and {since} more since the last such event" if since else ""
+    whose = f"from {address or 'somewhere'} in the name of {name}"
+    sentence = f"A webhook {whose} was refused as forged{more}."
+    data = {"source": source, "address": address, "since": since}
+    with transaction.atomic():
+        audit.record("webhook.refused", actor=None, outcome="refused", sentence=sentence, data=data)
