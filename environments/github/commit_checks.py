@@ -81,10 +81,4 @@ STATUS_STATES = ("error", "failure", "pending", "success")
 
 
 def _as_check(status: CommitStatus) -> Check:
-    return Check(
-        name=status.context,
-        kind="status",
-        state=status.state,
-        url=status.target_url,
-        started_at=status.updated_at,
-    )
+    return Check(name=status.context, state=status.state, url=status.target_url)
