@@ -8,7 +8,7 @@ from environments.branches import applying, fast_forward, protection, protection
 from environments.clients import github_of
 from environments.findings import out_of_band
 from environments.git.calls import GitError
-from environments.github.reverting import branch_of
+from environments.github.pull_requests import branch_of_revert
 from environments.models import (
     Branch,
     BranchProtection,
@@ -107,7 +107,7 @@ def back_merge(job: Repair, now: datetime) -> Outcome:
 def revert(job: Repair, now: datetime) -> Outcome:
     """Find the pull request that reverts #`wanted`, or have GitHub open it."""
     project, github, number = job.project, github_of(job.project), int(job.wanted)
-    main, begins = project.production_branch, branch_of(int(job.wanted))
+    main, begins = project.production_branch, branch_of_revert(number)
     pull = next((one for one in github.pulls_into(main) if one.head_ref.startswith(begins)), None)
     if pull is None:
         job.keep(wrote_at=now)
