@@ -95,9 +95,11 @@ def _record(request: Any, credentials: JsonObject) -> None:
         message = f"A sign-in {what} from {address} failed."
     else:
         message = f"{failures} sign-ins {what} from {address} failed; that name waits there."
-    told = {"subject": person, "data": {"address": str(address), "failures": failures}}
+    data = {"address": str(address), "failures": failures}
     with transaction.atomic():
-        audit.record(FAILED, actor=None, outcome="refused", sentence=message, **told)
+        audit.record(
+            FAILED, actor=None, subject=person, outcome="refused", sentence=message, data=data
+        )
 
 
 def _pairs_of_this_hour(*, known: bool) -> int:

@@ -1,6 +1,6 @@
 """The portal's own tables; Django finds them by importing this package."""
 
-from portal.models import (  # noqa: F401
+from portal.models import (
     accounts,
     audit,
     configuration,

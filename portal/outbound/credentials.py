@@ -10,15 +10,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NoReturn
 
-import github
 import github.Auth
 import jwt
 from django.conf import settings
-from github.Requester import Requester
 
 from portal.outbound import http
-from portal.outbound.connections import USER_AGENT
-from portal.outbound.http import READ_SECONDS, ApiError
+from portal.outbound.http import ApiError
 from portal.outbound.parsing import get_path, moment
 from portal.redaction import hold
 
@@ -101,50 +98,29 @@ def github_token_kind(token: str) -> str:
     return next((kind for start, kind in _GITHUB_KINDS.items() if token.startswith(start)), "token")
 
 
-def github_requester(api_url: str, token: str | App | None = None) -> Requester:
-    """Return PyGithub's requester for `api_url`, with `token`, else GITHUB_TOKEN, else the App of
-    the settings.
+def github_auth(api_url: str, token: str | App | None = None) -> github.Auth.Auth:
+    """Return what signs in at `api_url`: `token`, else GITHUB_TOKEN, else the App of the settings.
 
-    It never retries, never paces and gives up after a time limit. One per process and credential,
-    so that an App's installation token (one hour) is fetched once. Raise `ApiError`
-    (unauthorized).
+    Its `token` is the one now valid. Raise `ApiError` (unauthorized).
     """
-    if not isinstance(token, App):
-        given = settings.GITHUB_TOKEN if token is None else token
-        app = App(
-            settings.GITHUB_APP_ID,
-            settings.GITHUB_APP_PRIVATE_KEY,
-            settings.GITHUB_APP_INSTALLATION_ID,
-        )
-        if given:
-            token = checked_token(given, "GITHUB_TOKEN", "GitHub")
-        elif app != App("", "", ""):
-            token = app
-        else:
-            needed = "GITHUB_APP_ID with GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID"
-            sentence = f"GitHub needs a credential: set GITHUB_TOKEN, or {needed}."
-            raise ApiError("GitHub", "unauthorized", sentence)
-    return _requester(os.getpid(), api_url, token)
+    if isinstance(token, App):
+        return _installation(os.getpid(), api_url, token)
+    given = settings.GITHUB_TOKEN if token is None else token
+    if given:
+        return github.Auth.Token(checked_token(given, "GITHUB_TOKEN", "GitHub"))
+    app = App(
+        settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY, settings.GITHUB_APP_INSTALLATION_ID
+    )
+    if app == App("", "", ""):
+        needed = "GITHUB_APP_ID with GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID"
+        sentence = f"GitHub needs a credential: set GITHUB_TOKEN, or {needed}."
+        raise ApiError("GitHub", "unauthorized", sentence)
+    return _installation(os.getpid(), api_url, app)
 
 
 @lru_cache(maxsize=16)
-def _requester(process: int, api_url: str, token: str | App) -> Requester:
-    return Requester(
-        auth=_installation(api_url, token) if isinstance(token, App) else github.Auth.Token(token),
-        base_url=api_url,
-        timeout=int(READ_SECONDS),
-        user_agent=USER_AGENT,
-        per_page=100,
-        verify=True,
-        retry=None,
-        pool_size=None,
-        seconds_between_requests=0,
-        seconds_between_writes=0,
-        api_version=GITHUB_API_VERSION,
-    )
-
-
-def _installation(api_url: str, app: App) -> "Installation":
+def _installation(process: int, api_url: str, app: App) -> "Installation":
+    """One per process and App, so that its token (one hour) is fetched once."""
     private_key = app.private_key.replace("\\n", "\n")  # how several lines are written in one
     fault = ""
     if not app.id.isdigit() or not app.installation_id.isdigit():
@@ -244,16 +220,3 @@ def railway_token(token: str | None = None) -> tuple[str, str]:
         given = settings.RAILWAY_API_TOKEN if token is None else token
         return checked_token(given, "RAILWAY_API_TOKEN", "Railway"), "bearer"
     return checked_token(settings.RAILWAY_TOKEN, "RAILWAY_TOKEN", "Railway"), "project"
-
-
-def github_token(api_url: str, token: str | App | None = None) -> str:
-    """Return the token with which git itself reads the repository: the plain one, or the App's
-    present one. None: that of the settings. Raise `ApiError` (unauthorized) for an unusable one.
-    """
-    auth = github_requester(api_url, token).auth
-    try:
-        return auth.token if auth else ""
-    except github.GithubException as error:
-        sentence = f"GitHub gave the App no installation token (HTTP {error.status});"
-        sentence += " see Connections."
-        raise ApiError("GitHub", "unauthorized", sentence, status=error.status) from error
