@@ -1,7 +1,7 @@
 """The audit trail: an event per thing that happened, chained by SHA-256, written with the thing.
 
 `record` appends in the caller's transaction: without an event there is no action. `timeline` reads.
-`verify` and `anchor` (portal.audit.verification) prove it; docs/audit.md says what is proven and
+`verify` and `anchor` in `verification` prove it; docs/audit.md says what is proven and
 what is not.
 """
 
@@ -16,25 +16,10 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Model
 
-from portal.audit.verification import Anchor, Verification, anchor, verify
 from portal.jobs import Finished, JobStatus
 from portal.models.audit import AuditEvent
 from portal.redaction import in_texts, without_secrets
 from portal.visible import visible
-
-__all__ = [
-    "Actor",
-    "Anchor",
-    "OutsideTransaction",
-    "Verification",
-    "anchor",
-    "record",
-    "record_end",
-    "record_own",
-    "scope_of",
-    "timeline",
-    "verify",
-]
 
 type Actor = User | None  # who acts; None is the portal itself
 

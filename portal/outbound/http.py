@@ -288,9 +288,5 @@ def read_again[T](call: Callable[[], T], *, unless_status: frozenset[int] = froz
             return error.kind != "rate_limited"
         return error.retry_after if error.retry_after <= MAX_WAIT_SECONDS else False
 
-    for attempt in stamina.retry_context(
-        on=wait, attempts=3, timeout=45, wait_initial=0.2, wait_max=2
-    ):
-        with attempt:
-            return call()
-    raise AssertionError("stamina returns or raises")
+    again = stamina.RetryingCaller(attempts=3, timeout=45, wait_initial=0.2, wait_max=2)
+    return again(wait, call)

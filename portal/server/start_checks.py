@@ -17,11 +17,8 @@ def settle_or_leave() -> None:
     none, or where the role may more than the portal needs.
     """
     try:
-        for attempt in stamina.retry_context(
-            on=OperationalError, attempts=None, timeout=DATABASE_PATIENCE, wait_max=1.0
-        ):
-            with attempt:
-                connection.ensure_connection()
+        patiently = stamina.RetryingCaller(attempts=None, timeout=DATABASE_PATIENCE, wait_max=1.0)
+        patiently(OperationalError, connection.ensure_connection)
     except OperationalError as error:
         what = " ".join(str(error).split())
         raise CommandError(
