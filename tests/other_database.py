@@ -6,7 +6,21 @@ from contextlib import contextmanager
 import psycopg
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.state import ProjectState
+from django.test import override_settings
 from psycopg import sql
+
+
+class Only:
+    """A router to one database, because a landed migration names none and would ask the default."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+
+    def db_for_read(self, model: object, **hints: object) -> str:
+        return self.alias
+
+    db_for_write = db_for_read
 
 
 @contextmanager
@@ -20,19 +34,20 @@ def other_database(alias: str) -> Iterator[None]:
         server.execute(sql.SQL("CREATE DATABASE {}").format(made))
         connections.databases[alias] = {**known, "NAME": name}
         try:
-            yield
+            with override_settings(DATABASE_ROUTERS=[Only(alias)]):
+                yield
         finally:
             connections[alias].close()
             del connections[alias], connections.databases[alias]
             server.execute(sql.SQL("DROP DATABASE {}").format(made))
 
 
-def as_it_was(alias: str) -> MigrationExecutor:
-    """Return an executor that knows each landed migration by its name, and no squashed one."""
+def migrate_as_it_was(alias: str, targets: list[tuple[str, str]]) -> ProjectState:
+    """Migrate to `targets` by the landed migrations, as if none was squashed; return the state."""
     executor = MigrationExecutor(connections[alias])
     executor.loader.replace_migrations = False
     executor.loader.build_graph()
-    return executor
+    return executor.migrate(targets)
 
 
 def _server(known: dict) -> dict:

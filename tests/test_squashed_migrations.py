@@ -14,7 +14,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from portal.server.postgres_wheel import binaries
-from tests.other_database import as_it_was, other_database
+from tests.other_database import migrate_as_it_was, other_database
 
 pytestmark = pytest.mark.slow
 OURS = ("environments", "portal", "releases")
@@ -36,7 +36,7 @@ def at_once(django_db_setup, django_db_blocker):
 @pytest.fixture(scope="module")
 def from_the_middle(django_db_setup, django_db_blocker):
     with django_db_blocker.unblock(), other_database("from_the_middle"):
-        as_it_was("from_the_middle").migrate(MIDDLE)
+        migrate_as_it_was("from_the_middle", MIDDLE)
         yield MigrationExecutor(connections["from_the_middle"])
 
 

@@ -7,7 +7,7 @@ from django.db import IntegrityError, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from tests.other_database import as_it_was, other_database
+from tests.other_database import migrate_as_it_was, other_database
 
 pytestmark = pytest.mark.slow
 URL = "postgresql://app:p%40ss-word@db.example.org/app"
@@ -51,7 +51,7 @@ def moved(older):
 def older(django_db_setup, django_db_blocker):
     """A database at the tables of before, as the alias "older": the models that were there."""
     with django_db_blocker.unblock(), other_database("older"):
-        yield as_it_was("older").migrate(OLD).apps
+        yield migrate_as_it_was("older", OLD).apps
 
 
 def make(apps, name: str, /, **values):
