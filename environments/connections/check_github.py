@@ -123,7 +123,7 @@ def _repository(project: Project, kind: str, can: list[str], cannot: list[str]) 
     except ApiError as error:
         cannot.append(f"{label}: {error.sentence}")
         return FAIL if error.kind in REFUSED else WAIT
-    auth = github.transport.requester.auth
+    auth = github.transport.auth
     states = {_try(github, read, kind, can, cannot) for read in _reads(project)}
     if isinstance(auth, Installation):
         held = auth.permissions

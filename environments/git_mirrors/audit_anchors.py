@@ -23,7 +23,7 @@ from portal import observed
 from portal.audit import anchors as audit_anchors
 from portal.audit.anchors import Anchor, Lost, Outside
 from portal.credentials import stored
-from portal.outbound.credentials import github_token
+from portal.outbound.credentials import github_auth
 from portal.outbound.http import ApiError
 
 FILE = "anchors.jsonl"
@@ -87,7 +87,7 @@ def _ledger() -> "Ledger | None":
         Project.objects.order_by("pk").values_list("repository", flat=True).first() or ""
     )
     try:
-        token = github_token(settings.GITHUB_API_URL, stored.github())
+        token = github_auth(settings.GITHUB_API_URL, stored.github()).token
     except ApiError:
         return None  # the page Connections says so
     return Ledger(repository, settings.AUDIT_REF, token) if repository else None

@@ -7,6 +7,7 @@ from portal.outbound.http import Kind, Reply
 from portal.outbound.parsing import get_path, quoted, text
 
 SERVICE = "GitHub"
+LIMITED = "GitHub's request limit is used up: the portal waits for the next hour."
 # GitHub: "Troubleshooting the REST API", validation failed.
 VALIDATION = "Validation Failed"
 CODES = {
@@ -53,7 +54,7 @@ def meaning(reply: Reply, doing: str, words: str, write: bool) -> tuple[Kind, st
             sentence = f"GitHub refuses the token{message}: make a new one and set it."
             return "unauthorized", sentence
         case HTTPStatus.TOO_MANY_REQUESTS:
-            return _limited()
+            return "rate_limited", LIMITED
         case HTTPStatus.FORBIDDEN:
             return _forbidden(reply, doing, words, message)
         case HTTPStatus.NOT_FOUND:
@@ -65,14 +66,9 @@ def meaning(reply: Reply, doing: str, words: str, write: bool) -> tuple[Kind, st
     return _by_class(status, doing, message, write)
 
 
-def _limited() -> tuple[Kind, str]:
-    sentence = "GitHub's request limit is used up: the portal waits for the next hour."
-    return "rate_limited", sentence
-
-
 def _forbidden(reply: Reply, doing: str, words: str, message: str) -> tuple[Kind, str]:
     if _is_limit(reply, words):
-        return _limited()
+        return "rate_limited", LIMITED
     if "upgrade" in words.lower():
         fix = "change the plan, or do without"
         return "refused", f"GitHub does not {doing} on this plan{message}: {fix}."

@@ -13,7 +13,7 @@ from environments.github import GitHub, Rules
 from environments.models import Project
 from environments.railway.objects import ProjectTree
 from environments.schema.history import reader
-from environments.schema.history.candidates import candidates
+from environments.schema.history.candidates import Snapshot, candidates
 from environments.setup import commands, layout
 from portal.outbound.http import ApiError
 
@@ -112,7 +112,7 @@ def _databases(
     it.
     """
     with mirror.objects() as objects:
-        seen = candidates(objects, commit)
+        seen = candidates(Snapshot(objects, commit))
     tomls = [path for path, _ in mirror.files(commit) if path.endswith("pyproject.toml")]
     asked = [*seen.configurations, *_with_alembic(mirror, commit, tomls), *seen.scripts]
     found: list[dict[str, str]] = []

@@ -12,15 +12,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NoReturn
 
-import github
 import github.Auth
 import jwt
 from django.conf import settings
-from github.Requester import Requester
 
 from portal.outbound import http
-from portal.outbound.connections import USER_AGENT
-from portal.outbound.http import READ_SECONDS, ApiError
+from portal.outbound.http import ApiError
 from portal.outbound.parsing import get_path, moment
 from portal.redaction import hold
 
@@ -110,74 +107,47 @@ def github_token_kind(token: str) -> str:
     return next((kind for start, kind in _GITHUB_KINDS.items() if token.startswith(start)), "token")
 
 
-def github_requester(api_url: str, token: str | App | None = None) -> Requester:
-    """Return PyGithub's requester for `api_url`, with `token`, else GITHUB_TOKEN, else the App of
-    the settings.
+def github_auth(api_url: str, token: str | App | None = None) -> github.Auth.Auth:
+    """Return what signs in at `api_url`: `token`, else GITHUB_TOKEN, else the App of the settings.
 
-    It never retries, never paces and gives up after a time limit. One per process and credential,
-    so that an App's installation token (one hour) is fetched once. Raise `ApiError`
-    (unauthorized).
+    Its `token` is the one now valid. Raise `ApiError` (unauthorized).
     """
     if isinstance(token, App):
-        given_app = (token.id, token.private_key, token.installation_id)
-        return _requester(os.getpid(), api_url, "", given_app)
+        return _installation(os.getpid(), api_url, token)
     given = settings.GITHUB_TOKEN if token is None else token
-    app = (
-        settings.GITHUB_APP_ID,
-        settings.GITHUB_APP_PRIVATE_KEY,
-        settings.GITHUB_APP_INSTALLATION_ID,
+    if given:
+        return github.Auth.Token(checked_token(given, "GITHUB_TOKEN", "GitHub"))
+    app = App(
+        settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY, settings.GITHUB_APP_INSTALLATION_ID
     )
-    if given or not any(app):
-        if not given:
-            raise ApiError(
-                "GitHub",
-                "unauthorized",
-                "GitHub needs a credential: set GITHUB_TOKEN, or GITHUB_APP_ID with "
-                "GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID.",
-            )
-        return _requester(
-            os.getpid(), api_url, checked_token(given, "GITHUB_TOKEN", "GitHub"), None
+    if app == App("", "", ""):
+        sentence = (
+            "GitHub needs a credential: set GITHUB_TOKEN, or GITHUB_APP_ID with "
+            "GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID."
         )
-    return _requester(os.getpid(), api_url, "", app)
+        raise ApiError("GitHub", "unauthorized", sentence)
+    return _installation(os.getpid(), api_url, app)
 
 
 @lru_cache(maxsize=16)
-def _requester(
-    process: int, api_url: str, token: str, app: tuple[str, str, str] | None
-) -> Requester:
-    auth: github.Auth.Auth = _installation(api_url, *app) if app else github.Auth.Token(token)
-    return Requester(
-        auth=auth,
-        base_url=api_url,
-        timeout=int(READ_SECONDS),
-        user_agent=USER_AGENT,
-        per_page=100,
-        verify=True,
-        retry=None,
-        pool_size=None,
-        seconds_between_requests=0,
-        seconds_between_writes=0,
-        api_version=GITHUB_API_VERSION,
-    )
-
-
-def _installation(
-    api_url: str, app_id: str, private_key: str, installation_id: str
-) -> "Installation":
-    if not app_id.isdigit() or not installation_id.isdigit():
+def _installation(process: int, api_url: str, app: App) -> "Installation":
+    """One per process and App, so that its token (one hour) is fetched once."""
+    if not app.id.isdigit() or not app.installation_id.isdigit():
         sentence = (
             "GITHUB_APP_ID and GITHUB_APP_INSTALLATION_ID must both be set and be numbers: correct"
             " them."
         )
         raise ApiError("GitHub", "unauthorized", sentence)
-    private_key = private_key.replace("\\n", "\n")  # how a key of several lines is written in one
+    private_key = app.private_key.replace(
+        "\\n", "\n"
+    )  # how a key of several lines is written in one
     if "PRIVATE KEY-----" not in private_key:
         sentence = (
             "GITHUB_APP_PRIVATE_KEY is not a private key in PEM form: paste the file GitHub gave"
             " you."
         )
         raise ApiError("GitHub", "unauthorized", sentence)
-    return Installation(api_url, github.Auth.AppAuth(app_id, private_key), installation_id)
+    return Installation(api_url, github.Auth.AppAuth(app.id, private_key), app.installation_id)
 
 
 class Installation(github.Auth.Auth):
@@ -269,19 +239,3 @@ def railway_token(token: str | None = None) -> tuple[str, str]:
         given = settings.RAILWAY_API_TOKEN if token is None else token
         return checked_token(given, "RAILWAY_API_TOKEN", "Railway"), "bearer"
     return checked_token(settings.RAILWAY_TOKEN, "RAILWAY_TOKEN", "Railway"), "project"
-
-
-def github_token(api_url: str, token: str | App | None = None) -> str:
-    """Return the token with which git itself reads the repository: the plain one, or the App's
-    present installation token. None: that of the settings.
-
-    Raise `ApiError` (unauthorized) for an unusable one.
-    """
-    auth = github_requester(api_url, token).auth
-    try:
-        return auth.token if auth else ""
-    except github.GithubException as error:
-        sentence = (
-            f"GitHub gave the App no installation token (HTTP {error.status}); see Connections."
-        )
-        raise ApiError("GitHub", "unauthorized", sentence, status=error.status) from error

@@ -12,7 +12,8 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -23,6 +24,7 @@ import httpx
 import stamina
 
 from portal.outbound.connections import TooLarge, client_of, pinned, read_bounded
+from portal.outbound.parsing import Malformed
 from portal.redaction import without_secrets
 
 Kind = Literal[
@@ -89,6 +91,10 @@ class ApiError(Exception):
         self.status = status
         self.retry_after = retry_after
         self.detail = without_secrets(detail)
+
+    def as_kind(self, kind: Kind, sentence: str) -> "ApiError":
+        """Return the same answer, understood more closely."""
+        return ApiError(self.service, kind, sentence, status=self.status, detail=self.detail)
 
 
 class WatchOnly(ApiError):
@@ -261,6 +267,20 @@ def malformed(service: str, what: str, status: int | None = None) -> ApiError:
     """
     sentence = f"{service}'s answer cannot be read ({what}). The portal asks again later."
     return ApiError(service, "malformed", sentence, status=status, detail=what)
+
+
+def unreadable(service: str, what: str, write: bool, status: int | None = None) -> ApiError:
+    """Return the error for an answer that cannot be understood, to a write or a read."""
+    return (unknown_outcome if write else malformed)(service, what, status)
+
+
+@contextmanager
+def shaped(service: str, *, write: bool = False) -> Iterator[None]:
+    """Turn an answer of the wrong shape into an `ApiError`."""
+    try:
+        yield
+    except Malformed as error:
+        raise unreadable(service, str(error), write) from error
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
