@@ -82,10 +82,6 @@ class BranchProtection(models.Model):
     def __str__(self) -> str:
         return f"protection of {self.branch}"
 
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug
-
 
 class StagingReset(models.Model):
     """A request to reset staging to main although each has commits of its own. It needs two
@@ -127,10 +123,6 @@ class StagingReset(models.Model):
 
     def __str__(self) -> str:
         return f"reset of {self.staging_head[:7]} to {self.main_head[:7]}"
-
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug
 
     @property
     def sign_in_policy(self) -> Policy:

@@ -48,7 +48,3 @@ class DatabaseStatus(models.Model):
 
     def __str__(self) -> str:
         return self.sentence
-
-    @property
-    def audit_scope(self) -> str:
-        return self.environment.project.slug

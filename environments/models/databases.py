@@ -146,10 +146,6 @@ class Database(models.Model):
         return self.name
 
     @property
-    def audit_scope(self) -> str:
-        return self.project.slug
-
-    @property
     def schema_order(self) -> str:
         """Which of code and schema is new first in production: a pre-deploy command runs before
         the code is live.
@@ -242,10 +238,6 @@ class EnvironmentDatabase(models.Model):
 
     def __str__(self) -> str:
         return self.database.of(self.environment)
-
-    @property
-    def audit_scope(self) -> str:
-        return self.environment.project.slug
 
 
 def place_of(environment: Environment, database: Database) -> EnvironmentDatabase:

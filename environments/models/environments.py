@@ -97,7 +97,3 @@ class Environment(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug

@@ -76,25 +76,10 @@ class Repair(Job):
     def __str__(self) -> str:
         return f"{self.get_kind_display()}{f' ({self.subject})' if self.subject else ''}"
 
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug
-
     def ended(self, outcome: Finished, *, now: datetime) -> None:
-        audit.record(
-            "repair.ended",
-            actor=None,
-            subject=self,
-            outcome="done" if outcome.status == "succeeded" else "failed",
-            sentence=outcome.sentence,
-            data={
-                "kind": self.kind,
-                "before": self.before,
-                "wanted": self.wanted,
-                "result": self.result,
-            },
-            now=now,
-        )
+        known = {"kind": self.kind, "before": self.before}
+        known |= {"wanted": self.wanted, "result": self.result}
+        audit.record_end("repair.ended", self, outcome, now=now, data=known)
 
 
 class DeploymentRequest(models.Model):

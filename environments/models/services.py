@@ -38,10 +38,6 @@ class Service(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug
-
 
 class AtStart(models.TextChoices):
     """Whether a service's pre-deploy and start commands run Alembic."""

@@ -131,10 +131,6 @@ class VariableRule(models.Model):
     def __str__(self) -> str:
         return f"{self.kind}: {self.name} of {self.service}"
 
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug
-
     def clean(self) -> None:
         """Require a target for an address, and an environment for “only here”."""
         if self.kind == RuleKind.ADDRESS and not self.target:

@@ -17,7 +17,7 @@ from environments.models import (
     Repair,
     ServiceInstance,
 )
-from environments.repairs.step_parts import ended_late, keep, write_once
+from environments.repairs.step_parts import ended_late, write_once
 from portal.configuration.signing import may_sign
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 
@@ -25,14 +25,13 @@ from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
 def sync_staging(job: Repair, now: datetime) -> Outcome:
     seen = fast_forward.level(job.project)
     if seen.state in (fast_forward.MOVED, fast_forward.UNSURE):
-        keep(job, wrote_at=job.wrote_at or now)
+        job.keep(wrote_at=job.wrote_at or now)
         return ended_late(job, seen.sentence, now) or Requeue(
             0 if seen.state == fast_forward.MOVED else 2, seen.sentence
         )
     moved = seen.state == fast_forward.EQUAL and job.wrote_at is not None
     before, wanted = seen.same_files or ("", "")
-    keep(
-        job,
+    job.keep(
         result=fast_forward.MOVED if moved else seen.state,
         evidence=list(seen.lacking),
         before=before,
@@ -50,7 +49,7 @@ def reset(job: Repair, now: datetime) -> Outcome:
     try:
         seen = fast_forward.look_at_reset(job.project, job.before, job.wanted)
         if seen is not None and seen.done:
-            keep(job, result=fast_forward.MOVED)
+            job.keep(result=fast_forward.MOVED)
             return Finished(JobStatus.SUCCEEDED, seen.sentence)
         if job.wrote_at is not None:
             message = f"GitHub does not show the move of {job.project.staging_branch} yet."
@@ -65,7 +64,7 @@ def reset(job: Repair, now: datetime) -> Outcome:
             return Finished(JobStatus.FAILED, message)
         if not holds(job):
             return Requeue(0)
-        keep(job, wrote_at=now)
+        job.keep(wrote_at=now)
         _expect_deployments(job, now)
         fast_forward.reset(job.project, job.before, job.wanted)
     except GitError as error:
@@ -95,10 +94,10 @@ def back_merge(job: Repair, now: datetime) -> Outcome:
             return Finished(
                 JobStatus.SUCCEEDED, f"{target} contains every commit of {main}: nothing to merge."
             )
-        keep(job, wrote_at=now)
+        job.keep(wrote_at=now)
         pull = fast_forward.open_back_merge(project, github)
-    keep(
-        job, evidence=[{"label": f"#{pull.number}", "said": f"{main} → {target}", "link": pull.url}]
+    job.keep(
+        evidence=[{"label": f"#{pull.number}", "said": f"{main} → {target}", "link": pull.url}]
     )
     return Finished(
         JobStatus.SUCCEEDED, f"Pull request #{pull.number} merges {main} back into {target}."
@@ -111,11 +110,11 @@ def revert(job: Repair, now: datetime) -> Outcome:
     main, begins = project.production_branch, branch_of_revert(number)
     pull = next((one for one in github.pulls_into(main) if one.head_ref.startswith(begins)), None)
     if pull is None:
-        keep(job, wrote_at=now)
+        job.keep(wrote_at=now)
         why = f"Takes back what #{number} brought to {main}; production was rolled back before."
         pull = github.revert_pull(number, body=why)
     said = f"{pull.head_ref} → {main}"
-    keep(job, evidence=[{"label": f"#{pull.number}", "said": said, "link": pull.url}])
+    job.keep(evidence=[{"label": f"#{pull.number}", "said": said, "link": pull.url}])
     return Finished(
         JobStatus.SUCCEEDED, f"Pull request #{pull.number} reverts #{number} on {main}."
     )
@@ -149,10 +148,8 @@ def protect(job: Repair, now: datetime) -> Outcome:
         return Finished(JobStatus.FAILED, message)
     if not holds(job):
         return Requeue(0)
-    keep(
-        job,
-        wrote_at=now,
-        before="; ".join(f"{one['rule']}: {one['actual']}" for one in wrong)[:200],
+    job.keep(
+        wrote_at=now, before="; ".join(f"{one['rule']}: {one['actual']}" for one in wrong)[:200]
     )
     github_of(project).protect(branch, protection_rules.body_for(project, branch))
     return Requeue(0, f"{branch} was protected; reading it again.")

@@ -32,12 +32,6 @@ def ended_late(
     )
 
 
-def keep(job: Repair, **values: object) -> None:
-    for name, value in values.items():
-        setattr(job, name, value)
-    Repair.objects.filter(pk=job.pk, fence=job.fence).update(**values)
-
-
 def write_once(
     job: Repair,
     now: datetime,
@@ -55,6 +49,6 @@ def write_once(
         return ended_late(job, still, now) or Requeue(2, still)
     if not holds(job):
         return Requeue(0)
-    keep(job, wrote_at=now, before=before)
+    job.keep(wrote_at=now, before=before)
     write()
     return Requeue(seconds, told)

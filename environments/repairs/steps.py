@@ -23,7 +23,7 @@ from environments.repairs.branch_steps import (
     revert,
     sync_staging,
 )
-from environments.repairs.step_parts import FINAL, PATIENCE, ended_late, given_up, keep, write_once
+from environments.repairs.step_parts import FINAL, PATIENCE, ended_late, given_up, write_once
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds, steps
 
 
@@ -142,7 +142,7 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
     if not holds(job):
         return Requeue(0)
     # Written down before the call: a repeated look finds the deployment, not the request.
-    keep(job, wrote_at=now, before=latest.id if latest else "")
+    job.keep(wrote_at=now, before=latest.id if latest else "")
     asked = out_of_band.ask(job.instance, job.wanted, now=now)
     place, service = job.instance.environment.railway_id, job.instance.service.railway_id
     out_of_band.asked(asked, railway.deploy_commit(place, service, job.wanted))

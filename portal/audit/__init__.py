@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Model
 
 from portal.audit.verification import Anchor, Verification, anchor, verify
+from portal.jobs import Finished, JobStatus
 from portal.models.audit import AuditEvent
 from portal.redaction import without_secrets
 from portal.visible import visible
@@ -28,6 +29,8 @@ __all__ = [
     "Verification",
     "anchor",
     "record",
+    "record_end",
+    "scope_of",
     "timeline",
     "verify",
 ]
@@ -61,9 +64,9 @@ def record(
 ) -> int:
     """Append one event in the current transaction, by one query, and return its position.
 
-    `actor` None is the portal itself. `scope` (a project's slug) defaults to the subject's
-    `audit_scope`; where the subject says `for_release`, `data` names that release. Events of
-    one human action share a `group`. Without `now` the database's clock counts. Raise
+    `actor` None is the portal itself. `scope` (a project's slug) defaults to `scope_of(subject)`;
+    where the subject says `for_release`, `data` names that release. Events of one human action
+    share a `group`. Without `now` the database's clock counts. Raise
     `OutsideTransaction`, or Django's `DatabaseError` when the event cannot be written (no
     permission, or the head of the chain is taken for 3 s): let it pass, so that the action is
     undone too. Until the transaction ends no other event can be added, so record last.
@@ -81,7 +84,7 @@ def record(
         outcome,
         actor.pk if actor else None,
         clean(actor_name(actor), NAME_CHARS),
-        clean(scope or getattr(subject, "audit_scope", ""), NAME_CHARS),
+        clean(scope or scope_of(subject), NAME_CHARS),
         subject._meta.label_lower if subject else "",
         clean(str(subject.pk), NAME_CHARS) if subject else "",
         clean(str(subject), NAME_CHARS) if subject else "",
@@ -92,6 +95,31 @@ def record(
     with connection.cursor() as cursor:
         cursor.execute(_APPEND, values)
         return cursor.fetchone()[0]
+
+
+def record_end(
+    action: str, subject: Model, outcome: Finished, *, data: Mapping[str, object], now: datetime
+) -> None:
+    """Append the event that the job of `subject` ended with `outcome`."""
+    record(
+        action,
+        actor=None,
+        subject=subject,
+        outcome="done" if outcome.status == JobStatus.SUCCEEDED else "failed",
+        sentence=outcome.sentence,
+        data={"status": outcome.status, **data},
+        now=now,
+    )
+
+
+def scope_of(subject: object) -> str:
+    """Return the slug of the project that `subject` is or belongs to, by its own word
+    (`audit_scope`) or by its project, release or environment; "" for none.
+    """
+    for owner in ("project", "release", "environment"):
+        if hasattr(subject, owner):
+            return scope_of(getattr(subject, owner))
+    return getattr(subject, "audit_scope", "")
 
 
 def timeline(

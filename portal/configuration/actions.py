@@ -95,7 +95,7 @@ def _create(
             label=name[:200],
             proposed_by=actor,
             proposed_at=now,
-            scope=getattr(obj, "audit_scope", "") or "",
+            scope=audit.scope_of(obj),
             values=told,
             secrets=kept,
         )

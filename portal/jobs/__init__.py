@@ -139,6 +139,15 @@ class Job(models.Model):
     def is_open(self) -> bool:
         return self.status in OPEN
 
+    def keep(self, **values: object) -> bool:
+        """Write these fields, unless another worker has taken the job over; return whether it was
+        written.
+        """
+        for name, value in values.items():
+            setattr(self, name, value)
+        mine = type(self)._default_manager.filter(pk=self.pk, fence=self.fence)
+        return bool(mine.update(**values))
+
     def ended(self, outcome: Finished, *, now: datetime) -> None:
         """Do what follows in the transaction that ends the job, with the row locked; a subclass
         writes its audit event here.

@@ -10,24 +10,3 @@ from portal.models.installation import Installation
 from portal.models.sign_in_policy import Policy
 from portal.models.tokens import AccessToken
 from portal.models.webhooks import WebhookDelivery
-
-__all__ = [
-    "AccessToken",
-    "AuditEvent",
-    "AuditHead",
-    "Authenticator",
-    "ConfigurationChange",
-    "HealthWatch",
-    "Incident",
-    "Installation",
-    "NewGitHubApp",
-    "Observation",
-    "Policy",
-    "ProcessReport",
-    "RecoveryCode",
-    "RoleGrant",
-    "ServiceCredential",
-    "SetupCode",
-    "SetupGuess",
-    "WebhookDelivery",
-]

@@ -74,7 +74,7 @@ def step(job: PullRequestComment, *, now: datetime) -> Outcome:
     project = job.project
     pull = PullRequest.objects.filter(project=project, number=job.number, state="open").first()
     if pull is None or pull.base != project.staging_branch or not project.pull_comments:
-        _keep(job, about="")  # looked at again when it is reopened
+        job.keep(about="")  # looked at again when it is reopened
         return Finished(
             JobStatus.SUCCEEDED, "Nothing is told: it is not open, or the project says so."
         )
@@ -82,11 +82,11 @@ def step(job: PullRequestComment, *, now: datetime) -> Outcome:
         content = _content(project, pull)
         if job.content != content:
             risks, unread = _look(project, pull)
-            _keep(job, content=content, risks=[asdict(one) for one in risks], unread=unread)
+            job.keep(content=content, risks=[asdict(one) for one in risks], unread=unread)
             return Requeue(0)
         return _tell(job, pull)
     except (ApiError, GitError, plan_render.BrokenOff, squawk.RiskError) as error:
-        _keep(job, told={**job.told, "problem": str(error)})
+        job.keep(told={**job.told, "problem": str(error)})
         return Requeue(max(60, getattr(error, "retry_after", None) or 0), str(error))
 
 
@@ -99,24 +99,17 @@ def _tell(job: PullRequestComment, pull: PullRequest) -> Outcome:
             DAY, "The pull request has been told." if speaks else "There is nothing to tell."
         )
     if speaks and not job.told.get("asked"):  # written down first: an answer may be lost
-        _keep(job, told={**job.told, "asked": True})
+        job.keep(told={**job.told, "asked": True})
     github, known = github_of(job.project), job.told.get("comment")
     number = comments.put(
         github, job.number, MARKER, message, known, lambda: holds(job), new=speaks
     )
     if number is None:
         gone = {"comment"} if speaks else {"comment", "asked"}
-        _keep(job, told={name: one for name, one in job.told.items() if name not in gone})
+        job.keep(told={name: one for name, one in job.told.items() if name not in gone})
     else:
-        _keep(job, told={"asked": True, "comment": number, "digest": digest})
+        job.keep(told={"asked": True, "comment": number, "digest": digest})
     return Requeue(0)
-
-
-def _keep(job: PullRequestComment, **values: object) -> None:
-    """Write these fields, unless another worker has taken the job over."""
-    for name, value in values.items():
-        setattr(job, name, value)
-    PullRequestComment.objects.filter(pk=job.pk, fence=job.fence).update(**values)
 
 
 def _digest(*parts: object) -> str:

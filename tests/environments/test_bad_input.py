@@ -65,7 +65,7 @@ def tree(*environments, services=("backend",), complete=True):
         "p",
         "inspector",
         None,
-        tuple(railway.Service(id, name, "") for id, name in ids.items()),
+        tuple(railway.Service(id, name) for id, name in ids.items()),
         tuple(_environment(environment, ids) for environment in environments),
         complete,
         (),
@@ -81,16 +81,9 @@ def _environment(values, services):
         False,
         created[0] if created else None,
         None,
-        None,
-        None,
-        None,
-        None,
-        None,
         "",
         tuple(
-            railway.Trigger(
-                f"t-{id}-{service}", service, "github", "acme/inspector", LONG[:200], True
-            )
+            railway.Trigger(f"t-{id}-{service}", service, "acme/inspector", LONG[:200])
             for service in services
         ),
         tuple(
