@@ -143,11 +143,12 @@ def _settle_rows(manifest: Manifest, now: datetime) -> None:
 
 def _run(program: str, arguments: Sequence[str]) -> None:
     """One program of PostgreSQL on the portal's database; the password goes by the environment."""
-    connection.ensure_connection()
-    # Everything that the portal's own connection demands, TLS above all, but its session's options.
-    place = make_conninfo(connection.connection.info.dsn, options="")
-    password = connection.settings_dict["PASSWORD"]
-    env = {"PGPASSWORD": password, "PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"}
+    values = connection.settings_dict
+    where = {"host": "HOST", "port": "PORT", "user": "USER", "dbname": "NAME"}
+    # With all that the portal's own connection demands, TLS above all, but its session's options.
+    demands = {**values["OPTIONS"], **{key: values[name] for key, name in where.items()}}
+    place = make_conninfo(**demands | {"options": ""})
+    env = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", "PGPASSWORD": values["PASSWORD"]}
     command = [str(binaries() / program), f"--dbname={place}", *arguments]
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=HOURS)
