@@ -9,6 +9,7 @@ from django.db import transaction
 from environments import railway
 from environments.databases.lent_commands import lent_commands
 from environments.drift.detect import compare
+from environments.drift.rules import Rows
 from environments.findings import out_of_band
 from environments.models import (
     LONG_LIVED,
@@ -23,15 +24,14 @@ from environments.railway import ProjectTree
 from environments.railway_mirror.deployments import write_deployments
 from environments.railway_mirror.instances import write_instances
 from environments.services import expected
-from environments.services.liveness import Live
 
 READ = ("name", "kind", "seen_at", "gone_at", "config_etag", "pull_number", "by_railway")
 
 
 @transaction.atomic
-def apply(project: Project, tree: ProjectTree, *, now: datetime) -> list[Live]:
-    """Write one reading of the project, in a fixed number of queries; return the services of
-    staging and production as they are then.
+def apply(project: Project, tree: ProjectTree, *, now: datetime) -> Rows:
+    """Write one reading of the project, in a fixed number of queries; return the rows as they are
+    then.
 
     Nothing is marked gone by a reading that was not complete.
     """
@@ -47,10 +47,10 @@ def apply(project: Project, tree: ProjectTree, *, now: datetime) -> list[Live]:
     RailwaySync.objects.filter(project=project).update(
         synced_at=now, pr_environments=tree.pr_environments
     )
-    lives = compare(project, now=now, complete=tree.complete)
+    rows = compare(project, now=now, complete=tree.complete)
     for row, was in moved:  # last, for until the end nobody else can add an event
         out_of_band.trigger_moved(row, was, now=now)
-    return lives
+    return rows
 
 
 def _services(project: Project, tree: ProjectTree, now: datetime) -> dict[str, Service]:

@@ -166,6 +166,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> list[Branc
             name=name,
             head=head or "",
             head_at=known[name].head_at if name in known and known[name].head == head else now,
+            judged=known[name].judged if name in known else "",
             required_contexts=contexts_of(rules[name]),
             merge_rules=rules[name],
             seen_at=now,

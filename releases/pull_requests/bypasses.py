@@ -3,6 +3,7 @@ request.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,22 +47,15 @@ class _Look:
         return self.branch.name == self.project.production_branch
 
 
-def unread(project: Project) -> list[Branch]:
-    """Return the long-lived branches with commits that nobody looked at yet, main first. One
-    query.
-    """
-    names = (project.production_branch, project.staging_branch)
-    rows = [
-        row
-        for row in Branch.objects.filter(project=project, name__in=names)
-        if row.head and row.head != row.judged
-    ]
+def unread(project: Project, branches: Iterable[Branch]) -> list[Branch]:
+    """Return the long-lived branches with commits that nobody looked at yet, main first."""
+    rows = [row for row in branches if row.head and row.head != row.judged]
     return sorted(rows, key=lambda row: row.name != project.production_branch)
 
 
-def wake(project: Project, *, now: datetime) -> None:
+def wake(project: Project, branches: Iterable[Branch], *, now: datetime) -> None:
     """Have the branches looked at that moved."""
-    if unread(project):
+    if unread(project, branches):
         job, _ = BranchScan.objects.get_or_create(
             project=project, defaults={"created_at": now, "wake_at": now}
         )
@@ -75,7 +69,8 @@ def read(job: BranchScan, *, now: datetime) -> Outcome:
     What a branch held when it is first read is taken as it is.
     """
     project, rest = job.project, 10 * settings.SYNC_SECONDS
-    branches = unread(project)
+    names = (project.production_branch, project.staging_branch)
+    branches = unread(project, Branch.objects.filter(project=project, name__in=names))
     fresh = [row for row in branches if not row.judged]
     for row in fresh:
         Branch.objects.filter(pk=row.pk, judged="").update(judged=row.head)

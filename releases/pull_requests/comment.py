@@ -6,7 +6,7 @@ forks only where the project says so.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
@@ -39,20 +39,17 @@ FORK = "From a fork: the files were read but not executed, so their SQL is not k
 MEND_FIRST = "The SQL is analyzed when the files are fixed."
 
 
-def wake(project: Project, *, now: datetime) -> None:
-    """Have a note looked at again for every pull request of which git said something else, or which
-    is seen otherwise.
+def wake(project: Project, pulls: Iterable[PullRequest], *, now: datetime) -> None:
+    """Have a note looked at again for every one of the open pull requests of which git said
+    something else, or which is seen otherwise.
 
-    Two queries when there is nothing to do.
+    One query when there is nothing to do.
     """
     if not project.pull_comments:
         return
-    pulls = PullRequest.objects.filter(
-        project=project, state="open", base=project.staging_branch
-    ).exclude(read_for="")
     known = {note.number: note for note in PullRequestComment.objects.filter(project=project)}
-    for pull in pulls.defer("checks"):
-        if pull.migrations_problem.startswith(NOT_TOLD):
+    for pull in pulls:
+        if not pull.read_for or pull.migrations_problem.startswith(NOT_TOLD):
             continue
         note, about = known.get(pull.number), _about(project, pull)
         if note is None and not says_something(pull):

@@ -3,7 +3,7 @@ cut from staging.
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -36,28 +36,17 @@ BREATH = 0.5  # seconds between two steps, in which the worker does what others 
 HEADS = "heads"  # the kind of problem that only the merge brings
 
 
-def unread(project: Project) -> list[PullRequest]:
-    """Open pull requests into staging that moved, or whose base did, since git was asked.
-
-    Two queries.
+def unread(pulls: Iterable[PullRequest], base: str) -> list[PullRequest]:
+    """Return those that moved, or whose base did, since git was asked; `base`: the head of
+    staging, "" where it is not known.
     """
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
-    base = heads.get(project.staging_branch)
-    if not base:
-        return []
-    pulls = PullRequest.objects.filter(
-        project=project, state="open", base=project.staging_branch
-    ).exclude(head_sha="")
-    return [
-        pull
-        for pull in pulls.defer("checks", "migrations")
-        if pull.read_for != _pair(base, pull.head_sha)
-    ]
+    known = [pull for pull in pulls if base and pull.head_sha]
+    return [pull for pull in known if pull.read_for != _pair(base, pull.head_sha)]
 
 
-def wake(project: Project, *, now: datetime) -> None:
+def wake(project: Project, pulls: Iterable[PullRequest], base: str, *, now: datetime) -> None:
     """Have git asked about what has moved."""
-    if unread(project):
+    if unread(pulls, base):
         job, _ = PullReading.objects.get_or_create(
             project=project, defaults={"created_at": now, "wake_at": now}
         )
@@ -67,12 +56,12 @@ def wake(project: Project, *, now: datetime) -> None:
 def read(job: PullReading, *, now: datetime) -> Outcome:
     """Ask git about a handful of pull requests; one that git cannot tell of keeps the reason."""
     project = job.project
-    waiting = unread(project)
+    pulls = PullRequest.objects.open_into_staging(project).defer("checks")
+    staging = Branch.objects.filter(project=project, name=project.staging_branch)
+    base = staging.values_list("head", flat=True).first() or ""
+    waiting = unread(pulls, base)
     if not waiting:
         return Requeue(10 * settings.SYNC_SECONDS, "Every open pull request was read.")
-    base = Branch.objects.values_list("head", flat=True).get(
-        project=project, name=project.staging_branch
-    )
     some = waiting[:AT_ONCE]
     mirror = mirror_of(project)
     try:
@@ -90,7 +79,7 @@ def read(job: PullReading, *, now: datetime) -> Outcome:
         rows = PullRequest.objects.filter(pk=one.pk, head_sha=one.head_sha)
         rows.update(read_for=_pair(base, one.head_sha), **found)
         done += 1
-    pull_requests_comment.wake(project, now=now)
+    pull_requests_comment.wake(project, pulls.all(), now=now)
     left = len(waiting) - done
     message = f"{done} of {len(waiting)} pull requests that moved were read."
     return Requeue(BREATH if left else 10 * settings.SYNC_SECONDS, message)
