@@ -12,15 +12,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
+from environments.git.calls import GitError
 from portal.visible import visible_line
 
-MAX_FILES, MAX_DIRECTORIES, MAX_DEPTH, MAX_NAME_BYTES, MAX_PATH_BYTES = (
-    50_000,
-    50_000,
-    50,
-    255,
-    1000,
-)
+MAX_FILES, MAX_DIRECTORIES = 50_000, 50_000
+MAX_DEPTH, MAX_NAME_BYTES, MAX_PATH_BYTES = 50, 255, 1000
 MAX_BYTES = 256 * 1024 * 1024
 # What some file systems leave out of a name (Git's own list for HFS+), so that `.g⟨U+200C⟩it` would
 # be `.git` there.
@@ -28,7 +24,7 @@ _LEFT_OUT = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 _GIT_DIRECTORY = re.compile(r"(?:\.git|git~[0-9]+)[. ]*(?::.*)?", re.S)
 
 
-class Hostile(Exception):
+class Hostile(GitError):
     """This tree must not be written to disk; the text is one sentence that says why."""
 
 

@@ -72,12 +72,8 @@ def _remote(path: Path, name: str, seconds: float) -> Look:
     facts.append(f"reading: works, {len(tried.out.splitlines())} branches")
     pushed = _dry_push(path, url, seconds)
     if pushed is None:
-        return Look(
-            name,
-            True,
-            tuple(facts),
-            "Reading works; there is no commit here yet to try a push with.",
-        )
+        diagnosis = "Reading works; there is no commit here yet to try a push with."
+        return Look(name, True, tuple(facts), diagnosis)
     if pushed.code != 0:
         facts.append("writing: refused")
         diagnosis, commands = diagnose(pushed, url, name, address)
@@ -94,12 +90,9 @@ def _about_https(path: Path, url: str, seconds: float) -> list[str]:
         facts.append("the address holds a user name and a password or token (not shown)")
     elif parts.username is not None:
         facts.append("the address holds a user name or token (not shown)")
-    helpers = _git(path, "config", "--get-all", "credential.helper", seconds=seconds).out.split(
-        "\n"
-    )
-    named = [
-        os.path.basename(helper.split()[0].lstrip("!")) for helper in helpers if helper.strip()
-    ]
+    helpers = _git(path, "config", "--get-all", "credential.helper", seconds=seconds).out
+    words = filter(None, (helper.split() for helper in helpers.splitlines()))
+    named = [os.path.basename(program.lstrip("!")) for program, *_ in words]
     facts.append(f"credential helper: {', '.join(named) or 'none'}")
     return facts
 
@@ -115,10 +108,8 @@ def _agent() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return "ssh agent: it does not answer"
     kinds = re.findall(r"\(([A-Z0-9-]+)\)$", done.stdout, re.MULTILINE)
-    return (
-        f"ssh agent: {len(kinds)}"
-        f" key{'' if len(kinds) == 1 else 's'}{f' ({", ".join(kinds)})' if kinds else ''}"
-    )
+    listed = f" ({', '.join(kinds)})" if kinds else ""
+    return f"ssh agent: {len(kinds)} key{'' if len(kinds) == 1 else 's'}{listed}"
 
 
 def _dry_push(path: Path, url: str, seconds: float) -> Answer | None:
@@ -131,9 +122,6 @@ def _dry_push(path: Path, url: str, seconds: float) -> Answer | None:
     return _git(
         path, "push", "--dry-run", "--no-verify", "--porcelain", "--", url, wanted, seconds=seconds
     )
-
-
-# What git says → the diagnosis
 
 
 SILENT = {
