@@ -32,9 +32,8 @@ class Connection:
     fix: str = ""
     public_key: str = ""  # what belongs under Deploy keys on GitHub
     project: str = ""  # slug of the project whose server showed the host keys below
-    offers: tuple[
-        tuple[str, str, str, str], ...
-    ] = ()  # (kind, key, fingerprint, “yes”: GitHub publishes it)
+    # (kind, key, fingerprint, “yes”: GitHub publishes it)
+    offers: tuple[tuple[str, str, str, str], ...] = ()
 
 
 def spelling_fault(name: str, raw: str, kind: str) -> Connection | None:

@@ -103,11 +103,8 @@ def _at_start(state: railway.ServiceInstance, lent: Lent | None) -> AtStart:
 
 def _long_lived(environments: Iterable[Environment]) -> Iterable[ServiceInstance]:
     """Return the instances of staging and production as they were read before."""
-    return ServiceInstance.objects.filter(
-        environment__in=[
-            environment for environment in environments if environment.kind in LONG_LIVED
-        ]
-    )
+    wanted = [environment for environment in environments if environment.kind in LONG_LIVED]
+    return ServiceInstance.objects.filter(environment__in=wanted)
 
 
 def _confirm_limits(pairs: Iterable[tuple[ServiceInstance, ServiceInstance | None]]) -> None:
@@ -129,11 +126,7 @@ def _confirm_limits(pairs: Iterable[tuple[ServiceInstance, ServiceInstance | Non
 
 def _directory(message: str | None) -> str:
     """Return a directory of the repository without slashes around it; "" for all of it."""
-    return (
-        (message or "").strip("/").removeprefix("./").strip("/.")[:500]
-        if (message or "").strip("/.")
-        else ""
-    )
+    return (message or "").strip("/").removeprefix("./").strip("/.")[:500]
 
 
 def _repository(

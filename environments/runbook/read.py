@@ -38,7 +38,7 @@ class Leftover:
 
 def settle(project: Project, *, now: datetime) -> None:
     """Read the head of staging (else of main) where it is not read yet; git's trouble waits."""
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    heads = Branch.heads(project)
     commit = heads.get(project.staging_branch) or heads.get(project.production_branch, "")
     known = RunbookReading.objects.filter(project=project).first()
     if not commit or (known and (known.commit, known.rules) == (commit, RULES)):

@@ -62,7 +62,7 @@ class Relation:
 
 def settle(job: GitHubSync, overview: Overview) -> None:
     """Keep the relation of the heads in our rows where it is not known yet; git's trouble waits."""
-    heads = dict(Branch.objects.filter(project=job.project).values_list("name", "head"))
+    heads = Branch.heads(job.project)
     staging = heads.get(job.project.staging_branch, "")
     main = heads.get(job.project.production_branch, "")
     if not staging or not main or Relation.of(job.relation, staging, main):
