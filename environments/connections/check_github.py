@@ -154,9 +154,7 @@ def _try(github: GitHub, read: _Read, kind: str, can: list[str], cannot: list[st
 
 
 def _granted(label: str, has: Callable[[str], bool], can: list[str], cannot: list[str]) -> str:
-    """List the writing permissions by name; fails when one is missing without which nothing can be
-    released.
-    """
+    """List the writing permissions by name; fail where one is missing that every release needs."""
     missing = [name for name in _GRANTS if not has(name)]
     can += [f"{label}: {_GRANTS[name][1]}." for name in _GRANTS if name not in missing]
     cannot += [

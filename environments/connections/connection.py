@@ -19,9 +19,7 @@ MAKE_GITHUB = "Install a GitHub App with these permissions, or make a token with
 
 @dataclass(frozen=True)
 class Connection:
-    """One credential: `state` (pass, fail, wait: no answer), its kind in words, one sentence,
-    and the lists.
-    """
+    """One credential. `state`: pass, fail, or wait (no answer); `kind` in words; one sentence."""
 
     name: str
     state: str

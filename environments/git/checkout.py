@@ -29,9 +29,7 @@ class Hostile(GitError):
 
 
 def judge(paths: Sequence[str]) -> None:
-    """Raise `Hostile` for names that lead out, stand for git's own files, come twice, or are beyond
-    all bounds.
-    """
+    """Raise `Hostile` for names that lead out, are git's own, come twice or exceed the bounds."""
     if len(paths) > MAX_FILES:
         many = f"This commit has more than {MAX_FILES:,} files here"
         raise Hostile(f"{many}; the portal does not write that many.")
@@ -96,9 +94,7 @@ def write(into: Path, path: str, content: bytes, mode: str) -> None:
 
 
 def link(into: Path, links: Iterable[tuple[str, bytes | None]]) -> None:
-    """Make the links of a tree whose files are written; if one leads out, by whatever chain, none
-    of them stays.
-    """
+    """Make the links of a written tree; if one leads out, by whatever chain, none of them stays."""
     made: list[Path] = []
     root = os.path.realpath(into)
     try:

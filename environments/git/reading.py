@@ -37,9 +37,7 @@ class Reader(Clone):
     """What a repository holds: commits, and the files of each."""
 
     def head(self, ref: str) -> str | None:
-        """Return the commit that `ref` names (a full hash, else a branch, else a tag or what git
-        makes of it).
-        """
+        """Return the commit of `ref`: a full hash, else a branch, else what git makes of it."""
         if not ref or ref.startswith("-") or len(ref) > 250 or BAD_REF.search(ref):
             raise GitError(f"“{ref[:60]}” is not the name of a branch, tag or commit.", "reference")
         names = [ref] if FULL_SHA.fullmatch(ref) else [f"refs/heads/{ref}", ref]
@@ -90,9 +88,7 @@ class Reader(Clone):
         return tuple(_commit(*fields[at : at + 6]) for at in range(0, len(fields) - 5, 6))
 
     def first_parents(self, head: str, *, limit: int) -> frozenset[str]:
-        """Return the newest `limit` commits that were the head of the branch one after the
-        other.
-        """
+        """Return the newest `limit` commits that were the branch's head one after the other."""
         out = self._run(
             *("rev-list", "--first-parent", f"--max-count={limit}"),
             *("--end-of-options", self.commit(head), "--"),
@@ -138,15 +134,11 @@ class Reader(Clone):
         return tuple(changes)
 
     def tree(self, commit: str, under: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
-        """Return (path, blob hash) of every file at `commit` below the directories or files
-        `under`.
-        """
+        """Return path and blob hash of every file at `commit` below the paths `under`."""
         return tuple((path, sha) for path, _, sha in self._files(commit, under))
 
     def read(self, blobs: Iterable[str], *, limit: int = MAX_OUTPUT_BYTES) -> dict[str, bytes]:
-        """Return the contents of these blobs, by hash; those above `limit` bytes and unknown ones
-        are left out.
-        """
+        """Return the contents by hash; blobs above `limit` bytes and unknown ones are left out."""
         wanted = list(dict.fromkeys(blobs))
         with self.objects() as objects:
             found = zip(wanted, objects.each(wanted, limit=limit), strict=True)

@@ -18,9 +18,7 @@ class Answer:
 
 
 def bare(url: str) -> str:
-    """Return `url` without user, password and whatever follows a question mark, which may be
-    credentials.
-    """
+    """Return `url` without what may be a credential: user, password, query."""
     if "://" not in url:
         return url
     try:

@@ -21,9 +21,7 @@ SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Look:
-    """What was found of one remote: facts in order, one diagnosis, and the exact commands that
-    fix it.
-    """
+    """What was found of one remote: facts in order, one diagnosis, the commands that fix it."""
 
     name: str
     works: bool
@@ -33,15 +31,11 @@ class Look:
 
 
 class NoClone(Exception):
-    """There is nothing to look at; the text is one sentence and, after a line break, the command
-    that helps.
-    """
+    """There is nothing to look at; the text is a sentence and, on its next line, a command."""
 
 
 def look(path: Path, *, seconds: float = SECONDS) -> list[Look]:
-    """Return every remote of the clone at `path`, each tried for at most `seconds`. Raise
-    `NoClone`.
-    """
+    """Return every remote of the clone at `path`, each tried for `seconds`. Raise `NoClone`."""
     if not path.is_dir():
         raise NoClone(f"There is no directory {path}: name a clone with --path.")
     inside = _git(path, "rev-parse", "--git-dir", seconds=seconds)
@@ -113,9 +107,7 @@ def _agent() -> str:
 
 
 def _dry_push(path: Path, url: str, seconds: float) -> Answer | None:
-    """Return a push of what is checked out to a branch that does not exist, which is asked for and
-    not made.
-    """
+    """Ask for a push of what is checked out to a branch that does not exist; it is not made."""
     if _git(path, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", seconds=seconds).code != 0:
         return None
     wanted = "HEAD:refs/heads/git-remote-check"

@@ -21,9 +21,7 @@ LEFT = "portal-ssh-"
 
 @dataclass(frozen=True)
 class Access:
-    """How to sign in to a git server: the private key, and known_hosts lines of the keys it may
-    show.
-    """
+    """How to sign in to a git server: the private key, and the host keys it may show."""
 
     private_key: str = field(repr=False)
     host_keys: str = ""

@@ -47,9 +47,7 @@ def names_of(account: str) -> list[str]:
 
 
 def expiry(message: str) -> float | None:
-    """Return the Unix time that the header names (`2026-12-01 00:00:00 UTC`, or an offset); None
-    for no time.
-    """
+    """Return the Unix time of `2026-12-01 00:00:00 UTC`, or with an offset; None for no time."""
     for form in ("%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%d %H:%M:%S %z"):
         try:
             found = datetime.strptime(message.strip(), form)

@@ -1,6 +1,4 @@
-"""What binds a branch: classic protection and rulesets in one form, each part a value or not
-known.
-"""
+"""What binds a branch: protection and rulesets in one form, each part a value or not known."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -134,9 +132,7 @@ def _classic(transport: Transport, path: str, branch: str) -> Rules:
 
 
 def _bound(checks: object, name: str) -> frozenset[tuple[str, int]]:
-    """Return the required checks with the App that must report them; -1 and nothing mean any
-    source.
-    """
+    """Return required checks with the App that must report them; -1 and nothing mean any."""
     rows = checks if isinstance(checks, list) else []
     found = ((field(row, "context", str), optional(row, name, int)) for row in rows)
     return frozenset((context, app) for context, app in found if app is not None and app != -1)

@@ -21,9 +21,7 @@ CODES = {
 
 
 def _said(error: object) -> str:
-    """Return one of the errors beside a refusal: GitHub's own words where it has any, else its
-    code's.
-    """
+    """Return one error in GitHub's own words where it has any, else in its code's."""
     if not isinstance(error, dict):
         return quoted(error, 200)
     if own := quoted(error.get("message"), 200):
@@ -100,9 +98,7 @@ def _is_limit(reply: Reply, words: str) -> bool:
 
 
 def seconds_to_wait(reply: Reply, now: float) -> float | None:
-    """Return Retry-After, else the time to the reset, else a minute (GitHub: Best practices for
-    the REST API).
-    """
+    """Return Retry-After, else the time to the reset, else a minute (GitHub's best practices)."""
     asked = http.retry_after(reply.headers, now)
     if asked is not None or reply.status >= 500:
         return asked

@@ -48,9 +48,7 @@ def _rows(
     lent: Mapping[tuple[str, str], Lent],
     now: datetime,
 ) -> tuple[list[ServiceInstance], list[ServiceInstance]]:
-    """Return a row for each instance of the tree: those that could be read, and those that could
-    not.
-    """
+    """Return a row for each instance that could be read, and for each that could not."""
     # By environment and service: a broken answer may repeat one.
     known: dict[tuple[str, str], ServiceInstance] = {}
     unknown: dict[tuple[str, str], ServiceInstance] = {}
@@ -92,9 +90,7 @@ def _row(
 
 
 def _at_start(state: railway.ServiceInstance, lent: Lent | None) -> AtStart:
-    """Return whether its own commands run Alembic; one that a run of the portal has set meanwhile
-    is none of them.
-    """
+    """Return whether its own commands run Alembic; one that the portal's run set is none."""
     command = state.pre_deploy_command
     if lent and command == " && ".join(lent.command):
         command = " && ".join(lent.was) or None

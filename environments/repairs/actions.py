@@ -14,9 +14,7 @@ from portal.ui.actions import Refused, action
 def repair_branch(
     instance: ServiceInstance, *, actor: Actor, wanted: str, now: datetime | None = None
 ) -> Repair:
-    """Ask for `instance` to follow the branch it should; `wanted` is the one that the person
-    confirmed.
-    """
+    """Ask for `instance` to follow the branch `wanted`, which the person confirmed."""
     _is_there(instance)
     project = instance.service.project
     expected = expected_branches(project).get(instance.environment.kind)

@@ -72,9 +72,7 @@ def reset(job: Repair, now: datetime) -> Outcome:
 
 
 def _expect_deployments(job: Repair, now: datetime) -> None:
-    """Railway deploys what staging is set to: that is expected, and no finding may be opened for
-    it.
-    """
+    """Railway deploys what staging is set to: expect that, and open no finding for it."""
     instances = ServiceInstance.objects.filter(
         environment__project=job.project, environment__kind=EnvironmentKind.STAGING
     )
@@ -112,9 +110,7 @@ def revert(job: Repair, now: datetime) -> Outcome:
 
 
 def protect(job: Repair, now: datetime) -> Outcome:
-    """Send exactly what is to protect a branch, once, and read what binds it then; rulesets stay as
-    they are.
-    """
+    """Protect a branch, once, and read what binds it then; rulesets stay as they are."""
     project, branch = job.project, job.subject
     protection.read(project, now=now)
     row = BranchProtection.objects.get(project=project, branch=branch)

@@ -35,9 +35,7 @@ def wait(
 def ended_late(
     job: Repair, sentence: str, now: datetime, patience: timedelta = PATIENCE
 ) -> Finished | None:
-    """Return the end of a repair that took too long: failed when nothing was written, else nobody
-    knows.
-    """
+    """Return the end of a late repair: failed when nothing was written, else unknown."""
     if now - job.created_at < patience:
         return None
     if job.wrote_at is None:

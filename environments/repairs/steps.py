@@ -167,9 +167,7 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
 
 
 def _delete(job: Repair, now: datetime) -> Outcome:
-    """Delete an environment that looks like a preview; `wanted` is its id, which a person confirmed
-    by its name.
-    """
+    """Delete what looks like a preview; `wanted` is its id, confirmed by its name."""
     railway, tree = _read(job)
     place = next((one for one in tree.environments if one.id == job.wanted), None)
     if place is None:

@@ -108,9 +108,7 @@ def _values(project: Project, tree: ProjectTree, place: layout.Place) -> dict[st
 def _databases(
     mirror: Mirror, commit: str, place: layout.Place | None, values: layout.Values
 ) -> list[dict[str, str]]:
-    """Return every Alembic directory with a revision in it, each once, by the file that configures
-    it.
-    """
+    """Return every Alembic directory with a revision, once, by its configuration file."""
     with mirror.objects() as objects:
         seen = candidates(Snapshot(objects, commit))
     tomls = [path for path, _ in mirror.files(commit) if path.endswith("pyproject.toml")]

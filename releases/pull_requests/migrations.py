@@ -1,6 +1,4 @@
-"""What a pull request into staging brings, read from git: migrations, and whether its branch was
-cut from staging.
-"""
+"""What a pull request into staging brings, and whether it was cut from staging."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -114,9 +112,7 @@ def _of(mirror: Mirror, project: Project, base: str, head: str) -> dict[str, obj
 def _migrations(
     mirror: Mirror, project: Project, base: str, fork: str, head: str
 ) -> tuple[list[dict[str, object]], str]:
-    """Return the revision files that the pull request itself touches, and what would be wrong once
-    it is merged.
-    """
+    """Return the revision files that it touches, and what its merge would break."""
     rows, problems = list[JsonObject](), list[str]()
     for one in databases_of(project):
         files, problem = _migrations_of(mirror, one, base, fork, head)
@@ -227,9 +223,7 @@ def _once_merged(mirror: Mirror, database: Database, base: str, head: str, new: 
 
 
 def _cut(mirror: Mirror, project: Project, base: str, head: str) -> str:
-    """Return why the branch was not cut from staging: it brings commits of main that staging has
-    not.
-    """
+    """Return why the branch was not cut from staging: it brings commits of main."""
     main = Branch.heads(project).get(project.production_branch)
     common = mirror.merge_base(main, head) if main else None
     if common is None or mirror.is_ancestor(common, base):
