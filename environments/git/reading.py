@@ -134,7 +134,7 @@ class Reader(Clone):
         return tuple(changes)
 
     def tree(self, commit: str, under: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
-        """Return path and blob hash of every file at `commit` below the paths `under`."""
+        """Return path and blob hash of every file at `commit`, or of those below `under`."""
         return tuple((path, sha) for path, _, sha in self._files(commit, under))
 
     def read(self, blobs: Iterable[str], *, limit: int = MAX_OUTPUT_BYTES) -> dict[str, bytes]:
@@ -214,10 +214,6 @@ class Reader(Clone):
                         " to it are more than 256 MB."
                     )
                 checkout.write(into, path, content, mode)
-
-    def files(self, commit: str) -> list[tuple[str, str]]:
-        """Return path and blob of every file at `commit`."""
-        return [(path, sha) for path, _, sha in self._files(commit, ())]
 
     def _files(self, commit: str, under: Sequence[str]) -> list[tuple[str, str, str]]:
         paths = [path.strip("/") for path in under if path.strip("/") not in ("", ".")]

@@ -57,7 +57,7 @@ def discover(repository: str, railway_id: str, mirror: Mirror, tell: Tell) -> Fo
     values = _values(project, tree, staging) if staging else {}
     databases = _databases(mirror, commit, staging, values)
     tell("Reading checks and branch protection…")
-    paths = [path for path, _ in mirror.files(commit)]
+    paths = [path for path, _ in mirror.tree(commit)]
     before = commands.before_pushing(paths, lambda path: mirror.read_file(commit, path))
     return {
         "fields": {
@@ -111,7 +111,7 @@ def _databases(
     """Return every Alembic directory with a revision, once, by its configuration file."""
     with mirror.objects() as objects:
         seen = candidates(Snapshot(objects, commit))
-    tomls = [path for path, _ in mirror.files(commit) if path.endswith("pyproject.toml")]
+    tomls = [path for path, _ in mirror.tree(commit) if path.endswith("pyproject.toml")]
     asked = [*seen.configurations, *_with_alembic(mirror, commit, tomls), *seen.scripts]
     found: list[dict[str, str]] = []
     covered: set[str] = set()
