@@ -5,6 +5,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from environments.databases.expected_sql import remember_staged
+from environments.databases.permission import refused
 from environments.git.repository import Mirror
 from environments.models import Direction, EnvironmentDatabase, EnvironmentKind, MigrationRun
 from environments.schema.history import reader as history_reader
@@ -21,7 +22,7 @@ def not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
     knows, and a person must look.
     """
     if job.before is None:
-        return Finished(JobStatus.FAILED, f"Nothing was changed: {why}")
+        return refused(why)
     if (now - job.created_at).total_seconds() < PATIENCE_SECONDS:
         return Requeue(10, f"The run was interrupted and the database cannot be read yet: {why}")
     return Finished(
@@ -35,11 +36,8 @@ def settle(
     """Write what a run came to: what staging has run, where the database is, how the job goes
     on.
     """
-    if (
-        outcome.status != "busy"
-        and outcome.after is not None
-        and job.environment.kind == EnvironmentKind.STAGING
-    ):
+    staging = job.environment.kind == EnvironmentKind.STAGING
+    if staging and outcome.status != "busy" and outcome.after is not None:
         remember_staged(job, mirror, history, outcome.after)
     return _ended(job, history, outcome)
 
@@ -73,21 +71,15 @@ def _ended(job: MigrationRun, history: history_reader.History, outcome: request.
     }
     if outcome.after is not None:
         changes["applied"] = _applied(job, history, outcome)
-    MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(**changes)
-    for name, value in changes.items():
-        setattr(job, name, value)
-    if outcome.after is not None:
         EnvironmentDatabase.objects.filter(
             environment=job.environment_id, database=job.database_id
         ).update(revisions=list(outcome.after), revisions_at=timezone.now(), revisions_problem="")
+    job.keep(**changes)
     if outcome.status == "busy":
         return Requeue(3, "Another migration holds this database; waiting for it.")
     if outcome.repeatable and job.crashes <= REPEATS:
         repeated = "What had begun was rolled back; the run is repeated."
         return Requeue(5.0 * job.crashes, f"{outcome.sentence} {repeated}", errored=True)
-    statuses = {
-        "succeeded": JobStatus.SUCCEEDED,
-        "failed": JobStatus.FAILED,
-        "cancelled": JobStatus.CANCELLED,
-    }
-    return Finished(statuses.get(outcome.status, JobStatus.NEEDS_PERSON), outcome.sentence)
+    known = outcome.status in ("succeeded", "failed", "cancelled")
+    status = JobStatus(outcome.status) if known else JobStatus.NEEDS_PERSON
+    return Finished(status, outcome.sentence)

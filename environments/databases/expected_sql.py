@@ -23,23 +23,14 @@ def remember_staged(
     now, project = timezone.now(), job.environment.project
     base = {"project": project, "database": job.database, "run": job, "at": now}
     behind = history.ancestors(one for one in after if one in history.revisions)
-    ran = {one["id"] for one in job.planned}
-    known = set(
-        StagedRevision.objects.filter(database=job.database).values_list("revision", flat=True)
-    )
-    found = [
-        revision
-        for revision in history.revisions.values()
-        if revision.id in behind and (revision.id in ran or revision.id not in known)
+    staged = StagedRevision.objects.filter(database=job.database)
+    before = set(staged.values_list("revision", flat=True)) - {one["id"] for one in job.planned}
+    found = [one for id, one in history.revisions.items() if id in behind - before]
+    rows = [
+        StagedRevision(**base, revision=one.id, sha256=one.sha256)
+        for one in bound_files(job, mirror, history, found)
     ]
-    StagedRevision.objects.bulk_create(
-        [
-            StagedRevision(**base, revision=one.id, sha256=one.sha256)
-            for one in bound_files(job, mirror, history, found)
-        ],
-        ignore_conflicts=True,
-        batch_size=1000,
-    )
+    StagedRevision.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
 
 
 def expected_statements(job: MigrationRun) -> dict[str, list[str]]:

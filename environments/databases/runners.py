@@ -2,14 +2,12 @@
 Railway.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from urllib.parse import urlsplit
 
-from environments.databases import pre_deploy_command, railway_runner
-from environments.databases.address import NoDatabase
-from environments.databases.project_environment import command_for
+from environments.databases import railway_runner
+from environments.databases.address import NoDatabase, instance_of
+from environments.databases.project_environment import command_for, readable, secrets_of
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
 from environments.models import MigrationRun, Runner
@@ -20,10 +18,6 @@ from environments.schema.run.request import Outcome, Run
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import JsonObject
 
-# Values that reveal nothing; hiding them would make a log unreadable.
-PLAIN = re.compile(
-    r"(?i)true|false|yes|no|on|off|none|null|production|staging|development|test|info|debug|[\d.]{1,6}"
-)
 # Words that end a run before anything was changed.
 UNPREPARED = (ApiError, GitError, NoDatabase, virtualenvs.NotPrepared)
 
@@ -71,27 +65,10 @@ def run(
 
 def _railway(job: MigrationRun, mirror: Mirror, url: str) -> JsonObject:
     """Return what of the request is other where Railway runs the migrations."""
-    place = pre_deploy_command.place_of(job.environment, job.database)
-    railway_runner.refuse_command_in_repository(job, mirror)
-    values = pre_deploy_command.variables(job.environment.project, place)
-    return {"secrets": secrets_of(url, values), "elsewhere": railway_runner.elsewhere(job, place)}
-
-
-def secrets_of(url: str, values: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what must not appear in a log: the address as a whole, its password as written, and
-    every telling value.
-    """
-    found = [url]
-    for name, value in [("", url), *values.items()]:
-        if name.startswith("RAILWAY_") or PLAIN.fullmatch(value):
-            continue
-        found.append(value)
-        if "://" in value:
-            try:
-                found.append(urlsplit(value).password or "")
-            except ValueError:
-                continue
-    return tuple(one for one in found if len(one) >= 3)
+    instance = instance_of(job.environment, job.database)
+    railway_runner.refuse_command_in_repository(job, instance, mirror)
+    secrets = secrets_of(url, readable(instance))
+    return {"secrets": secrets, "elsewhere": railway_runner.elsewhere(job, instance)}
 
 
 def _command(
@@ -110,7 +87,7 @@ def _command(
         job.database,
         mirror,
         job.commit,
-        secrets=lambda values: secrets_of(url, values),
+        url=url,
         on_lines=on_lines,
         alive=alive,
         install=set(job.before or ()) != set(history.heads),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Protocol
 
 from django.core.validators import RegexValidator
 from django.db import models
@@ -150,9 +151,8 @@ class Database(models.Model):
         """Which of code and schema is new first in production: a pre-deploy command runs before
         the code is live.
         """
-        return (
-            DeployOrder.MIGRATE_FIRST if self.runner == Runner.VERIFY else self.project.deploy_order
-        )
+        verify = self.runner == Runner.VERIFY
+        return DeployOrder.MIGRATE_FIRST if verify else self.project.deploy_order
 
     @property
     def runs_project_code(self) -> bool:
@@ -256,12 +256,13 @@ def places_of(
     """
     environments, databases = list(environments), list(databases)
     wanted = [(environment, database) for environment in environments for database in databases]
-    known = _known(environments, databases)
+    rows = EnvironmentDatabase.objects.filter(environment__in=environments, database__in=databases)
+    known = by_place(rows)
     missing = [pair for pair in wanted if (pair[0].pk, pair[1].pk) not in known]
     if missing:
-        rows = [EnvironmentDatabase(environment=where, database=one) for where, one in missing]
-        EnvironmentDatabase.objects.bulk_create(rows, ignore_conflicts=True)
-        known = _known(environments, databases)
+        new = [EnvironmentDatabase(environment=where, database=one) for where, one in missing]
+        EnvironmentDatabase.objects.bulk_create(new, ignore_conflicts=True)
+        known = by_place(rows.all())
     found = []
     for environment, database in wanted:
         place = known[environment.pk, database.pk]
@@ -270,8 +271,19 @@ def places_of(
     return found
 
 
-def _known(
-    environments: list[Environment], databases: list[Database]
-) -> dict[tuple[int, int], EnvironmentDatabase]:
-    rows = EnvironmentDatabase.objects.filter(environment__in=environments, database__in=databases)
+class OfPlace(Protocol):
+    """A row about one database in one environment."""
+
+    environment_id: int
+    database_id: int
+
+
+def by_place[Row: OfPlace](rows: Iterable[Row]) -> dict[tuple[int, int], Row]:
+    """Return rows by the keys of their environment and database."""
     return {(row.environment_id, row.database_id): row for row in rows}
+
+
+def newest_of_place[Row: models.Model](rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
+    """Return the newest of the rows about each database in each environment."""
+    place = ("environment_id", "database_id")
+    return rows.order_by(*place, "-pk").distinct(*place)

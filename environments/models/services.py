@@ -161,6 +161,12 @@ class ServiceInstance(models.Model):
         return f"{self.service} in {self.environment}"
 
     @property
+    def at_railway(self) -> tuple[str, str, str]:
+        """Railway's ids of its project, its environment and its service."""
+        place = self.environment
+        return place.project.railway_project_id, place.railway_id, self.service.railway_id
+
+    @property
     def limits(self) -> list[object]:
         """What decides which pushes deploy it, and from which files."""
         return [self.watch_patterns, self.root_directory, self.config_file]

@@ -32,6 +32,7 @@ from environments.models import (
     ServiceInstance,
     SmokeTest,
     StagingReset,
+    in_order,
 )
 from environments.overview import services
 from environments.overview.finding_list import FindingRow, finding_list
@@ -49,14 +50,6 @@ RESOLVED_SHOWN = 20
 
 
 PREVIEWS_BESIDE = 4  # more of them have a table of their own
-
-
-ORDER: dict[str, int] = {
-    EnvironmentKind.STAGING: 0,
-    EnvironmentKind.PRODUCTION: 1,
-    "other": 2,
-    EnvironmentKind.PREVIEW: 3,
-}
 
 
 @dataclass(frozen=True)
@@ -176,10 +169,7 @@ def _finding_rows(
 
 def _matrix(project: Project, asked: Asked) -> JsonObject:
     environments = Environment.objects.present().filter(project=project)
-    columns = sorted(
-        environments.annotate(place_rows=_places()),
-        key=lambda one: (ORDER.get(one.kind, 2), one.name),
-    )
+    columns = in_order(environments.annotate(place_rows=_places()))
     cells, named = _cells(project, columns)
     twice = Counter(column.name for column in columns)
     told_apart = [column.railway_id[:8] if twice[column.name] > 1 else "" for column in columns]

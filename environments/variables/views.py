@@ -5,19 +5,13 @@ never values.
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from environments.models import Environment, EnvironmentKind, Project
+from environments.models import Environment, Project, in_order
 from environments.variables import rules as variables_rules
 from environments.variables.comparison import difference
 from portal.ui.project_picker import picked
 from portal.ui.site import page
 
 EXPECTED = ("different", "reference")
-ORDER: dict[str, int] = {
-    EnvironmentKind.STAGING: 0,
-    EnvironmentKind.PRODUCTION: 1,
-    "other": 2,
-    EnvironmentKind.PREVIEW: 3,
-}
 
 
 @page
@@ -30,8 +24,7 @@ def variables(request: HttpRequest) -> HttpResponse:
     project = picked(request, projects)
     context: dict[str, object] = {"projects": projects, "project": project}
     if project is not None:
-        found = Environment.objects.present().filter(project=project)
-        environments = sorted(found, key=lambda one: (ORDER.get(one.kind, 2), one.name))
+        environments = in_order(Environment.objects.present().filter(project=project))
         first = _chosen(request, "a", environments, 0)
         second = _chosen(request, "b", environments, 1)
         lines = difference(first, second) if first and second else []
