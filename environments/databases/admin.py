@@ -89,15 +89,11 @@ class EnvironmentDatabaseAdmin(TwoPeople):
         """Let only the secret change, by two people; the other columns are the portal's and may
         have moved meanwhile.
         """
-        given = (
-            ""
-            if form.cleaned_data.get("forget_database_url")
-            else form.cleaned_data.get("new_database_url")
-        )
-        if given or (form.cleaned_data.get("forget_database_url") and obj.url):
-            told = {"address": (where(obj), place_in_words(given or ""))}
-            secrets = {"url": given or ""}
-            self.propose(request, obj, values={}, shown=told, secrets=secrets)
+        forget = form.cleaned_data["forget_database_url"]
+        given = "" if forget else form.cleaned_data["new_database_url"]
+        if given or (forget and obj.url):
+            told = {"address": (where(obj), place_in_words(given))}
+            self.propose(request, obj, values={}, shown=told, secrets={"url": given})
 
 
 def where(place: EnvironmentDatabase) -> str:

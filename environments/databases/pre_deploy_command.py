@@ -1,7 +1,12 @@
 """The pre-deploy command that a run sets on Railway, and putting back what was set before."""
 
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
 from environments.clients import railway_of
-from environments.models import Environment, MigrationRun
+from environments.models import Environment, MigrationRun, Project
 from environments.railway import Railway, pre_deploy_patch
 from portal.outbound.http import ApiError
 
@@ -62,3 +67,30 @@ def put_back_all(environments: list[Environment]) -> None:
     ).exclude(railway__has_key="put_back")
     for job in left.select_related("environment__project", "database").defer("log"):
         put_back(job)
+
+
+@dataclass(frozen=True)
+class Lent:
+    """The command that a run has set on a service, and the one that was there before."""
+
+    command: tuple[str, ...]
+    was: tuple[str, ...]
+
+
+def lent_commands(project: Project, *, now: datetime) -> dict[tuple[str, str], Lent]:
+    """Return what runs have set, or had set until just now, by Railway's ids of environment and
+    service. One query.
+
+    A reading of Railway may be older than the moment at which a run put its command back.
+    """
+    lately = Q(finished_at=None) | Q(finished_at__gt=now - timedelta(minutes=10))
+    runs = MigrationRun.objects.filter(
+        lately | ~Q(railway__has_key="put_back"),
+        environment__project=project,
+        railway__has_key="command",
+    )
+    rows = runs.order_by("pk").values_list("environment__railway_id", "railway")
+    return {
+        (place, noted["service"]): Lent(tuple(noted["command"]), tuple(noted["was"]))
+        for place, noted in rows
+    }

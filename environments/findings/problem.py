@@ -9,8 +9,6 @@ from environments.finding_kinds.registry import KINDS
 class Problem:
     """One difference that a rule found. `attestable`: no machine can see it, so a person may sign
     for it.
-
-    `attestable`: no machine can see it, so a person may sign for it.
     """
 
     kind: str

@@ -44,11 +44,7 @@ from portal.ui.project_picker import picked
 from portal.ui.site import page
 
 REPAIRS_SHOWN = 10
-
-
 RESOLVED_SHOWN = 20
-
-
 PREVIEWS_BESIDE = 4  # more of them have a table of their own
 
 
@@ -90,20 +86,17 @@ def environments(request: HttpRequest) -> HttpResponse:
         heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
         instances = context.pop("instances")
         context |= finding_list(_finding_rows(project, instances, heads), asked.kind)
-        resolved = Finding.objects.filter(project=project, closed_by__isnull=False).select_related(
-            "closed_by"
-        )
-        context["resolved"] = resolved.order_by("-closed_at")[:RESOLVED_SHOWN]
-        context["staging_head"] = heads.get(project.staging_branch, "")
-        context["production_head"] = heads.get(project.production_branch, "")
-        context |= _repairs(project)
-        reset = (
-            StagingReset.objects.filter(project=project, closed_at=None)
-            .select_related("requested_by")
-            .first()
-        )
-        context["reset"] = reset
-        context["sync"] = getattr(project, "railway_sync", None)
+        resolved = Finding.objects.filter(project=project, closed_by__isnull=False)
+        resets = StagingReset.objects.filter(project=project, closed_at=None)
+        context |= _repairs(project) | {
+            "resolved": resolved.select_related("closed_by").order_by("-closed_at")[
+                :RESOLVED_SHOWN
+            ],
+            "staging_head": heads.get(project.staging_branch, ""),
+            "production_head": heads.get(project.production_branch, ""),
+            "reset": resets.select_related("requested_by").first(),
+            "sync": getattr(project, "railway_sync", None),
+        }
     return render(request, "environments/overview/environments.html", context)
 
 
@@ -118,11 +111,9 @@ def _repair(
     wanted = expected_branches(project).get(instance.environment.kind, "")
     situation = Situation(instance, project.repository, wanted, heads.get(instance.branch, ""))
     repair = KINDS[finding.kind].repair(situation)
-    return (
-        None
-        if repair is None
-        else asdict(repair) | {"url": reverse(repair.url, args=[instance.pk])}
-    )
+    if repair is None:
+        return None
+    return asdict(repair) | {"url": reverse(repair.url, args=[instance.pk])}
 
 
 def _differing_rules(project: Project) -> dict[str, list[dict[str, str]]]:
@@ -139,15 +130,11 @@ def _read_since(project: Project) -> datetime:
 
 def _repairs(project: Project) -> dict[str, object]:
     """Return the latest repairs, and the last that was about staging and main. One query."""
-    rows = list(
-        Repair.objects.filter(project=project).select_related("requested_by")[:REPAIRS_SHOWN]
-    )
+    found = Repair.objects.filter(project=project).select_related("requested_by")
+    rows = list(found[:REPAIRS_SHOWN])
     level = next((row for row in rows if row.kind == RepairKind.SYNC_STAGING), None)
-    return {
-        "repairs": rows,
-        "level": level,
-        "diverged": bool(level and level.result == fast_forward.DIVERGED),
-    }
+    diverged = bool(level and level.result == fast_forward.DIVERGED)
+    return {"repairs": rows, "level": level, "diverged": diverged}
 
 
 def _finding_rows(
@@ -178,12 +165,11 @@ def _matrix(project: Project, asked: Asked) -> JsonObject:
         for name, row in sorted(cells.items())
         if asked.takes(name, row.values())
     ]
+    heads = list(zip(columns, told_apart, strict=True))
     return {
         "columns": columns,
         "services_count": len(cells),
-        "groups": _groups(
-            list(zip(columns, told_apart, strict=True)), table, _database_rows(columns)
-        ),
+        "groups": _groups(heads, table, _database_rows(columns)),
         "table": table,
         "instances": named,
     }
@@ -196,9 +182,8 @@ def _cells(
     findings.
     """
     since = _read_since(project)
-    instances = ServiceInstance.objects.filter(
-        environment__in=columns, service__gone_at=None
-    ).select_related("service")
+    there = ServiceInstance.objects.filter(environment__in=columns, service__gone_at=None)
+    instances = there.select_related("service")
     current = Deployment.objects.current_of(instances)
     expected = expected_branches(project)
     cells: dict[str, dict[int, services.Cell]] = defaultdict(dict)

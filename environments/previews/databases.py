@@ -44,13 +44,9 @@ def _migrate_one(
         if problem := _not_its_own(row, database):
             return fail(job, problem, now)
         with transaction.atomic():
+            at = {"commit": job.head, "created_at": now, "wake_at": now}
             run = MigrationRun.objects.create(
-                environment=row,
-                database=database,
-                runner=database.runner,
-                commit=job.head,
-                created_at=now,
-                wake_at=now,
+                environment=row, database=database, runner=database.runner, **at
             )
             wake_now(run, now=now)
             message = f"Migrate {whose} to {job.head[:7]}."
@@ -66,16 +62,14 @@ def _not_its_own(preview: EnvironmentRow, database: Database) -> str:
     """Return why the preview's database must not be touched: it is another environment's, or cannot
     be told.
     """
+    long_lived = EnvironmentRow.objects.present().long_lived().filter(project=preview.project)
+    others = places_of(long_lived.select_related("project"), databases_of(preview.project))
     try:
         url = url_of(place_of(preview, database))
-        long_lived = EnvironmentRow.objects.present().long_lived().filter(project=preview.project)
-        for one in places_of(long_lived.select_related("project"), databases_of(preview.project)):
+        for one in others:
             if same_database(url, url_of(one)):
-                message = (
-                    "which the portal does not migrate for a preview. Give previews a separate "
-                    "database."
-                )
-                return f"{preview} uses {one}, {message}"
+                why = "which the portal does not migrate for a preview"
+                return f"{preview} uses {one}, {why}. Give previews a separate database."
     except (NoDatabase, DatabaseError) as error:
         return f"{preview}'s database was not migrated: {error}"
     return ""

@@ -17,10 +17,6 @@ def patience() -> timedelta:
     return timedelta(seconds=settings.PREVIEW_PATIENCE_SECONDS)
 
 
-def or_fail(job: Preview, message: str, since: datetime, now: datetime) -> Outcome:
-    return Requeue(2, message) if now - since < patience() else fail(job, message, now)
-
-
 def fail(job: Preview, message: str, now: datetime) -> Outcome:
     """Say what is wrong and go on looking, slowly: a push, a person or Railway may fix it."""
     if job.state != PreviewState.FAILED:

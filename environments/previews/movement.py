@@ -24,16 +24,12 @@ def _digest(job: Preview, tree: ProjectTree) -> str:
     """Return what of Railway decides about the preview, and what is wanted of it."""
     named = sorted(one.id for one in environments_for(job, tree))
     mine = next((one for one in tree.environments if one.id == job.environment_id), None)
-    states = [
-        (
-            (instance.service_id, latest.id, latest.status, latest.commit, latest.stopped)
-            if latest
-            else (instance.service_id,)
-        )
-        for instance in (mine.instances if mine else ())
-        for latest in (instance.latest_deployment,)
-    ]
-    seen = (tree.pr_environments, sorted(states, key=repr), mine is not None)
+    states: list[object] = []
+    for one in sorted(mine.instances if mine else (), key=lambda one: one.service_id):
+        latest = one.latest_deployment
+        how = latest and (latest.id, latest.status, latest.commit, latest.stopped)
+        states.append((one.service_id, how))
+    seen = (tree.pr_environments, states, mine is not None)
     message = repr((job.head, job.wanted, named, *seen))
     return sha256(message.encode()).hexdigest()
 

@@ -15,11 +15,9 @@ def fingerprint(value: str) -> str:
     """Return the keyed fingerprint of a value (HMAC-SHA256, hex; the key comes of SECRET_KEY); ""
     for the empty one.
     """
-    return (
-        salted_hmac("environments.variables", value, algorithm="sha256").hexdigest()
-        if value
-        else ""
-    )
+    if not value:
+        return ""
+    return salted_hmac("environments.variables", value, algorithm="sha256").hexdigest()
 
 
 def host_of(value: str) -> tuple[str, str]:

@@ -46,12 +46,6 @@ def _chosen(
     """Return the environment whose number was asked for under `name`, else the one that usually
     stands there.
     """
-    asked = next(
-        (
-            environment
-            for environment in environments
-            if str(environment.pk) == request.GET.get(name)
-        ),
-        None,
-    )
-    return asked or (environments[min(place, len(environments) - 1)] if environments else None)
+    asked = [one for one in environments if str(one.pk) == request.GET.get(name)]
+    usual = environments[place:] or environments[-1:]
+    return next(iter(asked + usual), None)
