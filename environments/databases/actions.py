@@ -118,9 +118,7 @@ def cancel_migration(run: MigrationRun, *, actor: Actor, now: datetime | None = 
 def retry_migration(
     run: MigrationRun, *, actor: Actor, now: datetime | None = None
 ) -> MigrationRun:
-    """Queue a new run of the same commit after one that did not succeed; it goes on from where the
-    database is.
-    """
+    """Queue a new run of the commit of one that did not succeed, from where the database is."""
     now = now or timezone.now()
     _require_retriable(run)
     fresh = start_migration(

@@ -24,9 +24,7 @@ from portal.secrets import HiddenText
 
 
 class NoDatabase(Exception):
-    """The database cannot be named, or not be reached from here; the message says what to
-    configure.
-    """
+    """The database cannot be named or reached from here; the message says what to configure."""
 
 
 def url_of(place: EnvironmentDatabase, railway: Railway | None = None) -> str:
@@ -82,9 +80,7 @@ def out_of_sight(one: Database, railway: Railway | None = None) -> str:
 
 
 def _public(place: EnvironmentDatabase, railway: Railway) -> str:
-    """Return the address that the database's own service gives the world; "" where it has none
-    that can be read.
-    """
+    """Return the address that the database's own service gives the world; "" for none to read."""
     instance = _instance(place.environment, place.database.public_service)
     if instance is None:
         return ""
@@ -95,9 +91,7 @@ def _public(place: EnvironmentDatabase, railway: Railway) -> str:
 def variables_of(
     instance: ServiceInstance, railway: Railway | None = None
 ) -> Mapping[str, Secret | None]:
-    """Return a service's variables, read from Railway now and never stored; None for what is
-    sealed. Raise `ApiError`.
-    """
+    """Return a service's variables as Railway has them now; None for sealed. Raise `ApiError`."""
     railway = railway or railway_of(instance.environment.project)
     return railway.variables(*instance.at_railway, unrendered=False)
 
@@ -124,9 +118,7 @@ def _reachable(place: EnvironmentDatabase, url: str, source: str) -> str:
 
 
 def _runs_in(environment: Environment) -> bool:
-    """Return whether this process is a service of the environment: Railway names both to every
-    service.
-    """
+    """Return whether this process is a service of the environment, as Railway names it."""
     here = os.environ.get("RAILWAY_PROJECT_ID"), os.environ.get("RAILWAY_ENVIRONMENT_ID")
     return all(here) and here == (environment.project.railway_project_id, environment.railway_id)
 
@@ -174,9 +166,7 @@ def _instance(environment: Environment, service: str) -> ServiceInstance | None:
 def read_revisions(
     place: EnvironmentDatabase, *, now: datetime, railway: Railway | None = None
 ) -> None:
-    """Ask the database which revisions it has, and keep the answer, or why there is none, on the
-    row.
-    """
+    """Ask the database for its revisions; keep the answer, or why there is none, on the row."""
     revisions: list[str] | None = None
     problem, tables = "", 0
     try:

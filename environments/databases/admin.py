@@ -16,9 +16,7 @@ from portal.ui.model_admin import ReadOnly
 
 
 class AddressForm(forms.ModelForm):
-    """The database's address is write-only: it is never shown, and an empty field leaves it as
-    it is.
-    """
+    """The address is write-only: it is never shown, and an empty field leaves it as it is."""
 
     new_database_url = forms.CharField(
         label="Database address",
@@ -86,9 +84,7 @@ class EnvironmentDatabaseAdmin(TwoPeople):
     def save_model(
         self, request: HttpRequest, obj: EnvironmentDatabase, form: ModelForm, change: bool
     ) -> None:
-        """Let only the secret change, by two people; the other columns are the portal's and may
-        have moved meanwhile.
-        """
+        """Let only the secret change, by two people: the other columns are the portal's."""
         forget = form.cleaned_data["forget_database_url"]
         given = "" if forget else form.cleaned_data["new_database_url"]
         if given or (forget and obj.url):

@@ -57,9 +57,7 @@ def before(
 
 
 def _needed(job: MigrationRun) -> Touched | None:
-    """Return what of the database the run touches, where that has to be kept first and is not
-    yet.
-    """
+    """Return what of the database the run touches, if that must be kept first and is not yet."""
     if (
         job.environment.kind != EnvironmentKind.PRODUCTION
         or job.runner == Runner.VERIFY

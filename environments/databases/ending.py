@@ -33,9 +33,7 @@ def not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
 def settle(
     job: MigrationRun, mirror: Mirror, history: history_reader.History, outcome: request.Outcome
 ) -> Outcome:
-    """Write what a run came to: what staging has run, where the database is, how the job goes
-    on.
-    """
+    """Write what a run came to: what staging ran, where the database is, how the job goes on."""
     staging = job.environment.kind == EnvironmentKind.STAGING
     if staging and outcome.status != "busy" and outcome.after is not None:
         remember_staged(job, mirror, history, outcome.after)
@@ -45,9 +43,7 @@ def settle(
 def _applied(
     job: MigrationRun, history: history_reader.History, outcome: request.Outcome
 ) -> list[list[object]]:
-    """Return what was planned and has come true, with seconds: also what a look that was killed has
-    brought.
-    """
+    """Return what was planned and has come true, with seconds; also by a look that was killed."""
     seconds = {revision: took and round(took, 3) for revision, took in outcome.applied}
     behind = history.ancestors(one for one in outcome.after or () if one in history.revisions)
     forward = job.direction == Direction.UPGRADE

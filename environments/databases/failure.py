@@ -9,9 +9,7 @@ from portal.jobs import JobStatus
 
 @dataclass(frozen=True)
 class FailureReport:
-    """`half` is one sentence about what is half applied, `kept` the statements that were not
-    rolled back.
-    """
+    """`half` says what is half applied; `kept`: the statements that were not rolled back."""
 
     applied: str
     half: str
@@ -21,9 +19,7 @@ class FailureReport:
 
 
 def failure_report_of(run: MigrationRun) -> FailureReport | None:
-    """Return None for a run that is under way, succeeded, or changed nothing since it never
-    began.
-    """
+    """Return None for a run that is under way or succeeded."""
     if run.is_open or run.status == JobStatus.SUCCEEDED:
         return None
     retry = can_be_retried(run)

@@ -1,6 +1,4 @@
-"""Which migrations of a commit are still to run in staging and production, and which staging has
-run.
-"""
+"""Which migrations of a commit staging and production have still to run, and which staging ran."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict

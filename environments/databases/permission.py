@@ -1,6 +1,4 @@
-"""Why a migration run may not start: staging has not run it, nobody agreed to it, or nothing
-waits for it.
-"""
+"""Why a migration run may not start: not run on staging, not agreed to, or another is first."""
 
 from collections.abc import Iterable, Sequence
 
@@ -64,9 +62,7 @@ def turn(job: MigrationRun) -> Outcome | None:
 def pending_revisions(
     job: MigrationRun, mirror: Mirror, history: history_reader.History, current: Sequence[str]
 ) -> tuple[history_reader.Revision, ...]:
-    """Return what the run is to do from `current`, in its order, bound to all that each revision
-    can read.
-    """
+    """Return what the run is to do from `current`, in order, bound to all that each can read."""
     if job.direction == Direction.DOWNGRADE:
         files = history.back(current, job.target[0])
     else:
@@ -113,9 +109,7 @@ def why_not(
 def _not_agreed(
     job: MigrationRun, mirror: Mirror, history: history_reader.History, current: tuple[str, ...]
 ) -> Finished | None:
-    """Return why a downgrade may not start: it undoes exactly the one file that two people agreed
-    on.
-    """
+    """Return why a downgrade may not start: it undoes exactly the file that was agreed on."""
     agreed = [(one["id"], one["sha256"]) for one in job.planned]
     try:
         pending = [(one.id, one.sha256) for one in pending_revisions(job, mirror, history, current)]

@@ -127,9 +127,7 @@ def readable(instance: ServiceInstance) -> dict[str, str]:
 
 
 def secrets_of(url: str, values: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what must not appear in a log: the address as a whole, its password as written, and
-    every telling value.
-    """
+    """Return what no log may show: the address, its password as written, every telling value."""
     found = [url]
     for name, value in [("", url), *values.items()]:
         if name.startswith("RAILWAY_") or PLAIN.fullmatch(value):

@@ -109,9 +109,7 @@ def _deployed(job: MigrationRun, place: ServiceInstance, railway: Railway, log: 
 
 
 def _new(job: MigrationRun, place: ServiceInstance, railway: Railway) -> str:
-    """Return the newest deployment of the commit that was not there when the run began; "" without
-    one.
-    """
+    """Return the commit's newest deployment that was not there when the run began; "" for none."""
     found = railway.deployments(*place.at_railway, RECENT)
     known = job.railway.get("known", [])
     return next((one.id for one in found if one.commit == job.commit and one.id not in known), "")

@@ -20,9 +20,7 @@ RECENT = 10
 
 
 class Shown:
-    """The part of a deployment's log that was handed on already: Railway gives the last lines
-    each time.
-    """
+    """The part of a deployment's log that was handed on: Railway repeats the last lines."""
 
     def __init__(self) -> None:
         self.seen: Counter[LogLine] = Counter()
@@ -81,9 +79,7 @@ def verify(
 
 
 def _not_migrated(named: str, serves: bool, error: str, at: str, history: History) -> str:
-    """Return what is said of a deployment that ended, or takes too long, without the database at
-    the heads.
-    """
+    """Return what is said of a deployment after which the database is not at the heads."""
     how = f"{error.rstrip('.')}; " if error and not serves else ""
     message = f"{named}: {how}{at} and not at {', '.join(history.heads)}."
     return f"{message} Does its pre-deploy or start command run Alembic?" if serves else message

@@ -1,6 +1,4 @@
-"""Who runs a project's migrations, and with what: the portal, the project's command here, or
-Railway.
-"""
+"""Who runs a project's migrations: the portal, the project's command here, or Railway."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -33,9 +31,7 @@ def run(
     on_progress: Callable[[Progress], None],
     alive: Callable[[], bool],
 ) -> Outcome:
-    """Run once with the job's runner, as `environments.schema.run.runner.run`; never raises what
-    that does not.
-    """
+    """Run once with the job's runner; raise only what `environments.schema.run.runner.run` does."""
     project, database = job.environment.project, job.database
     before = tuple(job.before or ())
     changes: JsonObject = {}
@@ -79,9 +75,7 @@ def _command(
     on_lines: Callable[[list[str]], None],
     alive: Callable[[], bool],
 ) -> dict[str, object]:
-    """Return the command with its variables and its environment, which is made here where it is
-    missing.
-    """
+    """Return the command with its variables and its environment, made here where it is missing."""
     found = command_for(
         job.environment,
         job.database,

@@ -1,6 +1,4 @@
-"""Where a database's schema is not the one that its migrations make: changed by hand, as
-rehearsals find it.
-"""
+"""Where a database's schema is not the one that its migrations make, as rehearsals find it."""
 
 from collections.abc import Iterator
 

@@ -1,6 +1,4 @@
-"""Reads from git where every database is relative to the head of its branch, and which of that
-is a finding.
-"""
+"""Where every database is relative to the head of its branch, and which of that is a finding."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -67,9 +65,7 @@ def due_previews(project: Project, *, now: datetime) -> list[EnvironmentDatabase
 
 
 def read_previews(project: Project, *, now: datetime, railway: Railway | None = None) -> None:
-    """Ask the databases of previews for their revision, seldom; one that is another environment's
-    is not theirs.
-    """
+    """Ask the previews' own databases for their revision, seldom."""
     due = due_previews(project, now=now)
     long_lived = Environment.objects.present().long_lived().filter(project=project)
     others = places_of(long_lived.select_related("project"), databases_of(project)) if due else []

@@ -42,9 +42,7 @@ STATES = {
 
 @dataclass(frozen=True)
 class Row:
-    """One database of an environment: where it is, how that stands to its branch, and how its
-    schema is.
-    """
+    """One database of an environment: where it is, its branch, its schema."""
 
     environment: Environment
     database: Database
@@ -66,9 +64,7 @@ class Row:
 
     @property
     def moved(self) -> bool:
-        """Whether the database was read again since the status was computed, and is
-        elsewhere.
-        """
+        """Whether the database is elsewhere than when the status was computed."""
         status, place = self.status, self.place
         return bool(status and place and status.revisions != place.revisions)
 

@@ -1,6 +1,4 @@
-"""Which tables' rows a migration may delete or change, by the risks of its plan and the foreign
-keys in the database.
-"""
+"""Which tables' rows a migration may change, by its plan's risks and the foreign keys there."""
 
 from dataclasses import dataclass, replace
 from typing import cast

@@ -43,9 +43,7 @@ def note(project: Project, subject: str, sentence: str, *, now: datetime) -> boo
 
 
 def ask(instance: ServiceInstance, commit: str, *, now: datetime) -> DeploymentRequest:
-    """Write down, before Railway is asked, that the portal wants `commit` deployed on
-    `instance`.
-    """
+    """Write down, before Railway is asked, that the portal wants this deployment."""
     return DeploymentRequest.objects.create(instance=instance, commit=commit, asked_at=now)
 
 
@@ -71,9 +69,7 @@ def is_ours(instance: ServiceInstance, railway_id: str, commit: str, at: datetim
 
 
 def trigger_moved(instance: ServiceInstance, before: ServiceInstance, *, now: datetime) -> None:
-    """Record that `instance` follows something else than it did `before`, unless a repair of ours
-    moved it.
-    """
+    """Record that `instance` follows something else than `before`, unless by a repair of ours."""
     was, follows = (_followed(one, instance) for one in (before, instance))
     if was == follows or before.seen_at is None or before.seen_at > now:
         return  # nothing changed, nothing was known, or this reading is older than the one before
@@ -93,9 +89,7 @@ def _followed(instance: ServiceInstance, now: ServiceInstance) -> str:
 
 
 def autodeploy_switched(instance: ServiceInstance, enabled: bool, *, now: datetime) -> None:
-    """Record that pushes deploy `instance`, or no longer do; what was not known before is no
-    edit.
-    """
+    """Record that pushes deploy `instance`, or no longer do, if that was known otherwise."""
     with transaction.atomic():
         row = ServiceInstance.objects.select_for_update().filter(pk=instance.pk).first()
         if row is None or row.autodeploy == enabled:
@@ -112,9 +106,7 @@ def autodeploy_switched(instance: ServiceInstance, enabled: bool, *, now: dateti
 def variables_edited(
     project: Project, where: str, edits: Mapping[str, Sequence[str]], now: datetime
 ) -> None:
-    """Record which variables of `where` differ from the reading before: what became of them, and
-    their names.
-    """
+    """Record the names of the variables of `where` that were edited, by what became of them."""
     told = [f"{_names(names)} {what}" for what, names in edits.items() if names]
     if told:
         edited = f"Variables of {where} were edited on Railway: {'; '.join(told)}."

@@ -32,9 +32,7 @@ def _repair(
     before: str = "",
     release: str = "",
 ) -> Repair:
-    """Queue one repair, unless the same is under way. `release`: the name of the release that it is
-    part of.
-    """
+    """Queue one repair, unless the same is under way. `release`: the name of its release."""
     now = now or timezone.now()
     with refuse_second("The same repair is already running. Wait for it to end."):
         repair = Repair.objects.create(

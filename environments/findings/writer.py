@@ -57,31 +57,26 @@ def update_findings(
         record_opened(row, now)
     for row in closing:
         gone = f"Gone: {row.sentence}"
-        audit.record("finding.closed", actor=None, subject=row, sentence=gone, now=now)
+        audit.record_own("finding.closed", row, gone, now=now)
 
 
 def record_opened(row: Finding, now: datetime) -> None:
     """Record that a finding was opened."""
-    audit.record(
-        "finding.opened", actor=None, subject=row, outcome="found", sentence=row.sentence, now=now
-    )
+    audit.record_own("finding.opened", row, row.sentence, outcome="found", now=now)
 
 
 def note_problem(job: SyncJob, problem: str, source: str, *, now: datetime) -> None:
-    """Keep on the row why the last reading failed, or that it succeeded (empty); one event when
-    that changes.
-    """
+    """Keep why the last reading failed, or that it succeeded (""); one event when that changes."""
     if job.problem == problem:
         return
     event, outcome = ("sync.failed", "failed") if problem else ("sync.recovered", "done")
     with transaction.atomic():
         type(job).objects.filter(pk=job.pk).update(problem=problem)
-        audit.record(
+        audit.record_own(
             event,
-            actor=None,
-            subject=job.project,
+            job.project,
+            problem or f"{source} can be read again.",
             outcome=outcome,
-            sentence=problem or f"{source} can be read again.",
             data={"source": source},
             now=now,
         )

@@ -35,9 +35,7 @@ def sync_result(
     late: bool,
     now: datetime,
 ) -> Result:
-    """Return how one project's reading of `service` fares; `late`: longer ago than its pace
-    explains.
-    """
+    """Return how a project's reading of `service` fares; `late`: later than its pace explains."""
     age = (now - synced_at).total_seconds() if synced_at else None
     ago = f"{age / 60:.0f} min ago" if age and age >= 90 else f"{age or 0:.0f} s ago"
     read = f"{project}: {service} was {'never read' if age is None else f'last read {ago}'}"
@@ -105,9 +103,7 @@ def railway_quota(now: datetime) -> Iterator[Result]:
 
 @check("GitHub quota", unit="requests")
 def github_quota(now: datetime) -> Iterator[Result]:
-    """Report what is left of the requests that GitHub allows to each credential, by kind, as GitHub
-    says with each answer.
-    """
+    """Report what is left of each credential's requests by kind, as GitHub says."""
     for kind in ("core", "graphql"):
         for whose, seen in _said_by_github(f"{limits.LEFT}{kind}."):
             yield _left(f"{kind}{whose}", seen.value, now)

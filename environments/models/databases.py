@@ -33,9 +33,7 @@ ON_RAILWAY = (Runner.RAILWAY, Runner.VERIFY)
 
 
 class Database(models.Model):
-    """One Alembic directory of a project and the database it migrates; each environment has one
-    of its own.
-    """
+    """One Alembic directory of a project; each environment has a database of its own for it."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="databases")
     name = models.CharField(
@@ -148,24 +146,18 @@ class Database(models.Model):
 
     @property
     def schema_order(self) -> str:
-        """Which of code and schema is new first in production: a pre-deploy command runs before
-        the code is live.
-        """
+        """Which of code and schema is new first: a pre-deploy command precedes live code."""
         verify = self.runner == Runner.VERIFY
         return DeployOrder.MIGRATE_FIRST if verify else self.project.deploy_order
 
     @property
     def runs_project_code(self) -> bool:
-        """Whether a run executes the project's own `env.py`, which can import the whole
-        repository.
-        """
+        """Whether a run executes the project's `env.py`, which can import the whole repository."""
         return self.runner != Runner.PORTAL
 
     @property
     def out_of_order(self) -> str:
-        """Why this runner cannot keep the project's order of deploying and migrating; "" when it
-        can.
-        """
+        """Why this runner cannot keep the project's order of deploy and migration; "" if it can."""
         if self.runner in ON_RAILWAY and self.project.deploy_order != DeployOrder.DEPLOY_FIRST:
             return "Railway migrates while it deploys, so let deploying come first."
         return ""
@@ -206,9 +198,7 @@ def with_several_databases() -> set[int]:
 
 
 class EnvironmentDatabase(models.Model):
-    """One database in one environment: an address where that was given here, and what it last
-    reported.
-    """
+    """One database in one environment: an address given here, and what it last reported."""
 
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="databases")
     database = models.ForeignKey(Database, models.CASCADE, related_name="places")

@@ -34,9 +34,7 @@ STATE = {PASS: "pass", PENDING: "wait", FAIL: "fail"}
 
 @dataclass(frozen=True)
 class Cell:
-    """One service in one environment: where it comes from, what it should follow, what it
-    serves, how it is.
-    """
+    """One service in one environment: its source, what it should follow and serves, how it is."""
 
     live: Live
     expected: str
@@ -111,9 +109,7 @@ def _page(live: Live, project: Project) -> str:
 
 
 def _state(live: Live) -> tuple[str, str]:
-    """Return how the newest deployment is; one that was skipped for good reason is judged by what
-    serves instead.
-    """
+    """Return how the newest deployment is; what serves instead of a skipped one is judged."""
     latest = live.latest
     if live.instance.seen_at is None:
         return PENDING, "being read"

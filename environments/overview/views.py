@@ -103,9 +103,7 @@ def environments(request: HttpRequest) -> HttpResponse:
 def _repair(
     finding: Finding, instance: ServiceInstance | None, project: Project, heads: dict[str, str]
 ) -> dict[str, str] | None:
-    """Return what a person can have done about a finding by one click; None where there is
-    nothing.
-    """
+    """Return what one click can have done about a finding; None where there is nothing."""
     if instance is None or finding.kind not in KINDS:
         return None
     wanted = expected_branches(project).get(instance.environment.kind, "")
@@ -178,9 +176,7 @@ def _matrix(project: Project, asked: Asked) -> JsonObject:
 def _cells(
     project: Project, columns: Sequence[Environment]
 ) -> tuple[dict[str, dict[int, services.Cell]], dict[str, ServiceInstance]]:
-    """Return the cells by service name and environment, and the instances by the names of
-    findings.
-    """
+    """Return cells by service name and environment, and instances by the names of findings."""
     since = _read_since(project)
     there = ServiceInstance.objects.filter(environment__in=columns, service__gone_at=None)
     instances = there.select_related("service")
@@ -216,9 +212,7 @@ def _groups(
     table: list[tuple[services.Heading, list[services.Cell | None]]],
     databases: list[tuple[str, list[EnvironmentDatabase | None]]],
 ) -> list[_Group]:
-    """Return the matrix as one table, or with the previews in one of their own where they are
-    many.
-    """
+    """Return the matrix as one table, or with many previews in one of their own."""
     previews = [n for n, (column, _) in enumerate(heads) if column.kind == EnvironmentKind.PREVIEW]
     others = [n for n in range(len(heads)) if n not in previews]
     parts = [("", others), (f"{len(previews)} previews", previews)]

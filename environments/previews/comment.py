@@ -1,6 +1,4 @@
-"""What the portal posts to GitHub about a preview: one comment, which it edits, and a
-deployment.
-"""
+"""What the portal posts to GitHub about a preview: one comment, edited, and a deployment."""
 
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -33,9 +31,7 @@ SAID: dict[str, tuple[str, str]] = {
 
 
 def is_due(job: Preview, *, now: datetime) -> bool:
-    """Return whether GitHub has not been told how the preview is now, and did not refuse a moment
-    ago.
-    """
+    """Return whether GitHub has not been told how the preview is, and did not refuse just now."""
     refused_at = parse_datetime(job.told.get("refused_at") or "")
     resting = refused_at is not None and now - refused_at < REST
     return not resting and _is_unsaid(job)
@@ -104,9 +100,7 @@ def _comment_due(job: Preview) -> bool:
 
 
 def _comment(job: Preview) -> None:
-    """Edit our comment; look for it before one is written, as one may be there that we do not
-    remember.
-    """
+    """Edit our comment; look for one that we do not remember before another is written."""
     message, digest = text_of(job), _digest(job)
     github, known = github_of(job.project), job.told.get("comment")
     number = comments.put(github, job.number, MARKER, message, known, lambda: holds(job))
@@ -130,9 +124,7 @@ def _deployment_due(job: Preview) -> bool:
 
 
 def _announce(job: Preview) -> None:
-    """One step towards GitHub showing the deployment of the head: the old one off, the new one
-    made, its state.
-    """
+    """Do one step: the old deployment off, the head's made, or its state told."""
     github, commit, (words, state) = github_of(job.project), job.head, SAID[job.state]
     old, told = job.told.get("deployment"), job.told.get("commit")
     if old is not None and told != commit and job.told.get("state") != "inactive":

@@ -32,9 +32,7 @@ RAILWAY_MAKES = (
 
 
 def make(job: Preview, seen: Seen, now: datetime) -> Outcome:
-    """Ask Railway for the environment, once, when there is none of that name and none was made just
-    now.
-    """
+    """Ask Railway once for the environment, if there is none and none was made just now."""
     if not seen.tree.complete:
         return Requeue(5, "Railway does not show every environment, so no preview is created.")
     if (message := _owned_by_others(job, seen)) is not None:
@@ -60,9 +58,7 @@ def _forget_deleted(job: Preview, now: datetime) -> None:
     with transaction.atomic():
         job.keep(**FRESH)
         message = f"{job} was deleted outside the portal. Recreating it…"
-        audit.record(
-            "preview.vanished", actor=None, subject=job, outcome="found", sentence=message, now=now
-        )
+        audit.record_own("preview.vanished", job, message, outcome="found", now=now)
 
 
 def _create(job: Preview, seen: Seen, staging: str, now: datetime) -> None:
@@ -78,13 +74,11 @@ def _create(job: Preview, seen: Seen, staging: str, now: datetime) -> None:
     with transaction.atomic():
         job.keep(environment_id=made, made_at=now)
         message, data = f"Environment {job} was made as a copy of staging.", {"environment": made}
-        audit.record("preview.made", actor=None, subject=job, sentence=message, data=data, now=now)
+        audit.record_own("preview.made", job, message, data=data, now=now)
 
 
 def _owned_by_others(job: Preview, seen: Seen) -> str | None:
-    """Return why the portal makes no environment: others have one for this pull request, or make
-    one themselves.
-    """
+    """Return why the portal makes none: others have one for this pull request, or make them."""
     other, hands_off = seen.other, "The portal does not touch it."
     if other is not None and other.pr_number is not None:
         return f"Railway made {other.name} for #{job.number}. {hands_off} {RAILWAY_MAKES}"
@@ -98,9 +92,7 @@ def _owned_by_others(job: Preview, seen: Seen) -> str | None:
 
 
 def _pause(job: Preview, now: datetime) -> float:
-    """Return seconds until Railway will make another environment, as far as we know who asked
-    last.
-    """
+    """Return seconds until Railway will make another environment, as far as is known."""
     pause = timedelta(seconds=settings.PREVIEW_PAUSE_SECONDS)
     asked = Preview.objects.filter(project=job.project, asked_at__gt=now - pause).exclude(pk=job.pk)
     latest = asked.order_by("-asked_at").values_list("asked_at", flat=True).first()

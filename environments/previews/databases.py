@@ -16,9 +16,7 @@ from portal.jobs import JobStatus, Outcome, Requeue, wake_now
 
 
 def migrate(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    """Bring the preview's own databases to the head of the pull request, where the project wants
-    that.
-    """
+    """Bring the preview's own databases to the pull request's head, if the project wants that."""
     databases = databases_of(job.project) if job.project.preview_migrates else []
     if not databases:
         return None
@@ -50,7 +48,7 @@ def _migrate_one(
             )
             wake_now(run, now=now)
             message = f"Migrate {whose} to {job.head[:7]}."
-            audit.record("migration.requested", actor=None, subject=run, sentence=message, now=now)
+            audit.record_own("migration.requested", run, message, now=now)
     if run.is_open:
         return Requeue(2, f"{whose} is being migrated.")
     if run.status != JobStatus.SUCCEEDED:
@@ -59,9 +57,7 @@ def _migrate_one(
 
 
 def _not_its_own(preview: EnvironmentRow, database: Database) -> str:
-    """Return why the preview's database must not be touched: it is another environment's, or cannot
-    be told.
-    """
+    """Return why the database must not be touched: another environment's, or not known."""
     long_lived = EnvironmentRow.objects.present().long_lived().filter(project=preview.project)
     others = places_of(long_lived.select_related("project"), databases_of(preview.project))
     try:

@@ -12,9 +12,7 @@ SELDOM_SECONDS = 1800.0  # between two checks of a preview in which nothing chan
 
 
 def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:
-    """Wake the previews of which this reading of the project shows something new, so that none
-    need look often.
-    """
+    """Wake the previews of which this reading shows something new, so that none look often."""
     for job in Preview.objects.open().filter(project=project).exclude(state=PreviewState.GONE):
         if job.seen and job.seen != _digest(job, tree):
             wake_now(job, now=now)
@@ -42,9 +40,7 @@ def note_movement(job: Preview, tree: ProjectTree, now: datetime) -> None:
 
 
 def patient(job: Preview, outcome: Outcome, now: datetime) -> Outcome:
-    """Wait the longer, the longer nothing moved: the project's reading wakes what does
-    (`notice`).
-    """
+    """Wait the longer, the longer nothing moved: `notice` wakes what does."""
     if isinstance(outcome, Finished) or outcome.seconds <= 0:
         return outcome
     if job.state in (PreviewState.LIVE, PreviewState.BLOCKED, PreviewState.ASKING):

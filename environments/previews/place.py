@@ -42,9 +42,7 @@ def look_at(job: Preview) -> Seen:
 
 
 def environments_for(job: Preview, tree: ProjectTree) -> list[Place]:
-    """Return environments that have the preview's name, or that Railway made for the same pull
-    request.
-    """
+    """Return environments of the preview's name, or made by Railway for its pull request."""
     return [
         one
         for one in tree.environments
@@ -53,9 +51,7 @@ def environments_for(job: Preview, tree: ProjectTree) -> list[Place]:
 
 
 def copied_services(place: Place) -> list[ServiceInstance]:
-    """Return the services that a copy can run: what was only uploaded has no source that Railway
-    could build it from.
-    """
+    """Return the services that a copy can run: what was only uploaded has no source."""
     return [
         one
         for one in place.instances

@@ -94,9 +94,7 @@ def _be_there(job: Preview, seen: Seen, now: datetime) -> Outcome:
             if not mine.update(state=PreviewState.LIVE, live_at=now, log=""):
                 return Requeue(0)  # another commit was pushed while we looked
             message, data = f"{job} is live at {job.head[:7]}.", {"sha": job.head}
-            audit.record(
-                "preview.live", actor=None, subject=job, sentence=message, data=data, now=now
-            )
+            audit.record_own("preview.live", job, message, data=data, now=now)
         job.state, job.live_at = PreviewState.LIVE, now
     return Requeue(60, f"Live at {job.head[:7]}.")
 
@@ -155,9 +153,7 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
 
 
 def _state(instance: ServiceInstance) -> str:
-    """pass, pending or fail; a word of Railway's that is new to us may still turn into one that
-    is known.
-    """
+    """Return pass, pending or fail; a new word of Railway's may still turn into a known one."""
     latest = instance.latest_deployment
     if latest is None or latest.status not in SERVING | UNDER_WAY | ENDED_BADLY:
         return PENDING
@@ -178,9 +174,7 @@ def _words(instance: ServiceInstance) -> str:
 
 
 def _log(railway: Railway, project: Project, deployment: Deployment) -> str:
-    """Return the end of its build's and its own log; trouble with reading it is no trouble of the
-    preview.
-    """
+    """Return the end of both logs; trouble with reading them is no trouble of the preview."""
     lines: list[str] = []
     for read in (railway.build_log, railway.deployment_log):
         try:
@@ -205,7 +199,7 @@ def _be_gone(job: Preview, seen: Seen, now: datetime) -> Outcome:
         with transaction.atomic():
             job.keep(state=PreviewState.GONE, services=[], address="", live_at=None)
             message = f"{job} is gone from Railway."
-            audit.record("preview.gone", actor=None, subject=job, sentence=message, now=now)
+            audit.record_own("preview.gone", job, message, now=now)
         return Requeue(0, message)
     if job.deleted_at is not None and now - job.deleted_at < ASK_AGAIN:
         return Requeue(2, "Railway is deleting the environment. Checking whether it is gone…")

@@ -1,6 +1,4 @@
-"""The variables of a preview, settled before its first deployment: addresses, overrides, and
-what is sealed.
-"""
+"""The variables of a preview before its first deployment: addresses, overrides, sealed ones."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -30,9 +28,7 @@ _HOST = re.compile(r"^((?:[a-z][a-z0-9+.-]*://)?)[^/?#]+", re.IGNORECASE)
 
 
 def settle(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    """Return None when the variables are right; else write one service's, or asks a person for what
-    is sealed.
-    """
+    """Return None when the variables are right; else write one service's, or ask a person."""
     if job.variables_at is not None:
         return None
     staging = Environment.objects.present().of_kind(job.project, EnvironmentKind.STAGING)
@@ -102,9 +98,7 @@ def _addresses(
 def _is_stagings(
     row: Variable, rules: Sequence[VariableRule], found: Mapping[str, Secret | None]
 ) -> bool:
-    """Return whether a variable that must be separate by `rules` has staging's own value here, and
-    is no reference.
-    """
+    """Return whether a variable that `rules` want separate has staging's own value here."""
     bound = any(fnmatchcase(row.name, rule.name) for rule in rules)
     value = _revealed(found.get(row.name))
     return bool(bound and value and not row.references and row.fingerprint == fingerprint(value))

@@ -51,7 +51,7 @@ def follow(project: Project, pulls: Mapping[int, OpenPull], *, now: datetime) ->
             )
             message = f"{row} is wanted for “{one.title}” at {one.head[:7]}."
             wake_now(row, now=now)
-            audit.record("preview.wanted", actor=None, subject=row, sentence=message, now=now)
+            audit.record_own("preview.wanted", row, message, now=now)
         elif row is not None:
             _change(row, one, now)
     for number, row in rows.items():
@@ -81,7 +81,7 @@ def _change(row: Preview, one: OpenPull, now: datetime) -> None:
         event, message = "preview.unwanted", f"{row} is no longer wanted: {one.why_not}."
         if values["wanted"]:
             event, message = "preview.wanted", f"{row} is wanted again."
-        audit.record(event, actor=None, subject=row, sentence=message, now=now)
+        audit.record_own(event, row, message, now=now)
 
 
 def requeue(job: Preview, *, now: datetime | None = None, **values: object) -> None:

@@ -130,9 +130,7 @@ def _ask(address: str, places: Sequence[str], timeout: float) -> http.Reply:
 
 
 def address_of(base_url: str, path: str) -> str | None:
-    """Return the address to ask: https, or http on this machine; None when `base_url` or `path` is
-    unfit.
-    """
+    """Return the address to ask: https, or http on this machine; None for unfit arguments."""
     host = re.sub(r"(?i)^https?://(.*?)/*$", r"\1", base_url.strip())
     if not _PATH.fullmatch(path) or not _HOST.fullmatch(host):
         return None

@@ -10,9 +10,7 @@ from environments.models import Environment, Service, Variable, VariableChange
 
 @dataclass(frozen=True)
 class GoingBack:
-    """What is known of a service's variables since a moment: names that changed, and what cannot
-    be known.
-    """
+    """What is known of a service's variables since a moment, and what cannot be known."""
 
     changed: tuple[tuple[str, str], ...] = ()  # name, and added, changed or removed
     unknown: tuple[str, ...] = ()
@@ -21,9 +19,7 @@ class GoingBack:
 def going_back(
     environment: Environment, service: Service | None, since: datetime | None
 ) -> GoingBack:
-    """Return the variables (its own and the shared ones) that a deployment made at `since` would
-    have otherwise.
-    """
+    """Return the variables, also shared ones, that a deployment made at `since` would change."""
     if since is None:
         made = "When that deployment was made is not known, so neither is what changed since."
         return GoingBack((), (made,))

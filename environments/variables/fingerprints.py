@@ -12,9 +12,7 @@ _PLACE = "portal-reference-"
 
 
 def fingerprint(value: str) -> str:
-    """Return the keyed fingerprint of a value (HMAC-SHA256, hex; the key comes of SECRET_KEY); ""
-    for the empty one.
-    """
+    """Return the HMAC-SHA256 of a value, in hex, keyed by SECRET_KEY; "" for an empty one."""
     if not value:
         return ""
     return salted_hmac("environments.variables", value, algorithm="sha256").hexdigest()
@@ -49,7 +47,5 @@ def private_name(service: str) -> str:
 
 
 def private_hosts(services: Iterable[str]) -> frozenset[str]:
-    """Return the fingerprints of hosts that mean another machine in each environment, though the
-    words are the same.
-    """
+    """Return the fingerprints of hosts that mean another machine in each environment."""
     return frozenset(fingerprint(private_name(service)) for service in services if service)

@@ -46,9 +46,7 @@ DEFAULTS = (
 
 
 def start(project: Project) -> None:
-    """Make sure that the project's variables are read from now on; the first time with the
-    runbook's rules.
-    """
+    """Have the project's variables read from now on; the first time with the runbook's rules."""
     with transaction.atomic():
         _, created = VariableSync.objects.get_or_create(project=project)
         if created and not VariableRule.objects.filter(project=project).exists():
@@ -119,9 +117,7 @@ def _due(project: Project, now: datetime) -> tuple[list[Environment], bool]:
 
 
 def changed(project: Project, *, now: datetime) -> bool:
-    """Return whether settings of an environment changed since its variables were read, a moment ago
-    excepted.
-    """
+    """Return whether settings changed since variables were read, a moment ago excepted."""
     present = Environment.objects.present().filter(project=project)
     rows = present.exclude(variables_etag=F("config_etag"))
     moment = timedelta(seconds=2 * settings.SYNC_SECONDS)

@@ -1,6 +1,4 @@
-"""The page that compares the variables of two environments: names and what can be told of them,
-never values.
-"""
+"""The page that compares the variables of two environments: names, never values."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -43,9 +41,7 @@ def variables(request: HttpRequest) -> HttpResponse:
 def _chosen(
     request: HttpRequest, name: str, environments: list[Environment], place: int
 ) -> Environment | None:
-    """Return the environment whose number was asked for under `name`, else the one that usually
-    stands there.
-    """
+    """Return the environment asked for under `name`, else the one that usually stands there."""
     asked = [one for one in environments if str(one.pk) == request.GET.get(name)]
     usual = environments[place:] or environments[-1:]
     return next(iter(asked + usual), None)

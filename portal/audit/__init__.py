@@ -30,6 +30,7 @@ __all__ = [
     "anchor",
     "record",
     "record_end",
+    "record_own",
     "scope_of",
     "timeline",
     "verify",
@@ -97,19 +98,28 @@ def record(
         return cursor.fetchone()[0]
 
 
+def record_own(
+    action: str,
+    subject: Model,
+    sentence: str,
+    *,
+    outcome: str = "done",
+    data: Mapping[str, object] | None = None,
+    now: datetime,
+) -> None:
+    """Append, as `record` does, an event of what the portal itself did or found."""
+    record(
+        action, actor=None, subject=subject, outcome=outcome, sentence=sentence, data=data, now=now
+    )
+
+
 def record_end(
     action: str, subject: Model, outcome: Finished, *, data: Mapping[str, object], now: datetime
 ) -> None:
     """Append the event that the job of `subject` ended with `outcome`."""
-    record(
-        action,
-        actor=None,
-        subject=subject,
-        outcome="done" if outcome.status == JobStatus.SUCCEEDED else "failed",
-        sentence=outcome.sentence,
-        data={"status": outcome.status, **data},
-        now=now,
-    )
+    how = "done" if outcome.status == JobStatus.SUCCEEDED else "failed"
+    data = {"status": outcome.status, **data}
+    record_own(action, subject, outcome.sentence, outcome=how, data=data, now=now)
 
 
 def scope_of(subject: object) -> str:

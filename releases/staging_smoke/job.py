@@ -52,9 +52,7 @@ def _is_due(job: StagingSmoke, facts: Facts, now: datetime) -> bool:
 
 
 def _ask(job: StagingSmoke, facts: Facts, now: datetime) -> Outcome:
-    """Send every request and write the answers down; one event when they differ from those
-    before.
-    """
+    """Send every request and write the answers down; one event when they differ."""
     lines = []
     for test in facts.staging_tests:
         if not holds(job):
@@ -70,12 +68,11 @@ def _ask(job: StagingSmoke, facts: Facts, now: datetime) -> Outcome:
         if not job.keep(**values, asked_at=now):
             return Requeue(0)
         if was != (about, not bad):
-            audit.record(
+            audit.record_own(
                 "staging.smoked",
-                actor=None,
-                subject=release,
+                release,
+                sentence,
                 outcome="failed" if bad else "done",
-                sentence=sentence,
                 data={"candidate": release.candidate},
                 now=now,
             )
@@ -103,7 +100,5 @@ def _probe(test: AskedTest, facts: Facts) -> Probe | None:
 
 
 def _expected(live: Live, candidate: str) -> str:
-    """Return the commit that a service must say it runs: one that nothing touched stays at its
-    own.
-    """
+    """Return the commit that a service must say it runs: an untouched one stays at its own."""
     return live.serving if serves_instead(live, candidate) == "" and live.serving else candidate

@@ -1,6 +1,4 @@
-"""What became of the variables since the last release: by name, out of fingerprints that were
-kept with it.
-"""
+"""What became of the variables since the last release, by the fingerprints kept with it."""
 
 from dataclasses import dataclass
 from datetime import datetime
