@@ -8,7 +8,7 @@ from environments.databases.expected_sql import remember_staged
 from environments.databases.permission import refused
 from environments.git.repository import Mirror
 from environments.models import Direction, EnvironmentDatabase, EnvironmentKind, MigrationRun
-from environments.schema.history import reader as history_reader
+from environments.schema.history.graph import History
 from environments.schema.run import request
 from portal.jobs import Finished, JobStatus, Outcome, Requeue
 
@@ -31,7 +31,7 @@ def not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
 
 
 def settle(
-    job: MigrationRun, mirror: Mirror, history: history_reader.History, outcome: request.Outcome
+    job: MigrationRun, mirror: Mirror, history: History, outcome: request.Outcome
 ) -> Outcome:
     """Write what a run came to: what staging ran, where the database is, how the job goes on."""
     staging = job.environment.kind == EnvironmentKind.STAGING
@@ -40,9 +40,7 @@ def settle(
     return _ended(job, history, outcome)
 
 
-def _applied(
-    job: MigrationRun, history: history_reader.History, outcome: request.Outcome
-) -> list[list[object]]:
+def _applied(job: MigrationRun, history: History, outcome: request.Outcome) -> list[list[object]]:
     """Return what was planned and has come true, with seconds; also by a look that was killed."""
     seconds = {revision: took and round(took, 3) for revision, took in outcome.applied}
     behind = history.ancestors(one for one in outcome.after or () if one in history.revisions)
@@ -54,7 +52,7 @@ def _applied(
     ]
 
 
-def _ended(job: MigrationRun, history: history_reader.History, outcome: request.Outcome) -> Outcome:
+def _ended(job: MigrationRun, history: History, outcome: request.Outcome) -> Outcome:
     """Write what the database says after the run, and how the job goes on from there."""
     changes: dict[str, object] = {
         "after": None if outcome.after is None else list(outcome.after),

@@ -7,12 +7,12 @@ from django.utils import timezone
 from environments.databases.permission import bound_files
 from environments.git.repository import Mirror
 from environments.models import Direction, EnvironmentKind, MigrationRun, Runner, StagedRevision
-from environments.schema.history import reader as history_reader
+from environments.schema.history.graph import History
 from environments.schema.run.alembic_env.statements import MAX_STATEMENTS, READS, key_of
 
 
 def remember_staged(
-    job: MigrationRun, mirror: Mirror, history: history_reader.History, after: Sequence[str]
+    job: MigrationRun, mirror: Mirror, history: History, after: Sequence[str]
 ) -> None:
     """Count what is in effect in staging's database as run there: what this run brought, with this
     content.

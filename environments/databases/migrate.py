@@ -27,6 +27,8 @@ from environments.git.repository import Mirror
 from environments.git_mirrors.clone import mirror_of
 from environments.models import Direction, MigrationRun, Runner, place_of
 from environments.schema.history import reader as history_reader
+from environments.schema.history.graph import History
+from environments.schema.history.revision import Revision
 from environments.schema.run import address, database, request
 from portal.configuration.signing import may_sign
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
@@ -82,9 +84,7 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
     return _after(job, settle(job, mirror, history, came_to))
 
 
-def _start(
-    job: MigrationRun, history: history_reader.History, current: tuple[str, ...]
-) -> tuple[str, ...]:
+def _start(job: MigrationRun, history: History, current: tuple[str, ...]) -> tuple[str, ...]:
     """Return where the run begins: what the database reports, or, where Railway may have migrated
     it already, did report.
     """
@@ -104,7 +104,7 @@ def _start(
 def _verify(
     job: MigrationRun,
     mirror: Mirror,
-    history: history_reader.History,
+    history: History,
     current: tuple[str, ...],
     url: str,
     now: datetime,
@@ -149,10 +149,7 @@ def _after(job: MigrationRun, outcome: Outcome) -> Outcome:
 
 
 def _plan(
-    job: MigrationRun,
-    history: history_reader.History,
-    current: tuple[str, ...],
-    pending: Sequence[history_reader.Revision],
+    job: MigrationRun, history: History, current: tuple[str, ...], pending: Sequence[Revision]
 ) -> None:
     """Write down what is about to happen before it does.
 

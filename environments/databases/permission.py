@@ -13,7 +13,8 @@ from environments.models import (
     unknown_staging,
 )
 from environments.schema.history import identity
-from environments.schema.history import reader as history_reader
+from environments.schema.history.graph import History
+from environments.schema.history.revision import HistoryError, Revision
 from environments.schema.history.status import PROVE
 from portal.jobs import Finished, JobStatus, Outcome, Requeue
 from portal.outbound.http import WatchOnly
@@ -27,7 +28,7 @@ def refused(why: str) -> Finished:
     return Finished(JobStatus.FAILED, f"Nothing was changed: {why}")
 
 
-def watched(job: MigrationRun, pending: Sequence[history_reader.Revision]) -> Outcome | None:
+def watched(job: MigrationRun, pending: Sequence[Revision]) -> Outcome | None:
     """Stop where the project only watches: what would run is recorded, and the run waits until the
     database is there by somebody else's doing.
     """
@@ -60,8 +61,8 @@ def turn(job: MigrationRun) -> Outcome | None:
 
 
 def pending_revisions(
-    job: MigrationRun, mirror: Mirror, history: history_reader.History, current: Sequence[str]
-) -> tuple[history_reader.Revision, ...]:
+    job: MigrationRun, mirror: Mirror, history: History, current: Sequence[str]
+) -> tuple[Revision, ...]:
     """Return what the run is to do from `current`, in order, bound to all that each can read."""
     if job.direction == Direction.DOWNGRADE:
         files = history.back(current, job.target[0])
@@ -71,11 +72,8 @@ def pending_revisions(
 
 
 def bound_files(
-    job: MigrationRun,
-    mirror: Mirror,
-    history: history_reader.History,
-    files: Iterable[history_reader.Revision],
-) -> tuple[history_reader.Revision, ...]:
+    job: MigrationRun, mirror: Mirror, history: History, files: Iterable[Revision]
+) -> tuple[Revision, ...]:
     runs_code = job.database.runs_project_code
     return identity.bound(mirror, job.commit, history, files, command=runs_code)
 
@@ -83,7 +81,7 @@ def bound_files(
 def why_not(
     job: MigrationRun,
     mirror: Mirror,
-    history: history_reader.History,
+    history: History,
     current: tuple[str, ...],
     start: tuple[str, ...],
     invalid: tuple[str, ...],
@@ -107,13 +105,13 @@ def why_not(
 
 
 def _not_agreed(
-    job: MigrationRun, mirror: Mirror, history: history_reader.History, current: tuple[str, ...]
+    job: MigrationRun, mirror: Mirror, history: History, current: tuple[str, ...]
 ) -> Finished | None:
     """Return why a downgrade may not start: it undoes exactly the file that was agreed on."""
     agreed = [(one["id"], one["sha256"]) for one in job.planned]
     try:
         pending = [(one.id, one.sha256) for one in pending_revisions(job, mirror, history, current)]
-    except history_reader.HistoryError as error:
+    except HistoryError as error:
         return refused(str(error))
     done = job.before is not None and not pending  # a look that was killed had finished it
     if len(agreed) != 1 or (pending != agreed and not done):
@@ -127,7 +125,7 @@ def _not_agreed(
     return refused(why) if why else None
 
 
-def _not_proven(job: MigrationRun, pending: Sequence[history_reader.Revision]) -> Finished | None:
+def _not_proven(job: MigrationRun, pending: Sequence[Revision]) -> Finished | None:
     """Production runs only what staging ran: the same revisions with the same file hashes."""
     staged = StagedRevision.objects.filter(database=job.database)
     proven = set(staged.values_list("revision", "sha256"))

@@ -33,6 +33,7 @@ from environments.models import (
 from environments.railway import Railway
 from environments.schema.history import reader as history_reader
 from environments.schema.history import status as history_status
+from environments.schema.history.graph import History
 from environments.schema.run.address import DatabaseError, same_database
 from environments.services.expected import expected_branches
 from portal.outbound.http import ApiError
@@ -148,10 +149,7 @@ def _places(project: Project, databases: Sequence[Database]) -> list[Place]:
 
 
 def _keep(
-    place: Place,
-    histories: dict[str, history_reader.History],
-    row: DatabaseStatus | None,
-    now: datetime,
+    place: Place, histories: dict[str, History], row: DatabaseStatus | None, now: datetime
 ) -> None:
     at, own = place.at, histories[place.branch]
     names = [name for name in histories if name != place.branch and not name.startswith("#")]
