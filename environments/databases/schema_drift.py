@@ -1,17 +1,17 @@
 """Where a database's schema is not the one that its migrations make, as rehearsals find it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from django.db.models import QuerySet
 
 from environments.finding_kinds.schema import SCHEMA
 from environments.findings.problem import Problem
 from environments.models import (
+    Database,
     Direction,
     Environment,
     Project,
     Rehearsal,
-    databases_of,
     newest_of_place,
 )
 from environments.schema.rehearsal.dump import Difference
@@ -19,12 +19,11 @@ from environments.schema.rehearsal.dump import Difference
 SHOWN = 20
 
 
-def problems(project: Project) -> Iterator[Problem]:
-    """Yield one problem for each object, as the newest comparison of each database saw it.
-
-    Two queries.
+def problems(project: Project, databases: Iterable[Database]) -> Iterator[Problem]:
+    """Yield one problem for each object, as the newest comparison of each of the databases saw
+    it. At most one query.
     """
-    names = {one.pk: one.called for one in databases_of(project)}
+    names = {one.pk: one.called for one in databases}
     environments = Environment.objects.present().long_lived().filter(project=project)
     compared = comparisons(project).filter(environment__in=environments, database__in=names)
     rows = compared.select_related("environment").only("drift", "database", "environment__name")

@@ -57,12 +57,12 @@ def update_findings(
         record_opened(row, now)
     for row in closing:
         gone = f"Gone: {row.sentence}"
-        audit.record_own("finding.closed", row, gone, now=now)
+        audit.record_by_portal("finding.closed", row, gone, now=now)
 
 
 def record_opened(row: Finding, now: datetime) -> None:
     """Record that a finding was opened."""
-    audit.record_own("finding.opened", row, row.sentence, outcome="found", now=now)
+    audit.record_by_portal("finding.opened", row, row.sentence, outcome="found", now=now)
 
 
 def note_problem(job: SyncJob, problem: str, source: str, *, now: datetime) -> None:
@@ -72,7 +72,7 @@ def note_problem(job: SyncJob, problem: str, source: str, *, now: datetime) -> N
     event, outcome = ("sync.failed", "failed") if problem else ("sync.recovered", "done")
     with transaction.atomic():
         type(job).objects.filter(pk=job.pk).update(problem=problem)
-        audit.record_own(
+        audit.record_by_portal(
             event,
             job.project,
             problem or f"{source} can be read again.",

@@ -58,7 +58,7 @@ def _forget_deleted(job: Preview, now: datetime) -> None:
     with transaction.atomic():
         job.keep(**FRESH)
         message = f"{job} was deleted outside the portal. Recreating it…"
-        audit.record_own("preview.vanished", job, message, outcome="found", now=now)
+        audit.record_by_portal("preview.vanished", job, message, outcome="found", now=now)
 
 
 def _create(job: Preview, seen: Seen, staging: str, now: datetime) -> None:
@@ -74,7 +74,7 @@ def _create(job: Preview, seen: Seen, staging: str, now: datetime) -> None:
     with transaction.atomic():
         job.keep(environment_id=made, made_at=now)
         message, data = f"Environment {job} was made as a copy of staging.", {"environment": made}
-        audit.record_own("preview.made", job, message, data=data, now=now)
+        audit.record_by_portal("preview.made", job, message, data=data, now=now)
 
 
 def _owned_by_others(job: Preview, seen: Seen) -> str | None:

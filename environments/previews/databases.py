@@ -48,7 +48,7 @@ def _migrate_one(
             )
             wake_now(run, now=now)
             message = f"Migrate {whose} to {job.head[:7]}."
-            audit.record_own("migration.requested", run, message, now=now)
+            audit.record_by_portal("migration.requested", run, message, now=now)
     if run.is_open:
         return Requeue(2, f"{whose} is being migrated.")
     if run.status != JobStatus.SUCCEEDED:

@@ -20,5 +20,5 @@ def fail(job: Preview, message: str, now: datetime) -> Outcome:
     if job.state != PreviewState.FAILED:
         with transaction.atomic():
             job.keep(state=PreviewState.FAILED)
-            audit.record_own("preview.failed", job, message, outcome="failed", now=now)
+            audit.record_by_portal("preview.failed", job, message, outcome="failed", now=now)
     return Requeue(30, message)

@@ -94,7 +94,7 @@ def _be_there(job: Preview, seen: Seen, now: datetime) -> Outcome:
             if not mine.update(state=PreviewState.LIVE, live_at=now, log=""):
                 return Requeue(0)  # another commit was pushed while we looked
             message, data = f"{job} is live at {job.head[:7]}.", {"sha": job.head}
-            audit.record_own("preview.live", job, message, data=data, now=now)
+            audit.record_by_portal("preview.live", job, message, data=data, now=now)
         job.state, job.live_at = PreviewState.LIVE, now
     return Requeue(60, f"Live at {job.head[:7]}.")
 
@@ -199,7 +199,7 @@ def _be_gone(job: Preview, seen: Seen, now: datetime) -> Outcome:
         with transaction.atomic():
             job.keep(state=PreviewState.GONE, services=[], address="", live_at=None)
             message = f"{job} is gone from Railway."
-            audit.record_own("preview.gone", job, message, now=now)
+            audit.record_by_portal("preview.gone", job, message, now=now)
         return Requeue(0, message)
     if job.deleted_at is not None and now - job.deleted_at < ASK_AGAIN:
         return Requeue(2, "Railway is deleting the environment. Checking whether it is gone…")

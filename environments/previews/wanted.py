@@ -30,12 +30,13 @@ class OpenPull:
     why_not: str = ""
 
 
-def follow(project: Project, pulls: Mapping[int, OpenPull], *, now: datetime) -> None:
+def follow(
+    project: Project, pulls: Mapping[int, OpenPull], rows: Mapping[int, Preview], *, now: datetime
+) -> None:
     """Write down which previews are to exist, by pull-request number; the rest is to go.
 
-    Wakes what changed.
+    `rows`: the previews of the project, locked. Wakes what changed.
     """
-    rows = {row.number: row for row in Preview.objects.select_for_update().filter(project=project)}
     for number, one in pulls.items():
         row = rows.get(number)
         if row is None and not one.why_not:
@@ -51,7 +52,7 @@ def follow(project: Project, pulls: Mapping[int, OpenPull], *, now: datetime) ->
             )
             message = f"{row} is wanted for “{one.title}” at {one.head[:7]}."
             wake_now(row, now=now)
-            audit.record_own("preview.wanted", row, message, now=now)
+            audit.record_by_portal("preview.wanted", row, message, now=now)
         elif row is not None:
             _change(row, one, now)
     for number, row in rows.items():
@@ -81,7 +82,7 @@ def _change(row: Preview, one: OpenPull, now: datetime) -> None:
         event, message = "preview.unwanted", f"{row} is no longer wanted: {one.why_not}."
         if values["wanted"]:
             event, message = "preview.wanted", f"{row} is wanted again."
-        audit.record_own(event, row, message, now=now)
+        audit.record_by_portal(event, row, message, now=now)
 
 
 def requeue(job: Preview, *, now: datetime | None = None, **values: object) -> None:

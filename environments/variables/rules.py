@@ -1,6 +1,6 @@
 """Checks the variable rules against our rows. What no machine can see needs a sign-off."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -8,6 +8,7 @@ from environments.finding_kinds.variables import ADDRESS, SAME, UNREADABLE
 from environments.finding_kinds.wiring import MISSING, STRAY
 from environments.findings.problem import Problem
 from environments.models import (
+    LONG_LIVED,
     Environment,
     Project,
     RuleKind,
@@ -56,10 +57,16 @@ class Verdict:
     problems: tuple[Problem, ...]
 
 
-def problems(project: Project) -> list[Problem]:
-    """Return everything that a rule of the project finds wrong, or cannot see. Four queries."""
+def problems(
+    project: Project, environments: Iterable[Environment], instances: Iterable[ServiceInstance]
+) -> list[Problem]:
+    """Return everything that a rule of the project finds wrong, or cannot see. Two queries.
+
+    `environments`: those that are present; `instances`: of staging and production, with service.
+    """
     found: dict[tuple[str, str], Problem] = {}
-    rules, known = list(VariableRule.objects.filter(project=project)), _known(project)
+    rules = list(VariableRule.objects.filter(project=project))
+    known = _known(environments, instances)
     if not rules:
         return []
     for rule in rules:
@@ -76,7 +83,9 @@ def problems(project: Project) -> list[Problem]:
 
 def verdicts(project: Project) -> list[Verdict]:
     """Return every rule of the project with what it finds. Four queries."""
-    known = _known(project)
+    environments = Environment.objects.present().filter(project=project)
+    instances = ServiceInstance.objects.long_lived().filter(environment__project=project)
+    known = _known(environments, instances.select_related("service"))
     return [_verdict(rule, known) for rule in VariableRule.objects.filter(project=project)]
 
 
@@ -91,18 +100,13 @@ def _verdict(rule: VariableRule, known: Known) -> Verdict:
     return Verdict(rule, state, found)
 
 
-def _known(project: Project) -> Known:
-    rows = Environment.objects.present().long_lived().filter(project=project)
+def _known(environments: Iterable[Environment], instances: Iterable[ServiceInstance]) -> Known:
+    rows = [row for row in environments if row.kind in LONG_LIVED]
     kinds = {row.pk: row.kind for row in rows}
-    instances = ServiceInstance.objects.filter(environment__in=kinds, service__gone_at=None)
     variables = Variable.objects.filter(environment__in=kinds).select_related("service")
     return Known(
-        # Nothing is said of what was never read.
-        {row.kind: row for row in rows if row.variables_at},
-        {
-            (kinds[one.environment_id], one.service.name): one
-            for one in instances.select_related("service")
-        },
+        {row.kind: row for row in rows if row.variables_at},  # of the unread nothing is said
+        {(kinds[one.environment_id], one.service.name): one for one in instances},
         {
             (kinds[one.environment_id], one.service.name if one.service else "", one.name): one
             for one in variables

@@ -30,7 +30,7 @@ def make_administrator(
 ) -> User:
     """Return the first administrator, made with a printed code that is used up by it.
 
-    Raise `Gone`, `Wait`, or `Refused` for a wrong code, each as an event of the trail.
+    Raise `Gone`, `Wait`, or `Refused` for a wrong code, each an event.
     """
     now = now or timezone.now()
     if problem := _guess(code, address, now):
@@ -45,11 +45,10 @@ def make_administrator(
         person = User.objects.create_superuser(username, password=password)
         SetupCode.objects.all().delete()
         SetupGuess.objects.all().delete()
-        row_changes.record(
-            person, {}, row_changes.stored(person), actor=person, by="with the server's code"
-        )
+        made = row_changes.stored(person)
+        row_changes.record(person, {}, made, actor=person, by="with the server's code")
         message = f"{person} became the first administrator, from {address}."
-        audit.record(EVENT, actor=person, subject=person, sentence=message, now=now)
+        audit.record_own(EVENT, person, message, now=now)
     return person
 
 

@@ -25,9 +25,7 @@ def wanted() -> bool:
 
 
 def make(now: datetime | None = None) -> str:
-    """Return a new code as people type it, such as `ABCD-EFGH-IJKL-MNOP`; older ones stay valid
-    until they expire.
-    """
+    """Return a new code as people type it, such as `ABCD-EFGH-IJKL-MNOP`, beside older ones."""
     now = now or timezone.now()
     text = base64.b32encode(secrets.token_bytes(_BYTES)).decode()
     SetupCode.objects.filter(expires_at__lte=now).delete()

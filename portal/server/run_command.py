@@ -10,7 +10,6 @@ from portal.modes import WrongMode
 from portal.server.children import die_with_parent
 from portal.server.ports import refuse_taken_port
 from portal.server.postgres_wheel import StartError
-from portal.server.supervised import RunError
 from portal.server.supervisor import Supervisor
 
 HELP = (
@@ -21,9 +20,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main(arguments: list[str]) -> None:
-    """Run until a signal; leave with 0 then, and with 1 and a sentence when something cannot
-    start.
-    """
+    """Run until a signal; leave with 0 then, with 1 and a sentence when something cannot start."""
     parser = ArgumentParser(prog="manage.py run", description=HELP)
     add_arguments(parser)
     options = parser.parse_args(arguments)
@@ -39,7 +36,7 @@ def main(arguments: list[str]) -> None:
         refuse_taken_port(options.host, options.port)
         supervisor.start()
         supervisor.watch()
-    except (RunError, StartError, WrongMode) as error:
+    except (StartError, WrongMode) as error:
         sys.exit(str(error))
     finally:
         for number in STOP_SIGNALS:

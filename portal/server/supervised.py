@@ -11,9 +11,7 @@ from portal.outbound.parsing import JsonObject
 
 @dataclass
 class Child:
-    """One supervised program: how to start it (with the descriptor for its output), and how it
-    fares.
-    """
+    """One supervised program: how to start it, given its output's descriptor, and how it fares."""
 
     name: str
     begin: Callable[[int], int]
@@ -32,10 +30,6 @@ def readiness(line: bytes) -> dict[str, object] | None:
     except ValueError:
         return None
     return answer if isinstance(answer, dict) and answer.get("ready") is True else None
-
-
-class RunError(RuntimeError):
-    """The portal cannot run; the sentence says why and what to do."""
 
 
 def say(text: str, name: str = "portal") -> None:

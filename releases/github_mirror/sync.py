@@ -8,7 +8,6 @@ from django.db import transaction
 from django.db.models import Q
 
 from environments.github import Overview, Pages, PullState
-from environments.github.merging import is_doubted
 from environments.models import Branch, Project
 from releases.github_mirror.kept_rules import contexts_of, kept_rules
 from releases.github_mirror.pull_rows import merged_row, open_row, upsert
@@ -48,12 +47,12 @@ def pages(job: GitHubSync, *, now: datetime) -> Pages:
 
 
 @transaction.atomic
-def apply(project: Project, overview: Overview, *, now: datetime) -> bool:
-    """Write one reading of GitHub, in a fixed number of queries; return whether the next one is
-    to confirm that a branch demands less.
+def apply(project: Project, overview: Overview, *, now: datetime) -> list[Branch]:
+    """Write one reading of GitHub, in a fixed number of queries; return both branches as
+    written.
     """
     GitHubSync.objects.select_for_update().get(project=project)
-    is_to_confirm = _branches(project, overview, now)
+    branches = _branches(project, overview, now)
     pulls = (*overview.open_pulls, *overview.promotions, *overview.hotfixes, *overview.named)
     rows = [open_row(project, pull, now) for pull in pulls]
     rows += [merged_row(project, pull, now) for pull in overview.merged_pulls]
@@ -65,7 +64,7 @@ def apply(project: Project, overview: Overview, *, now: datetime) -> bool:
         kept["listed_at"] = now
     _note_name(project, overview.full_name)
     GitHubSync.objects.filter(project=project).update(**kept)
-    return is_to_confirm
+    return branches
 
 
 def _note_name(project: Project, name: str) -> None:
@@ -73,9 +72,11 @@ def _note_name(project: Project, name: str) -> None:
     not have is none.
     """
     usable = REPOSITORY.fullmatch(name) and name.lower() != project.repository.lower()
-    # Of the name as it was when GitHub was asked: people may have set another one meanwhile.
-    row = Project.objects.filter(pk=project.pk, repository=project.repository)
-    row.exclude(renamed_to=name if usable else "").update(renamed_to=name if usable else "")
+    renamed_to = name if usable else ""
+    if renamed_to != project.renamed_to:
+        # Of the name as it was when GitHub was asked: people may have set another one meanwhile.
+        row = Project.objects.filter(pk=project.pk, repository=project.repository)
+        row.update(renamed_to=renamed_to)
 
 
 @transaction.atomic
@@ -141,7 +142,7 @@ def _blocked_at(row: PullRequest, since: datetime | None, now: datetime) -> date
     return since if since and now - since < BLOCKED else None
 
 
-def _branches(project: Project, overview: Overview, now: datetime) -> bool:
+def _branches(project: Project, overview: Overview, now: datetime) -> list[Branch]:
     heads = {
         project.staging_branch: overview.staging_head,
         project.production_branch: overview.production_head,
@@ -177,7 +178,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> bool:
         unique_fields=["project", "name"],
         update_fields=["head", "head_at", "required_contexts", "merge_rules", "seen_at"],
     )
-    return any(is_doubted(row.merge_rules) for row in rows)
+    return rows
 
 
 # What is known of a head only once it is read.

@@ -22,7 +22,6 @@ from portal.ui.actions import Refused, action, refuse_second, require_reason, re
 from releases.checklist import items as checklist_items
 from releases.gates import record
 from releases.gates.context import facts_of
-from releases.gates.databases import DatabaseFacts
 from releases.github_mirror import watching as mirrors
 from releases.lifecycle.possible import brings_something, head_of_hotfix
 from releases.locking import _as_seen
@@ -207,18 +206,17 @@ def _to_migrate(release: Release, staging: Environment) -> list[Database]:
     if len(databases) == 1:
         return databases
     known = facts_of(release.pk).databases
-    behind = {one.database.pk for one in known if not one.is_staged or _is_elsewhere(one)}
+    behind = {
+        one.database.pk
+        for one in known
+        if not one.is_staged or not one.is_at_heads(EnvironmentKind.STAGING)
+    }
     found = [database for database in databases if database.pk in behind]
     if not found:
         raise Refused(
             "Every database of staging is at the release's heads, brought there by the portal."
         )
     return found
-
-
-def _is_elsewhere(facts: DatabaseFacts) -> bool:
-    place = facts.places.get(EnvironmentKind.STAGING)
-    return place is None or sorted(place.revisions or ()) != sorted(facts.heads or ())
 
 
 @action("release.abandoned", "releases.abandon_release")

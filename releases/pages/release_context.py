@@ -83,7 +83,7 @@ def release_context(request: HttpRequest, pk: int) -> JsonObject:
     readiness = gates.readiness_of(facts)
     # Asked once for the page: a template that asks for each row pays for each row.
     may = {name: request.user.has_perm(permission) for name, permission in MAY.items()}
-    events = audit.timeline(subject=shown, limit=EVENTS_SHOWN)
+    events = audit.timeline(shown, limit=EVENTS_SHOWN)
     checklists = _checklists(facts, readiness, may_tick=may["tick"])
     return {
         "release": shown,

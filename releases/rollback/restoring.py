@@ -24,6 +24,7 @@ from environments.services.liveness import Live
 from portal import audit
 from portal.jobs import holds
 from portal.outbound.parsing import JsonObject
+from portal.words import and_
 from releases import gates
 from releases.gates.context import Facts, facts_of
 from releases.models import Rollback, RollbackStep, RollbackStepName, StepStatus
@@ -164,7 +165,7 @@ def live(step: RollbackStep, facts: Facts) -> Look:
     late = [f"{service} {message}" for service, state, message in judged if state != gates.PASS]
     if not late:
         return Done(
-            f"{gates.and_(wanted)} serve{'s' if len(wanted) == 1 else ''} the earlier deployment.",
+            f"{and_(wanted)} serve{'s' if len(wanted) == 1 else ''} the earlier deployment.",
             evidence,
         )
     waited = steps_engine.waited(step, facts.now)

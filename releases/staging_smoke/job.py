@@ -68,7 +68,7 @@ def _ask(job: StagingSmoke, facts: Facts, now: datetime) -> Outcome:
         if not job.keep(**values, asked_at=now):
             return Requeue(0)
         if was != (about, not bad):
-            audit.record_own(
+            audit.record_by_portal(
                 "staging.smoked",
                 release,
                 sentence,

@@ -24,16 +24,16 @@ class Command(BaseCommand):
 
         forks_die_with_us()
         os.environ[WORKER_VARIABLE] = f"{host_name()} {os.getpid()}"
-        signal.signal(signal.SIGTERM, _stop)
-        signal.signal(signal.SIGINT, _stop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _stop)
         worker = Worker()
         try:
             while True:
                 worker.tick(time.monotonic())
                 time.sleep(TICK)
         finally:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
             worker.stop()
 
 
