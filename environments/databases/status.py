@@ -128,7 +128,7 @@ def _read_one(
 def _places(project: Project, databases: Sequence[Database]) -> list[Place]:
     """Staging, production and the previews with a database of their own that was read."""
     expected = expected_branches(project)
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    heads = Branch.heads(project)
     previews = {
         row.environment_id: row
         for row in Preview.objects.filter(project=project).exclude(environment_id="")

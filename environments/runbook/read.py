@@ -63,7 +63,7 @@ def leftovers(mirror: Mirror, commit: str, staging: str, main: str) -> list[Left
     Nothing of the repository is executed. Raise `GitError`.
     """
     found: dict[tuple[str, str], Leftover] = {}
-    for path, _ in mirror.files(commit):
+    for path, _ in mirror.tree(commit):
         for kind in _by_name(path):
             found[kind, path] = Leftover(kind, place_of(path), path, 0, "its name")
     for command in kinds.commands(staging, main):

@@ -1,6 +1,5 @@
 """Enrolling a second factor, proving it, and removing it. Each is an event; no secret is in any."""
 
-import re
 import secrets
 from datetime import datetime
 from hashlib import sha256
@@ -101,7 +100,7 @@ def _judged(user: User, code: str, now: datetime) -> str:
         found.throttle_reset()
         return ""
     unused = found.recovery_codes.filter(used_at=None)
-    if unused.filter(digest=_digest(code)).update(used_at=now):
+    if unused.filter(digest=digest(code)).update(used_at=now):
         found.throttle_reset()
         left = unused.count()
         message = f"{user} used a recovery code; {left} are left."
@@ -114,17 +113,24 @@ def _judged(user: User, code: str, now: datetime) -> str:
 
 
 def _typed(code: str) -> str:
-    return re.sub(r"[\s-]", "", code)[:40].lower()
+    return "".join(filter(str.isalnum, code))[:40].lower()
 
 
 def _new_codes(found: Authenticator) -> list[str]:
     found.recovery_codes.all().delete()
-    codes = [encoded(secrets.token_bytes(10)).lower() for _ in range(CODES)]
+    codes = [new_code() for _ in range(CODES)]
     RecoveryCode.objects.bulk_create(
-        RecoveryCode(authenticator=found, digest=_digest(code)) for code in codes
+        RecoveryCode(authenticator=found, digest=digest(code)) for code in codes
     )
-    return ["-".join(code[at : at + 4] for at in range(0, 16, 4)) for code in codes]
+    return codes
 
 
-def _digest(code: str) -> str:
-    return sha256(code.encode()).hexdigest()
+def new_code() -> str:
+    """Return 80 random bits as people type them, such as `abcd-efgh-ijkl-mnop`."""
+    code = encoded(secrets.token_bytes(10)).lower()
+    return "-".join(code[at : at + 4] for at in range(0, 16, 4))
+
+
+def digest(code: str) -> str:
+    """Return the digest of a code, however it was spaced and in whatever case."""
+    return sha256(_typed(code).encode()).hexdigest()

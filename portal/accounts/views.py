@@ -45,20 +45,22 @@ def again(request: HttpRequest) -> HttpResponse:
     lacks = recent_sign_in.lacking(recent_sign_in.read(request.session), policy)
     problem = ""
     if request.method == "POST" and lacks:
-        try:
-            _prove(request, lacks)
-            lacks = ()
-        except Refused as refusal:
-            problem = str(refusal)
+        problem = _problem(request, lacks)
+        lacks = lacks if problem else ()
     if not lacks:
         return redirect("portal:sign-in-resume")
     enrolled = SECOND_FACTOR not in lacks or second_factor.of(request.user) is not None
     return _ask(request, lacks, kept=kept, problem=problem, enrolled=enrolled)
 
 
-def _prove(request: HttpRequest, lacks: tuple[str, ...]) -> None:
-    """Look at what was typed and note it in the session, under a new key. Raise `Refused`."""
-    run(partial(_prove_by, request, lacks), person(request), ProofForm(request.POST, lacks=lacks))
+def _problem(request: HttpRequest, lacks: tuple[str, ...]) -> str:
+    """Return why what was typed proves nothing; "" after it is noted, under a new session key."""
+    form = ProofForm(request.POST, lacks=lacks)
+    try:
+        run(partial(_prove_by, request, lacks), person(request), form)
+    except Refused as refusal:
+        return str(refusal)
+    return ""
 
 
 def _prove_by(
@@ -112,11 +114,9 @@ def _asked_first(request: HttpRequest, lacks: tuple[str, ...]) -> HttpResponse:
     """Ask the same on the page's own address, so that an action that is held stays held."""
     problem = ""
     if request.method == "POST" and "proof" in request.POST:
-        try:
-            _prove(request, lacks)
+        problem = _problem(request, lacks)
+        if not problem:
             return redirect("portal:second-factor")
-        except Refused as refusal:
-            problem = str(refusal)
     return _ask(request, lacks, problem=problem, enrolled=True)
 
 

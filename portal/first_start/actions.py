@@ -7,6 +7,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from portal import audit
+from portal.accounts.second_factor import digest
 from portal.audit import row_changes
 from portal.first_start import codes
 from portal.models.first_start import SetupCode, SetupGuess
@@ -40,7 +41,7 @@ def make_administrator(
             cursor.execute("LOCK TABLE auth_user IN SHARE ROW EXCLUSIVE MODE")
         if not codes.wanted():
             raise Gone("The first administrator was made already: sign in.")
-        if not SetupCode.objects.filter(digest=codes.digest(code)).delete()[0]:
+        if not SetupCode.objects.filter(digest=digest(code)).delete()[0]:
             raise Refused("This code was used already.")
         person = User.objects.create_superuser(username, password=password)
         SetupCode.objects.all().delete()
@@ -63,7 +64,7 @@ def _guess(code: str, address: str, now: datetime) -> Refused | None:
         if row.failures >= GUESSES:
             minutes = int(WINDOW.total_seconds() // 60)
             return Wait(f"Too many wrong codes from here: wait {minutes} minutes.")
-        if SetupCode.objects.filter(digest=codes.digest(code), expires_at__gt=now).exists():
+        if SetupCode.objects.filter(digest=digest(code), expires_at__gt=now).exists():
             return None
         row.failures += 1
         row.save()

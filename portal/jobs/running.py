@@ -117,14 +117,15 @@ def _keep(job: Job, outcome: Outcome) -> bool:
 
     A worker that gave up at once would leave a step behind that looks as if it had crashed.
     """
-
-    def keep() -> bool:
-        connection.close_if_unusable_or_obsolete()
-        observed.keep()
-        return record(job, outcome)
-
-    patiently = stamina.RetryingCaller(attempts=None, timeout=LEASE, wait_max=1.0)
-    return patiently(_connection_lost, keep)
+    for attempt in stamina.retry_context(
+        on=_connection_lost, attempts=None, timeout=LEASE, wait_max=1.0
+    ):
+        with attempt:
+            if attempt.num > 1:
+                connection.close()
+            observed.keep()
+            return record(job, outcome)
+    raise AssertionError  # for the type checker: the last attempt raises or returns
 
 
 def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 from argparse import ArgumentParser
-from types import FrameType
 
 from portal.modes import WrongMode
 from portal.server.children import die_with_parent
@@ -27,7 +26,7 @@ def main(arguments: list[str]) -> None:
     if options.with_parent:
         die_with_parent(os.getppid(), signal.SIGTERM)
     for number in STOP_SIGNALS:
-        signal.signal(number, _leave)
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         supervisor = Supervisor(options.host, options.port, options.shape)
     except WrongMode as error:
@@ -46,17 +45,9 @@ def main(arguments: list[str]) -> None:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of `manage.py run`."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to serve on (127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8000, help="port to serve on (8000)")
-    parser.add_argument(
-        "--shape", action="append", default=[], help="what the sandbox's project looks like"
-    )
-    parser.add_argument(
-        "--with-parent",
-        action="store_true",
-        help="stop when the process that started this one ends",
-    )
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to serve on (127.0.0.1)")
+    add("--port", type=int, default=8000, help="port to serve on (8000)")
+    add("--shape", action="append", default=[], help="what the sandbox's project looks like")
+    parent = "stop when the process that started this one ends"
+    add("--with-parent", action="store_true", help=parent)

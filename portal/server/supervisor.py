@@ -19,18 +19,19 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from portal.database_role import refusal
 from portal.environ import remembered_secret
 from portal.modes import CREDENTIALS, WrongMode, asks_for_sandbox, settle
+from portal.outbound.parsing import JsonObject
 from portal.server.children import fork, forks_die_with_us, has_ended, spawn, stop_group
 from portal.server.embedded_owner import owned
 from portal.server.embedded_postgres import Server, start
 from portal.server.postgres_wheel import StartError
 from portal.server.private_files import keep_private
-from portal.server.supervised import Child, readiness, say
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 LOOK_SECONDS = 0.25
@@ -38,6 +39,20 @@ START_SECONDS = 60.0
 STOP_SECONDS = 7.0
 MAX_BACK_OFF = 30.0
 STEADY_SECONDS = 60.0
+
+
+@dataclass
+class Child:
+    """One supervised program: how to start it, given its output's descriptor, and how it fares."""
+
+    name: str
+    begin: Callable[[int], int]
+    pid: int = 0  # 0: not running
+    started: float = 0.0
+    back_off: float = 0.0
+    due: float = 0.0
+    rest: bytes = b""  # a line not yet whole
+    ready: JsonObject = field(default_factory=dict)  # what it said when it was ready, if it says so
 
 
 class Supervisor:
@@ -72,8 +87,8 @@ class Supervisor:
             for service, names in (("GitHub", CREDENTIALS[:2]), ("Railway", CREDENTIALS[2:])):
                 if not any(os.environ.get(name, "").strip() for name in names):
                     see = "see .env.example, and the page Connections."
-                    say(f"No credential is set for {service}; {see}")
-        say(f"Release portal: {self.url}/  (Ctrl-C stops it)")
+                    _say(f"No credential is set for {service}; {see}")
+        _say(f"Release portal: {self.url}/  (Ctrl-C stops it)")
 
     def remember_mode(self) -> None:
         """Mark the directory of a real portal: one whose settings have vanished must not become a
@@ -197,10 +212,10 @@ class Supervisor:
                 self.output.unregister(key.fd)
                 os.close(key.fd)
             for line in lines:
-                if ready := readiness(line):
+                if ready := _readiness(line):
                     child.ready = ready
                 else:
-                    say(line.decode(errors="replace"), child.name)
+                    _say(line.decode(errors="replace"), child.name)
 
     def forward_until(self, condition: Callable[[], bool], name: str, failure: str) -> None:
         """Forward until `condition`. Raise `StartError` with `failure` when the part `name` ends
@@ -218,7 +233,7 @@ class Supervisor:
         while True:
             self.forward(LOOK_SECONDS)
             if self.database and not self.database.is_alive:
-                say("The database ended by itself; it is started again.")
+                _say("The database ended by itself; it is started again.")
                 self.database.stop()
                 self.database = owned(start(self.var / "postgres"))
                 if os.environ["DATABASE_URL"] != self.database.url:
@@ -237,7 +252,9 @@ class Supervisor:
                 min(MAX_BACK_OFF, child.back_off * 2) if child.back_off and not steady else 0.5
             )
             child.pid, child.due = 0, now + child.back_off
-            say(f"The {child.name} ended by itself; it is started again in {child.back_off:.1f} s.")
+            _say(
+                f"The {child.name} ended by itself; it is started again in {child.back_off:.1f} s."
+            )
         elif not child.pid and now >= child.due:
             self.run(child.name, child.begin)
 
@@ -265,3 +282,19 @@ def _work() -> None:
     from django.core.management import call_command
 
     call_command("worker")
+
+
+def _readiness(line: bytes) -> dict[str, object] | None:
+    """Return the JSON object that a part prints when it is ready, or None for any other line."""
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) and answer.get("ready") is True else None
+
+
+def _say(text: str, name: str = "portal") -> None:
+    """Print one line at the terminal; one that is gone must not stop us."""
+    with suppress(OSError):
+        sys.stdout.write(f"{name:7} | {text}\n")
+        sys.stdout.flush()

@@ -7,9 +7,9 @@ from django.db.models import Exists, F, Func, JSONField, OuterRef, Subquery, Val
 from django.http import Http404, HttpRequest
 from django.template.backends.utils import csrf_input
 
-from environments.github.pages import commit_page
 from environments.models import DeploymentLog, EnvironmentKind
 from portal import audit
+from portal.outbound.pages import commit_page
 from portal.outbound.parsing import JsonObject
 from portal.ui.paging import with_neighbours
 from releases import gates

@@ -2,8 +2,8 @@
 
 import os
 import signal
+import sys
 import time
-from types import FrameType
 
 from django.core.management.base import BaseCommand
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         forks_die_with_us()
         os.environ[WORKER_VARIABLE] = f"{host_name()} {os.getpid()}"
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _stop)
+            signal.signal(number, lambda *_: sys.exit(0))
         worker = Worker()
         try:
             while True:
@@ -35,7 +35,3 @@ class Command(BaseCommand):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_IGN)
             worker.stop()
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
