@@ -1,13 +1,11 @@
-"""Copies a whole Railway project into our rows: updates known rows, adds new ones, marks the
-others as gone.
-"""
+"""Copies a Railway project into our rows; what Railway no longer has is marked as gone."""
 
 from datetime import datetime
 
 from django.db import transaction
 
 from environments import railway
-from environments.databases.lent_commands import lent_commands
+from environments.databases.pre_deploy_command import lent_commands
 from environments.drift.detect import compare
 from environments.drift.rules import Rows
 from environments.findings import out_of_band
@@ -102,9 +100,7 @@ def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[st
 
 
 def _pull_number(state: railway.Environment) -> int | None:
-    """Return the pull request that an environment is for: as Railway says, else as its name
-    does.
-    """
+    """Return an environment's pull request: as Railway says, else as its name does."""
     if state.pr_number is not None:
         return state.pr_number if 0 < state.pr_number < 2**31 else None
     message = state.name.lower().removeprefix("pr-")

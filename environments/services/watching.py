@@ -37,8 +37,7 @@ def settle(project: Project, also: Iterable[str] = ()) -> None:
 
     Three queries while nothing is new. What git cannot tell now stays unknown, and is asked again.
     """
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
-    settle_lives(project, lives_in(project), heads, also)
+    settle_lives(project, lives_in(project), Branch.heads(project), also)
 
 
 def settle_lives(

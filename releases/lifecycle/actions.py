@@ -45,10 +45,9 @@ def cut(
     `seen`: the head of staging on the person's page.
     """
     now = now or timezone.now()
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    heads = Branch.heads(project)
     candidate, base = (
-        heads.get(project.staging_branch, ""),
-        heads.get(project.production_branch, ""),
+        heads.get(name, "") for name in (project.staging_branch, project.production_branch)
     )
     if not candidate or not base:
         raise Refused(
@@ -92,11 +91,7 @@ def cut_hotfix(
             f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}. Review the "
             "changes first."
         )
-    base = (
-        Branch.objects.filter(project=project, name=project.production_branch)
-        .values_list("head", flat=True)
-        .first()
-    )
+    base = Branch.heads(project).get(project.production_branch)
     if not base:
         raise Refused(
             f"{project.production_branch} of {project.repository} has not been read yet; see"

@@ -194,13 +194,8 @@ def live_services(facts: Facts, service: str) -> Live | None:
 
 def _mark(project: Project, service: str) -> None:
     """Before Railway is asked: what people do is not to be taken for a push that it missed."""
-    head = (
-        Branch.objects.filter(project=project, name=project.production_branch)
-        .values_list("head", flat=True)
-        .first()
-    )
     ServiceInstance.objects.filter(
         environment__project=project,
         environment__kind=EnvironmentKind.PRODUCTION,
         service__name=service,
-    ).update(rolled_back_from=head or "")
+    ).update(rolled_back_from=Branch.heads(project).get(project.production_branch, ""))
