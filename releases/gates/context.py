@@ -87,9 +87,7 @@ class Facts:
 
     @property
     def smoke_about(self) -> str:
-        """What an answer of staging's smoke tests would be about now; an older answer proves
-        nothing.
-        """
+        """What an answer of staging's smoke tests would be about now; older ones prove nothing."""
         asked = {test.service for test in self.staging_tests}
         deployments = [
             one.railway_id
@@ -112,9 +110,7 @@ class Facts:
         return tuple(sorted(found, key=lambda run: run.created_at, reverse=True))
 
     def staged_at(self) -> datetime | None:
-        """Return when staging had run every revision file of the release; None while one is
-        missing, or there is none.
-        """
+        """Return when staging had run all revision files of the release; None: not all, or none."""
         brought = [database.staged_at() for database in self.databases if database.migrations]
         return None if None in brought else max(filter(None, brought), default=None)
 
@@ -185,9 +181,6 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
     """
     project = release.project
     approvals = _approvals(release)
-    branches = {row["name"]: row for row in release.branch_rows}
-    staging = branches.get(project.staging_branch, {})
-    production = branches.get(project.production_branch, {})
     environments, live = _live(project)
     pulls = _pulls(release)
     promotion, steps = _newest_promotion(release)
@@ -197,8 +190,7 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
         release=release,
         project=project,
         items=_checklist(release),
-        staging_head=staging.get("head", ""),
-        production_head=production.get("head", ""),
+        **_branches(release),
         github_seen_at=release.github_seen_at,
         github_problem=release.github_problem or "",
         renamed_to=project.renamed_to,
@@ -208,18 +200,12 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
         verdict_problem=release.verdict_problem or "",
         promotion_pull=next((pull for pull in pulls if pull.number == release.pull_number), None),
         pulls=tuple(pull for pull in pulls if pull.number != release.pull_number),
-        required_contexts=_required(project, production.get("required_contexts")),
-        merge_rules=_rules(production.get("merge_rules")),
-        staging_rules=_rules(staging.get("merge_rules")),
-        rules_doubted=any(
-            merging.is_doubted(branch.get("merge_rules")) for branch in (staging, production)
-        ),
         staging_closed=release.staging_closed,
         environments=environments,
         live=live,
         findings=tuple(finding for finding in findings if finding.kind not in apart),
         beside=tuple(finding for finding in findings if finding.kind in apart),
-        databases=databases_of(release, project),
+        databases=databases_of(release),
         approvals=approvals,
         freeze=release.freeze_reason or "",
         promotion=promotion,
@@ -228,6 +214,22 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
         smoked=_smoked(release),
         was_rolled_back=release.was_rolled_back,
     )
+
+
+def _branches(release: ReadRelease) -> dict[str, Any]:
+    """Return what is known of both long-lived branches, and nothing of one that was not read."""
+    known = {row["name"]: row for row in release.branch_rows}
+    staging = known.get(release.project.staging_branch, {})
+    production = known.get(release.project.production_branch, {})
+    both = production.get("merge_rules"), staging.get("merge_rules")
+    return {
+        "staging_head": staging.get("head", ""),
+        "production_head": production.get("head", ""),
+        "required_contexts": _required(release.project, production.get("required_contexts")),
+        "merge_rules": _rules(both[0]),
+        "staging_rules": _rules(both[1]),
+        "rules_doubted": any(map(merging.is_doubted, both)),
+    }
 
 
 def _checklist(release: ReadRelease) -> tuple[ChecklistItem, ...]:
@@ -254,9 +256,9 @@ def _approvals(release: ReadRelease) -> tuple[Approval, ...]:
 
 def _smoked(release: object) -> Smoked | None:
     job = getattr(release, "staging_smoke", None)
-    return (
-        Smoked(job.about, job.ok, job.asked_at, tuple(job.lines)) if job and job.asked_at else None
-    )
+    if job is None or job.asked_at is None:
+        return None
+    return Smoked(job.about, job.ok, job.asked_at, tuple(job.lines))
 
 
 def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
@@ -268,9 +270,7 @@ def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
 
 
 def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] | None:
-    """Return names of checks that must be green, besides our own; None when the branch rules could
-    not be read.
-    """
+    """Return the checks that must be green, besides our own; None: the rules were not read."""
     if contexts is None:
         return None
     names = dict.fromkeys([*contexts, *project.required_checks])

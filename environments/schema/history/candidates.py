@@ -6,7 +6,7 @@ import posixpath
 import re
 from typing import NamedTuple
 
-from environments.git.objects import Objects
+from environments.git.objects import Found, Objects
 
 MOST_ENTRIES = 50_000
 MOST_FILES = 3_000
@@ -15,6 +15,22 @@ _SETS = re.compile(
     rb"set_main_option\(\s*[\"']script_location[\"']|set_section_option\([^)]*[\"']script_location[\"']"
 )
 _NOT_OURS = (".venv", "venv", "node_modules", "site-packages", ".git")
+
+
+class Snapshot(NamedTuple):
+    """The files of one commit, a full hash, over a running reader."""
+
+    objects: Objects
+    commit: str
+
+    def get(self, path: str, *, limit: int) -> Found | None:
+        """Return what lies at `path`, with its content where that has at most `limit` bytes."""
+        return self.objects.get(f"{self.commit}:{path}", limit=limit)
+
+    def tree(self, path: str) -> str:
+        """Return the hash of the directory `path`; "" where there is none."""
+        found = self.get(path, limit=0)
+        return found.sha if found is not None and found.kind == "tree" else ""
 
 
 class Candidates(NamedTuple):
@@ -27,18 +43,15 @@ class Candidates(NamedTuple):
     python: tuple[tuple[str, str], ...]  # path and blob
 
 
-def candidates(objects: Objects, commit: str) -> Candidates:
+def candidates(at: Snapshot) -> Candidates:
     """Return what looks like Alembic's at `commit`, by names alone; a very large tree is read in
     part.
     """
     scripts, configurations, python, seen = [], [], [], 0
-    todo = [(f"{commit}^{{tree}}", "")]
+    todo = [(at.tree(""), "")]
     while todo and seen < MOST_ENTRIES:
         tree, path = todo.pop(0)
-        found = objects.get(tree, limit=0)
-        if found is None or found.kind != "tree":
-            continue
-        entries = objects.entries(found.sha)
+        entries = at.objects.entries(tree)
         seen += len(entries)
         names = {entry.name for entry in entries}
         if "env.py" in names and names & {"versions", "script.py.mako"}:
@@ -54,12 +67,10 @@ def candidates(objects: Objects, commit: str) -> Candidates:
     return Candidates(tuple(scripts), tuple(configurations), tuple(python))
 
 
-def code_that_sets_location(objects: Objects, commit: str) -> str:
-    """Return file and line of the code that gives Alembic its script directory; "" where none
-    was found.
-    """
-    python = candidates(objects, commit).python[:MOST_FILES]
-    blobs = objects.each((blob for _, blob in python), limit=_MAX_BYTES)
+def code_that_sets_location(at: Snapshot) -> str:
+    """Return file and line of the code that gives Alembic its script directory; "" for none."""
+    python = candidates(at).python[:MOST_FILES]
+    blobs = at.objects.each((blob for _, blob in python), limit=_MAX_BYTES)
     for (path, _), found in zip(python, blobs, strict=True):
         text = (found.content if found else None) or b""
         if match := _SETS.search(text):
@@ -67,31 +78,22 @@ def code_that_sets_location(objects: Objects, commit: str) -> str:
     return ""
 
 
-def nothing_found(objects: Objects, commit: str, directories: tuple[str, ...]) -> str:
-    """Return the sentence for a path that led to no revision: what lies there, and what
-    elsewhere.
-    """
-    looked = (
-        " and ".join(_held(objects, commit, directory) for directory in directories)
-        or "nowhere, for no path was given"
-    )
+def nothing_found(at: Snapshot, directories: tuple[str, ...]) -> str:
+    """Say where no revision was found, what lies there, and where else may be some."""
+    looked = " and ".join(_held(at, directory) for directory in directories)
+    message = f"No revision was found. Looked in {looked or 'nowhere, for no path was given'}."
     others = [
-        script
-        for script in candidates(objects, commit).scripts
+        f"“{script}”"
+        for script in candidates(at).scripts
         if posixpath.join(script, "versions") not in directories
     ]
-    elsewhere = (
-        f" Other script directories: {', '.join(f'“{other}”' for other in others[:4])}."
-        if others
-        else ""
-    )
-    return f"No revision was found. Looked in {looked}.{elsewhere}"
+    return f"{message} Other script directories: {', '.join(others[:4])}." if others else message
 
 
-def _held(objects: Objects, commit: str, directory: str) -> str:
-    found = objects.get(f"{commit}:{directory}", limit=0)
-    if found is None or found.kind != "tree":
+def _held(at: Snapshot, directory: str) -> str:
+    tree = at.tree(directory)
+    if not tree:
         return f"“{directory}”, which is not in the repository"
-    names = sorted(entry.name for entry in objects.entries(found.sha))
+    names = sorted(entry.name for entry in at.objects.entries(tree))
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return f"“{directory}”, which holds {', '.join(names[:4])}{more}"

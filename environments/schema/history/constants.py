@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-_DYNAMIC = {"exec", "eval", "globals", "locals", "vars", "setattr"}
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+DYNAMIC = {"exec", "eval", "globals", "locals", "vars", "setattr"}
+SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class NotConstant(Exception):
@@ -22,7 +22,7 @@ def constants(module: ast.Module) -> dict[str, object]:
     times: Counter[str] = Counter()
     for node in ast.walk(module):
         if isinstance(node, ast.Name):
-            if node.id in _DYNAMIC:
+            if node.id in DYNAMIC:
                 return {}
             times[node.id] += not isinstance(node.ctx, ast.Load)
         elif isinstance(node, ast.alias):
@@ -31,7 +31,7 @@ def constants(module: ast.Module) -> dict[str, object]:
             times[(node.asname or node.name).partition(".")[0]] += 1
         elif isinstance(node, ast.Global):
             times.update(node.names)
-        elif isinstance(node, _SCOPES):
+        elif isinstance(node, SCOPES):
             times[node.name] += 1
     found: dict[str, object] = {}
     for statement in module.body:

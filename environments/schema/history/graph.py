@@ -6,22 +6,13 @@ cannot differ.
 """
 
 import warnings
-from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from environments.schema.history.problems import (
-    ILLEGAL,
-    RESERVED,
-    cycles,
-    duplicate,
-    forked,
-    label_problems,
-    missing,
-)
-from environments.schema.history.revision import HistoryError, Problem, Revision, parents_in
+from environments.schema.history.problems import cycles, forked, label_problems, missing, unfit
+from environments.schema.history.revision import HistoryError, Problem, Revision, below, parents_in
 
 if TYPE_CHECKING:  # its import takes a third of a second, and few commands need it
     from alembic.script.revision import RevisionMap
@@ -41,39 +32,30 @@ class History:
 
     @property
     def readable(self) -> tuple[str, ...]:
-        """The directories that a run gets: those of the revisions, and the script directory with
-        what lies in it.
-
-        A script directory that is the whole repository is left out.
+        """What a run gets: the directories of the revisions, and the script directory unless that
+        is the whole repository.
         """
         script = (self.script,) if self.script else ()
         return tuple(dict.fromkeys([*self.directories, *script]))
 
     @cached_property
     def parents(self) -> Mapping[str, tuple[str, ...]]:
-        """For each revision what must run before it: `down` and `depends_on`, labels resolved."""
         return parents_in(self.revisions)
 
     @cached_property
     def effective_heads(self) -> tuple[str, ...]:
-        """The heads that no other revision depends on: what the version table holds after
-        `upgrade heads`.
-        """
+        """The heads on which nothing depends: the version table's rows after `upgrade heads`."""
         return self.tips(self.revisions)
 
     def ancestors(self, ids: Iterable[str]) -> frozenset[str]:
-        """Return these revisions and all that had to run before them; unknown ids raise
-        `HistoryError`.
+        """Return these revisions and all that had to run before them.
+
+        Raise `HistoryError` where one is not known.
         """
-        todo, seen = deque(ids), set[str]()
-        while todo:
-            id = todo.pop()
-            if id not in self.revisions:
-                raise HistoryError(f"Revision “{id}” is in no file at this commit.")
-            if id not in seen:
-                seen.add(id)
-                todo.extend(self.parents[id])
-        return frozenset(seen)
+        found = below(ids, self.parents)
+        if unknown := found - self.revisions.keys():
+            raise HistoryError(f"Revision “{min(unknown)}” is in no file at this commit.")
+        return frozenset(found)
 
     def tips(self, ids: Collection[str]) -> tuple[str, ...]:
         """Return those of `ids` that no other of `ids` builds upon, in file order."""
@@ -82,9 +64,7 @@ class History:
         return tuple(id for id in self.revisions if id in wanted)
 
     def between(self, current: Collection[str], targets: Iterable[str]) -> tuple[Revision, ...]:
-        """Return what `alembic upgrade` would run, in its order, from a database at `current` to
-        `targets`.
-        """
+        """Return what `alembic upgrade` to `targets` would run, in its order, at `current`."""
         targets = tuple(dict.fromkeys(targets))
         self.ancestors([*current, *targets])
         if not targets:
@@ -95,9 +75,7 @@ class History:
         return tuple(reversed(steps))
 
     def back(self, current: Collection[str], target: str) -> tuple[Revision, ...]:
-        """Return what `alembic downgrade` to `target` (a revision, or "base") would undo, in its
-        order.
-        """
+        """Return what `alembic downgrade` to a revision or "base" would undo, in its order."""
         self.ancestors([*current, *([] if target == "base" else [target])])
         return self._iterate(tuple(sorted(current)), target, select_for_downgrade=True)
 
@@ -111,16 +89,12 @@ class History:
         from alembic.script.revision import Revision as Node
         from alembic.script.revision import RevisionMap
 
-        nodes = [
-            Node(
-                revision.id,
-                revision.down or None,
-                revision.depends_on or None,
-                revision.labels or None,
-            )
-            for revision in self.revisions.values()
-        ]
-        return RevisionMap(lambda: nodes)
+        return RevisionMap(
+            lambda: [
+                Node(one.id, one.down or None, one.depends_on or None, one.labels or None)
+                for one in self.revisions.values()
+            ]
+        )
 
     def _iterate(
         self, upper: tuple[str, ...], lower: tuple[str, ...] | str, **how: bool
@@ -146,29 +120,17 @@ def build(
     recursive: bool,
     script: str | None = None,
 ) -> History:
-    """Return the history of these files, in Alembic's order, with everything that is wrong with
-    it.
-    """
+    """Return the history of these files, in Alembic's order, with all that is wrong with it."""
     wrong, revisions = list(problems), dict[str, Revision]()
     for one in found:
-        if (other := revisions.get(one.id)) is not None:
-            wrong.append(duplicate(one, other))
-        elif not ILLEGAL.isdisjoint(one.id):
-            sentence = f"{one.path} has the id “{one.id}”; Alembic allows none of @ - + : in it."
-            wrong.append(Problem("illegal", sentence, (one.path,)))
-        elif RESERVED & {one.id, *one.labels}:
-            word = min(RESERVED & {one.id, *one.labels})
-            sentence = (
-                f"{one.path} uses the name “{word}”, which means something else to Alembic;"
-                " rename it."
-            )
-            wrong.append(Problem("illegal", sentence, (one.path,)))
+        if problem := unfit(one, revisions):
+            wrong.append(problem)
         else:
             revisions[one.id] = one
     wrong += label_problems(revisions) + missing(revisions)
-    below = {down for revision in revisions.values() for down in revision.down}
-    heads = tuple(id for id in revisions if id not in below)
-    bases = tuple(id for id, revision in revisions.items() if not revision.down)
+    built_upon = {down for one in revisions.values() for down in one.down}
+    heads = tuple(id for id in revisions if id not in built_upon)
+    bases = tuple(id for id, one in revisions.items() if not one.down)
     wrong += cycles(revisions)
     if len(heads) > 1 and not wrong:
         wrong += forked(revisions, heads)

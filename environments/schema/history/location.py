@@ -14,10 +14,15 @@ from collections.abc import Mapping
 from configparser import ConfigParser
 from configparser import Error as IniError
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
-from environments.git.objects import Objects
 from environments.git.repository import Mirror
-from environments.schema.history.candidates import Candidates, candidates, code_that_sets_location
+from environments.schema.history.candidates import (
+    Candidates,
+    Snapshot,
+    candidates,
+    code_that_sets_location,
+)
 from portal.outbound.parsing import JsonObject
 
 _HERE = "/<here>"  # stands for the repository's root while paths are joined
@@ -47,91 +52,74 @@ class _ProblemError(Exception):
 
 
 def locate(mirror: Mirror, commit: str, alembic: str) -> Location:
-    """Return what `alembic` (an ini file, a pyproject.toml, a script directory, or "") means at
-    `commit`.
-    """
+    """Return what `alembic` (an ini file, a pyproject.toml, a script directory, or "") means."""
     with mirror.objects() as objects:
-        return locate_in(objects, mirror.commit(commit), alembic)
+        return locate_in(Snapshot(objects, mirror.commit(commit)), alembic)
 
 
-def locate_in(objects: Objects, commit: str, alembic: str) -> Location:
-    """Do what `locate` does, over a running reader; `commit` is a full hash."""
+def locate_in(at: Snapshot, alembic: str) -> Location:
+    """Do what `locate` does, over a running reader."""
     if not alembic.strip():
         return Location(alembic)
     try:
-        return _locate(objects, commit, alembic, _inside(alembic.strip(), alembic))
+        return _locate(at, alembic, _inside(alembic.strip(), alembic))
     except _ProblemError as problem:
         return Location(alembic, problem=str(problem))
 
 
-def _locate(objects: Objects, commit: str, alembic: str, path: str) -> Location:
+def _locate(at: Snapshot, alembic: str, path: str) -> Location:
     named = _SECTION.match(path)
     path, section = (named[1], named[2]) if named else (path, MAIN_SECTION)
-    found = objects.get(f"{commit}:{path}")
+    found = at.get(path, limit=0)
     if found is None:
-        looked = f"There is no “{path or '.'}” in the repository at {commit[:10]}"
-        raise _ProblemError(
-            f"{looked}; correct Alembic's path.{_offer(candidates(objects, commit))}"
-        )
+        looked = f"There is no “{path or '.'}” in the repository at {at.commit[:10]}"
+        raise _ProblemError(f"{looked}; correct Alembic's path.{_offer(candidates(at))}")
     if found.kind == "tree":
-        names = {entry.name for entry in objects.entries(found.sha)}
+        names = {entry.name for entry in at.objects.entries(found.sha)}
         if "alembic.ini" in names:
-            return _locate(objects, commit, alembic, posixpath.join(path, "alembic.ini"))
+            return _locate(at, alembic, posixpath.join(path, "alembic.ini"))
         if names & {"env.py", "versions"}:
             return Location(alembic, path, (posixpath.join(path, "versions"),))
         if "pyproject.toml" in names:
-            return _locate(objects, commit, alembic, posixpath.join(path, "pyproject.toml"))
-        offer = _offer(candidates(objects, commit))
-        raise _ProblemError(
-            f"“{path or '.'}” holds neither an alembic.ini nor a script directory's env.py.{offer}"
-        )
+            return _locate(at, alembic, posixpath.join(path, "pyproject.toml"))
+        held = f"“{path or '.'}” holds neither an alembic.ini nor a script directory's env.py."
+        raise _ProblemError(held + _offer(candidates(at)))
     here = posixpath.dirname(path)
     toml = path if path.endswith(".toml") else posixpath.join(here, "pyproject.toml")
-    options = {} if path == toml else _ini(_text(objects, commit, path), path, section)
+    options = {} if path == toml else _ini(_text(at, path), path, section)
     if "script_location" not in options:
-        options = _toml(_text(objects, commit, toml), toml, here) | options
-    if (
-        "script_location" not in options
-        and section == MAIN_SECTION
-        and _is_script(objects, commit, here)
-    ):
-        options |= {
-            "script_location": "%"
-        }  # Flask-Migrate keeps alembic.ini in the script directory
-    return _from_options(objects, commit, alembic, path, options, section)
+        options = _toml(_text(at, toml), toml, here) | options
+    if "script_location" not in options and section == MAIN_SECTION and _is_script(at, here):
+        options["script_location"] = "%"  # Flask-Migrate keeps alembic.ini in the script directory
+    return _from_options(at, alembic, path, options, section)
 
 
 def _from_options(
-    objects: Objects, commit: str, alembic: str, config: str, options: JsonObject, section: str
+    at: Snapshot, alembic: str, config: str, options: JsonObject, section: str
 ) -> Location:
     named = options.get("script_location")
     if not isinstance(named, str) or not named.strip() or "{" in named:
-        raise _ProblemError(_set_elsewhere(objects, commit, config, named, options, section))
+        raise _ProblemError(_set_elsewhere(at, config, named, options, section))
     beside = posixpath.dirname(config)
-    script = beside if named == "%" else _resolve(objects, commit, config, named.strip())
+    script = beside if named == "%" else _resolve(at, config, named.strip())
     if script is None:
-        raise _ProblemError(
-            f"“{config}” names the script directory “{named}”, which is not in the"
-            f" repository.{_offer(candidates(objects, commit), scripts_only=True)}"
-        )
+        missing = f"“{config}” names the script directory “{named}”, which is not in the repository"
+        raise _ProblemError(f"{missing}.{_offer(candidates(at), scripts_only=True)}")
     directories = []
     for one in options.get("version_locations") or []:
         if not isinstance(one, str):
-            raise _ProblemError(
-                f"“{config}” lists something in `version_locations` that is not a path."
-            )
-        directories.append(_resolve(objects, commit, config, one) or _beside(config, one))
+            message = f"“{config}” lists something in `version_locations` that is not a path."
+            raise _ProblemError(message)
+        directories.append(_resolve(at, config, one) or _beside(config, one))
     unique = tuple(dict.fromkeys(directories)) or (posixpath.join(script, "versions"),)
     return Location(alembic, script, unique, options.get("recursive_version_locations") is True)
 
 
 def _set_elsewhere(
-    objects: Objects, commit: str, config: str, value: object, options: JsonObject, section: str
+    at: Snapshot, config: str, value: object, options: JsonObject, section: str
 ) -> str:
-    """Say why `config` names no script directory: another section does, code sets it, or nobody
-    does.
-    """
-    found = candidates(objects, commit)
+    """Say why `config` names no script directory: another section or code does, or nobody."""
+    found = candidates(at)
     offer = _offer(found, scripts_only=True) or " Add it, or name the script directory itself."
     if value:
         return (
@@ -143,27 +131,25 @@ def _set_elsewhere(
         named = " or ".join(f"“{config}:{section}”" for section in sections)
         where = f"in its section [{section}], but in others"
         return f"“{config}” has no `script_location` {where}; use {named}."
-    if place := code_that_sets_location(objects, commit):
+    if place := code_that_sets_location(at):
         return f"“{config}” has no `script_location`, since code sets it ({place}).{offer}"
     return f"“{config}” has no `script_location`.{offer}"
 
 
 def _offer(found: Candidates, *, scripts_only: bool = False) -> str:
-    """Return what the repository holds instead, as a sentence; "" where nothing looks like
-    Alembic's.
-    """
+    """Return what the repository holds instead, as a sentence."""
     paths = [*([] if scripts_only else found.configurations), *found.scripts]
     if not paths:
         return "" if scripts_only else " Nothing in the repository looks like Alembic's."
     return f" In the repository: {', '.join(f'“{path}”' for path in paths[:4])}."
 
 
-def _is_script(objects: Objects, commit: str, directory: str) -> bool:
-    return objects.get(f"{commit}:{posixpath.join(directory, 'env.py')}", limit=0) is not None
+def _is_script(at: Snapshot, directory: str) -> bool:
+    return at.get(posixpath.join(directory, "env.py"), limit=0) is not None
 
 
-def _text(objects: Objects, commit: str, path: str) -> str:
-    found = objects.get(f"{commit}:{path}", limit=_MAX_CONFIG_BYTES)
+def _text(at: Snapshot, path: str) -> str:
+    found = at.get(path, limit=_MAX_CONFIG_BYTES)
     if found is None or found.kind != "blob" or found.content is None:
         return ""
     return found.content.decode("utf-8-sig", "replace")
@@ -177,19 +163,18 @@ def _ini(text: str, path: str, section: str) -> JsonObject:
         given = [name for name in names if parser.has_option(section, name)]
         options: JsonObject = {name: parser.get(section, name) for name in given}
         recursive = parser.get(section, "recursive_version_locations", fallback=None)
-        options["sections"] = [
-            section for section in parser.sections() if "script_location" in parser[section]
-        ]
+        sections = parser.sections()
+        options["sections"] = [one for one in sections if "script_location" in parser[one]]
     except IniError as error:
         reason = re.sub(r"\s+", " ", error.message).replace("<string>", path)
         message = f"“{path}” cannot be read as an ini file: {reason[:200].rstrip('.')}."
         raise _ProblemError(message) from None
     if recursive is not None:
         options["recursive_version_locations"] = recursive == "true"
-    if not options.get("version_locations"):
-        options.pop("version_locations", None)
-    else:
+    if options.get("version_locations"):
         options["version_locations"] = _split(options, path)
+    else:
+        options.pop("version_locations", None)
     return options
 
 
@@ -199,9 +184,8 @@ def _split(options: Mapping[str, str], path: str) -> list[str]:
     if separator is None:
         return [part for part in re.split(r", *|(?: +)", value) if part]
     if separator not in _SEPARATORS:
-        raise _ProblemError(
-            f"“{path}” has an unknown `path_separator`; use os, space, newline, : or ;."
-        )
+        message = f"“{path}” has an unknown `path_separator`; use os, space, newline, : or ;."
+        raise _ProblemError(message)
     return [part.strip() for part in value.split(_SEPARATORS[separator]) if part.strip()]
 
 
@@ -211,27 +195,24 @@ def _toml(text: str, path: str, here: str) -> dict[str, object]:
     except (tomllib.TOMLDecodeError, AttributeError):
         raise _ProblemError(f"“{path}” is not valid TOML.") from None
     arguments = {"here": posixpath.join(_HERE, here).rstrip("/")}
+    found: dict[str, object] = {}
     try:
-        return {
-            name: (
-                [one % arguments for one in value]
-                if isinstance(value, list) and name == "version_locations"
-                else value % arguments
-                if isinstance(value, str)
-                else value
-            )
-            for name, value in dict(section).items()
-            if name in ("script_location", "version_locations", "recursive_version_locations")
-        }
+        given = dict(section)
+        for name in ("script_location", "version_locations", "recursive_version_locations"):
+            value = given.get(name)
+            if isinstance(value, list) and name == "version_locations":
+                found[name] = [one % arguments for one in value]
+            elif value is not None:
+                found[name] = value % arguments if isinstance(value, str) else value
     except (KeyError, ValueError, TypeError):
-        raise _ProblemError(
-            f"“{path}” has a setting under [tool.alembic] that only Alembic could fill in."
-        ) from None
+        message = f"“{path}” has a setting under [tool.alembic] that only Alembic could fill in."
+        raise _ProblemError(message) from None
+    return found
 
 
-def _resolve(objects: Objects, commit: str, config: str, value: str) -> str | None:
-    """Return the directory that a configured path means, beside its file or from a directory above
-    it; None for neither.
+def _resolve(at: Snapshot, config: str, value: str) -> str | None:
+    """Return the directory that a configured path means, beside its file or from one above; None
+    for neither.
 
     Alembic looks from where its command is run, which a repository does not say. One with an
     `env.py` is preferred.
@@ -245,24 +226,14 @@ def _resolve(objects: Objects, commit: str, config: str, value: str) -> str | No
     else:
         _beside(config, value)  # refuses what lies outside
         wanted = _from_above(config, value)
-    found = [(name, objects.get(f"{commit}:{name}")) for name in wanted]
-    trees = [name for name, item in found if item is not None and item.kind == "tree"]
-    first = trees[0] if trees else None
-    return next((tree for tree in trees if _is_script(objects, commit, tree)), first)
+    places = [name for name in wanted if at.tree(name)]
+    return next((place for place in places if _is_script(at, place)), next(iter(places), None))
 
 
 def _from_above(config: str, value: str) -> list[str]:
-    """Return `value` seen from the directory of `config` and from each above it, the nearest
-    first.
-    """
-    places, here = [], posixpath.dirname(config)
-    while True:
-        path = posixpath.normpath(posixpath.join(here, value))
-        if not path.startswith(".."):
-            places.append("" if path == "." else path)
-        if not here:
-            return list(dict.fromkeys(places))
-        here = posixpath.dirname(here)
+    """Return `value` seen from the directory of `config` and each above it, nearest first."""
+    seen = (posixpath.normpath(here / value) for here in PurePosixPath(config).parents)
+    return ["" if path == "." else path for path in seen if not path.startswith("..")]
 
 
 def _beside(config: str, value: str) -> str:
@@ -270,12 +241,8 @@ def _beside(config: str, value: str) -> str:
 
 
 def _inside(path: str, shown: str) -> str:
-    """Return `path` relative to the repository's root, "" for the root; refuse what lies
-    outside.
-    """
-    if not path.startswith("/"):
-        path = posixpath.join(_HERE, path)
-    path = posixpath.normpath(path)
+    """Return `path` relative to the repository's root, "" for it; refuse what lies outside."""
+    path = posixpath.normpath(path if path.startswith("/") else posixpath.join(_HERE, path))
     if (path != _HERE and not path.startswith(_HERE + "/")) or "\n" in path:
         raise _ProblemError(f"“{shown}” lies outside the repository; use a path inside it.")
     return path[len(_HERE) + 1 :]

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from environments.git.objects import Objects
 from environments.git.repository import Mirror
-from environments.schema.history.candidates import nothing_found
+from environments.schema.history.candidates import Snapshot, nothing_found
 from environments.schema.history.changes import (
     Change,
     change_between,
@@ -27,7 +27,6 @@ from environments.schema.history.location import Location, locate, locate_in
 from environments.schema.history.revision import HistoryError, Problem, Revision
 from environments.schema.history.revision_file import (
     MAX_FILE_BYTES,
-    Header,
     UnreadableError,
     check_syntax,
     judge,
@@ -69,7 +68,7 @@ class _Bounded[Key, Kept](OrderedDict[Key, Kept]):
                 break
 
 
-type _Parsed = tuple[str, Header | UnreadableError]  # with the sha256 of the file
+type _Parsed = Revision | UnreadableError  # without the path
 _parsed: _Bounded[tuple[str, str, bool], _Parsed] = _Bounded(20_000)
 _histories: _Bounded[tuple[Location, tuple[tuple[str, str], ...]], History] = _Bounded(32)
 
@@ -81,9 +80,8 @@ def read(mirror: Mirror, commit: str, alembic: str) -> History:
 
     Raise `GitError` when the repository itself cannot be read.
     """
-    sha = mirror.commit(commit)
     with mirror.objects() as objects:
-        return _read(objects, sha, alembic)
+        return _read(Snapshot(objects, mirror.commit(commit)), alembic)
 
 
 def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool = True) -> Change:
@@ -93,32 +91,31 @@ def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool
     New and edited files are parsed in full; with `whole=False` no other file is looked at, which
     leaves out the heads and what is wrong with the rest of the history.
     """
-    after = mirror.commit(until)
-    before = mirror.commit(since) if since else ""
     with mirror.objects() as objects:
-        location = locate_in(objects, after, alembic)
-        earlier = locate_in(objects, before, alembic) if before else Location(alembic)
-        gone, come = differing(objects, (before, earlier), (after, location))
+        after = Snapshot(objects, mirror.commit(until))
+        before = Snapshot(objects, mirror.commit(since) if since else "")
+        location = locate_in(after, alembic)
+        earlier = locate_in(before, alembic) if since else Location(alembic)
+        gone, come = differing((before, earlier), (after, location))
         was, _ = _revisions(objects, gone, thorough=False)
         now, problems = _revisions(objects, come, thorough=True)
         if location.problem:
             problems = (Problem("location", location.problem), *problems)
         if not whole:
             return change_between(was, now, None, None, problems)
-        first = _read(objects, before, alembic) if before else None
-        last = _read(objects, after, alembic)
+        first = _read(before, alembic) if since else None
+        last = _read(after, alembic)
         if first is not None:
-            fixed = (with_lost_parent(problem, first, last, before) for problem in last.problems)
+            sha = before.commit
+            fixed = (with_lost_parent(problem, first, last, sha) for problem in last.problems)
             last = replace(last, problems=(*fixed, *inserted_below(first, last)))
         return change_between(was, now, first, last, problems)
 
 
 def why_empty(mirror: Mirror, commit: str, history: History) -> str:
-    """Return where was looked for the revisions of an empty `history`, and what lies there, as a
-    sentence.
-    """
+    """Say where was looked for the revisions of an empty `history`, and what lies there."""
     with mirror.objects() as objects:
-        return nothing_found(objects, mirror.commit(commit), history.directories)
+        return nothing_found(Snapshot(objects, mirror.commit(commit)), history.directories)
 
 
 def described(revision: Revision) -> dict[str, object]:
@@ -135,11 +132,9 @@ def described(revision: Revision) -> dict[str, object]:
 
 
 def outside(mirror: Mirror, since: str, until: str, *alembic: str) -> tuple[str, ...]:
-    """Return files that look like revisions, new or edited between two commits, in no directory
-    that any `alembic` leads to.
+    """Return new or edited files that look like revisions, in no directory of any `alembic`.
 
-    Another Alembic directory in the same repository, of which nothing is run: not to be mistaken
-    for none.
+    Another Alembic directory, of which nothing is run, must not be mistaken for none.
     """
     known = {
         directory
@@ -165,13 +160,14 @@ def _within(path: str, directories: Iterable[str]) -> bool:
     return any(path.startswith(f"{directory}/") or not directory for directory in directories)
 
 
-def _read(objects: Objects, commit: str, alembic: str) -> History:
-    location = locate_in(objects, commit, alembic)
-    held = trees(objects, commit, location)
+def _read(at: Snapshot, alembic: str) -> History:
+    location = locate_in(at, alembic)
+    held = trees(at, location)
     key = (location, tuple(held.items()))
     if (known := _histories.get(key)) is not None:
         return known
-    found, problems = _revisions(objects, files_in(objects, held, location), thorough=False)
+    files = files_in(at.objects, held, location)
+    found, problems = _revisions(at.objects, files, thorough=False)
     if location.problem:
         problems = (Problem("location", location.problem), *problems)
     history = build(
@@ -184,9 +180,7 @@ def _read(objects: Objects, commit: str, alembic: str) -> History:
 def _revisions(
     objects: Objects, files: Files, *, thorough: bool
 ) -> tuple[list[Revision], tuple[Problem, ...]]:
-    """Return what the files say; `thorough`: each parsed as a whole, else only where the quick scan
-    is unsure.
-    """
+    """Return what the files say; `thorough`: each parsed whole, else where the scan is unsure."""
     wanted = [(path, blob, path.rpartition("/")[2]) for path, (blob, _) in files.items()]
     keys = dict.fromkeys((blob, name, thorough) for _, blob, name in wanted)
     parsed = {key: known for key in keys if (known := _parsed.get(key))}
@@ -197,53 +191,34 @@ def _revisions(
     _parsed.keep({key: parsed[key] for key in fresh})
     revisions, problems = [], []
     for path, blob, name in wanted:
-        sha256, header = parsed[blob, name, thorough]
+        file = parsed[blob, name, thorough]
         if files[path][1] == "120000":
-            header = UnreadableError(
-                "unreadable", "is a symbolic link, which the portal does not follow"
-            )
-        if isinstance(header, UnreadableError):
-            problems.append(_unreadable(path, header))
+            why = "is a symbolic link, which the portal does not follow"
+            file = UnreadableError("unreadable", why)
+        if isinstance(file, UnreadableError):
+            problems.append(_unreadable(path, file))
         else:
-            revisions.append(_revision(path, sha256, header))
+            revisions.append(file._replace(path=path))
     return revisions, tuple(problems)
 
 
 def _parse(content: bytes | None, name: str, thorough: bool) -> _Parsed:
     if content is None:
-        return "", UnreadableError("unreadable", "is larger than 1 MB")
-    sha256 = hashlib.sha256(content).hexdigest()
+        return UnreadableError("unreadable", "is larger than 1 MB")
     try:
-        header = scan(content)
-        if header is None:
-            return sha256, judge(content, name)
-        if thorough:
+        found = scan(content)
+        if found is None:
+            found = judge(content, name)
+        elif thorough:
             check_syntax(content)
-        return sha256, header
+        return found._replace(sha256=hashlib.sha256(content).hexdigest())
     except UnreadableError as error:
-        return sha256, error.with_traceback(
-            None
-        )  # kept for long: without the frames that hold the file
-
-
-def _revision(path: str, sha256: str, header: Header) -> Revision:
-    return Revision(
-        header.id,
-        header.down,
-        header.depends_on,
-        header.labels,
-        path,
-        sha256,
-        header.message,
-        header.has_downgrade,
-    )
+        return error.with_traceback(None)  # kept for long: without the frames that hold the file
 
 
 def _unreadable(path: str, error: UnreadableError) -> Problem:
     where = f" on line {error.line}" if error.line else ""
-    fix = (
-        "write it out as plain text"
-        if error.kind == "computed"
-        else "correct the file, or move it elsewhere"
-    )
+    fix = "correct the file, or move it elsewhere"
+    if error.kind == "computed":
+        fix = "write it out as plain text"
     return Problem(error.kind, f"{path} {error.reason}{where}; {fix}.", (path,))

@@ -1,23 +1,24 @@
 """One revision file as the graph knows it, and one thing that is wrong with them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 
 class Revision(NamedTuple):  # made by the thousand, for which a frozen dataclass is slow
-    """One revision file; `sha256` is that of its bytes, `message` the first line of its
-    docstring.
+    """One revision file; `sha256` is that of its bytes, `message` its docstring's first line.
+
+    Where only the text was looked at there is neither `path` nor `sha256`.
     """
 
     id: str
     down: tuple[str, ...]
     depends_on: tuple[str, ...]
     labels: tuple[str, ...]
-    path: str
-    sha256: str
-    message: str
-    has_downgrade: bool
+    path: str = ""
+    sha256: str = ""
+    message: str = ""
+    has_downgrade: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,23 @@ class HistoryError(Exception):
 
 
 def parents_in(revisions: Mapping[str, Revision]) -> dict[str, tuple[str, ...]]:
-    owner = {
-        label: revision.id
-        for revision in revisions.values()
-        for label in revision.labels
-        if label not in revisions
-    }
-    return {
-        id: (
-            revision.down
-            if not revision.depends_on
-            else tuple(
-                dict.fromkeys(
-                    (*revision.down, *(owner.get(name, name) for name in revision.depends_on))
-                )
-            )
-        )
-        for id, revision in revisions.items()
-    }
+    """Return what must run before each revision: `down` and `depends_on`, labels resolved."""
+    owner = {label: one.id for one in revisions.values() for label in one.labels}
+    owner |= {id: id for id in revisions}
+    found = {id: one.down for id, one in revisions.items()}
+    for id, one in revisions.items():
+        if one.depends_on:
+            needed = (owner.get(name, name) for name in one.depends_on)
+            found[id] = tuple(dict.fromkeys((*one.down, *needed)))
+    return found
+
+
+def below(ids: Iterable[str], parents: Mapping[str, Iterable[str]]) -> set[str]:
+    """Return `ids` and all that is reached from them by `parents`."""
+    todo, seen = list(ids), set[str]()
+    while todo:
+        id = todo.pop()
+        if id not in seen:
+            seen.add(id)
+            todo.extend(parents.get(id, ()))
+    return seen

@@ -1,19 +1,15 @@
 """What one revision file says about itself, read from its bytes and never by running it.
 
 `judge` parses the file with `ast` and follows the bindings of Alembic's four names at module level.
-`scan` gives the same answer some ten times sooner for the common literal forms, and None for
-anything unusual, when
-`judge` decides. It does not notice a syntax error inside a function; `judge` does, and reads
-whatever is new.
 """
 
 import ast
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
-from environments.schema.history.constants import NotConstant, constants, fold
+from environments.schema.history.constants import DYNAMIC, SCOPES, NotConstant, constants, fold
+from environments.schema.history.revision import Revision
 
 NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
 MAX_FILE_BYTES = 1_000_000
@@ -21,27 +17,11 @@ MAX_FILE_BYTES = 1_000_000
 # files.
 _LEGACY_ID = re.compile(r"([a-f0-9]+)\.py$")
 type Value = str | tuple[str, ...] | None
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _NAMED = (ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping)
-_DYNAMIC = {"exec", "eval", "globals", "locals", "vars", "setattr"}
-
-
-class Header(NamedTuple):
-    """The literal facts of one file. `message` is the first line of its docstring, or ""."""
-
-    id: str
-    down: tuple[str, ...]
-    labels: tuple[str, ...]
-    depends_on: tuple[str, ...]
-    message: str
-    has_downgrade: bool
 
 
 class UnreadableError(Exception):
-    """Why a file's header cannot be known.
-
-    `kind`: computed or unreadable; `line` is 0 for the whole file.
-    """
+    """Why a file cannot be read. `kind`: computed or unreadable; `line`: 0 for the whole file."""
 
     def __init__(self, kind: str, reason: str, line: int = 0) -> None:
         super().__init__(reason)
@@ -53,22 +33,20 @@ def is_revision_file(name: str) -> bool:
     return name.endswith(".py") and not name.startswith(("__init__", ".#"))
 
 
-def judge(content: bytes, name: str) -> Header:
-    """Return the header of the revision file `name`, by `ast`. Raise `UnreadableError`."""
+def judge(content: bytes, name: str) -> Revision:
+    """Return what the revision file `name` says, by `ast`. Raise `UnreadableError`."""
     module = _parsed(content)
-    bound: dict[
-        str, ast.expr | int
-    ] = {}  # a number is the line where something not literal bound the name
+    # A number is the line where something not literal bound the name.
+    bound: dict[str, ast.expr | int] = {}
     for statement in module.body:
         try:
             _follow(statement, bound, deep=b"global" in content)
         except RecursionError:
-            raise UnreadableError(
-                "unreadable", "is nested too deeply to be read", statement.lineno
-            ) from None
+            why = "is nested too deeply to be read"
+            raise UnreadableError("unreadable", why, statement.lineno) from None
     values = {key: _literal(key, bound[key], module) for key in NAMES if key in bound}
     doc = ast.get_docstring(module, clean=False) or ""
-    return _header(values, name, doc, _has_downgrade(module))
+    return _revision(values, name, doc, _has_downgrade(module))
 
 
 def check_syntax(content: bytes) -> None:
@@ -91,26 +69,19 @@ def _parsed(content: bytes) -> ast.Module:
 
 def _follow(statement: ast.stmt, bound: dict[str, ast.expr | int], *, deep: bool) -> None:
     """Note what one top-level statement does to the four names, later statements winning."""
-    targets: list[ast.expr] = []
+    bound.update(_bindings(statement, deep=deep))
+    targets: list[ast.expr]
     if isinstance(statement, ast.Assign):
-        targets = statement.targets
+        targets, read = statement.targets, [statement.value]
     elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        targets = [statement.target]
-    value = getattr(statement, "value", None)
-    literal = bool(targets) and all(isinstance(target, ast.Name) for target in targets)
-    for name, line in _bindings(statement, deep=deep):
-        bound[name] = line
-    inner = [
-        one for one in (value, getattr(statement, "annotation", None)) if isinstance(one, ast.expr)
-    ]
-    if (
-        literal
-        and isinstance(value, ast.expr)
-        and not any(True for one in inner for _ in _bindings(one, deep=deep))
-    ):
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id in NAMES:
-                bound[target.id] = value
+        targets, read = [statement.target], [statement.value, statement.annotation]
+    else:
+        return
+    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    if any(True for one in read for _ in _bindings(one, deep=deep)):
+        return
+    if len(names) == len(targets):
+        bound.update((name, read[0]) for name in names if name in NAMES)
 
 
 def _bindings(top: ast.AST, *, deep: bool) -> Iterator[tuple[str, int]]:
@@ -124,9 +95,7 @@ def _bindings(top: ast.AST, *, deep: bool) -> Iterator[tuple[str, int]]:
         yield from (
             (name, getattr(node, "lineno", 0)) for name in _bound(node, inside) if name in NAMES
         )
-        body = (
-            node.body if isinstance(node, _SCOPES) else ()
-        )  # defaults and decorators run outside of it
+        body = node.body if isinstance(node, SCOPES) else ()  # its defaults run outside of it
         for child in ast.iter_child_nodes(node):
             within = inside or child in body or isinstance(node, ast.Lambda)
             if deep or not within:
@@ -134,9 +103,7 @@ def _bindings(top: ast.AST, *, deep: bool) -> Iterator[tuple[str, int]]:
 
 
 def _bound(node: ast.AST, inside: bool) -> Sequence[str]:
-    """Return the names that this node alone binds at module level, being `inside` of a function or
-    class or not.
-    """
+    """Return the names that this node alone binds at module level, `inside` a function or not."""
     if isinstance(node, ast.Global):
         return node.names
     if inside:
@@ -144,10 +111,10 @@ def _bound(node: ast.AST, inside: bool) -> Sequence[str]:
     if isinstance(node, ast.Name):
         if not isinstance(node.ctx, ast.Load):
             return (node.id,)
-        return NAMES if node.id in _DYNAMIC else ()
+        return NAMES if node.id in DYNAMIC else ()
     if isinstance(node, ast.alias):
         return NAMES if node.name == "*" else ((node.asname or node.name).partition(".")[0],)
-    if isinstance(node, _SCOPES):
+    if isinstance(node, SCOPES):
         return (node.name,)
     if isinstance(node, _NAMED):
         found = (getattr(node, "name", None), getattr(node, "rest", None))
@@ -161,7 +128,10 @@ def _literal(key: str, value: ast.expr | int, module: ast.Module) -> Value:
     try:
         found = ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        found = _folded(key, value, module)
+        try:  # put together of constants of the same file, as Alembic would find it
+            found = fold(value, constants(module))
+        except (NotConstant, RecursionError):
+            raise UnreadableError("computed", f"computes `{key}`", value.lineno) from None
     if found is None or isinstance(found, str):
         return found
     if isinstance(found, set):
@@ -171,28 +141,18 @@ def _literal(key: str, value: ast.expr | int, module: ast.Module) -> Value:
     raise UnreadableError("unreadable", f"sets `{key}` to something that is not text", value.lineno)
 
 
-def _folded(key: str, value: ast.expr, module: ast.Module) -> object:
-    """Return the value where it is put together of constants of the same file, as Alembic would
-    find it.
-    """
-    try:
-        return fold(value, constants(module))
-    except (NotConstant, RecursionError):
-        raise UnreadableError("computed", f"computes `{key}`", value.lineno) from None
-
-
-def _header(values: dict[str, Value], name: str, doc: str, has_downgrade: bool) -> Header:
+def _revision(values: dict[str, Value], name: str, doc: str, has_downgrade: bool) -> Revision:
     id = values.get("revision")
     if "revision" not in values and (legacy := _LEGACY_ID.match(name)):
         id = legacy.group(1)
     if not isinstance(id, str) or not id:
-        raise UnreadableError(
-            "unreadable", "has no `revision`, which Alembic demands of every file here"
-        )
+        why = "has no `revision`, which Alembic demands of every file here"
+        raise UnreadableError("unreadable", why)
     if "down_revision" not in values:
         raise UnreadableError("unreadable", "has no `down_revision`")
     down, labels, depends_on = (as_ids(values.get(key)) for key in NAMES[1:])
-    return Header(id, down, labels, depends_on, first_line(doc), has_downgrade)
+    message = first_line(doc)
+    return Revision(id, down, depends_on, labels, message=message, has_downgrade=has_downgrade)
 
 
 def first_line(doc: str) -> str:
@@ -201,27 +161,17 @@ def first_line(doc: str) -> str:
 
 
 def as_ids(value: Value) -> tuple[str, ...]:
-    return (
-        () if value is None else (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
-    )
+    if isinstance(value, str):
+        return (value,)
+    return tuple(dict.fromkeys(value or ()))
 
 
 def _has_downgrade(module: ast.Module) -> bool:
     """Return whether the last `downgrade` does anything but pass, return or refuse."""
-    found = [
-        one for one in module.body if isinstance(one, ast.FunctionDef) and one.name == "downgrade"
-    ]
-    trivial = (ast.Pass, ast.Raise, ast.Return)
-    return bool(found) and any(
-        not isinstance(one, trivial)
+    functions = (one for one in reversed(module.body) if isinstance(one, ast.FunctionDef))
+    last = next((one for one in functions if one.name == "downgrade"), None)
+    return any(
+        not isinstance(one, ast.Pass | ast.Raise | ast.Return)
         and not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
-        for one in found[-1].body
+        for one in (last.body if last else ())
     )
-
-
-# -- the quick way
-# ---------------------------------------------------------------------------------------
-# The top of the file must be, line by line, what Alembic's template writes; below it none of the
-# four names
-# may occur outside of strings and comments. So no later line binds them, and nothing else need be
-# understood.

@@ -1,22 +1,22 @@
-"""Fast scan of a revision file with regular expressions, for files where they are reliable."""
+"""The quick way to read a revision file: some ten times sooner than `judge`, for the usual ones.
+
+The top of the file must be, line by line, what Alembic's template writes; below it none of the four
+names may occur outside of strings and comments. So no later line binds them, and nothing else need
+be understood. A syntax error inside a function is not noticed.
+"""
 
 import re
 import string
 import unicodedata
 
-from environments.schema.history.revision_file import MAX_FILE_BYTES, Header, as_ids, first_line
+from environments.schema.history.revision import Revision
+from environments.schema.history.revision_file import MAX_FILE_BYTES, as_ids, first_line
 
 _NO_CODE = ("pass", "raise", "return", "None", "True", "False")
-
-
 _TEXT = r"""(?:"[\w.]*"|'[\w.]*')"""
-
-
 _VALUE = rf"""(?:[ ]*:[ ]*[\w\[\], |."']+)?[ ]*=[ ]*
     (?: None | ({_TEXT}) | [(\[] [ ]* ((?:{_TEXT}[ ]*,[ ]*)+ (?:{_TEXT})?) [ ]* [)\]] )
     [ \t]*(?:\#[^\n]*)?\n"""
-
-
 _TOP = re.compile(
     rf"""(?:[ \t]*(?:\#[^\n]*)?\n)*+
     (?: \"""((?:[^"\\]++|"(?!""))*+)\"""[ \t]*(?:\#[^\n]*)?\n | (?=from[ ]|import[ ]|revision) )
@@ -27,18 +27,13 @@ _TOP = re.compile(
 
 
 _REMARK = "# revision identifiers"  # above the four names, by Alembic's template
-
-
 _COMMENT = re.compile(r"#[^\n]*")
-
-
 _SUSPICIOUS = re.compile(r"\b(?:exec|eval|globals|locals|vars|setattr)\b|import[ \t(]*\*")
+_HINTS = ("exec", "eval", "globals", "locals", "vars", "setattr", "*")
 
 
-def scan(content: bytes) -> Header | None:
-    """Return what `judge` would say of this file when its four names are plain literals; None when
-    in any doubt.
-    """
+def scan(content: bytes) -> Revision | None:
+    """Return what `judge` would say of this file; None when in any doubt."""
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -71,8 +66,13 @@ def scan(content: bytes) -> Header | None:
     )
     if not isinstance(id, str) or not id:
         return None
-    return Header(
-        id, as_ids(down), as_ids(labels), as_ids(depends_on), first_line(doc or ""), has_downgrade
+    return Revision(
+        id,
+        as_ids(down),
+        as_ids(depends_on),
+        as_ids(labels),
+        message=first_line(doc or ""),
+        has_downgrade=has_downgrade,
     )
 
 
@@ -81,14 +81,8 @@ def _has_word(code: str) -> bool:
 
 
 def _may_bind_unseen(code: str) -> bool:
-    hint = (
-        ("exec" in code and "exec" in code.replace("execute", ""))
-        or "eval" in code
-        or "vars" in code
-        or "*" in code
-    )
-    hint = hint or "globals" in code or "locals" in code or "setattr" in code
-    return hint and _SUSPICIOUS.search(code) is not None
+    plain = code.replace("execute", "")
+    return any(hint in plain for hint in _HINTS) and _SUSPICIOUS.search(code) is not None
 
 
 def _texts(inside: str) -> tuple[str, ...]:
@@ -96,37 +90,25 @@ def _texts(inside: str) -> tuple[str, ...]:
 
 
 _TAKEN_OUT = "\x01"
-
-
 _STRINGS_AND_COMMENTS = re.compile(
     r"""\#[^\n]*
       | \"""(?:[^"\\]++|\\.|"(?!""))*+\""" | '''(?:[^'\\]++|\\.|'(?!''))*+'''
       | "(?:[^"\\\n]++|\\.)*+" | '(?:[^'\\\n]++|\\.)*+'""",
     re.VERBOSE | re.DOTALL,
 )
-
-
 _DOC_LINES = re.compile(r"""^[ \t]+\"""[^"'\\\n]*\"""[ \t]*$""", re.MULTILINE)
-
-
 _IN_WORDS = frozenset("_" + string.ascii_letters + string.digits)
-
-
 _DOWNGRADE = re.compile(
     r"\ndef[ ]downgrade\([^()\n]*\)[^:\n]*:[ \t]*\n"
     r"(?:[ \t\x01]*(?:#[^\n]*)?\n)*([ \t]+)([A-Za-z_]\w*)([^\n]*)"
 )
-
-
 _MORE = re.compile(r"(?:[ \t\x01]*(?:#[^\n]*)?\n)*[ \t]+[^ \t\x01\n#]")
 
 
 def _plain(below: str) -> str | None:
-    """Code without any of the words, in which no string goes over several lines; None where that is
-    unsure.
+    """Return code without any of the words and without strings over several lines, None if unsure.
 
-    Where one of the words occurs all strings and comments are taken out, for that is where it
-    mostly is.
+    Where one of the words occurs all strings and comments are taken out: it is mostly there.
     """
     if _TAKEN_OUT in below:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from environments.schema.history.graph import History
-from environments.schema.history.revision import HistoryError, Revision
+from environments.schema.history.revision import HistoryError, Revision, below
 
 LEVEL, BEHIND, HEADS, AHEAD = "level", "behind", "heads", "ahead"
 UNKNOWN, OVERLAP, BROKEN, UNREAD = "unknown", "overlap", "broken", "unread"
@@ -132,15 +132,11 @@ def _overlap(history: History, rows: Sequence[str]) -> tuple[str, str] | None:
 
     By `down_revision` only: what one depends on has its own row.
     """
+    downs = {id: one.down for id, one in history.revisions.items()}
     for upper in rows:
-        seen, todo = set[str](), list(history.revisions[upper].down)
-        while todo:
-            id = todo.pop()
-            if id in rows:
-                return upper, id
-            if id not in seen and id in history.revisions:
-                seen.add(id)
-                todo.extend(history.revisions[id].down)
+        lower = below(downs[upper], downs).intersection(rows)
+        if lower:
+            return upper, min(lower)
     return None
 
 

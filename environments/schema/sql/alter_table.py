@@ -1,15 +1,14 @@
 """What an ALTER TABLE does, command by command."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from environments.schema.sql.functions import is_stable
 from environments.schema.sql.parser import (
     Message,
     enum,
-    joined,
     kind,
     named,
+    path,
     strings,
     texts,
     unwrap,
@@ -28,8 +27,7 @@ def alter_table(statement: Message) -> Iterator[Part]:
             yield Part(f"AlterTableStmt.{of}", name, space, label=of.lower())
             continue
         columns = _columns(command) or ((command.name,) if command.name else ())
-        detail = _ALTER.get(sub, lambda command: [""])
-        for more in detail(command):
+        for more in _DETAILS[sub](command) if sub in _DETAILS else [""]:
             yield Part(f"AlterTableStmt.{sub}{more}", name, space, columns, of.lower())
         if enum(command, "behavior") == "DROP_CASCADE" and sub.startswith("AT_Drop"):
             yield Part("AlterTableStmt.CASCADE", name, space, columns)
@@ -37,7 +35,7 @@ def alter_table(statement: Message) -> Iterator[Part]:
 
 def _columns(command: object) -> tuple[str, ...]:
     """Return the columns of what a command adds: one new column, or those of a constraint."""
-    added = unwrap(getattr(command, "def"))
+    added = _definition(command)
     if added is None:
         return ()
     if kind(added) == "ColumnDef":
@@ -45,43 +43,44 @@ def _columns(command: object) -> tuple[str, ...]:
     return _constrained(added) if kind(added) == "Constraint" else ()
 
 
+def _definition(command: object) -> Message:
+    return unwrap(getattr(command, "def"))
+
+
 def _constrained(constraint: Message) -> tuple[str, ...]:
     """Return the columns that code must write to be refused; none where null is refused too."""
     if enum(constraint, "contype") == "CONSTR_CHECK" and _refuses_null(constraint):
         return ()
-    named_ = [*strings(constraint.keys), *strings(constraint.fk_attrs)]
+    columns = [*strings(constraint.keys), *strings(constraint.fk_attrs)]
     for one in walk(constraint):
         if kind(one) == "ColumnRef":
-            named_ += strings(one.fields)[-1:]
+            columns += strings(one.fields)[-1:]
         elif kind(one) == "IndexElem" and one.name:
-            named_.append(one.name)
-    return tuple(dict.fromkeys(named_))
+            columns.append(one.name)
+    return tuple(dict.fromkeys(columns))
 
 
 SERIAL = {"serial", "bigserial", "smallserial", "serial4", "serial8"}
 
 
-def _added_column(command: object) -> Iterator[str]:
-    column = unwrap(getattr(command, "def"))
-    constraints = [unwrap(constraint) for constraint in column.constraints]
-    types = {enum(constraint, "contype") for constraint in constraints}
+def _added_column(command: object) -> list[str]:
+    column = _definition(command)
+    constraints = [(enum(one, "contype"), one) for one in map(unwrap, column.constraints)]
+    types = {of for of, _ in constraints}
     serial = (texts(column.type_name) or [""])[-1] in SERIAL
-    defaults = [one for one in constraints if enum(one, "contype") == "CONSTR_DEFAULT"]
-    default = defaults[0].raw_expr if defaults else None
-    stored = any(
-        enum(constraint, "contype") == "CONSTR_GENERATED" and constraint.generated_kind != "v"
-        for constraint in constraints
-    )
-    computed = serial or stored or "CONSTR_IDENTITY" in types
-    computed = computed or (default is not None and not _is_constant(default))
-    filled = default is not None or serial or types & {"CONSTR_IDENTITY", "CONSTR_GENERATED"}
+    computed = serial or "CONSTR_IDENTITY" in types
+    for of, one in constraints:
+        stored = of == "CONSTR_GENERATED" and one.generated_kind != "v"
+        varies = of == "CONSTR_DEFAULT" and not _is_constant(one.raw_expr)
+        computed = computed or stored or varies
+    filled = serial or types & {"CONSTR_DEFAULT", "CONSTR_IDENTITY", "CONSTR_GENERATED"}
     details = [
         (".REQUIRED", types & {"CONSTR_NOTNULL", "CONSTR_PRIMARY"} and not filled),
         (".COMPUTED", computed),
         (".UNIQUE", types & {"CONSTR_UNIQUE", "CONSTR_PRIMARY"}),
-        (".CHECK", any(_checks_more(one, column.colname) for one in constraints)),
+        (".CHECK", any(_checks_more(one, column.colname) for _, one in constraints)),
     ]
-    yield from [detail for detail, yes in details if yes] or [""]
+    return [detail for detail, yes in details if yes] or [""]
 
 
 def _checks_more(constraint: Message, column: str) -> bool:
@@ -93,9 +92,9 @@ def _checks_more(constraint: Message, column: str) -> bool:
 def _refuses_null(check: Message) -> bool:
     """Return whether a CHECK may be false where its columns are null; what nobody knows may."""
     for one in walk(check):
-        called = joined(strings(one.funcname)) if kind(one) == "FuncCall" else ""
         if kind(one) in _OF_NULL or (kind(one) == "A_Expr" and "DISTINCT" in enum(one, "kind")):
             return True
+        called = path(one.funcname) if kind(one) == "FuncCall" else ""
         if called and (not is_stable(called) or called in _COUNTS_NULL):
             return True
     return False
@@ -107,34 +106,21 @@ _COUNTS_NULL = ("num_nulls", "num_nonnulls", "concat", "concat_ws")
 
 def _is_constant(default: object) -> bool:
     """Return whether PostgreSQL works the default out once, and not for each row."""
-    called = [joined(strings(one.funcname)) for one in walk(default) if kind(one) == "FuncCall"]
-    return all(map(is_stable, called))
+    return all(is_stable(path(one.funcname)) for one in walk(default) if kind(one) == "FuncCall")
 
 
-def _default(command: Message) -> Iterator[str]:
-    yield ".SET" if command.HasField("def") else ".DROP"
+def _added_constraint(command: Message) -> list[str]:
+    constraint, more = _definition(command), ""
+    if constraint.indexname:
+        more = " USING INDEX"
+    elif constraint.skip_validation:
+        more = " NOT VALID"
+    return [f".{enum(constraint, 'contype').removeprefix('CONSTR_')}{more}"]
 
 
-def _constraint(command: Message) -> Iterator[str]:
-    constraint = unwrap(getattr(command, "def"))
-    what = enum(constraint, "contype").removeprefix("CONSTR_")
-    more = (
-        " USING INDEX"
-        if constraint.indexname
-        else " NOT VALID"
-        if constraint.skip_validation
-        else ""
-    )
-    yield f".{what}{more}"
-
-
-def _partition(command: object) -> Iterator[str]:
-    yield " CONCURRENTLY" if unwrap(getattr(command, "def")).concurrent else ""
-
-
-_ALTER: dict[str, Callable[[Message], Any]] = {
+_DETAILS: dict[str, Callable[[Message], list[str]]] = {
     "AT_AddColumn": _added_column,
-    "AT_ColumnDefault": _default,
-    "AT_AddConstraint": _constraint,
-    "AT_DetachPartition": _partition,
+    "AT_AddConstraint": _added_constraint,
+    "AT_ColumnDefault": lambda command: [".SET" if command.HasField("def") else ".DROP"],
+    "AT_DetachPartition": lambda command: [" CONCURRENTLY" * _definition(command).concurrent],
 }

@@ -1,10 +1,11 @@
 """Which objects a statement creates, so that no query can use them yet."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from environments.schema.sql.objects import drop
-from environments.schema.sql.parser import Message, enum, joined, kind, named, strings
-from environments.schema.sql.part import FUNCTION, RELATION, RENAMED, TYPE, Part
+from environments.schema.sql.parser import Message, enum, joined, kind, named, path
+from environments.schema.sql.part import FUNCTION, RELATION, RELATIONS, TYPE, Part
 from environments.schema.sql.parts import parts
 
 
@@ -33,17 +34,13 @@ class Names:
                 self._made.discard(new)
                 self._before[new] = self._before.pop(old, old[1])
             return
-        gone = {(one.space, one.name) for one in drop(statement)} if _drops(statement) else set()
-        fresh = made(statement)
+        dropped = drop(statement) if kind(statement) == "DropStmt" else ()
+        gone, fresh = {(one.space, one.name) for one in dropped}, made(statement)
         self._made = self._made - gone | fresh
         for key in gone | fresh:
             self._before.pop(key, None)
         if any(_redirects(part) for part in parts(statement)):
             self._made = set()  # a name may mean another object from here on
-
-
-def _drops(statement: Message) -> bool:
-    return kind(statement) == "DropStmt"
 
 
 def _redirects(part: Part) -> bool:
@@ -54,36 +51,33 @@ def _redirects(part: Part) -> bool:
 def _renamed(statement: Message) -> str | None:
     """Return the new name of a relation that is renamed or moved to another schema."""
     node = kind(statement)
-    if node == "RenameStmt" and RENAMED.get(enum(statement, "rename_type")) == RELATION:
+    if node == "RenameStmt" and enum(statement, "rename_type").removeprefix("OBJECT_") in RELATIONS:
         return joined([statement.relation.schemaname, statement.newname])
     if node == "AlterObjectSchemaStmt" and statement.HasField("relation"):
         return joined([statement.newschema, statement.relation.relname])
     return None
 
 
-def made(statement: Message) -> frozenset[tuple[str, str]]:
+_MADE: dict[str, tuple[str, Callable[[Message], str]]] = {
+    "CreateStmt": (RELATION, lambda it: named(it.relation)),
+    "CreateForeignTableStmt": (RELATION, lambda it: named(it.base_stmt.relation)),
+    "CreateTableAsStmt": (RELATION, lambda it: named(it.into.rel)),
+    "ViewStmt": (RELATION, lambda it: named(it.view)),
+    "CreateSeqStmt": (RELATION, lambda it: named(it.sequence)),
+    "IndexStmt": (RELATION, lambda it: joined([it.relation.schemaname, it.idxname])),
+    "CreateFunctionStmt": (FUNCTION, lambda it: path(it.funcname)),
+    "CreateEnumStmt": (TYPE, lambda it: path(it.type_name)),
+    "CreateRangeStmt": (TYPE, lambda it: path(it.type_name)),
+    "CreateDomainStmt": (TYPE, lambda it: path(it.domainname)),
+    "CompositeTypeStmt": (TYPE, lambda it: named(it.typevar)),
+}
+
+
+def made(statement: Message) -> set[tuple[str, str]]:
     """Return the objects (their space and name) that surely did not exist before `statement`."""
     node = kind(statement)
-    if getattr(statement, "if_not_exists", False) or getattr(statement, "replace", False):
-        return frozenset()
-    if node == "CreateStmt":
-        return frozenset({(RELATION, named(statement.relation))})
-    if node == "CreateForeignTableStmt":
-        return frozenset({(RELATION, named(statement.base_stmt.relation))})
-    if node == "CreateTableAsStmt":
-        return frozenset({(RELATION, named(statement.into.rel))})
-    if node == "ViewStmt":
-        return frozenset({(RELATION, named(statement.view))})
-    if node == "CreateSeqStmt":
-        return frozenset({(RELATION, named(statement.sequence))})
-    if node == "IndexStmt":
-        return frozenset({(RELATION, joined([statement.relation.schemaname, statement.idxname]))})
-    if node == "CreateFunctionStmt":
-        return frozenset({(FUNCTION, joined(strings(statement.funcname)))})
-    if node in ("CreateEnumStmt", "CreateRangeStmt"):
-        return frozenset({(TYPE, joined(strings(statement.type_name)))})
-    if node == "CreateDomainStmt":
-        return frozenset({(TYPE, joined(strings(statement.domainname)))})
-    if node == "CompositeTypeStmt":
-        return frozenset({(TYPE, named(statement.typevar))})
-    return frozenset()
+    unsure = getattr(statement, "if_not_exists", False) or getattr(statement, "replace", False)
+    if unsure or node not in _MADE:
+        return set()
+    space, name = _MADE[node]
+    return {(space, name(statement))}

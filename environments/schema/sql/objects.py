@@ -3,18 +3,15 @@
 from collections.abc import Iterator
 
 from environments.schema.sql.parser import Message, enum, joined, kind, named, texts
-from environments.schema.sql.part import LABELS, OTHER, RELATION, SPACES, TYPE, Part
+from environments.schema.sql.part import ON_TABLE, OTHER, RELATION, SPACES, TYPE, Part, label_of
 
 
 def drop(statement: Message) -> Iterator[Part]:
     what = enum(statement, "remove_type").removeprefix("OBJECT_")
-    label = LABELS.get(what, what.lower().replace("_", " "))
+    space, label = SPACES.get(what, OTHER), label_of(what)
     more = " CONCURRENTLY" if statement.concurrent else ""
     for object_ in statement.objects:
-        name = joined(texts(object_))
-        if what in ("TRIGGER", "RULE", "POLICY"):
-            name = joined(texts(object_)[:-1])  # its table
-        space = SPACES.get(what, OTHER)
+        name = joined(texts(object_)[:-1] if what in ON_TABLE else texts(object_))
         yield Part(f"DropStmt.{what}{more}", name, space, label=label)
         if enum(statement, "behavior") == "DROP_CASCADE":
             yield Part("DropStmt.CASCADE", name, space, label=label)
@@ -22,28 +19,19 @@ def drop(statement: Message) -> Iterator[Part]:
 
 def rename(statement: Message) -> Iterator[Part]:
     what = enum(statement, "rename_type").removeprefix("OBJECT_")
-    on_table = statement.HasField("relation") and what not in ("ATTRIBUTE",)
-    name = (
-        named(statement.relation)
-        if statement.HasField("relation")
-        else joined(texts(statement.object))
-    )
-    space = (
-        RELATION
-        if on_table
-        else SPACES.get(what, TYPE if what in ("ATTRIBUTE", "DOMCONSTRAINT") else OTHER)
-    )
-    yield Part(
-        f"RenameStmt.{what}", name, space, label=LABELS.get(what, what.lower().replace("_", " "))
-    )
+    space = SPACES.get(what, TYPE if what in ("ATTRIBUTE", "DOMCONSTRAINT") else OTHER)
+    if statement.HasField("relation") and what != "ATTRIBUTE":
+        space = RELATION
+    yield Part(f"RenameStmt.{what}", _name(statement), space, label=label_of(what))
 
 
 def move(statement: Message) -> Iterator[Part]:
     what = enum(statement, "object_type").removeprefix("OBJECT_")
-    name = (
-        named(statement.relation)
-        if statement.HasField("relation")
-        else joined(texts(statement.object))
-    )
-    label = LABELS.get(what, what.lower().replace("_", " "))
-    yield Part(kind(statement), name, SPACES.get(what, OTHER), label=label)
+    space = SPACES.get(what, OTHER)
+    yield Part(kind(statement), _name(statement), space, label=label_of(what))
+
+
+def _name(statement: Message) -> str:
+    if statement.HasField("relation"):
+        return named(statement.relation)
+    return joined(texts(statement.object))

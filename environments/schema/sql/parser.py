@@ -1,6 +1,4 @@
-"""Parse SQL with PostgreSQL's own grammar (libpg_query, version 18) and walk the tree that comes
-of it.
-"""
+"""Parse SQL with PostgreSQL's own grammar (libpg_query, version 18) and walk the tree."""
 
 import re
 from collections.abc import Iterator
@@ -19,9 +17,7 @@ type Message = Any
 
 
 class UnreadableError(Exception):
-    """PostgreSQL's grammar does not know the text, or it is too long or too deep to be looked
-    at.
-    """
+    """PostgreSQL's grammar does not know the text, or it is too long or too deep."""
 
 
 def parse(sql: str) -> tuple[Message, ...]:
@@ -32,12 +28,10 @@ def parse(sql: str) -> tuple[Message, ...]:
     from postgast import PgQueryError
     from postgast import parse as read
 
-    if len(bare(sql)) > LONGEST:
-        sql = _ROW.sub(
-            "", bare(sql)
-        )  # rows of plain values, of which the last one says as much as all
-    if len(bare(sql)) > LONGEST:
-        raise UnreadableError(f"It is longer than {LONGEST:,} characters.")
+    if len(bare(sql)) > LONGEST:  # the last of many rows of plain values says as much as all
+        sql = _ROW.sub("", bare(sql))
+        if len(bare(sql)) > LONGEST:
+            raise UnreadableError(f"It is longer than {LONGEST:,} characters.")
     try:
         return tuple(unwrap(stmt.stmt) for stmt in read(sql).stmts)
     except PgQueryError as error:
@@ -91,11 +85,8 @@ def kind(message: Message) -> str:
 
 def enum(message: Message, field: str) -> str:
     """Return the name of the value that an enumerated field has."""
-    return str(
-        message.DESCRIPTOR.fields_by_name[field]
-        .enum_type.values_by_number[getattr(message, field)]
-        .name
-    )
+    values = message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number
+    return str(values[getattr(message, field)].name)
 
 
 def named(relation: Message) -> str:
@@ -121,6 +112,11 @@ def texts(message: Message) -> list[str]:
 def strings(nodes: Message) -> list[str]:
     """Return the strings among `nodes`."""
     return [node.string.sval for node in nodes if node.WhichOneof("node") == "string"]
+
+
+def path(nodes: Message) -> str:
+    """Return the name whose parts are `nodes`, as `joined` writes it."""
+    return joined(strings(nodes))
 
 
 def joined(parts: list[str]) -> str:

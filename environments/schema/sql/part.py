@@ -9,9 +9,8 @@ RELATION, FUNCTION, TYPE, OTHER = "relation", "function", "type", "other"
 class Part:
     """One thing that a statement does.
 
-    `name`: the object it acts on, as people write it; `space`: which names it shares its name with
-    (`RELATION`, …).
-    `columns`: those it is about. `label`: the word for the object: view, function.
+    `name`: the object it acts on, as people write it; `space`: what shares its names; `columns`:
+    those it is about; `label`: the word for the object, such as view.
     """
 
     kind: str
@@ -38,32 +37,15 @@ LABELS = {
     "TSPARSER": "text search parser",
     "TSTEMPLATE": "text search template",
 }
-
-
+ON_TABLE = ("TRIGGER", "RULE", "POLICY")  # their names follow that of their table
+RELATIONS = ("TABLE", "VIEW", "MATVIEW", "SEQUENCE", "INDEX", "FOREIGN_TABLE")
 SPACES = {
-    **dict.fromkeys(
-        [
-            "TABLE",
-            "VIEW",
-            "MATVIEW",
-            "SEQUENCE",
-            "INDEX",
-            "FOREIGN_TABLE",
-            "TRIGGER",
-            "RULE",
-            "POLICY",
-        ],
-        RELATION,
-    ),
+    **dict.fromkeys([*RELATIONS, *ON_TABLE], RELATION),
     **dict.fromkeys(["FUNCTION", "PROCEDURE", "ROUTINE", "AGGREGATE"], FUNCTION),
     **dict.fromkeys(["TYPE", "DOMAIN"], TYPE),
 }
 
 
-RENAMED = {f"OBJECT_{name}": space for name, space in SPACES.items()} | {
-    "OBJECT_COLUMN": "",
-    "OBJECT_TABCONSTRAINT": "",
-    "OBJECT_TRIGGER": "",
-    "OBJECT_RULE": "",
-    "OBJECT_POLICY": "",
-}
+def label_of(what: str) -> str:
+    """Return the word for a kind of object, as the grammar names it: `MATVIEW`."""
+    return LABELS.get(what, what.lower().replace("_", " "))

@@ -16,11 +16,12 @@ from environments.schema.sql.parser import (
     joined,
     kind,
     named,
+    path,
     strings,
     texts,
     unwrap,
 )
-from environments.schema.sql.part import FUNCTION, LABELS, OTHER, RELATION, SPACES, TYPE, Part
+from environments.schema.sql.part import FUNCTION, OTHER, RELATION, SPACES, TYPE, Part, label_of
 from environments.schema.sql.queries import of_query
 
 
@@ -29,25 +30,29 @@ def parts(statement: object) -> tuple[Part, ...]:
     node's name as kind.
     """
     node = kind(statement)
-    found = (
-        list(_PARTS[node](statement))
-        if node in _PARTS
-        else [Part(node, _name(statement), *_space(statement))]
-    )
+    found = _PARTS[node](statement) if node in _PARTS else _other(statement)
     return tuple(dict.fromkeys(found))
 
 
 # --- Where the object stands in a statement of which nothing else needs to be known.
 
 
+_OF_RELATIONS = ("relation", "view", "sequence", "table", "rel")
+
+
+def _other(statement: Message) -> Iterator[Part]:
+    is_relation = any(one in statement.DESCRIPTOR.fields_by_name for one in _OF_RELATIONS)
+    yield Part(kind(statement), _name(statement), RELATION if is_relation else OTHER)
+
+
 def _name(statement: Message) -> str:
     fields = statement.DESCRIPTOR.fields_by_name
-    for field in ("relation", "view", "sequence", "table", "rel", "typevar"):
+    for field in (*_OF_RELATIONS, "typevar"):
         if field in fields and statement.HasField(field):
             return named(getattr(statement, field))
     for field in ("type_name", "funcname", "domainname", "defnames", "collname"):
         if field in fields and fields[field].is_repeated:
-            return joined(strings(getattr(statement, field)))
+            return path(getattr(statement, field))
     for field in ("func", "object", "opfamilyname"):
         if field in fields:
             value = getattr(statement, field)
@@ -55,142 +60,107 @@ def _name(statement: Message) -> str:
     return ""
 
 
-def _space(statement: Message) -> tuple[str]:
-    fields = statement.DESCRIPTOR.fields_by_name
-    return (
-        (
-            RELATION
-            if any(one in fields for one in ("relation", "view", "sequence", "table", "rel"))
-            else OTHER
-        ),
-    )
-
-
-# --- ALTER TABLE
-
-
 # --- Other changes of the schema
 
 
+def _refined(node: str, more: str) -> str:
+    return f"{node}.{more}" if more else node
+
+
 def _index(statement: Message) -> Iterator[Part]:
-    more = [
-        word
-        for word, yes in (("UNIQUE", statement.unique), ("CONCURRENTLY", statement.concurrent))
-        if yes
-    ]
-    columns = tuple(
-        one.name for node in statement.index_params for one in [unwrap(node)] if one.name
-    )
-    yield Part(
-        ".".join(["IndexStmt", *([" ".join(more)] if more else [])]),
-        named(statement.relation),
-        columns=columns,
-    )
+    words = (("UNIQUE", statement.unique), ("CONCURRENTLY", statement.concurrent))
+    more = " ".join(word for word, yes in words if yes)
+    columns = tuple(one.name for one in map(unwrap, statement.index_params) if one.name)
+    yield Part(_refined("IndexStmt", more), named(statement.relation), columns=columns)
 
 
 def _create(statement: Message) -> Iterator[Part]:
     if statement.HasField("partbound"):
         yield Part("CreateStmt.PARTITION", named(unwrap(statement.inh_relations[0])))
-    more = ".UNLOGGED" if statement.relation.relpersistence == "u" else ""
-    yield Part(f"CreateStmt{more}", named(statement.relation))
+    more = "UNLOGGED" if statement.relation.relpersistence == "u" else ""
+    yield Part(_refined("CreateStmt", more), named(statement.relation))
 
 
-def _replaced(of: str, space: str, label: str) -> Callable[[Message], Iterator[Part]]:
-    def found(statement: Message) -> Iterator[Part]:
-        name = (
-            joined(strings(statement.funcname))
-            if of == "CreateFunctionStmt"
-            else named(statement.view)
-        )
-        message = "procedure" if getattr(statement, "is_procedure", False) else label
-        yield Part(f"{of}.REPLACE" if statement.replace else of, name, space, label=message)
+def _view(statement: Message) -> Iterator[Part]:
+    more = "REPLACE" if statement.replace else ""
+    yield Part(_refined("ViewStmt", more), named(statement.view), label="view")
 
-    return found
+
+def _function(statement: Message) -> Iterator[Part]:
+    node = _refined("CreateFunctionStmt", "REPLACE" if statement.replace else "")
+    label = "procedure" if statement.is_procedure else "function"
+    yield Part(node, path(statement.funcname), FUNCTION, label=label)
 
 
 def _alter_function(statement: Message) -> Iterator[Part]:
-    yield Part(
-        "AlterFunctionStmt", joined(strings(statement.func.objname)), FUNCTION, label="function"
-    )
+    yield Part("AlterFunctionStmt", path(statement.func.objname), FUNCTION, label="function")
 
 
 def _refresh(statement: Message) -> Iterator[Part]:
-    more = " NO DATA" if statement.skip_data else " CONCURRENTLY" if statement.concurrent else ""
-    yield Part(f"RefreshMatViewStmt{'.' + more.strip() if more else ''}", named(statement.relation))
+    more = "NO DATA" if statement.skip_data else "CONCURRENTLY" if statement.concurrent else ""
+    yield Part(_refined("RefreshMatViewStmt", more), named(statement.relation))
 
 
 def _define(statement: Message) -> Iterator[Part]:
     what = enum(statement, "kind").removeprefix("OBJECT_")
-    label = LABELS.get(what, what.lower())
-    more = ".REPLACE" if statement.replace else ""
-    yield Part(
-        f"DefineStmt.{what}{more}",
-        joined(strings(statement.defnames)),
-        SPACES.get(what, OTHER),
-        label=label,
-    )
+    node = _refined(f"DefineStmt.{what}", "REPLACE" if statement.replace else "")
+    yield Part(node, path(statement.defnames), SPACES.get(what, OTHER), label=label_of(what))
 
 
 def _enum(statement: Message) -> Iterator[Part]:
     more = "RENAME VALUE" if statement.old_val else "ADD VALUE"
-    yield Part(
-        f"AlterEnumStmt.{more}", joined(strings(statement.type_name)), TYPE, label="enum type"
-    )
+    yield Part(f"AlterEnumStmt.{more}", path(statement.type_name), TYPE, label="enum type")
+
+
+_DOMAIN = {
+    "T": "DEFAULT",
+    "N": "DROP NOT NULL",
+    "O": "SET NOT NULL",
+    "C": "ADD CONSTRAINT",
+    "X": "DROP CONSTRAINT",
+    "V": "VALIDATE CONSTRAINT",
+}
 
 
 def _domain(statement: Message) -> Iterator[Part]:
-    words = {
-        "T": "DEFAULT",
-        "N": "DROP NOT NULL",
-        "O": "SET NOT NULL",
-        "C": "ADD CONSTRAINT",
-        "X": "DROP CONSTRAINT",
-        "V": "VALIDATE CONSTRAINT",
-    }
-    more = words.get(statement.subtype, statement.subtype)
-    yield Part(
-        f"AlterDomainStmt.{more}", joined(strings(statement.type_name)), TYPE, label="domain"
-    )
+    more = _DOMAIN.get(statement.subtype, statement.subtype)
+    yield Part(f"AlterDomainStmt.{more}", path(statement.type_name), TYPE, label="domain")
 
 
 def _grant(statement: Message) -> Iterator[Part]:
     node = kind(statement)
-    given = (
-        statement.action.is_grant if node == "AlterDefaultPrivilegesStmt" else statement.is_grant
-    )
-    on = [unwrap(one) for one in getattr(statement, "objects", ())]
+    given = statement.action if node == "AlterDefaultPrivilegesStmt" else statement
+    on = map(unwrap, getattr(statement, "objects", ()))
     tables = [named(one) for one in on if kind(one) == "RangeVar"]
-    yield from (Part(f"{node}.{'GRANT' if given else 'REVOKE'}", table) for table in tables or [""])
+    for table in tables or [""]:
+        yield Part(f"{node}.{'GRANT' if given.is_grant else 'REVOKE'}", table)
 
 
-def _relations(field: str) -> Callable[[Message], Iterator[Part]]:
-    def found(statement: Message) -> Iterator[Part]:
-        for one in getattr(statement, field):
-            yield Part(kind(statement), named(unwrap(one)))
-        if kind(statement) == "TruncateStmt" and enum(statement, "behavior") == "DROP_CASCADE":
-            yield Part("TruncateStmt.CASCADE", named(unwrap(statement.relations[0])))
+def _relations(statement: Message) -> Iterator[Part]:
+    names = [named(unwrap(one)) for one in statement.relations]
+    yield from (Part(kind(statement), name) for name in names)
+    if kind(statement) == "TruncateStmt" and enum(statement, "behavior") == "DROP_CASCADE":
+        yield Part("TruncateStmt.CASCADE", names[0])
 
-    return found
+
+_WHOLE = ("REINDEX_OBJECT_SYSTEM", "REINDEX_OBJECT_DATABASE", "REINDEX_OBJECT_SCHEMA")
 
 
 def _reindex(statement: Message) -> Iterator[Part]:
-    more = (
-        "CONCURRENTLY"
-        if any(unwrap(param).defname == "concurrently" for param in statement.params)
-        else ""
-    )
-    if enum(statement, "kind") in (
-        "REINDEX_OBJECT_SYSTEM",
-        "REINDEX_OBJECT_DATABASE",
-        "REINDEX_OBJECT_SCHEMA",
-    ):
+    more = "CONCURRENTLY" if "concurrently" in _options(statement.params) else ""
+    if enum(statement, "kind") in _WHOLE:
         more = "DATABASE"
-    yield Part(f"ReindexStmt.{more}" if more else "ReindexStmt", named(statement.relation))
+    yield Part(_refined("ReindexStmt", more), named(statement.relation))
+
+
+def _options(nodes: Message) -> set[str]:
+    return {unwrap(node).defname for node in nodes}
 
 
 def _vacuum(statement: Message) -> Iterator[Part]:
-    options = {unwrap(option).defname for option in statement.options}
-    more = "FULL" if "full" in options else "VACUUM" if statement.is_vacuumcmd else "ANALYZE"
+    more = "VACUUM" if statement.is_vacuumcmd else "ANALYZE"
+    if "full" in _options(statement.options):
+        more = "FULL"
     on = [named(unwrap(rel).relation) for rel in statement.rels]
     yield from (Part(f"VacuumStmt.{more}", name) for name in on or [""])
 
@@ -200,10 +170,8 @@ def _vacuum(statement: Message) -> Iterator[Part]:
 
 def _within(statement: Message) -> Iterator[Part]:
     """Yield what the statement inside does, where it is executed with this one."""
-    inner = unwrap(statement.query)
-    explains = kind(statement) == "ExplainStmt"
-    if not explains or any(unwrap(option).defname == "analyze" for option in statement.options):
-        yield from parts(inner)
+    if kind(statement) != "ExplainStmt" or "analyze" in _options(statement.options):
+        yield from parts(unwrap(statement.query))
     yield Part(kind(statement))
 
 
@@ -232,18 +200,13 @@ def _set(statement: Message) -> Iterator[Part]:
         return
     # Without it a backslash ends or hides what this reading takes for a string.
     strings_off = statement.name == "standard_conforming_strings" and not _is_on(statement)
-    known = statement.name in SETTINGS and not strings_off
-    yield Part(
-        "VariableSetStmt" if known else "VariableSetStmt.MEANING", space=OTHER, label=statement.name
-    )
+    more = "MEANING" if strings_off or statement.name not in SETTINGS else ""
+    yield Part(_refined("VariableSetStmt", more), space=OTHER, label=statement.name)
 
 
 def _is_on(statement: Message) -> bool:
-    values = [unwrap(one) for one in statement.args]
-    return any(
-        kind(one) == "A_Const" and one.sval.sval.lower() in ("on", "true", "yes", "1")
-        for one in values
-    )
+    constants = [one for one in map(unwrap, statement.args) if kind(one) == "A_Const"]
+    return any(one.sval.sval.lower() in ("on", "true", "yes", "1") for one in constants)
 
 
 def _transaction(statement: object) -> Iterator[Part]:
@@ -251,6 +214,7 @@ def _transaction(statement: object) -> Iterator[Part]:
     yield Part(f"TransactionStmt.{what}", space=OTHER, label=what)
 
 
+_QUERIES = ("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
 _PARTS: dict[str, Callable[[Message], Iterator[Part]]] = {
     "AlterTableStmt": alter_table,
     "DropStmt": drop,
@@ -259,28 +223,19 @@ _PARTS: dict[str, Callable[[Message], Iterator[Part]]] = {
     "AlterOwnerStmt": move,
     "IndexStmt": _index,
     "CreateStmt": _create,
-    "ViewStmt": _replaced("ViewStmt", RELATION, "view"),
-    "CreateFunctionStmt": _replaced("CreateFunctionStmt", FUNCTION, "function"),
+    "ViewStmt": _view,
+    "CreateFunctionStmt": _function,
     "AlterFunctionStmt": _alter_function,
     "RefreshMatViewStmt": _refresh,
     "DefineStmt": _define,
     "AlterEnumStmt": _enum,
     "AlterDomainStmt": _domain,
-    "GrantStmt": _grant,
-    "GrantRoleStmt": _grant,
-    "AlterDefaultPrivilegesStmt": _grant,
-    "TruncateStmt": _relations("relations"),
-    "LockStmt": _relations("relations"),
+    **dict.fromkeys(["GrantStmt", "GrantRoleStmt", "AlterDefaultPrivilegesStmt"], _grant),
+    **dict.fromkeys(["TruncateStmt", "LockStmt"], _relations),
     "ReindexStmt": _reindex,
     "VacuumStmt": _vacuum,
-    "SelectStmt": of_query,
-    "InsertStmt": of_query,
-    "UpdateStmt": of_query,
-    "DeleteStmt": of_query,
-    "MergeStmt": of_query,
-    "ExplainStmt": _within,
-    "PrepareStmt": _within,
-    "DeclareCursorStmt": _within,
+    **dict.fromkeys(_QUERIES, of_query),
+    **dict.fromkeys(["ExplainStmt", "PrepareStmt", "DeclareCursorStmt"], _within),
     "CreateTableAsStmt": _table_as,
     "CopyStmt": _copy,
     "CreateSchemaStmt": _schema,

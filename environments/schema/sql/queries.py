@@ -3,42 +3,31 @@
 from collections.abc import Iterator
 
 from environments.schema.sql.functions import HARMLESS, is_stable
-from environments.schema.sql.parser import joined, kind, named, strings, unwrap, walk
+from environments.schema.sql.parser import enum, kind, named, path, unwrap, walk
 from environments.schema.sql.part import FUNCTION, OTHER, Part
 
 
 def of_query(statement: object) -> Iterator[Part]:
-    """Yield what a query changes, also within WITH, and the functions it calls of which nothing
-    is known.
-    """
-    top, read = statement, False
+    """Yield what a query changes, also within WITH, and the unknown functions that it calls."""
+    locks = False
     for here in walk(statement):
         node = kind(here)
         if node == "InsertStmt":
-            conflict = (
-                here.HasField("on_conflict_clause") and here.on_conflict_clause.action == _UPDATES
-            )
-            query = unwrap(here.select_stmt)
-            more = (
-                ".CONFLICT"
-                if conflict
-                else ".SELECT"
-                if query is not None and not query.values_lists
-                else ""
-            )
+            more, query = "", unwrap(here.select_stmt)
+            if enum(here.on_conflict_clause, "action") == "ONCONFLICT_UPDATE":
+                more = ".CONFLICT"
+            elif query is not None and not query.values_lists:
+                more = ".SELECT"
             yield Part(f"InsertStmt{more}", named(here.relation))
         elif node in ("UpdateStmt", "DeleteStmt", "MergeStmt"):
             yield Part(node, named(here.relation))
         elif node == "FuncCall":
-            yield from _called(joined(strings(here.funcname)))
+            yield from _called(path(here.funcname))
         elif node == "IntoClause":
             yield Part("SelectStmt.INTO", named(here.rel))
-        read = read or node == "LockingClause"
-    if kind(top) == "SelectStmt":
-        yield Part("SelectStmt.FOR UPDATE" if read else "SelectStmt")
-
-
-_UPDATES = 3  # ONCONFLICT_UPDATE
+        locks = locks or node == "LockingClause"
+    if kind(statement) == "SelectStmt":
+        yield Part("SelectStmt.FOR UPDATE" if locks else "SelectStmt")
 
 
 def _called(name: str) -> Iterator[Part]:

@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
-from environments.schema.history.candidates import candidates
+from environments.schema.history.candidates import Snapshot, candidates
 from portal.outbound.parsing import JsonObject
 from portal.server import children, embedded_owner, embedded_postgres
 from releases.demo.found import find
@@ -163,7 +163,7 @@ class Command(BaseCommand):
         if options["alembic"] is not None:
             return _inside(options["repository"], options["alembic"])
         with mirror.objects() as objects:
-            held = candidates(objects, mirror.commit(options["staging"]))
+            held = candidates(Snapshot(objects, mirror.commit(options["staging"])))
         paths = held.configurations or held.scripts
         return min(paths, key=lambda path: (path.count("/"), path), default="")
 

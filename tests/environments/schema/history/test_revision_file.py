@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from environments.schema.history.revision_file import Header, UnreadableError, judge
+from environments.schema.history.revision import Revision
+from environments.schema.history.revision_file import UnreadableError, judge
 from environments.schema.history.revision_scan import scan
 
 TEMPLATE = '''"""add signals
@@ -43,7 +44,9 @@ def test_the_quick_scan_knows_the_common_template():
     header = scan(TEMPLATE.encode())
 
     assert header == judge(TEMPLATE.encode(), "x.py")
-    assert header == Header("1975ea83b712", ("ae1027a6acf",), (), (), "add signals", True)
+    assert header == Revision(
+        "1975ea83b712", ("ae1027a6acf",), (), (), message="add signals", has_downgrade=True
+    )
 
 
 VALUES = [
