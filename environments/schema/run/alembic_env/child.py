@@ -252,6 +252,7 @@ def _upgrade(run: dict[str, Any]) -> None:
     from alembic.runtime.environment import EnvironmentContext
 
     script = _script(run)
+    run["current"] = ""
     config = Config(attributes={"run": run})
     emit = run["emit"]
 

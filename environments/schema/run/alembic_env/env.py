@@ -27,9 +27,7 @@ engine = create_engine(
 
 @event.listens_for(engine, "connect")
 def limit(connection: Any, _record: object) -> None:
-    """Set short waits for locks, cut off long statements, and stop work once nobody listens any
-    more.
-    """
+    """Wait for locks shortly, cut long statements off, and stop once nobody listens."""
     connection.autocommit = True
     connection.execute(f"set lock_timeout = {int(run['lock_timeout_ms'])}")
     connection.execute(f"set statement_timeout = {int(run['statement_timeout_ms'])}")
@@ -45,7 +43,7 @@ kept = runpy.run_path(str(Path(run["environment"]) / "nontransactional.py"))
 kept["listen"](engine, run["emit"], run["version_table"])
 if run.get("record"):  # a rehearsal
     record = runpy.run_path(str(Path(run["environment"]) / "record.py"))
-    record["listen"](engine, run["emit"], run["version_table"])
+    record["Recorder"](run).listen(engine)
 
 with engine.connect() as connection:
     for statement in run["before"]:  # what the project's own env.py sends first
