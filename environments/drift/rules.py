@@ -49,9 +49,7 @@ def problems(project: Project) -> list[Problem]:
 
 
 def _sharing(project: Project) -> Iterator[Problem]:
-    """Projects that share a repository were made before that was refused: the last to post a
-    verdict wins.
-    """
+    """Projects of one repository, made before that was refused: the last verdict wins."""
     others = Project.objects.filter(repository__iexact=project.repository).exclude(pk=project.pk)
     if names := ", ".join(others.values_list("name", flat=True)):
         message = (
@@ -149,9 +147,7 @@ def _pushes(instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
 def _branches(
     project: Project, lives: Iterable[Live], expected: dict[str, str]
 ) -> Iterator[Problem]:
-    """Require that what is built from the project's repository follows the branch of its
-    environment.
-    """
+    """Require that the repository's services follow the branch of their environment."""
     for live in lives:
         instance = live.instance
         wanted, subject = expected[instance.environment.kind], str(instance)
@@ -167,9 +163,7 @@ def _branches(
 
 
 def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> Iterator[Problem]:
-    """Find what was pushed and Railway skipped, failed or never began to deploy, beyond the grace
-    time.
-    """
+    """Find what was pushed and, beyond the grace time, skipped, failed or never deployed."""
     grace = timedelta(seconds=settings.DEPLOY_GRACE_SECONDS)
     branches = {
         row.name: row for row in Branch.objects.filter(project=project, name__in=expected.values())
@@ -205,9 +199,7 @@ def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> It
 
 
 def _not_live(live: Live, head: str) -> str:
-    """Find what is wrong with a service whose branch is at `head`; nothing while that is on its
-    way, or not known yet.
-    """
+    """Return what is wrong with a service; nothing while `head` is on its way or not known."""
     serving = [one for one in live.active if one.status in SERVING]
     if any(one.commit == head for one in serving):
         return ""

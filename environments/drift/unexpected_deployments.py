@@ -48,9 +48,7 @@ def judge(project: Project, railway: Railway, *, now: datetime) -> None:
 
 
 def _is_due_run(instance: ServiceInstance, row: Row) -> bool:
-    """Whether a deployment is no more than the next run of a scheduled service: of the commit
-    that ran before.
-    """
+    """Return whether this is a scheduled service's next run of the commit that ran before."""
     if not instance.cron or not row.commit:
         return False
     return Row.objects.filter(railway_id=instance.judged, commit=row.commit).exists()

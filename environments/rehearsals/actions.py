@@ -66,9 +66,7 @@ def queue_rehearsal(
     release: str = "",
     now: datetime,
 ) -> Rehearsal | None:
-    """Return a new rehearsal, woken; None while the same is under way. `release`: the name of the
-    release that it is part of.
-    """
+    """Return a new rehearsal, woken; None while the same is under way."""
     try:
         with transaction.atomic():
             rehearsal = Rehearsal.objects.create(

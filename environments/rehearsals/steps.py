@@ -1,6 +1,4 @@
-"""The step of a rehearsal: it reads a database's schema and writes to nothing but a scratch
-server of its own.
-"""
+"""The step of a rehearsal: it writes to nothing but a scratch server of its own."""
 
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -38,9 +36,7 @@ STATUSES = {PASSED: JobStatus.SUCCEEDED, FAILED: JobStatus.FAILED, CANCELLED: Jo
 
 
 def step(job: Rehearsal, *, now: datetime) -> Outcome:
-    """Run the whole rehearsal, from the beginning also after a worker was killed: nothing of the
-    last one is used.
-    """
+    """Run the whole rehearsal, from the beginning also after a worker was killed."""
 
     def on_phase(report: Report, phase: str) -> None:
         rows = Rehearsal.objects.filter(pk=job.pk, fence=job.fence)

@@ -1,6 +1,4 @@
-"""The page of a rehearsal: how far it is, what each statement took and locked, what going back
-leaves.
-"""
+"""The page of a rehearsal: its phases, what it took and locked, what going back leaves."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -168,9 +166,7 @@ def _difference(one: JsonObject) -> Difference:
 @page
 @require_POST
 def compare(request: HttpRequest, pk: int) -> HttpResponse:
-    """Have a database's real schema compared with the one that its branch's migrations make, by a
-    rehearsal.
-    """
+    """Have a database's real schema compared with the one that its branch makes."""
     statuses = DatabaseStatus.objects.select_related("environment__project", "database")
     status = get_object_or_404(statuses, pk=pk, environment__gone_at=None)
     environment, project = status.environment, status.environment.project

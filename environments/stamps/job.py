@@ -97,9 +97,7 @@ def _prove(job: Stamp) -> Outcome:
 
 
 def _write(job: Stamp, now: datetime) -> Outcome:
-    """Look for the last time, and stamp: one transaction in the database, under the lock of
-    runs.
-    """
+    """Look again, and stamp in one transaction, under the lock of runs."""
     if not may_sign(job.approved_by, APPROVE):
         return Finished(
             JobStatus.FAILED,

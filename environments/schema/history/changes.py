@@ -49,9 +49,7 @@ def inserted_below(before: History, after: History) -> tuple[Problem, ...]:
 
 
 def with_lost_parent(problem: Problem, before: History, after: History, since: str) -> Problem:
-    """Return a parent that is missing now and was there before: its file is named, and how it comes
-    back.
-    """
+    """Return the problem with the file of a parent that is gone, and how it comes back."""
     if problem.kind != "missing" or not problem.paths:
         return problem
     at_path = [one for one in after.revisions.values() if one.path == problem.paths[0]]
@@ -92,9 +90,7 @@ def change_between(
 
 
 def _ordered(added: list[Revision], after: History | None) -> tuple[Revision, ...]:
-    """In upgrade order: Alembic's where the whole history is known and sound, else parents
-    first.
-    """
+    """Return them as Alembic orders a whole, sound history, else parents first."""
     if after is not None and added:
         try:
             place = {one.id: at for at, one in enumerate(after.linear)}

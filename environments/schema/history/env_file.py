@@ -1,6 +1,4 @@
-"""The `env.py` of a history at one commit, and the modules of the project that it imports, as
-text.
-"""
+"""The `env.py` of a history at one commit and the modules that it imports, as text."""
 
 import ast
 import posixpath

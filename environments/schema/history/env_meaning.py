@@ -62,9 +62,7 @@ class Meaning:
 
     @property
     def table(self) -> str:
-        """The version table as the portal writes it: with its schema before it, unless that is
-        `public`.
-        """
+        """The version table with its schema before it, unless that is `public`."""
         schema = self.version_table_schema or self.search_path.split(",")[0].strip().strip("\"'")
         return (
             f"{schema}.{self.version_table}"
@@ -80,9 +78,7 @@ class Meaning:
 
 
 def meaning_of(source: bytes, modules: Mapping[str, bytes]) -> Meaning:
-    """Return what this `env.py` means for a run; `modules`: what it imports of the project, by
-    path.
-    """
+    """Return what an `env.py` means for a run; `modules`: what it imports, by path."""
     try:
         module = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -164,9 +160,7 @@ class _Reader:
             self._refuse(value, f"sets `{name}`")
 
     def _spread(self, node: ast.Call, value: ast.expr) -> None:
-        """`**options`: a dictionary that is written out in this file, or that Flask-Migrate
-        keeps.
-        """
+        """Take `**options` that are written out in this file, or that Flask-Migrate keeps."""
         name = value.id if isinstance(value, ast.Name) else ""
         sources = [
             statement.value
@@ -241,9 +235,7 @@ class _Reader:
                     )
 
     def _naming(self) -> dict[str, str]:
-        """Return the one naming convention that the project's metadata has; what is computed is
-        refused.
-        """
+        """Return the metadata's one naming convention; a computed one is refused."""
         found: list[dict[str, str]] = []
         for path, module in self._parsed():
             known = dictionaries_in(module)

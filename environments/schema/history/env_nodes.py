@@ -26,9 +26,7 @@ def walk_env(
 
 
 def _about_mode(node: ast.If) -> bool:
-    """Return whether this asks for the offline mode, or whether a connection was given: both sides
-    are ordinary code.
-    """
+    """Return whether this asks for the offline mode or a connection: both sides are ordinary."""
     text = ast.unparse(node.test)
     usual = text.endswith((" is None", "__name__ == '__main__'"))
     return "is_offline_mode" in text or usual or bool(_DIALECT.search(text))

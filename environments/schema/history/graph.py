@@ -32,9 +32,7 @@ class History:
 
     @property
     def readable(self) -> tuple[str, ...]:
-        """What a run gets: the directories of the revisions, and the script directory unless that
-        is the whole repository.
-        """
+        """The directories of the revisions and of the scripts, unless that is the repository."""
         script = (self.script,) if self.script else ()
         return tuple(dict.fromkeys([*self.directories, *script]))
 

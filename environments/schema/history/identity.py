@@ -127,9 +127,7 @@ def _alone(mirror: Mirror, commit: str, revisions: tuple[Revision, ...]) -> set[
 
 
 def reads_only_itself(source: bytes) -> bool:
-    """Return whether this file visibly uses nothing but Alembic, SQLAlchemy and plain values;
-    when unsure, False.
-    """
+    """Return whether this surely uses nothing but Alembic, SQLAlchemy and plain values."""
     if not source:
         return False
     try:

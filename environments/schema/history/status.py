@@ -84,9 +84,7 @@ def _strange(
     history: History,
     others: Mapping[str, History],
 ) -> RevisionStatus:
-    """Return the status where some of what the database reports is in no file at the head of its
-    branch.
-    """
+    """Return the status where some of `rows` is in no file at the head of its branch."""
     for name, other in others.items():
         if all(row in other.revisions for row in rows):
             beyond = tuple(

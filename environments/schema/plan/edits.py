@@ -163,9 +163,7 @@ def _pruned(
     ran: Collection[str],
     stamped: Mapping[str, Collection[str]],
 ) -> frozenset[str]:
-    """Return those of `deleted` that every database has behind it: they may go, as Alembic's
-    documentation advises.
-    """
+    """Return those of `deleted` that every database is past: as Alembic advises, they may go."""
     if not deleted or not ran or not set(ran) <= after.revisions.keys():
         return frozenset()
     origins = [[id] if id in before.revisions else stamped.get(id, ()) for id in ran]
@@ -175,9 +173,7 @@ def _pruned(
 
 
 def _moved(old: Revision, new: Revision, gone: frozenset[str]) -> str:
-    """Return how the edit changes the revision's place, but for parents that were pruned; "" when
-    it does not.
-    """
+    """Return how the edit moves the revision, but for pruned parents; "" when it does not."""
     if set(old.down) - gone == set(new.down) and set(old.depends_on) - gone == set(new.depends_on):
         return ""
     parents = [" and ".join(one.down) or "nothing" for one in (old, new)]
@@ -235,9 +231,7 @@ _OF_TYPES = ("typing", "collections.abc", "__future__")
 
 
 def _takes_a_name_twice(module: ast.Module, imports: Sequence[ast.Import | ast.ImportFrom]) -> bool:
-    """Return whether what is imported is named again: by another import, or by the module
-    itself.
-    """
+    """Return whether another import, or the module itself, names an import again."""
     names = [alias.asname or alias.name for one in imports for alias in one.names]
     own = {node.id for node in ast.walk(module) if isinstance(node, ast.Name) if _stores(node)}
     own |= {one.name for one in module.body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
@@ -249,9 +243,7 @@ def _stores(name: ast.Name) -> bool:
 
 
 def _form(source: bytes) -> str:
-    """Return the file without anything that a formatter, a comment or a type could change; "" where
-    it cannot be read.
-    """
+    """Return the file without formatting, comments and types; "" where it cannot be read."""
     try:
         read = ast.parse(source)
         return ast.dump(read if b"__doc__" in source else _Formless().visit(read))

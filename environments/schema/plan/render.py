@@ -36,9 +36,7 @@ _URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@']*:)[^\s@/']+@", re.I)
 
 @dataclass(frozen=True)
 class Statement:
-    """One SQL statement, passwords left out; `in_transaction` is False within Alembic's
-    autocommit block.
-    """
+    """One statement, without passwords; within an autocommit block not `in_transaction`."""
 
     sql: str
     in_transaction: bool = True
@@ -160,9 +158,7 @@ def _plan(steps: Sequence[Step], ended: Finished, silent: str, *, patient: bool)
 def _render_by_command(
     steps: Sequence[Step], root: Path, command: Command, naming: Mapping[str, str]
 ) -> tuple[Finished, str]:
-    """Run the project's command up to where Alembic would begin; return how it ended, and why it
-    told nothing.
-    """
+    """Run the project's command up to Alembic; return how it ended, and why it told nothing."""
     (root / "home").mkdir()
     asked = root / "home" / "render.json"
     asked.write_text(json.dumps(_asked(steps, root / "files", naming)))

@@ -25,9 +25,7 @@ MIGRATE_FIRST = "migrate_first"
 
 @dataclass(frozen=True)
 class Risk:
-    """Something to know before `revision` (its file: `sha256`) runs. `sql` is the statement, ""
-    for the file.
-    """
+    """Something to know before `revision` runs; `sql` is the statement, "" for the file."""
 
     code: str
     severity: str
@@ -188,9 +186,7 @@ _LOOSE = ("CONSTR_CHECK", "CONSTR_FOREIGN", "CONSTR_NOTNULL")
 
 
 def _loose(downgrade: Rendered) -> frozenset[str]:
-    """Return the indexes and constraints which the downgrade makes again and on which no query
-    relies: nothing unique.
-    """
+    """Return the indexes and constraints that the downgrade makes again; none is unique."""
     found: set[str] = set()
     for one in (one for statement in downgrade.statements for one in read_statement(statement)[0]):
         if kind(one) == "IndexStmt" and not one.unique:

@@ -18,9 +18,7 @@ class RiskError(Exception):
 
 
 def read_statement(statement: Statement) -> tuple[tuple[Message, ...], str]:
-    """Return the statement as PostgreSQL's grammar reads it (several, where a string holds
-    several), or why it cannot be.
-    """
+    """Return what PostgreSQL's grammar reads (a string may hold several), or why it cannot."""
     try:
         return parse(statement.sql), ""
     except UnreadableError as error:
@@ -57,9 +55,7 @@ def ask(steps: Sequence[Step], server: int) -> dict[int, dict[int, list[str]]]:
 
 
 def _script(steps: Sequence[Step]) -> tuple[list[str], dict[int, tuple[int, int]]]:
-    """Return all upgrades as one script for squawk, and which line (from 0) belongs to which step
-    and statement.
-    """
+    """Return all upgrades as one script, and the step and statement of each line (from 0)."""
     lines: list[str] = []
     places: dict[int, tuple[int, int]] = {}
     for number, step in enumerate(steps):

@@ -41,15 +41,11 @@ def rehearse(
         with scratch_server(request.root) as scratch:
             report.phases += (("server", time.monotonic() - began),)
             Rehearsal(mirror, request, history, scratch, report, on_phase, alive).run()
-    except UnknownError as error:
-        report.status, report.sentence = UNKNOWN, str(error)
-    except DumpError as error:
-        if error.busy:
+    except (UnknownError, DumpError) as error:
+        if isinstance(error, DumpError) and error.busy:
             raise
         report.status, report.sentence = UNKNOWN, str(error)
     except Cancelled:
-        report.status, report.sentence = (
-            CANCELLED,
-            "The rehearsal was canceled; nothing of it remains.",
-        )
+        report.status = CANCELLED
+        report.sentence = "The rehearsal was canceled; nothing of it remains."
     return report

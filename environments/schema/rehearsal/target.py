@@ -27,7 +27,7 @@ def read_target(
     `DumpError` and `Cancelled`.
     """
     with database.connection(url) as opened:
-        revisions = database.revisions_in(opened, version_table, None)
+        revisions = database.revisions_in(opened, version_table)
         version = opened.info.server_version
         if version // 10_000 > scratch.version // 10_000:
             raise UnknownError(

@@ -115,9 +115,7 @@ def normalise(url: str) -> Address:
 
 
 def _read(rest: str) -> tuple[SplitResult, dict[str, str]]:
-    """Return the parts of an address without its scheme, and what follows its “?”; raise
-    `DatabaseError`.
-    """
+    """Return an address's parts and its query. Raise `DatabaseError`."""
     try:
         parts = urlsplit(f"postgresql://{rest}")
         good_port = parts.port is None or 0 < parts.port < 65536
@@ -132,9 +130,7 @@ def _read(rest: str) -> tuple[SplitResult, dict[str, str]]:
 
 
 def places_of(address: Address) -> tuple[tuple[str, int], ...]:
-    """Return where the server may be reached: hosts, or directories of sockets, with their
-    ports.
-    """
+    """Return the server's hosts, or directories of its sockets, with their ports."""
     parts = conninfo_to_dict(address.libpq)
     named = str(parts.get("hostaddr") or parts.get("host") or "")
     hosts = named.split(",") if named else list(_SOCKET_DIRECTORIES)
@@ -167,7 +163,5 @@ def same_database(one: str, other: str) -> bool:
 
 
 def is_internal(host: str) -> bool:
-    """Return whether the name is one of Railway's private network, which every environment has for
-    itself.
-    """
+    """Return whether it is on Railway's private network, of which each environment has its own."""
     return host.lower().rstrip(".").endswith(".railway.internal")

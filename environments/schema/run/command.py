@@ -70,9 +70,7 @@ def surroundings(prepared: Path | None, directory: Path) -> dict[str, str]:
 
 
 def tools_of(prepared: Path) -> Path:
-    """Return where installers lie that this machine has not, beside what they install, which
-    some keep free of them.
-    """
+    """Return where installers lie that this machine lacks, apart from what they install."""
     return prepared / "portal-tools"
 
 
@@ -131,9 +129,7 @@ def parts_of(url: str) -> dict[str, str]:
 
 
 def _with_options(url: str, limits: str) -> str:
-    """Return the address, its `options` (if it has any) with the limits behind them; nothing else
-    of it is touched.
-    """
+    """Return the address as it is, but for its `options`, if any: the limits go behind them."""
     parts = urlsplit(url)
     query = []
     for one in parts.query.split("&"):

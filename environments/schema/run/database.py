@@ -91,34 +91,28 @@ def _refused(address: Address, text: str) -> DatabaseError:
 
 
 def current(
-    url: str,
-    *,
-    table: str = "alembic_version",
-    schema: str | None = None,
-    connect_timeout: int = 10,
+    url: str, *, table: str = "alembic_version", connect_timeout: int = 10
 ) -> tuple[str, ...]:
     """Return the revisions in the version table, sorted; () where there is no table or no row."""
     with connection(url, connect_timeout=connect_timeout) as opened:
-        return revisions_in(opened, table, schema)
+        return revisions_in(opened, table)
 
 
-def split_table(table: str, schema: str | None = None) -> tuple[str, str | None]:
-    """Return the version table's own name and its schema, which may stand before it:
-    `meta.alembic_version`.
-    """
-    before, dot, name = table.partition(".")
-    return (name, before) if dot and schema is None else (table, schema)
+def split_table(table: str) -> tuple[str, str | None]:
+    """Return name and schema of a version table, which may be `meta.alembic_version`."""
+    schema, dot, name = table.partition(".")
+    return (name, schema) if dot else (table, None)
 
 
-def identifier(table: str, schema: str | None = None) -> sql.Identifier:
+def identifier(table: str) -> sql.Identifier:
     """Return the version table as it stands in SQL."""
-    table, schema = split_table(table, schema)
-    return sql.Identifier(schema, table) if schema else sql.Identifier(table)
+    name, schema = split_table(table)
+    return sql.Identifier(schema, name) if schema else sql.Identifier(name)
 
 
-def revisions_in(opened: psycopg.Connection, table: str, schema: str | None) -> tuple[str, ...]:
+def revisions_in(opened: psycopg.Connection, table: str) -> tuple[str, ...]:
     """Do what `current` does, over an open connection."""
-    name = identifier(table, schema)
+    name = identifier(table)
     found = opened.execute("select to_regclass(%s)", [name.as_string(opened)]).fetchone()
     if found is None or found[0] is None:
         return ()
@@ -137,17 +131,15 @@ _STANDING = (
 def look(url: str, *, table: str = "alembic_version") -> tuple[tuple[str, ...], int]:
     """Return `current`, and how many tables stand there besides, where that is no revision."""
     with connection(url) as opened:
-        found = revisions_in(opened, table, None)
+        found = revisions_in(opened, table)
         name = identifier(table).as_string(opened)
         row = None if found else opened.execute(_STANDING, [name]).fetchone()
     return found, int(row[0]) if row else 0
 
 
-def version_width(opened: psycopg.Connection, table: str, schema: str | None) -> int:
-    """Return how long an id the version table takes: 32 where Alembic has yet to make it, 0 for
-    any length.
-    """
-    name = identifier(table, schema).as_string(opened)
+def version_width(opened: psycopg.Connection, table: str) -> int:
+    """Return how long an id may be: 32 before there is a table, 0 for any length."""
+    name = identifier(table).as_string(opened)
     row = opened.execute(
         "select a.atttypmod - 4 from pg_attribute a where a.attrelid = to_regclass(%s) and"
         " a.attname = 'version_num'",
@@ -167,10 +159,8 @@ def invalid_indexes(url: str) -> tuple[str, ...]:
     return tuple(row[0] for row in rows)
 
 
-def refusal(opened: psycopg.Connection, address: Address, table: str, schema: str | None) -> str:
-    """Return why this role cannot migrate this database, as one sentence; "" when nothing speaks
-    against it.
-    """
+def refusal(opened: psycopg.Connection, address: Address, table: str) -> str:
+    """Return why this role cannot migrate this database, as one sentence; "" if it can."""
     row = opened.execute(
         "select pg_is_in_recovery(), current_setting('default_transaction_read_only')"
     ).fetchone()
@@ -179,8 +169,8 @@ def refusal(opened: psycopg.Connection, address: Address, table: str, schema: st
             f"{address.where} is read-only; use the address of the primary and a role that may"
             " write."
         )
-    name = identifier(table, schema).as_string(opened)
-    table, schema = split_table(table, schema)
+    name = identifier(table).as_string(opened)
+    table, schema = split_table(table)
     row = opened.execute(
         "select current_user, coalesce(%(schema)s::text, current_schema()), to_regclass(%(name)s)"
         " is not null, case when to_regclass(%(name)s) is not null then  "

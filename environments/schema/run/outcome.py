@@ -82,9 +82,7 @@ def outcome_of(
 
 
 def _executed(plan: Plan, ended: Finished, redact: Redactor) -> dict[str, list[list[str]]]:
-    """Return each different statement that the run says it sent, by revision; bounded, for its
-    process is not trusted.
-    """
+    """Return each different statement by revision; bounded, as its process is not trusted."""
     found: dict[str, list[list[str]]] = {}
     for event in _attributed(plan, ended.events):
         if (
@@ -99,9 +97,7 @@ def _executed(plan: Plan, ended: Finished, redact: Redactor) -> dict[str, list[l
 
 
 def _kept(ended: Finished) -> list[str]:
-    """Return the statements of the revision that did not end which will not be rolled back. At most
-    50.
-    """
+    """Return what the unfinished revision leaves for good: at most 50 statements."""
     found: list[str] = []
     for event in ended.events:
         if "start" in event or "end" in event:
@@ -112,16 +108,14 @@ def _kept(ended: Finished) -> list[str]:
 
 
 def _settled(request: Run, ended: Finished) -> tuple[str, ...] | None:
-    """Return the revisions once nothing of the run is at work in the server; None when that cannot
-    be known.
-    """
+    """Return the revisions once nothing of the run is at work; None where nobody knows."""
     deadline = time.monotonic() + SETTLE_SECONDS
     backend = None if request.command else ended.last("backend") or 0
     while True:
         try:
             with connection(request.url, connect_timeout=5) as opened:
                 if not _at_work(opened, backend):
-                    return revisions_in(opened, request.version_table, request.version_table_schema)
+                    return revisions_in(opened, request.version_table)
         except DatabaseError:
             pass
         if time.monotonic() >= deadline:
@@ -202,9 +196,7 @@ def _of_error(
 
 
 def _attributed(plan: Plan, events: Sequence[JsonObject]) -> Iterator[JsonObject]:
-    """Yield what a run told that it sent, and what was read on the wire, where a revision ends by
-    Alembic's own write.
-    """
+    """Yield what was told and what the wire showed, where Alembic's write ends a revision."""
     order = [step.id for step in plan.steps]
     since: list[Mapping[str, object]] = []
     at = 0

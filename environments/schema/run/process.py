@@ -1,6 +1,4 @@
-"""One child process of a migration run, watched: its log in batches, without secrets; its end
-for certain.
-"""
+"""The process of a migration run: its log without secrets, and its certain end."""
 
 import codecs
 import contextlib
@@ -32,9 +30,7 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Redactor:
-    """Replaces secrets, also percent-encoded or as in JSON; shorter than 3 signs they are no
-    secrets.
-    """
+    """Replaces secrets of 3 letters and more, also percent-encoded or as in JSON."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms: set[str] = set()
@@ -57,9 +53,7 @@ class Redactor:
 
 
 class Log:
-    """Lines for people, handed on at most every half second; beyond 1 MB only the last lines are
-    kept.
-    """
+    """Lines for people, at most every half second; beyond 1 MB only the last are kept."""
 
     def __init__(self, on_lines: Callable[[list[str]], None], redact: Redactor) -> None:
         self.output_bytes = 0
@@ -268,9 +262,7 @@ def _available(descriptor: int) -> bytes:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """SIGTERM, then closed stdin (its guard kills all), then SIGKILL to the group; return when
-    gone.
-    """
+    """Send SIGTERM, close stdin (its guard kills all), SIGKILL the group; return when gone."""
     if process.poll() is None:
         _signal(process, signal.SIGTERM)
         _wait(process, GRACE_SECONDS)

@@ -29,8 +29,7 @@ class Run:
     statement_timeout_ms: int = 15 * 60_000
     lock_wait_s: float = 300.0
     time_limit_s: float = 3600.0
-    version_table: str = "alembic_version"
-    version_table_schema: str | None = None
+    version_table: str = "alembic_version"  # with its schema before it, if it has one
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     expected: Mapping[str, list[str]] = field(

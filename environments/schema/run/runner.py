@@ -63,7 +63,7 @@ def run(
         request = _redirected(request, history)
         with connection(request.url) as opened:
             hold(opened, address, alive, wait_s=request.lock_wait_s)
-            before = revisions_in(opened, request.version_table, request.version_table_schema)
+            before = revisions_in(opened, request.version_table)
             plan = _plan(history, before, request)
             if not plan.steps:
                 message = "The database is already at this revision. Nothing to run."
@@ -83,7 +83,7 @@ def _checked(
     if not (request.command or request.elsewhere):
         plan = replace(plan, meaning=_kept_meaning(mirror, plan.history, request))
     _check_ids(opened, request, plan)
-    if refused := refusal(opened, address, request.version_table, request.version_table_schema):
+    if refused := refusal(opened, address, request.version_table):
         raise EarlyError("failed", refused)
     return plan
 
@@ -123,9 +123,7 @@ def _run_steps(
 
 
 def _redirected(request: Run, history: History) -> Run:
-    """Return the request with its command turned to where it is to go, if that is not up to the
-    heads.
-    """
+    """Return the request with its command turned to a target other than the heads."""
     at_heads = not request.target or set(request.target) in (
         set(history.heads),
         set(history.effective_heads),
@@ -169,9 +167,7 @@ def _plan(history: History, before: tuple[str, ...], request: Run) -> Plan:
 
 
 def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
-    """Return what the project's `env.py` means, if our own can keep it; else the run would leave
-    something else behind.
-    """
+    """Return what `env.py` means; refuse where ours would leave something else behind."""
     meaning = read_meaning(mirror, request.commit, history)
     if meaning.refused:
         why = "; ".join(meaning.refused[:3])
@@ -180,7 +176,7 @@ def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
             f"The portal's runner cannot do what the project's own command does here: {why}. "
             "Have the project's command run the migrations.",
         )
-    table, schema = split_table(request.version_table, request.version_table_schema)
+    table, schema = split_table(request.version_table)
     configured = f"{schema}.{table}" if schema not in (None, "public") else table
     if meaning.configures and meaning.table != configured:
         raise EarlyError(
@@ -192,10 +188,8 @@ def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
 
 
 def _check_ids(opened: psycopg.Connection, request: Run, plan: Plan) -> None:
-    """Refuse ids that do not fit into the version table, which PostgreSQL would do after the
-    work.
-    """
-    width = version_width(opened, request.version_table, request.version_table_schema)
+    """Refuse ids longer than the version table takes: PostgreSQL would, after the work."""
+    width = version_width(opened, request.version_table)
     long = [step.id for step in plan.steps if width and len(step.id) > width]
     widened = (
         any("version_num" in one for one in plan.meaning.before)
@@ -203,7 +197,7 @@ def _check_ids(opened: psycopg.Connection, request: Run, plan: Plan) -> None:
         or request.elsewhere
     )
     if long and not widened:
-        table = identifier(request.version_table, request.version_table_schema).as_string(opened)
+        table = identifier(request.version_table).as_string(opened)
         raise EarlyError(
             "failed",
             f"The id {long[0]} has {len(long[0])} characters, and the version table holds {width};"
@@ -244,9 +238,7 @@ def _same(into: Path, revision: Revision) -> None:
 
 
 def _hear(output: Output, ended: Finished, plan: Plan) -> None:
-    """Tell what a command printed, in the words of our own child: which revision it began, and what
-    went wrong.
-    """
+    """Add what a command printed as events: which revision it began, what went wrong."""
     named = (step.id for step in plan.steps if output.file.endswith(f"/{step.path}"))
     if started := next(named, output.revision):
         ended.events.insert(0, {"start": started})

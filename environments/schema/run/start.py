@@ -117,7 +117,7 @@ def _command(
     )
     if not relayed or request.record:  # a rehearsal has its own listener, in the command
         return line
-    table, _ = split_table(request.version_table, request.version_table_schema)
+    table, _ = split_table(request.version_table)
     allowed = _allowed(request, plan)
     terms = wire.terms(
         address.libpq, request.command.variables, version_table=table, allowed=allowed
@@ -153,9 +153,7 @@ def _allowed(request: Run, plan: Plan) -> list[str] | None:
 
 
 def _door(address: Address, command: Command | None, directory: Path) -> Door | None:
-    """Return what the run may use: its own files and the one database; a command its environment as
-    well.
-    """
+    """Return what the run may use: its files, the database, a command's environment."""
     readable = [*files_in(address), *([command.prepared] if command and command.prepared else [])]
     size = isolation.LARGE if command else isolation.USUAL
     return isolation.door(directory, readable=readable, hosts=places_of(address), size=size)
@@ -163,7 +161,7 @@ def _door(address: Address, command: Command | None, directory: Path) -> Door | 
 
 def _portal(address: Address, request: Run, plan: Plan, directory: Path) -> JsonObject:
     """Return what our own child is told over stdin."""
-    table, schema = split_table(request.version_table, request.version_table_schema)
+    table, schema = split_table(request.version_table)
     return {
         "url": address.sqlalchemy,
         "environment": str(ENVIRONMENT),

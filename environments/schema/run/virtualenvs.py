@@ -107,9 +107,7 @@ def prepare(
 
 
 def _take_back(fresh: Path) -> None:
-    """From the user who installed, where root had it done by another: no later run may own it by
-    chance.
-    """
+    """Take it from the installing user, where root had another: no later run may own it."""
     if os.geteuid() == 0:
         confine.give(fresh, 0)
 
@@ -167,9 +165,7 @@ def _surroundings(into: Path, home: Path) -> dict[str, str]:
 
 
 def _shell_line(install: str, into: Path, files: Path, log: Log) -> str:
-    """Return what makes the empty environment, fetches the tools that `install` names, and
-    installs.
-    """
+    """Return what makes an empty environment, fetches missing tools, and installs."""
     # Isolated: a `types` or `email` package at the root must not hide the standard library's.
     python, note = interpreter(_wanted_python(files))
     if note:
@@ -202,9 +198,7 @@ def _check_built(ended: Finished, install: str, into: Path) -> None:
 
 
 def _wanted_python(files: Path) -> str:
-    """Return what the project says of its Python, as its hosts and tools read it; "" where it says
-    nothing.
-    """
+    """Return the Python that the project wants, as its hosts read it; "" for any."""
     for name in (".python-version", "runtime.txt"):
         if (files / name).is_file():
             return (files / name).read_text(errors="replace")[:100]
@@ -213,9 +207,7 @@ def _wanted_python(files: Path) -> str:
 
 @contextmanager
 def _alone(path: Path, alive: Callable[[], bool], deadline: float) -> Iterator[None]:
-    """Held by one at a time, also among processes; freed by the kernel when its holder is
-    killed.
-    """
+    """Let one at a time in, also among processes; the kernel frees what a killed one held."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         while not _locked(descriptor):

@@ -53,9 +53,7 @@ def terms(
 
 
 def for_the_command(told: JsonObject, database_variable: str) -> JsonObject:
-    """Return what the command is told, without what only concerns TLS to the server, which the
-    relay sees to.
-    """
+    """Return what the command is told, without TLS to the server, which the relay does."""
     kept = {name: value for name, value in told["environ"].items() if name not in _VARIABLES}
     address = {database_variable: _without_tls(kept[database_variable])}
     return {**told, "environ": kept | address | {"PGCHANNELBINDING": "disable"}}

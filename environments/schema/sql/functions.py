@@ -82,7 +82,5 @@ SETTINGS = frozenset(_SETTINGS_NAMES.split())
 
 
 def is_stable(name: str) -> bool:
-    """Return whether PostgreSQL's own function `name` gives one answer for a whole statement,
-    and changes nothing.
-    """
+    """Return whether PostgreSQL's `name` changes nothing and varies not within a statement."""
     return name.removeprefix("pg_catalog.") in STABLE

@@ -85,9 +85,7 @@ KINDS = _read(Path(__file__).with_name("kinds.txt").read_text())
 
 
 def codes_of(kind: str) -> tuple[str, ...]:
-    """Return what there is to say of a kind; of one that nobody has described, that it is
-    unknown.
-    """
+    """Return what there is to say of a kind; what nobody has described is `unknown`."""
     return KINDS[kind].codes if kind in KINDS else (UNKNOWN,)
 
 

@@ -26,9 +26,7 @@ from environments.schema.sql.queries import of_query
 
 
 def parts(statement: object) -> tuple[Part, ...]:
-    """Return what `statement` does, in its order; something of which nothing is known has its
-    node's name as kind.
-    """
+    """Return what `statement` does, in order; of an unknown one the kind is its node's name."""
     node = kind(statement)
     found = _PARTS[node](statement) if node in _PARTS else _other(statement)
     return tuple(dict.fromkeys(found))

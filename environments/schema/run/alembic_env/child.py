@@ -84,9 +84,7 @@ def _isolation() -> Any:
 
 
 def _prepare(door: dict[str, Any], request: dict[str, Any]) -> object:
-    """Return what has to be done outside the door: loading it, and giving the files to whom the
-    child becomes.
-    """
+    """Do what must be done outside the door: load it, give the files to its user."""
     isolation = _isolation()
     for top in door["owned"]:
         isolation.confine.give(top, door["uid"])
@@ -275,9 +273,7 @@ def _upgrade(run: dict[str, Any]) -> None:
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    """Return what the portal makes a sentence of: kind, module, message, statement, PostgreSQL's
-    names.
-    """
+    """Return what the portal makes a sentence of."""
     origin = getattr(error, "orig", None) or error
     diagnosis = getattr(origin, "diag", None)
     message = getattr(diagnosis, "message_primary", None) or str(origin)
