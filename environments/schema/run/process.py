@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, cast
 from urllib.parse import quote, quote_plus
 
@@ -36,13 +37,8 @@ class Redactor:
         forms: set[str] = set()
         for secret in secrets:
             for part in {secret, *secret.splitlines()}:
-                forms |= {
-                    part,
-                    part.strip(),
-                    quote(part, safe=""),
-                    quote_plus(part),
-                    json.dumps(part)[1:-1],
-                }
+                forms |= {part, part.strip(), quote(part, safe=""), quote_plus(part)}
+                forms.add(json.dumps(part)[1:-1])
         kept = sorted((form for form in forms if len(form) >= 3), key=len, reverse=True)
         self.longest = max(map(len, kept), default=0)
         self._pattern = re.compile("|".join(map(re.escape, kept))) if kept else None
@@ -75,10 +71,8 @@ class Log:
         for line in lines:
             self._keep(line)
         if len(self._rest) > _MAX_LINE + self._redact.longest:
-            text = self._redact(
-                self._rest
-            )  # a secret cut in two by the next line is held back as a whole
-            at = len(text) - self._redact.longest
+            text = self._redact(self._rest)
+            at = len(text) - self._redact.longest  # a secret cut in two is held back as a whole
             self._keep(text[:at])
             self._rest = text[at:]
 
@@ -88,9 +82,8 @@ class Log:
 
     def finish(self) -> None:
         """Hand on all that is left; of output that was too long, its last whole lines."""
-        *_, last = self._tail.partition(
-            b"\n"
-        )  # of a line cut in two nobody knows whether it is a secret's half
+        # Of a line cut in two nobody knows whether it is a secret's half.
+        last = self._tail.partition(b"\n")[2]
         if last.strip():
             self.say("The last lines were:")
             for line in last.decode("utf-8", "replace").splitlines():
@@ -112,12 +105,10 @@ class Log:
         if self._stored >= MAX_LOG_BYTES:
             return
         text = _CONTROL.sub("", self._redact(line))
-        while text or line == "":
-            self._waiting.append(text[:_MAX_LINE])
-            self._stored += len(text[:_MAX_LINE].encode()) + 1
-            text = text[_MAX_LINE:]
-            if not text:
-                break
+        if text or not line:
+            pieces = [text[at : at + _MAX_LINE] for at in range(0, len(text), _MAX_LINE)] or [""]
+            self._waiting += pieces
+            self._stored += len(text.encode()) + len(pieces)
         if self._stored >= MAX_LOG_BYTES:
             self._waiting.append("Output beyond 1 MB is counted but not kept.")
 
@@ -178,15 +169,21 @@ class Child:
             os.close(self.reading)
 
 
+def limit(seconds: float) -> Callable[[], str]:
+    """Return a `stop` that ends the child that long after this call."""
+    deadline = time.monotonic() + seconds
+    return lambda: "time limit" if time.monotonic() >= deadline else ""
+
+
 def follow(
     request: JsonObject,
     *,
     directory: Path,
-    variables: Mapping[str, str],
     log: Log,
-    on_event: Callable[[JsonObject], None],
     stop: Callable[[], str],
     door: Door | None,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    on_event: Callable[[JsonObject], None] = lambda event: None,
     child: Child | None = None,
 ) -> Finished:
     """Run the child to its end.
