@@ -249,7 +249,7 @@ class Rehearsal:
         return self.request.compare and self.request.direction == UPGRADE
 
     def _compare(self, original: str) -> None:
-        """Compare the real schema with one that the migrations alone made, at the same revisions."""
+        """Compare the real schema with one that the migrations alone make."""
         report = self.report
         if not report.start:
             report.drift_problem = "The database has no revision, so it has no expected schema."

@@ -88,7 +88,7 @@ def cause(error: Mapping[str, object]) -> str:
 
     `error`: message, and sqlstate, detail, table, column and constraint as far as they are known.
     """
-    known = {name: str(error.get(name) or "").strip() for name in (*_Error.__annotations__,)}
+    known = {name: str(error.get(name) or "").strip() for name in _Error.__annotations__}
     message = known["message"]
     code = str(error.get("sqlstate") or "") or next(
         (code for pattern, code in _WITHOUT_CODE if re.search(pattern, message)), ""

@@ -18,10 +18,8 @@ NOTICES_A_LOST_HOST = {f"tcp_{name}": value for name, value in KEEPALIVES.items(
 _REASONS = (
     (
         "credentials",
-        (
-            r"authentication failed|no password supplied|no pg_hba\.conf entry|role \".*\" does not"
-            r" exist"
-        ),
+        r"authentication failed|no password supplied|no pg_hba\.conf entry"
+        r"|role \".*\" does not exist",
         "{where} refused the user name or password; correct the database's address.",
     ),
     (
@@ -69,25 +67,21 @@ def connection(url: str, *, connect_timeout: int = 10) -> Iterator[psycopg.Conne
             opened.execute("; ".join(limits))
             yield opened
     except psycopg.errors.InsufficientPrivilege:
-        raise DatabaseError(
-            f"{address.where}: its role may not read the version table.", "denied"
-        ) from None
+        why = f"{address.where}: its role may not read the version table."
+        raise DatabaseError(why, "denied") from None
     except psycopg.OperationalError:
-        raise DatabaseError(
-            f"{address.where} broke off the connection; try again.", "unreachable"
-        ) from None
+        why = f"{address.where} broke off the connection; try again."
+        raise DatabaseError(why, "unreachable") from None
     except psycopg.Error as error:
         state = error.sqlstate or type(error).__name__
-        raise DatabaseError(
-            f"{address.where} could not answer (SQLSTATE {state}).", "database"
-        ) from None
+        why = f"{address.where} could not answer (SQLSTATE {state})."
+        raise DatabaseError(why, "database") from None
 
 
 def _refused(address: Address, text: str) -> DatabaseError:
-    for kind, pattern, sentence in _REASONS:
-        if re.search(pattern, text):
-            return DatabaseError(sentence.format(where=address.where), kind)
-    raise AssertionError("the last reason matches everything")
+    fitting = (one for one in _REASONS if re.search(one[1], text))  # the last fits everything
+    kind, _, sentence = next(fitting)
+    return DatabaseError(sentence.format(where=address.where), kind)
 
 
 def current(
@@ -159,30 +153,32 @@ def invalid_indexes(url: str) -> tuple[str, ...]:
     return tuple(row[0] for row in rows)
 
 
+_MAY_WRITE = """
+select current_user, coalesce(%(schema)s::text, current_schema()),
+to_regclass(%(name)s) is not null,
+case when to_regclass(%(name)s) is not null then
+  has_table_privilege(to_regclass(%(name)s), 'insert')
+  and has_table_privilege(to_regclass(%(name)s), 'update')
+  and has_table_privilege(to_regclass(%(name)s), 'delete')
+when to_regnamespace(quote_ident(%(schema)s::text)) is null and %(schema)s::text is not null then
+  has_database_privilege(current_database(), 'create')
+else coalesce(has_schema_privilege(
+  to_regnamespace(quote_ident(coalesce(%(schema)s::text, current_schema()))), 'create'), false)
+end
+"""
+
+
 def refusal(opened: psycopg.Connection, address: Address, table: str) -> str:
     """Return why this role cannot migrate this database, as one sentence; "" if it can."""
     row = opened.execute(
         "select pg_is_in_recovery(), current_setting('default_transaction_read_only')"
     ).fetchone()
     if row is None or row[0] or row[1] == "on":
-        return (
-            f"{address.where} is read-only; use the address of the primary and a role that may"
-            " write."
-        )
+        fix = "use the address of the primary and a role that may write"
+        return f"{address.where} is read-only; {fix}."
     name = identifier(table).as_string(opened)
     table, schema = split_table(table)
-    row = opened.execute(
-        "select current_user, coalesce(%(schema)s::text, current_schema()), to_regclass(%(name)s)"
-        " is not null, case when to_regclass(%(name)s) is not null then  "
-        " has_table_privilege(to_regclass(%(name)s), 'insert')   and"
-        " has_table_privilege(to_regclass(%(name)s), 'update')   and"
-        " has_table_privilege(to_regclass(%(name)s), 'delete') when"
-        " to_regnamespace(quote_ident(%(schema)s::text)) is null and %(schema)s::text is not null  "
-        " then has_database_privilege(current_database(), 'create') else"
-        " coalesce(has_schema_privilege(to_regnamespace(quote_ident(   coalesce(%(schema)s::text,"
-        " current_schema()))), 'create'), false) end",
-        {"schema": schema, "name": name},
-    ).fetchone()
+    row = opened.execute(_MAY_WRITE, {"schema": schema, "name": name}).fetchone()
     if row is None or row[3]:
         return ""
     what = f"write to “{table}”" if row[2] else f"make tables in schema “{row[1]}”"

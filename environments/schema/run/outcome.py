@@ -22,17 +22,9 @@ from environments.schema.run.request import Outcome, Plan, Run, whole_seconds
 from portal.outbound.parsing import JsonObject
 
 SETTLE_SECONDS = 60.0  # a server that restarts answers again within
-
-
 UNKNOWN = "unknown"
-
-
 KEY_LETTERS = 32
-
-
 _EXISTS = re.compile(r'(?:relation|type|schema|table) "?[^"]+"? already exists')
-
-
 ADOPT = (
     "It has tables and no revision: if these migrations made them, have it proven on the page"
     " Migrations which revision the schema is, and stamped."
@@ -45,11 +37,9 @@ def outcome_of(
     """Judge by the database: succeeded only if exactly what was wanted is in effect."""
     after = _settled(request, ended)
     if after is None:
-        sentence = (
-            f"{address.where} could not be read after the run. Check its revision before you "
-            "continue."
-        )
-        return Outcome("unknown", sentence, plan.before, None, output_bytes=log.output_bytes)
+        sentence = f"{address.where} could not be read after the run."
+        sentence += " Check its revision before you continue."
+        return Outcome(UNKNOWN, sentence, plan.before, None, output_bytes=log.output_bytes)
     known = all(id in plan.history.revisions for id in after)
     now = plan.history.ancestors(after) if known else frozenset()
     then = plan.history.ancestors(plan.before)
@@ -84,15 +74,14 @@ def outcome_of(
 def _executed(plan: Plan, ended: Finished, redact: Redactor) -> dict[str, list[list[str]]]:
     """Return each different statement by revision; bounded, as its process is not trusted."""
     found: dict[str, list[list[str]]] = {}
+    ids = {step.id for step in plan.steps}
     for event in _attributed(plan, ended.events):
-        if (
-            event.get("revision") in {step.id for step in plan.steps}
-            and len(str(event.get("executed"))) == KEY_LETTERS
-        ):
+        key = str(event.get("executed"))
+        if event.get("revision") in ids and len(key) == KEY_LETTERS:
             sent = found.setdefault(event["revision"], [])
             if len(sent) < MAX_STATEMENTS:
                 sql = without_passwords(str(event.get("sql", ""))[:MAX_CHARACTERS])
-                sent.append([str(event["executed"]), redact(sql)])
+                sent.append([key, redact(sql)])
     return found
 
 
@@ -128,13 +117,12 @@ def _at_work(opened: psycopg.Connection, backend: object) -> bool:
 
     No `backend`: all of that name, under our lock.
     """
-    rows = opened.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where datname = current_database() and application_name = %s and coalesce(pid = %s,"
-        " true)",
+    ended = opened.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
+        " and application_name = %s and coalesce(pid = %s, true)",
         [APPLICATION_NAME, backend if isinstance(backend, int) else None],
-    ).fetchall()
-    return bool(rows)
+    )
+    return bool(ended.fetchall())
 
 
 def _invalid(request: Run) -> tuple[str, ...]:
@@ -162,15 +150,16 @@ def _sentence(
         return f"The database is at {where}{how}.{but}{broken}"
     path = plan.history.revisions[failed].path if failed in plan.history.revisions else ""
     what = f"Revision {failed} ({path})" if path else "The run"
-    if ended.stopped == "cancelled":
-        return f"The run was cancelled; {at}.{broken}"
     if ended.stopped == UNKNOWN:
         message = "It is not known whether the migration still runs on Railway"
         return f"{message}; the database was at {where}.{broken} Check Railway before you continue."
-    if ended.stopped == "time limit":
-        return f"{what} did not end within the time limit and was stopped; {at}.{broken}"
-    if ended.stopped == "lock lost":
-        return f"The lock's connection broke, so the run was stopped; {at}.{broken}"
+    stops = {
+        "cancelled": "The run was cancelled",
+        "time limit": f"{what} did not end within the time limit and was stopped",
+        "lock lost": "The lock's connection broke, so the run was stopped",
+    }
+    if ended.stopped in stops:
+        return f"{stops[ended.stopped]}; {at}.{broken}"
     if error:
         return _of_error(plan, ended, error, what, where, broken)
     if ended.returncode:
@@ -205,9 +194,7 @@ def _attributed(plan: Plan, events: Sequence[JsonObject]) -> Iterator[JsonObject
             yield event
         elif event["sent"]:
             since.append({"executed": event["sent"], "sql": event["sql"]})
-        elif order[
-            at:
-        ]:  # a merge writes more than once; a name that is not told is the next in order
+        elif order[at:]:  # a merge writes more than once; what is not named is the next in order
             named = version_in(str(event["sql"]))
             at = order.index(named) if named in order else at
             yield from ({**one, "revision": order[at]} for one in since)

@@ -127,7 +127,7 @@ class Finished:
         return next((event[key] for event in reversed(self.events) if key in event), None)
 
 
-def _surroundings(directory: Path) -> dict[str, str]:
+def usual(directory: Path) -> dict[str, str]:
     """Return the environment of a run's process: nothing of the portal's own."""
     home = str(directory)
     path = os.environ.get("PATH", os.defpath)
@@ -150,7 +150,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=directory,
-                env=_surroundings(directory),
+                env=usual(directory),
                 pass_fds=(self.events,),
                 start_new_session=True,
             )
