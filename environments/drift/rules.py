@@ -5,19 +5,22 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from environments.drift import at_deploy
 from environments.finding_kinds.deploying import BEHIND, BRANCH, PUSH, ROLLED_BACK, UPLOADED
+from environments.finding_kinds.migrating import AT_DEPLOY
 from environments.finding_kinds.wiring import MISSING, TWICE
 from environments.findings.problem import Problem
 from environments.models import (
     ENDED_BADLY,
     LONG_LIVED,
     SERVING,
+    AtStart,
     Branch,
     Environment,
     Project,
+    Runner,
     Service,
     ServiceInstance,
+    databases_of,
 )
 from environments.services.expected import expected_branches, expected_names, meant
 from environments.services.liveness import Live, lives_of, may_stay, serves_instead
@@ -43,7 +46,7 @@ def problems(project: Project) -> list[Problem]:
         *_uploaded(project, lives),
         *_branches(project, counting, expected),
         *_pushes([live.instance for live in counting if live.role is Role.CODE]),
-        *at_deploy.problems(project, [live.instance for live in counting]),
+        *_at_deploy(project, [live.instance for live in counting]),
         *_behind(project, [live for live in counting if live.role is Role.CODE], expected),
     ]
 
@@ -216,3 +219,29 @@ def _not_live(live: Live, head: str) -> str:
     if latest.status in ENDED_BADLY:
         return f"{serves}: its deployment was {latest.status.lower()}"
     return ""
+
+
+_WHEN = {AtStart.PRE_DEPLOY: "before each deployment", AtStart.START: "at each start"}
+
+
+def _at_deploy(project: Project, instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
+    """Return the services of a release that run Alembic by themselves, unless the portal knows
+    that Railway migrates their database. One query.
+
+    A command may only look (`alembic check`), and it is not kept, so a person may sign for it.
+    """
+    databases = databases_of(project)
+    for instance in instances:
+        name = instance.service.name
+        # Of a service that no database names, nobody knows which of them it migrates.
+        theirs = [one for one in databases if one.service == name] or databases
+        when = _WHEN.get(instance.will_run_alembic)
+        if when is None or (theirs and all(one.runner == Runner.VERIFY for one in theirs)):
+            continue
+        changes = "its database changes without the portal's plan, approval and lock."
+        what = f"{instance} runs Alembic by its own command, {when}: {changes}"
+        do = (
+            "Remove Alembic from the command, or let the portal verify what Railway migrates: under"
+            f" Project settings, set “Migrations are run by” to “{Runner.VERIFY.label}”."
+        )
+        yield Problem(AT_DEPLOY, str(instance), f"{what} {do}", attestable=True)

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from environments.schema.plan.render import Rendered, Statement, Step
-from environments.schema.plan.rule import CAUTION, DANGER, INFO, RANK
 from environments.schema.plan.rules import RULES
 from environments.schema.plan.squawk import SQUAWK, RiskError, ask, read_statement
+from environments.schema.plan.table_rules import CAUTION, DANGER, INFO, RANK
 from environments.schema.plan.table_stats import Target, named
 from environments.schema.sql.kinds import CONCURRENT, OUTSIDE, ROWS, changes_schema, codes_of
 from environments.schema.sql.made import Names

@@ -1,7 +1,6 @@
 """The description of each risk: its severity, what it means, and how to avoid it."""
 
-from environments.schema.plan.rule import CAUTION, DANGER, INFO, Rule
-from environments.schema.plan.table_rules import TABLE_RULES
+from environments.schema.plan.table_rules import CAUTION, DANGER, INFO, TABLE_RULES, Rule
 
 RULES = TABLE_RULES | {
     "truncate": Rule(

@@ -28,10 +28,9 @@ from environments.schema.rehearsal.dump import (
     load,
     objects,
 )
-from environments.schema.rehearsal.one_run import run_in, trip
+from environments.schema.rehearsal.over_scratch import read_target, run_in, trip
 from environments.schema.rehearsal.report import UPGRADE, Request, UnknownError
 from environments.schema.rehearsal.scratch_server import Scratch, scratch_server
-from environments.schema.rehearsal.target import read_target
 from environments.schema.run import database, lock
 from environments.schema.run.address import normalise
 from environments.schema.run.process import Child

@@ -25,7 +25,7 @@ from environments.schema.rehearsal.dump import (
     load,
     settled,
 )
-from environments.schema.rehearsal.one_run import run_in, trip
+from environments.schema.rehearsal.over_scratch import read_target, run_in, trip, version_text
 from environments.schema.rehearsal.report import (
     DOWNGRADE,
     FAILED,
@@ -39,7 +39,6 @@ from environments.schema.rehearsal.report import (
 )
 from environments.schema.rehearsal.scratch_server import Scratch
 from environments.schema.rehearsal.statements import statements
-from environments.schema.rehearsal.target import read_target, version_text
 from environments.schema.run import address, database
 from environments.schema.run.process import Child
 from environments.schema.run.request import Outcome

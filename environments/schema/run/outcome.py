@@ -16,7 +16,6 @@ from environments.schema.run.alembic_env.statements import (
 from environments.schema.run.causes import cause
 from environments.schema.run.command import APPLICATION_NAME
 from environments.schema.run.database import connection, invalid_indexes, revisions_in
-from environments.schema.run.interrupted import may_be_repeated
 from environments.schema.run.process import Finished, Log, Redactor
 from environments.schema.run.request import Outcome, Plan, Run, whole_seconds
 from portal.outbound.parsing import JsonObject
@@ -25,6 +24,8 @@ SETTLE_SECONDS = 60.0  # a server that restarts answers again within
 UNKNOWN = "unknown"
 KEY_LETTERS = 32
 _EXISTS = re.compile(r'(?:relation|type|schema|table) "?[^"]+"? already exists')
+# What PostgreSQL says as it goes down: by an administrator's word, after a crash, coming up again.
+GOING_DOWN = frozenset({"57P01", "57P02", "57P03"})
 ADOPT = (
     "It has tables and no revision: if these migrations made them, have it proven on the page"
     " Migrations which revision the schema is, and stamped."
@@ -67,7 +68,7 @@ def outcome_of(
         recorded=tuple(ended.events) if request.record else (),
         executed=_executed(plan, ended, redact),
         kept=() if reached else tuple(redact(one) for one in _kept(ended)),
-        repeatable=not reached and may_be_repeated(request, ended, invalid),
+        repeatable=not reached and _may_be_repeated(request, ended, invalid),
     )
 
 
@@ -200,3 +201,39 @@ def _attributed(plan: Plan, events: Sequence[JsonObject]) -> Iterator[JsonObject
             yield from ({**one, "revision": order[at]} for one in since)
             since, at = [], at + 1
     yield from ({**one, "revision": order[min(at, len(order) - 1)]} for one in since if order)
+
+
+def _may_be_repeated(request: Run, ended: Finished, invalid: tuple[str, ...]) -> bool:
+    """Return whether the run may be repeated without a person, since its database went away.
+
+    Only where the whole of the revision that was cut off was rolled back, and where nobody ended
+    its session on purpose: who terminates a migration in their way does not want it again. Of a
+    project's own command, and of Railway, nobody heard what they sent outside a transaction.
+    """
+    if request.command or request.elsewhere or invalid or _left_something(ended):
+        return False
+    if ended.stopped == "lock lost":
+        return _restarted(request, ended)
+    error = ended.last("error") or {}
+    code = str(error.get("sqlstate") or "")
+    dropped = not code and error.get("type") == "OperationalError"  # the line ended without a word
+    return not ended.stopped and (dropped or (code in GOING_DOWN and _restarted(request, ended)))
+
+
+def _left_something(ended: Finished) -> bool:
+    """Return whether the last revision sent something outside a transaction, or committed."""
+    since: list[Mapping[str, object]] = []
+    for event in ended.events:
+        since = [] if "start" in event else [*since, event]
+    return any("kept" in event or "alone" in event for event in since)
+
+
+def _restarted(request: Run, ended: Finished) -> bool:
+    """Return whether the server was started after the run began, by the server's own clock."""
+    asked = "select extract(epoch from clock_timestamp() - pg_postmaster_start_time())"
+    try:
+        with connection(request.url, connect_timeout=5) as opened:
+            row = opened.execute(asked).fetchone()
+    except DatabaseError:
+        return False
+    return row is not None and float(row[0]) < time.monotonic() - ended.began
