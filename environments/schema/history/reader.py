@@ -32,7 +32,7 @@ from environments.schema.history.revision_file import (
     judge,
 )
 from environments.schema.history.revision_scan import scan
-from environments.schema.history.tree import Files, differing, files_in, trees
+from environments.schema.history.tree import Files, differing, files_in, texts, trees
 
 __all__ = [
     "Change",
@@ -143,12 +143,9 @@ def outside(mirror: Mirror, since: str, until: str, *alembic: str) -> tuple[str,
         for directory in locate(mirror, commit, path).directories
     }
     changed = [path for status, path, _ in mirror.changed_files(since, until) if status != "D"]
-    likely = [one for one in changed if _LIKELY.search(one) and not _within(one, known)][
-        :OUTSIDE_MOST
-    ]
-    blobs = dict(mirror.tree(until, likely)) if likely else {}
-    texts = mirror.read(blobs.values(), limit=MAX_FILE_BYTES)
-    return tuple(path for path in likely if _DECLARES.search(texts.get(blobs.get(path, ""), b"")))
+    likely = [one for one in changed if _LIKELY.search(one) and not _within(one, known)]
+    found = texts(mirror, until, likely[:OUTSIDE_MOST])
+    return tuple(path for path, text in found.items() if _DECLARES.search(text))
 
 
 OUTSIDE_MOST = 50

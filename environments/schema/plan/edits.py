@@ -11,6 +11,7 @@ from typing import Self
 
 from environments.git.repository import Mirror
 from environments.schema.history.changes import Change
+from environments.schema.history.constants import parsed
 from environments.schema.history.graph import History
 from environments.schema.history.revision import Revision
 from environments.schema.history.revision_file import MAX_FILE_BYTES
@@ -213,8 +214,10 @@ def _takes_a_name_twice(module: ast.Module, imports: Sequence[ast.Import | ast.I
 
 def _form(source: bytes) -> str:
     """Return the file without formatting, comments and types; "" where it cannot be read."""
+    read = parsed(source)
+    if read is None:
+        return ""
     try:
-        read = ast.parse(source)
         return ast.dump(read if b"__doc__" in source else _Formless().visit(read))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except RecursionError:
         return ""
