@@ -29,9 +29,7 @@ def put_back(commit: str, paths: Iterable[str]) -> str:
 
 
 def inserted_below(before: History, after: History) -> tuple[Problem, ...]:
-    """Return the new revisions that were inserted below shipped ones. Databases are past their
-    place, so no database would ever run them.
-    """
+    """Return new revisions below shipped ones: databases are past them and would never run them."""
     if after.problems or before.problems:
         return ()
     shipped = [id for id in after.revisions if id in before.revisions]
@@ -52,13 +50,9 @@ def with_lost_parent(problem: Problem, before: History, after: History, since: s
     """Return the problem with the file of a parent that is gone, and how it comes back."""
     if problem.kind != "missing" or not problem.paths:
         return problem
-    at_path = [one for one in after.revisions.values() if one.path == problem.paths[0]]
-    gone = [
-        before.revisions[id].path
-        for child in at_path[:1]
-        for id in (*child.down, *child.depends_on)
-        if id in before.revisions and id not in after.revisions
-    ]
+    child = next(one for one in after.revisions.values() if one.path == problem.paths[0])
+    missing = (id for id in (*child.down, *child.depends_on) if id not in after.revisions)
+    gone = [before.revisions[id].path for id in missing if id in before.revisions]
     if not gone:
         return problem
     message = f"{problem.sentence} It was {', '.join(gone)}: `{put_back(since, gone)}`."

@@ -44,13 +44,13 @@ def ask(steps: Sequence[Step], server: int) -> dict[int, dict[int, list[str]]]:
         )
         findings = json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, ValueError):
-        raise RiskError(
-            "squawk, which finds risky statements, did not answer. Reinstall it."
-        ) from None
+        why = "squawk, which finds risky statements, did not answer. Reinstall it."
+        raise RiskError(why) from None
     found: dict[int, dict[int, list[str]]] = {}
     for finding in findings:
-        if (place := places.get(finding["line"])) is not None:
-            found.setdefault(place[0], {}).setdefault(place[1], []).append(finding["rule_name"])
+        if place := places.get(finding["line"]):
+            step, statement = place
+            found.setdefault(step, {}).setdefault(statement, []).append(finding["rule_name"])
     return found
 
 
