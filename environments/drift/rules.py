@@ -75,13 +75,9 @@ def _missing(
 
     Of an image a person may say that it is right so: a database's helper has no business in both.
     """
-    by_kind = {
-        environment.kind: environment
-        for environment in environments
-        if environment.kind in LONG_LIVED
-    }
+    kinds = {one.kind for one in environments}.intersection(LONG_LIVED)
     for kind, name in expected_names(project).items():
-        if kind not in by_kind:
+        if kind not in kinds:
             yield Problem(MISSING, kind, _none_named(name, environments))
     present: dict[object, dict[str, Live]] = {}
     for live in lives:
@@ -90,27 +86,18 @@ def _missing(
         here = present.get(service.pk, {})
         wanted = any(live.counts for live in here.values())
         image = service.belongs is None and any(live.role is Role.IMAGE for live in here.values())
-        for kind in by_kind.keys() - here.keys() if wanted or image else ():
+        for kind in kinds - here.keys() if wanted or image else ():
             message = f"{service.name} runs in {', '.join(sorted(here))} but not in {kind}."
             yield Problem(MISSING, f"{service.name} in {kind}", message, attestable=not wanted)
 
 
 def _none_named(name: str, environments: Iterable[Environment]) -> str:
     """Return that there is no such environment, and which are nearly called so."""
-    alike = sorted(
-        {
-            environment.name
-            for environment in environments
-            if environment.name.casefold() == name.casefold()
-        }
-    )
-    if not alike:
-        return f"There is no environment named {name} on Railway."
-    which = ", ".join(alike)
-    return (
-        f"There is no environment named {name} on Railway, but {which}. Choose the right one "
-        "under Projects."
-    )
+    message = f"There is no environment named {name} on Railway"
+    names = sorted({environment.name for environment in environments})
+    if alike := ", ".join(one for one in names if one.casefold() == name.casefold()):
+        return f"{message}, but {alike}. Choose the right one under Projects."
+    return f"{message}."
 
 
 def _uploaded(project: Project, lives: Iterable[Live]) -> Iterator[Problem]:
@@ -140,10 +127,8 @@ def _twice(project: Project, environments: Iterable[Environment]) -> Iterator[Pr
 def _pushes(instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
     for instance in instances:
         if instance.autodeploy is False:
-            message = (
-                f"{instance} does not deploy when {instance.branch or 'its branch'} is pushed; "
-                "it should."
-            )
+            pushed = f"{instance.branch or 'its branch'} is pushed"
+            message = f"{instance} does not deploy when {pushed}; it should."
             yield Problem(PUSH, str(instance), message)
 
 
@@ -156,13 +141,9 @@ def _branches(
         wanted, subject = expected[instance.environment.kind], str(instance)
         if live.role is not Role.CODE or not instance.repository:
             continue  # it follows no branch, or one of its own
-        if not instance.branch:
-            yield Problem(
-                BRANCH, subject, f"{subject} follows no branch; it should follow {wanted}."
-            )
-        elif instance.branch != wanted:
-            message = f"{subject} follows {instance.branch}; it should follow {wanted}."
-            yield Problem(BRANCH, subject, message)
+        if instance.branch != wanted:
+            follows = f"{subject} follows {instance.branch or 'no branch'}"
+            yield Problem(BRANCH, subject, f"{follows}; it should follow {wanted}.")
 
 
 def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> Iterator[Problem]:
@@ -176,29 +157,21 @@ def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> It
         branch = branches.get(instance.branch)
         if branch is None or instance.branch != expected[instance.environment.kind]:
             continue
-        if (
-            not branch.head
-            or branch.head_at is None
-            or branch.head_at + grace > (instance.seen_at or branch.head_at)
-        ):
+        pushed = branch.head_at if branch.head else None
+        if pushed is None or pushed + grace > (instance.seen_at or pushed):
             continue
         made = live.latest.created_at if live.latest else None
         if made is not None and made > branch.seen_at:
             continue  # the branch may have moved since it was read: report nothing without evidence
         message = _not_live(live, branch.head)
+        at = f"at {branch.head[:7]}"
         if message and instance.rolled_back_from == branch.head:
-            back = (
-                f"{instance} was rolled back on Railway: {branch.name} is still at"
-                f" {branch.head[:7]}."
-            )
+            back = f"{instance} was rolled back on Railway: {branch.name} is still {at}."
             after = "The next release must revert or fix its changes."
             yield Problem(ROLLED_BACK, str(instance), f"{back} {after}")
         elif message:
-            yield Problem(
-                BEHIND,
-                str(instance),
-                f"{branch.name} is at {branch.head[:7]}, {instance} {message}.",
-            )
+            behind = f"{branch.name} is {at}, {instance} {message}."
+            yield Problem(BEHIND, str(instance), behind)
 
 
 def _not_live(live: Live, head: str) -> str:
