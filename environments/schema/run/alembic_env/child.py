@@ -276,17 +276,20 @@ def _described(error: BaseException) -> dict[str, str]:
     """Return what the portal makes a sentence of."""
     origin = getattr(error, "orig", None) or error
     diagnosis = getattr(origin, "diag", None)
-    message = getattr(diagnosis, "message_primary", None) or str(origin)
+
+    def of(told: object, name: str) -> str:
+        return str(getattr(told, name, None) or "")
+
     return {
         "type": type(origin).__name__,
         "module": (error.name or "") if isinstance(error, ImportError) else "",
-        "message": message[:500],
-        "statement": str(getattr(error, "statement", None) or "")[:2000],
-        "sqlstate": getattr(origin, "sqlstate", None) or "",
-        "detail": (getattr(diagnosis, "message_detail", None) or "")[:500],
-        "table": getattr(diagnosis, "table_name", None) or "",
-        "column": getattr(diagnosis, "column_name", None) or "",
-        "constraint": getattr(diagnosis, "constraint_name", None) or "",
+        "message": (of(diagnosis, "message_primary") or str(origin))[:500],
+        "statement": of(error, "statement")[:2000],
+        "sqlstate": of(origin, "sqlstate"),
+        "detail": of(diagnosis, "message_detail")[:500],
+        "table": of(diagnosis, "table_name"),
+        "column": of(diagnosis, "column_name"),
+        "constraint": of(diagnosis, "constraint_name"),
     }
 
 
