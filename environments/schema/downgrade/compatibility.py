@@ -25,10 +25,10 @@ class RollbackVerdict:
 class Services:
     """What serves now of a release that is on its way to production, or there.
 
-    `back`: names of the services that Railway would restore; `stay`: those that serve what they
-    served before, each with its sentence; `missing`: why some cannot be restored; `starting`:
-    sentences on those that run Alembic when they start; `starting_known`: there are no others;
-    `moving`: sentences on what changes in this moment.
+    `back`: services that Railway would restore; `stay`: those that serve what they served before,
+    each with its sentence; `missing`: why some cannot be restored; `starting`: sentences on those
+    that run Alembic when they start, and `starting_known` that these are all; `moving`: on what
+    changes now.
     """
 
     back: tuple[str, ...] = ()
@@ -41,9 +41,9 @@ class Services:
 
 @dataclass(frozen=True)
 class Half:
-    """A revision that failed, of which something stays in the database, and what takes it away.
+    """A revision that failed and left something in the database, and what takes it away.
 
-    `breaks`: earlier code may trip over what stays, or nobody knows what does.
+    `breaks`: earlier code may trip over it, or nobody knows.
     """
 
     revision: str
@@ -60,11 +60,10 @@ def assess_rollback(
     unplanned: Sequence[str] = (),
     half: Sequence[Half] = (),
 ) -> RollbackVerdict:
-    """Return the verdict on taking back a release of which the database has exactly these
-    migrations, and of `half` a part.
+    """Return the verdict on taking back a release of which the database has these migrations.
 
-    Unknown is not called safe. `services` None: nothing of the release is in production yet.
-    `unplanned`: revisions in the database of which nothing is known.
+    Of `half` it has a part, of `unplanned` revisions nothing is known, and unknown is not called
+    safe. `services` None: nothing of the release is in production yet.
     """
     now = services or Services()
     if now.moving:

@@ -20,8 +20,7 @@ MANY = 50  # how many things are counted; the others are named without a number
 class Loss:
     """A table or column that goes, or rows that are deleted.
 
-    `rows`: how many rows, or values that are not null, are lost; None: not counted, and `sentence`
-    says why.
+    `rows`: how many rows, or values that are not null; None: not counted, as `sentence` says.
     """
 
     table: str

@@ -1,5 +1,4 @@
-"""Values that a module writes out in more than one piece: names bound once, sums and f-strings of
-plain text.
+"""Values that a module writes out in pieces: names bound once, sums and f-strings of plain text.
 
 Read and never run. Whatever could be bound in a second way, or computed, is no constant.
 """

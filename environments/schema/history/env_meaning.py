@@ -1,9 +1,7 @@
-"""What a project's `env.py` gives its migrations beside a connection, found by reading it and never
-by running it.
+"""What a project's `env.py` gives its migrations, found by reading it and never by running it.
 
-The portal's runner keeps what is written out: the version table, statements sent before the
-migrations, a naming convention. What it cannot keep is in `refused`, one clause each: then only the
-project's own command runs them.
+The portal's runner keeps what is written out. What it cannot keep is in `refused`, one clause each:
+then only the project's own command runs the migrations.
 """
 
 import ast

@@ -1,8 +1,7 @@
 """The graph of revisions: heads, bases, order and what is wrong with it. Pure; executes nothing.
 
 Terms are Alembic's: `down` are the parents within a branch, `depends_on` may name revisions or
-branch labels. Order is computed by Alembic's own RevisionMap, fed with what was read, so that it
-cannot differ.
+branch labels. The order is computed by its own RevisionMap, so that it cannot differ.
 """
 
 import warnings

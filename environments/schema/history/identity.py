@@ -1,10 +1,8 @@
-"""What identifies a revision in evidence: its file, and everything else that it can read while it
-runs.
+"""What identifies a revision in evidence: its file, and all that it can read while it runs.
 
 Staged, rehearsed, accepted, approved and run are compared by this one hash. A revision that uses
-only Alembic, SQLAlchemy and plain values is its file. Any other can read what lies beside it
-(`data.sql`, a helper module), so those files belong to it; where the project's own command runs it,
-the whole commit does.
+only Alembic, SQLAlchemy and plain values is its file. To any other belongs what lies beside it
+(`data.sql`, a helper module), and the whole commit where the project's own command runs it.
 """
 
 import ast

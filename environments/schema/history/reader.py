@@ -1,8 +1,7 @@
 """Which revisions a commit holds and which lie between two commits, by reading git only.
 
-One `git cat-file --batch` per question: configuration, directories and files come from the same
-process, so the new revisions between two commits cost about what `git diff` costs. Nothing that is
-read is executed.
+One `git cat-file --batch` per question, so the new revisions between two commits cost about what
+`git diff` costs. Nothing that is read is executed.
 """
 
 import hashlib
@@ -74,9 +73,8 @@ _histories: _Bounded[tuple[Location, tuple[tuple[str, str], ...]], History] = _B
 
 
 def read(mirror: Mirror, commit: str, alembic: str) -> History:
-    """Return the whole history at `commit` (a hash, branch or tag).
-
-    What is wrong is in `problems`, never raised.
+    """Return the whole history at `commit` (a hash, branch or tag), with what is wrong in
+    `problems`.
 
     Raise `GitError` when the repository itself cannot be read.
     """
@@ -85,8 +83,7 @@ def read(mirror: Mirror, commit: str, alembic: str) -> History:
 
 
 def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool = True) -> Change:
-    """Return the revisions that `until` has and `since` ("" for none) has not, those it edits,
-    those it drops.
+    """Return the revisions that `until` adds to `since` ("" for none), edits and drops.
 
     New and edited files are parsed in full; with `whole=False` no other file is looked at, which
     leaves out the heads and what is wrong with the rest of the history.

@@ -27,9 +27,8 @@ class RevisionStatus:
 
     `state`: level; behind; heads (two in the version table, joined by what is to run); ahead
     (another branch has the rest); unknown (no file has it); overlap (one row builds upon another);
-    broken (the files at the branch); adopted (tables and no revision); unread.
-    `between` is what an upgrade to the branch's heads would run, in order; `beyond` what only the
-    database has.
+    broken (the files at the branch); adopted (tables and no revision); unread. `between`: what an
+    upgrade would run, in order; `beyond`: what only the database has.
     """
 
     state: str
@@ -170,11 +169,10 @@ class Entry:
 def timeline(
     histories: Mapping[str, History], marked: Collection[str], *, most: int = 40
 ) -> tuple[tuple[Entry, ...], int]:
-    """Return the revisions of all branches, newest first, down to the oldest that is `marked`, and
-    how many are left out.
+    """Return the revisions of all branches, newest first, and how many are left out.
 
-    The order is that of the first branch in which a revision is found. No more than `most`, plus
-    the marked ones.
+    Down to the oldest that is `marked`; at `most` so many, plus the marked ones. The order is that
+    of the first branch in which a revision is found.
     """
     order: dict[str, Revision] = {}
     for history in histories.values():

@@ -1,7 +1,7 @@
 """What the edit of a shipped revision file changes: its form, its place, or the SQL that it runs.
 
-A formatter's edit is information. So is one whose SQL is the same up and down. What runs other SQL
-would make databases differ that report the same revision: that needs two people.
+Another form, and the same SQL up and down, are information. Other SQL would make databases differ
+that report the same revision: that needs two people.
 """
 
 import ast
@@ -63,9 +63,9 @@ def judge(
     """Return what each edited or deleted file of `change` comes to; `histories`: before and after
     it.
 
-    `ran`: the revisions that the databases report, () where that is not known; `stamped`: what a
-    proven stamp put each in the place of. `command` is asked only where SQL has to be compared;
-    without `execute` that is left open. Raise `GitError`.
+    `ran`: the revisions that the databases report, () where not known; `stamped`: what a proven
+    stamp put each in the place of. `command` is asked only where SQL has to be compared, which is
+    left open without `execute`. Raise `GitError`.
     """
     before, after = histories
     gone = _pruned(before, after, [one.id for one in change.deleted], ran, stamped or {})

@@ -1,5 +1,4 @@
-"""What migrations will do, as SQL: rendered offline by Alembic in a subprocess that has no
-credentials.
+"""What migrations will do, as SQL, rendered offline by Alembic in a subprocess without credentials.
 
 Nothing is connected to. A revision that needs a database to say what it does is shown as far as it
 came, with the line and the reason.

@@ -1,9 +1,7 @@
-"""What can go wrong with a plan: each statement read by PostgreSQL's own grammar, and squawk as a
-second opinion.
+"""What can go wrong with a plan, by PostgreSQL's own grammar, with squawk's second opinion.
 
-What the plan itself makes cannot be locked, rewritten or missed by anybody, so nothing is said
-about it. What nobody has described is `unknown`: a person is asked, and the way back is not called
-safe.
+Nothing is said of what the plan itself makes, which nobody uses yet. What nobody has described is
+`unknown`: a person is asked, and the way back is not called safe.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

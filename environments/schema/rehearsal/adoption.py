@@ -1,5 +1,4 @@
-"""Proves which revision a schema is: builds the schema of each revision on a scratch server,
-compares it with the real one, and writes the stamp.
+"""Proves which revision a schema is, by the schemas of all on a scratch server, and stamps it.
 
 For a database that has tables and no version table, and for one whose revision was squashed or
 pruned away. The real database is only read until two people agreed on the stamp.
@@ -141,8 +140,8 @@ def prove(
 ) -> Proof:
     """Find the revisions of `request.commit` whose schema the database at `request.url` has.
 
-    `on_tried` gets how many of how many were made. Raise `GitError`, `DatabaseError`,
-    busy `DumpError` and `Cancelled`; whatever else keeps it from being proven is the sentence.
+    `on_tried` gets how many of how many were made. Raise `GitError`, `DatabaseError`, busy
+    `DumpError` and `Cancelled`; whatever else is in the way is the sentence.
     """
     found = Proof()
     try:
@@ -234,11 +233,11 @@ def stamp(
     alive: Callable[[], bool],
     wait_s: float = 5.0,
 ) -> None:
-    """Write `target` into the version table, which is made where it is missing, in place of
-    `before`.
+    """Write `target` into the version table, made if need be, in place of `before`, unless it is
+    there.
 
-    Under the lock of runs. `proven` is asked under it whether the schema still is what was proven.
-    Does nothing where the table holds `target` already. Raise `StampError`, `DatabaseError`.
+    Under the lock of runs, where `proven` is asked whether the schema still is what was proven.
+    Raise `StampError`, `DatabaseError`.
     """
     address = normalise(url)
     with database.connection(url) as opened:

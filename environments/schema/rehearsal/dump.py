@@ -1,10 +1,9 @@
-"""The schema of a database as text: written by `pg_dump`, loaded by `psql`, compared object by
-object.
+"""The schema of a database as text: written by `pg_dump`, loaded by `psql`, compared by object.
 
-The text is what is compared, and not the catalogs, since pg_dump knows every kind of object there
-is. PostgreSQL words some expressions otherwise once they were dumped and loaded (CHECK … IN,
-casts), so two schemas are equal when their texts are after equally many such round trips. Only
-dumps of one server are compared: versions write differently.
+Not the catalogs are compared, since pg_dump knows every kind of object there is. PostgreSQL words
+some expressions otherwise once they were dumped and loaded (CHECK … IN, casts), so two schemas are
+equal when their texts are after equally many such round trips, on one server: versions write
+differently.
 """
 
 import re

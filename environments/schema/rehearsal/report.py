@@ -70,10 +70,10 @@ class Ran:
 class Report:
     """What a rehearsal came to. `status`: passed, failed, unknown or cancelled.
 
-    `start`, `target`: revisions before and after; `files`: what ran, with hashes. `changes` is what
-    the run does to the schema, `left` how the schema after going back differs from the one at the
-    start (None: not known), `drift` how the real schema differs from the one that migrations make
-    (None: not known; `drift_problem` says why).
+    `start`, `target`: revisions before and after; `files`: what ran, with hashes; `changes`: what
+    the run does to the schema. None where not known: `left`, how the schema after going back
+    differs from the first one, and `drift`, how the real one differs from the migrations'
+    (`drift_problem`: why).
     """
 
     status: str = UNKNOWN

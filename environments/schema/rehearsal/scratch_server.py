@@ -1,7 +1,7 @@
-"""A PostgreSQL server for one rehearsal, in its own directory; clears up after killed ones.
+"""A PostgreSQL server for one rehearsal, in its own directory.
 
-Its processes end with the one that started it, also on `kill -9`. What then still lies on disk is
-found by its lock, which nobody holds any more, and removed when the next server is started.
+Its processes end with the one that started it, also on `kill -9`. What then lies on disk is found
+by its lock, which nobody holds any more, and removed when the next server is started.
 """
 
 import fcntl

@@ -26,12 +26,11 @@ _UPGRADE = re.compile(
 
 @dataclass(frozen=True)
 class Command:
-    """A line for the shell, run at the root of the repository's files.
+    """A line for the shell, run at the root of the repository's files, in a virtual environment if
+    any.
 
-    `prepared`: a virtual environment, or None.
-
-    `variables` are the environment's own that the project names; nothing of the portal's
-    environment is passed on.
+    `variables` are the environment's own that the project names; nothing of the portal's is passed
+    on.
     """
 
     line: str
@@ -84,9 +83,8 @@ def told(
 ) -> JsonObject:
     """Return what the child is told over stdin: the line and its whole environment.
 
-    The limits go into PGOPTIONS, behind what is there already, or into the address where that has
-    options of its own, which would hide PGOPTIONS. libpq (psycopg, psycopg2) reads them; asyncpg
-    and pg8000 do not.
+    The limits go behind what PGOPTIONS has, or into the address if that has options, which would
+    hide PGOPTIONS. libpq (psycopg, psycopg2) reads them; asyncpg and pg8000 do not.
     """
     limits = f"-c lock_timeout={lock_timeout_ms} -c statement_timeout={statement_timeout_ms}"
     if version >= 140000:  # as `server_version_num`; a host that vanished keeps no lock for hours

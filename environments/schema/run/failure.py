@@ -42,7 +42,7 @@ def next_commands(
     """Return what to do before the run is tried again, in order.
 
     `invalid`: invalid indexes as SQL names them; `kept`: statements that were not rolled back;
-    `table`: the version table; `known`: whether the database could be read afterwards.
+    `known`: whether the database could be read afterwards; `table`: the version table.
     """
     found: list[NextCommand] = []
     if not known:

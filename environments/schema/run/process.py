@@ -137,7 +137,7 @@ def usual(directory: Path) -> dict[str, str]:
 class Child:
     """A child in `directory` that waits to be told what to do; it ends when we do, or by `close`.
 
-    One that is started `early` loads Alembic while it waits, and moves to where it is sent.
+    An `early` one loads Alembic while it waits, and moves to where it is sent.
     """
 
     def __init__(self, directory: Path, *, early: bool = False) -> None:
@@ -186,13 +186,11 @@ def follow(
     on_event: Callable[[JsonObject], None] = lambda event: None,
     child: Child | None = None,
 ) -> Finished:
-    """Run the child to its end.
-
-    `stop` is asked twice a second; a word from it ends the child and all below.
+    """Run the child to its end. A word from `stop`, asked twice a second, ends it and all below.
 
     `request` and `variables` go over stdin: others can see arguments, and the guard, which stays
     outside the door, must not start with variables such as LD_PRELOAD. `door`: what the child may
-    use, from `portal.isolation`; None where this machine cannot isolate.
+    use; None where this machine cannot isolate.
     """
     child = child or Child(directory)
     ended = Finished()

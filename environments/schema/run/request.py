@@ -15,9 +15,8 @@ from environments.schema.run.progress import Progress
 class Run:
     """One upgrade or downgrade to be done. `target` () means all heads at `commit`; times as named.
 
-    A downgrade names one revision to go back to, or "base". `variables` is all the environment that
-    scripts see beside PATH and LANG; `secrets` are kept out of the log, as is the password in
-    `url`.
+    A downgrade names one revision to go back to, or "base". Scripts see `variables` beside PATH and
+    LANG; `secrets` and the password in `url` are kept out of the log.
     """
 
     commit: str
@@ -47,9 +46,8 @@ class Run:
 class Outcome:
     """What a run came to. `status`: succeeded, failed, busy, unknown or cancelled.
 
-    `before` and `after` are what the database said, None where it could not be asked. `applied`:
-    the revisions by which they differ, in the order run, with seconds (None where no end was heard
-    of).
+    `before` and `after`: what the database said, None where it could not be asked; `applied`: by
+    which revisions they differ, in the order run, with seconds (None where no end was heard of).
     """
 
     status: str

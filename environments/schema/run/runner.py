@@ -1,9 +1,8 @@
 """Upgrades or downgrades one database to a revision, once, and reports the revision it ends at.
 
-Under a polled advisory lock, one subprocess runs Alembic over a checkout of exactly the commit,
-with our environment and none of the project's packages; or the project's own command over all of
-its files. Success is what is read from the database afterwards; how the subprocess ended only
-explains.
+Under a polled lock, one subprocess runs Alembic over a checkout of exactly the commit, with our
+environment and none of the project's packages; or the project's own command over all of its files.
+Success is what is read from the database afterwards; how the subprocess ended only explains.
 """
 
 import hashlib

@@ -130,9 +130,8 @@ def _ours(
 ) -> JsonObject:
     """Return what our own child is told.
 
-    Where its statements are known, a connection of a revision's own is held to them too.
-
-    What SQLAlchemy, Alembic and we send ourselves reads, or sets what holds for a session.
+    Where its statements are known, a connection of a revision's own is held to them too. What
+    SQLAlchemy, Alembic and we send ourselves only reads, or sets what holds for a session.
     """
     told = _portal(address, request, plan, directory)
     allowed = _allowed(request, plan)
@@ -160,7 +159,11 @@ def _door(address: Address, command: Command | None, directory: Path) -> Door | 
 
 
 def _portal(address: Address, request: Run, plan: Plan, directory: Path) -> JsonObject:
-    """Return what our own child is told over stdin."""
+    """Return what our own child is told.
+
+    Where its statements are known, a connection of a revision's own is held to them too. What
+    SQLAlchemy, Alembic and we send ourselves only reads, or sets what holds for a session.
+    """
     table, schema = split_table(request.version_table)
     return {
         "url": address.sqlalchemy,

@@ -1,11 +1,9 @@
-"""The process of one migration run: started by `process.py`, isolated (`python -I`), told its work
-on stdin.
+"""The process of one migration run: started by `process.py` (`python -I`), told its work on stdin.
 
-Two processes: a small guard which outlives whatever the migration does, and the worker which goes
-through the door (`portal/isolation`) and then runs Alembic, or becomes the shell of the project's
-own command. The guard ends everything (also what was forked or made itself a daemon) once the
-worker ends or stdin closes, which it does when the portal dies, be it by `kill -9`. Events go to a
-descriptor of their own, as JSON lines.
+Two processes: a small guard, and the worker which goes through the door (`portal/isolation`) and
+then runs Alembic, or becomes the shell of the project's own command. The guard ends everything,
+also what was forked or made itself a daemon, once the worker ends or stdin closes, as it does when
+the portal dies, be it by `kill -9`. Events go to a descriptor of their own, as JSON lines.
 """
 
 import contextlib
@@ -226,8 +224,7 @@ def _work(request: dict[str, Any]) -> int:
 
 
 def _script(run: dict[str, Any]) -> Any:
-    """Return Alembic's script directory, also where the portal lies below a private one such as
-    /root.
+    """Return Alembic's script directory, also below a private one such as /root.
 
     Alembic asks access(2), which judges by the real user, without the right to read there that is
     kept for this; os.path.exists judges as the reading itself does.

@@ -1,5 +1,4 @@
-"""Alembic's environment for every project: their revision scripts, our connection, nothing of their
-packages.
+"""Alembic's environment for every project: their scripts, our connection, none of their packages.
 
 Run by Alembic inside `child.py`, which leaves what to do in `config.attributes["run"]`.
 """

@@ -1,9 +1,7 @@
-"""A revision file read and not executed: what its literal `op.…` calls say, for where code cannot
-be isolated.
+"""A revision file read and not executed, for where code cannot be isolated.
 
-Only calls of `op` with literal values, columns and types are followed, in the order they stand in;
-at the first line that says anything else it stops, and the line is named. Loaded by `render.py` in
-the place of the file itself.
+Only calls of `op` with literal values, columns and types are followed, in their order; at the first
+line that says anything else it stops and names it. Loaded by `render.py` in place of the file.
 """
 
 import ast

@@ -1,9 +1,7 @@
-"""Renders revisions as SQL without a database: called by `child.py`, which says which files, in
-which order.
+"""Renders revisions as SQL without a database: called by `child.py`, which says which files.
 
 A revision gets Alembic's offline mode and a connection that can only be written to: what is sent is
-noted, and whoever reads an answer, which only a database could give, is named with file line and
-statement.
+noted, and whoever reads an answer is named with file line and statement.
 """
 
 import contextlib

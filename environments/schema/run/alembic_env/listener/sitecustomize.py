@@ -1,10 +1,8 @@
-"""Tells the portal what the project's own command does: each revision's begin and end, each
-statement and its locks.
+"""Tells the portal what the project's own command does: revisions, statements and their locks.
 
 Python imports it at its start because its directory is on PYTHONPATH, in the project's environment
-and version: so only the standard library here, and nothing newer than Python 3.9. It listens to
-whatever engine `env.py` makes and changes nothing. What it says is the word of the process in which
-the project's code runs.
+and version: so only the standard library here, and nothing newer than Python 3.9. It changes
+nothing. What it says is the word of the process in which the project's code runs.
 """
 
 import contextlib
