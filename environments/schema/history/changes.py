@@ -12,14 +12,13 @@ from environments.schema.history.revision import HistoryError, Problem, Revision
 class Change:
     """What a range of commits does to the revisions. `new` is in upgrade order.
 
-    Heads are None when they were not asked for (`compare(…, whole=False)`).
+    `heads_before` is None when it was not asked for (`compare(…, whole=False)`).
     """
 
     new: tuple[Revision, ...]
     changed: tuple[Revision, ...]
     deleted: tuple[Revision, ...]
     heads_before: tuple[str, ...] | None
-    heads_after: tuple[str, ...] | None
     problems: tuple[Problem, ...]
 
 
@@ -78,7 +77,6 @@ def change_between(
         changed=tuple(one for id, one in new.items() if id in old and old[id].sha256 != one.sha256),
         deleted=tuple(one for id, one in old.items() if id not in known_after),
         heads_before=before.heads if before else () if after else None,
-        heads_after=after.heads if after else None,
         problems=tuple(dict.fromkeys([*problems, *(after.problems if after else ())])),
     )
 
