@@ -204,7 +204,7 @@ _OF_TYPES = ("typing", "collections.abc", "__future__")
 
 
 def _takes_a_name_twice(module: ast.Module, imports: Sequence[ast.Import | ast.ImportFrom]) -> bool:
-    """Return whether another import, or the module itself, names an import again."""
+    """Return whether an imported name is bound again, by an import or the module itself."""
     names = [alias.asname or alias.name for one in imports for alias in one.names]
     used = (node for node in ast.walk(module) if isinstance(node, ast.Name))
     own = {node.id for node in used if not isinstance(node.ctx, ast.Load)}

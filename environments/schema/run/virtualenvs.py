@@ -102,7 +102,7 @@ def prepare(
 
 
 def _take_back(fresh: Path) -> None:
-    """Take it from the installing user, where root had another: no later run may own it."""
+    """Take the files from the user that installed for root: no later run may own them."""
     if os.geteuid() == 0:
         confine.give(fresh, 0)
 

@@ -82,5 +82,5 @@ SETTINGS = frozenset(_SETTINGS_NAMES.split())
 
 
 def is_stable(name: str) -> bool:
-    """Return whether PostgreSQL's `name` changes nothing and varies not within a statement."""
+    """Return whether PostgreSQL's own `name` has one answer for a statement, and no effect."""
     return name.removeprefix("pg_catalog.") in STABLE

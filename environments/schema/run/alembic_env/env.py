@@ -27,7 +27,7 @@ engine = create_engine(
 
 @event.listens_for(engine, "connect")
 def limit(connection: Any, _record: object) -> None:
-    """Wait for locks shortly, cut long statements off, and stop once nobody listens."""
+    """Limit waits for locks and long statements, and stop once nobody listens any more."""
     connection.autocommit = True
     connection.execute(f"set lock_timeout = {int(run['lock_timeout_ms'])}")
     connection.execute(f"set statement_timeout = {int(run['statement_timeout_ms'])}")
