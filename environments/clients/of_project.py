@@ -9,7 +9,7 @@ from environments.github import GitHub
 from environments.models import Project
 from environments.railway import Railway
 from portal.credentials import stored
-from portal.outbound.credentials import github_token
+from portal.outbound.credentials import github_auth
 
 
 def github_of(project: Project) -> GitHub:
@@ -26,4 +26,4 @@ def railway_of(project: Project) -> Railway:
 
 def git_token_of(project: Project) -> str:
     """Return the token with which git reads the repository. Raise `ApiError`."""
-    return github_token(settings.GITHUB_API_URL, stored.github(project.slug))
+    return github_auth(settings.GITHUB_API_URL, stored.github(project.slug)).token

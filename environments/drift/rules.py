@@ -1,6 +1,7 @@
 """The drift rules for branches, environments and services: pure functions over our rows."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from environments.models import (
     SERVING,
     AtStart,
     Branch,
+    Database,
     Environment,
     Project,
     Runner,
@@ -23,30 +25,47 @@ from environments.models import (
     databases_of,
 )
 from environments.services.expected import expected_branches, expected_names, meant
-from environments.services.liveness import Live, lives_of, may_stay, serves_instead
+from environments.services.liveness import Live, lives_in, may_stay, serves_instead
 from environments.services.roles import Role
 
 
-def problems(project: Project) -> list[Problem]:
-    """Every problem of the two long-lived environments. Seven queries.
+@dataclass(frozen=True)
+class Rows:
+    """What a comparison reads once for all rules: what Railway still has, services only those of
+    staging and production, and the databases that the portal migrates.
+    """
+
+    environments: list[Environment]
+    services: list[Service]
+    lives: list[Live]
+    databases: list[Database]
+
+
+def read_rows(project: Project) -> Rows:
+    """Return the rows as they are now. Five queries."""
+    return Rows(
+        list(Environment.objects.present().filter(project=project)),
+        list(Service.objects.filter(project=project, gone_at=None)),
+        lives_in(project),
+        databases_of(project),
+    )
+
+
+def problems(project: Project, rows: Rows) -> list[Problem]:
+    """Every problem of the two long-lived environments. Two queries.
 
     Of services that a release does not wait for only what a person should know is told.
     """
     expected = expected_branches(project)
-    named = list(Environment.objects.present().filter(project=project))
-    environments = [one for one in named if one.kind in expected]
-    services = list(Service.objects.filter(project=project, gone_at=None))
-    rows = ServiceInstance.objects.filter(environment__in=environments, service__in=services)
-    lives = lives_of(list(rows.select_related("service", "environment")), project.repository)
-    counting = [live for live in lives if live.counts]
+    counting = [live for live in rows.lives if live.counts]
     return [
-        *_missing(project, named, services, lives),
-        *_twice(project, named),
+        *_missing(project, rows.environments, rows.services, rows.lives),
+        *_twice(project, rows.environments),
         *_sharing(project),
-        *_uploaded(project, lives),
+        *_uploaded(project, rows.lives),
         *_branches(project, counting, expected),
         *_pushes([live.instance for live in counting if live.role is Role.CODE]),
-        *_at_deploy(project, [live.instance for live in counting]),
+        *_at_deploy(rows.databases, [live.instance for live in counting]),
         *_behind(project, [live for live in counting if live.role is Role.CODE], expected),
     ]
 
@@ -197,13 +216,14 @@ def _not_live(live: Live, head: str) -> str:
 _WHEN = {AtStart.PRE_DEPLOY: "before each deployment", AtStart.START: "at each start"}
 
 
-def _at_deploy(project: Project, instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
+def _at_deploy(
+    databases: list[Database], instances: Iterable[ServiceInstance]
+) -> Iterator[Problem]:
     """Return the services of a release that run Alembic by themselves, unless the portal knows
-    that Railway migrates their database. One query.
+    that Railway migrates their database.
 
     A command may only look (`alembic check`), and it is not kept, so a person may sign for it.
     """
-    databases = databases_of(project)
     for instance in instances:
         name = instance.service.name
         # Of a service that no database names, nobody knows which of them it migrates.

@@ -1,6 +1,4 @@
-"""What GitHub answers, as frozen values in GitHub's own words; unknown words survive in lower
-case.
-"""
+"""What GitHub answers, as frozen values; words new to us survive in lower case."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,8 +17,7 @@ from portal.outbound.parsing import (
 )
 
 # The id of GitHub's own Actions app on github.com. Elsewhere it differs; then a requirement bound
-# to it is
-# not met by a job read without check runs, and stays pending.
+# to it is not met by a job read without check runs, and stays pending.
 ACTIONS_APP_ID = 15368
 
 
@@ -34,22 +31,12 @@ class Required:
 
 @dataclass(frozen=True)
 class Check:
-    """One check run or commit status.
-
-    `state` is the conclusion of a completed run, else its status.
-
-    `kind` is "check_run" or "status"; `required` None when the branch's rules could not be read.
-    """
+    """One check run or status; `state` is a completed run's conclusion, else the status."""
 
     name: str
-    kind: str
     state: str
-    conclusion: str | None = None
     url: str = ""
     app_id: int | None = None
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
-    required: bool | None = None
     creator: str = ""  # who posted a status; a bot's login ends in [bot]
 
 
@@ -81,32 +68,16 @@ class Comment:
 
 
 def read_check(node: object) -> Check:
-    """Return a node of `statusCheckRollup.contexts` as a check; raise `Malformed` for an unknown
-    type.
-    """
+    """Return a node of `statusCheckRollup.contexts`; raise `Malformed` for an unknown type."""
     match field(node, "__typename", str):
         case "CheckRun":
-            status, conclusion = (
-                word(field(node, "status", str)),
-                word(optional(node, "conclusion", str)),
-            )
-            return Check(
-                name=text(field(node, "name", str)),
-                kind="check_run",
-                state=_state(status, conclusion),
-                conclusion=conclusion or None,
-                url=link(get_path(node, "detailsUrl")),
-                app_id=optional(get_path(node, "checkSuite", "app") or {}, "databaseId", int),
-                started_at=moment(get_path(node, "startedAt")),
-                completed_at=moment(get_path(node, "completedAt")),
-            )
+            app = get_path(node, "checkSuite", "app") or {}
+            return _run(node, "detailsUrl", optional(app, "databaseId", int))
         case "StatusContext":
             return Check(
                 name=text(field(node, "context", str)),
-                kind="status",
                 state=word(field(node, "state", str)),
                 url=link(get_path(node, "targetUrl")),
-                started_at=moment(get_path(node, "createdAt")),
                 creator=_login(get_path(node, "creator")),
             )
     raise Malformed("a check is neither a check run nor a status")
@@ -118,19 +89,13 @@ def _login(actor: object) -> str:
     return f"{login}[bot]" if login and get_path(actor, "__typename") == "Bot" else login
 
 
-def _state(status: str, conclusion: str) -> str:
-    return (conclusion or "unknown") if status == "completed" else status
-
-
 def read_check_run(run: object) -> Check:
     """Return an item of `GET /commits/{ref}/check-runs` as a check."""
     return _run(run, "details_url", optional(get_path(run, "app") or {}, "id", int))
 
 
 def read_job(job: object) -> Check:
-    """Return a job of an Actions run as a check: what a token without check runs can read in their
-    place.
-    """
+    """Return a job of Actions as a check, for a token that may not read check runs."""
     return _run(job, "html_url", ACTIONS_APP_ID)
 
 
@@ -138,13 +103,9 @@ def _run(run: object, url: str, app_id: int | None) -> Check:
     status, conclusion = word(field(run, "status", str)), word(optional(run, "conclusion", str))
     return Check(
         name=text(field(run, "name", str)),
-        kind="check_run",
-        state=_state(status, conclusion),
-        conclusion=conclusion or None,
+        state=(conclusion or "unknown") if status == "completed" else status,
         url=link(get_path(run, url)),
         app_id=app_id,
-        started_at=moment(get_path(run, "started_at")),
-        completed_at=moment(get_path(run, "completed_at")),
     )
 
 

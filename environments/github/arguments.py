@@ -1,13 +1,12 @@
 """What goes into requests to GitHub: branches, commits, lines; and what a refusal may mean."""
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from urllib.parse import quote
 
-from environments.github.transport import SERVICE, unreadable
+from environments.github.transport import SERVICE
 from portal.outbound.http import ApiError
-from portal.outbound.parsing import Malformed, commit, text
+from portal.outbound.parsing import commit, text
 from portal.visible import visible_line
 
 DESCRIPTION_LETTERS = 140
@@ -15,19 +14,8 @@ DESCRIPTION_LETTERS = 140
 _NO_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|^[/.-]|[/.]$|\.lock$|^$")
 
 
-@contextmanager
-def shaped(*, write: bool = False) -> Iterator[None]:
-    """Turn an answer of the wrong shape into an `ApiError`."""
-    try:
-        yield
-    except Malformed as error:
-        unreadable(error, write=write)
-
-
 def passing_reason(refusal: str) -> str:
-    """Return why a merge was refused, where that may be over in a moment; "" where only people can
-    change it.
-    """
+    """Return why a change was refused where that may soon be over; "" where people must act."""
     message = refusal.lower()
     if "base branch was modified" in message:
         return "its base branch moved meanwhile"

@@ -2,57 +2,35 @@
 
 from collections.abc import Mapping
 
-from environments.github import answers, members, protection
-from environments.github import pulls as answers_pulls
-from environments.github.answers import Comparison
-from environments.github.arguments import branch_part, commit_part, passing_reason, shaped
+from environments.github import protection
+from environments.github.answers import Comparison, read_comparison
+from environments.github.arguments import branch_part, commit_part, passing_reason
 from environments.github.protection import Rules
 from environments.github.repository import Repository
 from environments.github.transport import SERVICE
-from portal.outbound.http import ApiError
+from portal.outbound.http import ApiError, shaped, unknown_outcome
 from portal.outbound.parsing import Malformed, commit_field, field, text
 
 
 class Branches(Repository):
     """Reads, moves and protects branches."""
 
-    def seen_members(self, enough: int) -> frozenset[str]:
-        """Return people of the repository who opened or reviewed pull requests lately; no more are
-        looked for once there are `enough`.
-        """
-        with shaped():
-            return members.seen_members(self.transport, self.path, enough)
-
-    def newest_heads(self, base: str, count: int) -> list[str]:
-        """Return the heads of the `count` pull requests into `base` that changed last, in any
-        state.
-        """
-        query = {"base": base, "state": "all", "sort": "updated", "direction": "desc"}
-        with shaped():
-            items = self.transport.get(
-                f"list pull requests into {base}", f"{self.path}/pulls", per_page=count, **query
-            )
-            if not isinstance(items, list):
-                raise Malformed("the list of pull requests is missing")
-            found = [answers_pulls.read_pull_state(item) for item in items]
-            return [pull.head_sha for pull in found if pull.base_ref == base][:count]
-
     def compare(self, base: str, head: str) -> Comparison:
         """Return how `head` stands to `base`; both are branches or commits."""
-        path = f"{self.path}/compare/{branch_part(base)}...{branch_part(head)}"
-        with shaped():
-            item = self.transport.get(f"compare {base} with {head}", path, per_page=1)
-            return answers.read_comparison(item)
+        path = f"/compare/{branch_part(base)}...{branch_part(head)}"
+        return self._read(f"compare {base} with {head}", path, read_comparison, per_page=1)
 
     def branch_head(self, branch: str) -> str | None:
         """Return the commit `branch` points at, or None when there is no such branch."""
-        doing = f"read the branch {branch}"
+
+        def head(item: object) -> str:
+            if field(item, "ref", str) != f"refs/heads/{branch}":
+                raise Malformed("it is about another branch")
+            return _commit(item)
+
         try:
-            with shaped():
-                item = self.transport.get(doing, f"{self.path}/git/ref/heads/{branch_part(branch)}")
-                if field(item, "ref", str) != f"refs/heads/{branch}":
-                    raise Malformed("it is about another branch")
-                return commit_field(field(item, "object", dict), "sha")
+            path = f"/git/ref/heads/{branch_part(branch)}"
+            return self._read(f"read the branch {branch}", path, head)
         except ApiError as error:
             if error.kind != "not_found":
                 raise
@@ -66,29 +44,23 @@ class Branches(Repository):
         Raise `ApiError`: conflict when it is not a fast-forward, refused by rules (in GitHub's
         words), unknown_outcome.
         """
-        doing = f"move branch {branch} forward"
+        doing, path = f"move branch {branch} forward", f"/git/refs/heads/{branch_part(branch)}"
         body: dict[str, object] = {"sha": commit_part(sha), "force": False}
-        path = f"{self.path}/git/refs/heads/{branch_part(branch)}"
         try:
-            item = self.transport.write(doing, "PATCH", path, body)
+            moved_to = self._write(doing, "PATCH", path, body, _commit)
         except ApiError as error:
             if error.status == 422 and (why := passing_reason(error.detail)):
                 sentence = f"GitHub lets {branch} move when its required checks are there: {why}."
-                raise ApiError(
-                    SERVICE, "unavailable", sentence, status=422, detail=error.detail
-                ) from error
+                raise error.as_kind("unavailable", sentence) from error
             if error.status == 422 and "fast forward" in error.detail.lower().replace("-", " "):
                 sentence = (
                     f"Branch {branch} holds commits that {sha[:8]} does not: merge them, then try"
                     " again."
                 )
-                raise ApiError(
-                    SERVICE, "conflict", sentence, status=422, detail=error.detail
-                ) from error
+                raise error.as_kind("conflict", sentence) from error
             raise
-        with shaped(write=True):
-            if commit_field(field(item, "object", dict), "sha") != sha.lower():
-                raise Malformed("the branch is at another commit")
+        if moved_to != sha.lower():
+            raise unknown_outcome(SERVICE, "the branch is at another commit")
 
     def create_branch(self, branch: str, sha: str) -> None:
         """Make a branch that there is not. Raise `ApiError`: refused when it is there already."""
@@ -98,18 +70,16 @@ class Branches(Repository):
 
     def default_branch(self) -> str:
         """Return the repository's default branch."""
-        with shaped():
-            item = self.transport.get("read the repository", self.path)
-            return text(field(item, "default_branch", str), 200)
+        name = self._read("read the repository", "", lambda it: field(it, "default_branch", str))
+        return text(name, 200)
 
     def deletes_heads(self) -> bool:
         """Return whether *Automatically delete head branches* is switched on.
 
         Shown only to who may push.
         """
-        with shaped():
-            item = self.transport.get("read the repository's settings", self.path)
-            return field(item, "delete_branch_on_merge", bool)
+        doing = "read the repository's settings"
+        return self._read(doing, "", lambda item: field(item, "delete_branch_on_merge", bool))
 
     def keep_heads(self) -> None:
         """Switch *Automatically delete head branches* off."""
@@ -117,15 +87,19 @@ class Branches(Repository):
         self.transport.write("change the repository's settings", "PATCH", self.path, body)
 
     def rules(self, branch: str) -> Rules:
-        """Return what binds a branch: classic protection and rulesets together; what the token may
-        not see is None.
-        """
-        with shaped():
+        """Return what binds a branch by protection and rulesets; None for what is not shown."""
+        with shaped(SERVICE):
             return protection.read(self.transport, self.path, branch_part(branch))
 
     def protect(self, branch: str, body: Mapping[str, object]) -> None:
         """Replace the classic protection of a branch by exactly `body`."""
-        path = f"{self.path}/branches/{branch_part(branch)}/protection"
-        item = self.transport.write(f"protect branch {branch}", "PUT", path, dict(body))
-        with shaped(write=True):
+
+        def check(item: object) -> None:
             field(field(item, "enforce_admins", dict), "enabled", bool)
+
+        path = f"/branches/{branch_part(branch)}/protection"
+        self._write(f"protect branch {branch}", "PUT", path, dict(body), check)
+
+
+def _commit(ref: object) -> str:
+    return commit_field(field(ref, "object", dict), "sha")

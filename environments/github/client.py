@@ -6,21 +6,20 @@ Sources: GitHub REST API 2022-11-28 and its GraphQL API.
 
 from collections.abc import Sequence
 
-from environments.github import answers, limits, overview
+from environments.github import limits, overview
 from environments.github.announcements import Announcements
-from environments.github.answers import Hook
-from environments.github.arguments import branch_part, hook_body, shaped
+from environments.github.answers import Hook, read_hook
+from environments.github.arguments import branch_part, hook_body
 from environments.github.branches import Branches
 from environments.github.commit_checks import CommitChecks
 from environments.github.overview import Overview
 from environments.github.overview_questions import EVERYTHING, Pages
 from environments.github.pull_requests import PullRequests
+from environments.github.repository import id_of
 
 
 class GitHub(PullRequests, Branches, CommitChecks, Announcements):
-    """One repository (`owner/name`) on GitHub, with the credential and address of the settings
-    by default.
-    """
+    """One repository (`owner/name`), by default with the settings' credential and address."""
 
     def overview(
         self,
@@ -59,9 +58,7 @@ class GitHub(PullRequests, Branches, CommitChecks, Announcements):
 
     def hooks(self) -> tuple[Hook, ...]:
         """Return the repository's webhooks."""
-        with shaped():
-            items = self.transport.pages("list webhooks", f"{self.path}/hooks")
-            return tuple(answers.read_hook(item) for item in items)
+        return self._read_all("list webhooks", "/hooks", read_hook)
 
     def add_hook(self, url: str, *, secret: str, events: Sequence[str]) -> int:
         """Add a webhook that posts signed JSON to `url`; return its id.
@@ -69,13 +66,9 @@ class GitHub(PullRequests, Branches, CommitChecks, Announcements):
         GitHub pings it at once.
         """
         body = hook_body(url, secret, events) | {"name": "web"}
-        return self._written("add a webhook", "POST", f"{self.path}/hooks", body)
+        return self._write("add a webhook", "POST", "/hooks", body, id_of)
 
     def change_hook(self, hook_id: int, url: str, *, secret: str, events: Sequence[str]) -> None:
         """Make a webhook what `add_hook` would have made, with this secret."""
-        self._written(
-            "change a webhook",
-            "PATCH",
-            f"{self.path}/hooks/{hook_id:d}",
-            hook_body(url, secret, events),
-        )
+        body = hook_body(url, secret, events)
+        self._write("change a webhook", "PATCH", f"/hooks/{hook_id:d}", body, id_of)

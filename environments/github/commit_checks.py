@@ -1,12 +1,10 @@
 """Calls about checks and statuses of a commit."""
 
-from environments.github import answers
-from environments.github.answers import Check, CommitStatus
-from environments.github.arguments import commit_part, shaped, short_line
-from environments.github.repository import Repository
-from environments.github.transport import SERVICE
-from portal.outbound.http import ApiError, unknown_outcome
-from portal.outbound.parsing import field, get_path, text
+from environments.github.answers import Check, CommitStatus, read_check_run, read_job, read_status
+from environments.github.arguments import commit_part, short_line
+from environments.github.repository import Repository, id_of
+from portal.outbound.http import ApiError
+from portal.outbound.parsing import Malformed, get_path, text
 
 
 class CommitChecks(Repository):
@@ -18,63 +16,46 @@ class CommitChecks(Repository):
         A fine-grained token cannot read check runs: then the jobs of GitHub Actions stand in for
         them.
         """
-        path = f"{self.path}/commits/{commit_part(sha)}"
+        path = f"/commits/{commit_part(sha)}"
         try:
-            with shaped():
-                runs = self._check_runs(path, sha)
-                return runs + tuple(_as_check(status) for status in self._statuses(path))
+            return self._check_runs(path, sha) + tuple(map(_as_check, self._statuses(path)))
         except ApiError as error:
             if error.kind == "forbidden":
                 return None
             raise
 
     def _check_runs(self, path: str, sha: str) -> tuple[Check, ...]:
-        doing = "read check runs"
+        doing, latest = "read check runs", {"filter": "latest"}
         try:
-            runs = self.transport.pages(doing, f"{path}/check-runs", "check_runs", filter="latest")
-            return tuple(answers.read_check_run(run) for run in runs)
+            return self._read_all(
+                doing, f"{path}/check-runs", read_check_run, "check_runs", **latest
+            )
         except ApiError as error:
             if error.kind != "forbidden":
                 raise
-        doing = "read the runs of GitHub Actions"
-        found = self.transport.pages(
-            doing, f"{self.path}/actions/runs", "workflow_runs", head_sha=sha
-        )
-        return tuple(
-            answers.read_job(job)
-            for run in found
-            for job in self.transport.pages(
-                doing,
-                f"{self.path}/actions/runs/{field(run, 'id', int)}/jobs",
-                "jobs",
-                filter="latest",
-            )
-        )
+        doing, path = "read the runs of GitHub Actions", "/actions/runs"
+        checks: list[Check] = []
+        for run in self._read_all(doing, path, id_of, "workflow_runs", head_sha=sha):
+            checks += self._read_all(doing, f"{path}/{run}/jobs", read_job, "jobs", **latest)
+        return tuple(checks)
 
-    def _statuses(self, path: str) -> list[CommitStatus]:
-        items = self.transport.pages("read commit statuses", f"{path}/status", "statuses")
-        return [answers.read_status(item) for item in items]
+    def _statuses(self, path: str) -> tuple[CommitStatus, ...]:
+        return self._read_all("read commit statuses", f"{path}/status", read_status, "statuses")
 
     def status(self, sha: str, context: str) -> CommitStatus | None:
         """Return the latest status of that context on a commit, or None."""
-        with shaped():
-            statuses = self._statuses(f"{self.path}/commits/{commit_part(sha)}")
+        statuses = self._statuses(f"/commits/{commit_part(sha)}")
         return next((status for status in statuses if status.context == context), None)
 
     def status_history(self, sha: str) -> tuple[CommitStatus, ...]:
         """Return every status that was ever posted on a commit, the newest first."""
-        with shaped():
-            items = self.transport.pages(
-                "read commit statuses", f"{self.path}/commits/{commit_part(sha)}/statuses"
-            )
-            return tuple(answers.read_status(item) for item in items)
+        path = f"/commits/{commit_part(sha)}/statuses"
+        return self._read_all("read commit statuses", path, read_status)
 
     def set_status(
         self, sha: str, *, context: str, state: str, description: str, target_url: str
     ) -> str:
-        """Post a commit status and return who posted it; a description beyond GitHub's 140 letters
-        is cut.
-        """
+        """Post a commit status, its description cut to 140 letters; return who posted it."""
         if state not in STATUS_STATES:
             raise ValueError(f"{state!r} is no state of a commit status")
         body: dict[str, object] = {
@@ -84,21 +65,18 @@ class CommitChecks(Repository):
         }
         if target_url:
             body["target_url"] = target_url
-        path = f"{self.path}/statuses/{commit_part(sha)}"
-        item = self.transport.write("post a commit status", "POST", path, body)
-        if get_path(item, "state") != state or get_path(item, "context") != context:
-            raise unknown_outcome(SERVICE, "another status came back")
-        return text(get_path(item, "creator", "login"), 100)
+
+        def creator(item: object) -> str:
+            if get_path(item, "state") != state or get_path(item, "context") != context:
+                raise Malformed("another status came back")
+            return text(get_path(item, "creator", "login"), 100)
+
+        path = f"/statuses/{commit_part(sha)}"
+        return self._write("post a commit status", "POST", path, body, creator)
 
 
 STATUS_STATES = ("error", "failure", "pending", "success")
 
 
 def _as_check(status: CommitStatus) -> Check:
-    return Check(
-        name=status.context,
-        kind="status",
-        state=status.state,
-        url=status.target_url,
-        started_at=status.updated_at,
-    )
+    return Check(name=status.context, state=status.state, url=status.target_url)

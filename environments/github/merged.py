@@ -1,17 +1,15 @@
-"""Merged pull requests by their numbers: those of a large release that the last hundred do not
-hold.
-"""
+"""Merged pull requests by number: those that the last hundred do not hold."""
 
 from collections.abc import Sequence
 
+from environments.github.overview_questions import ask_github
 from environments.github.pulls import MergedPull, read_merged
-from environments.github.transport import Transport
+from environments.github.transport import SERVICE, Transport
 from portal.outbound import http
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import JsonObject, get_path, quoted, text
 
 MOST = 100  # in one request
-DOING = "read merged pull requests"
 
 
 def merged_document(numbers: Sequence[int]) -> str:
@@ -56,22 +54,16 @@ def read_by_number(
 
 
 def _ask(transport: Transport, document: str, owner: str, name: str) -> JsonObject:
-    answer = transport.graphql(DOING, document, {"owner": owner, "name": name})
-    repository = get_path(answer, "data", "repository")
+    repository, errors = ask_github(transport, document, {"owner": owner, "name": name})
     # A number that is no pull request is an error of its own beside the others; every other error
     # spoils the answer.
-    errors = [
-        one
-        for one in answer.get("errors") or []
-        if text(get_path(one, "type")).upper() != "NOT_FOUND"
-    ]
-    if errors or not isinstance(repository, dict):
-        words = quoted(get_path(errors[0], "message")) if errors else "no repository in it"
-        raise ApiError(
-            "GitHub",
-            "unavailable",
-            f"GitHub could not {DOING} ({words}). The portal asks again later.",
+    spoilt = [one for one in errors if text(get_path(one, "type")).upper() != "NOT_FOUND"]
+    if spoilt:
+        words = quoted(get_path(spoilt[0], "message"))
+        sentence = (
+            f"GitHub could not read merged pull requests ({words}). The portal asks again later."
         )
+        raise ApiError(SERVICE, "unavailable", sentence)
     return repository
 
 

@@ -1,11 +1,8 @@
-"""One repository in a few calls: branches, rules, pull requests and their checks, by one GraphQL
-document.
-"""
+"""One repository in a few calls: branches, rules, pull requests and their checks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from environments.github.answers import Check, Required
 from environments.github.merging import MergeRules, read_merge_rules
 from environments.github.overview_pulls import (
     Gathering,
@@ -28,10 +25,10 @@ from environments.github.overview_questions import (
     document_with,
     pulls_by_number,
 )
-from environments.github.pulls import MergedPull, Pull
+from environments.github.pulls import MergedPull, Pull, nodes_of
 from environments.github.transport import Transport
 from portal.outbound import http
-from portal.outbound.parsing import Malformed, commit, get_path, text
+from portal.outbound.parsing import JsonObject, Malformed, commit, get_path, text
 from portal.outbound.parsing import field as need
 
 MOST_NAMED = 10
@@ -39,9 +36,7 @@ MOST_NAMED = 10
 
 @dataclass(frozen=True)
 class Compared:
-    """Staging beside production: how many commits only one of them has, and whether both hold the
-    same files.
-    """
+    """Staging beside production: commits that only one has; whether the files are the same."""
 
     ahead: int
     behind: int
@@ -50,36 +45,30 @@ class Compared:
 
 @dataclass(frozen=True)
 class Overview:
-    """What a sync pass sees. `complete` False: something is missing, and `problems` says what.
+    """What a sync pass sees. `problems` says what is missing.
 
     `named` are the pull requests asked for by number. `listed`: every open pull request into
     staging was seen (`into_listed`: into production); if not, `cursor` is where the next pass goes
-    on. `closed` are numbers of those that ended unmerged last. `checks_hidden`: GitHub did not show
-    check runs to this credential.
+    on. `closed` are numbers of those that ended unmerged last.
     `full_name` is what the repository is called now. `rules` of a branch None: they could not be
     read. `comparison` is of the two heads; None: GitHub did not compare them.
     """
 
-    staging_head: str | None
-    production_head: str | None
-    open_pulls: tuple[Pull, ...]
-    merged_pulls: tuple[MergedPull, ...]
-    promotions: tuple[Pull, ...]
-    hotfixes: tuple[Pull, ...]
-    required_contexts: dict[str, tuple[Required, ...]]
-    rules_readable: bool
-    complete: bool
-    problems: tuple[str, ...]
-    remaining_points: int | None
+    staging_head: str | None = None
+    production_head: str | None = None
+    rules: dict[str, MergeRules | None] = field(default_factory=dict)
+    full_name: str = ""
     named: tuple[Pull, ...] = ()
+    open_pulls: tuple[Pull, ...] = ()
+    merged_pulls: tuple[MergedPull, ...] = ()
+    promotions: tuple[Pull, ...] = ()
+    hotfixes: tuple[Pull, ...] = ()
+    closed: tuple[int, ...] = ()
     listed: bool = True
     into_listed: bool = True
     cursor: str | None = None
-    closed: tuple[int, ...] = ()
-    checks_hidden: bool = False
-    full_name: str = ""
-    rules: dict[str, MergeRules | None] = field(default_factory=dict)
     comparison: Compared | None = None
+    problems: tuple[str, ...] = ()
 
 
 def read_overview(
@@ -91,27 +80,37 @@ def read_overview(
     numbers: Sequence[int] = (),
     pages: Pages = EVERYTHING,
 ) -> Overview:
-    """Return the overview of `owner/name`: one call per 100 open pull requests. Raise
-    `ApiError`.
-    """
+    """Return the overview: one call per 100 open pull requests. Raise `ApiError`."""
     seen = Gathering()
-    variables: dict[str, object] = {
-        "owner": owner,
-        "name": name,
-        "staging": staging,
-        "stagingRef": f"refs/heads/{staging}",
-        "production": production,
-        "productionRef": f"refs/heads/{production}",
-    }
+    variables = _variables(owner, name, staging, production)
+    variables |= {"staging": staging, "production": production}
     numbers = tuple(dict.fromkeys(numbers))[:MOST_NAMED]
     ask = asker(transport, variables, document_with(numbers), pages)
-    first, errors, points = ask(pages.cursor, True)
+    first, errors = ask(pages.cursor, True)
     note_errors(seen, errors)
     _read_pages(seen, ask, first, errors, pages)
     if pages.recent:
         add_pulls(seen, first, "recent", bool(errors))
     named = read_named_pulls(seen, first, numbers, bool(errors))
-    return _finish(seen, first, staging, production, points, named, bool(errors))
+    found = _branches(seen, first, staging, production)
+    into = read_pulls(seen, get_path(first, "promotions", "nodes"), bool(errors))
+    into = [pull for pull in into if pull.base_ref == production]
+    promotions = tuple(pull for pull in into if pull.head_ref == staging and not pull.fork)
+    whole = get_path(first, "promotions", "pageInfo", "hasNextPage") is False
+    return replace(
+        found,
+        named=named,
+        open_pulls=tuple(seen.pulls.values()),
+        merged_pulls=read_merged_pulls(seen, get_path(first, "merged", "nodes")),
+        promotions=promotions,
+        hotfixes=tuple(pull for pull in into if pull not in promotions),
+        closed=_closed(first),
+        listed=seen.listed,
+        into_listed=whole and not errors,
+        cursor=seen.cursor,
+        comparison=_comparison(first, found.staging_head),
+        problems=tuple(seen.problems),
+    )
 
 
 def read_merge(
@@ -121,22 +120,25 @@ def read_merge(
 
     Raise `ApiError`.
     """
-    seen = Gathering(listed=False)
-    variables: dict[str, object] = {
-        "owner": owner,
-        "name": name,
-        "stagingRef": f"refs/heads/{staging}",
-        "productionRef": f"refs/heads/{production}",
-    }
+    seen = Gathering()
+    variables = _variables(owner, name, staging, production)
     document = MERGE_DOCUMENT.replace("# named", pulls_by_number((number,)))
-    first, errors, points = http.read_again(lambda: ask_github(transport, document, variables))
+    first, errors = http.read_again(lambda: ask_github(transport, document, variables))
     note_errors(seen, errors)
     named = read_named_pulls(seen, first, (number,), bool(errors))
-    return _finish(seen, first, staging, production, points, named, bool(errors))
+    found = _branches(seen, first, staging, production)
+    return replace(
+        found, named=named, listed=False, into_listed=False, problems=tuple(seen.problems)
+    )
+
+
+def _variables(owner: str, name: str, staging: str, production: str) -> dict[str, object]:
+    refs = {"stagingRef": f"refs/heads/{staging}", "productionRef": f"refs/heads/{production}"}
+    return {"owner": owner, "name": name, **refs}
 
 
 def _read_pages(
-    seen: Gathering, ask: "Asker", page: Mapping[str, object], errors: list[object], pages: Pages
+    seen: Gathering, ask: Asker, page: Mapping[str, object], errors: list[object], pages: Pages
 ) -> None:
     """Take up the open pull requests of the first page and of as many after it as are wanted."""
     cursors: set[str] = set()
@@ -148,7 +150,7 @@ def _read_pages(
         if cursor is None or cursor in cursors or read + 1 == pages.most:
             break
         cursors.add(cursor)
-        page, errors, _ = ask(cursor, False)
+        page, errors = ask(cursor, False)
         note_errors(seen, errors)
     if pages.cursor is not None or seen.cursor is not None:
         seen.listed = False
@@ -157,49 +159,20 @@ def _read_pages(
         seen.lacks(f"{many}: the oldest are not read.")
 
 
-def _finish(
-    seen: Gathering,
-    first: Mapping[str, object],
-    staging: str,
-    production: str,
-    points: int | None,
-    named: tuple[Pull, ...],
-    errors: bool,
-) -> Overview:
-    heads = {branch: _head(seen, first, key, branch) for key, branch in _refs(staging, production)}
-    rules = {branch: _rules(seen, first, key, branch) for key, branch in _refs(staging, production)}
-    wanted = {branch: None if found is None else found.checks for branch, found in rules.items()}
-    into = read_pulls(seen, get_path(first, "promotions", "nodes"), errors)
-    into = [
-        _with_required(pull, wanted[production]) for pull in into if pull.base_ref == production
-    ]
-    promotions = tuple(pull for pull in into if pull.head_ref == staging and not pull.fork)
+def _branches(seen: Gathering, first: JsonObject, staging: str, production: str) -> Overview:
+    """Return what is said of both branches and of the repository itself."""
+    names = {"staging": staging, "production": production}
+    heads = {key: _head(seen, first, key, branch) for key, branch in names.items()}
+    rules = {branch: _rules(seen, first, key, branch) for key, branch in names.items()}
     return Overview(
-        staging_head=heads[staging],
-        production_head=heads[production],
-        open_pulls=tuple(_with_required(pull, wanted[staging]) for pull in seen.pulls.values()),
-        merged_pulls=read_merged_pulls(seen, get_path(first, "merged", "nodes")),
-        promotions=promotions,
-        hotfixes=tuple(pull for pull in into if pull not in promotions),
-        required_contexts={branch: found or () for branch, found in wanted.items()},
-        rules_readable=all(found is not None for found in wanted.values()),
-        complete=not seen.problems,
-        problems=tuple(seen.problems),
-        remaining_points=points,
-        named=tuple(_with_required(pull, wanted[production]) for pull in named),
-        listed=seen.listed,
-        into_listed=not errors
-        and get_path(first, "promotions", "pageInfo", "hasNextPage") is False,
-        cursor=seen.cursor,
-        closed=_closed(get_path(first, "closed", "nodes")),
-        checks_hidden=seen.checks_hidden,
-        full_name=text(get_path(first, "nameWithOwner")),
+        heads["staging"],
+        heads["production"],
         rules=rules,
-        comparison=_comparison(first, heads[staging]),
+        full_name=text(get_path(first, "nameWithOwner")),
     )
 
 
-def _comparison(first: Mapping[str, object], staging_head: str | None) -> Compared | None:
+def _comparison(first: JsonObject, staging_head: str | None) -> Compared | None:
     """Return what GitHub says of both branches, if it compared the very heads that it shows."""
     found = get_path(first, "production", "compare")
     trees = [get_path(first, key, "target", "tree", "oid") for key in ("staging", "production")]
@@ -214,21 +187,13 @@ def _comparison(first: Mapping[str, object], staging_head: str | None) -> Compar
     return Compared(ahead, behind, same_files=trees[0] == trees[1])
 
 
-def _closed(nodes: object) -> tuple[int, ...]:
-    """Numbers of those that were closed last; one that cannot be read is left out: it stays as
-    it was.
-    """
-    numbers = (get_path(node, "number") for node in (nodes if isinstance(nodes, list) else []))
-    return tuple(
-        number for number in numbers if isinstance(number, int) and not isinstance(number, bool)
-    )
+def _closed(first: JsonObject) -> tuple[int, ...]:
+    """Return the numbers of those closed last; an unreadable one stays as it was."""
+    numbers = (get_path(node, "number") for node in nodes_of(first.get("closed")))
+    return tuple(number for number in numbers if type(number) is int)
 
 
-def _refs(staging: str, production: str) -> list[tuple[str, str]]:
-    return [("staging", staging), ("production", production)]
-
-
-def _head(seen: Gathering, first: Mapping[str, object], key: str, branch: str) -> str | None:
+def _head(seen: Gathering, first: JsonObject, key: str, branch: str) -> str | None:
     head = commit(get_path(first, key, "target", "oid"))
     if head is None:
         missing = key in first and first[key] is None
@@ -238,26 +203,10 @@ def _head(seen: Gathering, first: Mapping[str, object], key: str, branch: str) -
     return head
 
 
-def _rules(
-    seen: Gathering, first: Mapping[str, object], key: str, branch: str
-) -> MergeRules | None:
+def _rules(seen: Gathering, first: JsonObject, key: str, branch: str) -> MergeRules | None:
     rules = read_merge_rules(get_path(first, key), first)
     if rules is None:
         seen.lacks(
             f"The rules of branch {branch} cannot be read: which checks it requires is not known."
         )
     return rules
-
-
-def _with_required(pull: Pull, rules: tuple[Required, ...] | None) -> Pull:
-    if pull.checks is None or rules is None:
-        return pull
-    return replace(pull, checks=tuple(mark_required(check, rules) for check in pull.checks))
-
-
-def mark_required(check: Check, rules: tuple[Required, ...]) -> Check:
-    """Return `check`, saying whether one of `rules` asks for it."""
-    asked = any(
-        rule.context == check.name and rule.app_id in (None, -1, check.app_id) for rule in rules
-    )
-    return replace(check, required=asked)

@@ -18,7 +18,6 @@ class Gathering:
     problems: list[str] = field(default_factory=list)
     listed: bool = True
     cursor: str | None = None
-    checks_hidden: bool = False
 
     def lacks(self, problem: str) -> None:
         if problem not in self.problems:
@@ -50,7 +49,6 @@ def note_errors(seen: Gathering, errors: list[object]) -> None:
         path = get_path(error, "path")
         parts = {one for one in path if isinstance(one, str)} if isinstance(path, list) else set()
         if parts & {"contexts", "last"}:
-            seen.checks_hidden = True
             seen.lacks("GitHub does not show check runs to this credential.")
         elif not parts & {"branchProtectionRule", "compare"} and len(seen.problems) < MOST_PROBLEMS:
             seen.lacks(

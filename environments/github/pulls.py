@@ -7,7 +7,6 @@ from datetime import datetime
 from environments.github.answers import Check, read_check
 from portal.outbound.parsing import (
     Malformed,
-    commit,
     commit_field,
     field,
     get_path,
@@ -24,8 +23,6 @@ from portal.outbound.parsing import (
 class Review:
     author: str
     state: str
-    commit: str | None
-    submitted_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -44,17 +41,11 @@ class Pull:
     head_ref: str
     head_sha: str
     base_ref: str
-    base_sha: str
     mergeable: str
     merge_state: str
     review_decision: str | None
-    rollup: str | None
     checks: tuple[Check, ...] | None
     updated_at: datetime | None
-    additions: int
-    deletions: int
-    changed_files: int
-    labels: tuple[str, ...] = ()
     reviews: tuple[Review, ...] = ()
     state: str = "open"
     merging: "Merging | None" = None  # only of those that were asked for by number
@@ -95,7 +86,6 @@ class PullState:
     base_ref: str
     head_ref: str
     mergeable: bool | None
-    mergeable_state: str
     url: str
     title: str
     merged_at: datetime | None = None
@@ -117,36 +107,25 @@ def read_pull(node: object, *, errors: bool) -> Pull:
         head_ref=text(field(node, "headRefName", str)),
         head_sha=commit_field(node, "headRefOid"),
         base_ref=text(field(node, "baseRefName", str)),
-        base_sha=commit_field(node, "baseRefOid"),
         mergeable=word(field(node, "mergeable", str)),
         merge_state=word(field(node, "mergeStateStatus", str)),
         review_decision=word(optional(node, "reviewDecision", str)) or None,
-        rollup=word(get_path(node, "rollup", "state")) or None,
         checks=_read_checks(node, errors),
         updated_at=moment(get_path(node, "updatedAt")),
-        additions=field(node, "additions", int),
-        deletions=field(node, "deletions", int),
-        changed_files=field(node, "changedFiles", int),
-        labels=tuple(text(get_path(label, "name")) for label in _nodes(get_path(node, "labels"))),
         reviews=tuple(
             Review(
                 author=text(get_path(review, "author", "login")),
                 state=word(get_path(review, "state")),
-                commit=commit(get_path(review, "commit", "oid")),
-                submitted_at=moment(get_path(review, "submittedAt")),
             )
-            for review in _nodes(get_path(node, "latestOpinionatedReviews"))
+            for review in nodes_of(get_path(node, "latestOpinionatedReviews"))
         ),
     )
 
 
 def read_named(node: object, *, errors: bool) -> Pull:
-    """Return a pull request that was asked for by number, in whatever state it is, with all that
-    its merge takes.
-    """
-    pull = read_pull(node, errors=errors)
+    """Return a pull request asked for by number, in any state, with what its merge takes."""
     return replace(
-        pull,
+        read_pull(node, errors=errors),
         state=word(field(node, "state", str)),
         checks=_read_all_checks(node, errors),
         merging=Merging(
@@ -180,9 +159,7 @@ def _count(node: object, name: str, fits: Callable[[object], bool]) -> int | Non
 
 
 def _read_all_checks(node: object, errors: bool) -> tuple[Check, ...] | None:
-    """Return the checks out of the first and the last hundred; None when there are more, or not all
-    are shown.
-    """
+    """Return the first and last hundred checks; None when not all are shown."""
     if not isinstance(node, dict) or "all" not in node or "rollup" not in node:
         return None
     if node["all"] is None:
@@ -197,7 +174,8 @@ def _read_all_checks(node: object, errors: bool) -> tuple[Check, ...] | None:
         return None
 
 
-def _nodes(connection: object) -> list[object]:
+def nodes_of(connection: object) -> list[object]:
+    """Return the nodes of a connection, where missing ones only mean that less is known."""
     nodes = get_path(connection, "nodes")
     return nodes if isinstance(nodes, list) else []
 
@@ -233,21 +211,19 @@ def read_pull_state(item: object) -> PullState:
     """Return a pull request of REST, alone or from a list (where `merged` and `mergeable` are
     absent).
     """
-    if "merged" in item if isinstance(item, dict) else False:
-        merged = field(item, "merged", bool)
-    else:
+    merged = optional(item, "merged", bool)
+    if merged is None:
         merged = moment(optional(item, "merged_at", str)) is not None
-    merge_commit = commit_field(item, "merge_commit_sha") if merged else None
+    head, base = field(item, "head", dict), field(item, "base", dict)
     return PullState(
         number=field(item, "number", int),
         state=word(field(item, "state", str)),
         merged=merged,
-        merge_commit=merge_commit,
-        head_sha=commit_field(field(item, "head", dict), "sha"),
-        base_ref=text(field(field(item, "base", dict), "ref", str)),
-        head_ref=text(field(field(item, "head", dict), "ref", str)),
+        merge_commit=commit_field(item, "merge_commit_sha") if merged else None,
+        head_sha=commit_field(head, "sha"),
+        base_ref=text(field(base, "ref", str)),
+        head_ref=text(field(head, "ref", str)),
         mergeable=optional(item, "mergeable", bool),
-        mergeable_state=word(get_path(item, "mergeable_state")) or "unknown",
         url=link(get_path(item, "html_url")),
         title=text(field(item, "title", str)),
         merged_at=moment(get_path(item, "merged_at")),

@@ -1,18 +1,19 @@
-"""One request to GitHub: PyGithub's requester knows addresses, credentials and versions, the
-line beneath is ours; what comes back is an answer or an `ApiError` that says what to do.
+"""One request to GitHub, signed in by PyGithub; what comes back is an answer or an `ApiError` that
+says what to do.
 """
 
 import hashlib
+import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
-from typing import NoReturn
+from urllib.parse import urlencode, urljoin
 
 from environments.github import limits, refusals
 from environments.github.refusals import SERVICE
 from portal.outbound import http
-from portal.outbound.credentials import GITHUB_API_VERSION, App, Installation, github_requester
+from portal.outbound.credentials import GITHUB_API_VERSION, App, Installation, github_auth
 from portal.outbound.http import ApiError, Reply, Withhold
 from portal.outbound.parsing import JsonObject, Malformed, get_path, text
 from portal.redaction import knowing
@@ -36,45 +37,6 @@ class Recent(OrderedDict[str, tuple[str, Reply]]):
 recent = Recent()
 
 
-class _Line:
-    """What PyGithub calls a connection, for one request.
-
-    PyGithub's own reads answers of any size, repeats a 202 without end, sends a write again after a
-    301 and stumbles over odd rate headers. So it is told "200, nothing", and the answer stays here,
-    in `reply`.
-    """
-
-    status = 200
-    reply: Reply
-
-    def __init__(self, origin: str, write: bool) -> None:
-        self.origin = origin
-        self.write = write
-
-    def request(
-        self, verb: str, url: str, body: str | None, headers: dict[str, str], stream: bool = False
-    ) -> None:
-        self.arguments = (verb, url, body, headers)
-
-    def getresponse(self) -> "_Line":
-        verb, url, body, headers = self.arguments
-        self.reply = http.send(
-            SERVICE,
-            verb,
-            self.origin + url,
-            write=self.write,
-            headers={"Accept": "application/vnd.github+json"} | headers,
-            content=body.encode() if body is not None else None,
-        )
-        return self
-
-    def getheaders(self) -> list[tuple[str, str]]:
-        return []
-
-    def read(self) -> str:
-        return ""
-
-
 def _scope(name: str) -> str:
     return text(name, 60)
 
@@ -91,10 +53,8 @@ class Transport:
         withhold: Withhold | None = None,
     ) -> None:
         self.withhold = withhold
-        self.requester = github_requester(
-            http.checked_url(api_url, "GITHUB_API_URL", SERVICE), token
-        )
-        self.origin = f"{self.requester.scheme}://{self.requester.hostname_and_port}"
+        self.api_url = http.checked_url(api_url, "GITHUB_API_URL", SERVICE)
+        self.auth = github_auth(self.api_url, token)
         self.kept = kept
         self.clock = clock
 
@@ -106,9 +66,7 @@ class Transport:
         return http.read_again(lambda: self._get(doing, path, query)[0])
 
     def scopes(self, doing: str, path: str) -> tuple[str, ...] | None:
-        """Return what a classic token may do (GitHub names it beside any answer), or None for other
-        kinds.
-        """
+        """Return what a classic token may do, or None for other kinds."""
         return self.about_itself(doing, path)[0]
 
     def about_itself(self, doing: str, path: str) -> tuple[tuple[str, ...] | None, datetime | None]:
@@ -122,9 +80,7 @@ class Transport:
         return scopes, None if ends is None else datetime.fromtimestamp(ends, UTC)
 
     def pages(self, doing: str, path: str, key: str = "", **query: str | int) -> list[object]:
-        """Return all items of a paged list (under `key`, if it is wrapped); more than 10 pages
-        raise `Malformed`.
-        """
+        """Return all items of a paged list (under `key`); over 10 pages raise `Malformed`."""
         items: list[object] = []
         for page in range(1, MAX_PAGES + 1):
             parameters = {**query, "per_page": 100, "page": page}
@@ -142,68 +98,56 @@ class Transport:
 
         Raise `WatchOnly` where the project only watches.
         """
-        if self.withhold is not None:
-            self.withhold(SERVICE, doing, {"method": method, "path": path, "body": body})
-        reply = self._request(method, path, {}, body, {}, write=True)
+        self._withhold(doing, method, path, body)
+        reply = self._request(method, self.api_url + path, body, write=True)
         if reply.status < 300 and not reply.body:
             return {}
         return self._read(reply, doing, write=True)
 
     def mutate(self, doing: str, document: str, variables: dict[str, object]) -> JsonObject:
         """Send one GraphQL mutation, once. Raise `WatchOnly` where the project only watches."""
-        if self.withhold is not None:
-            content: dict[str, object] = {"query": document, "variables": variables}
-            self.withhold(SERVICE, doing, {"method": "POST", "path": "/graphql", "body": content})
+        self._withhold(doing, "POST", "/graphql", {"query": document, "variables": variables})
         return self.graphql(doing, document, variables, write=True)
+
+    def _withhold(self, doing: str, method: str, path: str, body: dict[str, object]) -> None:
+        if self.withhold is not None:
+            self.withhold(SERVICE, doing, {"method": method, "path": path, "body": body})
 
     def graphql(
         self, doing: str, document: str, variables: dict[str, object], *, write: bool = False
     ) -> JsonObject:
-        """Send one query, tried once: an object with `data` and perhaps `errors`, both for the
-        caller to judge.
-        """
+        """Send one query, once; return `data` and perhaps `errors`, for the caller to judge."""
         body: dict[str, object] = {
             "query": document,
             "variables": {k: v for k, v in variables.items() if v is not None},
         }
-        reply = self._request("POST", self.requester.graphql_url, {}, body, {}, write=write)
+        # On GitHub Enterprise Server REST is at /api/v3, GraphQL at /api/graphql.
+        address = f"{self.api_url.removesuffix('/v3')}/graphql"
+        reply = self._request("POST", address, body, write=write)
         answer = self._read(reply, doing, write=write)
         if not isinstance(answer, dict) or not isinstance(answer.get("errors") or [], list):
-            raise self._unreadable(reply, "not a GraphQL answer", write=write)
+            raise http.unreadable(SERVICE, "not a GraphQL answer", write, reply.status)
         return answer
 
     def _get(self, doing: str, path: str, query: dict[str, str | int]) -> tuple[object, Reply]:
-        key = self._key(path, query)
+        address = _with(self.api_url + path, query)
+        # ETags belong to the token (GitHub support).
+        key = hashlib.sha256(f"{self.auth.token}\n{address}".encode()).hexdigest()
         etag, cached = self.kept.get(key, ("", None))
-        reply = self._request(
-            "GET", path, query, None, {"If-None-Match": etag} if etag else {}, write=False
-        )
+        reply = self._request("GET", address, etag=etag)
         if reply.status == 304 and cached is not None:
             reply = cached
         if reply.status in MOVED and (there := self._on_same_host(reply)):
-            reply = self._request(
-                "GET", there, {} if "?" in there else query, None, {}, write=False
-            )
+            reply = self._request("GET", there if "?" in there else _with(there, query))
         answer = self._read(reply, doing, write=False)
         if (new := reply.headers.get("etag")) and len(reply.body) <= KEPT_BYTES:
             self.kept[key] = (new, reply)
         return answer, reply
 
     def _on_same_host(self, reply: Reply) -> str:
-        """Return where a renamed repository is read now: a path of the same host, or "": no token
-        goes elsewhere.
-        """
+        """Return where a renamed repository is read now; "" off this host: no token goes there."""
         place = reply.headers.get("location", "")
-        return place.removeprefix(self.origin) if place.startswith(f"{self.origin}/") else ""
-
-    def _key(self, path: str, query: dict[str, str | int]) -> str:
-        """ETags belong to the token (GitHub support), so an answer is kept for one address and
-        one token.
-        """
-        message = "\n".join(
-            [self._token(), self.origin, path, *(f"{k}={v}" for k, v in sorted(query.items()))]
-        )
-        return hashlib.sha256(message.encode()).hexdigest()
+        return place if place.startswith(urljoin(self.api_url, "/")) else ""
 
     def _read(self, reply: Reply, doing: str, *, write: bool) -> object:
         if reply.status >= 300 or (reply.status != 200 and not write):
@@ -211,49 +155,43 @@ class Transport:
         try:
             return reply.json()
         except ValueError:
-            raise self._unreadable(reply, "not JSON", write=write) from None
-
-    def _unreadable(self, reply: Reply, what: str, *, write: bool) -> ApiError:
-        if write:
-            return http.unknown_outcome(SERVICE, what, reply.status)
-        return http.malformed(SERVICE, what, reply.status)
+            raise http.unreadable(SERVICE, "not JSON", write, reply.status) from None
 
     def _request(
         self,
         method: str,
-        path: str,
-        query: dict[str, str | int],
-        body: dict[str, object] | None,
-        headers: dict[str, str],
+        address: str,
+        body: dict[str, object] | None = None,
         *,
-        write: bool,
+        etag: str = "",
+        write: bool = False,
     ) -> Reply:
-        self._token()
-        line = _Line(self.origin, write)
-        self.requester.requestJson(method, path, dict(query), headers, body, line)  # type: ignore[arg-type]
-        limits.note(line.reply, self.account)
-        return line.reply
-
-    def _token(self) -> str:
-        """Return the token now valid; an App's is fetched again each hour, and that is where an
-        App's faults show.
-        """
-        auth = self.requester.auth
-        assert auth is not None  # noqa: S101  (the requester is always made with one)
-        return auth.token
+        headers = {
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"{self.auth.token_type} {self.auth.token}",
+            "X-GitHub-Api-Version": GITHUB_API_VERSION,
+        }
+        if etag:
+            headers["If-None-Match"] = etag
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(body).encode()
+        reply = http.send(SERVICE, method, address, write=write, headers=headers, content=content)
+        limits.note(reply, self.account)
+        return reply
 
     @property
     def account(self) -> str:
         """What names the credential where it must not stand: an App's installation keeps its name
         while its tokens change.
         """
-        auth = self.requester.auth
-        held = auth.address if isinstance(auth, Installation) else self._token()
+        held = self.auth.address if isinstance(self.auth, Installation) else self.auth.token
         return hashlib.sha256(f"github account {held}".encode()).hexdigest()[:16]
 
     def error(self, reply: Reply, doing: str, *, write: bool) -> ApiError:
         """Return what an answer with an error status means, by status *and* words."""
-        with knowing(self._token()):
+        with knowing(self.auth.token):
             words = refusals.words_of(reply)
         kind, sentence = refusals.meaning(reply, doing, words, write)
         passing = kind in {"rate_limited", "unavailable"}
@@ -265,11 +203,5 @@ class Transport:
         )
 
 
-def unreadable(error: Malformed, *, write: bool = False) -> NoReturn:
-    """Raise the `ApiError` for an answer of the wrong shape."""
-    if write:
-        raise http.unknown_outcome(SERVICE, str(error)) from error
-    raise http.malformed(SERVICE, str(error)) from error
-
-
-__all__ = ["GITHUB_API_VERSION", "SERVICE", "Recent", "Transport", "unreadable"]
+def _with(address: str, query: Mapping[str, str | int]) -> str:
+    return f"{address}?{urlencode(query)}" if query else address

@@ -7,9 +7,7 @@ from environments.models.environments import Environment
 
 
 class DatabaseState(models.TextChoices):
-    """Where a database is relative to its branch; the values are those of
-    environments.schema.history.status.
-    """
+    """Where a database is relative to its branch (environments.schema.history.status)."""
 
     LEVEL = "level", "at the head"
     BEHIND = "behind", "behind"
@@ -48,7 +46,3 @@ class DatabaseStatus(models.Model):
 
     def __str__(self) -> str:
         return self.sentence
-
-    @property
-    def audit_scope(self) -> str:
-        return self.environment.project.slug

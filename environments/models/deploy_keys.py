@@ -36,7 +36,3 @@ class DeployKey(models.Model):
 
     def __str__(self) -> str:
         return f"deploy key of {self.project}"
-
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug

@@ -61,7 +61,3 @@ class Finding(models.Model):
 
     def __str__(self) -> str:
         return self.sentence[:80]
-
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug

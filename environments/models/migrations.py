@@ -99,25 +99,9 @@ class MigrationRun(Job):
             return f"{place} back to {target or 'nothing'}"
         return f"{place} to {target or self.commit[:7]}"  # the heads are known once it runs
 
-    @property
-    def audit_scope(self) -> str:
-        return self.environment.project.slug
-
     def ended(self, outcome: Finished, *, now: datetime) -> None:
-        audit.record(
-            "migration.ended",
-            actor=None,
-            subject=self,
-            outcome="done" if outcome.status == "succeeded" else "failed",
-            sentence=outcome.sentence,
-            data={
-                "status": outcome.status,
-                "commit": self.commit,
-                "before": self.before,
-                "after": self.after,
-            },
-            now=now,
-        )
+        known = {"commit": self.commit, "before": self.before, "after": self.after}
+        audit.record_end("migration.ended", self, outcome, now=now, data=known)
 
 
 def unknown_staging(database: Database) -> str:
@@ -136,9 +120,7 @@ def unknown_staging(database: Database) -> str:
 
 
 class MigrationPlan(Job):
-    """The SQL and the risks of a database's migrations between two commits, for production.
-    Computed once.
-    """
+    """The SQL and risks of a database's migrations between two commits. Computed once."""
 
     step_function = "environments.databases.plan_job.plan_migrations"
     step_seconds = 1800.0  # the environment of the project may have to be made first
@@ -185,20 +167,9 @@ class MigrationPlan(Job):
     def __str__(self) -> str:
         return f"plan of {self.commit[:7]} since {self.base[:7]}"
 
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug
-
     def ended(self, outcome: Finished, *, now: datetime) -> None:
-        audit.record(
-            "migration.planned",
-            actor=None,
-            subject=self,
-            outcome="done" if outcome.status == "succeeded" else "failed",
-            sentence=outcome.sentence,
-            data={"commit": self.commit, "base": self.base, "digest": self.digest},
-            now=now,
-        )
+        known = {"commit": self.commit, "base": self.base, "digest": self.digest}
+        audit.record_end("migration.planned", self, outcome, now=now, data=known)
 
 
 class StagedRevision(models.Model):

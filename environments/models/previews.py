@@ -102,26 +102,14 @@ class Preview(Job):
     def __str__(self) -> str:
         return self.name
 
-    def keep(self, **values: object) -> None:
-        """Write these fields, unless another worker has taken the job over."""
-        for name, value in values.items():
-            setattr(self, name, value)
-        Preview.objects.filter(pk=self.pk, fence=self.fence).update(**values)
-
     @property
     def name(self) -> str:
         """The environment's name on Railway."""
         return f"pr-{self.number}"
 
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug
-
 
 class PreviewVariable(models.Model):
-    """A value that every preview gets instead of staging's: for what is sealed there, or must
-    not be shared.
-    """
+    """A value that every preview gets instead of staging's, which is sealed or not to be shared."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="preview_variables")
     service = models.CharField(max_length=200)
@@ -143,7 +131,3 @@ class PreviewVariable(models.Model):
 
     def __str__(self) -> str:
         return f"{self.service}: {self.name}"
-
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug

@@ -82,27 +82,11 @@ class Rehearsal(Job):
         place = " ".join(filter(None, [str(self.environment), self.database.called]))
         return f"rehearsal of {self.commit[:7]} for {place}"
 
-    @property
-    def audit_scope(self) -> str:
-        return self.environment.project.slug
-
     def ended(self, outcome: Finished, *, now: datetime) -> None:
         row = Rehearsal.objects.only("start", "target").get(pk=self.pk)
-        audit.record(
-            "rehearsal.ended",
-            actor=None,
-            subject=self,
-            outcome="done" if outcome.status == JobStatus.SUCCEEDED else "failed",
-            sentence=outcome.sentence,
-            data={
-                "status": outcome.status,
-                "commit": self.commit,
-                "direction": self.direction,
-                "start": row.start,
-                "target": row.target,
-            },
-            now=now,
-        )
+        known = {"commit": self.commit, "start": row.start, "target": row.target}
+        known |= {"direction": self.direction}
+        audit.record_end("rehearsal.ended", self, outcome, now=now, data=known)
 
 
 def passed_rehearsal(

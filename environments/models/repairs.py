@@ -28,9 +28,7 @@ class RepairKind(models.TextChoices):
 
 
 class Repair(Job):
-    """One repair that a person requested: the state is read, one write is made at most, and the
-    state is read again.
-    """
+    """One repair that a person requested: read the state, write at most once, read again."""
 
     step_function = "environments.repairs.steps.step"
 
@@ -76,31 +74,14 @@ class Repair(Job):
     def __str__(self) -> str:
         return f"{self.get_kind_display()}{f' ({self.subject})' if self.subject else ''}"
 
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug
-
     def ended(self, outcome: Finished, *, now: datetime) -> None:
-        audit.record(
-            "repair.ended",
-            actor=None,
-            subject=self,
-            outcome="done" if outcome.status == "succeeded" else "failed",
-            sentence=outcome.sentence,
-            data={
-                "kind": self.kind,
-                "before": self.before,
-                "wanted": self.wanted,
-                "result": self.result,
-            },
-            now=now,
-        )
+        known = {"kind": self.kind, "before": self.before}
+        known |= {"wanted": self.wanted, "result": self.result}
+        audit.record_end("repair.ended", self, outcome, now=now, data=known)
 
 
 class DeploymentRequest(models.Model):
-    """A deployment in staging or production that the portal requested. The row is written before
-    the request.
-    """
+    """A deployment that the portal requested. The row is written before the request."""
 
     instance = models.ForeignKey(
         ServiceInstance, models.CASCADE, related_name="deployment_requests"

@@ -81,28 +81,13 @@ class Stamp(Job):
         return f"stamp of {self.database.of(self.environment)}"
 
     @property
-    def audit_scope(self) -> str:
-        return self.environment.project.slug
-
-    @property
     def sign_in_policy(self) -> Policy:
         return self.environment.project.sign_in_policy
 
     def ended(self, outcome: Finished, *, now: datetime) -> None:
-        audit.record(
-            "stamp.ended",
-            actor=None,
-            subject=self,
-            outcome="done" if outcome.status == "succeeded" else "failed",
-            sentence=outcome.sentence,
-            data={
-                "commit": self.commit,
-                "before": self.before,
-                "target": self.target,
-                "schema": self.schema,
-            },
-            now=now,
-        )
+        known = {"commit": self.commit, "before": self.before}
+        known |= {"target": self.target, "schema": self.schema}
+        audit.record_end("stamp.ended", self, outcome, now=now, data=known)
 
 
 def stamped_from(database: Database) -> dict[str, list[str]]:

@@ -32,7 +32,3 @@ class WithheldWrite(models.Model):
 
     def __str__(self) -> str:
         return f"would {self.doing}"
-
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug

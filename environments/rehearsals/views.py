@@ -164,11 +164,11 @@ def compare(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _start_comparison(environment: Environment, database: Database, *, actor: Actor) -> Rehearsal:
     project = environment.project
-    name = expected_branches(project).get(environment.kind, "")
-    branch = Branch.objects.filter(project=project, name=name).exclude(head="").first()
-    if branch is None:
+    branch = expected_branches(project).get(environment.kind, "")
+    head = Branch.heads(project).get(branch)
+    if not head:
         raise Refused(
             f"The branch of {environment} has not been read yet, so no schema is expected of its"
             " database."
         )
-    return actions.start_rehearsal(environment, database=database, actor=actor, commit=branch.head)
+    return actions.start_rehearsal(environment, database=database, actor=actor, commit=head)

@@ -2,20 +2,21 @@
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
 from environments.git_mirrors.clone import mirror_of
-from environments.models import Branch, Project, RunbookReading
+from environments.models import Project, RunbookReading
 from environments.runbook import kinds
 from portal.outbound.http import ApiError
 
 RULES = 1  # raise it when other things are found: every project is then read again
 MOST = 200
-NOT_THEIRS = ("node_modules/", ".venv/", "venv/", "vendor/", "site-packages/", ".task_logs/")
+NOT_THEIRS = {"node_modules", ".venv", "venv", "vendor", "site-packages", ".task_logs"}
+TESTS = {"tests", "test"}
 WORKFLOW, STARTUP, SCRIPT, DOCUMENT, CODE = "workflow", "startup", "script", "document", "code"
 _NAMED_IN = {kinds.PREVIEWS: (WORKFLOW,), kinds.SYNC: (WORKFLOW, SCRIPT), kinds.TASK_LOG: (SCRIPT,)}
 _STARTUP = re.compile(
@@ -36,9 +37,11 @@ class Leftover:
     seen: str
 
 
-def settle(project: Project, *, now: datetime) -> None:
-    """Read the head of staging (else of main) where it is not read yet; git's trouble waits."""
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+def settle(project: Project, heads: Mapping[str, str], *, now: datetime) -> None:
+    """Read the head of staging (else of main) where it is not read yet; git's trouble waits.
+
+    `heads`: by the name of the branch.
+    """
     commit = heads.get(project.staging_branch) or heads.get(project.production_branch, "")
     known = RunbookReading.objects.filter(project=project).first()
     if not commit or (known and (known.commit, known.rules) == (commit, RULES)):
@@ -60,7 +63,7 @@ def leftovers(mirror: Mirror, commit: str, staging: str, main: str) -> list[Left
     Nothing of the repository is executed. Raise `GitError`.
     """
     found: dict[tuple[str, str], Leftover] = {}
-    for path, _ in mirror.files(commit):
+    for path, _ in mirror.tree(commit):
         for kind in _by_name(path):
             found[kind, path] = Leftover(kind, place_of(path), path, 0, "its name")
     for command in kinds.commands(staging, main):
@@ -98,19 +101,13 @@ def _by_name(path: str) -> Iterable[str]:
     if not _is_theirs(path) or place not in (WORKFLOW, SCRIPT):
         return []
     name = posixpath.basename(path)
-    return [
-        kind
-        for kind, places in _NAMED_IN.items()
-        if place in places and kinds.NAMES[kind].search(name)
-    ]
+    named = [kind for kind, places in _NAMED_IN.items() if place in places]
+    return [kind for kind in named if kinds.NAMES[kind].search(name)]
 
 
 def _is_theirs(path: str) -> bool:
     """Return whether people wrote and run it here: no dependency, and no test."""
-    parts = path.split("/")[:-1]
-    return not any(f"/{one}" in f"/{path}" for one in NOT_THEIRS) and not {"tests", "test"} & set(
-        parts
-    )
+    return not (NOT_THEIRS | TESTS) & set(path.split("/")[:-1])
 
 
 def _counts(one: Leftover) -> bool:

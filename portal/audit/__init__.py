@@ -1,8 +1,7 @@
-"""The audit trail: one event per thing that happened, chained by SHA-256, written with the thing
-itself.
+"""The audit trail: an event per thing that happened, chained by SHA-256, written with the thing.
 
 `record` appends in the caller's transaction: without an event there is no action. `timeline` reads.
-`verify` and `anchor` (portal.audit.verification) prove it; docs/audit.md says what is proven and
+`verify` and `anchor` in `verification` prove it; docs/audit.md says what is proven and
 what is not.
 """
 
@@ -10,27 +9,17 @@ import re
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Model
 
-from portal.audit.verification import Anchor, Verification, anchor, verify
+from portal.jobs import Finished, JobStatus
 from portal.models.audit import AuditEvent
-from portal.redaction import without_secrets
+from portal.redaction import in_texts, without_secrets
 from portal.visible import visible
-
-__all__ = [
-    "Actor",
-    "Anchor",
-    "OutsideTransaction",
-    "Verification",
-    "anchor",
-    "record",
-    "timeline",
-    "verify",
-]
 
 type Actor = User | None  # who acts; None is the portal itself
 
@@ -61,9 +50,9 @@ def record(
 ) -> int:
     """Append one event in the current transaction, by one query, and return its position.
 
-    `actor` None is the portal itself. `scope` (a project's slug) defaults to the subject's
-    `audit_scope`; where the subject says `for_release`, `data` names that release. Events of
-    one human action share a `group`. Without `now` the database's clock counts. Raise
+    `actor` None is the portal itself. `scope` (a project's slug) defaults to `scope_of(subject)`;
+    where the subject says `for_release`, `data` names that release. Events of one human action
+    share a `group`. Without `now` the database's clock counts. Raise
     `OutsideTransaction`, or Django's `DatabaseError` when the event cannot be written (no
     permission, or the head of the chain is taken for 3 s): let it pass, so that the action is
     undone too. Until the transaction ends no other event can be added, so record last.
@@ -81,7 +70,7 @@ def record(
         outcome,
         actor.pk if actor else None,
         clean(actor_name(actor), NAME_CHARS),
-        clean(scope or getattr(subject, "audit_scope", ""), NAME_CHARS),
+        clean(scope or scope_of(subject), NAME_CHARS),
         subject._meta.label_lower if subject else "",
         clean(str(subject.pk), NAME_CHARS) if subject else "",
         clean(str(subject), NAME_CHARS) if subject else "",
@@ -94,20 +83,50 @@ def record(
         return cursor.fetchone()[0]
 
 
-def timeline(
-    *, subject: Model | None = None, scope: str = "", before: int | None = None, limit: int = 50
-) -> list[AuditEvent]:
-    """Return the newest events, of one subject or scope when given; page on with
-    `before=events[-1].position`.
+def record_by_portal(
+    action: str,
+    subject: Model,
+    sentence: str,
+    *,
+    outcome: str = "done",
+    data: Mapping[str, object] | None = None,
+    now: datetime,
+) -> None:
+    """Append, as `record` does, an event of what the portal itself did or found."""
+    record(
+        action, actor=None, subject=subject, outcome=outcome, sentence=sentence, data=data, now=now
+    )
+
+
+def record_own(action: str, user: User, sentence: str, **more: Any) -> None:
+    """Append what `user` did with their own account, in a transaction of its own."""
+    with transaction.atomic():
+        record(action, actor=user, subject=user, sentence=sentence, **more)
+
+
+def record_end(
+    action: str, subject: Model, outcome: Finished, *, data: Mapping[str, object], now: datetime
+) -> None:
+    """Append the event that the job of `subject` ended with `outcome`."""
+    how = "done" if outcome.status == JobStatus.SUCCEEDED else "failed"
+    data = {"status": outcome.status, **data}
+    record_by_portal(action, subject, outcome.sentence, outcome=how, data=data, now=now)
+
+
+def scope_of(subject: object) -> str:
+    """Return the slug of the project that `subject` is or belongs to, by its own word
+    (`audit_scope`) or by its project, release or environment; "" for none.
     """
-    events = AuditEvent.objects.order_by("-position")
-    if subject is not None:
-        events = events.filter(subject_kind=subject._meta.label_lower, subject_id=str(subject.pk))
-    if scope:
-        events = events.filter(scope=scope)
-    if before is not None:
-        events = events.filter(position__lt=before)
-    return list(events[:limit])
+    for owner in ("project", "release", "environment"):
+        if hasattr(subject, owner):
+            return scope_of(getattr(subject, owner))
+    return getattr(subject, "audit_scope", "")
+
+
+def timeline(subject: Model, *, limit: int = 50) -> list[AuditEvent]:
+    """Return the newest events of `subject`."""
+    kind = subject._meta.label_lower
+    return list(AuditEvent.objects.filter(subject_kind=kind, subject_id=str(subject.pk))[:limit])
 
 
 def actor_name(actor: Actor | AnonymousUser) -> str:
@@ -120,19 +139,14 @@ def actor_name(actor: Actor | AnonymousUser) -> str:
 
 
 def clean(text: str, limit: int) -> str:
-    """Return `text` on one line, without credentials, with all else that it holds to be seen, and
-    at most `limit` characters long.
-    """
+    """Return `text` on one line of at most `limit` characters, all visible, without credentials."""
     text = visible(_LAYOUT.sub(" ", without_secrets(text)))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def canonical_json(data: Mapping[str, object]) -> str:
-    """Return one spelling for one content: sorted keys, no spaces, ASCII.
-
-    Of over 16,000 characters a part is kept.
-
-    Raise TypeError or ValueError for what JSON cannot say.
+    """Return one spelling for one content: sorted keys, no spaces, ASCII; of over 16,000 characters
+    a part. Raise TypeError or ValueError for what JSON cannot say.
     """
     text = _dump(data)
     if len(text) > DATA_CHARS:
@@ -141,12 +155,4 @@ def canonical_json(data: Mapping[str, object]) -> str:
 
 
 def _dump(data: Mapping[str, object]) -> str:
-    return _ENCODER.encode(_without_secrets(data))
-
-
-def _without_secrets(value: object) -> object:
-    if isinstance(value, str):
-        return without_secrets(value)
-    if isinstance(value, Mapping):
-        return {name: _without_secrets(one) for name, one in value.items()}
-    return [_without_secrets(one) for one in value] if isinstance(value, list | tuple) else value
+    return _ENCODER.encode(in_texts(data, without_secrets))

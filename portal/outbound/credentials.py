@@ -1,6 +1,4 @@
-"""Credentials for GitHub and Railway: found in the settings, looked at before the first call,
-never shown.
-"""
+"""Credentials for GitHub and Railway: found in the settings, looked at first, never shown."""
 
 import hmac
 import os
@@ -12,15 +10,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NoReturn
 
-import github
 import github.Auth
 import jwt
 from django.conf import settings
-from github.Requester import Requester
 
 from portal.outbound import http
-from portal.outbound.connections import USER_AGENT
-from portal.outbound.http import READ_SECONDS, ApiError
+from portal.outbound.http import ApiError
 from portal.outbound.parsing import get_path, moment
 from portal.redaction import hold
 
@@ -37,9 +32,7 @@ _GITHUB_KINDS = {
 
 @dataclass(frozen=True, eq=False)
 class Secret:
-    """A value that no `repr`, `str`, log line, page or pickle shows; `reveal()` is the one way
-    to it.
-    """
+    """A value that no `repr`, `str`, log line, page or pickle shows; `reveal()` does."""
 
     _value: str = field(repr=False)
 
@@ -72,18 +65,13 @@ class App:
 
 
 def checked_token(token: str, setting: str, service: str) -> str:
-    """Return `token` as it is, or `ApiError` (unauthorized) naming its length, kind and fault,
-    never the token.
-    """
+    """Return `token`; raise `ApiError` (unauthorized) with its length, kind and fault if unfit."""
     if not token:
         raise ApiError(service, "unauthorized", f"{service} needs a token: set {setting}.")
     if fault := _fault(token):
         kind = github_token_kind(token.strip("\"' \t\r\n")) if service == "GitHub" else "token"
-        sentence = (
-            f"{setting} holds a {kind} of {len(token)} characters that {fault}: set it again"
-            " without that."
-        )
-        raise ApiError(service, "unauthorized", sentence)
+        found = f"{setting} holds a {kind} of {len(token)} characters that {fault}"
+        raise ApiError(service, "unauthorized", f"{found}: set it again without that.")
     return token
 
 
@@ -110,74 +98,40 @@ def github_token_kind(token: str) -> str:
     return next((kind for start, kind in _GITHUB_KINDS.items() if token.startswith(start)), "token")
 
 
-def github_requester(api_url: str, token: str | App | None = None) -> Requester:
-    """Return PyGithub's requester for `api_url`, with `token`, else GITHUB_TOKEN, else the App of
-    the settings.
+def github_auth(api_url: str, token: str | App | None = None) -> github.Auth.Auth:
+    """Return what signs in at `api_url`: `token`, else GITHUB_TOKEN, else the App of the settings.
 
-    It never retries, never paces and gives up after a time limit. One per process and credential,
-    so that an App's installation token (one hour) is fetched once. Raise `ApiError`
-    (unauthorized).
+    Its `token` is the one now valid. Raise `ApiError` (unauthorized).
     """
     if isinstance(token, App):
-        given_app = (token.id, token.private_key, token.installation_id)
-        return _requester(os.getpid(), api_url, "", given_app)
+        return _installation(os.getpid(), api_url, token)
     given = settings.GITHUB_TOKEN if token is None else token
-    app = (
-        settings.GITHUB_APP_ID,
-        settings.GITHUB_APP_PRIVATE_KEY,
-        settings.GITHUB_APP_INSTALLATION_ID,
+    if given:
+        return github.Auth.Token(checked_token(given, "GITHUB_TOKEN", "GitHub"))
+    app = App(
+        settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY, settings.GITHUB_APP_INSTALLATION_ID
     )
-    if given or not any(app):
-        if not given:
-            raise ApiError(
-                "GitHub",
-                "unauthorized",
-                "GitHub needs a credential: set GITHUB_TOKEN, or GITHUB_APP_ID with "
-                "GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID.",
-            )
-        return _requester(
-            os.getpid(), api_url, checked_token(given, "GITHUB_TOKEN", "GitHub"), None
-        )
-    return _requester(os.getpid(), api_url, "", app)
+    if app == App("", "", ""):
+        needed = "GITHUB_APP_ID with GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID"
+        sentence = f"GitHub needs a credential: set GITHUB_TOKEN, or {needed}."
+        raise ApiError("GitHub", "unauthorized", sentence)
+    return _installation(os.getpid(), api_url, app)
 
 
 @lru_cache(maxsize=16)
-def _requester(
-    process: int, api_url: str, token: str, app: tuple[str, str, str] | None
-) -> Requester:
-    auth: github.Auth.Auth = _installation(api_url, *app) if app else github.Auth.Token(token)
-    return Requester(
-        auth=auth,
-        base_url=api_url,
-        timeout=int(READ_SECONDS),
-        user_agent=USER_AGENT,
-        per_page=100,
-        verify=True,
-        retry=None,
-        pool_size=None,
-        seconds_between_requests=0,
-        seconds_between_writes=0,
-        api_version=GITHUB_API_VERSION,
-    )
-
-
-def _installation(
-    api_url: str, app_id: str, private_key: str, installation_id: str
-) -> "Installation":
-    if not app_id.isdigit() or not installation_id.isdigit():
-        sentence = (
-            "GITHUB_APP_ID and GITHUB_APP_INSTALLATION_ID must both be set and be numbers: correct"
-            " them."
-        )
-        raise ApiError("GitHub", "unauthorized", sentence)
-    private_key = private_key.replace("\\n", "\n")  # how a key of several lines is written in one
-    if "PRIVATE KEY-----" not in private_key:
-        sentence = (
-            "GITHUB_APP_PRIVATE_KEY is not a private key in PEM form: paste the file GitHub gave"
-            " you."
-        )
-        raise ApiError("GitHub", "unauthorized", sentence)
-    return Installation(api_url, github.Auth.AppAuth(app_id, private_key), installation_id)
+def _installation(process: int, api_url: str, app: App) -> "Installation":
+    """One per process and App, so that its token (one hour) is fetched once."""
+    private_key = app.private_key.replace("\\n", "\n")  # how several lines are written in one
+    fault = ""
+    if not app.id.isdigit() or not app.installation_id.isdigit():
+        fault = "GITHUB_APP_ID and GITHUB_APP_INSTALLATION_ID must both be set and be numbers:"
+        fault += " correct them."
+    elif "PRIVATE KEY-----" not in private_key:
+        fault = "GITHUB_APP_PRIVATE_KEY is not a private key in PEM form: paste the file GitHub"
+        fault += " gave you."
+    if fault:
+        raise ApiError("GitHub", "unauthorized", fault)
+    return Installation(api_url, github.Auth.AppAuth(app.id, private_key), app.installation_id)
 
 
 class Installation(github.Auth.Auth):
@@ -199,9 +153,8 @@ class Installation(github.Auth.Auth):
         self._app = app
         self._clock = clock
         self._lock = threading.Lock()
-        self.permissions: dict[
-            str, str
-        ] = {}  # what the last token may do: name → "read", "write" or "admin"
+        # What the last token may do: name → "read", "write" or "admin".
+        self.permissions: dict[str, str] = {}
         self._held: tuple[str, datetime] | None = None
 
     @property
@@ -228,10 +181,8 @@ class Installation(github.Auth.Auth):
         # No write: a token fetched in vain harms nobody.
         reply = http.send("GitHub", "POST", self.address, write=False, headers=headers)
         if reply.status >= 500 or reply.status == 429:
-            sentence = (
-                f"GitHub gives no installation token (HTTP {reply.status}). The portal tries "
-                "again later."
-            )
+            sentence = f"GitHub gives no installation token (HTTP {reply.status})."
+            sentence += " The portal tries again later."
             raise ApiError("GitHub", "unavailable", sentence, status=reply.status)
         if reply.status >= 300:
             sentence = (
@@ -269,19 +220,3 @@ def railway_token(token: str | None = None) -> tuple[str, str]:
         given = settings.RAILWAY_API_TOKEN if token is None else token
         return checked_token(given, "RAILWAY_API_TOKEN", "Railway"), "bearer"
     return checked_token(settings.RAILWAY_TOKEN, "RAILWAY_TOKEN", "Railway"), "project"
-
-
-def github_token(api_url: str, token: str | App | None = None) -> str:
-    """Return the token with which git itself reads the repository: the plain one, or the App's
-    present installation token. None: that of the settings.
-
-    Raise `ApiError` (unauthorized) for an unusable one.
-    """
-    auth = github_requester(api_url, token).auth
-    try:
-        return auth.token if auth else ""
-    except github.GithubException as error:
-        sentence = (
-            f"GitHub gave the App no installation token (HTTP {error.status}); see Connections."
-        )
-        raise ApiError("GitHub", "unauthorized", sentence, status=error.status) from error

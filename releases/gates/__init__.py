@@ -20,7 +20,7 @@ from releases.gates.readiness import (
     verdict,
 )
 from releases.gates.registry import GATES, Gate
-from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_
+from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result
 
 __all__ = [
     "ATTEST",
@@ -32,7 +32,6 @@ __all__ = [
     "Gate",
     "Readiness",
     "Result",
-    "and_",
     "content_digest",
     "decisive",
     "fault_of",

@@ -2,9 +2,10 @@
 
 from hashlib import sha256
 
+from portal.words import and_
 from releases.gates.context import Facts
 from releases.gates.registry import gate
-from releases.gates.result import PASS, PENDING, Result, and_
+from releases.gates.result import PASS, PENDING, Result
 from releases.models.approvals import Approval
 from releases.models.releases import Release
 

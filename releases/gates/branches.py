@@ -7,10 +7,11 @@ from django.conf import settings
 
 from environments.github import Required
 from environments.github.answers import ACTIONS_APP_ID
+from portal.words import and_
 from releases.gates.context import Facts
 from releases.gates.registry import gate
-from releases.gates.result import FAIL, PASS, PENDING, Result, and_, outdated, step_of
-from releases.models import StepStatus
+from releases.gates.result import FAIL, PASS, PENDING, Result, outdated, step_of
+from releases.models import PullRequest, StepStatus
 from releases.models.promotion import StepName
 
 GREEN_CHECKS = {"success"}
@@ -21,47 +22,45 @@ RUNNING_CHECKS = {"queued", "in_progress", "requested", "waiting", "pending", "e
 @gate("Promotion open", always=True)
 def promotion_open(facts: Facts) -> Result:
     """Require that the promotion pull request is open, at the candidate, and can be merged."""
-    release, pull = facts.release, facts.promotion_pull
-    stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
-    if stale:
+    pull = facts.promotion_pull
+    if stale := outdated(facts, "GitHub"):
         return stale
-    if release.pull_number is None or pull is None:
+    if facts.release.pull_number is None or pull is None:
         return Result(PENDING, "The promotion pull request is being opened.")
-    named, main = f"Pull request #{pull.number}", facts.project.production_branch
     evidence = (
         ("pull request", f"#{pull.number}"),
         ("state", pull.state),
         ("head", pull.head_sha[:7]),
     )
+    return Result(*_open_at_candidate(facts, pull), evidence, pull.seen_at)
+
+
+def _open_at_candidate(facts: Facts, pull: PullRequest) -> tuple[str, str]:
+    named, main = f"Pull request #{pull.number}", facts.project.production_branch
+    candidate = facts.release.candidate
     if pull.state == "merged":
-        return Result(FAIL, f"{named} was merged outside the portal.", evidence)
+        return FAIL, f"{named} was merged outside the portal."
     if pull.base != main:
-        return Result(FAIL, f"{named} goes into {pull.base}, not into {main}.", evidence)
+        return FAIL, f"{named} goes into {pull.base}, not into {main}."
     if pull.state != "open":
-        message = f"{named} is {pull.state}. Reopen it, or abandon the release."
-        return Result(FAIL, message, evidence)
+        return FAIL, f"{named} is {pull.state}. Reopen it, or abandon the release."
     if pull.seen_at < facts.fresh_since:
-        return Result(PENDING, f"{named} has not been read recently.", evidence, pull.seen_at)
+        return PENDING, f"{named} has not been read recently."
     if pull.draft:
-        return Result(FAIL, f"{named} is a draft. Mark it ready for review.", evidence)
-    if pull.head_sha != release.candidate:
-        moved = f"{named} is at {pull.head_sha[:7]}, the candidate is {release.candidate[:7]}."
-        return Result(PENDING, moved, evidence, pull.seen_at)
+        return FAIL, f"{named} is a draft. Mark it ready for review."
+    if pull.head_sha != candidate:
+        return PENDING, f"{named} is at {pull.head_sha[:7]}, the candidate is {candidate[:7]}."
     if pull.mergeable == "conflicting":
-        conflict = f"{named} conflicts with {pull.base}; merge {pull.base} into {pull.head} first."
-        return Result(FAIL, conflict, evidence, pull.seen_at)
+        return FAIL, f"{named} conflicts with {main}; merge {main} into {pull.head} first."
     if pull.mergeable != "mergeable":
-        return Result(PENDING, f"GitHub is checking #{pull.number} for conflicts.", evidence)
-    return Result(PASS, f"{named} is open at the candidate.", evidence, pull.seen_at)
+        return PENDING, f"GitHub is checking #{pull.number} for conflicts."
+    return PASS, f"{named} is open at the candidate."
 
 
 @gate("CI green", always=True)
 def ci_green(facts: Facts) -> Result:
-    """Require that every required check on the candidate succeeded, and none of the others
-    failed.
-    """
-    stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
-    if stale:
+    """Require that every required check on the candidate succeeded, and no other failed."""
+    if stale := outdated(facts, "GitHub"):
         return stale
     pull = facts.promotion_pull
     if pull is None or pull.head_sha != facts.release.candidate or pull.seen_at < facts.fresh_since:
@@ -83,8 +82,7 @@ def ci_green(facts: Facts) -> Result:
 def judge_checks(
     checks: list[dict], required: tuple[str, ...], seen_at: datetime, bound: Sequence[Required] = ()
 ) -> Result:
-    """Return whether these checks of a commit are green: every required one succeeded, and none of
-    the others failed.
+    """Return whether every required check of a commit succeeded, and none of the others failed.
 
     Those of `bound` count for what is required only when their own App reported them, as on GitHub.
     """
@@ -96,6 +94,12 @@ def judge_checks(
         # Several runs of one name: the worst of them counts.
         states[name] = max(states.get(name, word), word, key=_badness)
     evidence = tuple((name, word or "pending") for name, word in sorted(states.items()))
+    return Result(*_judged(states, checks, required, bound), evidence, seen_at)
+
+
+def _judged(
+    states: dict[str, str], checks: list[dict], required: tuple[str, ...], bound: Sequence[Required]
+) -> tuple[str, str]:
     missing = [name for name in required if name not in states]
     unlucky = [name for name, word in states.items() if word not in GREEN_CHECKS | RUNNING_CHECKS]
     failed = [
@@ -105,26 +109,21 @@ def judge_checks(
     running = [name for name, word in states.items() if word in RUNNING_CHECKS]
     if failed:
         message = and_(f"{name} ({states[name].replace('_', ' ')})" for name in failed)
-        return Result(FAIL, f"Not green: {message}.", evidence, seen_at)
+        return FAIL, f"Not green: {message}."
     if missing:
-        return Result(
-            PENDING, f"Required but not reported yet: {and_(missing)}.", evidence, seen_at
-        )
+        return PENDING, f"Required but not reported yet: {and_(missing)}."
     if foreign:
         message = and_(f"{one.context} (App {one.app_id}{_others(checks, one)})" for one in foreign)
-        return Result(
-            PENDING, f"Required from one App, not reported by it yet: {message}.", evidence, seen_at
-        )
+        return PENDING, f"Required from one App, not reported by it yet: {message}."
     if running:
-        return Result(PENDING, f"Still running: {and_(running)}.", evidence, seen_at)
+        return PENDING, f"Still running: {and_(running)}."
     if not states:
-        return Result(PENDING, "No check has reported on the candidate yet.")
-    return Result(PASS, f"{and_(states)} passed; {len(required)} required.", evidence, seen_at)
+        return PENDING, "No check has reported on the candidate yet."
+    return PASS, f"{and_(states)} passed; {len(required)} required."
 
 
 def _from_its_app(checks: list[dict], required: Required) -> bool:
-    """Return whether the App reported it: a check run names its App, a status only the bot that
-    posted.
+    """Return whether the App reported it: a check run names it, a status only the bot that posted.
 
     Which bot is which App is GitHub's word, at the merge. But every workflow may post as Actions.
     """
@@ -141,8 +140,8 @@ def _from_its_app(checks: list[dict], required: Required) -> bool:
 
 def _others(checks: list[dict], required: Required) -> str:
     """Return who posted a status of that name instead, in words."""
-    by = {str(check.get("by", "")) for check in checks if check.get("name") == required.context}
-    return f"; that of {and_(sorted(by - {''}))} does not count" if by - {""} else ""
+    by = {check.get("by", "") for check in checks if check.get("name") == required.context} - {""}
+    return f"; that of {and_(sorted(by))} does not count" if by else ""
 
 
 def _badness(word: str) -> int:
@@ -151,14 +150,11 @@ def _badness(word: str) -> int:
 
 @gate("Staging equals main")
 def staging_equals_main(facts: Facts) -> Result:
-    """Require that both long-lived branches are at the same commit, or were when this release was
-    synchronised.
-    """
+    """Require that both branches are at one commit, or were when this release was synchronised."""
     step = step_of(facts, StepName.SYNC_STAGING)
     if step is not None and step.status == StepStatus.DONE:
         return Result(PASS, step.sentence, (), step.finished_at)
-    stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
-    if stale:
+    if stale := outdated(facts, "GitHub"):
         return stale
     names = f"{facts.project.staging_branch} and {facts.project.production_branch}"
     if not facts.release.merge_commit:
@@ -174,11 +170,7 @@ def staging_equals_main(facts: Facts) -> Result:
 @gate("Back merged")
 def back_merged(facts: Facts) -> Result:
     """Require that staging holds what the hotfix brought to production."""
-    release, main, staging = (
-        facts.release,
-        facts.project.production_branch,
-        facts.project.staging_branch,
-    )
+    release, staging = facts.release, facts.project.staging_branch
     if not release.merge_commit:
         return Result(PENDING, "The hotfix is not merged yet.")
     known, commit = release.back_merge, release.merge_commit[:7]
@@ -186,17 +178,17 @@ def back_merged(facts: Facts) -> Result:
     evidence = (("pull request", f"#{number}"),) if number else ()
     if known.get("contained"):
         return Result(PASS, f"{staging} holds {commit}.", evidence)
-    stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
-    if stale:
+    if stale := outdated(facts, "GitHub"):
         return stale
     if facts.staging_head and facts.staging_head == facts.production_head:
-        return Result(PASS, f"{staging} equals {main}.", evidence, facts.github_seen_at)
+        equal = f"{staging} equals {facts.project.production_branch}."
+        return Result(PASS, equal, evidence, facts.github_seen_at)
     if number and known.get("state") == "closed":
         message = (
             f"Pull request #{number} was closed, and {staging} does not hold {commit}. Open a "
-            "new back-merge."
+            "new back-merge. Use the page Environments."
         )
-        return Result(FAIL, f"{message} Use the page Environments.", evidence)
+        return Result(FAIL, message, evidence)
     if not number:
         message = (
             f"{staging} does not hold {commit} yet: open a back-merge on the page Environments."

@@ -7,9 +7,10 @@ serves), `candidate`, `base`, `count` and `commits` (all that lie between, newes
 
 from typing import TypedDict
 
+from portal.words import and_
 from releases.gates.context import Facts
 from releases.gates.registry import gate
-from releases.gates.result import FAIL, PASS, PENDING, Result, and_
+from releases.gates.result import FAIL, PASS, PENDING, Result
 
 
 def serves(facts: Facts) -> list[str]:

@@ -81,9 +81,7 @@ class Facts:
 
     @property
     def smoke_about(self) -> str:
-        """What an answer of staging's smoke tests would be about now; an older answer proves
-        nothing.
-        """
+        """What an answer of staging's smoke tests would be about now; older ones prove nothing."""
         asked = {test.service for test in self.staging_tests}
         deployments = [
             one.railway_id
@@ -106,9 +104,7 @@ class Facts:
         return tuple(sorted(found, key=lambda run: run.created_at, reverse=True))
 
     def staged_at(self) -> datetime | None:
-        """Return when staging had run every revision file of the release; None while one is
-        missing, or there is none.
-        """
+        """Return when staging had run all revision files of the release; None: not all, or none."""
         brought = [database.staged_at() for database in self.databases if database.migrations]
         return None if None in brought else max(filter(None, brought), default=None)
 
@@ -130,17 +126,8 @@ def _newest_promotion(release: ReadRelease) -> tuple[Promotion | None, tuple[Pro
     return newest, tuple(step for step in steps if step.promotion_id == newest.pk)
 
 
-def _are_doubted(release: ReadRelease) -> bool:
-    """Whether what was read of the rules of production's or staging's branch is in doubt."""
-    kept = (release.production_rules, release.staging_rules)
-    return any(map(merging.is_doubted, kept))
-
-
 def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
-    """Return the facts around `release`, which must come from `release_queryset`.
-
-    Ten queries, whatever the counts.
-    """
+    """Return the facts around `release`, which must come from `release_queryset`: ten queries."""
     project = release.project
     environments, live = _live(project)
     pulls = _pulls(release)
@@ -165,13 +152,15 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
         required_contexts=_required(project, release.production_contexts),
         merge_rules=_rules(release.production_rules),
         staging_rules=_rules(release.staging_rules),
-        rules_doubted=_are_doubted(release),
+        rules_doubted=any(
+            map(merging.is_doubted, (release.production_rules, release.staging_rules))
+        ),
         staging_closed=release.staging_closed,
         environments=environments,
         live=live,
         findings=tuple(finding for finding in findings if finding.kind not in apart),
         beside=tuple(finding for finding in findings if finding.kind in apart),
-        databases=databases_of(release, project),
+        databases=databases_of(release),
         approvals=_approvals(release),
         freeze=release.freeze_reason or "",
         promotion=promotion,
@@ -183,9 +172,7 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
 
 
 def _approvals(release: ReadRelease) -> tuple[Approval, ...]:
-    """Return every approval of the release; `giver_may`: whether its giver's signature counts
-    now.
-    """
+    """Return all approvals of the release; `giver_may`: whether its giver's counts now."""
     given = tuple(release.approvals.select_related("user"))
     for approval in given:
         approval.giver_may = approval.user_id in release.signers
@@ -194,9 +181,9 @@ def _approvals(release: ReadRelease) -> tuple[Approval, ...]:
 
 def _smoked(release: object) -> Smoked | None:
     job = getattr(release, "staging_smoke", None)
-    return (
-        Smoked(job.about, job.ok, job.asked_at, tuple(job.lines)) if job and job.asked_at else None
-    )
+    if job is None or job.asked_at is None:
+        return None
+    return Smoked(job.about, job.ok, job.asked_at, tuple(job.lines))
 
 
 def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
@@ -205,9 +192,7 @@ def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
 
 
 def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] | None:
-    """Return names of checks that must be green, besides our own; None when the branch rules could
-    not be read.
-    """
+    """Return the checks that must be green, besides our own; None: the rules were not read."""
     if contexts is None:
         return None
     names = dict.fromkeys([*contexts, *project.required_checks])

@@ -12,17 +12,10 @@ from django.db.models import F, OuterRef
 from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
-from environments.models import (
-    LONG_LIVED,
-    Database,
-    Environment,
-    EnvironmentDatabase,
-    MigrationRun,
-    Project,
-)
+from environments.models import LONG_LIVED, Database, Environment, EnvironmentDatabase, MigrationRun
 from portal.outbound.parsing import JsonObject
 from releases.gates.plan import Planned
-from releases.gates.rehearsal import Rehearsed
+from releases.gates.rehearsal import Rehearsed, rehearsed_of
 from releases.gates.sql_diff import Staged
 from releases.models.releases import Release
 
@@ -42,9 +35,8 @@ class DatabaseFacts:
     called: str = ""
     migrations: tuple[JsonObject, ...] = ()
     heads: tuple[str, ...] | None = ()
-    places: Mapping[str, EnvironmentDatabase] = field(
-        default_factory=dict
-    )  # by kind of environment
+    # By kind of environment.
+    places: Mapping[str, EnvironmentDatabase] = field(default_factory=dict)
     runs: tuple[MigrationRun, ...] = ()  # of staging, newest first
     staged_sql: Mapping[tuple[str, str], Staged] = field(default_factory=dict)
     planned: Planned | None = None
@@ -55,14 +47,19 @@ class DatabaseFacts:
         """Return which of code and schema is new first in production."""
         return self.database.schema_order
 
+    @property
+    def brings(self) -> list[tuple[str, str]]:
+        """Return id and hash of each revision file that the release brings."""
+        return [(file["id"], file["sha256"]) for file in self.migrations]
+
+    def is_at_heads(self, kind: str) -> bool:
+        """Return whether it is at the release's heads in the environment of this kind."""
+        place = self.places.get(kind)
+        return place is not None and sorted(place.revisions or ()) == sorted(self.heads or ())
+
     def staged_at(self) -> datetime | None:
-        """Return when staging had run every revision file of the release; None while one is
-        missing.
-        """
-        ran = [
-            self.staged_sql.get((migration["id"], migration["sha256"]))
-            for migration in self.migrations
-        ]
+        """Return when staging had run every revision file of the release; None: one is missing."""
+        ran = [self.staged_sql.get(file) for file in self.brings]
         return None if None in ran else max((one.at for one in ran if one), default=None)
 
     @property
@@ -71,34 +68,22 @@ class DatabaseFacts:
         return not self.migrations or self.staged_at() is not None
 
     def edited_since_staged(self) -> list[str]:
-        """Return revision files of the release which staging ran with another content, and not
-        with this one.
-        """
+        """Return the paths of files which staging ran with another content, and not with this."""
         ran = {revision for revision, _ in self.staged_sql}
-        files = (
-            (migration["path"], migration["id"], migration["sha256"])
-            for migration in self.migrations
-        )
         return [
-            path for path, id, sha256 in files if id in ran and (id, sha256) not in self.staged_sql
+            file["path"]
+            for file in self.migrations
+            if file["id"] in ran and (file["id"], file["sha256"]) not in self.staged_sql
         ]
 
     def ran_at(self, revision: str) -> str:
         """Return the commit at which staging ran the revision last; "" when it is not known."""
-        return next(
-            (
-                one.commit
-                for (id, _), one in reversed(list(self.staged_sql.items()))
-                if id == revision
-            ),
-            "",
-        )
+        commits = [one.commit for (id, _), one in self.staged_sql.items() if id == revision]
+        return commits[-1] if commits else ""
 
 
 def annotations(project: str) -> dict[str, object]:
-    """Return the databases of a project, and where each is, for a query of rows in which this is
-    the project.
-    """
+    """Return the databases of a project and where each is, for a query of rows with this field."""
     databases = Database.objects.filter(project=OuterRef(project)).exclude(alembic="")
     places = EnvironmentDatabase.objects.filter(
         environment__project=OuterRef(project),
@@ -118,28 +103,36 @@ def annotations(project: str) -> dict[str, object]:
     }
 
 
-def databases_in(row: Any, project: Project) -> list[Database]:
-    """Return the databases that `annotations` brought along."""
-    found = [Database(project=project, **one) for one in row.database_rows]
-    for one in found:
-        one.called = one.name if len(found) > 1 else ""
-    return found
+def databases_in(row: Any, release: Release) -> tuple[DatabaseFacts, ...]:
+    """Return the release as each database sees it, from what `annotations` and `rehearsal.rows`
+    brought along; what staging ran and what was planned is not in it.
+    """
+    databases = [Database(project=release.project, **one) for one in row.database_rows]
+    for one in databases:
+        one.called = one.name if len(databases) > 1 else ""
+    kept = release.record
+    rehearsals, names = kept.get("rehearsals", row.rehearsal_rows), kept.get("databases", {})
+    return tuple(
+        DatabaseFacts(
+            database=one,
+            called=names.get(str(one.pk), one.called),
+            migrations=migrations_of(release, one, databases),
+            heads=heads_of(release, one, databases),
+            places={at["kind"]: _place(at) for at in row.place_rows if at["database"] == one.pk},
+            rehearsals=rehearsed_of(each for each in rehearsals if each["database_id"] == one.pk),
+        )
+        for one in databases
+    )
 
 
-def places_in(row: Any, databases: Sequence[Database]) -> dict[int, dict[str, EnvironmentDatabase]]:
-    """Return where each of them is: database → kind of environment → its row."""
-    found: dict[int, dict[str, EnvironmentDatabase]] = {database.pk: {} for database in databases}
-    for one in row.place_rows:
-        if one["database"] in found:
-            read_at = one["revisions_at"] and parse_datetime(one["revisions_at"])
-            found[one["database"]][one["kind"]] = EnvironmentDatabase(
-                environment=Environment(name=one["name"], kind=one["kind"]),
-                database_id=one["database"],
-                revisions=one["revisions"],
-                revisions_at=read_at,
-                revisions_problem=one["revisions_problem"],
-            )
-    return found
+def _place(row: JsonObject) -> EnvironmentDatabase:
+    return EnvironmentDatabase(
+        environment=Environment(name=row["name"], kind=row["kind"]),
+        database_id=row["database"],
+        revisions=row["revisions"],
+        revisions_at=row["revisions_at"] and parse_datetime(row["revisions_at"]),
+        revisions_problem=row["revisions_problem"],
+    )
 
 
 def migrations_of(
@@ -149,11 +142,7 @@ def migrations_of(
     are the first's.
     """
     first = databases[0].pk if databases else None
-    return tuple(
-        migration
-        for migration in release.migrations
-        if migration.get("database", first) == database.pk
-    )
+    return tuple(file for file in release.migrations if file.get("database", first) == database.pk)
 
 
 def heads_of(

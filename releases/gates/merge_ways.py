@@ -4,17 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from environments.github import MergeRules
+from portal.words import and_
 from releases.gates.context import Facts
-from releases.gates.result import and_
 
 
 @dataclass(frozen=True)
 class Demand:
     """One thing that a merge takes.
 
-    `met` None: not known. `waits`: people or checks are to act, nothing is wrong.
-
-    `said` tells how it stands, and when it is not met what to do; `link` is where.
+    `met` None: not known. `waits`: people or checks are to act, nothing is wrong. `said` tells how
+    it stands, and when it is not met what to do; `link` is where.
     """
 
     name: str
@@ -33,7 +32,7 @@ def ways(facts: Facts, rules: MergeRules, staging: MergeRules, web: str) -> Iter
         return
     yield from _branch(below, staging, web)
     if staging.pull_required:
-        yield _fast_forward(facts, below, f"{web}/settings/branches")
+        yield _fast_forward(facts, f"{web}/settings/branches")
     if rules.deletes_heads and staging.deletable:
         message = (
             f"GitHub deletes {below} at the merge (Automatically delete head branches). Switch "
@@ -75,18 +74,27 @@ def _branch(branch: str, rules: MergeRules, web: str) -> Iterator[Demand]:
         yield Demand("lock", False, message, where)
 
 
-def _fast_forward(facts: Facts, staging: str, where: str) -> Demand:
+def _fast_forward(facts: Facts, where: str) -> Demand:
     """Return whether the portal may move staging to main after the merge, although staging wants
     pull requests.
     """
-    name, main = "fast-forward", facts.project.production_branch
+    name, staging, main = (
+        "fast-forward",
+        facts.project.staging_branch,
+        facts.project.production_branch,
+    )
     way = f"let the portal bypass that on {staging}, or remove that rule"
     if facts.staging_closed:
-        cannot = f"so the portal cannot fast-forward it to {main} afterwards"
-        return Demand(name, False, f"{staging} requires pull requests, {cannot}: {way}.", where)
+        message = (
+            f"{staging} requires pull requests, so the portal cannot fast-forward it to {main}"
+            f" afterwards: {way}."
+        )
+        return Demand(name, False, message, where)
     if facts.staging_closed is None and not facts.project.portal_app:
-        unknown = "and the portal cannot tell whether it may bypass that"
-        do = f"{way}, and name its App in the project's settings"
-        return Demand(name, None, f"{staging} requires pull requests, {unknown}: {do}.", where)
+        message = (
+            f"{staging} requires pull requests, and the portal cannot tell whether it may bypass"
+            f" that: {way}, and name its App in the project's settings."
+        )
+        return Demand(name, None, message, where)
     may = f"The portal may fast-forward {staging} although it requires pull requests."
     return Demand(name, True, may)

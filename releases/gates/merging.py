@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from environments.github import MergeRules
+from portal.words import and_, number_of
 from releases.gates.context import Facts
 from releases.gates.merge_ways import Demand, ways
 from releases.gates.registry import gate
-from releases.gates.result import FAIL, PASS, PENDING, Result, and_, outdated
+from releases.gates.result import FAIL, PASS, PENDING, Result, outdated
 from releases.models.pull_requests import GOOD_STATES, PullRequest
 
 # GitHub's own reckoning runs a little behind the status that was just posted.
@@ -19,18 +20,17 @@ DOUBTED = "GitHub's last answer required less than before: the portal reads it o
 
 @gate("Merge allowed", always=True)
 def merge_allowed(facts: Facts) -> Result:
-    """Require that GitHub will accept a merge commit of the candidate, as far as it tells
-    beforehand.
+    """Require that GitHub, as far as it tells beforehand, will accept a merge commit of the
+    candidate.
     """
-    stale = outdated(facts, "GitHub", facts.github_seen_at, facts.github_problem)
-    if stale:
+    if stale := outdated(facts, "GitHub"):
         return stale
     if facts.renamed_to:
         message = (
             f"The repository is now called {facts.renamed_to}, and GitHub accepts changes only "
-            "under that name"
+            "under that name. Take over the new name on the page Branch protections."
         )
-        return Result(FAIL, f"{message}. Take over the new name on the page Branch protections.")
+        return Result(FAIL, message)
     main, rules, pull = facts.project.production_branch, facts.merge_rules, facts.promotion_pull
     if rules is None or facts.staging_rules is None:
         return Result(PENDING, f"Reading what GitHub requires for a merge into {main}…")
@@ -42,16 +42,16 @@ def merge_allowed(facts: Facts) -> Result:
     ):
         return Result(PENDING, "Reading what the promotion pull request still needs…")
     if pull.seen_at < facts.fresh_since:
-        return Result(
-            PENDING, f"Pull request #{pull.number} has not been read recently.", (), pull.seen_at
-        )
-    demands = tuple(demanded(facts, rules, facts.staging_rules, pull))
+        message = f"Pull request #{pull.number} has not been read recently."
+        return Result(PENDING, message, (), pull.seen_at)
+    demands = tuple(_demanded(facts, rules, facts.staging_rules, pull))
     evidence = tuple((demand.name, f"{demand.said} {demand.link}".strip()) for demand in demands)
-    for one in sorted((demand for demand in demands if not demand.met), key=_order):
-        state = FAIL if one.met is False and not one.waits else PENDING
-        said = f"{one.said} {DOUBTED}" if facts.rules_doubted else one.said
-        return Result(state, said, evidence, pull.seen_at)
-    return Result(PASS, f"GitHub accepts a merge commit into {main}.", evidence, pull.seen_at)
+    one = min((demand for demand in demands if not demand.met), key=_order, default=None)
+    if one is None:
+        return Result(PASS, f"GitHub accepts a merge commit into {main}.", evidence, pull.seen_at)
+    state = FAIL if one.met is False and not one.waits else PENDING
+    said = f"{one.said} {DOUBTED}" if facts.rules_doubted else one.said
+    return Result(state, said, evidence, pull.seen_at)
 
 
 def _order(demand: Demand) -> tuple[bool, bool]:
@@ -59,11 +59,11 @@ def _order(demand: Demand) -> tuple[bool, bool]:
     return demand.met is None, demand.met is False and demand.waits
 
 
-def demanded(
+def _demanded(
     facts: Facts, rules: MergeRules, staging: MergeRules, pull: PullRequest
 ) -> Iterator[Demand]:
-    """Yield everything that the merge takes, met or not, and what the way of releasing takes of
-    both branches.
+    """Yield all that the merge takes, met or not, and what the way of releasing takes of both
+    branches.
     """
     web = pull.url.rpartition("/pull/")[0]
     yield from ways(facts, rules, staging, web)
@@ -79,15 +79,12 @@ def _reviews(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
 
     GitHub's decision counts code owners, stale reviews and the last push as well.
     """
-    asked = (
-        [f"{rules.approvals} approval{'s' if rules.approvals > 1 else ''}"]
-        if rules.approvals
-        else []
-    )
+    asked = [number_of(rules.approvals, "approval")] if rules.approvals else []
     asked += ["a code owner's approval"] if rules.code_owners else []
     asked += ["an approval of the last push by somebody else"] if rules.last_push else []
-    seen = pull.merging or {}
-    where = f"{pull.url}/files"
+    seen, where = pull.merging or {}, f"{pull.url}/files"
+    approved = seen.get("approved") or []
+    needs = f"Pull request #{pull.number} needs {and_(asked)}"
     if pull.review_decision == "changes_requested" and (asked or rules.pull_required):
         who = and_(seen.get("asking") or ["a reviewer"])
         message = (
@@ -97,25 +94,14 @@ def _reviews(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
     elif not asked:
         yield Demand("reviews", True, "No review required.")
     elif pull.review_decision == "approved":
-        yield Demand(
-            "reviews",
-            True,
-            f"Approved by {and_(seen.get('approved') or ['reviewers'])}: {and_(asked)}.",
-        )
+        message = f"Approved by {and_(approved or ['reviewers'])}: {and_(asked)}."
+        yield Demand("reviews", True, message)
     elif pull.review_decision == "review_required":
-        given = len(seen.get("approved") or ())
-        message = (
-            f"Pull request #{pull.number} needs {and_(asked)} on GitHub ({given} given): review it"
-            " there."
-        )
+        message = f"{needs} on GitHub ({len(approved)} given): review it there."
         yield Demand("reviews", False, message, where, waits=True)
     else:
-        known = pull.merge_state in GOOD_STATES or None
-        message = (
-            f"Pull request #{pull.number} needs {and_(asked)}. GitHub does not show whether it "
-            "has them."
-        )
-        yield Demand("reviews", known, message, where)
+        message = f"{needs}. GitHub does not show whether it has them."
+        yield Demand("reviews", _if_good(None, pull), message, where)
 
 
 def _counted(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
@@ -123,41 +109,36 @@ def _counted(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
     seen = pull.merging or {}
     if rules.conversations:
         count = seen.get("unresolved")
-        message = (
-            "All conversations are resolved."
-            if count == 0
-            else f"{_open(count)} of #{pull.number}: resolve them."
-        )
-        met = None if count is None else count == 0
-        yield Demand("conversations", met or _if_good(met, pull), message, pull.url, waits=True)
+        message = "All conversations are resolved."
+        if count != 0:
+            message = f"{_open(count)} of #{pull.number}: resolve them."
+        yield Demand("conversations", _none_left(count, pull), message, pull.url, waits=True)
     if rules.signatures:
         count = seen.get("unsigned")
         message = "All commits are signed."
         if count != 0:
-            many = (
-                "It is not known whether all commits are"
-                if count is None
-                else f"{count} commits are not"
-            )
+            unknown = "It is not known whether all commits are"
+            many = unknown if count is None else f"{count} commits are not"
             message = (
                 f"{many} signed and verified, as {pull.base} requires. Sign them, or remove that "
                 "rule."
             )
-        met = None if count is None else count == 0
-        yield Demand("signatures", met or _if_good(met, pull), message, f"{pull.url}/commits")
+        yield Demand("signatures", _none_left(count, pull), message, f"{pull.url}/commits")
+
+
+def _none_left(count: int | None, pull: PullRequest) -> bool | None:
+    return _if_good(None if count is None else count == 0, pull)
 
 
 def _if_good(met: bool | None, pull: PullRequest) -> bool | None:
-    """Return what is not known is met where GitHub's own word for the whole is good."""
+    """Return `met`; what is not known is met where GitHub's own word for the whole is good."""
     return True if met is None and pull.merge_state in GOOD_STATES else met
 
 
 def _open(count: int | None) -> str:
-    return (
-        "Conversations are open"
-        if count is None
-        else f"{count} conversation{'s are' if count > 1 else ' is'} open"
-    )
+    if count is None:
+        return "Conversations are open"
+    return f"{number_of(count, 'conversation')} {'is' if count == 1 else 'are'} open"
 
 
 def _up_to_date(facts: Facts, rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
@@ -167,7 +148,7 @@ def _up_to_date(facts: Facts, rules: MergeRules, pull: PullRequest) -> Iterator[
     if behind == 0 and facts.release.base == facts.production_head and pull.merge_state != "behind":
         yield Demand("up to date", True, f"The candidate contains every commit of {main}.")
         return
-    lacks = f"lacks {behind} commit{'s' if behind != 1 else ''}" if behind else "may lack commits"
+    lacks = f"lacks {number_of(behind, 'commit')}" if behind else "may lack commits"
     message = (
         f"The candidate {lacks} of {main}, and GitHub requires it to be up to date. Merge {main}"
         f" into {pull.head}."
@@ -178,63 +159,53 @@ def _up_to_date(facts: Facts, rules: MergeRules, pull: PullRequest) -> Iterator[
 
 
 def _unseen(facts: Facts, rules: MergeRules, pull: PullRequest, web: str) -> Iterator[Demand]:
-    """Yield what the portal cannot compute: GitHub's word for the whole answers for it, and nothing
-    else does.
-    """
+    """Yield what the portal cannot compute: only GitHub's word for the whole answers for it."""
     main, met = facts.project.production_branch, _if_good(None, pull)
     if rules.deployments:
-        message = (
-            f"{main} requires a successful deployment to {and_(rules.deployments)}, announced on"
-            " GitHub."
-        )
+        to = f"a successful deployment to {and_(rules.deployments)}"
+        message = f"{main} requires {to}, announced on GitHub."
         yield Demand("deployments", met, message, f"{web}/settings/environments")
     if rules.locked is None:
         yield Demand("lock", met, f"Whether {main} is locked is shown only to administrators.", web)
     if rules.others:
         names = and_(other.replace("_", " ") for other in rules.others)
-        message = f"{main} requires {names}, and only GitHub can tell whether they are met"
-        yield Demand(
-            "other rules", met, f"{message}. Check #{pull.number}, or remove the rule.", pull.url
+        message = (
+            f"{main} requires {names}, and only GitHub can tell whether they are met."
+            f" Check #{pull.number}, or remove the rule."
         )
+        yield Demand("other rules", met, message, pull.url)
 
 
 def _by_github(facts: Facts, rules: MergeRules, pull: PullRequest) -> Demand:
-    """Return GitHub's own word.
+    """Return GitHub's own word."""
+    met, message = _word(facts, rules, pull)
+    return Demand("state on GitHub", met, message, "" if met else pull.url)
+
+
+def _word(facts: Facts, rules: MergeRules, pull: PullRequest) -> tuple[bool | None, str]:
+    """Return whether GitHub's word allows the merge, in words.
 
     It is "blocked" also while our own required status is not green, which says nothing.
     """
     word, number = pull.merge_state, f"#{pull.number}"
     if word in GOOD_STATES:
-        return Demand("state on GitHub", True, f"GitHub calls {number} {word.replace('_', ' ')}.")
+        return True, f"GitHub calls {number} {word.replace('_', ' ')}."
     if word == "dirty":
-        return Demand(
-            "state on GitHub",
-            False,
-            f"{number} conflicts with {pull.base}: merge {pull.base} first.",
-            pull.url,
-        )
+        return False, f"{number} conflicts with {pull.base}: merge {pull.base} first."
     if word in ("behind", "draft"):
-        return Demand("state on GitHub", False, f"GitHub calls {number} {word}.", pull.url)
-    if word == "blocked":
-        since = pull.blocked_at
-        settled = since is not None and facts.now - since >= SETTLED
-        if not settled and (since is not None or _checks_block(rules, pull)):
-            message = (
-                f"GitHub calls {number} blocked, as it does until all required checks are green,"
-            )
-            return Demand("state on GitHub", True, f"{message} the portal's own among them.")
-        message = (
-            f"GitHub blocks {number} without a visible reason. Check the pull request on GitHub."
-        )
-        return Demand("state on GitHub", None, message, pull.url)
-    return Demand(
-        "state on GitHub", None, f"GitHub is checking whether {number} may be merged.", pull.url
-    )
+        return False, f"GitHub calls {number} {word}."
+    if word != "blocked":
+        return None, f"GitHub is checking whether {number} may be merged."
+    since = pull.blocked_at
+    waits = facts.now - since < SETTLED if since else _checks_block(rules, pull)
+    if waits:
+        until = "as it does until all required checks are green, the portal's own among them"
+        return True, f"GitHub calls {number} blocked, {until}."
+    reason = "without a visible reason. Check the pull request on GitHub."
+    return None, f"GitHub blocks {number} {reason}"
 
 
 def _checks_block(rules: MergeRules, pull: PullRequest) -> bool:
-    """Return whether a required check keeps it blocked: our own status, or one that `ci_green`
-    judges.
-    """
+    """Return whether a required check keeps it blocked: our own status or one of `ci_green`."""
     states = {str(check.get("name")): check.get("state") for check in pull.checks or ()}
     return any(states.get(check.context) != "success" for check in rules.checks)

@@ -1,29 +1,27 @@
-"""Whether the migrations of a release are known, ran in staging, have accepted risks and were
-rehearsed, for each database.
-"""
+"""Whether the migrations of a release are known, ran in staging, and have accepted risks."""
 
 from datetime import datetime, timedelta
 
 from environments.databases.pending import is_elsewhere
-from environments.models import LONG_LIVED, EnvironmentKind
+from environments.models import LONG_LIVED, EnvironmentKind, MigrationRun
 from environments.schema.history.changes import put_back
 from portal.jobs import OPEN, JobStatus
+from portal.words import and_, number_of
 from releases.gates import edits
 from releases.gates.context import Facts
 from releases.gates.databases import DatabaseFacts
 from releases.gates.per_database import judge_each, unread_answer
-from releases.gates.production_head import NONE
 from releases.gates.registry import gate
-from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, and_, clock
+from releases.gates.rehearsed import NONE
+from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result, clock
 
+_NO_MIGRATIONS = "This release brings no migrations."
 type Files = tuple[tuple[str, str], ...]  # revision, beginning of its digest
 
 
 @gate("Migrations ready", always=True)
 def migrations_ready(facts: Facts) -> Result:
-    """Require that the release brings no migrations, or staging has run exactly these files and was
-    observed long enough.
-    """
+    """Require that staging has run exactly the release's files, and was observed long enough."""
     release = facts.release
     if release.migrations_problem:
         return Result(FAIL, release.migrations_problem)
@@ -32,21 +30,20 @@ def migrations_ready(facts: Facts) -> Result:
     if not facts.databases:
         return Result(PASS, NONE)
     if not release.migrations:
-        return Result(PASS, "This release brings no migrations.")
+        return Result(PASS, _NO_MIGRATIONS)
     return judge_each(facts, _ready)
 
 
 def _ready(facts: Facts, one: DatabaseFacts) -> Result:
     if not one.migrations:
-        return Result(PASS, "This release brings no migrations.")
-    files = tuple((revision["id"], revision["sha256"][:12]) for revision in one.migrations)
-    count = f"{len(one.migrations)} migration{'s' if len(one.migrations) > 1 else ''}"
+        return Result(PASS, _NO_MIGRATIONS)
+    files = tuple((id, sha256[:12]) for id, sha256 in one.brings)
+    count = number_of(len(one.migrations), "migration")
     open_run = next((run for run in one.runs if run.is_open), None)
     if open_run:
         target = f" to {', '.join(open_run.target)}" if open_run.target else ""
         return Result(PENDING, f"Staging is being migrated{target}.", files)
-    edited = one.edited_since_staged()
-    if edited:
+    if edited := one.edited_since_staged():
         return Result(FAIL, _edited(one, edited), files)
     if facts.release.is_hotfix:
         return _hotfix_staged(facts, one, files) or Result(
@@ -64,11 +61,11 @@ def _ready(facts: Facts, one: DatabaseFacts) -> Result:
 
 def _not_staged(facts: Facts, one: DatabaseFacts, count: str) -> tuple[str, str]:
     """State and sentence while no run of the portal has brought these files to staging."""
-    last, staging = one.runs[0] if one.runs else None, one.places.get(EnvironmentKind.STAGING)
-    if last and last.status != "succeeded" and last.commit == facts.release.candidate:
+    last = _last_with_it(facts, one)
+    if last and last.status != "succeeded":
         how = last.get_status_display()
         return FAIL, f"Migrating staging ended as {how}: {last.sentence}"
-    if staging and sorted(staging.revisions or ()) == sorted(one.heads or ()):
+    if one.is_at_heads(EnvironmentKind.STAGING):
         message = (
             "Staging's database is at the release's head, but no portal run has verified"
             f" these {count} yet. Press Migrate staging."
@@ -78,10 +75,8 @@ def _not_staged(facts: Facts, one: DatabaseFacts, count: str) -> tuple[str, str]
 
 
 def _staging_elsewhere(facts: Facts, one: DatabaseFacts, files: Files) -> Result | None:
-    """Return the answer where staging's database is not, or not known to be, at the release's
-    heads.
-    """
-    heads, staging = one.heads or (), one.places.get(EnvironmentKind.STAGING)
+    """Return the answer where staging's database is not known to be at the release's heads."""
+    staging = one.places.get(EnvironmentKind.STAGING)
     if staging is None or staging.revisions is None:
         why = f" {staging.revisions_problem}" if staging and staging.revisions_problem else ""
         message = f"Staging's database cannot be read, so its revision is not known.{why}"
@@ -89,9 +84,9 @@ def _staging_elsewhere(facts: Facts, one: DatabaseFacts, files: Files) -> Result
     if staging.revisions_at is None or staging.revisions_at < facts.fresh_since:
         message = "Reading staging's database: the last reading is too old."
         return Result(PENDING, message, files, staging.revisions_at)
-    if sorted(staging.revisions) != sorted(heads):
-        at = ", ".join(staging.revisions) or "nothing"
-        message = f"Staging's database is at {at}, the release needs {', '.join(heads)}."
+    if not one.is_at_heads(EnvironmentKind.STAGING):
+        at, heads = ", ".join(staging.revisions) or "nothing", ", ".join(one.heads or ())
+        message = f"Staging's database is at {at}, the release needs {heads}."
         return Result(FAIL, message, files)
     return None
 
@@ -101,7 +96,7 @@ def _soaking(facts: Facts, staged_at: datetime, files: Files) -> Result | None:
     soaked, needed = facts.now - staged_at, timedelta(minutes=facts.project.soak_minutes)
     if soaked >= needed:
         return None
-    minutes = f"{facts.project.soak_minutes} minute{'s' if facts.project.soak_minutes != 1 else ''}"
+    minutes = number_of(facts.project.soak_minutes, "minute")
     message = f"Staging soaks for {minutes}, until {clock(staged_at + needed)}."
     return Result(PENDING, message, files, staged_at)
 
@@ -113,56 +108,44 @@ def _hotfix_staged(facts: Facts, one: DatabaseFacts, files: Files) -> Result | N
     """
     if (staged_at := one.staged_at()) is not None:
         return _soaking(facts, staged_at, files)
-    waiting = [
-        file["id"] for file in one.migrations if (file["id"], file["sha256"]) not in one.staged_sql
-    ]
-    last, staging = (one.runs[0] if one.runs else None), facts.project.staging_branch
-    failed = (
-        last is not None
-        and last.commit == facts.release.candidate
-        and last.status in ("failed", "needs_person")
-    )
-    tried = (
-        f" Migrating staging with it ended as {last.get_status_display()}: {last.sentence}"
-        if failed and last
-        else ""
-    )
-    if same_revisions(one) and not failed:
-        return Result(
-            PENDING, f"Staging has not run {and_(waiting)}. Press Migrate staging.", files
-        )
+    unrun = f"Staging has not run {and_(f[0] for f in one.brings if f not in one.staged_sql)}"
+    last = _last_with_it(facts, one)
+    state, tried = PENDING, ""
+    if last and last.status in ("failed", "needs_person"):
+        how = last.get_status_display()
+        state, tried = FAIL, f" Migrating staging with it ended as {how}: {last.sentence}"
+    elif same_revisions(one):
+        return Result(PENDING, f"{unrun}. Press Migrate staging.", files)
     message = (
-        f"Staging has not run {and_(waiting)}, and production runs only what staging ran.{tried}"
+        f"{unrun}, and production runs only what staging ran.{tried} Bring the same files to"
+        f" {facts.project.staging_branch} by a pull request, joined with its own heads, and migrate"
+        " staging."
     )
-    fix = (
-        f"Bring the same files to {staging} by a pull request, joined with its own heads, and"
-        " migrate staging."
-    )
-    return Result(FAIL if failed else PENDING, f"{message} {fix}", files)
+    return Result(state, message, files)
+
+
+def _last_with_it(facts: Facts, one: DatabaseFacts) -> MigrationRun | None:
+    """Return staging's newest run, if it was of the candidate."""
+    last = one.runs[0] if one.runs else None
+    return last if last and last.commit == facts.release.candidate else None
 
 
 def same_databases(facts: Facts) -> bool:
     """Return whether staging knows all that a hotfix's branch knows: each of its databases is where
     production's is.
     """
-    return bool(facts.databases) and all(same_revisions(database) for database in facts.databases)
+    return bool(facts.databases) and all(map(same_revisions, facts.databases))
 
 
 def same_revisions(facts: DatabaseFacts) -> bool:
     """Return whether the database is at the same revisions in staging and in production."""
-    both = [facts.places.get(kind) for kind in LONG_LIVED]
-    found = [
-        sorted(place.revisions)
-        for place in both
-        if place is not None and place.revisions is not None
-    ]
+    places = filter(None, map(facts.places.get, LONG_LIVED))
+    found = [sorted(place.revisions) for place in places if place.revisions is not None]
     return len(found) == 2 and found[0] == found[1]
 
 
 def _edited(facts: DatabaseFacts, paths: list[str]) -> str:
-    """Return which files were edited after staging ran them, and the command that puts them back as
-    they ran.
-    """
+    """Return which files were edited after staging ran them, and the command that undoes that."""
     commits = {file["path"]: facts.ran_at(file["id"]) for file in facts.migrations}
     backs = [put_back(commits[path], [path]) for path in paths if commits.get(path)]
     back = f" with `{' && '.join(backs)}`" if backs else ""
@@ -174,9 +157,7 @@ def _edited(facts: DatabaseFacts, paths: list[str]) -> str:
 
 @gate("Migration risks", always=True, listed=False)
 def migration_risks(facts: Facts) -> Result:
-    """Require that it is known what the migrations will do, and that an approver has accepted
-    what can go wrong with them.
-    """
+    """Require that it is known what the migrations will do, and that an approver accepted that."""
     release = facts.release
     if facts.databases and (waiting := edits.unaccepted(release)):
         return Result(ATTEST, edits.sentence_of(release, waiting))
@@ -192,23 +173,19 @@ def _risks(facts: Facts, one: DatabaseFacts) -> Result:
     if not one.migrations:
         return Result(PASS, "No migrations")
     if plan is None or plan.status in OPEN:
-        message = plan.sentence if plan and plan.sentence else "Analyzing migrations…"
-        return Result(PENDING, message)
+        return Result(PENDING, (plan and plan.sentence) or "Analyzing migrations…")
     if plan.status != JobStatus.SUCCEEDED:
         return Result(FAIL, plan.sentence)
     if plan.met.get("order", one.order) != one.order:
         return Result(PENDING, "The order of deploy and migration has changed. Updating the plan…")
-    if not {(file["id"], file["sha256"]) for file in one.migrations} <= plan.files:
+    if not plan.files.issuperset(one.brings):
         return Result(PENDING, "The migration files have changed. Updating the plan…")
-    production = one.places.get(EnvironmentKind.PRODUCTION)
-    at = production.revisions if production else None
-    if at is not None and is_elsewhere(
-        plan.starts, EnvironmentKind.PRODUCTION, at, one.heads or ()
-    ):
+    kind = EnvironmentKind.PRODUCTION
+    at = one.places[kind].revisions if kind in one.places else None
+    if at is not None and is_elsewhere(plan.starts, kind, at, one.heads or ()):
         return Result(PENDING, "Production's database has changed. Updating the plan…")
     evidence = tuple((risk.revision, f"{risk.severity}: {risk.sentence}") for risk in plan.risks)
-    waiting = plan.unaccepted
-    if waiting:
+    if waiting := plan.unaccepted:
         risks = [risk for step in waiting for risk in plan.asking(step)]
         more = f" (and {len(risks) - 1} more)" if len(risks) > 1 else ""
         message = (

@@ -11,18 +11,12 @@ WORST_FIRST = (FAIL, PENDING, ATTEST, PASS)
 
 
 def judge_each(facts: Any, judge: Callable[[Any, DatabaseFacts], Result]) -> Result:
-    """Judge every database: the worst answer counts, and says of which database it is where
-    there are several.
-    """
+    """Judge every database: the worst counts, and says which database where there are several."""
     judged = [(database.called, judge(facts, database)) for database in facts.databases]
     if len(judged) == 1:
         return judged[0][1]
-    state = next(
-        state for state in WORST_FIRST if any(result.state == state for _, result in judged)
-    )
-    message = " ".join(
-        f"{name}: {result.sentence}" for name, result in judged if result.state == state
-    )
+    state = min((result.state for _, result in judged), key=WORST_FIRST.index)
+    message = " ".join(f"{name}: {one.sentence}" for name, one in judged if one.state == state)
     evidence = tuple(
         (f"{name}: {label}", text) for name, result in judged for label, text in result.evidence
     )
@@ -35,11 +29,8 @@ def unread_answer(facts: Facts) -> Result | None:
     if facts.release.collected != facts.release.candidate and not facts.release.merge_commit:
         return Result(PENDING, "Reading the release's commits and migrations…")
     known = {database.database.pk for database in facts.databases}
-    if any(database.heads is None for database in facts.databases) or any(
-        migration.get("database", next(iter(known), None)) not in known
-        for migration in facts.release.migrations
-    ):
-        return Result(
-            PENDING, "The project's databases have changed. The release is loading again."
-        )
-    return None
+    first = next(iter(known), None)
+    read = {file.get("database", first) for file in facts.release.migrations}
+    if read <= known and all(database.heads is not None for database in facts.databases):
+        return None
+    return Result(PENDING, "The project's databases have changed. The release is loading again.")

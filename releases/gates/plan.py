@@ -2,7 +2,7 @@
 gates see it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -20,19 +20,8 @@ from portal.outbound.parsing import JsonObject
 from releases.gates.sql_diff import Staged, unplanned
 from releases.models.approvals import RiskAcceptance
 
-PLANNED = (
-    "database_id",
-    "status",
-    "sentence",
-    "steps",
-    "risks",
-    "met",
-    "digest",
-    "starts",
-    "renderer",
-)
-ACCEPTED = ("revision", "sha256", "risks", "reason", "at", "user_id")
-LAPSED = (*ACCEPTED, "lapsed_why")
+PLANNED = ("status", "sentence", "steps", "risks", "met", "digest", "starts", "renderer")
+WORD = ("revision", "sha256", "risks", "reason", "at", "user_id", "lapsed_why")
 SHOWN = 50  # the newest that lapsed
 KEPT = 500  # the newest acceptances of a project; an older one lapses rather than slow every page
 
@@ -50,6 +39,12 @@ class Acceptance:
     user_id: int = 0
     lapsed_why: str = ""  # why it no longer counts
 
+    def is_on(self, step: Step, risks: Collection[str] = ()) -> bool:
+        """Return whether it is about exactly this file, and covers these risks."""
+        return (self.revision, self.sha256) == (step.revision, step.sha256) and set(risks) <= set(
+            self.risks
+        )
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -62,9 +57,8 @@ class Planned:
     met: JsonObject = field(default_factory=dict)
     accepted: tuple[Acceptance, ...] = ()
     digest: str = ""
-    starts: JsonObject = field(
-        default_factory=dict
-    )  # environments.databases.pending, by kind of environment
+    # environments.databases.pending, by kind of environment.
+    starts: JsonObject = field(default_factory=dict)
     renderer: str = ""
     lapsed: tuple[Acceptance, ...] = ()  # what was accepted once, newest first
 
@@ -76,9 +70,8 @@ class Planned:
     def steps_for(self, kind: str) -> tuple[Step, ...]:
         """Return what is to run in the environment of this kind, in order."""
         start = self.starts.get(kind, {})
-        by_id = {
-            step.revision: step for step in (*self.steps, *steps_from_json(start.get("also", ())))
-        }
+        known = (*self.steps, *steps_from_json(start.get("also", ())))
+        by_id = {step.revision: step for step in known}
         return tuple(by_id[id] for id in start.get("revisions", ()) if id in by_id)
 
     def of(self, step: Step) -> tuple[Risk, ...]:
@@ -92,19 +85,11 @@ class Planned:
     def acceptance(self, step: Step) -> Acceptance | None:
         """Return the word that covers all these risks of exactly this file, if there is one."""
         wanted = set(names(self.asking(step)))
-        mine = (
-            one
-            for one in self.accepted
-            if (one.revision, one.sha256) == (step.revision, step.sha256)
-        )
-        return next((one for one in mine if wanted <= set(one.risks)), None)
+        return next((one for one in self.accepted if one.is_on(step, wanted)), None)
 
     def lapsed_acceptance(self, step: Step) -> Acceptance | None:
         """Return the newest word on this file that a change of configuration undid."""
-        mine = (
-            one for one in self.lapsed if (one.revision, one.sha256) == (step.revision, step.sha256)
-        )
-        return next(mine, None)
+        return next((one for one in self.lapsed if one.is_on(step)), None)
 
     @property
     def unaccepted(self) -> tuple[Step, ...]:
@@ -120,47 +105,35 @@ class Planned:
             return f"Sizes are not known: {message}"
         tables = {name: Table(**one) for name, one in self.met.get("tables", {}).items()}
         found = [f"{name} {many(one.size)}B" for name, one in sorted(tables.items())]
-        seconds = self.met.get("longest_s") or 0
-        held = (
-            f" A transaction was open for {seconds / 60:.0f} min; locks wait for it."
-            if seconds
-            else ""
-        )
-        return (f"In production: {', '.join(found)}." if found else "") + held
+        said = f"In production: {', '.join(found)}." if found else ""
+        if seconds := self.met.get("longest_s"):
+            said += f" A transaction was open for {seconds / 60:.0f} min; locks wait for it."
+        return said
 
 
 def names(risks: Sequence[Risk]) -> list[str]:
-    """Return what an acceptance is bound to, beside the file: severity and code of each risk,
-    sorted.
-    """
+    """Return what an acceptance is bound to beside the file: each risk's severity and code."""
     return sorted({f"{risk.severity} {risk.code}" for risk in risks})
 
 
 def annotations() -> dict[str, object]:
-    """Return the plans of a release's candidate and its project's acceptances, for a query of
-    releases.
-    """
+    """Return the plans of a release's candidate and its project's acceptances, for its query."""
     plans = MigrationPlan.objects.filter(
         project=OuterRef("project"), commit=OuterRef("candidate"), base=OuterRef("base")
     ).order_by()
+    plan = JSONObject(database="database_id", **{name: name for name in PLANNED})
     words = RiskAcceptance.objects.filter(project=OuterRef("project")).order_by("-pk")
-    accepted = words.filter(lapsed_at=None).values(
-        row=JSONObject(who="user__username", **{name: name for name in ACCEPTED})
-    )
-    undone = words.filter(lapsed_at__isnull=False)
-    lapsed = undone.values(row=JSONObject(who="user__username", **{name: name for name in LAPSED}))
+    told = words.values(row=JSONObject(who="user__username", **{name: name for name in WORD}))
     return {
-        "plan_rows": ArraySubquery(
-            plans.values(row=JSONObject(**{name: name for name in PLANNED}))
-        ),
-        "accepted_rows": ArraySubquery(accepted[:KEPT]),
-        "lapsed_rows": ArraySubquery(lapsed[:SHOWN]),
+        "plan_rows": ArraySubquery(plans.values(row=plan)),
+        "accepted_rows": ArraySubquery(told.filter(lapsed_at=None)[:KEPT]),
+        "lapsed_rows": ArraySubquery(told.filter(lapsed_at__isnull=False)[:SHOWN]),
     }
 
 
 def words_on(release: Any) -> tuple[list[JsonObject], list[JsonObject]]:
-    """Return the rows of what was accepted and of what lapsed: of a release that ended as they
-    were then, also when whoever accepted has left since.
+    """Return the rows of what was accepted and of what lapsed; of a release that ended as they were
+    then, also when whoever accepted has left since.
     """
     kept = release.record
     valid = [row for row in release.accepted_rows if row["user_id"] in release.signers]
@@ -176,28 +149,22 @@ def planned_of(release: Any) -> dict[int, Planned]:
         if row["user_id"] != release.cut_by_id  # also one that was given for an earlier release
     )
     lapsed = tuple(map(_acceptance, undone))
-    return {row["database_id"]: _planned(row, accepted, lapsed) for row in release.plan_rows}
+    return {
+        row.pop("database"): Planned(
+            **row
+            | {
+                "steps": steps_from_json(row["steps"]),
+                "risks": tuple(Risk(**one) for one in row["risks"]),
+                "accepted": accepted,
+                "lapsed": lapsed,
+            }
+        )
+        for row in map(dict, release.plan_rows)
+    }
 
 
 def _acceptance(row: JsonObject) -> Acceptance:
     return Acceptance(**{**row, "risks": tuple(row["risks"]), "at": parse_datetime(row["at"])})
-
-
-def _planned(
-    row: JsonObject, accepted: tuple[Acceptance, ...], lapsed: tuple[Acceptance, ...]
-) -> Planned:
-    return Planned(
-        status=row["status"],
-        sentence=row["sentence"],
-        steps=steps_from_json(row["steps"]),
-        risks=tuple(Risk(**one) for one in row["risks"]),
-        met=row["met"],
-        digest=row["digest"],
-        starts=row["starts"],
-        renderer=row["renderer"],
-        accepted=accepted,
-        lapsed=lapsed,
-    )
 
 
 def with_unplanned(plan: Planned, staged: Mapping[tuple[str, str], Staged]) -> Planned:
@@ -206,13 +173,9 @@ def with_unplanned(plan: Planned, staged: Mapping[tuple[str, str], Staged]) -> P
     """
     found = []
     for step in plan.steps:
-        ran = staged.get((step.revision, step.sha256))
+        ran = staged.get(file := (step.revision, step.sha256))
         if ran and (sent := unplanned(step, ran)):
             more = f" and {len(sent) - 1} more" if len(sent) > 1 else ""
             message = f"Staging's run {ran.run} sent a statement that the plan does not show{more}."
-            found.append(
-                Risk(
-                    "unplanned-sql", DANGER, step.revision, step.sha256, message, sql=sent[0][:2000]
-                )
-            )
+            found.append(Risk("unplanned-sql", DANGER, *file, message, sql=sent[0][:2000]))
     return replace(plan, risks=(*found, *plan.risks)) if found else plan

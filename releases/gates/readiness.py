@@ -5,6 +5,7 @@ from typing import TypedDict
 
 from django.utils.dateparse import parse_datetime
 
+from portal.words import number_of
 from releases.conditions.registry import counts
 from releases.gates.context import Facts
 from releases.gates.registry import GATES
@@ -41,9 +42,7 @@ class Recorded(TypedDict):
 
 
 def lines(facts: Facts, phase: str) -> tuple[ChecklistLine, ...]:
-    """Return the checklist of one phase with what each line says now, and the always-asked gates it
-    does not name.
-    """
+    """Return the checklist of one phase as it stands, and the always-asked gates it leaves out."""
     if (kept := facts.release.record.get(phase)) is not None:
         return _as_recorded(kept, facts)
     shown = [
@@ -68,35 +67,29 @@ def lines(facts: Facts, phase: str) -> tuple[ChecklistLine, ...]:
 def _as_recorded(kept: list[Recorded], facts: Facts) -> tuple[ChecklistLine, ...]:
     """Return what the lines said when the release ended."""
     items = {item.pk: item for item in facts.items}
+
+    def result(row: Recorded) -> Result:
+        evidence = tuple((label, said) for label, said in row["evidence"])
+        at = parse_datetime(row["at"]) if row["at"] else None
+        return Result(row["state"], row["sentence"], evidence, at)
+
     return tuple(
-        ChecklistLine(
-            items.get(row["item"] or 0),
-            row["gate"],
-            row["text"],
-            Result(
-                row["state"],
-                row["sentence"],
-                tuple((label, said) for label, said in row["evidence"]),
-                parse_datetime(row["at"]) if row["at"] else None,
-            ),
-        )
+        ChecklistLine(items.get(row["item"] or 0), row["gate"], row["text"], result(row))
         for row in kept
     )
 
 
 def _as_promoted(shown: list[ChecklistItem], promotion: Promotion) -> tuple[ChecklistLine, ...]:
-    """Return what the lines said when the promotion was started: after the merge they are history,
-    not rules.
-    """
-    items = {item.pk: item for item in shown}
+    """Return what the lines said as the promotion started: after the merge they are history."""
+    items, at = {item.pk: item for item in shown}, promotion.created_at
     return tuple(
         ChecklistLine(
-            items.get(gate.get("item")),
+            items.get(one.get("item")),
             "",
-            gate["text"],
-            Result(gate["state"], gate["sentence"], (), promotion.created_at),
+            one["text"],
+            Result(one["state"], one["sentence"], (), at),
         )
-        for gate in promotion.gates
+        for one in promotion.gates
     )
 
 
@@ -148,14 +141,10 @@ def readiness_of(facts: Facts) -> Readiness:
 
 
 def verdict(facts: Facts, readiness: Readiness) -> tuple[str, str]:
-    """Return state and sentence of the commit status for the candidate (GitHub: pending, failure,
-    success).
-    """
+    """Return state (pending, failure, success) and sentence of the candidate's commit status."""
     release = facts.release
-    if release.status == ReleaseStatus.ABANDONED:
-        return "failure", f"Release {release.name} was abandoned."
-    if release.status == ReleaseStatus.ROLLED_BACK:
-        return "failure", f"Release {release.name} was rolled back."
+    if release.status in (ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
+        return "failure", f"Release {release.name} was {release.get_status_display()}."
     if release.merge_commit:
         return "success", f"Release {release.name} was promoted."
     line, missing = decisive(readiness), _told(readiness)
@@ -163,17 +152,13 @@ def verdict(facts: Facts, readiness: Readiness) -> tuple[str, str]:
         return "success", f"Release {release.name} is ready."
     if line.result.state == FAIL:
         return "failure", line.result.sentence
-    checks = "1 check" if len(missing) == 1 else f"{len(missing)} checks"
+    checks = number_of(len(missing), "check")
     return "pending", f"{checks} left before promotion of {release.name}. {line.result.sentence}"
 
 
 def decisive(readiness: Readiness) -> ChecklistLine | None:
-    """Return the line that the verdict is about: the first that fails, else the first that is
-    missing.
-    """
-    missing = _told(readiness)
-    failing = [line for line in missing if line.result.state == FAIL]
-    return next(iter(failing or missing), None)
+    """Return the line that the verdict is about: the first that fails, else the first missing."""
+    return min(_told(readiness), key=lambda line: line.result.state != FAIL, default=None)
 
 
 def _told(readiness: Readiness) -> list[ChecklistLine]:

@@ -65,7 +65,6 @@ GATES: Registry[Gate] = Registry(
         "merging",
         "migrations",
         "rehearsed",
-        "production_head",
         "smoke",
         "approvals",
         "freezes",

@@ -1,14 +1,15 @@
 """The rehearsals of a release's migrations as the gates see them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import F, OuterRef, Q, QuerySet
+from django.db.models import F, OuterRef, QuerySet
 from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
-from environments.models import Direction, EnvironmentKind, Rehearsal
+from environments.models import LONG_LIVED, Direction, Rehearsal
 from portal.outbound.parsing import JsonObject
 
 FIELDS = (
@@ -48,21 +49,19 @@ def rows(project: str, candidate: str) -> ArraySubquery:
     their fields in the query.
     """
     mine: QuerySet[Rehearsal] = Rehearsal.objects.filter(
-        Q(environment__kind=EnvironmentKind.STAGING)
-        | Q(environment__kind=EnvironmentKind.PRODUCTION),
+        environment__kind__in=LONG_LIVED,
         environment__project=OuterRef(project),
         environment__gone_at=None,
         commit=OuterRef(candidate),
         direction=Direction.UPGRADE,
     )
-    newest = mine.order_by("environment_id", "database_id", "-pk").distinct(
-        "environment_id", "database_id"
-    )
+    place = ("environment_id", "database_id")
+    newest = mine.order_by(*place, "-pk").distinct(*place)
     row = JSONObject(kind=F("environment__kind"), **{name: name for name in FIELDS})
     return ArraySubquery(newest.values(row=row))
 
 
-def rehearsed_of(found: list[JsonObject]) -> tuple[Rehearsed, ...]:
+def rehearsed_of(found: Iterable[JsonObject]) -> tuple[Rehearsed, ...]:
     """Return what `rows` brought along."""
     return tuple(
         Rehearsed(

@@ -1,6 +1,6 @@
-"""The gate that asks for a rehearsal over a copy of production's schema."""
+"""Whether the migrations were rehearsed on production's schema, and have run there."""
 
-from environments.models import VALID, EnvironmentDatabase, EnvironmentKind
+from environments.models import VALID, EnvironmentKind
 from environments.schema.rehearsal.report import PHASES
 from portal.jobs import OPEN, JobStatus
 from releases.gates.context import Facts
@@ -9,6 +9,9 @@ from releases.gates.per_database import judge_each, unread_answer
 from releases.gates.registry import gate
 from releases.gates.rehearsal import Rehearsed
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result
+
+NONE = "The project has no Alembic migrations."
+_OLD = "Reading production's database: the last reading is too old."
 
 
 @gate("Rehearsed", sign_off=True)
@@ -29,16 +32,15 @@ def _rehearsed(facts: Facts, one: DatabaseFacts) -> Result:
         return Result(PASS, "No migrations to rehearse")
     production = one.places.get(EnvironmentKind.PRODUCTION)
     if production is None or production.revisions is None or production.revisions_at is None:
-        return Result(PENDING, why_unread(production))
+        return _unread(one)
     if production.revisions_at < facts.fresh_since:
-        message = "Reading production's database: the last reading is too old."
-        return Result(PENDING, message, (), production.revisions_at)
-    if sorted(production.revisions) == sorted(one.heads or ()):
+        return Result(PENDING, _OLD, (), production.revisions_at)
+    if one.is_at_heads(EnvironmentKind.PRODUCTION):
         return Result(PASS, "Production's database is at the release's head: nothing to rehearse.")
     row = next((row for row in one.rehearsals if row.kind == EnvironmentKind.PRODUCTION), None)
     if row is None or row.status in OPEN:
-        message = PHASES.get(row.phase, "") if row else ""
-        return Result(PENDING, f"Rehearsing{f': {message.lower()}' if message else ''}.")
+        phase = PHASES.get(row.phase, "").lower() if row else ""
+        return Result(PENDING, f"Rehearsing{phase and ': '}{phase}.")
     if row.status not in (JobStatus.CANCELLED, JobStatus.NEEDS_PERSON) and (
         sorted(row.start or ()) != sorted(production.revisions)
     ):
@@ -52,9 +54,7 @@ def _evidence(row: Rehearsed) -> tuple[tuple[str, str], ...]:
 
 
 def _said_by(row: Rehearsed, facts: Facts, one: DatabaseFacts) -> tuple[str, str]:
-    """Return the state and the sentence that an ended rehearsal of today's schema gives the
-    gate.
-    """
+    """Return state and sentence that an ended rehearsal of today's schema gives the gate."""
     if row.status == JobStatus.CANCELLED:
         return PENDING, "The rehearsal was cancelled; start it again from its page."
     if row.finished_at is None or facts.now - row.finished_at > VALID:
@@ -64,14 +64,39 @@ def _said_by(row: Rehearsed, facts: Facts, one: DatabaseFacts) -> tuple[str, str
     if row.status != JobStatus.SUCCEEDED:
         return ATTEST, f"{row.sentence} Rehearse it yourself and confirm the item."
     ran = dict(row.files)
-    if any(ran.get(file["id"], file["sha256"]) != file["sha256"] for file in one.migrations):
+    if any(ran.get(id, sha256) != sha256 for id, sha256 in one.brings):
         return PENDING, "The rehearsal ran other migration files."
     return PASS, row.sentence
 
 
-def why_unread(production: EnvironmentDatabase | None) -> str:
-    """Return why nothing is known of production's database: what the last reading said, or that
-    there was none.
-    """
+def _unread(one: DatabaseFacts) -> Result:
+    """Return why nothing is known of production's database: what the last reading said, if any."""
+    production = one.places.get(EnvironmentKind.PRODUCTION)
     problem = production.revisions_problem if production else ""
-    return problem or "Reading production's database for the first time."
+    return Result(PENDING, problem or "Reading production's database for the first time.")
+
+
+@gate("Production at head")
+def production_at_head(facts: Facts) -> Result:
+    """Require that production's database reports exactly the release's heads."""
+    if not facts.databases:
+        return Result(PASS, NONE)
+    if not facts.release.merge_commit:
+        return Result(PENDING, "The release is not merged yet.")
+    return judge_each(facts, _at_head)
+
+
+def _at_head(facts: Facts, one: DatabaseFacts) -> Result:
+    production = one.places.get(EnvironmentKind.PRODUCTION)
+    if production is None or production.revisions is None or production.revisions_at is None:
+        return _unread(one)
+    now_at = f"Production's database is at {', '.join(production.revisions) or 'nothing'}"
+    if one.heads is None:
+        said = PENDING, "This database was added after the release was created."
+    elif production.revisions_at < max(facts.release.candidate_at, facts.fresh_since):
+        said = PENDING, _OLD
+    elif not one.is_at_heads(EnvironmentKind.PRODUCTION):
+        said = FAIL, f"{now_at}, not at {', '.join(one.heads)}."
+    else:
+        said = PASS, f"{now_at}."
+    return Result(*said, (), production.revisions_at)

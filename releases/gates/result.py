@@ -1,8 +1,8 @@
 """What a gate says, and what all gates share."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from releases.gates.context import Facts
 from releases.models.promotion import PromotionStep
@@ -12,9 +12,7 @@ PASS, FAIL, PENDING, ATTEST = "pass", "fail", "pending", "attest"
 
 @dataclass(frozen=True)
 class Result:
-    """What a gate says: its state, one sentence for people, its evidence line by line, and how
-    old that is.
-    """
+    """What a gate says: state, one sentence for people, evidence line by line, how old that is."""
 
     state: str
     sentence: str
@@ -31,10 +29,12 @@ def step_of(facts: Facts, name: str) -> PromotionStep | None:
     return next((step for step in facts.steps if step.name == name), None)
 
 
-def outdated(facts: Facts, source: str, seen_at: datetime | None, problem: str) -> Result | None:
-    """Return the `pending` answer when what we know of `source` is missing or too old to prove
-    anything.
-    """
+def outdated(facts: Facts, source: Literal["GitHub", "Railway"]) -> Result | None:
+    """Return the `pending` answer when what we know of `source` is missing or too old."""
+    if source == "GitHub":
+        seen_at, problem = facts.github_seen_at, facts.github_problem
+    else:
+        seen_at, problem = facts.railway_seen_at, facts.railway_problem
     if seen_at is None:
         return Result(PENDING, problem or f"Reading {source} for the first time.")
     if seen_at < facts.fresh_since:
@@ -47,9 +47,3 @@ def outdated(facts: Facts, source: str, seen_at: datetime | None, problem: str) 
 def clock(at: datetime) -> str:
     """Return “14:05 UTC”."""
     return f"{at.astimezone(UTC):%H:%M} UTC"
-
-
-def and_(names: Iterable[str]) -> str:
-    """Return “a”, “a and b”, “a, b and c”."""
-    listed = list(names)
-    return " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)

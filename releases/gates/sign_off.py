@@ -20,15 +20,8 @@ from environments.finding_kinds.registry import beside
 from environments.models import Environment, Finding, Project, Service, ServiceInstance
 from environments.services.liveness import Live
 from releases.gates.context import INSTANCES, Facts
-from releases.gates.databases import (
-    DatabaseFacts,
-    annotations,
-    databases_in,
-    heads_of,
-    migrations_of,
-    places_in,
-)
-from releases.gates.rehearsal import rehearsed_of, rows
+from releases.gates.databases import DatabaseFacts, annotations, databases_in
+from releases.gates.rehearsal import rows
 from releases.gates.staging_smoke import AskedTest, Smoked, tests, tests_of
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import PromotionStep, StepName
@@ -39,8 +32,7 @@ from releases.models.releases import Release
 class SignOffFacts:
     """Like `Facts`, of the same names and meanings.
 
-    A `Live` in it knows its instance and no deployment.
-
+    A `Live` in it knows its instance and no deployment; a database does not know what staging ran.
     `smoked` is not read: where smoke tests are configured, they decide and nobody signs.
     """
 
@@ -62,9 +54,7 @@ class SignOffFacts:
 
 @functools.cache
 def items_to_sign_off() -> QuerySet[Any]:
-    """Return the checklist items with what `sign_off_facts` needs of the world around them, in one
-    query.
-    """
+    """Return the checklist items with what `sign_off_facts` needs around them, in one query."""
     project = OuterRef("release__project")
     findings = Finding.objects.open().filter(project=project).exclude(kind__in=beside())
     steps = PromotionStep.objects.filter(
@@ -117,26 +107,7 @@ def sign_off_facts(item: Any, *, now: datetime) -> SignOffFacts:
         environments=environments,
         live=live,
         findings=tuple(Finding(**row) for row in item.findings),
-        databases=_databases(item),
+        databases=databases_in(item, item.release),
         staging_tests=tests_of(item.staging_tests),
         steps=(PromotionStep(name=StepName.SMOKE, status=item.smoke),) if item.smoke else (),
-    )
-
-
-def _databases(item: Any) -> tuple[DatabaseFacts, ...]:
-    """Return the release as each database sees it, without what staging ran: no gate that asks for
-    a word looks at that.
-    """
-    databases = databases_in(item, item.release.project)
-    places, rehearsals = places_in(item, databases), rehearsed_of(item.rehearsal_rows)
-    return tuple(
-        DatabaseFacts(
-            database=database,
-            called=database.called,
-            migrations=migrations_of(item.release, database, databases),
-            heads=heads_of(item.release, database, databases),
-            places=places[database.pk],
-            rehearsals=tuple(row for row in rehearsals if row.database_id == database.pk),
-        )
-        for database in databases
     )

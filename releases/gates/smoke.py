@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from portal.words import number_of
 from releases.gates.context import Facts
 from releases.gates.deployed import rolled_back
 from releases.gates.registry import gate
@@ -20,14 +21,12 @@ def _is_not_asked(facts: Facts) -> str:
 
 @gate("Staging smoke tests", always=True, sign_off=True, exempt=_is_not_asked)
 def staging_smoked(facts: Facts) -> Result:
-    """Require that staging answered every smoke test as it serves the candidate now, with its
-    database as it is now.
-    """
+    """Require that staging answered every smoke test, serving and migrated as it is now."""
     if not facts.staging_tests:
         message = "No smoke tests for staging. Add one to the project, or confirm what you checked."
         return Result(ATTEST, message)
     seen = facts.smoked
-    count = f"{len(facts.staging_tests)} request{'s' if len(facts.staging_tests) > 1 else ''}"
+    count = number_of(len(facts.staging_tests), "request")
     if seen is None or seen.at is None or seen.about != facts.smoke_about:
         message = (
             f"Staging's smoke tests ({count}) run when it serves {facts.release.candidate[:7]} "
@@ -40,12 +39,8 @@ def staging_smoked(facts: Facts) -> Result:
         message = f"{bad[0]['label']}: {bad[0]['said']}" if bad else "Staging failed a smoke test."
         return Result(FAIL, message, evidence, seen.at)
     if facts.now - seen.at > SMOKE_VALID:
-        return Result(
-            PENDING,
-            "The last smoke tests of staging are older than 2 hours. Running again…",
-            evidence,
-            seen.at,
-        )
+        message = "The last smoke tests of staging are older than 2 hours. Running again…"
+        return Result(PENDING, message, evidence, seen.at)
     return Result(PASS, f"Staging passed {count}.", evidence, seen.at)
 
 

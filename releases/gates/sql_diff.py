@@ -12,6 +12,7 @@ from datetime import datetime
 
 from environments.schema.plan.render import Rendered, Step
 from environments.schema.run.alembic_env.statements import is_read, key_of, split
+from portal.words import number_of
 
 SAME, OTHER, UNKNOWN = "pass", "attest", "wait"
 _SAME_SQL = "The same file and the same SQL as staging ran."
@@ -48,12 +49,8 @@ def unplanned(step: Step, staged: Staged | None) -> tuple[str, ...]:
     if staged is None or not staged.executed or step.upgrade.kind:
         return ()
     planned = {key_of(statement.sql) for statement in step.upgrade.statements}
-    sent = (
-        (key, one)
-        for key, text in staged.executed
-        for one in (split(text) if key not in planned else ())
-    )
-    return tuple(one for _, one in sent if key_of(one) not in planned and not is_read(one))
+    sent = (one for key, text in staged.executed if key not in planned for one in split(text))
+    return tuple(one for one in sent if key_of(one) not in planned and not is_read(one))
 
 
 @dataclass(frozen=True)
@@ -76,50 +73,39 @@ def compare(
 
     `renderer`: what made their SQL.
     """
-    return tuple(_compared(step, staged, renderer) for step in steps)
+    return tuple(Compared(step.revision, *_compared(step, staged, renderer)) for step in steps)
 
 
-def _compared(step: Step, staged: Mapping[tuple[str, str], Staged], renderer: str) -> Compared:
+def _compared(
+    step: Step, staged: Mapping[tuple[str, str], Staged], renderer: str
+) -> tuple[str, str, tuple[str, ...]]:
     ran = staged.get((step.revision, step.sha256))
     if ran is None:
-        other = any(revision == step.revision for revision, _ in staged)
-        message = (
-            "Its file was edited after staging ran it" if other else "Staging has not run it yet"
-        )
-        return Compared(
-            step.revision, OTHER if other else UNKNOWN, f"{message}, so production refuses it."
-        )
+        if any(revision == step.revision for revision, _ in staged):
+            edited = "Its file was edited after staging ran it, so production refuses it."
+            return OTHER, edited, ()
+        return UNKNOWN, "Staging has not run it yet, so production refuses it.", ()
     if ran.rendered is None:
-        return Compared(
-            step.revision, UNKNOWN, "The file is the same; its SQL in staging was not recorded."
-        )
-    if ran.rendered == step.upgrade:
-        if step.upgrade.kind:
-            message = (
-                "The file is the same, and as far as it can be rendered its SQL as well."
-                f" {step.upgrade.problem}"
-            )
-            return Compared(step.revision, UNKNOWN, message)
-        return Compared(step.revision, SAME, _SAME_SQL if ran.executed else _NOT_RECORDED)
-    return Compared(
-        step.revision,
-        OTHER,
-        _why(ran, step, renderer),
-        _difference(ran.rendered.text, step.upgrade.text),
-    )
+        return UNKNOWN, "The file is the same; its SQL in staging was not recorded.", ()
+    if ran.rendered != step.upgrade:
+        difference = _difference(ran.rendered.text, step.upgrade.text)
+        return OTHER, _why(ran.rendered, ran.renderer, step, renderer), difference
+    if step.upgrade.kind:
+        same = "The file is the same, and as far as it can be rendered its SQL as well."
+        return UNKNOWN, f"{same} {step.upgrade.problem}", ()
+    return SAME, _SAME_SQL if ran.executed else _NOT_RECORDED, ()
 
 
-def _why(ran: Staged, step: Step, renderer: str) -> str:
-    """Return why one file was rendered as two scripts."""
-    was = ran.rendered or Rendered()
+def _why(was: Rendered, before: str, step: Step, renderer: str) -> str:
+    """Return why one file was rendered as two scripts; `before`: the renderer of the first."""
     if bool(was.kind) != bool(step.upgrade.kind):
-        now, then = ("not any more", was.problem) if step.upgrade.kind else ("now", was.problem)
-        problem = step.upgrade.problem or then
+        now = "not any more" if step.upgrade.kind else "now"
+        problem = step.upgrade.problem or was.problem
         return f"The file is the same, but it can be rendered to its end {now}: {problem}"
-    if ran.renderer and renderer and ran.renderer != renderer:
+    if before and renderer and before != renderer:
         return (
-            f"The file is the same; {ran.renderer} wrote its SQL when staging ran it, {renderer}"
-            " writes it now."
+            f"The file is the same; {before} wrote its SQL when staging ran it, {renderer} writes"
+            " it now."
         )
     return (
         "The file is the same, but its SQL changes with each run: it depends on the clock, on "
@@ -134,42 +120,34 @@ def _difference(was: str, now: str) -> tuple[str, ...]:
         for line in difflib.unified_diff(was.splitlines(), now.splitlines(), n=0, lineterm="")
         if line[:3] not in ("---", "+++") and line[:2] != "@@"
     ]
-    return (
-        *lines[:LINES],
-        *([f"and {len(lines) - LINES} more lines"] if len(lines) > LINES else []),
-    )
+    more = [f"and {len(lines) - LINES} more lines"] if len(lines) > LINES else []
+    return (*lines[:LINES], *more)
 
 
 def summary(compared: Sequence[Compared]) -> tuple[str, str]:
     """Return state and sentence over all of production's revisions."""
     if not compared:
         return SAME, ""
-    count = f"{len(compared)} revision{'' if len(compared) == 1 else 's'}"
-    for state, message in (
-        (OTHER, "differ from what staging ran"),
-        (UNKNOWN, "cannot be compared with staging"),
+    count = number_of(len(compared), "revision")
+    for state, one, several in (
+        (OTHER, "differs from what staging ran", "differ from what staging ran"),
+        (UNKNOWN, *["cannot be compared with staging"] * 2),
     ):
-        found = [one.revision for one in compared if one.state == state]
-        if found:
-            verb = message if len(found) > 1 else message.replace("differ ", "differs ")
+        if found := [each.revision for each in compared if each.state == state]:
+            verb = several if len(found) > 1 else one
             return state, f"Of production's {count}, {', '.join(found[:4])} {verb}."
     return SAME, f"Production will run the same SQL as staging: {count}."
 
 
 def route(kind: str, start: Mapping[str, object], heads: Sequence[str]) -> tuple[str, str]:
-    """Return state and one sentence on what is to run in an environment: from where to where, and
-    how much.
-    """
+    """Return state and sentence on what is to run in an environment: from, to, and how much."""
     if start.get("problem"):
         return UNKNOWN, f"{kind}: {start['problem']}"
     at, revisions = start.get("start") or [], start.get("revisions") or []
     where = ", ".join(map(str, at)) if isinstance(at, list) and at else "an empty database"
     if not isinstance(revisions, list) or not revisions:
         return SAME, f"{kind} is at {where}: nothing is left to run."
-    count = f"{len(revisions)} revision{'' if len(revisions) == 1 else 's'}"
-    return (
-        UNKNOWN,
-        f"{kind}: {where} → {', '.join(heads) or 'nothing'}, {count}:"
-        f" {', '.join(map(str, revisions[:12]))}"
-        + (f" and {len(revisions) - 12} more." if len(revisions) > 12 else "."),
-    )
+    way = f"{where} → {', '.join(heads) or 'nothing'}"
+    listed = ", ".join(map(str, revisions[:12]))
+    more = f" and {len(revisions) - 12} more" if len(revisions) > 12 else ""
+    return UNKNOWN, f"{kind}: {way}, {number_of(len(revisions), 'revision')}: {listed}{more}."

@@ -1,14 +1,14 @@
 """What staging ran of a release's migrations, and how each database sees the release."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from django.db.models import F, Func, JSONField
 
-from environments.models import EnvironmentKind, MigrationRun, Project, StagedRevision
+from environments.models import EnvironmentKind, MigrationRun, StagedRevision
 from environments.schema.plan.render import rendered_from_json
-from releases.gates.databases import DatabaseFacts, databases_in, heads_of, migrations_of, places_in
+from releases.gates.databases import DatabaseFacts, databases_in
 from releases.gates.plan import Planned, planned_of, with_unplanned
-from releases.gates.rehearsal import rehearsed_of
 from releases.gates.release_queryset import ReadRelease
 from releases.gates.sql_diff import Staged
 
@@ -19,32 +19,23 @@ _RUNS = (
 )
 
 
-def databases_of(release: ReadRelease, project: Project) -> tuple[DatabaseFacts, ...]:
+def databases_of(release: ReadRelease) -> tuple[DatabaseFacts, ...]:
     """Return the release as each database sees it. Two queries, none where there is no database."""
-    databases = databases_in(release, project)
+    databases = databases_in(release, release)
     if not databases:
         return ()
-    plans, places = planned_of(release), places_in(release, databases)
-    rehearsals = rehearsed_of(release.record.get("rehearsals", release.rehearsal_rows))
-    runs = list(_RUNS.filter(environment__project=project)[: 10 * len(databases)])
-    staged, names = _staged(release, plans), release.record.get("databases", {})
+    plans = planned_of(release)
+    runs = list(_RUNS.filter(environment__project=release.project_id)[: 10 * len(databases)])
+    staged = _staged(release, plans)
     return tuple(
-        DatabaseFacts(
-            database=database,
-            called=names.get(str(database.pk), database.called),
-            migrations=migrations_of(release, database, databases),
-            heads=heads_of(release, database, databases),
-            places=places[database.pk],
-            runs=tuple(run for run in runs if run.database_id == database.pk)[:10],
-            staged_sql=staged.get(database.pk, {}),
-            planned=(
-                with_unplanned(plans[database.pk], staged.get(database.pk, {}))
-                if database.pk in plans
-                else None
-            ),
-            rehearsals=tuple(row for row in rehearsals if row.database_id == database.pk),
+        replace(
+            one,
+            runs=tuple(run for run in runs if run.database_id == pk)[:10],
+            staged_sql=(ran := staged.get(pk, {})),
+            planned=with_unplanned(plans[pk], ran) if pk in plans else None,
         )
-        for database in databases
+        for one in databases
+        for pk in [one.database.pk]
     )
 
 

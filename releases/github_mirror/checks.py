@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from environments.github import GitHub, Overview, Pull
-from environments.github.overview import mark_required
 from environments.models import Project
 from portal.outbound.http import ApiError
 from releases.models.pull_requests import PullRequest
@@ -18,23 +17,17 @@ EACH_TIME = 2
 
 
 def read_hidden(github: GitHub, project: Project, overview: Overview) -> Overview:
-    """Return `overview` with the checks of its releases' pull requests, and of the open ones
-    longest unread.
-    """
-    into = project.production_branch
-    named = tuple(_read(github, overview, one, into) for one in overview.named)
+    """Return `overview` with the checks of releases and of those longest unread."""
+    named = tuple(_read(github, pull) for pull in overview.named)
     wanted = _longest_unread(project, overview.open_pulls)
     opened = tuple(
-        _read(github, overview, pull, project.staging_branch) if pull.number in wanted else pull
-        for pull in overview.open_pulls
+        _read(github, pull) if pull.number in wanted else pull for pull in overview.open_pulls
     )
     return replace(overview, named=named, open_pulls=opened)
 
 
 def _longest_unread(project: Project, pulls: Sequence[Pull]) -> set[int]:
-    """Numbers of the hidden ones that were read longest ago, those first whose head was never
-    read.
-    """
+    """Return the hidden ones that were read longest ago, never read ones first."""
     hidden = {pull.number: pull.head_sha for pull in pulls if pull.checks is None}
     if not hidden:
         return set()
@@ -50,16 +43,11 @@ def _longest_unread(project: Project, pulls: Sequence[Pull]) -> set[int]:
     return set([*never, *sorted(read, key=lambda number: read[number])][:EACH_TIME])
 
 
-def _read(github: GitHub, overview: Overview, pull: Pull, into: str) -> Pull:
+def _read(github: GitHub, pull: Pull) -> Pull:
     if pull.checks is not None or pull.state != "open":
         return pull
     try:
-        found = github.checks(pull.head_sha)
-    except (
-        ApiError
-    ):  # the rest of the reading is worth keeping; what is known of the checks grows old
+        return replace(pull, checks=github.checks(pull.head_sha))
+    except ApiError:
+        # The rest of the reading is worth keeping; what is known of the checks grows old.
         return pull
-    rules = overview.rules.get(into)
-    if found is not None and rules is not None:
-        found = tuple(mark_required(check, rules.checks) for check in found)
-    return replace(pull, checks=found)

@@ -22,7 +22,6 @@ from portal.ui.actions import Refused, action, refuse_second, require_reason, re
 from releases.checklist import items as checklist_items
 from releases.gates import record
 from releases.gates.context import facts_of
-from releases.gates.databases import DatabaseFacts
 from releases.github_mirror import watching as mirrors
 from releases.lifecycle.possible import brings_something, head_of_hotfix
 from releases.locking import _as_seen
@@ -46,10 +45,9 @@ def cut(
     `seen`: the head of staging on the person's page.
     """
     now = now or timezone.now()
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    heads = Branch.heads(project)
     candidate, base = (
-        heads.get(project.staging_branch, ""),
-        heads.get(project.production_branch, ""),
+        heads.get(name, "") for name in (project.staging_branch, project.production_branch)
     )
     if not candidate or not base:
         raise Refused(
@@ -93,11 +91,7 @@ def cut_hotfix(
             f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}. Review the "
             "changes first."
         )
-    base = (
-        Branch.objects.filter(project=project, name=project.production_branch)
-        .values_list("head", flat=True)
-        .first()
-    )
+    base = Branch.heads(project).get(project.production_branch)
     if not base:
         raise Refused(
             f"{project.production_branch} of {project.repository} has not been read yet; see"
@@ -207,18 +201,17 @@ def _to_migrate(release: Release, staging: Environment) -> list[Database]:
     if len(databases) == 1:
         return databases
     known = facts_of(release.pk).databases
-    behind = {one.database.pk for one in known if not one.is_staged or _is_elsewhere(one)}
+    behind = {
+        one.database.pk
+        for one in known
+        if not one.is_staged or not one.is_at_heads(EnvironmentKind.STAGING)
+    }
     found = [database for database in databases if database.pk in behind]
     if not found:
         raise Refused(
             "Every database of staging is at the release's heads, brought there by the portal."
         )
     return found
-
-
-def _is_elsewhere(facts: DatabaseFacts) -> bool:
-    place = facts.places.get(EnvironmentKind.STAGING)
-    return place is None or sorted(place.revisions or ()) != sorted(facts.heads or ())
 
 
 @action("release.abandoned", "releases.abandon_release")

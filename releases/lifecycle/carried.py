@@ -7,7 +7,7 @@ from environments.git.repository import Mirror
 from environments.git_mirrors.clone import mirror_of
 from portal import audit
 from portal.jobs import Outcome, Requeue
-from releases import gates
+from portal.words import and_
 from releases.gates.carried import serves
 from releases.gates.context import facts_of
 from releases.models.reconciler import ReleaseReconciler
@@ -36,7 +36,7 @@ def read(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | N
     count, commits, releases = _between(mirror, release, serves(facts), rolled)
     found = wanted | {"count": count, "commits": commits, "releases": releases}
     Release.objects.filter(pk=release.pk, candidate=release.candidate).update(carried=found)
-    names = gates.and_(str(one["name"]) for one in releases)
+    names = and_(str(one["name"]) for one in releases)
     audit.record(
         "release.carried_read",
         actor=None,

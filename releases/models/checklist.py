@@ -70,10 +70,6 @@ class ChecklistTemplate(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug if self.project else ""
-
 
 class ChecklistTemplateItem(ItemText):
     """One line of a template."""

@@ -26,7 +26,3 @@ class Freeze(models.Model):
 
     def __str__(self) -> str:
         return self.reason
-
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug

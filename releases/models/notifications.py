@@ -66,10 +66,6 @@ class Channel(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    @property
-    def audit_scope(self) -> str:
-        return self.project.slug if self.project else ""
-
 
 class Notice(Job):
     """One notification on its way to one channel.

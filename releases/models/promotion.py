@@ -42,20 +42,9 @@ class Promotion(Job):
     def __str__(self) -> str:
         return f"promotion of {self.release}"
 
-    @property
-    def audit_scope(self) -> str:
-        return self.release.audit_scope
-
     def ended(self, outcome: Finished, *, now: datetime) -> None:
-        audit.record(
-            "promotion.ended",
-            actor=None,
-            subject=self.release,
-            outcome="done" if outcome.status == JobStatus.SUCCEEDED else "failed",
-            sentence=outcome.sentence,
-            data={"status": outcome.status, "candidate": self.release.candidate},
-            now=now,
-        )
+        known = {"candidate": self.release.candidate}
+        audit.record_end("promotion.ended", self.release, outcome, now=now, data=known)
 
 
 class StepName(models.TextChoices):

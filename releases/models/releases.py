@@ -210,10 +210,6 @@ class Release(models.Model):
         return self.name
 
     @property
-    def audit_scope(self) -> str:
-        return self.project.slug
-
-    @property
     def sign_in_policy(self) -> Policy:
         return self.project.sign_in_policy
 

@@ -106,24 +106,13 @@ class Rollback(Job):
     def __str__(self) -> str:
         return f"rollback of {self.release}"
 
-    @property
-    def audit_scope(self) -> str:
-        return self.release.audit_scope
-
     def target(self, service: str) -> dict[str, str]:
         """Return what is restored on `service`."""
         return next(one for one in self.targets if one["service"] == service)
 
     def ended(self, outcome: Finished, *, now: datetime) -> None:
-        audit.record(
-            "rollback.ended",
-            actor=None,
-            subject=self.release,
-            outcome="done" if outcome.status == JobStatus.SUCCEEDED else "failed",
-            sentence=outcome.sentence,
-            data={"status": outcome.status, "content": self.content, "targets": self.targets},
-            now=now,
-        )
+        known = {"content": self.content, "targets": self.targets}
+        audit.record_end("rollback.ended", self.release, outcome, now=now, data=known)
 
 
 class RollbackStepName(models.TextChoices):
@@ -247,10 +236,6 @@ class Downgrade(models.Model):
 
     def __str__(self) -> str:
         return f"{self.file['id']} taken back in {self.environment}"
-
-    @property
-    def audit_scope(self) -> str:
-        return self.release.audit_scope
 
     @property
     def waits(self) -> bool:

@@ -120,7 +120,7 @@ def test_channel(channel: Channel, *, actor: User, now: datetime | None = None) 
     text = f"{audit.actor_name(actor)} sent this test notification."
     link = settings.PORTAL_URL + reverse("releases:notifications")
     message = Message(
-        "test", "Release portal: test", text, link, channel.audit_scope, now.isoformat()
+        "test", "Release portal: test", text, link, audit.scope_of(channel), now.isoformat()
     )
     notice = Notice.objects.create(
         channel=channel, kind="test", payload=asdict(message), created_at=now, wake_at=now

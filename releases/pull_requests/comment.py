@@ -74,7 +74,7 @@ def step(job: PullRequestComment, *, now: datetime) -> Outcome:
     project = job.project
     pull = PullRequest.objects.filter(project=project, number=job.number, state="open").first()
     if pull is None or pull.base != project.staging_branch or not project.pull_comments:
-        _keep(job, about="")  # looked at again when it is reopened
+        job.keep(about="")  # looked at again when it is reopened
         return Finished(
             JobStatus.SUCCEEDED, "Nothing is told: it is not open, or the project says so."
         )
@@ -82,11 +82,11 @@ def step(job: PullRequestComment, *, now: datetime) -> Outcome:
         content = _content(project, pull)
         if job.content != content:
             risks, unread = _look(project, pull)
-            _keep(job, content=content, risks=[asdict(one) for one in risks], unread=unread)
+            job.keep(content=content, risks=[asdict(one) for one in risks], unread=unread)
             return Requeue(0)
         return _tell(job, pull)
     except (ApiError, GitError, plan_render.BrokenOff, squawk.RiskError) as error:
-        _keep(job, told={**job.told, "problem": str(error)})
+        job.keep(told={**job.told, "problem": str(error)})
         return Requeue(max(60, getattr(error, "retry_after", None) or 0), str(error))
 
 
@@ -99,24 +99,17 @@ def _tell(job: PullRequestComment, pull: PullRequest) -> Outcome:
             DAY, "The pull request has been told." if speaks else "There is nothing to tell."
         )
     if speaks and not job.told.get("asked"):  # written down first: an answer may be lost
-        _keep(job, told={**job.told, "asked": True})
+        job.keep(told={**job.told, "asked": True})
     github, known = github_of(job.project), job.told.get("comment")
     number = comments.put(
         github, job.number, MARKER, message, known, lambda: holds(job), new=speaks
     )
     if number is None:
         gone = {"comment"} if speaks else {"comment", "asked"}
-        _keep(job, told={name: one for name, one in job.told.items() if name not in gone})
+        job.keep(told={name: one for name, one in job.told.items() if name not in gone})
     else:
-        _keep(job, told={"asked": True, "comment": number, "digest": digest})
+        job.keep(told={"asked": True, "comment": number, "digest": digest})
     return Requeue(0)
-
-
-def _keep(job: PullRequestComment, **values: object) -> None:
-    """Write these fields, unless another worker has taken the job over."""
-    for name, value in values.items():
-        setattr(job, name, value)
-    PullRequestComment.objects.filter(pk=job.pk, fence=job.fence).update(**values)
 
 
 def _digest(*parts: object) -> str:
@@ -181,9 +174,7 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
 
 
 def _is_looked_at(row: Mapping[str, object]) -> bool:
-    """Return whether only its SQL tells what it does: a new revision, or an edit that is not one of
-    form.
-    """
+    """Return whether only its SQL tells what it does: new, or edited in more than form."""
     return bool(row["what"] == "new" or row.get("edit") == edits.UNCLEAR)
 
 
@@ -194,9 +185,7 @@ def _edited(
     history: history_reader.History,
     rows: Sequence[Mapping[str, str]],
 ) -> list[risk.Risk]:
-    """Return what each edit of a shipped file comes to: other SQL is a danger, the same SQL is
-    information.
-    """
+    """Return each edit of a shipped file as a risk: danger, or information for equal SQL."""
     if not rows:
         return []
     since = rows[0]["since"]
@@ -219,7 +208,5 @@ def _edited(
 
 
 def _is_of(row: Mapping[str, object], database: Database, databases: Sequence[Database]) -> bool:
-    """Return whether a revision file is the database's; one that was read before there were several
-    is the first's.
-    """
+    """Return whether a file is the database's; without a mark it is the first's."""
     return bool(row.get("database", databases[0].pk) == database.pk)

@@ -24,6 +24,7 @@ from environments.services.liveness import Live
 from portal import audit
 from portal.jobs import holds
 from portal.outbound.parsing import JsonObject
+from portal.words import and_
 from releases import gates
 from releases.gates.context import Facts, facts_of
 from releases.models import Rollback, RollbackStep, RollbackStepName, StepStatus
@@ -164,7 +165,7 @@ def live(step: RollbackStep, facts: Facts) -> Look:
     late = [f"{service} {message}" for service, state, message in judged if state != gates.PASS]
     if not late:
         return Done(
-            f"{gates.and_(wanted)} serve{'s' if len(wanted) == 1 else ''} the earlier deployment.",
+            f"{and_(wanted)} serve{'s' if len(wanted) == 1 else ''} the earlier deployment.",
             evidence,
         )
     waited = steps_engine.waited(step, facts.now)
@@ -193,13 +194,8 @@ def live_services(facts: Facts, service: str) -> Live | None:
 
 def _mark(project: Project, service: str) -> None:
     """Before Railway is asked: what people do is not to be taken for a push that it missed."""
-    head = (
-        Branch.objects.filter(project=project, name=project.production_branch)
-        .values_list("head", flat=True)
-        .first()
-    )
     ServiceInstance.objects.filter(
         environment__project=project,
         environment__kind=EnvironmentKind.PRODUCTION,
         service__name=service,
-    ).update(rolled_back_from=head or "")
+    ).update(rolled_back_from=Branch.heads(project).get(project.production_branch, ""))

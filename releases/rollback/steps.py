@@ -14,7 +14,7 @@ from django.db import transaction
 from environments.schema.downgrade.compatibility import PENDING
 from portal import audit
 from portal.jobs import STOPPED, Finished, JobStatus, Outcome, holds
-from releases import gates
+from portal.words import and_
 from releases.gates import record
 from releases.gates.context import Facts
 from releases.models import Rollback, RollbackAssessment, RollbackStep, RollbackStepName
@@ -134,9 +134,9 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
             status=JobStatus.QUEUED, finished_at=None, wake_at=now
         )
         left = [target["service"] for target in job.targets if target["service"] not in restored]
-        partly = f" Not restored: {gates.and_(left)}." if left else ""
+        partly = f" Not restored: {and_(left)}." if left else ""
         branch = release.project.production_branch
-        message = f"{gates.and_(restored)} runs the deployment before {release.name}.{partly}"
+        message = f"{and_(restored)} runs the deployment before {release.name}.{partly}"
         message += f" {branch} still contains it: the next release must revert or fix it."
         audit.record(
             "release.rolled_back",

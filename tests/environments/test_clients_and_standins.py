@@ -74,7 +74,7 @@ def test_the_overview_shows_what_git_holds_in_one_call(hub, github):
     heads = hub.heads()
     assert len(hub.server.requests) == 1
     assert (found.staging_head, found.production_head) == (heads["staging"], heads["main"])
-    assert found.complete, found.problems
+    assert not found.problems
     assert found.merged_pulls and found.open_pulls
     assert all(pull.checks is not None and pull.base_ref == "staging" for pull in found.open_pulls)
 
@@ -90,7 +90,7 @@ def test_a_release_is_opened_judged_merged_and_brought_back(hub, github):
         description="Go",
         target_url="https://p/1",
     )
-    for required in github.overview(staging="staging", production="main").required_contexts["main"]:
+    for required in github.overview(staging="staging", production="main").rules["main"].checks:
         if required.context != "release-portal":
             hub.set_check(heads["staging"], required.context)
 
@@ -138,7 +138,7 @@ def test_what_a_fine_grained_token_may_not_see_is_unreadable_or_replaced(hub, gi
     found = github.overview(staging="staging", production="main")
     checks = github.checks(opened.head_sha)
 
-    assert found.promotions[0].checks is None and not found.complete
+    assert found.promotions[0].checks is None and found.problems
     assert ("python-ci", "failure") in {(check.name, check.state) for check in checks}
 
 

@@ -140,7 +140,6 @@ def test_reading_a_pull_request_by_itself_does_not_make_its_old_checks_look_new(
         base_ref="main",
         head_ref="staging",
         mergeable=True,
-        mergeable_state="clean",
         url="",
         title="Release",
     )

@@ -71,7 +71,7 @@ def test_the_board_calls_diverged_what_has_diverged_and_compares_before_it_says_
     assert "ahead of main" not in html
 
 
-NOTHING_SEEN = Overview(None, None, (), (), (), (), {}, True, True, (), None)
+NOTHING_SEEN = Overview()
 HEADS = {"staging_head": CANDIDATE, "production_head": BASE}
 
 

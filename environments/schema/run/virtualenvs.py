@@ -55,7 +55,7 @@ def key_of(mirror: Mirror, commit: str, alembic: str, install: str) -> tuple[str
     places = {PurePosixPath("."), above.parent, above}
     found = sorted(
         (path, sha)
-        for path, sha in mirror.files(commit)
+        for path, sha in mirror.tree(commit)
         if PurePosixPath(path).parent in places and _LOCKS.match(PurePosixPath(path).name)
     )
     files = (f"{path} {sha}" for path, sha in found)

@@ -6,7 +6,7 @@ import pytest
 import stamina
 
 from portal.outbound import http
-from portal.outbound.credentials import Secret, checked_token, github_requester, railway_token
+from portal.outbound.credentials import Secret, checked_token, github_auth, railway_token
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import Malformed, commit, field, lines, link, moment, optional, text
 from portal.sandbox.server import Fault, Response, Server
@@ -335,7 +335,7 @@ def test_without_a_credential_it_says_what_to_set(settings):
     ) = ""
 
     with pytest.raises(ApiError, match="set GITHUB_TOKEN"):
-        github_requester("https://api.github.com")
+        github_auth("https://api.github.com")
     with pytest.raises(ApiError, match="set RAILWAY_API_TOKEN"):
         railway_token()
 
@@ -349,7 +349,7 @@ def test_an_app_that_is_set_up_wrongly_is_named(settings, app_id, key):
     settings.GITHUB_APP_INSTALLATION_ID = "2"
 
     with pytest.raises(ApiError, match="GITHUB_APP_"):
-        github_requester("https://api.github.com")
+        github_auth("https://api.github.com")
 
 
 def test_the_legacy_railway_token_is_a_project_token(settings):

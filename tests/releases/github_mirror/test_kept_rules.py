@@ -99,9 +99,6 @@ def test_a_required_check_that_one_answer_leaves_out_is_still_required():
 
 def read(project, rules: MergeRules) -> tuple[list[str], bool]:
     """The checks that main requires after such a reading; whether one more is to confirm it."""
-    contexts = {"main": rules.checks, "staging": ()}
-    found = replace(
-        NOTHING_SEEN, rules={"main": rules, "staging": MergeRules()}, required_contexts=contexts
-    )
+    found = replace(NOTHING_SEEN, rules={"main": rules, "staging": MergeRules()})
     is_to_confirm = apply(project, found, now=timezone.now())
     return Branch.objects.get(name="main").required_contexts, is_to_confirm
