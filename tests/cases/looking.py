@@ -8,6 +8,7 @@ import sysconfig
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -93,14 +94,19 @@ def environment(case: Case, folder: Path) -> Path:
 
 
 class Stage:
-    """A case's repository and a database in which the project's own command ran what is in
-    production.
-    """
+    """A case's repository and, at `url`, an empty database for what is in production."""
 
     def __init__(self, case: Case, folder: Path, url: str) -> None:
-        self.case, self.folder, self.url = case, folder, _with_driver(url) if case.command else url
+        self.case, self.folder, self.empty = case, folder, url
         self.mirror = case.build(folder / "git")
-        self.own(url, "c0")
+
+    @cached_property
+    def url(self) -> str:
+        """The address of the database in which the project's own command ran what is in
+        production; it does when somebody first asks for it.
+        """
+        self.own(self.empty, "c0")
+        return _with_driver(self.empty) if self.case.command else self.empty
 
     def own(self, url: str, ref: str) -> str:
         """Runs `alembic upgrade heads` with the project's own `env.py`; returns what went wrong,
