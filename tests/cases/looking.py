@@ -21,7 +21,7 @@ from environments.schema.plan.edits import judge
 from environments.schema.plan.render import make_plan
 from environments.schema.rehearsal import rehearsal
 from environments.schema.rehearsal.adoption import prove
-from environments.schema.rehearsal.dump import differences, dump, objects
+from environments.schema.rehearsal.dump import differences, dump
 from environments.schema.rehearsal.report import Report, Request
 from environments.schema.run.command import Command
 from environments.schema.run.request import Run
@@ -169,7 +169,7 @@ class Stage:
             self.mirror.commit("main"),
             self.case.alembic,
             self.url,
-            self.folder.parent / "rehearsals" / self.folder.name,
+            root=self.folder.parent / "rehearsals" / self.folder.name,
             version_table=self.case.version_table,
             compare=False,
             command=self.command(),
@@ -214,7 +214,7 @@ class Stage:
             self.mirror.commit("main"),
             self.case.alembic,
             self.url,
-            self.folder.parent / "rehearsals" / self.folder.name,
+            root=self.folder.parent / "rehearsals" / self.folder.name,
             version_table=self.case.version_table,
             command=self.command(),
         )
@@ -236,8 +236,7 @@ class Stage:
     def _compared(self, theirs: str, ours: str) -> str:
         schemas = []
         for number, url in enumerate((theirs, ours)):
-            text = dump(url, self.folder / f"dump-{number}.sql", lambda: True)
-            schemas.append(objects(text, without="no such table"))
+            schemas.append(dump(url, self.folder / f"dump-{number}.sql", lambda: True))
         found = differences(*schemas)
         history = read(self.mirror, "main", self.case.alembic)
         table = read_meaning(self.mirror, "main", history).table
