@@ -19,7 +19,7 @@ class RollbackAssessment(Job):
     there. Kept up to date until that ends.
     """
 
-    step_function = "releases.rollback.jobs.assess"
+    step_function = "releases.rollback.assessment.look"
     retry_forever = True
 
     release = models.OneToOneField("releases.Release", models.CASCADE, related_name="assessment")
@@ -80,7 +80,7 @@ class Rollback(Job):
     by step.
     """
 
-    step_function = "releases.rollback.jobs.roll_back"
+    step_function = "releases.rollback.steps.advance"
 
     release = models.ForeignKey("releases.Release", models.PROTECT, related_name="rollbacks")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
