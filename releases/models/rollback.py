@@ -11,6 +11,7 @@ from django.utils import timezone
 from portal import audit
 from portal.jobs import OPEN, Finished, Job, JobStatus
 from portal.outbound.parsing import JsonObject
+from releases.models.approvals import Signature
 from releases.models.steps import Step
 
 
@@ -153,18 +154,13 @@ class RollbackStep(Step):
         return f"{self.get_name_display()} {self.service}".rstrip()
 
 
-class RollbackApproval(models.Model):
+class RollbackApproval(Signature):
     """A second person's approval of exactly these deployments."""
 
     rollback = models.ForeignKey(Rollback, models.CASCADE, related_name="approvals")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     content = models.CharField(max_length=64)
     comment = models.TextField(blank=True, default="")
     given_at = models.DateTimeField(default=timezone.now)
-    lapsed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When a change of configuration invalidated it."
-    )
-    lapsed_why = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
         default_permissions = ("view",)

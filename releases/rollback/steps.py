@@ -73,8 +73,7 @@ def _moved(job: Rollback, row: RollbackAssessment, facts: Facts) -> Look:
         if not holds(job):
             return Wait(0, "")
         lapsed = [str(one.user) for one in counted(job)]
-        job.verdict, job.targets, job.content = row.verdict, row.targets, row.content
-        job.save(update_fields=["verdict", "targets", "content"])
+        job.keep(verdict=row.verdict, targets=row.targets, content=row.content)
         plan_steps(job)
         message = "The deployments to restore have changed, so earlier approvals no longer count."
         data = {"content": job.content, "targets": job.targets, "lapsed": lapsed}
