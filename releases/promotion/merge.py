@@ -51,10 +51,8 @@ def _not_as_promised(pull: PullState, main: str, candidate: str) -> str | None:
     if pull.base_ref != main:
         return f"goes into {pull.base_ref} by now, not {main}."
     if pull.head_sha != candidate:
-        return (
-            f"moved from {candidate[:7]} to {pull.head_sha[:7]}. Cancel this promotion, and the"
-            " release takes up the new commits."
-        )
+        moved = f"moved from {candidate[:7]} to {pull.head_sha[:7]}"
+        return f"{moved}. Cancel this promotion, and the release takes up the new commits."
     return f"conflicts with {pull.base_ref}." if pull.mergeable is False else None
 
 
