@@ -17,12 +17,11 @@ from portal.models.webhooks import WebhookDelivery
 from portal.ui.model_admin import ReadOnly
 
 COUNTED = 5_000
+PREFORMATTED = '<pre tabindex="0">{}</pre>'
 
 
 class NearestPages(Paginator):
-    """Counts no further than the newest 5,000 rows; `?position__lte=` or `?id__lte=` reaches the
-    older ones.
-    """
+    """Counts the newest 5,000 rows; `?position__lte=` or `?id__lte=` reaches the older ones."""
 
     @cached_property
     def count(self) -> int:
@@ -76,9 +75,7 @@ class AuditEventAdmin(Newest):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
     ) -> tuple[QuerySet, bool]:
-        """Search by primary key alone: searching words in a million sentences would take
-        seconds.
-        """
+        """Search by primary key alone: words in a million sentences would take seconds."""
         if not search_term:
             return queryset, False
         if not (search_term.isascii() and search_term.isdigit() and len(search_term) < 19):
@@ -87,9 +84,7 @@ class AuditEventAdmin(Newest):
 
     @admin.display(description="data")
     def details(self, event: AuditEvent) -> SafeString:
-        return format_html(
-            '<pre tabindex="0">{}</pre>', json.dumps(event.data, indent=2, ensure_ascii=False)
-        )
+        return format_html(PREFORMATTED, json.dumps(event.data, indent=2, ensure_ascii=False))
 
     @admin.display(description="digest")
     def digest_hex(self, event: AuditEvent) -> str:
@@ -126,4 +121,4 @@ class WebhookDeliveryAdmin(Newest):
 
     @admin.display(description="beginning of the body")
     def beginning(self, delivery: WebhookDelivery) -> SafeString:
-        return format_html('<pre tabindex="0">{}</pre>', delivery.body)
+        return format_html(PREFORMATTED, delivery.body)

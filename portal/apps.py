@@ -1,6 +1,4 @@
-"""The portal's app: its admin site takes the place of Django's, and its roles exist once tables
-do.
-"""
+"""The portal's app: its admin site takes Django's place, and its roles exist once tables do."""
 
 from typing import Any
 

@@ -27,11 +27,12 @@ _REFUSED = re.compile(
     r"|failed to resolve host '([\w.-]+)')"
 )
 _DRIVERS = ("psycopg2", "psycopg", "asyncpg", "pg8000")
+_BEGIN = "begin the command with `DATABASE_URL=postgresql+{}://${{DATABASE_URL#*://}}`"
 
 
 def complaint(text: str) -> str:
-    """Return in one sentence, without its full stop, what the program that printed `text` lacks
-    and where to give it; "" where it says nothing of the kind.
+    """Return in a sentence without its full stop what the program that printed `text` lacks and
+    where to give it, or "".
     """
     found = (say(text) for say in (_settings, _variable, _driver, _package, _extension, _address))
     return next(filter(None, found), "")
@@ -55,17 +56,12 @@ def _variable(text: str) -> str:
 
 def _driver(text: str) -> str:
     if "The asyncio extension requires an async driver" in text:
-        return (
-            "the address names no asynchronous driver; begin the command with"
-            " `DATABASE_URL=postgresql+asyncpg://${DATABASE_URL#*://}`"
-        )
+        return f"the address names no asynchronous driver; {_BEGIN.format('asyncpg')}"
     found = _MODULE.search(text)
     if not found or found[1] not in _DRIVERS:
         return ""
-    return (
-        f"the address asks for the driver {found[1]}, which is not installed; install it, or begin"
-        " the command with `DATABASE_URL=postgresql+DRIVER://${DATABASE_URL#*://}`"
-    )
+    why = f"the address asks for the driver {found[1]}, which is not installed"
+    return f"{why}; install it, or {_BEGIN.format('DRIVER')}"
 
 
 def _package(text: str) -> str:

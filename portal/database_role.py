@@ -1,19 +1,13 @@
-"""Whether the portal's role in PostgreSQL has more rights than it needs, and whether the portal
-starts then.
-"""
+"""Whether the portal's role in PostgreSQL may more than it needs, and if the portal starts then."""
 
 import psycopg
 from django.conf import settings
 
 
 def role_fault(connection: psycopg.Connection) -> str:
-    """Return in a sentence what the role of this session may that the portal's must not; "" when
-    nothing.
-    """
-    found = connection.execute(
-        "SELECT rolname, rolsuper, rolbypassrls FROM pg_catalog.pg_roles WHERE rolname ="
-        " current_user"
-    ).fetchone()
+    """Return in a sentence what this session's role may that the portal's must not, or ""."""
+    query = "SELECT rolname, rolsuper, rolbypassrls FROM pg_catalog.pg_roles"
+    found = connection.execute(f"{query} WHERE rolname = current_user").fetchone()
     name, superuser, bypasses = found or ("?", False, False)
     if not superuser and not bypasses:
         return ""
@@ -26,13 +20,9 @@ def role_fault(connection: psycopg.Connection) -> str:
 
 
 def refusal(connection: psycopg.Connection) -> str:
-    """Return in a sentence why the portal does not start with the role of this session; "" when it
-    may.
-    """
+    """Return in a sentence why the portal does not start with this session's role, or ""."""
     fault = role_fault(connection)
     if not fault or settings.ALLOW_SUPERUSER_DATABASE:
         return ""
-    return (
-        f"{fault} ALLOW_SUPERUSER_DATABASE=1 starts it all the same, and the status page then"
-        " says so."
-    )
+    anyway = "ALLOW_SUPERUSER_DATABASE=1 starts it all the same, and the status page then says so."
+    return f"{fault} {anyway}"

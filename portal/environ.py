@@ -2,15 +2,26 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 
+def text(name: str, default: str = "") -> str:
+    """Return the variable `name` without spaces around it; `default` where it is not set."""
+    return os.environ.get(name, default).strip()
+
+
+def number(name: str, default: float) -> float:
+    """Return the variable `name` as a number; `default` where it is not set."""
+    return float(os.environ.get(name, default))
+
+
 def flag(name: str, default: bool) -> bool:
     """Return whether the variable `name` says yes; `default` where it is not set."""
-    return os.environ.get(name, str(default)).strip().lower() in {"1", "true", "yes", "on"}
+    return text(name, str(default)).lower() in {"1", "true", "yes", "on"}
 
 
 def items(name: str, default: str = "") -> list[str]:
@@ -19,17 +30,18 @@ def items(name: str, default: str = "") -> list[str]:
 
 
 def secret_key(directory: Path) -> str:
-    """Return the configured key, or one made once and kept in `directory` with mode 0600."""
-    if configured := os.environ.get("SECRET_KEY", "").strip():
-        return configured
-    path = directory / "secret_key"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(48))
-        except FileExistsError:
-            pass  # another process of the portal won the race; its key is the key
+    """Return the configured key, or one made once and kept in `directory`."""
+    return text("SECRET_KEY") or remembered_secret(directory / "secret_key")
+
+
+def remembered_secret(path: Path) -> str:
+    """Return the secret in the file `path`, made once and readable by us alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        suppress(FileExistsError),  # also where another process was quicker: its secret counts
+        os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
+    ):
+        file.write(secrets.token_urlsafe(48))
     return path.read_text().strip()
 
 
@@ -91,10 +103,10 @@ def database(url: str, schema: str) -> dict[str, object]:
 
 
 def smtp(host: str, password: str) -> dict[str, object]:
-    """Return Django's mailer for the SMTP server `host`: port and encryption as EMAIL_... say, else
-    what goes with them.
+    """Return Django's mailer for the SMTP server `host`, with the port and encryption of EMAIL_...,
+    or what goes with them.
     """
-    user = os.environ.get("EMAIL_HOST_USER", "").strip()
+    user = text("EMAIL_HOST_USER")
     ssl = flag("EMAIL_USE_SSL", False)
     tls = flag("EMAIL_USE_TLS", bool(user) and not ssl)
     return {

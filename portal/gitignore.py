@@ -6,6 +6,7 @@ Pure, and held against git itself by a test.
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 
@@ -20,15 +21,11 @@ class _Rule(NamedTuple):
 def takes_in(patterns: Iterable[str], path: str) -> bool:
     """Return whether `patterns` take in the file at `path`: the last one that matches it decides.
 
-    A directory that is taken in is so with all that lies in it, whatever a later pattern says of
-    that.
+    A directory is taken in with all that lies in it, whatever a later pattern says of that.
     """
     rules = [rule for pattern in patterns if (rule := _rule(pattern)) is not None]
-    parts = path.strip("/").split("/")
-    for count in range(1, len(parts) + 1):
-        if _is_in(rules, "/".join(parts[:count]), directory=count < len(parts)):
-            return True
-    return False
+    *above, own = accumulate(path.strip("/").split("/"), "{}/{}".format)
+    return any(_is_in(rules, one, directory=True) for one in above) or _is_in(rules, own)
 
 
 def is_exception(pattern: str) -> bool:
@@ -37,7 +34,7 @@ def is_exception(pattern: str) -> bool:
     return rule is not None and rule.back
 
 
-def _is_in(rules: Iterable[_Rule], path: str, *, directory: bool) -> bool:
+def _is_in(rules: Iterable[_Rule], path: str, *, directory: bool = False) -> bool:
     inside = False
     for rule in rules:
         if (directory or not rule.directories) and rule.matches.fullmatch(path):
@@ -51,23 +48,16 @@ def _rule(pattern: str) -> _Rule | None:
     text = re.sub(r"(?<!\\) +$", "", pattern.rstrip("\r\n"))
     if not text or text.startswith("#"):
         return None
-    back = text.startswith("!")
-    text = text[1:] if back else text
-    directories = text.endswith("/")
-    text = text.rstrip("/") if directories else text
+    back, directories = text.startswith("!"), text.endswith("/")
+    text = text.removeprefix("!").rstrip("/")
     if not text:
         return None
-    anchored = "/" in text
-    return _Rule(
-        back, directories, re.compile(_translated(text.removeprefix("/"), anchored), re.DOTALL)
-    )
+    written = _translated(text.removeprefix("/"), anchored="/" in text)
+    return _Rule(back, directories, re.compile(written, re.DOTALL))
 
 
 def _translated(text: str, anchored: bool) -> str:
-    """Return a regular expression for the whole of a path.
-
-    “**” between slashes stands for any number of directories.
-    """
+    """Return a regular expression for a whole path; “**” stands for any number of directories."""
     parts, written = text.split("/"), "" if anchored else "(?:.*/)?"
     for place, part in enumerate(parts):
         last = place == len(parts) - 1

@@ -1,11 +1,8 @@
-"""Sandbox or real portal: requested before the start, stored in the database by the first start,
-never changed.
-"""
+"""Sandbox or real portal: asked for before the first start, stored by it, never changed."""
 
 from collections.abc import Mapping
 
-# What only a portal that is meant seriously has. With none of it, `make run` is somebody who tries
-# the sandbox.
+# What only a portal that is meant seriously has; without any of it, somebody tries the sandbox.
 CREDENTIALS = ("GITHUB_TOKEN", "GITHUB_APP_ID", "RAILWAY_API_TOKEN", "RAILWAY_TOKEN")
 CONFIGURED = (
     *CREDENTIALS,
@@ -24,9 +21,7 @@ CONFIGURED = (
 
 
 class WrongMode(Exception):
-    """The portal must not start like this; the text is one sentence for the person at the
-    terminal.
-    """
+    """The portal must not start like this; one sentence for the person at the terminal."""
 
 
 def asks_for_sandbox(environ: Mapping[str, str]) -> bool:

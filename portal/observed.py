@@ -1,5 +1,4 @@
-"""Numbers that vendors' answers contain, such as the remaining rate limit: kept in memory, then as
-rows.
+"""Numbers in vendors' answers, such as the remaining rate limit: kept in memory, then as rows.
 
 Clients know no row, so they call `note`; whoever runs a job calls `keep` afterwards.
 """

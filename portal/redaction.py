@@ -1,14 +1,13 @@
 """Replaces secrets by `•••` in everything that people and logs see.
 
-`without_secrets` is the one function for text that anybody may have written: it stands in every
-event (`portal.audit.record`), log line, error of a vendor or of git, and notification. It touches
-no database, so it knows the secrets of the settings, and those that this process has read from
-the database, stored there, or was given by GitHub: whoever has not had a secret cannot quote it.
+`without_secrets` is the one function for text that anybody may have written. It touches no
+database, so it knows the secrets of the settings, and those that this process has read from the
+database, stored there, or was given by GitHub: whoever has not had a secret cannot quote it.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -81,8 +80,8 @@ def is_unmistakable(text: str) -> bool:
 
 
 def without_secrets(text: str) -> str:
-    """Return `text` without any credential that this process knows, however it is spelt, and
-    without what looks like an access token or stands in an address in place of one.
+    """Return `text` without any credential that this process knows, however spelt, nor what looks
+    like an access token or stands in an address in place of one.
     """
     text = _TOKEN.sub(HIDDEN, _IN_ADDRESS.sub(rf"\1{HIDDEN}", text))
     for spelling in _all_spellings(tuple(known_secrets())):
@@ -91,17 +90,23 @@ def without_secrets(text: str) -> str:
     return text
 
 
-def redact(message: str, secrets: Iterable[str]) -> str:
-    """Return `said` with every secret, as it is or as addresses and JSON spell it, replaced by
-    `•••`.
+def in_texts(value: object, change: Callable[[str], str]) -> object:
+    """Return `value`, as JSON holds it, with `change` made to every text and name in it."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {in_texts(name, change): in_texts(one, change) for name, one in value.items()}
+    return [in_texts(one, change) for one in value] if isinstance(value, list | tuple) else value
 
-    Of a secret that is an address with a password, that password is hidden too.
+
+def redact(message: str, secrets: Iterable[str]) -> str:
+    """Return `message` with every secret, as it is or as addresses and JSON spell it, replaced by
+    `•••`; of an address with a password, that password too.
     """
     spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
-    if not spellings:
-        return message
-    longest_first = sorted(spellings, key=len, reverse=True)
-    return re.sub("|".join(map(re.escape, longest_first)), HIDDEN, message)
+    for spelling in sorted(spellings, key=len, reverse=True):
+        message = message.replace(spelling, HIDDEN)
+    return message
 
 
 def _of_settings() -> list[str]:

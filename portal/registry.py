@@ -1,5 +1,4 @@
-"""A register of declarations: gates, kinds of findings, conditions, roles, notifications, health
-checks.
+"""A register of declarations: gates, kinds of findings, conditions, roles, notifications, checks.
 
 A declaration lies in a module of its own, beside the function it is about. The register names these
 modules, one line each, and imports them when it is first looked at.

@@ -1,7 +1,8 @@
 """Secrets: encrypted at rest, shown nowhere, written through forms and never read from them."""
 
 import base64
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -26,9 +27,7 @@ class Unreadable(Exception):
 
 
 class HiddenText(str):
-    """A secret that is used like any text, but is `•••` in `repr`, `str`, f-strings and
-    templates.
-    """
+    """A secret that is used like any text, but `•••` in `repr`, `str`, f-strings and templates."""
 
     __slots__ = ()
 
@@ -47,14 +46,15 @@ class HiddenText(str):
 
 @lru_cache(maxsize=4)
 def _cipher(keys: tuple[str, ...]) -> MultiFernet:
-    """Encrypt with the first key, reads with any. HKDF (RFC 5869) makes a key of any text."""
+    """Return what encrypts with the first key and reads with any; HKDF (RFC 5869) makes them of
+    any text.
+    """
 
     def derived(key: str) -> bytes:
-        return HKDF(SHA256(), length=32, salt=None, info=b"release-portal fields").derive(
-            key.encode()
-        )
+        kdf = HKDF(SHA256(), length=32, salt=None, info=b"release-portal fields")
+        return base64.urlsafe_b64encode(kdf.derive(key.encode()))
 
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(derived(key))) for key in keys])
+    return MultiFernet([Fernet(derived(key)) for key in keys])
 
 
 def cipher() -> MultiFernet:
@@ -85,11 +85,9 @@ class EncryptedTextField(models.TextField):
         try:
             plain = cipher().decrypt(value.encode()).decode()
         except InvalidToken:
-            message = (
-                f"{self.model._meta.verbose_name}: {self.name} was encrypted with another key; add"
-                " it to"
-            )
-            raise Unreadable(f"{message} FIELD_ENCRYPTION_KEYS, behind the new one.") from None
+            what = f"{self.model._meta.verbose_name}: {self.name} was encrypted with another key"
+            where = "add it to FIELD_ENCRYPTION_KEYS, behind the new one."
+            raise Unreadable(f"{what}; {where}") from None
         if self.credential:
             hold(plain)
         return HiddenText(plain)
@@ -98,25 +96,31 @@ class EncryptedTextField(models.TextField):
         return ""  # secrets are not exported
 
     def formfield(self, **kwargs: Any) -> Any:
-        # Before `kwargs`: the admin proposes its own widget, which would show the value.
-        return super().formfield(
-            **(kwargs | {"form_class": SecretField, "widget": SecretInput, "max_length": None})
-        )
+        # Over `kwargs`: the admin proposes its own widget, which would show the value.
+        ours = {"form_class": SecretField, "widget": SecretInput, "max_length": None}
+        return super().formfield(**(kwargs | ours))
 
     def save_form_data(self, instance: models.Model, data: str | None) -> None:
         if data is not None:
             super().save_form_data(instance, HiddenText(data))
 
 
-def hold_stored() -> None:
-    """Have every stored credential that can be read replaced in what this process says."""
+def _encrypted_fields() -> Iterator[tuple[Any, EncryptedTextField]]:
+    """Yield every model that has secrets with each field of it that holds them."""
     for model in apps.get_models():
         for field in model._meta.concrete_fields:
-            if isinstance(field, EncryptedTextField) and field.credential:
-                as_stored = Cast(F(field.attname), models.TextField())
-                for raw in model._base_manager.values_list(as_stored, flat=True):
-                    with suppress(InvalidToken):  # its key is gone, and so nobody can quote it
-                        hold(cipher().decrypt((raw or "").encode()).decode())
+            if isinstance(field, EncryptedTextField):
+                yield model, field
+
+
+def hold_stored() -> None:
+    """Have every stored credential that can be read replaced in what this process says."""
+    for model, field in _encrypted_fields():
+        if field.credential:
+            as_stored = Cast(F(field.attname), models.TextField())
+            for raw in model._base_manager.values_list(as_stored, flat=True):
+                with suppress(InvalidToken):  # its key is gone, and so nobody can quote it
+                    hold(cipher().decrypt((raw or "").encode()).decode())
 
 
 class SecretInput(forms.Widget):
@@ -165,63 +169,40 @@ class SecretField(forms.CharField):
 
 @transaction.atomic
 def rotate() -> int:
-    """Encrypt every stored secret again with the newest key; return how many.
-
-    Raise `Unreadable`.
-    """
+    """Encrypt each stored secret again with the newest key; return how many. Raise `Unreadable`."""
     count = 0
-    for model in apps.get_models():
-        names = [
-            field.attname
-            for field in model._meta.concrete_fields
-            if isinstance(field, EncryptedTextField)
-        ]
-        rows = model._base_manager.select_for_update(of=("self",)).order_by("pk") if names else []
-        for row in rows:
-            kept = {name: getattr(row, name) for name in names if getattr(row, name)}
-            if kept:
-                model._base_manager.filter(pk=row.pk).update(**kept)
-                count += len(kept)
+    for model, field in _encrypted_fields():
+        rows = model._base_manager.select_for_update().order_by("pk")
+        for pk, secret in rows.values_list("pk", field.attname):
+            if secret:
+                count += model._base_manager.filter(pk=pk).update(**{field.attname: secret})
     return count
 
 
 def check_readable() -> None:
     """Read one stored secret of each kind. Raise `Unreadable` when a key is missing."""
-    for model in apps.get_models():
-        for field in model._meta.concrete_fields:
-            if isinstance(field, EncryptedTextField):
-                rows = model._base_manager.exclude(**{field.attname: ""}).exclude(
-                    **{f"{field.attname}__isnull": True}
-                )
-                list(rows.values_list(field.attname, flat=True)[:1])
+    for model, field in _encrypted_fields():
+        secrets = model._base_manager.values_list(field.attname, flat=True)
+        # Neither empty nor null: `exclude` leaves both out.
+        secrets.exclude(**{field.attname: ""}).exclude(**{field.attname: None}).first()
 
 
 def describe_token(raw: str) -> list[str]:
-    """Return what a pasted token looks like and what is wrong with it: its length and faults, never
-    a letter of it.
-    """
-    message = [f"{len(raw)} characters"]
-    inner = raw.strip()
-    if raw.endswith(("\n", "\r")):
-        message.append(
-            "ends with a carriage return" if "\r" in raw[-2:] else "ends with a line break"
-        )
-    elif raw != raw.rstrip():
-        message.append("ends with a space")
-    if raw != raw.lstrip():
-        message.append("begins with a space or line break")
-    if inner.lower().startswith(("bearer ", "token ")):
-        message.append("begins with the name of a header")
-        inner = inner.split(" ", 1)[1]
-    if any(letter.isspace() for letter in inner):
-        message.append("has a space or line break inside")
-    if inner[:1] in set("\"'`“”‘’") or inner[-1:] in set("\"'`“”‘’"):
-        message.append("is wrapped in quotation marks")
-    if not inner.isascii():
-        message.append("has a letter that no token has")
-    if any(
-        ord(letter) < 32 or ord(letter) == 127
-        for letter in inner.replace("\r", "").replace("\n", "")
-    ):
-        message.append("has a control character inside")
-    return message if inner else [*message[:1], "is empty"]
+    """Return a pasted token's length, and what is wrong with it, without a letter of it."""
+    length, inner = f"{len(raw)} characters", raw.strip()
+    if not inner:
+        return [length, "is empty"]
+    header = re.match(r"(bearer|token) ", inner, re.IGNORECASE)
+    inner = inner[header.end() :] if header else inner
+    faults = {
+        "ends with a carriage return": re.search(r"\r\n?\Z", raw),
+        "ends with a line break": re.search(r"(?<!\r)\n\Z", raw),
+        "ends with a space": re.search(r"[^\S\r\n]\Z", raw),
+        "begins with a space or line break": raw != raw.lstrip(),
+        "begins with the name of a header": header,
+        "has a space or line break inside": re.search(r"\s", inner),
+        "is wrapped in quotation marks": re.search("\\A[\"'`“”‘’]|[\"'`“”‘’]\\Z", inner),
+        "has a letter that no token has": not inner.isascii(),
+        "has a control character inside": re.search(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]", inner),
+    }
+    return [length, *(fault for fault, found in faults.items() if found)]

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from portal.environ import database, flag, items, secret_key, smtp
+from portal.environ import database, flag, items, number, secret_key, smtp, text
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # Installed from a wheel, the portal keeps its files where it is started.
@@ -13,15 +13,15 @@ HOME_DIR = BASE_DIR if (BASE_DIR / "manage.py").exists() else Path.cwd()
 VAR_DIR = Path(os.environ.get("PORTAL_VAR_DIR") or HOME_DIR / "var")
 
 # Where the portal's tables lie.
-DATABASE_SCHEMA = os.environ.get("DATABASE_SCHEMA", "").strip() or "public"
+DATABASE_SCHEMA = text("DATABASE_SCHEMA") or "public"
 SECRET_KEY = secret_key(VAR_DIR)
 # Newest first; values are encrypted with the first and read with any, so that keys can be rotated.
 FIELD_ENCRYPTION_KEYS = items("FIELD_ENCRYPTION_KEYS") or [SECRET_KEY]
 DEBUG = flag("DEBUG", False)
 # On Railway the address is known without being set.
-_OWN_DOMAIN = os.environ.get("RAILWAY_PUBLIC_DOMAIN", "").strip()
+_OWN_DOMAIN = text("RAILWAY_PUBLIC_DOMAIN")
 PORTAL_URL = (
-    os.environ.get("PORTAL_URL", "").strip().rstrip("/")
+    text("PORTAL_URL").rstrip("/")
     or (f"https://{_OWN_DOMAIN}" if _OWN_DOMAIN else "")
     or "http://127.0.0.1:8000"
 )
@@ -33,14 +33,12 @@ CSRF_TRUSTED_ORIGINS = items("CSRF_TRUSTED_ORIGINS") or (
     [PORTAL_URL] if PORTAL_URL.startswith("https://") else []
 )
 
-GITHUB_API_URL = os.environ.get("GITHUB_API_URL", "https://api.github.com").strip().rstrip("/")
-GITHUB_GIT_URL = os.environ.get("GITHUB_GIT_URL", "https://github.com").strip().rstrip("/")
-RAILWAY_API_URL = os.environ.get(
-    "RAILWAY_API_URL", "https://backboard.railway.com/graphql/v2"
-).strip()
+GITHUB_API_URL = text("GITHUB_API_URL", "https://api.github.com").rstrip("/")
+GITHUB_GIT_URL = text("GITHUB_GIT_URL", "https://github.com").rstrip("/")
+RAILWAY_API_URL = text("RAILWAY_API_URL", "https://backboard.railway.com/graphql/v2")
 # Railway's own pages, to which the portal links; empty, as for another API: no links.
 _DASHBOARD = "https://railway.com" if ".railway.com/" in RAILWAY_API_URL else ""
-RAILWAY_DASHBOARD_URL = os.environ.get("RAILWAY_DASHBOARD_URL", _DASHBOARD).strip().rstrip("/")
+RAILWAY_DASHBOARD_URL = text("RAILWAY_DASHBOARD_URL", _DASHBOARD).rstrip("/")
 # Read raw, with their spaces: a trailing newline is reported, not silently removed.
 GITHUB_TOKEN = os.environ.get("GITHUB_TOKEN", "")
 GITHUB_APP_ID = os.environ.get("GITHUB_APP_ID", "")
@@ -54,48 +52,47 @@ RAILWAY_WEBHOOK_SECRET = os.environ.get("RAILWAY_WEBHOOK_SECRET", "")
 
 # The commit status that branch protection requires, and how often the mirrors are read anyway.
 STATUS_CONTEXT = "release-portal"
-SYNC_SECONDS = float(os.environ.get("SYNC_SECONDS", "30"))
+SYNC_SECONDS = number("SYNC_SECONDS", 30)
 # What Railway allows in an hour, counted where it does not say so itself: Free 100, Hobby 1000, Pro
 # 10000.
 RAILWAY_REQUESTS_PER_HOUR = int(os.environ.get("RAILWAY_REQUESTS_PER_HOUR", "1000"))
 # How often the names and fingerprints of variables are read when no setting of their environment
 # changed.
-VARIABLES_SECONDS = float(os.environ.get("VARIABLES_SECONDS", "600"))
-# How often the way back from what is in production is computed again: one call for each of its
-# services.
+VARIABLES_SECONDS = number("VARIABLES_SECONDS", 600)
 # Rows of production are kept before a risky migration, up to this many megabytes (0: never), for so
 # many days.
-BACKUP_MAX_MB = float(os.environ.get("BACKUP_MAX_MB", "1000"))
-BACKUP_DAYS = float(os.environ.get("BACKUP_DAYS", "14"))
-ADVICE_SECONDS = float(os.environ.get("ADVICE_SECONDS", "600"))
+BACKUP_MAX_MB = number("BACKUP_MAX_MB", 1000)
+BACKUP_DAYS = number("BACKUP_DAYS", 14)
+# How often the way back from what is in production is computed again: one call for each service.
+ADVICE_SECONDS = number("ADVICE_SECONDS", 600)
 # Migrations of a release are rehearsed by themselves; a person can ask for it in any case.
 REHEARSE = flag("REHEARSE", True)
-# How often the audit chain is verified and its head written to a file outside the database.
 # Whether the portal may start as a superuser of PostgreSQL, which the status page then says.
 ALLOW_SUPERUSER_DATABASE = flag("ALLOW_SUPERUSER_DATABASE", False)
-ANCHOR_SECONDS = float(os.environ.get("ANCHOR_SECONDS", "300"))
+# How often the audit chain is verified and its head written to a file outside the database.
+ANCHOR_SECONDS = number("ANCHOR_SECONDS", 300)
 # What writes anchors where the database's owner cannot, and reads them: a module with `write` and
 # `read`; "": nothing.
 AUDIT_OUTSIDE = "environments.git_mirrors.audit_anchors"
 # The repository (owner/name; empty: the first project's) and the ref that hold them. Set here, the
 # database has no say.
-AUDIT_REPOSITORY = os.environ.get("AUDIT_REPOSITORY", "").strip()
-AUDIT_REF = os.environ.get("AUDIT_REF", "").strip() or "refs/release-portal/audit/" + re.sub(
+AUDIT_REPOSITORY = text("AUDIT_REPOSITORY")
+AUDIT_REF = text("AUDIT_REF") or "refs/release-portal/audit/" + re.sub(
     r"[^A-Za-z0-9-]+", "-", urlsplit(PORTAL_URL).netloc
 )
 # How often the anchors are pushed there, at most.
-ANCHOR_REF_SECONDS = float(os.environ.get("ANCHOR_REF_SECONDS", "3600"))
+ANCHOR_REF_SECONDS = number("ANCHOR_REF_SECONDS", 3600)
 # The stand-ins are in use: the sign-in page says who is who.
 SANDBOX = flag("SANDBOX", False)
 # How long a job stays with a worker that gives no sign of life.
-JOB_LEASE_SECONDS = float(os.environ.get("JOB_LEASE_SECONDS", "20"))
+JOB_LEASE_SECONDS = number("JOB_LEASE_SECONDS", 20)
 # How long Railway may take to begin deploying what was pushed, before a person is told.
-DEPLOY_GRACE_SECONDS = float(os.environ.get("DEPLOY_GRACE_SECONDS", "90"))
+DEPLOY_GRACE_SECONDS = number("DEPLOY_GRACE_SECONDS", 90)
 PROTECTIONS_SECONDS = 300.0  # how often the rules of the long-lived branches are read
 # Between two new environments; Railway refuses what comes quicker. And how long one that was asked
 # for is waited for.
-PREVIEW_PAUSE_SECONDS = float(os.environ.get("PREVIEW_PAUSE_SECONDS", "30"))
-PREVIEW_PATIENCE_SECONDS = float(os.environ.get("PREVIEW_PATIENCE_SECONDS", "300"))
+PREVIEW_PAUSE_SECONDS = number("PREVIEW_PAUSE_SECONDS", 30)
+PREVIEW_PATIENCE_SECONDS = number("PREVIEW_PATIENCE_SECONDS", 300)
 WEBHOOK_HANDLERS = {
     "github": "releases.webhooks.on_github",
     "railway": "environments.webhooks.on_railway",
@@ -105,7 +102,7 @@ WEBHOOK_HANDLERS = {
 HEALTH_CHECKS = ["portal.health.checks", "environments.health.checks", "releases.health.checks"]
 # Whoever sends it as bearer reads /metrics and the details of /health/ready; empty: this machine
 # alone.
-METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "").strip()
+METRICS_TOKEN = text("METRICS_TOKEN")
 
 # What two people change, and how: portal.configuration.
 CONFIGURATION_KINDS = {
@@ -225,10 +222,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY el
 # How many proxies of ours add to the header what they saw; what stands before their entries anybody
 # can write.
 TRUSTED_PROXIES = int(os.environ.get("TRUSTED_PROXIES") or BEHIND_PROXY)
-CLIENT_ADDRESS_HEADER = os.environ.get("CLIENT_ADDRESS_HEADER", "").strip() or "X-Forwarded-For"
-SECURE_SSL_REDIRECT = (
-    IS_HTTPS and BEHIND_PROXY
-)  # else nothing tells https from http, and it would go round
+CLIENT_ADDRESS_HEADER = text("CLIENT_ADDRESS_HEADER") or "X-Forwarded-For"
+# Not without a proxy: nothing would tell https from http, and it would go round.
+SECURE_SSL_REDIRECT = IS_HTTPS and BEHIND_PROXY
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # the platform asks it from inside, without TLS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_HTTPS
@@ -237,16 +233,16 @@ SILENCED_SYSTEM_CHECKS = ["security.W021"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
 # A session ends after this, whatever happens in it; and when no person has done anything for a
 # while.
-SESSION_COOKIE_AGE = round(float(os.environ.get("SESSION_HOURS", "12")) * 3600)
-SESSION_IDLE_SECONDS = float(os.environ.get("SESSION_IDLE_MINUTES", "120")) * 60
+SESSION_COOKIE_AGE = round(number("SESSION_HOURS", 12) * 3600)
+SESSION_IDLE_SECONDS = number("SESSION_IDLE_MINUTES", 120) * 60
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 
 # The SMTP server for notifications; without EMAIL_HOST none is sent.
-SMTP_HOST = os.environ.get("EMAIL_HOST", "").strip()
+SMTP_HOST = text("EMAIL_HOST")
 SMTP_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
 MAILERS = {"default": smtp(SMTP_HOST, SMTP_PASSWORD)}
-DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "").strip() or "release-portal@localhost"
+DEFAULT_FROM_EMAIL = text("EMAIL_FROM") or "release-portal@localhost"
 
 USE_TZ = True
 TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
@@ -256,8 +252,8 @@ USE_I18N = False
 STATIC_URL, STATIC_ROOT = "static/", VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = True
 
-LOG_LEVEL = os.environ.get("LOG_LEVEL", "WARNING").strip().upper()
-LOG_FORMAT = "json" if os.environ.get("LOG_FORMAT", "").strip().lower() == "json" else "line"
+LOG_LEVEL = text("LOG_LEVEL", "WARNING").upper()
+LOG_FORMAT = "json" if text("LOG_FORMAT").lower() == "json" else "line"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -276,7 +272,7 @@ LOGGING = {
 }
 
 # Where uncaught and logged errors go, besides the log; empty: nowhere.
-SENTRY_DSN = os.environ.get("SENTRY_DSN", "").strip()
+SENTRY_DSN = text("SENTRY_DSN")
 
 # The queue only wakes rows (docs/decisions): one attempt, acknowledged even when it fails, no
 # re-run by age.

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from portal.accounts import invitations, token_views
+from portal.accounts import invitations
 from portal.accounts import views as access
 from portal.audit_page import views as audit
 from portal.configuration import views as changes
@@ -24,7 +24,7 @@ portal_pages = [
     path("sign-in/resume/", access.resume, name="sign-in-resume"),
     path("invited/<uidb64>/<token>/", invitations.invited, name="invited"),
     path("account/second-factor/", access.second_factor_page, name="second-factor"),
-    path("account/access-tokens/", token_views.access_tokens, name="access-tokens"),
+    path("account/access-tokens/", access.access_tokens, name="access-tokens"),
     path("healthz", health.healthz, name="healthz"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

@@ -1,5 +1,3 @@
-"""The version of the portal: the same as in `pyproject.toml`, which a checkout that is not
-installed cannot ask.
-"""
+"""The version of the portal, as in `pyproject.toml`, which is not installed with every checkout."""
 
 VERSION = "0.1.0"

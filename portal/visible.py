@@ -12,24 +12,17 @@ import re
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from portal.redaction import without_secrets
+from portal.redaction import in_texts, without_secrets
 
 # Unicode's Default_Ignorable_Code_Point, Cc, Cf, Cs, Zl and Zp, with the blank Braille pattern;
-# without
-# what can be seen (Prepended_Concatenation_Mark). Tab and line feed are no secret: they lay text
-# out.
+# without what can be seen (Prepended_Concatenation_Mark), tab and line feed, which lay text out.
 # tests/portal/test_visible.py holds these ranges against Python's Unicode database.
 _UNSEEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u2028-\u202e\u2060-\u206f\u2800\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-# One of these in a row of bytes is a reason to look closer; almost every answer has none.
-_SUSPECT = re.compile(
-    rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f\xad]|\xcd\x8f|\xd8\x9c|\xe1(?:\x85[\x9f\xa0]|\x9e[\xb4\xb5]|\xa0[\x8b-\x8f])"
-    rb"|\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf]|\xa0\x80)|\xe3\x85\xa4"
-    rb"|\xef(?:\xb8[\x80-\x8f]|\xbb\xbf|\xbe\xa0|\xbf[\xb0-\xbb])|\xf0\x93[\x90\x91]|\xf0\x9b\xb2|\xf0\x9d\x85|\xf3\xa0"
-)
+
 # Letters of scripts that join and stack: between two of them ZWJ and ZWNJ are spelling.
 _JOINING = (
     "\u0620-\u074f\u0750-\u077f\u0860-\u08ff\u0900-\u0dff"
@@ -61,8 +54,7 @@ _FIND = re.compile(f"(?P<readable>{_READABLE})|[{_UNSEEN}]")
 
 
 def visible(text: str) -> str:
-    """Return `text` with each sign that cannot be seen written as `⟨U+202E⟩`; ordinary text of
-    every script stays.
+    """Return `text` with each sign that cannot be seen written as `⟨U+202E⟩`.
 
     Kept are tabs, line feeds, emoji with their joiners, combining marks, and joiners where a script
     is spelt with them. Doing it twice changes nothing.
@@ -77,12 +69,8 @@ def _marked(found: re.Match[str]) -> str:
 
 
 def visible_line(text: str) -> str:
-    """Do the same as `visible`, for a text of one line: a line feed or tab, which would make two of
-    it, is marked too.
-    """
-    return (
-        visible(text).replace("\r", "⟨U+000D⟩").replace("\n", "⟨U+000A⟩").replace("\t", "⟨U+0009⟩")
-    )
+    """Do the same as `visible`, for one line: a line feed or tab in it is marked too."""
+    return re.sub("[\t\n\r]", lambda found: f"⟨U+{ord(found[0]):04X}⟩", visible(text))
 
 
 def only_visible(get_response: Callable[[object], Any]) -> Callable[[object], object]:
@@ -100,8 +88,7 @@ def only_visible(get_response: Callable[[object], Any]) -> Callable[[object], ob
             return response
         if kind == "application/json" and b"\\u" in response.content:  # spelt with letters
             response.content = _spelt_out(response.content)
-        if _SUSPECT.search(response.content):
-            response.content = visible(response.content.decode(response.charset, "surrogateescape"))
+        response.content = visible(response.content.decode(response.charset, "surrogateescape"))
         if response.has_header("Content-Length"):
             response["Content-Length"] = str(len(response.content))
         return response
@@ -112,31 +99,18 @@ def only_visible(get_response: Callable[[object], Any]) -> Callable[[object], ob
 def _spelt_out(content: bytes) -> bytes:
     """JSON whose signs stand there as themselves; what is no JSON stays as it is."""
     try:
-        return json.dumps(visible_values(json.loads(content)), ensure_ascii=False).encode()
+        return json.dumps(in_texts(json.loads(content), visible), ensure_ascii=False).encode()
     except ValueError:
         return content
 
 
-def visible_values(value: object) -> object:
-    """Return `value`, as JSON holds it, with every text in it as `visible` shows it."""
-    if isinstance(value, str):
-        return visible(value)
-    if isinstance(value, dict):
-        return {visible(name): visible_values(one) for name, one in value.items()}
-    return [visible_values(one) for one in value] if isinstance(value, list) else value
-
-
 def _visible_part(part: bytes) -> bytes:
     """Return a part of a download, which ends between two signs, as a line does."""
-    if not _SUSPECT.search(part):
-        return part
     return visible(part.decode("utf-8", "surrogateescape")).encode("utf-8", "replace")
 
 
 class VisibleStream:
-    """A terminal that shows no escape sequence, and nothing else that cannot be seen, of what is
-    written to it.
-    """
+    """A terminal that shows what is written to it without anything that cannot be seen."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,6 +1,4 @@
-"""The WSGI entry point, as any server may load it; `portal.server.web` serves
-`portal.server.served`.
-"""
+"""The WSGI entry point, as any server may load it; ours loads `portal.server.served`."""
 
 import os
 

@@ -10,8 +10,8 @@ NAME = "migrated_for_tests"
 def copy_for(run: str) -> None:
     """Lets Django make this worker's test database from the one that `run` of pytest migrated.
 
-    A hundred migrations take ten seconds of a processor, a copy takes a fifth of one; what Django
-    does after migrations it does in each copy all the same. A server that is not ours keeps the
+    Migrating takes two seconds of a processor, a copy takes a fifth of one; what Django does after
+    migrations it does in each copy all the same. A server that is not ours keeps the
     one database until the next run.
     """
     with connection.creation._nodb_cursor() as cursor:

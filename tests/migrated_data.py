@@ -1,8 +1,8 @@
 """The directory of a PostgreSQL server in which every migration has run, to begin a portal with.
 
-Migrating an empty database takes ten seconds of a processor. Tests that are about something else
-begin with a copy of this one; from nothing start `manage.py run` (tests/portal/server/test_run.py),
-the wheel and the oldest version (tests/deploy).
+Creating a server and migrating it takes three seconds of a processor. Tests that are about
+something else begin with a copy of this one; from nothing start `manage.py run`
+(tests/portal/server/test_run.py), the wheel and the oldest version (tests/deploy).
 """
 
 import fcntl

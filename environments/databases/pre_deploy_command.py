@@ -95,10 +95,13 @@ def put_back(job: MigrationRun) -> str:
     return ""
 
 
-def put_back_all(environments: list[Environment]) -> None:
+def put_back_all(project: Project) -> None:
     """Put back what runs have left that ended without coming to it."""
     left = MigrationRun.objects.filter(
-        environment__in=environments, finished_at__isnull=False, railway__has_key="command"
+        environment__project=project,
+        environment__gone_at=None,
+        finished_at__isnull=False,
+        railway__has_key="command",
     ).exclude(railway__has_key="put_back")
     for job in left.select_related("environment__project", "database").defer("log"):
         put_back(job)

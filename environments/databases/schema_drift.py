@@ -2,22 +2,21 @@
 rehearsals find it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from environments.finding_kinds.schema import SCHEMA
 from environments.findings.problem import Problem
-from environments.models import LONG_LIVED, Direction, Project, Rehearsal, databases_of
+from environments.models import LONG_LIVED, Database, Direction, Project, Rehearsal
 from environments.schema.rehearsal.dump import Difference
 
 SHOWN = 20
 
 
-def problems(project: Project) -> Iterator[Problem]:
-    """Yield one problem for each object, as the newest comparison of each database saw it.
-
-    Two queries.
+def problems(project: Project, databases: Iterable[Database]) -> Iterator[Problem]:
+    """Yield one problem for each object, as the newest comparison of each of the databases saw
+    it. At most one query.
     """
-    names = {one.pk: one.called for one in databases_of(project)}
+    names = {one.pk: one.called for one in databases}
     compared = Rehearsal.objects.filter(
         environment__project=project,
         environment__gone_at=None,

@@ -2,7 +2,7 @@
 is a finding.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -130,7 +130,7 @@ def _read_one(
 def _places(project: Project, databases: Sequence[Database]) -> list[Place]:
     """Staging, production and the previews with a database of their own that was read."""
     expected = expected_branches(project)
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    heads = Branch.heads(project)
     previews = {
         row.environment_id: row
         for row in Preview.objects.filter(project=project).exclude(environment_id="")
@@ -185,14 +185,16 @@ def _keep(
     )
 
 
-def problems(project: Project, *, now: datetime) -> Iterator[Problem]:
-    """Yield what of it bears on a release. At most four queries.
+def problems(
+    project: Project, databases: Iterable[Database], *, now: datetime
+) -> Iterator[Problem]:
+    """Yield what of it bears on a release. At most three queries.
 
     A database that is ahead because a run of the portal brought it there, as *migrate, then deploy*
     does, is none; nor is production behind its branch while a release is given the time to be
     deployed.
     """
-    names = {one.pk: one.called for one in databases_of(project)}
+    names = {one.pk: one.called for one in databases}
     rows = list(
         DatabaseStatus.objects.filter(database__in=names, environment__project=project)
         .filter(environment__kind__in=LONG_LIVED, environment__gone_at=None)

@@ -4,18 +4,17 @@ from collections.abc import Iterable, Iterator
 
 from environments.finding_kinds.migrating import AT_DEPLOY
 from environments.findings.problem import Problem
-from environments.models import AtStart, Project, Runner, ServiceInstance, databases_of
+from environments.models import AtStart, Database, Runner, ServiceInstance
 
 _WHEN = {AtStart.PRE_DEPLOY: "before each deployment", AtStart.START: "at each start"}
 
 
-def problems(project: Project, instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
+def problems(databases: list[Database], instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
     """Return the services of a release that run Alembic by themselves, unless the portal knows
-    that Railway migrates their database. One query.
+    that Railway migrates their database.
 
     A command may only look (`alembic check`), and it is not kept, so a person may sign for it.
     """
-    databases = databases_of(project)
     for instance in instances:
         name = instance.service.name
         # Of a service that no database names, nobody knows which of them it migrates.

@@ -8,22 +8,27 @@ from environments.drift import rules as drift_rules
 from environments.finding_kinds.wiring import MISSING
 from environments.findings.writer import update_findings
 from environments.models import Finding, Project
+from environments.services.liveness import Live
 from environments.variables import rules as variables_rules
 
 
-def compare(project: Project, *, now: datetime, complete: bool = True) -> None:
-    """Hold our rows against every rule, and bring the findings up to date.
+def compare(project: Project, *, now: datetime, complete: bool = True) -> list[Live]:
+    """Hold our rows against every rule, and bring the findings up to date; return the services of
+    staging and production that it looked at.
 
     What a reading that is not `complete` does not show is not called missing on its word.
     """
+    rows = drift_rules.read_rows(project)
+    instances = [live.instance for live in rows.lives]
     found = [
-        *drift_rules.problems(project),
-        *variables_rules.problems(project),
-        *schema_drift.problems(project),
+        *drift_rules.problems(project, rows),
+        *variables_rules.problems(project, rows.environments, instances),
+        *schema_drift.problems(project, rows.databases),
     ]
     if not complete:
         known = Finding.objects.filter(project=project, kind=MISSING, closed_at=None)
         already = set(known.values_list("subject", flat=True))
         found = [one for one in found if one.kind != MISSING or one.subject[:300] in already]
-    found += databases_status.problems(project, now=now)
+    found += databases_status.problems(project, rows.databases, now=now)
     update_findings(project, found, now=now)
+    return rows.lives

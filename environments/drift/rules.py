@@ -1,6 +1,7 @@
 """The drift rules for branches, environments and services: pure functions over our rows."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
@@ -14,36 +15,55 @@ from environments.models import (
     LONG_LIVED,
     SERVING,
     Branch,
+    Database,
     Environment,
     Project,
     Service,
     ServiceInstance,
+    databases_of,
 )
 from environments.services.expected import expected_branches, expected_names, meant
-from environments.services.liveness import Live, lives_of, may_stay, serves_instead
+from environments.services.liveness import Live, lives_in, may_stay, serves_instead
 from environments.services.roles import Role
 
 
-def problems(project: Project) -> list[Problem]:
-    """Every problem of the two long-lived environments. Seven queries.
+@dataclass(frozen=True)
+class Rows:
+    """What a comparison reads once for all rules: what Railway still has, services only those of
+    staging and production, and the databases that the portal migrates.
+    """
+
+    environments: list[Environment]
+    services: list[Service]
+    lives: list[Live]
+    databases: list[Database]
+
+
+def read_rows(project: Project) -> Rows:
+    """Return the rows as they are now. Five queries."""
+    return Rows(
+        list(Environment.objects.present().filter(project=project)),
+        list(Service.objects.filter(project=project, gone_at=None)),
+        lives_in(project),
+        databases_of(project),
+    )
+
+
+def problems(project: Project, rows: Rows) -> list[Problem]:
+    """Every problem of the two long-lived environments. Two queries.
 
     Of services that a release does not wait for only what a person should know is told.
     """
     expected = expected_branches(project)
-    named = list(Environment.objects.present().filter(project=project))
-    environments = [one for one in named if one.kind in expected]
-    services = list(Service.objects.filter(project=project, gone_at=None))
-    rows = ServiceInstance.objects.filter(environment__in=environments, service__in=services)
-    lives = lives_of(list(rows.select_related("service", "environment")), project.repository)
-    counting = [live for live in lives if live.counts]
+    counting = [live for live in rows.lives if live.counts]
     return [
-        *_missing(project, named, services, lives),
-        *_twice(project, named),
+        *_missing(project, rows.environments, rows.services, rows.lives),
+        *_twice(project, rows.environments),
         *_sharing(project),
-        *_uploaded(project, lives),
+        *_uploaded(project, rows.lives),
         *_branches(project, counting, expected),
         *_pushes([live.instance for live in counting if live.role is Role.CODE]),
-        *at_deploy.problems(project, [live.instance for live in counting]),
+        *at_deploy.problems(rows.databases, [live.instance for live in counting]),
         *_behind(project, [live for live in counting if live.role is Role.CODE], expected),
     ]
 

@@ -1,15 +1,16 @@
 """Deployments of staging and production that came neither of a push nor of the portal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from environments.findings import out_of_band
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
 from environments.git_mirrors.clone import mirror_of
-from environments.models import LONG_LIVED, Project, ServiceInstance
 from environments.models import Deployment as Row
+from environments.models import Project, ServiceInstance
 from environments.railway import Deployment, Railway
+from environments.services.liveness import Live
 from portal.outbound.http import ApiError
 
 REASONS = {"redeploy": "deployed again", "rollback": "rolled back to"}
@@ -17,22 +18,17 @@ HISTORY = 25
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def judge(project: Project, railway: Railway, *, now: datetime) -> None:
-    """Look at each deployment that was made since the last look. One query when there is none.
+def judge(project: Project, railway: Railway, lives: Iterable[Live], *, now: datetime) -> None:
+    """Look at each deployment of these services that was made since the last look. No query when
+    there is none.
 
     What was there when an instance is first looked at is taken as it is. Raise `ApiError`.
     """
-    rows = Row.objects.filter(
-        is_latest=True,
-        instance__environment__project=project,
-        instance__environment__kind__in=LONG_LIVED,
-        instance__environment__gone_at=None,
-        instance__service__gone_at=None,
-        instance__repository__iexact=project.repository,
-    )
     fresh, asked = [], []
-    for row in rows.select_related("instance__service__project", "instance__environment"):
-        instance = row.instance
+    for live in lives:
+        instance, row = live.instance, live.latest
+        if row is None or not project.is_own(instance.repository):
+            continue
         if not instance.judged:
             instance.judged = row.railway_id
             fresh.append(instance)

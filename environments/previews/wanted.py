@@ -43,12 +43,13 @@ class OpenPull:
     why_not: str = ""
 
 
-def follow(project: Project, pulls: Mapping[int, OpenPull], *, now: datetime) -> None:
+def follow(
+    project: Project, pulls: Mapping[int, OpenPull], rows: Mapping[int, Preview], *, now: datetime
+) -> None:
     """Write down which previews are to exist, by pull-request number; the rest is to go.
 
-    Wakes what changed.
+    `rows`: the previews of the project, locked. Wakes what changed.
     """
-    rows = {row.number: row for row in Preview.objects.select_for_update().filter(project=project)}
     for number, one in pulls.items():
         row = rows.get(number)
         if row is None and not one.why_not:

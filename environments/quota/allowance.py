@@ -39,10 +39,15 @@ def counted(
     except ApiError:
         yield 0.0
         return
+    row, _ = RailwayRateLimit.objects.get_or_create(
+        token=ledger.key_of(token), defaults={"hour": now}
+    )
+    if _collect(row, token, now):
+        row.refresh_from_db()
     try:
-        yield _wait(_collected(token, now), now, kept)
+        yield _wait(row, now, kept)
     finally:
-        _collected(token, now)
+        _collect(row, token, now)
 
 
 def pause(project: Project, now: datetime, *, watched: bool, base: float) -> float:
@@ -76,12 +81,9 @@ def sentence(seconds: float) -> str:
     )
 
 
-def _collected(token: str, now: datetime) -> RailwayRateLimit:
-    """Carry what this process counted into the row, and return that."""
+def _collect(row: RailwayRateLimit, token: str, now: datetime) -> bool:
+    """Carry what this process counted into the stored row; return whether there was anything."""
     account = ledger.collect(token)
-    row, _ = RailwayRateLimit.objects.get_or_create(
-        token=ledger.key_of(token), defaults={"hour": now}
-    )
     changes: dict[str, object] = {}
     if now - row.hour >= HOUR:
         changes = {"hour": now, "used": account.asked, "remaining": None}
@@ -92,10 +94,7 @@ def _collected(token: str, now: datetime) -> RailwayRateLimit:
         changes |= {"limit": account.limit, "remaining": account.remaining, "resets_at": resets}
     if account.blocked_until > now.timestamp():
         changes["blocked_until"] = datetime.fromtimestamp(account.blocked_until, UTC)
-    if changes:
-        RailwayRateLimit.objects.filter(pk=row.pk).update(**changes)
-        row.refresh_from_db()
-    return row
+    return bool(changes) and bool(RailwayRateLimit.objects.filter(pk=row.pk).update(**changes))
 
 
 def _wait(row: RailwayRateLimit, now: datetime, kept: float | None) -> float:

@@ -41,14 +41,15 @@ class Budget:
 
 
 def sharers(project: Project, service: str, *, now: datetime) -> Sharers:
-    """Return who reads `service` with the same credential as the project; two queries."""
+    """Return who reads `service` with the same credential as the project; one query."""
     own = ServiceCredential.objects.filter(service=service).exclude(scope="").exclude(secret="")
-    scopes = set(own.values_list("scope", flat=True))
-    if project.slug in scopes:
-        return Sharers()
-    found = RailwaySync.objects.exclude(project__slug__in=scopes).aggregate(
-        all=Count("pk"), watched=Count("pk", filter=Q(watched_until__gt=now))
+    found = RailwaySync.objects.exclude(project__slug__in=own.values("scope")).aggregate(
+        all=Count("pk"),
+        watched=Count("pk", filter=Q(watched_until__gt=now)),
+        this=Count("pk", filter=Q(project=project)),
     )
+    if not found["this"]:
+        return Sharers()
     return Sharers(found["watched"], found["all"] - found["watched"])
 
 

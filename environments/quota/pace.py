@@ -138,9 +138,7 @@ def _digest(tree: ProjectTree) -> str:
 
 
 def _announced(project: Project, since: datetime) -> bool:
-    """Return whether Railway sent a webhook about the project since then, clocks and the way
-    considered.
-    """
+    """Return whether Railway sent a webhook about the project since then, or just before."""
     rows = WebhookDelivery.objects.filter(source=WebhookDelivery.Source.RAILWAY).order_by("-pk")[
         :LOOKED_THROUGH
     ]

@@ -1,8 +1,7 @@
-"""What Railway answers, as frozen values in Railway's own words; unknown enum values survive as
-they are.
-"""
+"""What Railway answers, as frozen values; enum values new to us survive as they are."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 
 from environments.railway.objects import (
     Deployment,
@@ -20,7 +19,6 @@ from portal.outbound.parsing import (
     commit,
     field,
     get_path,
-    link,
     moment,
     nullable,
     optional,
@@ -67,22 +65,15 @@ def read_deployment(node: object) -> Deployment:
     meta = get_path(node, "meta")
     return Deployment(
         id=field(node, "id", str),
-        project_id=field(node, "projectId", str),
-        environment_id=field(node, "environmentId", str),
-        service_id=optional(node, "serviceId", str),
         status=text(field(node, "status", str), 40) or "UNKNOWN",
         stopped=field(node, "deploymentStopped", bool),
         created_at=moment(get_path(node, "createdAt")),
         status_updated_at=moment(get_path(node, "statusUpdatedAt")),
         url=text(get_path(node, "url")),
-        can_redeploy=field(node, "canRedeploy", bool),
         can_rollback=field(node, "canRollback", bool),
         commit=commit(get_path(meta, "commitHash")),
         branch=text(get_path(meta, "branch")) or None,
         repo=text(get_path(meta, "repo")) or None,
-        image=text(get_path(meta, "image")) or None,
-        message=text(get_path(meta, "commitMessage")) or None,
-        author=text(get_path(meta, "commitAuthor")) or None,
         reason=text(get_path(meta, "reason")) or None,
         instances=tuple(
             text(field(item, "status", str), 40) for item in field(node, "instances", list)
@@ -93,22 +84,16 @@ def read_deployment(node: object) -> Deployment:
     )
 
 
-def _read_domains(node: object) -> Iterator[Domain]:
-    for name, custom in [("customDomains", True), ("serviceDomains", False)]:
-        for item in field(node, name, list):
-            yield Domain(
-                id=field(item, "id", str),
-                domain=text(field(item, "domain", str)),
-                custom=custom,
-                target_port=optional(item, "targetPort", int),
-                sync_status=text(field(item, "syncStatus", str), 40),
-            )
+def _read_domains(node: object) -> tuple[Domain, ...]:
+    items = field(node, "customDomains", list) + field(node, "serviceDomains", list)
+    return tuple(
+        Domain(text(field(item, "domain", str)), text(field(item, "syncStatus", str), 40))
+        for item in items
+    )
 
 
 def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstance:
-    """Return an instance with its deployments; what of it cannot be read is told to `problem` and
-    marked.
-    """
+    """Return an instance with its deployments; tell `problem` what of it cannot be read."""
     bare = ServiceInstance(
         id=field(node, "id", str),
         service_id=field(node, "serviceId", str),
@@ -117,15 +102,11 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
         readable=False,
     )
     try:
-        if "latestDeployment" not in field({"node": node}, "node", dict):
-            raise Malformed("latestDeployment is missing")  # which is not: there is none
-        latest = optional(node, "latestDeployment", dict)
+        latest = nullable(node, "latestDeployment", dict)
         source = nullable(node, "source", dict) or {"repo": None, "image": None}
-        return ServiceInstance(
-            id=bare.id,
-            service_id=bare.service_id,
-            service_name=bare.service_name,
-            environment_id=bare.environment_id,
+        return replace(
+            bare,
+            readable=True,
             repo=text(nullable(source, "repo", str)) or None,
             image=text(nullable(source, "image", str)) or None,
             root_directory=text(optional(node, "rootDirectory", str)) or None,
@@ -135,11 +116,9 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
             pre_deploy_command=_command(get_path(node, "preDeployCommand")),
             watch_patterns=_patterns(optional(node, "watchPatterns", list)),
             cron=_schedule(optional(node, "cronSchedule", str)),
-            domains=tuple(_read_domains(field(node, "domains", dict))),
+            domains=_read_domains(field(node, "domains", dict)),
             latest_deployment=read_deployment(latest) if latest is not None else None,
-            active_deployments=tuple(
-                read_deployment(item) for item in field(node, "activeDeployments", list)
-            ),
+            active_deployments=tuple(map(read_deployment, field(node, "activeDeployments", list))),
         )
     except Malformed as error:
         problem(f"The deployments of service {bare.service_name} cannot be read ({error}).")
@@ -147,9 +126,7 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
 
 
 def _schedule(value: str | None) -> str | None:
-    """Return a schedule in the five fields of cron: what is scheduled may stand still, so nothing
-    else is taken for one.
-    """
+    """Return cron's five fields: what is scheduled may stand still, so nothing else passes."""
     message = text(value, 100)
     if message and len(message.split()) != 5:
         raise Malformed("cronSchedule is no schedule")
@@ -157,9 +134,7 @@ def _schedule(value: str | None) -> str | None:
 
 
 def _patterns(value: list[object] | None) -> tuple[str, ...]:
-    """Patterns as they were written: one that is cut short or left out would watch something
-    else.
-    """
+    """Return the patterns whole: one that is cut or left out would watch something else."""
     found = value or []
     if not all(isinstance(one, str) and len(one) <= 1000 for one in found) or len(found) > 500:
         raise Malformed("watchPatterns cannot be read")
@@ -167,9 +142,7 @@ def _patterns(value: list[object] | None) -> tuple[str, ...]:
 
 
 def _command(value: object) -> str | None:
-    """Return a command that Railway answers as free JSON: written as a list of one, it may come
-    back as a text.
-    """
+    """Return a command, which Railway answers as free JSON: a list or a text."""
     parts = value if isinstance(value, list) else [value]
     return " && ".join(filter(None, (text(part, 4000) for part in parts))) or None
 
@@ -178,23 +151,17 @@ def read_trigger(node: object) -> Trigger:
     return Trigger(
         id=field(node, "id", str),
         service_id=nullable(node, "serviceId", str),
-        provider=text(field(node, "provider", str), 40),
         repository=text(field(node, "repository", str)),
         branch=text(field(node, "branch", str)),
-        check_suites=field(node, "checkSuites", bool),
     )
 
 
 def read_service(node: object) -> Service:
-    return Service(
-        field(node, "id", str), text(field(node, "name", str)), link(get_path(node, "icon"))
-    )
+    return Service(field(node, "id", str), text(field(node, "name", str)))
 
 
 def read_environment(node: object, problem: Callable[[str], None]) -> Environment:
-    """Return an environment with the first page of its instances and triggers; see
-    `read_instance`.
-    """
+    """Return an environment with the first page of its instances; see `read_instance`."""
     triggers, good_triggers = _read_list(get_path(node, "deploymentTriggers"), read_trigger)
     instances, good_instances = _read_list(
         get_path(node, "serviceInstances"), lambda item: read_instance(item, problem)
@@ -212,12 +179,7 @@ def read_environment(node: object, problem: Callable[[str], None]) -> Environmen
         can_access=can_access,
         is_ephemeral=field(node, "isEphemeral", bool),
         created_at=moment(get_path(node, "createdAt")),
-        source_environment_id=optional(get_path(node, "sourceEnvironment") or {}, "id", str),
         pr_number=number if isinstance(number, int) else None,
-        pr_title=text(get_path(node, "meta", "prTitle")) or None,
-        pr_repo=text(get_path(node, "meta", "prRepo")) or None,
-        branch=text(get_path(node, "meta", "branch")) or None,
-        base_branch=text(get_path(node, "meta", "baseBranch")) or None,
         config_etag=text(get_path(node, "configEtag"), 200),
         triggers=tuple(triggers),
         instances=tuple(instances),

@@ -4,31 +4,26 @@
 Source: Railway's public GraphQL API (`https://backboard.railway.com/graphql/v2`).
 """
 
+from environments.railway.calls import done, id_of, under
 from environments.railway.deployments import Deployments
 from environments.railway.notification_rules import NotificationRules
 from environments.railway.objects import ProjectTree
-from environments.railway.shape import part, shaped
 from environments.railway.staged_changes import StagedChanges
 from environments.railway.token import TokenReport, ask_whether_known, read_token
 from environments.railway.tree import read_tree
 from environments.railway.variables import Variables
 from environments.railway.volumes import Volumes
-from portal.outbound.parsing import Malformed, field, word
+from portal.outbound.parsing import JsonObject, field, word
 
-COPY_SECONDS = (
-    90.0  # copying an environment can outlast half a minute; Railway's own client waits as long
-)
+# Copying an environment can outlast half a minute; Railway's own client waits as long.
+COPY_SECONDS = 90.0
 
 
 class Railway(Deployments, Variables, StagedChanges, Volumes, NotificationRules):
-    """Railway, by default with the token and address of the settings; `kind` "project": a
-    project token.
-    """
+    """Railway, by default as the settings say; `kind` "project": a project token."""
 
     def project(self, project_id: str) -> ProjectTree:
-        """Return the whole project: one call, and more only where Railway says that there is
-        more.
-        """
+        """Return the whole project: one call, and more where Railway says there is more."""
         return read_tree(self.transport, project_id)
 
     def create_environment(self, project: str, name: str, *, source: str) -> str:
@@ -38,31 +33,27 @@ class Railway(Deployments, Variables, StagedChanges, Volumes, NotificationRules)
         Raise `ApiError`: too_quickly (nothing was made), unknown_outcome (look for the name before
         asking again).
         """
-        wanted: dict[str, object] = {
-            "projectId": project,
-            "name": name,
-            "sourceEnvironmentId": source,
-        }
-        wanted |= {"ephemeral": True, "skipInitialDeploys": True}
-        data = self.transport.write("create_environment", read_seconds=COPY_SECONDS, input=wanted)
-        with shaped(write=True):
-            return field(field(data, "environmentCreate", dict), "id", str)
+        wanted: dict[str, object] = {"projectId": project, "name": name}
+        wanted |= {"sourceEnvironmentId": source, "ephemeral": True, "skipInitialDeploys": True}
+        made = under("environmentCreate", id_of)
+        return self._write("create_environment", made, read_seconds=COPY_SECONDS, input=wanted)
 
     def delete_environment(self, environment: str) -> None:
         """Delete an environment with all that is in it.
 
         “Not Authorized” is also how one that is gone reads.
         """
-        data = self.transport.write("delete_environment", read_seconds=COPY_SECONDS, id=environment)
-        with shaped(write=True):
-            if not field(data, "environmentDelete", bool):
-                raise Malformed("environmentDelete is false")
+        deleted = done("environmentDelete")
+        self._write("delete_environment", deleted, read_seconds=COPY_SECONDS, id=environment)
 
     def being_changed(self, environment: str) -> bool:
         """Return whether Railway is still applying the copy."""
-        data = self.transport.ask("changes_in_progress", environmentId=environment)
-        with shaped():
-            return word(field(part(data, "environmentStagedChanges"), "status", str)) == "applying"
+
+        def read(changes: JsonObject) -> bool:
+            return word(field(changes, "status", str)) == "applying"
+
+        read_changes = under("environmentStagedChanges", read)
+        return self._ask("changes_in_progress", read_changes, environmentId=environment)
 
     def token_kind(self) -> TokenReport:
         """Return what the token is and reaches, found by asking.
@@ -72,7 +63,5 @@ class Railway(Deployments, Variables, StagedChanges, Volumes, NotificationRules)
         return read_token(self.transport)
 
     def ask_whether_known(self) -> None:
-        """Ask the least that any token may, in one request. Raise `ApiError` for one that Railway
-        does not take.
-        """
+        """Ask the least that any token may. Raise `ApiError` for one that Railway does not take."""
         ask_whether_known(self.transport)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from environments.railway import answers
-from environments.railway.calls import Calls
+from environments.railway.answers import read_rule
+from environments.railway.calls import Calls, id_of, under
 from environments.railway.objects import Rule
-from environments.railway.shape import shaped
-from portal.outbound.parsing import Malformed, field
+from environments.railway.transport import SERVICE
+from portal.outbound.http import unknown_outcome
+from portal.outbound.parsing import JsonObject, field
 
 
 class NotificationRules(Calls):
@@ -14,27 +15,24 @@ class NotificationRules(Calls):
 
     def rules(self, workspace: str, project: str) -> tuple[Rule, ...]:
         """Return the notification rules that concern a project."""
-        data = self.transport.ask("notification_rules", workspaceId=workspace, projectId=project)
-        with shaped():
-            return tuple(answers.read_rule(item) for item in field(data, "notificationRules", list))
+
+        def read(data: JsonObject) -> tuple[Rule, ...]:
+            return tuple(map(read_rule, field(data, "notificationRules", list)))
+
+        return self._ask("notification_rules", read, workspaceId=workspace, projectId=project)
 
     def add_rule(self, workspace: str, project: str, url: str, events: Sequence[str]) -> str:
-        """Have Railway post these events of all the project's environments to `url`; return the
-        id.
-        """
-        scope = {"workspaceId": workspace, "projectId": project}
-        data = self.transport.write("add_notification_rule", input=scope | _posting(url, events))
-        with shaped(write=True):
-            return field(field(data, "notificationRuleCreate", dict), "id", str)
+        """Have Railway post these events of the whole project to `url`; return the rule's id."""
+        wanted = {"workspaceId": workspace, "projectId": project, **_posting(url, events)}
+        made = under("notificationRuleCreate", id_of)
+        return self._write("add_notification_rule", made, input=wanted)
 
     def change_rule(self, rule_id: str, url: str, events: Sequence[str]) -> None:
         """Make a rule what `add_rule` would have made."""
-        data = self.transport.write(
-            "change_notification_rule", id=rule_id, input=_posting(url, events)
-        )
-        with shaped(write=True):
-            if field(field(data, "notificationRuleUpdate", dict), "id", str) != rule_id:
-                raise Malformed("another rule came back")
+        changed = under("notificationRuleUpdate", id_of)
+        posting = _posting(url, events)
+        if self._write("change_notification_rule", changed, id=rule_id, input=posting) != rule_id:
+            raise unknown_outcome(SERVICE, "another rule came back")
 
 
 def _posting(url: str, events: Sequence[str]) -> dict[str, object]:

@@ -18,40 +18,28 @@ class Deployment:
     """
 
     id: str
-    project_id: str
-    environment_id: str
-    service_id: str | None
     status: str
     stopped: bool
     created_at: datetime | None
     status_updated_at: datetime | None
     url: str
-    can_redeploy: bool
     can_rollback: bool
     commit: str | None
     branch: str | None
     repo: str | None
-    image: str | None
-    message: str | None
-    author: str | None
     reason: str | None
     instances: tuple[str, ...]
     creator: str | None = None
 
     @property
     def serves(self) -> bool:
-        """Whether it answers requests: a stopped one keeps SUCCESS, and one that sleeps wakes on
-        a request.
-        """
+        """Whether it answers requests: one that sleeps wakes, a stopped one keeps SUCCESS."""
         return running(self.status, stopped=self.stopped, containers=self.instances)[0] == PASS
 
 
 @dataclass(frozen=True)
 class Domain:
-    id: str
     domain: str
-    custom: bool
-    target_port: int | None
     sync_status: str
 
     @property
@@ -92,10 +80,8 @@ class Trigger:
 
     id: str
     service_id: str | None
-    provider: str
     repository: str
     branch: str
-    check_suites: bool
 
 
 @dataclass(frozen=True)
@@ -107,12 +93,7 @@ class Environment:
     can_access: bool
     is_ephemeral: bool
     created_at: datetime | None
-    source_environment_id: str | None
     pr_number: int | None
-    pr_title: str | None
-    pr_repo: str | None
-    branch: str | None
-    base_branch: str | None
     config_etag: str = ""  # opaque; changes whenever the environment's settings or variables change
     triggers: tuple[Trigger, ...] = ()
     instances: tuple[ServiceInstance, ...] = ()
@@ -129,7 +110,6 @@ class Environment:
 class Service:
     id: str
     name: str
-    icon: str
 
 
 @dataclass(frozen=True)

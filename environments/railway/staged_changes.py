@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from environments.railway.calls import Calls
-from environments.railway.shape import part, shaped
-from portal.outbound.parsing import Malformed, field, get_path, word
+from environments.railway.calls import Calls, id_of, under
+from portal.outbound.parsing import JsonObject, Malformed, field, word
 
 
 class StagedChanges(Calls):
@@ -12,46 +11,42 @@ class StagedChanges(Calls):
 
     def pre_deploy(self, environment: str, service: str) -> tuple[str, ...]:
         """Return the pre-deploy command that is set there: none, or one."""
-        data = self.transport.ask("instance_settings", environmentId=environment, serviceId=service)
-        with shaped():
-            found = field(
-                {"set": get_path(part(data, "serviceInstance"), "preDeployCommand")}, "set", object
-            )
-            if found is None or isinstance(found, str):
-                return (found,) if found else ()
-            if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-                raise Malformed("preDeployCommand is no list of texts")
-            return tuple(found)
+        read = under("serviceInstance", _command)
+        return self._ask("instance_settings", read, environmentId=environment, serviceId=service)
 
     def staged(self, environment: str) -> dict[str, object]:
         """Return what is staged in an environment and waits to be committed; {} when nothing is."""
-        data = self.transport.ask("staged_changes", environmentId=environment)
-        with shaped():
-            changes = field(data, "environmentStagedChanges", dict)
-            return (
-                field(changes, "patch", dict)
-                if word(field(changes, "status", str)) == "staged"
-                else {}
-            )
+
+        def read(changes: JsonObject) -> dict[str, object]:
+            is_staged = word(field(changes, "status", str)) == "staged"
+            return field(changes, "patch", dict) if is_staged else {}
+
+        read_changes = under("environmentStagedChanges", read)
+        return self._ask("staged_changes", read_changes, environmentId=environment)
 
     def stage_pre_deploy(self, environment: str, service: str, command: Sequence[str]) -> None:
-        """Stage `command` (none, or one) as that service's pre-deploy command, in this environment
-        alone.
-        """
-        patch = pre_deploy_patch(service, command)
-        data = self.transport.write("stage_changes", environmentId=environment, patch=patch)
-        with shaped(write=True):
-            field(field(data, "environmentStageChanges", dict), "id", str)
+        """Stage a service's pre-deploy command (none, or one), in this environment alone."""
+        patch, staged = pre_deploy_patch(service, command), under("environmentStageChanges", id_of)
+        self._write("stage_changes", staged, environmentId=environment, patch=patch)
 
     def commit_staged(self, environment: str, message: str) -> None:
         """Apply what is staged in an environment, and deploy nothing."""
-        data = self.transport.write("commit_staged", environmentId=environment, message=message)
-        with shaped(write=True):
+
+        def read(data: JsonObject) -> None:
             field(data, "environmentPatchCommitStaged", str)
+
+        self._write("commit_staged", read, environmentId=environment, message=message)
 
 
 def pre_deploy_patch(service: str, command: Sequence[str]) -> dict[str, object]:
-    """Return the change of an environment's configuration that sets the command, as a list of one,
-    or takes it away.
-    """
+    """Return the change that sets the command, as a list of one, or takes it away."""
     return {"services": {service: {"deploy": {"preDeployCommand": list(command) or None}}}}
+
+
+def _command(instance: JsonObject) -> tuple[str, ...]:
+    """Railway answers free JSON: a list, a text, or null."""
+    found = instance.get("preDeployCommand") or []
+    parts = [found] if isinstance(found, str) else found
+    if not isinstance(parts, list) or not all(isinstance(one, str) for one in parts):
+        raise Malformed("preDeployCommand is no list of texts")
+    return tuple(parts)

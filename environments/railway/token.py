@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from environments.railway.shape import REFUSALS, shaped
-from environments.railway.transport import Transport
-from portal.outbound.http import ApiError
+from environments.railway.calls import REFUSALS
+from environments.railway.transport import SERVICE, Transport
+from portal.outbound.http import ApiError, shaped
 from portal.outbound.parsing import field, get_path, text
 
 
@@ -32,7 +32,7 @@ def _answer(transport: Transport, name: str) -> dict[str, object] | None:
 
 
 def _project_report(scope: object) -> TokenReport:
-    with shaped():
+    with shaped(SERVICE):
         token = field(scope, "projectToken", dict)
         project = (field(token, "projectId", str), text(get_path(token, "project", "name")))
         environment = (
@@ -53,7 +53,7 @@ def read_token(transport: Transport) -> TokenReport:
     """
     bearer, project = (transport.with_header("bearer"), transport.with_header("project"))
     if workspaces := _answer(bearer, "token_workspaces"):
-        with shaped():
+        with shaped(SERVICE):
             reached = tuple(
                 (field(item, "id", str), text(field(item, "name", str)))
                 for item in field(field(workspaces, "apiToken", dict), "workspaces", list)

@@ -19,38 +19,31 @@ from portal.redaction import knowing
 
 SERVICE = "Railway"
 DOCUMENTS = Path(__file__).parent / "documents"
-PAUSE_BETWEEN_ENVIRONMENTS = (
-    35.0  # seconds; Railway allows one new environment per 30 s and workspace
-)
+# Seconds; Railway allows one new environment per 30 s and workspace.
+PAUSE_BETWEEN_ENVIRONMENTS = 35.0
 
 # Words of an error (lower case), its kind, and its meaning for people. The first match counts.
+_LIMITED = "Railway's request limit is used up: wait a while."
+_UNAUTHORIZED = "Railway refuses the token: make a new workspace token and set RAILWAY_API_TOKEN."
 _MEANINGS: list[tuple[tuple[str, ...], Kind, str]] = [
     (
         ("project token not found",),
         "wrong_header",
-        (
-            "Railway finds no such project token: an account's or workspace's token belongs in "
-            "RAILWAY_API_TOKEN, a project token in RAILWAY_TOKEN."
-        ),
+        "Railway finds no such project token: an account's or workspace's token belongs in"
+        " RAILWAY_API_TOKEN, a project token in RAILWAY_TOKEN.",
     ),
     (
         ("two factor",),
         "forbidden",
-        (
-            "The Railway workspace asks for two-factor authentication: use a token of a member who"
-            " has it."
-        ),
+        "The Railway workspace asks for two-factor authentication: use a token of a member who"
+        " has it.",
     ),
     (
         ("too quickly", "only one environment can be created"),
         "too_quickly",
         "Railway allows one new environment per 30 seconds: the portal waits and asks again.",
     ),
-    (
-        ("rate limit", "too many requests"),
-        "rate_limited",
-        "Railway's request limit is used up: wait a while.",
-    ),
+    (("rate limit", "too many requests"), "rate_limited", _LIMITED),
     (
         ("cannot redeploy yet",),
         "unavailable",
@@ -59,30 +52,31 @@ _MEANINGS: list[tuple[tuple[str, ...], Kind, str]] = [
     (
         ("commit not found",),
         "refused",
-        (
-            "Railway does not find that commit in the service's repository: check repository and"
-            " branch."
-        ),
+        "Railway does not find that commit in the service's repository: check repository and"
+        " branch.",
     ),
     (
         ("not authorized",),
         "forbidden",
-        (
-            "Railway answers “Not Authorized”: either the token may not do this, or the thing does"
-            " not exist (any more); check the token's workspace and look in Railway."
-        ),
+        "Railway answers “Not Authorized”: either the token may not do this, or the thing does"
+        " not exist (any more); check the token's workspace and look in Railway.",
     ),
-    (
-        ("unauthorized", "please login", "invalid token"),
-        "unauthorized",
-        "Railway refuses the token: make a new workspace token and set RAILWAY_API_TOKEN.",
-    ),
+    (("unauthorized", "please login", "invalid token"), "unauthorized", _UNAUTHORIZED),
     (
         ("not found",),
         "not_found",
         "Railway does not find it: it may have been deleted; look in Railway.",
     ),
 ]
+# The meaning of a status whose words tell nothing.
+_STATUSES: dict[int, tuple[Kind, str]] = {
+    401: ("unauthorized", _UNAUTHORIZED),
+    403: (
+        "forbidden",
+        "Railway does not let the token do this: use a workspace token of that workspace.",
+    ),
+    429: ("rate_limited", _LIMITED),
+}
 _CODES: dict[str, tuple[Kind, str]] = {
     "GRAPHQL_VALIDATION_FAILED": (
         "outdated",
@@ -96,23 +90,19 @@ _CODES: dict[str, tuple[Kind, str]] = {
 
 
 @cache
-def document(name: str) -> str:
-    """Return the document `name` with the fragments it uses."""
-    message = (DOCUMENTS / f"{name}.graphql").read_text()
-    for fragment, file in [
-        ("Trigger", "_trigger"),
-        ("Instance", "_instance"),
-        ("Deployment", "_deployment"),
-    ]:
-        if f"...{fragment}State" in message:
-            message += (DOCUMENTS / f"{file}.graphql").read_text()
-    return message
-
-
-@cache
 def fragment(file: str) -> str:
     """Return the text of one fragment, for documents that are put together."""
     return (DOCUMENTS / f"{file}.graphql").read_text()
+
+
+@cache
+def document(name: str) -> str:
+    """Return the document `name` with the fragments it uses."""
+    found = fragment(name)
+    for part in ("Trigger", "Instance", "Deployment"):
+        if f"...{part}State" in found:
+            found += fragment(f"_{part.lower()}")
+    return found
 
 
 class Transport:
@@ -134,28 +124,17 @@ class Transport:
 
     def ask(self, name: str, **variables: object) -> JsonObject:
         """Return the `data` of a query, up to 3 tries; any error in the answer is raised."""
-        return http.read_again(lambda: self._whole(name, variables, write=False))
+        return self.ask_text(document(name), **variables)
 
-    def ask_text(self, text: str, **variables: object) -> dict[str, object]:
-        """Do the same as `ask`, for a document that was put together: see
-        `environments.railway.batch`.
-        """
-
-        def once() -> dict[str, object]:
-            data, errors, reply = self._post(text, variables, write=False)
-            if errors:
-                raise self._error(reply, errors, write=False)
-            return data
-
-        return http.read_again(once)
+    def ask_text(self, text: str, **variables: object) -> JsonObject:
+        """Do the same as `ask`, for a document of `environments.railway.batch`."""
+        return http.read_again(lambda: self._whole(text, variables))
 
     def ask_leniently(self, name: str, **variables: object) -> tuple[dict[str, object], list[str]]:
-        """Do the same as `ask`, but with data beside errors it returns both: the data and the
-        errors' words.
-        """
+        """Do the same as `ask`; beside data, errors are returned in words and not raised."""
 
         def once() -> tuple[dict[str, object], list[str]]:
-            data, errors, reply = self._send(name, variables, write=False)
+            data, errors, reply = self._post(document(name), variables)
             if errors and not any(value is not None for value in data.values()):
                 raise self._error(reply, errors, write=False)
             return data, [self._words(error) or "no reason given" for error in errors[:5]]
@@ -171,37 +150,27 @@ class Transport:
         """
         if self.withhold is not None:
             self.withhold(SERVICE, name.replace("_", " "), {"mutation": name, **variables})
-        return self._whole(name, variables, write=True, read_seconds=read_seconds)
+        return self._whole(document(name), variables, write=True, read_seconds=read_seconds)
 
     def _whole(
         self,
-        name: str,
+        text: str,
         variables: dict[str, object],
         *,
-        write: bool,
+        write: bool = False,
         read_seconds: float = http.READ_SECONDS,
-    ) -> dict[str, object]:
-        data, errors, reply = self._send(name, variables, write=write, read_seconds=read_seconds)
+    ) -> JsonObject:
+        data, errors, reply = self._post(text, variables, write=write, read_seconds=read_seconds)
         if errors:
             raise self._error(reply, errors, write=write)
         return data
-
-    def _send(
-        self,
-        name: str,
-        variables: dict[str, object],
-        *,
-        write: bool,
-        read_seconds: float = http.READ_SECONDS,
-    ) -> tuple[dict[str, object], list[object], Reply]:
-        return self._post(document(name), variables, write=write, read_seconds=read_seconds)
 
     def _post(
         self,
         text: str,
         variables: dict[str, object],
         *,
-        write: bool,
+        write: bool = False,
         read_seconds: float = http.READ_SECONDS,
     ) -> tuple[dict[str, object], list[object], Reply]:
         # A null would unset a setting (Railway's own CLI leaves nulls out as well).
@@ -247,9 +216,7 @@ class Transport:
             return quoted(get_path(error, "message"))
 
     def _error(self, reply: Reply, errors: list[object], *, write: bool) -> ApiError:
-        """Return what the first error, or an answer without one, means: by its words, its code, its
-        status.
-        """
+        """Return what the first error, or none, means: by its words, its code, the status."""
         words = self._words(errors[0]) if errors else ""
         code = text(get_path(errors[0], "extensions", "code")) if errors else ""
         kind, sentence = _meaning(words, code, reply.status, write)
@@ -263,10 +230,6 @@ class Transport:
         )
 
 
-_UNAUTHORIZED = "Railway refuses the token: make a new workspace token and set RAILWAY_API_TOKEN."
-_FORBIDDEN = "Railway does not let the token do this: use a workspace token of that workspace."
-
-
 def _meaning(words: str, code: str, status: int, write: bool) -> tuple[Kind, str]:
     for parts, kind, sentence in _MEANINGS:
         if any(part in words.lower() for part in parts):
@@ -275,12 +238,8 @@ def _meaning(words: str, code: str, status: int, write: bool) -> tuple[Kind, str
         kind, start = _CODES[code]
         fix = "the portal needs an update" if kind == "outdated" else "correct it and try again"
         return kind, f"{start}{f' ({words})' if words else ''}: {fix}."
-    if status == 429:
-        return "rate_limited", "Railway's request limit is used up: wait a while."
-    if status == 401:
-        return "unauthorized", _UNAUTHORIZED
-    if status == 403:
-        return "forbidden", _FORBIDDEN
+    if status in _STATUSES:
+        return _STATUSES[status]
     if 300 <= status < 500 and not words:
         return "refused", f"Railway answers HTTP {status}: check RAILWAY_API_URL."
     if write:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from environments.railway import answers
 from environments.railway.objects import Environment, ProjectTree, Service
 from environments.railway.transport import SERVICE, Transport
-from portal.outbound.http import malformed
+from portal.outbound.http import shaped
 from portal.outbound.parsing import Malformed, get_path, moment, nullable, optional, text
 from portal.outbound.parsing import field as need
 
@@ -44,7 +44,7 @@ def read_tree(transport: Transport, project_id: str) -> ProjectTree:
     else:
         seen.lacks("The project has more services or environments than are read.")
     _match(seen)
-    try:
+    with shaped(SERVICE):
         return ProjectTree(
             id=need(top, "id", str),
             name=text(need(top, "name", str)),
@@ -55,8 +55,6 @@ def read_tree(transport: Transport, project_id: str) -> ProjectTree:
             problems=tuple(seen.problems),
             pr_environments=bool(optional(top, "prDeploys", bool)),
         )
-    except Malformed as error:
-        raise malformed(SERVICE, str(error)) from error
 
 
 def _page(seen: _Gathering, variables: dict[str, object]) -> dict[str, object]:
@@ -65,10 +63,8 @@ def _page(seen: _Gathering, variables: dict[str, object]) -> dict[str, object]:
     )
     for words in errors:
         seen.lacks(f"Railway did not show everything: {words}.")
-    try:
+    with shaped(SERVICE):
         return need(data, "project", dict)
-    except Malformed as error:
-        raise malformed(SERVICE, str(error)) from error
 
 
 def _add_page(
@@ -125,14 +121,10 @@ def _whole(seen: _Gathering, environment: Environment, node: object) -> Environm
             if rest is None:
                 break
             node = rest
-            if get_path(node, "serviceInstances") is not None:
-                found = answers.nodes(get_path(node, "serviceInstances"))
-                instances += [answers.read_instance(item, seen.lacks) for item in found]
-            if get_path(node, "deploymentTriggers") is not None:
-                triggers += [
-                    answers.read_trigger(item)
-                    for item in answers.nodes(get_path(node, "deploymentTriggers"))
-                ]
+            if (found := get_path(node, "serviceInstances")) is not None:
+                instances += [answers.read_instance(it, seen.lacks) for it in answers.nodes(found)]
+            if (found := get_path(node, "deploymentTriggers")) is not None:
+                triggers += map(answers.read_trigger, answers.nodes(found))
         else:
             raise Malformed("it has too many pages")
         if len({instance.service_id for instance in instances}) < len(instances):
@@ -147,9 +139,7 @@ def _whole(seen: _Gathering, environment: Environment, node: object) -> Environm
 
 
 def _match(seen: _Gathering) -> None:
-    """Note where an instance belongs to no service of the project: whose it is, and which has none,
-    is not known.
-    """
+    """Note an instance of no service of the project: whose it is cannot be known."""
     known = seen.services.keys() | seen.deleted
     for environment in seen.environments.values():
         if any(instance.service_id not in known for instance in environment.instances):

@@ -1,14 +1,14 @@
 """Calls about variables."""
 
 from collections.abc import Mapping, Sequence
+from itertools import batched
 
 from environments.railway import batch
 from environments.railway.batch import Place
-from environments.railway.calls import Calls
-from environments.railway.shape import REFUSALS, secrets, shaped
+from environments.railway.calls import REFUSALS, Calls, done, secrets
+from environments.railway.transport import SERVICE
 from portal.outbound.credentials import Secret
-from portal.outbound.http import ApiError
-from portal.outbound.parsing import Malformed, field
+from portal.outbound.http import ApiError, shaped
 
 
 class Variables(Calls):
@@ -25,15 +25,14 @@ class Variables(Calls):
         known = self._known.get((project, environment, service, unrendered))
         if known is not None:
             return known
-        data = self.transport.ask(
+        return self._ask(
             "variables",
+            lambda data: secrets(data, "variables"),
             projectId=project,
             environmentId=environment,
             serviceId=service,
             unrendered=unrendered,
         )
-        with shaped():
-            return secrets(data, "variables")
 
     def variables_of(
         self, project: str, places: Sequence[Place], *, unrendered: bool
@@ -45,11 +44,11 @@ class Variables(Calls):
         asked by itself.
         """
         read: dict[Place, dict[str, Secret | None] | ApiError] = {}
-        for some in batch.chunks(places):
+        for some in batched(places, batch.MOST):
             given = {"projectId": project, "unrendered": unrendered} | batch.values(some)
             try:
                 data = self.transport.ask_text(batch.variables_document(len(some)), **given)
-                with shaped():
+                with shaped(SERVICE):
                     read |= {place: secrets(data, f"p{n}") for n, place in enumerate(some)}
             except ApiError as error:
                 if error.kind not in REFUSALS or error.kind in ("unauthorized", "wrong_header"):
@@ -86,7 +85,4 @@ class Variables(Calls):
         """Set these variables of a service and deploy nothing; others stay."""
         scope = {"projectId": project, "environmentId": environment, "serviceId": service}
         wanted = scope | {"variables": dict(values), "replace": False, "skipDeploys": True}
-        data = self.transport.write("set_variables", input=wanted)
-        with shaped(write=True):
-            if not field(data, "variableCollectionUpsert", bool):
-                raise Malformed("variableCollectionUpsert is false")
+        self._write("set_variables", done("variableCollectionUpsert"), input=wanted)

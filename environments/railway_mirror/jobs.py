@@ -39,24 +39,24 @@ def sync_railway(job: RailwaySync, *, now: datetime) -> Outcome:
 
 def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
     try:
-        tree = railway_of(job.project).project(job.project.railway_project_id)
+        railway = railway_of(job.project)
+        tree = railway.project(job.project.railway_project_id)
     except ApiError as error:
         message = _unseen(job.project) if error.kind in ("not_found", "forbidden") else str(error)
         writer.note_problem(job, message, "Railway", now=now)
         return Requeue(max(2 * settings.SYNC_SECONDS, error.retry_after or 0), message)
     writer.note_problem(job, "", "Railway", now=now)
     pace.listen(job, tree, now=now)
-    mirror_sync.apply(job.project, tree, now=now)
-    watching.settle(job.project)
+    lives = mirror_sync.apply(job.project, tree, now=now)
+    watching.settle_lives(job.project, lives)
     movement.notice(job.project, tree, now=now)
-    pre_deploy_command.put_back_all(list(Environment.objects.present().filter(project=job.project)))
+    pre_deploy_command.put_back_all(job.project)
     variables_sync.start(job.project)
-    if variables_sync.changed(job.project, now=now):
-        VariableSync.objects.filter(project=job.project, wake_at__gt=now).update(wake_at=now)
-    reading.read_logs(job.project, railway_of(job.project), now=now)
+    variables_sync.hurry(job.project, now=now)
+    reading.read_logs(job.project, railway, now=now)
     rest = pace.of_railway(job, now=now)
     try:
-        unexpected_deployments.judge(job.project, railway_of(job.project), now=now)
+        unexpected_deployments.judge(job.project, railway, lives, now=now)
     except ApiError as error:
         # What runs is known; how it came about is asked again at the next reading.
         return Requeue(max(rest, error.retry_after or 0), str(error))

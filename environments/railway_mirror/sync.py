@@ -1,6 +1,4 @@
-"""Copies a whole Railway project into our rows: updates known rows, adds new ones, marks the
-others as gone.
-"""
+"""Copies a Railway project into our rows; what Railway no longer has is marked as gone."""
 
 from datetime import datetime
 
@@ -11,6 +9,7 @@ from environments.databases.lent_commands import lent_commands
 from environments.drift.detect import compare
 from environments.findings import out_of_band
 from environments.models import (
+    LONG_LIVED,
     Environment,
     EnvironmentKind,
     Project,
@@ -22,13 +21,15 @@ from environments.railway import ProjectTree
 from environments.railway_mirror.deployments import write_deployments
 from environments.railway_mirror.instances import write_instances
 from environments.services import expected
+from environments.services.liveness import Live
 
 READ = ("name", "kind", "seen_at", "gone_at", "config_etag", "pull_number", "by_railway")
 
 
 @transaction.atomic
-def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
-    """Write one reading of the project, in a fixed number of queries.
+def apply(project: Project, tree: ProjectTree, *, now: datetime) -> list[Live]:
+    """Write one reading of the project, in a fixed number of queries; return the services of
+    staging and production as they are then.
 
     Nothing is marked gone by a reading that was not complete.
     """
@@ -44,9 +45,10 @@ def apply(project: Project, tree: ProjectTree, *, now: datetime) -> None:
     RailwaySync.objects.filter(project=project).update(
         synced_at=now, pr_environments=tree.pr_environments
     )
-    compare(project, now=now, complete=tree.complete)
+    lives = compare(project, now=now, complete=tree.complete)
     for row, was in moved:  # last, for until the end nobody else can add an event
         out_of_band.trigger_moved(row, was, now=now)
+    return lives
 
 
 def _services(project: Project, tree: ProjectTree, now: datetime) -> dict[str, Service]:
@@ -68,16 +70,13 @@ def _services(project: Project, tree: ProjectTree, now: datetime) -> dict[str, S
 
 
 def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[str, Environment]:
-    if tree.complete:
-        alive = [state.id for state in tree.environments]
-        vanished = (
-            Environment.objects.present().filter(project=project).exclude(railway_id__in=alive)
-        )
-        vanished.update(gone_at=now)
     kinds = _kinds(project, tree)
+    present = list(Environment.objects.present().filter(project=project))
+    if vanished := [row.pk for row in present if tree.complete and row.railway_id not in kinds]:
+        Environment.objects.filter(pk__in=vanished).update(gone_at=now)
     # Kinds are unique per project: those that lose one give it up before another takes it.
-    for row in Environment.objects.present().long_lived().filter(project=project):
-        if kinds.get(row.railway_id, row.kind) != row.kind:
+    for row in present:
+        if row.kind in LONG_LIVED and kinds.get(row.railway_id, row.kind) != row.kind:
             Environment.objects.filter(pk=row.pk).update(kind=EnvironmentKind.OTHER)
     rows = Environment.objects.bulk_create(
         [
@@ -101,9 +100,7 @@ def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[st
 
 
 def _pull_number(state: railway.Environment) -> int | None:
-    """Return the pull request that an environment is for: as Railway says, else as its name
-    does.
-    """
+    """Return an environment's pull request: as Railway says, else as its name does."""
     if state.pr_number is not None:
         return state.pr_number if 0 < state.pr_number < 2**31 else None
     message = state.name.lower().removeprefix("pr-")

@@ -184,9 +184,7 @@ def compare(request: HttpRequest, pk: int) -> HttpResponse:
 def _start_comparison(environment: Environment, database: Database, *, actor: Actor) -> Rehearsal:
     project = environment.project
     branch = expected_branches(project).get(environment.kind, "")
-    head = (
-        Branch.objects.filter(project=project, name=branch).values_list("head", flat=True).first()
-    )
+    head = Branch.heads(project).get(branch)
     if not head:
         raise Refused(
             f"The branch of {environment} has not been read yet, so no schema is expected of its"

@@ -2,14 +2,14 @@
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
 from environments.git_mirrors.clone import mirror_of
-from environments.models import Branch, Project, RunbookReading
+from environments.models import Project, RunbookReading
 from environments.runbook import kinds
 from portal.outbound.http import ApiError
 
@@ -36,9 +36,11 @@ class Leftover:
     seen: str
 
 
-def settle(project: Project, *, now: datetime) -> None:
-    """Read the head of staging (else of main) where it is not read yet; git's trouble waits."""
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+def settle(project: Project, heads: Mapping[str, str], *, now: datetime) -> None:
+    """Read the head of staging (else of main) where it is not read yet; git's trouble waits.
+
+    `heads`: by the name of the branch.
+    """
     commit = heads.get(project.staging_branch) or heads.get(project.production_branch, "")
     known = RunbookReading.objects.filter(project=project).first()
     if not commit or (known and (known.commit, known.rules) == (commit, RULES)):
@@ -60,7 +62,7 @@ def leftovers(mirror: Mirror, commit: str, staging: str, main: str) -> list[Left
     Nothing of the repository is executed. Raise `GitError`.
     """
     found: dict[tuple[str, str], Leftover] = {}
-    for path, _ in mirror.files(commit):
+    for path, _ in mirror.tree(commit):
         for kind in _by_name(path):
             found[kind, path] = Leftover(kind, place_of(path), path, 0, "its name")
     for command in kinds.commands(staging, main):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from environments.models import Deployment, ServiceInstance
+from environments.models import Deployment, Project, ServiceInstance
 from environments.railway.deployment_states import (
     BROKEN,
     FAIL,
@@ -74,6 +74,15 @@ def lives_of(instances: Sequence[ServiceInstance], repository: str) -> list[Live
     """
     current = Deployment.objects.current_of(instances)
     return [live_of(instance, current[instance.pk], repository) for instance in instances]
+
+
+def lives_in(project: Project) -> list[Live]:
+    """Return the services of staging and production. Two queries."""
+    rows = ServiceInstance.objects.long_lived().filter(environment__project=project)
+    instances = list(rows.select_related("service", "environment"))
+    for instance in instances:
+        instance.service.project = instance.environment.project = project
+    return lives_of(instances, project.repository)
 
 
 def unread(live: Live, since: datetime) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
 from environments.git_mirrors.clone import mirror_of
-from environments.models import SERVING, AtStart, Branch, Deployment, Project, ServiceInstance
+from environments.models import SERVING, AtStart, Branch, Project, ServiceInstance
 from environments.services.config_file import Config, read_config
 from environments.services.image_start import migrates
+from environments.services.liveness import Live, lives_in
 from environments.services.start_command import at_start
 from portal.gitignore import is_exception, takes_in
 from portal.outbound.http import ApiError
@@ -36,25 +37,22 @@ def settle(project: Project, also: Iterable[str] = ()) -> None:
 
     Three queries while nothing is new. What git cannot tell now stays unknown, and is asked again.
     """
-    rows = list(
-        ServiceInstance.objects.long_lived()
-        .filter(environment__project=project, repository__iexact=project.repository)
-        .select_related("environment")
-    )
-    if not rows:
-        return
-    served = Deployment.objects.filter(
-        instance__in=rows, is_active=True, status__in=SERVING
-    ).exclude(commit="")
-    serves = dict(served.order_by("created_at").values_list("instance", "commit"))
+    settle_lives(project, lives_in(project), also)
+
+
+def settle_lives(project: Project, lives: Iterable[Live], also: Iterable[str] = ()) -> None:
+    """Do the same for services that were read just now. One query while nothing is new."""
     known = Branch.objects.filter(project=project).exclude(head="")
     heads = dict(known.values_list("name", "head"))
     wanted = list(dict.fromkeys([*heads.values(), *filter(None, also)]))
     candidate, compared = heads.get(project.staging_branch, ""), _Compared(project)
-    for row in rows:
-        if commit := serves.get(row.pk):
-            _settle(row, commit, wanted, compared)
-            _look_ahead(row, candidate, compared)
+    for live in lives:
+        serves = next(
+            (one.commit for one in live.active if one.status in SERVING and one.commit), ""
+        )
+        if serves and project.is_own(live.instance.repository):
+            _settle(live.instance, serves, wanted, compared)
+            _look_ahead(live.instance, candidate, compared)
 
 
 def _settle(
@@ -211,11 +209,15 @@ class _Compared:
         mirror = self._mirror = self._mirror or mirror_of(self._project)
         if not self._absent.isdisjoint(commits):
             return None
-        if not self._fetched and not all(_holds(mirror, commit) for commit in commits):
+        missing = [commit for commit in commits if not _holds(mirror, commit)]
+        if missing and not self._fetched:
             self._fetched = True
+            self._absent.update(missing)  # also where the fetch fails
             mirror.fetch()
-        self._absent.update(commit for commit in commits if not _holds(mirror, commit))
-        return mirror if self._absent.isdisjoint(commits) else None
+            self._absent.clear()
+            missing = [commit for commit in missing if not _holds(mirror, commit)]
+        self._absent.update(missing)
+        return None if missing else mirror
 
     def _ask(self, old: str, new: str) -> list[str] | None:
         mirror = self._with(old, new)

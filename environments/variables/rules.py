@@ -1,6 +1,6 @@
 """Checks the variable rules against our rows. What no machine can see needs a sign-off."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -8,6 +8,7 @@ from environments.finding_kinds.variables import ADDRESS, SAME, UNREADABLE
 from environments.finding_kinds.wiring import MISSING, STRAY
 from environments.findings.problem import Problem
 from environments.models import (
+    LONG_LIVED,
     Environment,
     Project,
     RuleKind,
@@ -56,10 +57,15 @@ class Verdict:
     problems: tuple[Problem, ...]
 
 
-def problems(project: Project) -> list[Problem]:
-    """Return everything that a rule of the project finds wrong, or cannot see. Four queries."""
+def problems(
+    project: Project, environments: Iterable[Environment], instances: Iterable[ServiceInstance]
+) -> list[Problem]:
+    """Return everything that a rule of the project finds wrong, or cannot see. Two queries.
+
+    `environments`: those that are present; `instances`: of staging and production, with service.
+    """
     rules = list(VariableRule.objects.filter(project=project))
-    known = _known(project)
+    known = _known(environments, instances)
     if not rules:
         return []
     found: dict[tuple[str, str], Problem] = {}
@@ -78,7 +84,10 @@ def problems(project: Project) -> list[Problem]:
 
 def verdicts(project: Project) -> list[Verdict]:
     """Return every rule of the project with what it finds. Four queries."""
-    known = _known(project)
+    instances = ServiceInstance.objects.long_lived().filter(environment__project=project)
+    known = _known(
+        Environment.objects.present().filter(project=project), instances.select_related("service")
+    )
     readable = [
         environment
         for environment in known.environments.values()
@@ -101,18 +110,12 @@ def _verdict(rule: VariableRule, known: Known, both_read: bool) -> Verdict:
     return Verdict(rule, state, found)
 
 
-def _known(project: Project) -> Known:
-    rows = Environment.objects.present().long_lived().filter(project=project)
+def _known(environments: Iterable[Environment], instances: Iterable[ServiceInstance]) -> Known:
+    rows = [row for row in environments if row.kind in LONG_LIVED]
     kinds = {row.pk: row.kind for row in rows}
-    environments = {
-        row.kind: row for row in rows if row.variables_at
-    }  # nothing is said of what was never read
-    instances = ServiceInstance.objects.filter(
-        environment__in=kinds, service__gone_at=None
-    ).select_related("service")
     variables = Variable.objects.filter(environment__in=kinds).select_related("service")
     return Known(
-        environments,
+        {row.kind: row for row in rows if row.variables_at},  # of the unread nothing is said
         {
             (kinds[instance.environment_id], instance.service.name): instance
             for instance in instances

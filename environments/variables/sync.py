@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Q
+from django.db.models import Count, Exists, F, Q
 
 from environments.findings import out_of_band
 from environments.models import (
@@ -119,9 +119,9 @@ def _due(project: Project, now: datetime) -> tuple[list[Environment], bool]:
     return due, bool(ordered)
 
 
-def changed(project: Project, *, now: datetime) -> bool:
-    """Return whether settings of an environment changed since its variables were read, a moment ago
-    excepted.
+def hurry(project: Project, *, now: datetime) -> None:
+    """Have the variables read soon where settings of an environment changed since they were read,
+    a moment ago excepted. One query.
     """
     rows = (
         Environment.objects.present()
@@ -129,7 +129,9 @@ def changed(project: Project, *, now: datetime) -> bool:
         .exclude(variables_etag=F("config_etag"))
     )
     moment = timedelta(seconds=2 * settings.SYNC_SECONDS)
-    return rows.filter(Q(variables_at=None) | Q(variables_at__lt=now - moment)).exists()
+    due = rows.filter(Q(variables_at=None) | Q(variables_at__lt=now - moment))
+    job = VariableSync.objects.filter(project=project, wake_at__gt=now)
+    job.filter(Exists(due)).update(wake_at=now)
 
 
 def _keep(

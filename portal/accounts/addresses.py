@@ -7,17 +7,16 @@ from django.http import HttpRequest
 
 
 def client_address(request: HttpRequest) -> str:
-    """Return the address that counts for limits: of IPv6 the /64 network, since one person has all
-    of it.
+    """Return the address that counts for limits: of IPv6 the /64 network, all of it one person's.
 
     Each proxy adds the address that it saw at the end of the header, so only the last
     TRUSTED_PROXIES entries are ours; what stands before them is whatever the client wrote.
     """
     seen = request.META.get("REMOTE_ADDR", "")
     if settings.TRUSTED_PROXIES:
-        message = request.headers.get(settings.CLIENT_ADDRESS_HEADER, "").split(",")
-        if len(message) >= settings.TRUSTED_PROXIES:
-            seen = message[-settings.TRUSTED_PROXIES].strip() or seen
+        entries = request.headers.get(settings.CLIENT_ADDRESS_HEADER, "").split(",")
+        if len(entries) >= settings.TRUSTED_PROXIES:
+            seen = entries[-settings.TRUSTED_PROXIES].strip() or seen
     return _network(seen)
 
 
@@ -29,5 +28,5 @@ def _network(address: str) -> str:
     if isinstance(found, ipaddress.IPv6Address):
         if found.ipv4_mapped:
             return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)).network_address)
+        return str(ipaddress.ip_network((found, 64), strict=False).network_address)
     return str(found)

@@ -1,7 +1,4 @@
-"""People and their roles as part of the trail: who signed in, who was given which role.
-
-Granting a right takes two people.
-"""
+"""People and their roles in the admin and the trail; granting a right takes two people."""
 
 from typing import Any
 
@@ -14,12 +11,12 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.dispatch import receiver
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
-from portal import audit
 from portal.accounts import sessions  # noqa: F401 - its receivers end the sessions of changed accounts
 from portal.accounts.invitations import PersonForm, link_of
+from portal.audit import record_own
 from portal.configuration.admin import TwoPeople
 from portal.configuration.people import AS_IT_IS, may_ever_sign
 from portal.outbound.parsing import JsonObject
@@ -73,10 +70,8 @@ class PersonAdmin(TwoPeople, UserAdmin):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Model | None = None
     ) -> tuple[str, ...]:
-        fields = tuple(super().get_readonly_fields(request, obj))
-        return (
-            fields if request.user.is_superuser else (*fields, "is_superuser", "user_permissions")
-        )
+        own = () if request.user.is_superuser else ("is_superuser", "user_permissions")
+        return (*super().get_readonly_fields(request, obj), *own)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         may = super().has_change_permission(request, obj)
@@ -90,38 +85,23 @@ class PersonAdmin(TwoPeople, UserAdmin):
     ) -> HttpResponse:
         """Change another's password; for those who sign it takes two people."""
         person = self.get_object(request, unquote(id))
-        if (
-            request.method == "POST"
-            and person
-            and person.pk != request.user.pk
-            and may_ever_sign(person)
-        ):
+        posted = request.method == "POST"
+        if posted and person and person.pk != request.user.pk and may_ever_sign(person):
             form = self.change_password_form(person, request.POST)
-            if (
-                self.has_change_permission(request, person)
-                and form.is_valid()
-                and form.cleaned_data["password1"]
-            ):
-                return self._new_password(
-                    request, person, make_password(form.cleaned_data["password1"])
-                )
+            may = self.has_change_permission(request, person) and form.is_valid()
+            if may and (given := form.cleaned_data["password1"]):
+                return self._new_password(request, person, make_password(given))
         with self._remembering(request, id):
             return super().user_change_password(request, id, form_url)
 
     def _new_password(self, request: HttpRequest, person: User, hashed: str) -> HttpResponse:
-        then = HttpResponseRedirect(reverse("admin:auth_user_change", args=[person.pk]))
+        shown, secrets = {"password": (AS_IT_IS, "a new one")}, {"password": hashed}
         try:
             with transaction.atomic():
-                self.propose(
-                    request,
-                    person,
-                    values={},
-                    shown={"password": (AS_IT_IS, "a new one")},
-                    secrets={"password": hashed},
-                )
+                self.propose(request, person, values={}, shown=shown, secrets=secrets)
         except Refused as refusal:
             self.refused(request, refusal, str(person.pk))
-        return then
+        return redirect("admin:auth_user_change", person.pk)
 
     def recorded_data(self, obj: Any) -> JsonObject:
         """Return what the account may do now: its roles are what an auditor looks for."""
@@ -137,13 +117,9 @@ class RoleAdmin(TwoPeople, GroupAdmin):
     """Roles. The four shipped ones get their permissions back with each start of the portal."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        # Deleting it would take the right to confirm from others, until one is left who may act
-        # alone.
-        return (
-            obj is not None
-            and super().has_delete_permission(request, obj)
-            and not obj.user_set.exists()
-        )
+        # Deleting it would take the right to confirm from others, until one who may act alone.
+        may = super().has_delete_permission(request, obj)
+        return may and obj is not None and not obj.user_set.exists()
 
     def recorded_data(self, obj: Any) -> JsonObject:
         return {"permissions": sorted(obj.permissions.values_list("codename", flat=True))}
@@ -151,14 +127,10 @@ class RoleAdmin(TwoPeople, GroupAdmin):
 
 @receiver(user_logged_in)
 def _signed_in(sender: object, request: object, user: User, **rest: object) -> None:
-    with transaction.atomic():
-        audit.record("person.signed_in", actor=user, subject=user, sentence=f"{user} signed in.")
+    record_own("person.signed_in", user, f"{user} signed in.")
 
 
 @receiver(user_logged_out)
 def _signed_out(sender: object, request: object, user: User, **rest: object) -> None:
     if user is not None:
-        with transaction.atomic():
-            audit.record(
-                "person.signed_out", actor=user, subject=user, sentence=f"{user} signed out."
-            )
+        record_own("person.signed_out", user, f"{user} signed out.")

@@ -1,7 +1,5 @@
-"""A new person with a role, by one form; and the link by which an invited one sets a password.
-
-The link is Django's own for a forgotten password: good once, until somebody signs in, and for
-PASSWORD_RESET_TIMEOUT at most.
+"""A new person with a role, by one form; and the link by which an invited one sets a password:
+Django's for a forgotten one, good once, until somebody signs in, for PASSWORD_RESET_TIMEOUT.
 """
 
 from django import forms

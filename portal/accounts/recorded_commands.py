@@ -1,6 +1,4 @@
-"""Commands of Django and of libraries that write: each runs in one transaction with its audit
-events.
-"""
+"""Commands of Django and of libraries that write: each in one transaction with its events."""
 
 from typing import Any
 
@@ -16,10 +14,7 @@ Accounts = dict[tuple[type[Model], object], tuple[Model, row_changes.Stored]]
 
 
 class AuditedCommand(BaseCommand):
-    """Put before the command's own class: no event, no change.
-
-    Accounts and roles are told field by field.
-    """
+    """Put before the command's own class: no event, no change; accounts are told by field."""
 
     def handle(self, *args: object, **options: object) -> Any:
         name = type(self).__module__.rpartition(".")[2]
@@ -28,12 +23,8 @@ class AuditedCommand(BaseCommand):
             answer = super().handle(*args, **options)
             if not record_accounts(before, accounts(), by=row_changes.at_the_shell(name)):
                 message = f"Something was asked {row_changes.at_the_shell(name)}."
-                audit.record(
-                    f"command.{name}",
-                    actor=None,
-                    sentence=message,
-                    data={"arguments": [*map(str, args)]},
-                )
+                data = {"arguments": [*map(str, args)]}
+                audit.record(f"command.{name}", actor=None, sentence=message, data=data)
         return answer
 
 

@@ -1,6 +1,5 @@
 """Enrolling a second factor, proving it, and removing it. Each is an event; no secret is in any."""
 
-import re
 import secrets
 from datetime import datetime
 from hashlib import sha256
@@ -28,53 +27,44 @@ def begun(user: object) -> Authenticator | None:
 
 
 def begin(user: object, *, now: datetime | None = None) -> Authenticator:
-    """Return a fresh authenticator that counts once it is confirmed; an unconfirmed one before it
-    is forgotten.
-    """
+    """Return a fresh authenticator that counts once it is confirmed, in place of one that waits."""
     with transaction.atomic():
         if of(user):
             raise Refused("You already have a second factor. Remove it before you set up another.")
         Authenticator.objects.filter(user=user).delete()
-        secret = encoded(secrets.token_bytes(20))
+        made = {"secret": encoded(secrets.token_bytes(20)), "added_at": now or timezone.now()}
         return Authenticator.objects.create(
-            user=user,
-            name="authenticator",
-            confirmed=False,
-            secret=secret,
-            added_at=now or timezone.now(),
+            user=user, name="authenticator", confirmed=False, **made
         )
 
 
+def _locked(user: User, *, confirmed: bool = True) -> Authenticator | None:
+    rows = Authenticator.objects.select_for_update()
+    return rows.filter(user=user, confirmed=confirmed).first()
+
+
 def confirm(user: User, code: str, *, now: datetime | None = None) -> list[str]:
-    """Make the authenticator count, proven by its first code; the recovery codes, which nobody sees
-    again.
-    """
+    """Make the authenticator count, proven by its first code; return recovery codes, shown once."""
     now = now or timezone.now()
     with transaction.atomic():
-        found = Authenticator.objects.select_for_update().filter(user=user, confirmed=False).first()
+        found = _locked(user, confirmed=False)
         if found is None or not found.accepts(_typed(code), now):
             raise Refused("The code does not match. Check the app, and the clock of your phone.")
         found.confirmed = True
         found.save()
         codes = _new_codes(found)
-        audit.record(
-            "second_factor.enrolled",
-            actor=user,
-            subject=user,
-            sentence=f"{user} set up a second factor.",
-        )
+        audit.record_own("second_factor.enrolled", user, f"{user} set up a second factor.")
     return codes
 
 
 def renew_codes(user: User) -> list[str]:
     """Return new recovery codes; the earlier ones no longer count."""
     with transaction.atomic():
-        found = Authenticator.objects.select_for_update().filter(user=user, confirmed=True).first()
+        found = _locked(user)
         if found is None:
             raise Refused("You have no second factor.")
         codes = _new_codes(found)
-        message = f"{user} made new recovery codes."
-        audit.record("second_factor.codes_renewed", actor=user, subject=user, sentence=message)
+        audit.record_own("second_factor.codes_renewed", user, f"{user} made new recovery codes.")
     return codes
 
 
@@ -88,9 +78,8 @@ def remove(user: User, *, actor: Actor, reason: str = "") -> None:
 
 
 def prove(user: User, code: str, *, now: datetime | None = None) -> None:
-    """Take a code of the app, or a recovery code, which is then used up.
-
-    Raise `Refused`, and waits get longer.
+    """Take a code of the app, or a recovery code, which is then used up. Raise `Refused`, after
+    ever longer waits.
     """
     now = now or timezone.now()
     with transaction.atomic():  # a refusal is kept too: it counts for the wait
@@ -100,7 +89,7 @@ def prove(user: User, code: str, *, now: datetime | None = None) -> None:
 
 
 def _judged(user: User, code: str, now: datetime) -> str:
-    found = Authenticator.objects.select_for_update().filter(user=user, confirmed=True).first()
+    found = _locked(user)
     if found is None:
         return "You have no second factor yet. Set one up first."
     allowed, about = found.verify_is_allowed()
@@ -110,36 +99,38 @@ def _judged(user: User, code: str, now: datetime) -> str:
     if found.accepts(code, now):
         found.throttle_reset()
         return ""
-    if RecoveryCode.objects.filter(authenticator=found, digest=_digest(code), used_at=None).update(
-        used_at=now
-    ):
+    unused = found.recovery_codes.filter(used_at=None)
+    if unused.filter(digest=digest(code)).update(used_at=now):
         found.throttle_reset()
-        left = found.recovery_codes.filter(used_at=None).count()
-        message, data = f"{user} used a recovery code; {left} are left.", {"left": left}
-        audit.record(
-            "second_factor.recovered", actor=user, subject=user, sentence=message, data=data
-        )
+        left = unused.count()
+        message = f"{user} used a recovery code; {left} are left."
+        audit.record_own("second_factor.recovered", user, message, data={"left": left})
         return ""
     found.throttle_increment()
     message = f"{user} entered a wrong second-factor code."
-    audit.record(
-        "second_factor.failed", actor=user, subject=user, outcome="failed", sentence=message
-    )
+    audit.record_own("second_factor.failed", user, message, outcome="failed")
     return "That code is wrong or already used. Wait for the next one and try again."
 
 
 def _typed(code: str) -> str:
-    return re.sub(r"[\s-]", "", code)[:40].lower()
+    return "".join(filter(str.isalnum, code))[:40].lower()
 
 
 def _new_codes(found: Authenticator) -> list[str]:
     found.recovery_codes.all().delete()
-    codes = [encoded(secrets.token_bytes(10)).lower() for _ in range(CODES)]
+    codes = [new_code() for _ in range(CODES)]
     RecoveryCode.objects.bulk_create(
-        RecoveryCode(authenticator=found, digest=_digest(code)) for code in codes
+        RecoveryCode(authenticator=found, digest=digest(code)) for code in codes
     )
-    return ["-".join(code[at : at + 4] for at in range(0, 16, 4)) for code in codes]
+    return codes
 
 
-def _digest(code: str) -> str:
-    return sha256(code.encode()).hexdigest()
+def new_code() -> str:
+    """Return 80 random bits as people type them, such as `abcd-efgh-ijkl-mnop`."""
+    code = encoded(secrets.token_bytes(10)).lower()
+    return "-".join(code[at : at + 4] for at in range(0, 16, 4))
+
+
+def digest(code: str) -> str:
+    """Return the digest of a code, however it was spaced and in whatever case."""
+    return sha256(_typed(code).encode()).hexdigest()

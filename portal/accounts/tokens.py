@@ -36,7 +36,7 @@ def make(user: User, name: str, *, now: datetime | None = None) -> str:
             user=user, name=name, digest=digest(token), made_at=now, expires_at=now + VALID
         )
         sentence = f"Made the access token “{name}”, valid until {row.expires_at:%Y-%m-%d}."
-        audit.record("person.token_made", actor=user, subject=user, sentence=sentence, now=now)
+        audit.record_own("person.token_made", user, sentence, now=now)
     return token
 
 
@@ -47,8 +47,9 @@ def remove(user: User, pk: int, *, now: datetime | None = None) -> None:
         if row is None:
             raise Refused("This access token is gone already.")
         row.delete()
-        sentence = f"Removed the access token “{row.name}”."
-        audit.record("person.token_removed", actor=user, subject=user, sentence=sentence, now=now)
+        audit.record_own(
+            "person.token_removed", user, f"Removed the access token “{row.name}”.", now=now
+        )
 
 
 def digest(token: str) -> str:

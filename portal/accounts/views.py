@@ -1,24 +1,27 @@
 """The pages on which people prove who they are, and set up how."""
 
+import re
 from functools import partial
 
 import segno
 from django.contrib.auth import authenticate, logout
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from portal import audit
-from portal.accounts import second_factor
-from portal.accounts.forms import ProofForm, SecondFactorForm
+from portal.accounts import second_factor, tokens
+from portal.accounts.forms import ProofForm, SecondFactorForm, TokenForm
 from portal.models.sign_in_policy import Policy
+from portal.models.tokens import AccessToken
 from portal.ui import held_form, recent_sign_in
-from portal.ui.actions import Refused
+from portal.ui.actions import NotProven, Refused, require_proof
+from portal.ui.forms import sentence
 from portal.ui.recent_sign_in import PASSWORD, PROVED_AT, SECOND_FACTOR, SECOND_FACTOR_AT
 from portal.ui.site import page, person, run
 
@@ -42,41 +45,38 @@ def again(request: HttpRequest) -> HttpResponse:
     lacks = recent_sign_in.lacking(recent_sign_in.read(request.session), policy)
     problem = ""
     if request.method == "POST" and lacks:
-        try:
-            _prove(request, lacks)
-            lacks = ()
-        except Refused as refusal:
-            problem = str(refusal)
+        problem = _problem(request, lacks)
+        lacks = lacks if problem else ()
     if not lacks:
         return redirect("portal:sign-in-resume")
     enrolled = SECOND_FACTOR not in lacks or second_factor.of(request.user) is not None
     return _ask(request, lacks, kept=kept, problem=problem, enrolled=enrolled)
 
 
-def _prove(request: HttpRequest, lacks: tuple[str, ...]) -> None:
-    """Look at what was typed and note it in the session, under a new key. Raise `Refused`."""
-    run(partial(_prove_by, request, lacks), person(request), ProofForm(request.POST, lacks=lacks))
+def _problem(request: HttpRequest, lacks: tuple[str, ...]) -> str:
+    """Return why what was typed proves nothing; "" after it is noted, under a new session key."""
+    form = ProofForm(request.POST, lacks=lacks)
+    try:
+        run(partial(_prove_by, request, lacks), person(request), form)
+    except Refused as refusal:
+        return str(refusal)
+    return ""
 
 
 def _prove_by(
     request: HttpRequest, lacks: tuple[str, ...], *, actor: User, password: str = "", code: str = ""
 ) -> None:
-    if (
-        PASSWORD in lacks
-        and authenticate(request, username=actor.get_username(), password=password) != actor
-    ):
-        raise Refused("The password is wrong.")
+    if PASSWORD in lacks:
+        given = {"username": actor.get_username(), "password": password}
+        if authenticate(request, **given) != actor:
+            raise Refused("The password is wrong.")
     if SECOND_FACTOR in lacks:
         second_factor.prove(actor, code)
     proven = {PASSWORD: PROVED_AT, SECOND_FACTOR: SECOND_FACTOR_AT}
     recent_sign_in.note(request.session, *(proven[lack] for lack in lacks))
     request.session.cycle_key()
-    _record(actor, f"{actor} confirmed who they are, by {' and '.join(lacks)}.")
-
-
-def _record(user: User, message: str) -> None:
-    with transaction.atomic():
-        audit.record("person.confirmed", actor=user, subject=user, sentence=message)
+    message = f"{actor} confirmed who they are, by {' and '.join(lacks)}."
+    audit.record_own("person.confirmed", actor, message)
 
 
 @page
@@ -90,26 +90,18 @@ def resume(request: HttpRequest) -> HttpResponse:
     if kept["method"] != "POST":
         held_form.forget(request)
         return HttpResponseRedirect(kept["path"])
-    shown = [
-        (name, value) for name, value in kept["fields"] if value.strip() and not _is_a_mark(value)
-    ]
+    # Without commits and digests, which the page sent along and nobody typed.
+    mark = re.compile(r"\s*|[0-9a-f]{40,}")
+    shown = [(name, value) for name, value in kept["fields"] if not mark.fullmatch(value)]
     what = kept["path"].strip("/").rsplit("/", 1)[-1].replace("-", " ")
-    return render(
-        request, "portal/accounts/resume.html", {"kept": kept, "shown": shown, "what": what}
-    )
-
-
-def _is_a_mark(value: str) -> bool:
-    """Return commits and digests, which the page sent along and nobody typed."""
-    return len(value) >= 40 and all(letter in "0123456789abcdef" for letter in value)
+    context = {"kept": kept, "shown": shown, "what": what}
+    return render(request, "portal/accounts/resume.html", context)
 
 
 @sensitive_post_parameters("code")
 @page
 def second_factor_page(request: HttpRequest) -> HttpResponse:
-    """Show a person's own second factor: set up, confirmed, removed; only shortly after it was
-    proven who they are.
-    """
+    """Show a person's own second factor, shortly after they proved who they are."""
     user = person(request)
     found = second_factor.of(user)
     policy = Policy(second_factor=found is not None, minutes=RECENT)
@@ -119,16 +111,12 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
 
 
 def _asked_first(request: HttpRequest, lacks: tuple[str, ...]) -> HttpResponse:
-    """Show the same questions on the page's own address, so that an action that is held stays
-    held.
-    """
+    """Ask the same on the page's own address, so that an action that is held stays held."""
     problem = ""
     if request.method == "POST" and "proof" in request.POST:
-        try:
-            _prove(request, lacks)
+        problem = _problem(request, lacks)
+        if not problem:
             return redirect("portal:second-factor")
-        except Refused as refusal:
-            problem = str(refusal)
     return _ask(request, lacks, problem=problem, enrolled=True)
 
 
@@ -144,27 +132,19 @@ def _second_factor(request: HttpRequest, user: User) -> HttpResponse:
             context |= run(partial(_changed, request), user, SecondFactorForm(request.POST))
         except Refused as refusal:
             context["problem"] = str(refusal)
-    found = second_factor.of(user)
-    context["found"] = found
-    context["left"] = found.recovery_codes.filter(used_at=None).count() if found else 0
-    begun = None if found else second_factor.begun(user)
-    if begun:
-        svg = segno.make(begun.address, micro=False).svg_inline(
-            scale=4, border=4, dark="#000", light="#fff"
-        )
-        context |= {
-            "begun": begun,
-            "typed": begun.address.split("secret=")[1].split("&")[0],
-            "picture": SafeString(svg),
-        }
+    if found := second_factor.of(user):
+        left = found.recovery_codes.filter(used_at=None).count()
+        context |= {"found": found, "left": left}
+    elif begun := second_factor.begun(user):
+        picture = segno.make(begun.address, micro=False)
+        svg = picture.svg_inline(scale=4, border=4, dark="#000", light="#fff")
+        typed = begun.address.split("secret=")[1].split("&")[0]
+        context |= {"begun": begun, "typed": typed, "picture": SafeString(svg)}
     return render(request, "portal/accounts/second_factor.html", context)
 
 
 def _changed(request: HttpRequest, *, actor: User, verb: str, code: str) -> dict[str, object]:
-    """Return what a button of the page did, as the page shows it.
-
-    Recovery codes are shown in this answer and never again.
-    """
+    """Return what a button did, as this page shows it: recovery codes now and never again."""
     if verb == "begin":
         second_factor.begin(actor)
     elif verb == "confirm":
@@ -178,3 +158,35 @@ def _changed(request: HttpRequest, *, actor: User, verb: str, code: str) -> dict
         second_factor.remove(actor, actor=actor)
         request.session.pop(SECOND_FACTOR_AT, None)
     return {}
+
+
+@page
+def access_tokens(request: HttpRequest) -> HttpResponse:
+    """List the person's tokens; make one, which this answer alone shows, or remove one."""
+    user = person(request)
+    context: dict[str, object] = {}
+    if request.method == "POST":
+        form = TokenForm(request.POST)
+        try:
+            context["token"] = _tokens_changed(request, form)
+        except NotProven as lacking:
+            held_form.hold(request, lacking.policy, reverse("portal:access-tokens"), user.pk)
+            return redirect("portal:sign-in-again")
+        except Refused as refusal:
+            context["problem"] = str(refusal)
+        else:
+            held_form.forget(request)
+    context["tokens"] = list(AccessToken.objects.filter(user=user))
+    return render(request, "portal/accounts/access_tokens.html", context)
+
+
+def _tokens_changed(request: HttpRequest, form: TokenForm) -> str:
+    """Return the new token; "" after one was removed. Raise `Refused`."""
+    user = person(request)
+    if not form.is_valid():
+        raise Refused(sentence(form))
+    if gone := form.cleaned_data["remove"]:
+        tokens.remove(user, gone)
+        return ""
+    require_proof(user, Policy(second_factor.of(user) is not None, RECENT))
+    return tokens.make(user, form.cleaned_data["name"])

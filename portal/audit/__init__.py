@@ -1,8 +1,7 @@
-"""The audit trail: one event per thing that happened, chained by SHA-256, written with the thing
-itself.
+"""The audit trail: an event per thing that happened, chained by SHA-256, written with the thing.
 
 `record` appends in the caller's transaction: without an event there is no action. `timeline` reads.
-`verify` and `anchor` (portal.audit.verification) prove it; docs/audit.md says what is proven and
+`verify` and `anchor` in `verification` prove it; docs/audit.md says what is proven and
 what is not.
 """
 
@@ -10,30 +9,17 @@ import re
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Model
 
-from portal.audit.verification import Anchor, Verification, anchor, verify
 from portal.jobs import Finished, JobStatus
 from portal.models.audit import AuditEvent
-from portal.redaction import without_secrets
+from portal.redaction import in_texts, without_secrets
 from portal.visible import visible
-
-__all__ = [
-    "Actor",
-    "Anchor",
-    "OutsideTransaction",
-    "Verification",
-    "anchor",
-    "record",
-    "record_end",
-    "scope_of",
-    "timeline",
-    "verify",
-]
 
 type Actor = User | None  # who acts; None is the portal itself
 
@@ -97,6 +83,12 @@ def record(
         return cursor.fetchone()[0]
 
 
+def record_own(action: str, user: User, sentence: str, **more: Any) -> None:
+    """Append what `user` did with their own account, in a transaction of its own."""
+    with transaction.atomic():
+        record(action, actor=user, subject=user, sentence=sentence, **more)
+
+
 def record_end(
     action: str, subject: Model, outcome: Finished, *, data: Mapping[str, object], now: datetime
 ) -> None:
@@ -122,20 +114,10 @@ def scope_of(subject: object) -> str:
     return getattr(subject, "audit_scope", "")
 
 
-def timeline(
-    *, subject: Model | None = None, scope: str = "", before: int | None = None, limit: int = 50
-) -> list[AuditEvent]:
-    """Return the newest events, of one subject or scope when given; page on with
-    `before=events[-1].position`.
-    """
-    events = AuditEvent.objects.order_by("-position")
-    if subject is not None:
-        events = events.filter(subject_kind=subject._meta.label_lower, subject_id=str(subject.pk))
-    if scope:
-        events = events.filter(scope=scope)
-    if before is not None:
-        events = events.filter(position__lt=before)
-    return list(events[:limit])
+def timeline(subject: Model, *, limit: int = 50) -> list[AuditEvent]:
+    """Return the newest events of `subject`."""
+    kind = subject._meta.label_lower
+    return list(AuditEvent.objects.filter(subject_kind=kind, subject_id=str(subject.pk))[:limit])
 
 
 def actor_name(actor: Actor | AnonymousUser) -> str:
@@ -148,19 +130,14 @@ def actor_name(actor: Actor | AnonymousUser) -> str:
 
 
 def clean(text: str, limit: int) -> str:
-    """Return `text` on one line, without credentials, with all else that it holds to be seen, and
-    at most `limit` characters long.
-    """
+    """Return `text` on one line of at most `limit` characters, all visible, without credentials."""
     text = visible(_LAYOUT.sub(" ", without_secrets(text)))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def canonical_json(data: Mapping[str, object]) -> str:
-    """Return one spelling for one content: sorted keys, no spaces, ASCII.
-
-    Of over 16,000 characters a part is kept.
-
-    Raise TypeError or ValueError for what JSON cannot say.
+    """Return one spelling for one content: sorted keys, no spaces, ASCII; of over 16,000 characters
+    a part. Raise TypeError or ValueError for what JSON cannot say.
     """
     text = _dump(data)
     if len(text) > DATA_CHARS:
@@ -169,12 +146,4 @@ def canonical_json(data: Mapping[str, object]) -> str:
 
 
 def _dump(data: Mapping[str, object]) -> str:
-    return _ENCODER.encode(_without_secrets(data))
-
-
-def _without_secrets(value: object) -> object:
-    if isinstance(value, str):
-        return without_secrets(value)
-    if isinstance(value, Mapping):
-        return {name: _without_secrets(one) for name, one in value.items()}
-    return [_without_secrets(one) for one in value] if isinstance(value, list | tuple) else value
+    return _ENCODER.encode(in_texts(data, without_secrets))

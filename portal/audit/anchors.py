@@ -1,6 +1,4 @@
-"""The anchors: what the head of the chain was at a time, kept where the database cannot reach,
-one JSON line each.
-"""
+"""The anchors: the head of the chain at a time, a JSON line each, where no database reaches."""
 
 import json
 import os
@@ -19,16 +17,13 @@ from portal.jobs import AuditWatch, host_name
 from portal.models.health import ProcessReport
 
 # The first anchor of a file that a worker began by itself beside those of other workers, and the
-# anchor with which a person accepted that. Both stand in the file, where the database's owner
-# cannot write.
+# one with which a person accepted that. Both are where the database's owner cannot write.
 BEGUN, ACCEPTED = "begun", "accepted"
 
 
 @dataclass(frozen=True)
 class Anchor:
-    """The head of the chain as it was at a time, and the seal over the events after `after`; in
-    hex.
-    """
+    """The head of the chain at a time, and the seal over the events after `after`; in hex."""
 
     position: int
     digest: str
@@ -52,9 +47,7 @@ class UnreadableAnchors(ValueError):
 
 
 def anchors_path() -> Path:
-    """Return where the anchors are kept; copy this file to where nobody who can change the database
-    can write.
-    """
+    """Return where the anchors are kept; copy the file to where no owner of the database writes."""
     return Path(settings.VAR_DIR) / "audit-anchors.jsonl"
 
 
@@ -73,23 +66,17 @@ def append(path: Path, noted: Anchor) -> None:
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         if os.write(file, line) != len(line):
-            raise OSError(
-                f"Only a part of the anchor could be written to {path}: is the disk full?"
-            )
+            written = f"Only a part of the anchor could be written to {path}"
+            raise OSError(f"{written}: is the disk full?")
         os.fsync(file)
     finally:
         os.close(file)
 
 
 def read_anchors(path: Path | None = None) -> list[Anchor]:
-    """Return all anchors of the file, oldest first; none where there is no file.
-
-    Raise `UnreadableAnchors`.
-    """
+    """Return all anchors of the file, if there is one, oldest first. Raise `UnreadableAnchors`."""
     path = path or anchors_path()
-    if not path.exists():
-        return []
-    return parse_all(path.read_bytes().splitlines(), str(path))
+    return parse_all(path.read_bytes().splitlines(), str(path)) if path.exists() else []
 
 
 def parse_all(lines: Iterable[bytes], name: str) -> list[Anchor]:
@@ -99,11 +86,11 @@ def parse_all(lines: Iterable[bytes], name: str) -> list[Anchor]:
 
 def last_anchor(path: Path) -> Anchor:
     """Return the last line alone, however long the file has become."""
-    if not path.exists():
-        return Anchor(0, GENESIS.hex(), "")
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 4096))
-        lines = file.read().splitlines()
+    lines = []
+    if path.exists():
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 4096))
+            lines = file.read().splitlines()
     return parse(lines[-1], f"The last line of {path}") if lines else Anchor(0, GENESIS.hex(), "")
 
 
@@ -119,24 +106,18 @@ def parse(line: bytes, name: str) -> Anchor:
     """Return the anchor on one line of what is called `name`; raise `UnreadableAnchors`."""
     try:
         noted = Anchor(**json.loads(line))
-        sizes = {
-            len(bytes.fromhex(noted.digest)),
-            len(bytes.fromhex(noted.content or noted.digest)),
-        }
-        if type(noted.position) is not int or type(noted.after) is not int or sizes != {32}:
+        sizes = {len(bytes.fromhex(one)) for one in (noted.digest, noted.content or noted.digest)}
+        if {type(noted.position), type(noted.after)} != {int} or sizes != {32}:
             raise ValueError("not an anchor")
     except (TypeError, ValueError) as error:
-        raise UnreadableAnchors(
-            f"{name} is not an anchor: restore the file from its copy."
-        ) from error
+        message = f"{name} is not an anchor: restore the file from its copy."
+        raise UnreadableAnchors(message) from error
     return noted
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Every anchor that is known, and in a sentence what is missing of them ("" when nothing
-    is).
-    """
+    """Every anchor that is known, and what is missing of them in a sentence (or "")."""
 
     anchors: list[Anchor]
     missing: str = ""
@@ -147,9 +128,10 @@ class Kept:
         before it: nobody has accepted it, and no other worker's anchors reach as far.
         """
         for first in (one for one in self.anchors if one.note == BEGUN):
-            others = (one for one in self.anchors if one.host != first.host)
-            accepted = (one.host == first.host and one.note == ACCEPTED for one in self.anchors)
-            if any(accepted) or any(one.position >= first.position for one in others):
+            if any(
+                one.note == ACCEPTED if one.host == first.host else one.position >= first.position
+                for one in self.anchors
+            ):
                 continue
             return (
                 f"This worker had no anchors and began its own at event {first.position}"
@@ -162,9 +144,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Outside:
-    """What is anchored beside the file, at the place `where`; `missing` says what is known to be
-    gone there.
-    """
+    """What is anchored at the place `where` beside the file; `missing`: what is gone there."""
 
     anchors: list[Anchor]
     where: str
@@ -172,11 +152,10 @@ class Outside:
 
 
 def gather(*, path: Path | None = None, ask: bool = False) -> Kept:
-    """Return the anchors of the file, and with `ask` of the place outside too. Raise
-    `UnreadableAnchors`.
+    """Return the anchors of the file, and with `ask` of the place outside too.
 
     None at all is in order only while none was ever made: the worker has not, and outside there are
-    none. What other hosts left outside is taken into account and not missed in the file.
+    none. What other hosts left outside is not missed in the file. Raise `UnreadableAnchors`.
     """
     path = path or anchors_path()
     noted = read_anchors(path)
@@ -195,10 +174,8 @@ def gather(*, path: Path | None = None, ask: bool = False) -> Kept:
 
 
 def restore() -> str:
-    """Write the file again from the anchors outside, where a host lost its disk; what was done, or
-    "".
-
-    A file that is there is never touched: one that is cut off or emptied is for `verify` to say.
+    """Write the file again from the anchors outside, where a host lost its disk; return what was
+    done, or "". A file that is there stays: that it is cut off or empty is for `verify` to say.
     """
     path = anchors_path()
     if path.exists() or not _was_anchored():
@@ -218,9 +195,7 @@ def restore() -> str:
 
 
 def begins_here() -> bool:
-    """Return whether this host has no file yet because others anchored until now: it begins its
-    own.
-    """
+    """Return whether this host has no file because others anchored until now: it begins its own."""
     others = ProcessReport.objects.filter(role=ProcessReport.Role.WORKER)
     return (
         not anchors_path().exists()
@@ -231,9 +206,7 @@ def begins_here() -> bool:
 
 
 def ask_outside() -> Outside:
-    """Return the anchors that lie where the database's owner cannot write; none where there is no
-    such place.
-    """
+    """Return the anchors that lie where the database's owner cannot write, if there is a place."""
     if not settings.AUDIT_OUTSIDE:
         return Outside([], "")
     answer: Outside = import_string(f"{settings.AUDIT_OUTSIDE}.read")()
@@ -241,8 +214,7 @@ def ask_outside() -> Outside:
 
 
 def write_outside(now: datetime) -> str:
-    """Leave the newest anchors outside too, if it is time; a sentence, or "" when there is nothing
-    to say.
+    """Leave the newest anchors outside too, if it is time; return what there is to say, or "".
 
     Raise `Lost` when what was left there is gone.
     """

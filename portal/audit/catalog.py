@@ -50,20 +50,19 @@ _CATALOGS = {
 }
 
 
+_SET = "SELECT pg_catalog.set_config(%s, %s, true)"
+
+
 @contextmanager
 def pinned(connection: psycopg.Connection) -> Iterator[None]:
-    """Have the session go by `PINS` while the block lasts, and afterwards as before; in a
-    transaction.
-    """
+    """Have the session go by `PINS` within the block, which lies in a transaction."""
     before = {}
     for name, value in PINS.items():
-        before[name] = connection.execute(
-            "SELECT pg_catalog.current_setting(%s)", [name]
-        ).fetchone()[0]  # type: ignore[index]
-        connection.execute("SELECT pg_catalog.set_config(%s, %s, true)", [name, value])
+        [(before[name],)] = connection.execute("SELECT pg_catalog.current_setting(%s)", [name])
+        connection.execute(_SET, [name, value])
     yield
     for name, value in before.items():
-        connection.execute("SELECT pg_catalog.set_config(%s, %s, true)", [name, value])
+        connection.execute(_SET, [name, value])
 
 
 class Shape:
@@ -92,9 +91,7 @@ class Shape:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def fault(self, looks: Iterable[Callable[["Shape"], Iterator[str]]]) -> str:
-        """Return what the first of `looks` that finds something says; "" when all is as it was
-        made.
-        """
+        """Return what the first of `looks` that finds something says; "" when all is as made."""
         return next((message for look in looks for message in look(self)), "")
 
     def of(self, catalog: str, key: str, relation: str) -> list[JsonObject]:
@@ -110,31 +107,19 @@ def _tables(shape: Shape) -> Iterator[str]:
             return
         if (one["relkind"], one["relpersistence"]) != ("r", "p") or one["relispartition"]:
             yield f"{name} is no ordinary table that survives a crash: it was replaced."
-        if (
-            one["relrowsecurity"]
-            or one["relforcerowsecurity"]
-            or shape.of("pg_policy", "polrelid", name)
-        ):
-            yield (
-                f"{name} has row security, which can hide events from who asks: remove its"
-                " policies."
-            )
+        secured = one["relrowsecurity"] or one["relforcerowsecurity"]
+        if secured or shape.of("pg_policy", "polrelid", name):
+            why = "which can hide events from who asks: remove its policies."
+            yield f"{name} has row security, {why}"
         if shape.of("pg_inherits", "inhparent", name) or shape.of("pg_inherits", "inhrelid", name):
-            yield (
-                f"{name} has children or a parent, whose rows would be read with its own: detach"
-                " them."
-            )
+            why = "whose rows would be read with its own: detach them."
+            yield f"{name} has children or a parent, {why}"
         if shape.of("pg_rewrite", "ev_class", name):
             yield f"{name} has a rule, which can change what is asked of it: drop the rule."
         columns = [one for one in shape.of("pg_attribute", "attrelid", name) if one["attnum"] > 0]
-        kept = {
-            (column["attname"], column["atttypid"])
-            for column in columns
-            if not column["attisdropped"]
-        }
-        if kept != COLUMNS[name] or any(
-            column["attgenerated"] not in ("", "\0", b"\0") for column in columns
-        ):
+        kept = {(one["attname"], one["atttypid"]) for one in columns if not one["attisdropped"]}
+        generated = {one["attgenerated"] for one in columns} - {"", "\0", b"\0"}
+        if kept != COLUMNS[name] or generated:
             yield f"{name} has other columns than it was made with."
 
 
@@ -171,9 +156,7 @@ def _triggers(shape: Shape) -> Iterator[str]:
 
 
 def _functions(shape: Shape) -> Iterator[str]:
-    """Check that the portal's own functions are, letter for letter, those of the migration; none
-    has a double.
-    """
+    """Check that the portal's functions are the migration's to the letter, and have no double."""
     wanted = _made()
     found = shape.where("pg_proc", proname=wanted, pronamespace={shape.own})
     if len(found) != len(wanted):
@@ -203,10 +186,8 @@ def _view(shape: Shape) -> Iterator[str]:
     if used - set(FUNCTIONS):
         yield changed
     if shape.where("pg_cast", castsource={25}, casttarget=SHOWN_TYPES):
-        yield (
-            "A cast from text was put in, through which pages may show others than the events:"
-            " drop it."
-        )
+        why = "through which pages may show others than the events: drop it."
+        yield f"A cast from text was put in, {why}"
 
 
 REPLACED = (
@@ -235,8 +216,5 @@ def _built_in(shape: Shape) -> Iterator[str]:
 
 
 READS = (_tables, _keys, _built_in)  # without these, what is read proves nothing
-WRITES = (
-    _triggers,
-    _functions,
-    _view,
-)  # without these, what is written and shown next cannot be trusted
+# Without these, what is written and shown next cannot be trusted.
+WRITES = (_triggers, _functions, _view)

@@ -1,5 +1,4 @@
-"""Recomputes the audit chain from the raw columns, with nothing of Django or of the database's own
-code.
+"""Recomputes the audit chain from the raw columns, without Django's or the database's own code.
 
 An event's digest is the SHA-256 of the link before it, which is a position (8 bytes, big-endian)
 and its digest (32 bytes), and of its own text. The first follows position 0 and 32 zero bytes.
@@ -17,8 +16,7 @@ from django.conf import settings
 from psycopg.pq import ExecStatus
 
 GENESIS = bytes(32)
-# What pages read: the lines of `body`, one after the other. Anything else in its place may show
-# another text.
+# What pages read: the lines of `body`, one after the other; anything else may show another text.
 SHOWN = """
 SELECT position, pg_catalog.split_part(body, E'\\n', 1)::pg_catalog.timestamptz AS at,
     pg_catalog.split_part(body, E'\\n', 2) AS action,
@@ -63,9 +61,7 @@ WHERE position OPERATOR(pg_catalog.>) %s AND position OPERATOR(pg_catalog.<=) %s
 
 
 def table(name: str = "portal_auditchain") -> str:
-    """Return one of the chain's relations with its schema, as SQL spells it: no search_path decides
-    which is read.
-    """
+    """Return one of the chain's relations with its schema: no search_path decides which is read."""
     schema = settings.DATABASE_SCHEMA.replace('"', '""')
     return f'"{schema}".{name}'
 
@@ -94,9 +90,7 @@ class Break:
 
 @dataclass(frozen=True)
 class Followed:
-    """One stretch read: its last sound link, the digests at the positions asked for, the first
-    break.
-    """
+    """One stretch read: its last sound link, the digests asked for, and the first break."""
 
     end: Link
     marks: dict[int, bytes] = field(default_factory=dict)
@@ -113,11 +107,8 @@ class Seal:
 
 
 class Content:
-    """All that is stored of a known number of events: each text with U+001E after it, and each
-    link.
-
-    Each text ends with one such sign: a sign within a text would be one too many. And a link whose
-    size is another moves the position in the next to where it is not.
+    """All that is stored of a known number of events: each text with U+001E after it, which would
+    be one too many within a text, and each link: one of another size would move all that follow.
     """
 
     def __init__(self) -> None:
@@ -141,8 +132,7 @@ def follow(
     marks: Collection[int] = (),
     content: Content | None = None,
 ) -> Followed:
-    """Recompute the events after `start` up to `upto`, which must be there; `start` itself is
-    trusted.
+    """Recompute the events after `start`, which is trusted, up to `upto`, which must be there.
 
     `content` is given all that is read. Raise psycopg.Error when it cannot read.
     """
@@ -174,9 +164,7 @@ def _links(last: Link, texts: list[bytes]) -> list[bytes]:
 
 
 def _find_break(connection: psycopg.Connection, last: Link, upto: int) -> tuple[list[Link], Break]:
-    """Event by event, for the few that hold the break: the sound links after `last`, and what is
-    wrong then.
-    """
+    """Return the sound links after `last`, event by event, and what is wrong then."""
     sound: list[Link] = []
     query = _ONE_BY_ONE.format(chain=table())
     for position, digest, text in connection.execute(
@@ -197,8 +185,7 @@ def _find_break(connection: psycopg.Connection, last: Link, upto: int) -> tuple[
 
 
 def weigh(connection: psycopg.Connection, seals: Sequence[Seal]) -> int:
-    """Return how many of the seals, each beginning where the one before ends, fit; it stops at one
-    that does not.
+    """Return how many of the seals, each beginning where the one before ends, fit in a row.
 
     Reads what `follow` reads, but hashes it in one go, which is what makes it fast.
     """
@@ -223,12 +210,10 @@ def _stretches(after: int, upto: int) -> list[Stretch]:
 def _copy(
     connection: psycopg.Connection, stretches: Sequence[Stretch]
 ) -> Iterator[Iterator[tuple[bytes, bytes]]]:
-    """Yield the texts, with U+001E between them, and the links of the events in each stretch, all
-    events of one in one.
+    """Yield for each stretch the texts of its events, with U+001E between them, and their links.
 
     Ends before a stretch in which an event is missing. By libpq's own calls, since psycopg's
-    `Copy.read` costs more than the hash. Leaves the connection ready for its next query, also when
-    not all was read.
+    `Copy.read` costs more than the hash. Leaves the connection ready for its next query.
     """
     firsts, lasts = (",".join(str(stretch[end]) for stretch in stretches) for end in (0, 1))
     query = _READ.format(firsts=f"{{{firsts}}}", lasts=f"{{{lasts}}}", chain=table())

@@ -9,9 +9,7 @@ from portal.audit.chain import Break, Link, table
 def at_the_end(
     raw: psycopg.Connection, last: Link, head: Link, broken: Break | None
 ) -> Break | None:
-    """Return the break told better when nothing follows it; without one, whether head and last
-    event agree.
-    """
+    """Return the break, told better when nothing follows it, or where head and last event part."""
     chain, kept = (f"FROM ONLY {table()}", f"SELECT position FROM ONLY {table('portal_audithead')}")  # noqa: S608
     # One statement, so one moment, however many events are being added.
     [(lowest, highest, beyond)] = raw.execute(
@@ -24,26 +22,19 @@ def at_the_end(
     if broken:
         if broken.position <= (highest or 0):
             return broken
-        return Break(
-            broken.position,
-            f"The end is cut off: event {broken.position} and all after it are missing.",
-        )
-    if beyond is not None:
-        return Break(
-            beyond,
-            f"Event {beyond} lies beyond the head of the chain: it was put in past the portal.",
-        )
-    if head.position < last.position:
-        return Break(
-            head.position + 1,
-            f"The end is cut off: event {head.position + 1} was there and is missing.",
-        )
-    if head.digest != last.digest:
-        return Break(
-            last.position,
-            f"The head of the chain does not hold the digest of event {last.position}.",
-        )
-    return None
+        at, sentence = broken.position, "The end is cut off: event {} and all after it are missing."
+    elif beyond is not None:
+        at = beyond
+        sentence = "Event {} lies beyond the head of the chain: it was put in past the portal."
+    elif head.position < last.position:
+        at = head.position + 1
+        sentence = "The end is cut off: event {} was there and is missing."
+    elif head.digest != last.digest:
+        at = last.position
+        sentence = "The head of the chain does not hold the digest of event {}."
+    else:
+        return None
+    return Break(at, sentence.format(at))
 
 
 def against_anchors(

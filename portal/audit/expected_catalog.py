@@ -64,13 +64,8 @@ FUNCTIONS = {
     3543: "bytea_string_agg_transfn",
     3544: "bytea_string_agg_finalfn",
 }
-AGGREGATES = {
-    2803: (1219, 0),
-    3538: (3535, 3536),
-    3545: (3543, 3544),
-    2115: (1236, 0),
-    2131: (1237, 0),
-}
+AGGREGATES = {2803: (1219, 0), 3538: (3535, 3536), 3545: (3543, 3544)}
+AGGREGATES |= {2115: (1236, 0), 2131: (1237, 0)}
 OPERATORS = {
     ("=", 20, 20): 467,
     ("=", 26, 26): 184,
@@ -79,8 +74,5 @@ OPERATORS = {
     (">=", 20, 20): 472,
     ("||", 17, 17): 2011,
 }
-SHOWN_TYPES = {
-    20,
-    1184,
-    2950,
-}  # the view makes them of text as their input functions do; no cast may step between
+# The view makes them of text as their input functions do; no cast may step between.
+SHOWN_TYPES = {20, 1184, 2950}

@@ -1,6 +1,5 @@
-"""What changed: the stored fields of a row before and after, as the trail shows them.
-
-Of a secret only the fact that it changed.
+"""What changed: the stored fields of a row before and after, as the trail shows them; of a secret
+only that it changed.
 """
 
 import getpass
@@ -34,8 +33,7 @@ class Hidden(str):
 
 
 def stored(row: Model, *, lock: bool = False) -> Stored:
-    """Return the fields and links of `row` as the database holds them now; empty when it is not
-    there.
+    """Return the fields and links of `row` as the database holds them now; empty when it is gone.
 
     With `lock` nobody else changes the row until the transaction ends.
     """
@@ -61,11 +59,11 @@ def stored(row: Model, *, lock: bool = False) -> Stored:
 
 
 def difference(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, object]:
-    """Return `{field: {"from": …, "to": …}}` for each that differs, None for what is absent; of a
-    secret `"changed"`.
+    """Return `{field: {"from": …, "to": …}}` where they differ (None: absent); of a secret
+    `"changed"`.
     """
     told: dict[str, object] = {}
-    for name in [*before, *(name for name in after if name not in before)]:
+    for name in {**before, **after}:
         old, new = before.get(name), after.get(name)
         if old == new:
             continue
@@ -77,9 +75,7 @@ def difference(before: Mapping[str, object], after: Mapping[str, object]) -> dic
 def with_children(
     row: Model, children: Iterable[tuple[type[Model], str]], *, lock: bool = False
 ) -> Stored:
-    """Return `stored(row)` and, under names such as `smoke test 3: path`, the rows that point at it
-    by a named link.
-    """
+    """Return `stored(row)` and, under names such as `smoke test 3: path`, rows that link to it."""
     held = stored(row, lock=lock)
     for model, link in children:
         for child in model._base_manager.filter(**{link: row.pk}).only("pk").order_by("pk"):
@@ -99,10 +95,8 @@ def record(
     by: str = "",
     data: Mapping[str, object] | None = None,
 ) -> bool:
-    """Write the event that `row` was added, changed or deleted, in the caller's transaction; False:
-    it was not.
-
-    `by` says how, where there is no actor, such as `at the shell by …`.
+    """Write the event that `row` was added, changed or deleted, if it was, in the caller's
+    transaction; return whether. `by` says how, where there is no actor.
     """
     changes = difference(before, after)
     if not changes:
@@ -115,9 +109,7 @@ def record(
 
 
 def at_the_shell(command: str) -> str:
-    """Return how the trail names who ran `manage.py command`: the account of the system, which is
-    all that is known.
-    """
+    """Return how the trail names who ran `manage.py command`: by the system's account, at least."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # an account without a name
@@ -149,9 +141,7 @@ def _named(linked: Model) -> str:
 
 
 def _shown(value: object) -> object:
-    """Return the value without a password in an address, and no longer than needed to recognise
-    it.
-    """
+    """Return the value without a password in an address, as long as needed to recognise it."""
     if isinstance(value, str):
         value = _PASSWORD_IN_ADDRESS.sub(rf"\1:{HIDDEN}@", value)
     if isinstance(value, str) and len(value) > SHOWN_CHARS:

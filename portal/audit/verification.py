@@ -67,8 +67,7 @@ def anchor(
     new_file: bool = False,
     note: str = "",
 ) -> Anchor:
-    """Recompute the events since the last anchor and note the head, as one JSON line that is then
-    on disk.
+    """Recompute the events since the last anchor and note the head, as one JSON line on disk.
 
     Call it outside a transaction, so that the head is one that stays. `new_file`: begin a new file.
     `note`: `BEGUN` by a worker, `ACCEPTED` by a person. Raise `BrokenChain`, `UnreadableAnchors`,
@@ -134,9 +133,7 @@ def verify(
 
 
 def _as_anchored(sound: Verification, kept: audit_anchors.Kept, fault: str) -> Verification:
-    """Return the verdict on a sound chain, given its anchors and what else is wrong ("":
-    nothing).
-    """
+    """Return the verdict on a sound chain, given its anchors and what else is wrong (or "")."""
     if fault:
         return replace(sound, ok=False, sentence=fault, checkpoint=None)
     if kept.begun:
@@ -156,9 +153,7 @@ def _verify(
     progress: Callable[[int, int], None] | None,
 ) -> Verification:
     head, noted = _head(raw), list(anchors)
-    if (
-        start.position
-    ):  # what was verified before is held against what is there now, as an anchor is
+    if start.position:  # what was verified before is held against what is there, as an anchor is
         noted.append(Anchor(start.position, start.digest.hex(), "the last verification"))
     noted.sort(key=lambda anchor: anchor.position)
     last, broken, digests = start, None, {0: GENESIS}
@@ -168,11 +163,9 @@ def _verify(
         if progress:
             progress(last.position - start.position, head.position - start.position)
     broken = at_the_end(raw, last, head, broken)
-    # Of the others, which lie before the start or inside a seal, what is stored there now has to
-    # do.
-    digests = (
-        _stored_digests(raw, [a.position for a in noted if a.position not in digests]) | digests
-    )
+    # Of the others, which lie before the start or inside a seal, what is stored there has to do.
+    others = [a.position for a in noted if a.position not in digests]
+    digests |= _stored_digests(raw, others)
     verdict = _verdict(start, last, against_anchors(noted, digests, last, broken))
     sealed = max((a.position for a in noted if a.content), default=0)
     looked_at = (
@@ -216,9 +209,7 @@ def _follow_all(
 
 
 def _run(sealed: dict[int, Anchor], position: int) -> list[Anchor]:
-    """Return the seals that begin at `position`, each where the one before ends, up to a stretch of
-    events.
-    """
+    """Return the seals from `position` on, each where the one before ends, up to a stretch."""
     run: list[Anchor] = []
     end = position
     while end in sealed and end - position < STRETCH:
@@ -237,9 +228,7 @@ def _verdict(start: Link, last: Link, broken: Break | None) -> Verification:
 
 @contextmanager
 def _pinned(using: str) -> Iterator[psycopg.Connection]:
-    """Provide the connection below Django's, in a transaction, going by nothing that was set in the
-    database.
-    """
+    """Provide the connection below Django's, in a transaction, without settings of the database."""
     with transaction.atomic(using=using):
         connections[using].ensure_connection()
         raw = connections[using].connection
@@ -248,9 +237,7 @@ def _pinned(using: str) -> Iterator[psycopg.Connection]:
 
 
 def _head(raw: psycopg.Connection) -> Link:
-    """Return the head as the database tells it; an absent one reads as an empty digest, which never
-    fits.
-    """
+    """Return the head as the database tells it; an absent one has a digest that never fits."""
     found = raw.execute(f"SELECT position, digest FROM ONLY {table('portal_audithead')}").fetchone()  # noqa: S608
     position, digest = found or (0, b"")
     return Link(position, bytes(digest))

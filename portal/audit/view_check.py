@@ -1,6 +1,4 @@
-"""Whether pages show what was hashed: the view is read, and held against the texts in this
-process.
-"""
+"""Whether pages show what was hashed: the view is read, and held against the texts here."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,9 +8,8 @@ import psycopg
 
 from portal.audit.chain import SHOWN, table
 
-NOT_SHOWN = (
-    "The events are whole, but pages may show others: the view portal_auditevent was changed."
-)
+CHANGED = "the view portal_auditevent was changed."
+NOT_SHOWN = f"The events are whole, but pages may show others: {CHANGED}"
 AT_ONCE = 1_000
 NEWEST = 10_000  # events that are not sealed, of which the showing is compared in an ordinary run
 SAMPLE = 1_000  # sealed events whose showing is compared in an ordinary run; `--full` compares all
@@ -39,9 +36,7 @@ def after(position: int, last: int) -> range:
 
 
 def chosen(start: int, sealed: int, last: int) -> list[int]:
-    """Return the events after the position `sealed`, of many the newest, and some evenly between
-    `start` and these.
-    """
+    """Return the newest events after `sealed`, and some evenly from `start` to these."""
     until = min(max(start, sealed, last - NEWEST), last)
     step = max(1, (until - start) // SAMPLE)
     return [*range(start + 1, until + 1, step), *after(until, last)]
@@ -58,25 +53,19 @@ def fault(connection: psycopg.Connection, positions: Sequence[int]) -> str:
         some = list(positions[begin : begin + AT_ONCE])
         query = "SELECT {} FROM {} WHERE position OPERATOR(pg_catalog.=) ANY(%s::pg_catalog.int8[])"
         columns = ", ".join(("position", "digest", *_COLUMNS))
-        shown = connection.execute(
-            query.format(columns, table("portal_auditevent")), [some]
-        ).fetchall()
-        written = connection.execute(
-            query.format("position, digest, body", f"ONLY {table()}"), [some]
-        ).fetchall()
+        view, chain = table("portal_auditevent"), f"ONLY {table()}"
+        shown = connection.execute(query.format(columns, view), [some]).fetchall()
+        query = query.format("position, digest, body", chain)
+        written = connection.execute(query, [some]).fetchall()
         seen = {row[0]: tuple(row[1:]) for row in shown}
         for position, digest, body in written:
             try:
                 meant = as_shown(body)
             except ValueError:
-                return (
-                    f"Event {position} is not written as events are: it was put in past the portal."
-                )
+                what = "is not written as events are: it was put in past the portal."
+                return f"Event {position} {what}"
             if seen.pop(position, None) != (digest, *meant):
-                return (
-                    f"Event {position} is whole, but pages show another: the view portal_auditevent"
-                    " was changed."
-                )
+                return f"Event {position} is whole, but pages show another: {CHANGED}"
         if seen or len(shown) != len(written):
             return NOT_SHOWN
     return ""
@@ -90,9 +79,7 @@ def as_shown(body: str) -> tuple[object, ...]:
 
 
 def _is_as_made(connection: psycopg.Connection) -> bool:
-    """Return whether PostgreSQL would run the view as it runs `SHOWN`: also where nothing was read,
-    all is as it was made.
-    """
+    """Return whether PostgreSQL would run the view as it runs `SHOWN`, also where it has no row."""
     plans = []
     for source in (table("portal_auditevent"), f"({SHOWN.format(chain=table())}) AS shown"):
         explained = connection.execute(

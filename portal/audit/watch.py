@@ -13,8 +13,7 @@ from portal.jobs import AuditWatch, Outcome, Requeue, host_name
 
 
 def watch(job: AuditWatch, *, now: datetime) -> Outcome:
-    """Look once: what was added since the last anchor is verified, and the head is anchored if it
-    is sound.
+    """Look once: what was added since the last anchor is verified, and the head anchored if sound.
 
     The whole chain is verified by `manage.py verify_audit`. A broken chain is never anchored. One
     whose anchors begin in its midst is, and is not called intact until a person accepts that.
@@ -39,10 +38,8 @@ def watch(job: AuditWatch, *, now: datetime) -> Outcome:
             sentence = str(lost)
         else:
             AuditWatch.objects.filter(pk=job.pk).update(ok=True, at=now, position=position)
-            return Requeue(
-                settings.ANCHOR_SECONDS,
-                f"Intact and anchored at event {position}. {message}".strip(),
-            )
+            sentence = f"Intact and anchored at event {position}. {message}".strip()
+            return Requeue(settings.ANCHOR_SECONDS, sentence)
     AuditWatch.objects.filter(pk=job.pk).update(ok=False, at=now, position=position)
     return Requeue(settings.ANCHOR_SECONDS, sentence)
 
@@ -62,4 +59,4 @@ def _last_anchor() -> Link | None:
         anchors = verification.read_anchors()
     except verification.UnreadableAnchors:
         return None  # verify says what is wrong with the file
-    return Link(anchors[-1].position, bytes.fromhex(anchors[-1].digest)) if anchors else None
+    return anchors[-1].link if anchors else None

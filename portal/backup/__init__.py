@@ -1,3 +1,1 @@
-"""Backup and restore of the portal as one file; docs/operations.md says what is in it and what
-is not.
-"""
+"""Backup and restore of the portal as one file; docs/operations.md says what is in it."""

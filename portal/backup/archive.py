@@ -1,6 +1,4 @@
-"""Writes and reads the file: a tar of the database's dump, the anchors of the audit trail, and a
-manifest.
-"""
+"""Writes and reads the file: a tar of the database's dump, the audit anchors, and a manifest."""
 
 import hashlib
 import json
@@ -17,27 +15,18 @@ from pathlib import Path
 from django.core.management import call_command
 from django.db import connection, transaction
 from django_q.models import OrmQ
+from psycopg.conninfo import make_conninfo
 
 from portal import audit
 from portal.audit.anchors import anchors_path
 from portal.jobs import OPEN, JobStatus, job_models
-from portal.models import AuditHead, HealthWatch, ProcessReport
+from portal.models.audit import AuditHead
+from portal.models.health import HealthWatch, ProcessReport
 from portal.server.postgres_wheel import binaries
 from portal.version import VERSION
 
 DUMP, ANCHORS, MANIFEST = "database.dump", "audit-anchors.jsonl", "backup.json"
 HOURS = 6 * 3600
-# How an address demands TLS, and what libpq reads it from: pg_dump is no less careful.
-_ENCRYPTION = {
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "sslcrl": "PGSSLCRL",
-    "sslnegotiation": "PGSSLNEGOTIATION",
-    "channel_binding": "PGCHANNELBINDING",
-    "gssencmode": "PGGSSENCMODE",
-}
 
 
 class BackupError(RuntimeError):
@@ -57,8 +46,8 @@ class Manifest:
 def back_up(file: Path, *, now: datetime) -> Manifest:
     """Write everything that cannot be made again to the new `file`, readable by its owner alone.
 
-    The portal may run meanwhile: the dump is one snapshot, and the anchors are copied before it, so
-    none is ahead of the trail. Raise `BackupError`.
+    The portal may run: the dump is one snapshot, and the anchors, copied before it, are not ahead
+    of the trail. Raise `BackupError`.
     """
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -74,9 +63,8 @@ def back_up(file: Path, *, now: datetime) -> Manifest:
 
 
 def _write(directory: Path, out: object, now: datetime) -> Manifest:
-    (directory / ANCHORS).write_bytes(
-        anchors_path().read_bytes() if anchors_path().exists() else b""
-    )
+    anchors = anchors_path().read_bytes() if anchors_path().exists() else b""
+    (directory / ANCHORS).write_bytes(anchors)
     position = AuditHead.objects.values_list("position", flat=True).first() or 0
     _run("pg_dump", ["--format=custom", "--no-owner", f"--file={directory / DUMP}"])
     manifest = Manifest(VERSION, now.isoformat(), position, _sha256(directory / DUMP))
@@ -93,8 +81,8 @@ def _write(directory: Path, out: object, now: datetime) -> Manifest:
 def restore(file: Path, *, now: datetime) -> Manifest:
     """Bring the database of this portal, which must be empty, and its anchors to what `file` holds.
 
-    Jobs that were under way look at the world when a worker starts, and go on from there. What was
-    only on its way to people is not sent again. Raise `BackupError`.
+    Jobs that were under way look at the world when a worker starts, and go on from there. Raise
+    `BackupError`.
     """
     _require_empty()
     with tempfile.TemporaryDirectory() as name:
@@ -130,9 +118,8 @@ def _unpack(file: Path, directory: Path) -> Manifest:
     except (OSError, KeyError, ValueError, TypeError, tarfile.TarError) as error:
         raise BackupError(f"{file} is no backup of a portal ({error}).") from None
     if _sha256(directory / DUMP) != manifest.dump_sha256:
-        raise BackupError(
-            f"{file} is damaged: the dump is not the one that was written. Take another backup."
-        )
+        damage = "the dump is not the one that was written. Take another backup."
+        raise BackupError(f"{file} is damaged: {damage}")
     return manifest
 
 
@@ -141,37 +128,27 @@ def _settle_rows(manifest: Manifest, now: datetime) -> None:
     second time.
     """
     with transaction.atomic():
-        OrmQ.objects.all().delete()
-        ProcessReport.objects.all().delete()
-        HealthWatch.objects.all().delete()
+        for rows in (OrmQ.objects, ProcessReport.objects, HealthWatch.objects):
+            rows.all().delete()
         for model in job_models():
-            model._default_manager.filter(status__in=OPEN).update(
-                lease_until=None, woken_at=None, wake_at=now
-            )
+            rows = model._default_manager.filter(status__in=OPEN)
+            rows.update(lease_until=None, woken_at=None, wake_at=now)
             if not model.repeatable:
                 ended = {"finished_at": now, "sentence": "Not repeated after a restore."}
-                rows = model._default_manager.filter(status__in=OPEN)
                 rows.update(status=JobStatus.CANCELLED, **ended)
         message = f"Restored from a backup of {manifest.made_at} (version {manifest.version})."
-        audit.record(
-            "portal.restored", actor=None, sentence=message, data=asdict(manifest), now=now
-        )
+        data = asdict(manifest)
+        audit.record("portal.restored", actor=None, sentence=message, data=data, now=now)
 
 
 def _run(program: str, arguments: Sequence[str]) -> None:
     """One program of PostgreSQL on the portal's database; the password goes by the environment."""
-    values = connection.settings_dict
-    options = values["OPTIONS"]
-    place = {
-        **{"PGHOST": values["HOST"], "PGPORT": values["PORT"], "PGUSER": values["USER"]},
-        **{"PGPASSWORD": values["PASSWORD"], "PGDATABASE": values["NAME"]},
-        "PGCONNECT_TIMEOUT": "10",
-        **{name: str(options[key]) for key, name in _ENCRYPTION.items() if key in options},
-    }
-    env = {name: str(value) for name, value in place.items()}
-    env |= {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"}
-    target = [f"--dbname={values['NAME']}"] if program == "pg_restore" else []
-    command = [str(binaries() / program), *target, *arguments]
+    connection.ensure_connection()
+    # Everything that the portal's own connection demands, TLS above all, but its session's options.
+    place = make_conninfo(connection.connection.info.dsn, options="")
+    password = connection.settings_dict["PASSWORD"]
+    env = {"PGPASSWORD": password, "PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"}
+    command = [str(binaries() / program), f"--dbname={place}", *arguments]
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=HOURS)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -1,3 +1,1 @@
-"""Configuration that is code or decides who may do what: changed by two people, and who gave
-whom which role.
-"""
+"""Configuration that is code or decides who may do what: changed by two people."""

@@ -11,6 +11,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from portal import audit
+from portal.audit import Actor
 from portal.configuration.kinds import CONFIRM, Values, kind_of, stored
 from portal.configuration.signing import require as require_signer
 from portal.models.configuration import ConfigurationChange
@@ -39,29 +40,18 @@ def propose(
     now, kind = now or timezone.now(), kind_of(obj)
     require(actor, kind.permission)
     known = kind.read(obj)
-    told = {
-        name: {"from": known.get(name), "to": to}
-        for name, to in values.items()
-        if known.get(name) != to
-    }
-    told |= {name: {"from": before, "to": after} for name, (before, after) in (shown or {}).items()}
+    pairs = {name: (known.get(name), to) for name, to in values.items()}
+    told = _differing(pairs | dict(shown or {}))
     if not told:
         return None
-    kind.refuse(obj, known, {name: one["to"] for name, one in told.items()}, actor)
+    kind.refuse(obj, known, _side(told, "to"), actor)
     alone = kind.alone(obj, actor)
     change = _create(obj, told, secrets or {}, actor, now)
     if alone:
         kind.write(obj, values, secrets or {})
         return _applied(change, obj, actor=actor, alone=alone, now=now)
     sentence = f"Proposed for {change.label}: {change.words}."
-    audit.record(
-        "configuration.proposed",
-        actor=actor,
-        subject=change,
-        sentence=sentence,
-        data=_data(change),
-        now=now,
-    )
+    _record("configuration.proposed", change, sentence, actor, now)
     return change
 
 
@@ -73,13 +63,19 @@ def record_alone(
     """
     now, kind = now or timezone.now(), kind_of(obj)
     after = kind.read(stored(type(obj)).get(pk=obj.pk))
-    names = [*before, *(name for name in after if name not in before)]
-    pairs = {name: (before.get(name), after.get(name)) for name in names}
-    told = {name: {"from": old, "to": new} for name, (old, new) in pairs.items() if old != new}
+    told = _differing({name: (before.get(name), after.get(name)) for name in before | after})
     if not told:
         return None
-    kind.refuse(obj, before, {name: one["to"] for name, one in told.items()}, actor)
+    kind.refuse(obj, before, _side(told, "to"), actor)
     return _applied(_create(obj, told, {}, actor, now), obj, actor=actor, alone=alone, now=now)
+
+
+def _differing(pairs: Mapping[str, tuple[Any, Any]]) -> Values:
+    return {name: {"from": old, "to": new} for name, (old, new) in pairs.items() if old != new}
+
+
+def _side(values: Values, side: str) -> Values:
+    return {name: value[side] for name, value in values.items()}
 
 
 def _create(
@@ -105,10 +101,7 @@ def _create(
 def confirm_change(
     change: ConfigurationChange, *, actor: User, now: datetime | None = None
 ) -> ConfigurationChange:
-    """Apply what somebody else proposed, if it still says what is there now.
-
-    Approvals of open releases lapse.
-    """
+    """Apply what somebody else proposed, if it still says what is there now."""
     now = now or timezone.now()
     change = _waiting(change)
     if actor is None or actor.pk == change.proposed_by_id:
@@ -132,34 +125,25 @@ def decline_change(
         state=state, decided_by=actor, decided_at=now, secrets=""
     )
     sentence = f"{'Withdrawn' if own else 'Declined'} for {change.label}: {change.words}."
-    audit.record(
-        "configuration.declined",
-        actor=actor,
-        subject=change,
-        sentence=sentence,
-        data=_data(change),
-        now=now,
-    )
+    _record("configuration.declined", change, sentence, actor, now)
 
 
 def _waiting(change: ConfigurationChange) -> ConfigurationChange:
-    row = (
-        ConfigurationChange.objects.select_for_update(of=("self",))
-        .select_related("proposed_by")
-        .get(pk=change.pk)
-    )
+    rows = ConfigurationChange.objects.select_for_update(of=("self",))
+    row = rows.select_related("proposed_by").get(pk=change.pk)
     if row.state != State.WAITING:
         raise Refused(f"This change was {row.get_state_display()} already.")
     return row
 
 
 def _apply(change: ConfigurationChange, *, actor: User, now: datetime) -> ConfigurationChange:
-    obj = _subject(change)
+    rows = stored(apps.get_model(change.kind)).select_for_update(of=("self",))
+    obj = rows.filter(pk=change.object_id).first()
+    if obj is None:
+        raise Refused(f"{change.label} no longer exists. Decline the change.")
     _refuse_outdated(change, obj, actor)
-    secrets = json.loads(
-        change.secrets.reveal() if isinstance(change.secrets, HiddenText) else "{}"
-    )
-    kind_of(obj).write(obj, {name: value["to"] for name, value in change.values.items()}, secrets)
+    secrets = change.secrets.reveal() if isinstance(change.secrets, HiddenText) else "{}"
+    kind_of(obj).write(obj, _side(change.values, "to"), json.loads(secrets))
     return _applied(change, obj, actor=actor, alone="", now=now)
 
 
@@ -175,51 +159,33 @@ def _applied(
         f"at once, for {alone}" if alone else f"proposed by {audit.actor_name(change.proposed_by)}"
     )
     sentence = f"Changed {change.label}: {change.words} ({how}). {after}".strip()
-    audit.record(
-        "configuration.confirmed",
-        actor=actor,
-        subject=change,
-        sentence=sentence,
-        data=_data(change),
-        now=now,
-    )
+    _record("configuration.confirmed", change, sentence, actor, now)
     return change
 
 
-def _subject(change: ConfigurationChange) -> Model:
-    model = apps.get_model(change.kind)
-    obj = stored(model).select_for_update(of=("self",)).filter(pk=change.object_id).first()
-    if obj is None:
-        raise Refused(f"{change.label} no longer exists. Decline the change.")
-    return obj
-
-
 def _refuse_outdated(change: ConfigurationChange, obj: Model, actor: User) -> None:
-    """Require that a proposal holds: while its giver may still make it, and while it begins at what
-    is there.
-    """
+    """Require that the giver may still make the proposal, and that it begins at what is there."""
     kind, proposer = kind_of(obj), change.proposed_by
     if not proposer.is_active or not proposer.has_perm(kind.permission):
-        raise Refused(
-            f"{audit.actor_name(proposer)} may no longer propose this. Decline it and propose it "
-            "again."
-        )
+        who = audit.actor_name(proposer)
+        raise Refused(f"{who} may no longer propose this. Decline it and propose it again.")
     kind.refuse_second(change, obj, actor)
     known = kind.read(obj)
-    shown = {"password", "address", "credential"}  # never read, only said
+    only_said = {"password", "address", "credential"}  # never read
     moved = [
         name
         for name, value in change.values.items()
-        if name not in shown and known.get(name) != value["from"]
+        if name not in only_said and known.get(name) != value["from"]
     ]
     if moved:
-        raise Refused(
-            f"{', '.join(moved)} changed since this was proposed. Decline it and propose it again."
-        )
+        names = ", ".join(moved)
+        raise Refused(f"{names} changed since this was proposed. Decline it and propose it again.")
 
 
-def _data(change: ConfigurationChange) -> Values:
-    return {
+def _record(
+    action: str, change: ConfigurationChange, sentence: str, actor: Actor, now: datetime
+) -> None:
+    data = {
         "change": change.pk,
         "kind": change.kind,
         "object": change.object_id,
@@ -227,3 +193,4 @@ def _data(change: ConfigurationChange) -> Values:
         "proposed_by": change.proposed_by_id,
         "alone": change.alone,
     }
+    audit.record(action, actor=actor, subject=change, sentence=sentence, data=data, now=now)

@@ -1,6 +1,4 @@
-"""The admin form of what two people change: guarded fields become a proposal, the others are
-saved at once.
-"""
+"""The admin form of what two people change: guarded fields are proposed, the others saved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -61,9 +59,7 @@ class TwoPeople(AuditedAdmin):
         return kind_of(self.model)
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
-        """Put guarded fields back to what is stored, for `save_related` to propose, unless one
-        person is enough.
-        """
+        """Put guarded fields back to what is stored, for `save_related`, unless one is enough."""
         row = stored(self.model).get(pk=obj.pk) if change else None
         before = self.kind.read(row) if row else {}
         asked = Asked(before, self.kind.alone(row or obj, person(request)))
@@ -75,8 +71,8 @@ class TwoPeople(AuditedAdmin):
             self._rows_wanted(obj, form, asked.wanted)
 
     def hold_back(self, obj: object, row: object, form: ModelForm, asked: Asked) -> None:
-        """Put the guarded fields of `obj` back to those of `row`, what is stored (None: it is new),
-        and keep what was wanted of them in `asked`.
+        """Put the guarded fields of `obj` back to those of the stored `row` (None: it is new), and
+        keep in `asked` what was wanted of them.
         """
         for name in self.kind.columns(obj) if row else ():
             if name in form.changed_data and not self.kind.harmless(name, getattr(obj, name)):
@@ -84,9 +80,7 @@ class TwoPeople(AuditedAdmin):
                 setattr(obj, name, getattr(row, name))
 
     def _rows_wanted(self, obj: Model, form: ModelForm, wanted: Values) -> None:
-        """Read what the form chose of other models' rows, which is left as it is until somebody
-        confirms it.
-        """
+        """Read what the form chose of other models' rows, which stay until somebody confirms it."""
         for name in self.kind.many:
             if name in form.cleaned_data:
                 wanted[name] = self.kind.names(name, form.cleaned_data[name])
@@ -112,15 +106,11 @@ class TwoPeople(AuditedAdmin):
         if asked.wanted:
             self.propose(request, form.instance, values=asked.wanted, secrets=asked.secrets)
         elif asked.alone and change:
-            made = record_alone(
-                form.instance, asked.before, actor=person(request), alone=asked.alone
-            )
-            tell(request, made)
+            who, why = person(request), asked.alone
+            tell(request, record_alone(form.instance, asked.before, actor=who, alone=why))
 
     def children_wanted(self, formset: BaseInlineFormSet) -> dict[str, object] | None:
-        """Return the rows of a guarded formset as they will be; None where they are saved at
-        once.
-        """
+        """Return the rows of a guarded formset as they will be; None: they are saved at once."""
         return None
 
     def propose(self, request: HttpRequest, obj: Model, **what: Any) -> None:
@@ -138,9 +128,7 @@ class TwoPeople(AuditedAdmin):
     def refused(
         self, request: HttpRequest, refusal: Refused, object_id: str | None
     ) -> HttpResponse:
-        """Say why nothing was saved, and records it: what was begun was undone with its
-        transaction.
-        """
+        """Say and record why nothing was saved: what was begun was undone with its transaction."""
         obj = self.get_object(request, object_id) if object_id else None
         with transaction.atomic():
             audit.record(

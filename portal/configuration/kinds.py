@@ -1,7 +1,4 @@
-"""What may be changed by two people only.
-
-Every field is guarded unless it is listed as free, so new fields are guarded too.
-"""
+"""What may be changed by two people only: every field that is not listed as free."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -50,17 +47,13 @@ class Kind[M: Model]:
         return {name: getattr(obj, name) for name in self.columns(obj)}
 
     def write(self, obj: M, values: Values, secrets: Mapping[str, str]) -> None:
-        """Set the plain columns among `values`, and save.
-
-        Raise `Refused` for what the model refuses.
-        """
+        """Set the plain columns among `values`, and save. Raise `Refused` as the model does."""
         names = [name for name in values if name in self.columns(obj)]
         for name in names:
             setattr(obj, name, values[name])
+        others = {field.name for field in obj._meta.fields}.difference(names)
         try:
-            obj.clean_fields(
-                exclude=[field.name for field in obj._meta.fields if field.name not in names]
-            )
+            obj.clean_fields(exclude=others)
             obj.validate_constraints()
         except ValidationError as error:
             raise Refused(" ".join(error.messages)) from None
@@ -74,9 +67,7 @@ class Kind[M: Model]:
         """Raise `Refused` where `actor` must not be the second person."""
 
     def harmless(self, name: str, value: object) -> bool:
-        """Return whether setting the field to `value` needs nobody else: it only takes something
-        away.
-        """
+        """Return whether setting the field to `value` only takes away, and needs nobody else."""
         return False
 
     def alone(self, obj: M, actor: User) -> str:
@@ -89,17 +80,13 @@ class Kind[M: Model]:
 
 
 def nobody_else(actor: User) -> str:
-    """Return why there is no second person: only as long as nobody else, active or not, has the
-    right to confirm.
-    """
+    """Return why there is no second person, as long as nobody else, active or not, may confirm."""
     others = holders(CONFIRM).exclude(pk=actor.pk)
     return "" if others.exists() else "nobody else may confirm changes yet"
 
 
 def stored[M: Model](model: type[M]) -> QuerySet[M]:
-    """Return the rows of `model` with secrets left where they are: one whose key is gone stops
-    nothing.
-    """
+    """Return the rows of `model` without their secrets: one whose key is gone stops nothing."""
     secret = [one.name for one in model._meta.fields if isinstance(one, EncryptedTextField)]
     return model._base_manager.defer(*secret)
 

@@ -1,6 +1,4 @@
-"""Accounts and roles as guarded configuration: who gains a right gains it by two people, and
-never by themselves.
-"""
+"""Accounts and roles as guarded configuration: a right takes two people, and never its holder."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -21,11 +19,13 @@ def code_of(permission: Permission) -> str:
     return f"{permission.content_type.app_label}.{permission.codename}"
 
 
+def permissions_by_code() -> dict[str, Permission]:
+    return {code_of(one): one for one in Permission.objects.select_related("content_type")}
+
+
 def permissions_of(codes: Iterable[str]) -> list[Permission]:
     """Return the permissions with these codes; raise `Refused` for one that does not exist."""
-    known = {
-        code_of(object_): object_ for object_ in Permission.objects.select_related("content_type")
-    }
+    known = permissions_by_code()
     if missing := [code for code in codes if code not in known]:
         raise Refused(f"The permission {missing[0]} no longer exists. Decline this change.")
     return [known[code] for code in codes]
@@ -42,16 +42,15 @@ class People(Kind[User]):
         return FLAGS
 
     def names(self, name: str, rows: Iterable[Any]) -> list[str]:
-        """Return rows of another model as a proposal names them."""
         return sorted(row.name if name == "groups" else code_of(row) for row in rows)
 
     def read(self, obj: User) -> Values:
-        held = super().read(obj) | {"password": AS_IT_IS}
-        held["groups"] = self.names("groups", obj.groups.all())
-        held["user_permissions"] = self.names(
-            "user_permissions", obj.user_permissions.select_related("content_type")
-        )
-        return held
+        single = obj.user_permissions.select_related("content_type")
+        return super().read(obj) | {
+            "password": AS_IT_IS,
+            "groups": self.names("groups", obj.groups.all()),
+            "user_permissions": self.names("user_permissions", single),
+        }
 
     def write(self, obj: User, values: Values, secrets: Mapping[str, str]) -> None:
         if "groups" in values:
@@ -72,10 +71,9 @@ class People(Kind[User]):
         return name in ("is_active", "is_staff") and not value
 
     def refuse(self, obj: User, before: Values, values: Values, actor: User) -> None:
-        if actor is not None and actor.pk == obj.pk and _gained(before, values):
-            raise Refused(
-                "You cannot give yourself a role or permission. Ask another administrator."
-            )
+        if actor.pk == obj.pk and _gained(before, values):
+            asked = "Ask another administrator."
+            raise Refused(f"You cannot give yourself a role or permission. {asked}")
 
     def refuse_second(self, change: ConfigurationChange, obj: User, actor: User) -> None:
         if actor.pk == obj.pk:
@@ -101,17 +99,14 @@ class People(Kind[User]):
 
 
 def _gained(before: Values, after: Values) -> Values:
-    """Return what a change of an account adds: flags that come on, roles and permissions that were
-    not there.
-    """
+    """Return what a change of an account adds: flags that come on, new roles and permissions."""
     gained: Values = {}
     for name, value in after.items():
         if isinstance(value, list):
-            new = sorted(set(value) - set(before.get(name) or ()))
-            gained |= {name: new} if new else {}
+            gained[name] = sorted(set(value) - set(before.get(name) or ()))
         elif value is True and before.get(name) is not True:
             gained[name] = True
-    return gained
+    return {name: value for name, value in gained.items() if value}
 
 
 class Roles(Kind[Group]):
@@ -125,13 +120,11 @@ class Roles(Kind[Group]):
         return ("name",)
 
     def names(self, name: str, rows: Iterable[Any]) -> list[str]:
-        """Return permissions as a proposal names them."""
-        return sorted(code_of(row) for row in rows)
+        return sorted(map(code_of, rows))
 
     def read(self, obj: Group) -> Values:
-        return super().read(obj) | {
-            "permissions": self.names("permissions", obj.permissions.select_related("content_type"))
-        }
+        held = obj.permissions.select_related("content_type")
+        return super().read(obj) | {"permissions": self.names("permissions", held)}
 
     def write(self, obj: Group, values: Values, secrets: Mapping[str, str]) -> None:
         if "permissions" in values:
@@ -139,26 +132,19 @@ class Roles(Kind[Group]):
         super().write(obj, values, secrets)
 
     def refuse(self, obj: Group, before: Values, values: Values, actor: User) -> None:
-        if actor is not None and obj.user_set.filter(pk=actor.pk).exists():
-            raise Refused(
-                f"You hold the role {obj.name}, so somebody else must change its permissions."
-            )
+        self._refuse_holder(obj, actor, "change")
 
     def refuse_second(self, change: ConfigurationChange, obj: Group, actor: User) -> None:
+        self._refuse_holder(obj, actor, "confirm")
+
+    def _refuse_holder(self, obj: Group, actor: User, what: str) -> None:
         if obj.user_set.filter(pk=actor.pk).exists():
-            raise Refused(
-                f"You hold the role {obj.name}, so somebody else must confirm its permissions."
-            )
+            other = f"somebody else must {what} its permissions."
+            raise Refused(f"You hold the role {obj.name}, so {other}")
 
 
 def may_ever_sign(person: User) -> bool:
-    """Return whether the person holds a right to sign something, or to do everything: then a new
-    password takes two.
-    """
+    """Return whether the person may sign anything: then a new password takes two people."""
     codes = ("approve_release", "sign_reset", "confirm_configurationchange")
-    return bool(
-        person.is_superuser
-        or Permission.objects.filter(
-            Q(group__user=person) | Q(user=person), codename__in=codes
-        ).exists()
-    )
+    held = Permission.objects.filter(Q(group__user=person) | Q(user=person), codename__in=codes)
+    return person.is_superuser or held.exists()

@@ -1,6 +1,4 @@
-"""Whose signature counts now: who is active, still holds the permission, and did not give it to
-themselves.
-"""
+"""Whose signature counts now: who is active and holds the right, but did not give it themselves."""
 
 from typing import Any
 
@@ -9,6 +7,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from portal.audit import Actor
 from portal.models.configuration import RoleGrant
+from portal.ui.actions import Refused
 
 SELF_GIVEN = (
     "You gave yourself the role that allows this, so your signature does not count: somebody else"
@@ -17,9 +16,7 @@ SELF_GIVEN = (
 
 
 def holders(permission: str) -> "QuerySet[User]":
-    """Return everybody who holds `permission` by a right that they did not give to themselves,
-    active or not.
-    """
+    """Return all, active or not, who hold `permission` by a right they did not give themselves."""
     app, codename = permission.split(".")
     own = RoleGrant.objects.filter(granted_by=F("user"))
     member: Any = User.groups.through
@@ -55,7 +52,6 @@ def may_sign(user: Actor, permission: str) -> bool:
 
 def require(actor: Actor, permission: str) -> None:
     """Raise `Refused` where `actor`, who has the permission, gave it to themselves."""
-    from portal.ui.actions import Refused
 
     if actor is not None and not may_sign(actor, permission):
         raise Refused(SELF_GIVEN)

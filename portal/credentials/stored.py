@@ -10,8 +10,8 @@ GITHUB, RAILWAY = ServiceCredential.Service.GITHUB, ServiceCredential.Service.RA
 
 
 def effective(service: str, scope: str = "") -> ServiceCredential | None:
-    """Return the stored credential that counts for the project with the slug `scope`, without its
-    secret; None: the environment variables count. One query.
+    """Return the stored credential that counts for the project `scope`, without its secret; None:
+    the environment variables count. One query.
     """
     rows = ServiceCredential.objects.exclude(secret="").defer("secret")
     return rows.filter(service=service, scope__in={scope, ""}).order_by("-scope").first()
@@ -29,7 +29,6 @@ def github(scope: str = "") -> str | App | None:
 
 def railway(scope: str = "") -> tuple[str, str] | None:
     """Return the stored token and its kind ("bearer", "project"); None: what the settings say.
-
     Raise `ApiError`.
     """
     row = effective(RAILWAY, scope)
@@ -40,20 +39,17 @@ def railway(scope: str = "") -> tuple[str, str] | None:
 
 def secret_of(row: ServiceCredential) -> str:
     """Return the secret itself. Raise `ApiError` where its key is not configured any more."""
-    try:
-        secret = row.secret
-    except Unreadable as error:
-        raise ApiError(row.get_service_display(), "unauthorized", str(error)) from None
-    return _revealed(secret)
+    return _revealed(row, "secret", row.get_service_display())
 
 
 def secret_of_app(row: NewGitHubApp) -> str:
     """Return the private key of an App that is not in use yet. Raise `ApiError`, as above."""
+    return _revealed(row, "private_key", "GitHub")
+
+
+def _revealed(row: ServiceCredential | NewGitHubApp, name: str, service: str) -> str:
     try:
-        return _revealed(row.private_key)
+        secret = getattr(row, name)
     except Unreadable as error:
-        raise ApiError("GitHub", "unauthorized", str(error)) from None
-
-
-def _revealed(secret: str) -> str:
+        raise ApiError(service, "unauthorized", str(error)) from None
     return secret.reveal() if isinstance(secret, HiddenText) else secret

@@ -7,6 +7,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from portal import audit
+from portal.accounts.second_factor import digest
 from portal.audit import row_changes
 from portal.first_start import codes
 from portal.models.first_start import SetupCode, SetupGuess
@@ -30,7 +31,7 @@ def make_administrator(
 ) -> User:
     """Return the first administrator, made with a printed code that is used up by it.
 
-    Raise `Gone`, `Wait`, or `Refused` for a wrong code, each as an event of the trail.
+    Raise `Gone`, `Wait`, or `Refused` for a wrong code, each an event.
     """
     now = now or timezone.now()
     if problem := _guess(code, address, now):
@@ -40,16 +41,15 @@ def make_administrator(
             cursor.execute("LOCK TABLE auth_user IN SHARE ROW EXCLUSIVE MODE")
         if not codes.wanted():
             raise Gone("The first administrator was made already: sign in.")
-        if not SetupCode.objects.filter(digest=codes.digest(code)).delete()[0]:
+        if not SetupCode.objects.filter(digest=digest(code)).delete()[0]:
             raise Refused("This code was used already.")
         person = User.objects.create_superuser(username, password=password)
         SetupCode.objects.all().delete()
         SetupGuess.objects.all().delete()
-        row_changes.record(
-            person, {}, row_changes.stored(person), actor=person, by="with the server's code"
-        )
+        made = row_changes.stored(person)
+        row_changes.record(person, {}, made, actor=person, by="with the server's code")
         message = f"{person} became the first administrator, from {address}."
-        audit.record(EVENT, actor=person, subject=person, sentence=message, now=now)
+        audit.record_own(EVENT, person, message, now=now)
     return person
 
 
@@ -64,7 +64,7 @@ def _guess(code: str, address: str, now: datetime) -> Refused | None:
         if row.failures >= GUESSES:
             minutes = int(WINDOW.total_seconds() // 60)
             return Wait(f"Too many wrong codes from here: wait {minutes} minutes.")
-        if SetupCode.objects.filter(digest=codes.digest(code), expires_at__gt=now).exists():
+        if SetupCode.objects.filter(digest=digest(code), expires_at__gt=now).exists():
             return None
         row.failures += 1
         row.save()

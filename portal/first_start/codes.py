@@ -1,8 +1,5 @@
 """The one-time code that the server prints while nobody has an account yet."""
 
-import base64
-import hashlib
-import secrets
 import sys
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -12,11 +9,11 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 
+from portal.accounts.second_factor import digest, new_code
 from portal.models.first_start import SetupCode
 
 VALID = timedelta(hours=1)
 NEW_ONE_AFTER = timedelta(minutes=1)  # at the soonest, where a page asks for another
-_BYTES = 10
 
 
 def wanted() -> bool:
@@ -25,20 +22,12 @@ def wanted() -> bool:
 
 
 def make(now: datetime | None = None) -> str:
-    """Return a new code as people type it, such as `ABCD-EFGH-IJKL-MNOP`; older ones stay valid
-    until they expire.
-    """
+    """Return a new code as people type it, such as `ABCD-EFGH-IJKL-MNOP`, beside older ones."""
     now = now or timezone.now()
-    text = base64.b32encode(secrets.token_bytes(_BYTES)).decode()
+    code = new_code().upper()
     SetupCode.objects.filter(expires_at__lte=now).delete()
-    SetupCode.objects.create(digest=digest(text), made_at=now, expires_at=now + VALID)
-    return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
-
-
-def digest(typed: str) -> str:
-    """Return the digest of a code, however it was spaced and in whatever case."""
-    plain = "".join(letter for letter in typed.upper() if letter.isalnum())
-    return hashlib.sha256(plain.encode()).hexdigest()
+    SetupCode.objects.create(digest=digest(code), made_at=now, expires_at=now + VALID)
+    return code
 
 
 def announce(now: datetime | None = None) -> None:

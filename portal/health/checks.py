@@ -1,6 +1,4 @@
-"""Checks of the portal's own parts: database, tables, workers, queue, clocks, disks and the
-audit trail.
-"""
+"""Checks of the portal's own parts: database, workers, queue, clocks, disks, the audit trail."""
 
 import functools
 import time
@@ -13,11 +11,12 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Min
+from django.template.defaultfilters import pluralize
 
 from portal.audit.watch import last_known
 from portal.database_role import role_fault
-from portal.health.registry import Result, State, check
-from portal.health.reports import database_clock
+from portal.health.registry import Result, State, check, span
+from portal.health.reports import database_clock, reporting
 from portal.jobs import job_models
 from portal.jobs.sweep import due
 from portal.models.health import FRESH, Incident, Observation, ProcessReport
@@ -26,24 +25,21 @@ OK, UNKNOWN, WARNING, FAILING = State.OK, State.UNKNOWN, State.WARNING, State.FA
 CONNECT_SECONDS = 3
 OVERDUE_WARNING, OVERDUE_FAILING = 20.0, 45.0
 SKEW_WARNING, SKEW_FAILING = 2.0, 10.0
-DISK_WARNING, DISK_FAILING = 0.10, 0.03
+DISK_WARNING, DISK_FAILING = 0.90, 0.97  # of it used
 MB = 1024 * 1024
 
 
 @check("Database", needed=True, unit="seconds")
 def database(now: datetime) -> Iterator[Result]:
-    """Connect again, with a short limit: a connection that stands says nothing about a frozen
-    server.
-    """
+    """Connect again, briefly: a connection that stands says nothing about a frozen server."""
     parameters = connection.get_connection_params() | {"connect_timeout": CONNECT_SECONDS}
     started = time.monotonic()
     try:
         with psycopg.connect(**parameters) as fresh:
             fresh.execute("SELECT 1")
     except psycopg.Error:
-        yield Result(
-            FAILING, "The portal's database does not answer: start it, or correct DATABASE_URL."
-        )
+        message = "The portal's database does not answer: start it, or correct DATABASE_URL."
+        yield Result(FAILING, message)
         return
     took = time.monotonic() - started
     yield Result(OK, f"The database answers within {took * 1000:.0f} ms.", value=took)
@@ -79,35 +75,26 @@ def migrations(now: datetime) -> Iterator[Result]:
 
 @check("Workers")
 def workers(now: datetime) -> Iterator[Result]:
-    """Report whether somebody runs jobs, and whether a process fell silent without ending in
-    order.
-    """
+    """Report whether somebody runs jobs, and whether a process fell silent out of order."""
+    rows = ProcessReport.objects.filter(role=ProcessReport.Role.WORKER).order_by("host", "pid")
     at, _ = database_clock()
-    rows = list(
-        ProcessReport.objects.filter(role=ProcessReport.Role.WORKER).order_by("host", "pid")
-    )
     live = [row for row in rows if at - row.at < FRESH]
     if not live:
         last = max((row.at for row in rows), default=None)
         since = f"since {last:%H:%M:%S} UTC" if last else "at all"
-        yield Result(
-            FAILING,
-            f"No worker has reported {since}: nothing is read, deployed or migrated. Restart it.",
-            value=0,
-        )
+        message = f"No worker has reported {since}: nothing is read, deployed or migrated."
+        yield Result(FAILING, f"{message} Restart it.", value=0)
         return
     newest = max(row.started_at for row in live)
-    silent = [
-        row for row in rows if row not in live and row.at >= newest
-    ]  # else that one took its place
+    # One that fell silent before the newest started was replaced by it.
+    silent = [row for row in rows if row not in live and row.at >= newest]
     if silent:
-        message = (
-            f"{silent[0]} has been silent since {silent[0].at:%H:%M:%S} UTC. Check whether it is "
-            "frozen or was killed."
-        )
+        message = f"{silent[0]} has been silent since {silent[0].at:%H:%M:%S} UTC."
+        message += " Check whether it is frozen or was killed."
         yield Result(WARNING, message, value=len(live))
     else:
-        yield Result(OK, f"{_count(len(live), 'worker')} running.", value=len(live))
+        message = f"{len(live)} worker{pluralize(len(live))} running."
+        yield Result(OK, message, value=len(live))
 
 
 @check("Queue", unit="seconds")
@@ -116,23 +103,18 @@ def queue(now: datetime) -> Iterator[Result]:
     firsts = (due(model, now).aggregate(first=Min("wake_at"))["first"] for model in job_models())
     first = min(filter(None, firsts), default=now)
     waited = (now - first).total_seconds()
-    if waited < OVERDUE_WARNING:
-        yield Result(OK, "Jobs start when they are due.", value=waited)
-        return
-    state = FAILING if waited >= OVERDUE_FAILING else WARNING
-    yield Result(
-        state,
-        f"A job has been waiting for {waited:.0f} s. Add workers, or check their log.",
-        value=waited,
-    )
+    state = _graded(waited, OVERDUE_WARNING, OVERDUE_FAILING)
+    message = f"A job has been waiting for {waited:.0f} s. Add workers, or check their log."
+    in_order = "Jobs start when they are due."
+    yield Result(state, in_order if state is OK else message, value=waited)
 
 
 @check("Clocks", unit="seconds")
 def clocks(now: datetime) -> Iterator[Result]:
     """Report how far the clocks of the hosts are from the database's."""
-    for row in _reporting():
+    for row in reporting().order_by("role", "host", "pid"):
         skew = abs(row.clock_skew)
-        state = FAILING if skew >= SKEW_FAILING else WARNING if skew >= SKEW_WARNING else OK
+        state = _graded(skew, SKEW_WARNING, SKEW_FAILING)
         side = "ahead of" if row.clock_skew > 0 else "behind"
         message = f"The clock of {row.host} is {skew:.1f} s {side} the database's"
         message += ": set both by NTP." if state is not OK else "."
@@ -144,28 +126,24 @@ def database_role(now: datetime) -> Iterator[Result]:
     """Report whether the portal's role in PostgreSQL may no more than it needs."""
     connection.ensure_connection()
     fault = role_fault(connection.connection)
-    yield (
-        Result(WARNING, fault)
-        if fault
-        else Result(OK, "The portal's role in PostgreSQL owns its tables only.")
-    )
+    in_order = "The portal's role in PostgreSQL owns its tables only."
+    yield Result(WARNING if fault else OK, fault or in_order)
 
 
 @check("Disk", unit="bytes")
 def disk(now: datetime) -> Iterator[Result]:
     """Report how much room is left where each process keeps its files."""
-    for row in _reporting():
-        share = row.disk_free / row.disk_total if row.disk_total else 0.0
-        state = FAILING if share < DISK_FAILING else WARNING if share < DISK_WARNING else OK
-        message = (
-            f"{row.disk_free / MB:,.0f} MB of {row.disk_total / MB:,.0f} MB are free on {row.host}"
-        )
-        message += (
-            ": make room below PORTAL_VAR_DIR; clones in it can be deleted."
-            if state is not OK
-            else "."
-        )
+    for row in reporting().order_by("role", "host", "pid"):
+        used = 1 - row.disk_free / row.disk_total if row.disk_total else 1.0
+        state = _graded(used, DISK_WARNING, DISK_FAILING)
+        free = f"{row.disk_free / MB:,.0f} MB of {row.disk_total / MB:,.0f} MB are free"
+        room = ": make room below PORTAL_VAR_DIR; clones in it can be deleted."
+        message = f"{free} on {row.host}{'.' if state is OK else room}"
         yield Result(state, message, subject=str(row), value=row.disk_free)
+
+
+def _graded(value: float, warning: float, failing: float) -> State:
+    return FAILING if value >= failing else WARNING if value >= warning else OK
 
 
 @check("Audit trail", unit="seconds")
@@ -173,67 +151,36 @@ def audit_chain(now: datetime) -> Iterator[Result]:
     """Report whether the chain was verified lately, and was intact."""
     seen = last_known()
     if seen is None or seen.at is None:
-        yield Result(
-            UNKNOWN,
-            "The audit trail has not been verified yet. The worker verifies it after its start.",
-        )
+        message = "has not been verified yet. The worker verifies it after its start."
+        yield Result(UNKNOWN, f"The audit trail {message}")
         return
     age = (now - seen.at).total_seconds()
+    state, message = FAILING, f"was last verified {span(age)} ago. Check the worker."
     if not seen.ok:
-        yield Result(FAILING, f"The audit trail is not intact: {seen.sentence}", value=age)
-    elif age > 2 * settings.ANCHOR_SECONDS + 120:
-        yield Result(
-            FAILING,
-            f"The audit trail was last verified {_minutes(age)} ago. Check the worker.",
-            value=age,
-        )
-    else:
-        yield Result(OK, f"The audit trail is intact up to event {seen.position}.", value=age)
+        message = f"is not intact: {seen.sentence}"
+    elif age <= 2 * settings.ANCHOR_SECONDS + 120:
+        state, message = OK, f"is intact up to event {seen.position}."
+    yield Result(state, f"The audit trail {message}", value=age)
 
 
 @check("Anchor outside", unit="seconds")
 def outside_anchor(now: datetime) -> Iterator[Result]:
-    """Report how long ago the anchors were last seen to be complete at the place outside the
-    database.
-    """
+    """Report how long ago the anchors outside the database were last seen to be complete."""
     seen = Observation.objects.filter(name="audit.anchored_outside").first()
     if seen is None:
-        yield Result(
-            UNKNOWN,
-            "The audit trail has not been anchored outside yet: connect a project, or set "
-            "AUDIT_REPOSITORY.",
-        )
+        message = "The audit trail has not been anchored outside yet: connect a project, or set"
+        yield Result(UNKNOWN, f"{message} AUDIT_REPOSITORY.")
         return
     age = (now - seen.at).total_seconds()
     late = age > 2 * settings.ANCHOR_SECONDS + 600
-    message = f"The anchors in {seen.value} were last written or confirmed {_minutes(age)} ago"
-    yield Result(
-        WARNING if late else OK,
-        f"{message}{': look at the page Audit.' if late else '.'}",
-        value=age,
-    )
+    message = f"The anchors in {seen.value} were last written or confirmed {span(age)} ago"
+    message += ": look at the page Audit." if late else "."
+    yield Result(WARNING if late else OK, message, value=age)
 
 
 @check("PostgreSQL restarts")
 def restarts(now: datetime) -> Iterator[Result]:
-    """Report whether the database went away within the last ten minutes; it is then said, though
-    there is nothing to do.
-    """
-    last = Incident.objects.filter(
-        check_name="restarts", opened_at__gt=now - timedelta(minutes=10)
-    ).last()
+    """Say whether the database went away within ten minutes, though there is nothing to do."""
+    lately = now - timedelta(minutes=10)
+    last = Incident.objects.filter(check_name="restarts", opened_at__gt=lately).last()
     yield Result(OK, last.sentence if last else "The database has not been restarted recently.")
-
-
-def _reporting() -> list[ProcessReport]:
-    """Return the processes that report, one by one."""
-    at, _ = database_clock()
-    return list(ProcessReport.objects.filter(at__gt=at - FRESH).order_by("role", "host", "pid"))
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,5 +1,5 @@
-"""Incidents: a check that is not in order at two looks in a row is announced, as an event of the
-audit trail; at the first look where whoever found it had looked twice already.
+"""Incidents: a check that is not in order at two looks in a row is announced, as an audit event; at
+the first look where whoever found it had looked twice already.
 
 Every worker and every web process calls `look`; a single row decides which of them evaluates, so
 one process that is frozen or gone never keeps the others from saying so.
@@ -62,16 +62,12 @@ def _claim(now: datetime) -> bool:
 
 def _open(reading: Reading, now: datetime) -> None:
     result = reading.result
+    told = {"state": result.state, "sentence": result.sentence, "scope": result.scope}
     row, _ = Incident.objects.get_or_create(
         check_name=reading.check.name,
         subject=result.subject,
         closed_at=None,
-        defaults={
-            "state": result.state,
-            "sentence": result.sentence,
-            "scope": result.scope,
-            "opened_at": now,
-        },
+        defaults=told | {"opened_at": now},
     )
     if result.confirmed:
         _confirm(row, reading, now)
@@ -88,12 +84,7 @@ def _confirm(row: Incident, reading: Reading, now: datetime) -> None:
         ):
             return
         if row.announced_at is None or worse:
-            _record(
-                "health.failing" if result.state is State.FAILING else "health.warning",
-                row,
-                result.sentence,
-                now,
-            )
+            _record(f"health.{result.state}", row, result.sentence, now)
 
 
 def _close(row: Incident, now: datetime) -> None:
@@ -102,7 +93,8 @@ def _close(row: Incident, now: datetime) -> None:
             return
         if row.announced_at is not None:
             lasted = (now - row.opened_at).total_seconds()
-            _record("health.recovered", row, f"Resolved after {_span(lasted)}: {row.sentence}", now)
+            sentence = f"Resolved after {registry.span(lasted)}: {row.sentence}"
+            _record("health.recovered", row, sentence, now)
 
 
 def _record(action: str, row: Incident, sentence: str, now: datetime) -> None:
@@ -122,12 +114,8 @@ def _note_restart(now: datetime) -> None:
     if known == started:
         return
     with transaction.atomic():
-        if (
-            not HealthWatch.objects.filter(server_started_at=known).update(
-                server_started_at=started
-            )
-            or known is None
-        ):
+        ours = HealthWatch.objects.filter(server_started_at=known)
+        if not ours.update(server_started_at=started) or known is None:
             return
         message = (
             f"PostgreSQL was restarted at {started:%H:%M:%S} UTC; jobs continued where they were."
@@ -135,7 +123,3 @@ def _note_restart(now: datetime) -> None:
         values = {"check_name": "restarts", "state": State.WARNING, "sentence": message}
         row = Incident.objects.create(**values, opened_at=started, announced_at=now, closed_at=now)
         _record("health.restarted", row, message, now)
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

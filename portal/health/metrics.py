@@ -3,16 +3,16 @@ answers.
 """
 
 import time
-from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
-from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector, generate_latest
 
-from portal.health.registry import Reading, State, run, worst
+from portal.health.registry import State, run, worst
 from portal.jobs import job_models
+from portal.logs.trace import View
 from portal.models.health import Incident
 from portal.version import VERSION
 
@@ -26,12 +26,8 @@ requests = Histogram(
 )
 
 
-def timed(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: how long each page takes, by the name of its address and never by the address
-    itself.
-    """
+def timed(get_response: View) -> View:
+    """Middleware: how long each page takes, by the name of its address, never the address."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
@@ -47,65 +43,26 @@ def timed(
 def exposition(now: datetime) -> bytes:
     """Return every metric in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(_Rows(now))
+    gauge = partial(Gauge, registry=registry)
+    readings = run(now)
+    serves = worst(readings, needed=True) is not State.FAILING
+    gauge("portal_up", "1 while the portal can serve people.").set(serves)
+    gauge("portal_build_info", "The version that answers.", ["version"]).labels(VERSION).set(1)
+    states = gauge(
+        "portal_check_state", "0 ok, 1 unknown, 2 warning, 3 failing.", ["check", "subject"]
+    )
+    values = gauge("portal_check_value", "What the check measured.", ["check", "subject", "unit"])
+    for one in readings:
+        name, result = one.check.name, one.result
+        states.labels(name, result.subject).set(list(State).index(result.state))
+        if result.value is not None:
+            values.labels(name, result.subject, one.check.unit).set(result.value)
+    if serves:
+        jobs = gauge("portal_jobs", "Jobs, by kind and status.", ["kind", "status"])
+        for model in job_models():
+            rows = model._default_manager.values_list("status").annotate(Count("pk")).order_by()
+            for status, count in rows:
+                jobs.labels(model._meta.label_lower, status).set(count)
+        open_ones = Incident.objects.filter(closed_at=None).exclude(announced_at=None).count()
+        gauge("portal_open_incidents", "Incidents that are announced and open.").set(open_ones)
     return generate_latest(registry) + generate_latest(_process)
-
-
-class _Rows:
-    """A collector of what rows say, asked once."""
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def describe(self) -> list[Metric]:
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        readings = run(self.now)
-        yield GaugeMetricFamily(
-            "portal_up",
-            "1 while the portal can serve people.",
-            value=float(worst(readings, needed=True) is not State.FAILING),
-        )
-        version = GaugeMetricFamily(
-            "portal_build_info", "The version that answers.", labels=["version"]
-        )
-        version.add_metric([VERSION], 1)
-        yield version
-        yield from _checks(readings)
-        if worst(readings, needed=True) is not State.FAILING:
-            yield _jobs()
-            open_ones = Incident.objects.filter(closed_at=None).exclude(announced_at=None).count()
-            yield GaugeMetricFamily(
-                "portal_open_incidents", "Incidents that are announced and open.", value=open_ones
-            )
-
-
-def _checks(readings: list[Reading]) -> Iterator[Metric]:
-    states = GaugeMetricFamily(
-        "portal_check_state", "0 ok, 1 unknown, 2 warning, 3 failing.", labels=["check", "subject"]
-    )
-    values = GaugeMetricFamily(
-        "portal_check_value", "What the check measured.", labels=["check", "subject", "unit"]
-    )
-    order = list(State)
-    for reading in readings:
-        states.add_metric(
-            [reading.check.name, reading.result.subject], order.index(reading.result.state)
-        )
-        if reading.result.value is not None:
-            values.add_metric(
-                [reading.check.name, reading.result.subject, reading.check.unit],
-                reading.result.value,
-            )
-    yield states
-    yield values
-
-
-def _jobs() -> Metric:
-    jobs = GaugeMetricFamily("portal_jobs", "Jobs, by kind and status.", labels=["kind", "status"])
-    for model in job_models():
-        counts = model._default_manager.values_list("status").annotate(count=Count("pk")).order_by()
-        for status, count in counts:
-            jobs.add_metric([model._meta.label_lower, status], count)
-    return jobs

@@ -1,6 +1,5 @@
-"""The register of health checks.
-
-A new check is one function with `@check` in a module of HEALTH_CHECKS.
+"""The register of health checks: a new one is a function with `@check` in a module of
+HEALTH_CHECKS.
 """
 
 import logging
@@ -45,9 +44,7 @@ Function = Callable[[datetime], Iterable[Result]]
 
 @dataclass(frozen=True)
 class Check:
-    """A check: `needed` means that the web server is of no use without it; `unit` as Prometheus
-    spells it.
-    """
+    """`needed`: the web server is of no use without it; `unit`: as Prometheus spells it."""
 
     name: str
     label: str
@@ -84,18 +81,15 @@ def all_checks() -> list[Check]:
 
 
 def run(now: datetime) -> list[Reading]:
-    """Run every check.
-
-    Once a needed one fails, the rest is unknown: it would ask the same database.
+    """Run every check; once a needed one fails, the rest is unknown: it would ask the same
+    database.
     """
     readings: list[Reading] = []
+    unknown = Result(State.UNKNOWN, "Not checked while the database is not usable.")
     for one in all_checks():
-        if any(each.check.needed and each.result.state is State.FAILING for each in readings):
-            readings.append(
-                Reading(one, Result(State.UNKNOWN, "Not checked while the database is not usable."))
-            )
-        else:
-            readings += (Reading(one, result) for result in _results(one, now))
+        usable = worst(readings, needed=True) is not State.FAILING
+        results = _results(one, now) if usable else [unknown]
+        readings += (Reading(one, result) for result in results)
     return readings
 
 
@@ -112,3 +106,8 @@ def worst(readings: Iterable[Reading], *, needed: bool = False) -> State:
     order = list(State)
     states = [reading.result.state for reading in readings if reading.check.needed or not needed]
     return max(states, key=order.index, default=State.OK)
+
+
+def span(seconds: float) -> str:
+    """Return a time in minutes, a short one in seconds."""
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

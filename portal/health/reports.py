@@ -1,6 +1,4 @@
-"""What each process reports about itself: that it lives, how full its disk is, and how wrong its
-clock is.
-"""
+"""What each process reports about itself: that it lives, its free disk, and its clock's error."""
 
 import os
 import shutil
@@ -9,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Q
+from django.db.models import QuerySet
 
 from portal.jobs import host_name
 from portal.models.health import FRESH, ProcessReport
@@ -48,10 +46,11 @@ def sign_off(role: str) -> None:
     ProcessReport.objects.filter(role=role, host=host_name(), pid=os.getpid()).delete()
 
 
+def reporting() -> QuerySet[ProcessReport]:
+    """Return the processes that reported lately, by the database's clock."""
+    return ProcessReport.objects.filter(at__gt=database_clock()[0] - FRESH)
+
+
 def worker_lives() -> bool:
-    """Return whether some worker reported lately, by the database's clock."""
-    return ProcessReport.objects.filter(_fresh(), role=ProcessReport.Role.WORKER).exists()
-
-
-def _fresh() -> Q:
-    return Q(at__gt=database_clock()[0] - FRESH)
+    """Return whether some worker reported lately."""
+    return reporting().filter(role=ProcessReport.Role.WORKER).exists()

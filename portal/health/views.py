@@ -6,7 +6,7 @@ Machines are answered past sessions, whatever the host.
 import hmac
 import threading
 import time
-from collections.abc import Callable
+from itertools import groupby
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 
 from portal.health import metrics, registry
 from portal.health.registry import Reading, State
+from portal.logs.trace import View
 from portal.models.health import Incident
 from portal.outbound import http
 from portal.ui.site import page
@@ -28,12 +29,8 @@ _reading = threading.Lock()
 _last: tuple[float, list[Reading]] = (float("-inf"), [])
 
 
-def ahead_of_hosts(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: platforms ask by hosts of their own, such as healthcheck.railway.app, and
-    without TLS.
-    """
+def ahead_of_hosts(get_response: View) -> View:
+    """Middleware: platforms ask without TLS, by hosts such as healthcheck.railway.app."""
     views = {"/health/live": live, "/health/ready": ready, "/metrics": metrics_page}
 
     def handle(request: HttpRequest) -> HttpResponse:
@@ -58,24 +55,18 @@ def ready(request: HttpRequest) -> HttpResponse:
     What the checks found in detail is told to those who may read the metrics.
     """
     readings = _readings()
-    in_detail = _may_read(request)
     state = registry.worst(readings)
     needed = registry.worst(readings, needed=True)
     bad = (state if "all" in request.GET else needed) is State.FAILING
-    body = {
-        "status": state,
-        "ready": needed is not State.FAILING,
-        "checks": _as_json(readings, in_detail),
-    }
+    checks = _in_detail(readings) if _may_read(request) else _in_short(readings)
+    body = {"status": state, "ready": needed is not State.FAILING, "checks": checks}
     return JsonResponse(body, status=503 if bad else 200)
 
 
 @never_cache
 @require_safe
 def metrics_page(request: HttpRequest) -> HttpResponse:
-    """Show metrics to whoever sends METRICS_TOKEN as bearer, or asks from this machine while none
-    is set.
-    """
+    """Show metrics to who sends METRICS_TOKEN as bearer, or while none is set, to this machine."""
     if not _may_read(request):
         sentence = "Send METRICS_TOKEN as bearer token, or ask from the portal's own machine.\n"
         return HttpResponse(sentence, status=403, content_type="text/plain")
@@ -108,35 +99,22 @@ def _readings() -> list[Reading]:
         return _last[1]
 
 
-def _as_json(readings: list[Reading], in_detail: bool) -> list[dict[str, object]]:
-    """Return one object for each result; without details one for each check, with its worst
-    state.
-    """
-    if in_detail:
-        return [
-            {
-                "check": reading.check.name,
-                "subject": reading.result.subject,
-                "state": reading.result.state,
-                "sentence": reading.result.sentence,
-                "value": reading.result.value,
-            }
-            for reading in readings
-        ]
-    names = dict.fromkeys(reading.check.name for reading in readings)
+def _in_detail(readings: list[Reading]) -> list[dict[str, object]]:
+    told = ("subject", "state", "sentence", "value")
     return [
-        {
-            "check": name,
-            "state": registry.worst(reading for reading in readings if reading.check.name == name),
-        }
-        for name in names
+        {"check": one.check.name} | {name: getattr(one.result, name) for name in told}
+        for one in readings
     ]
 
 
+def _in_short(readings: list[Reading]) -> list[dict[str, object]]:
+    """Return the worst state of each check."""
+    each = groupby(readings, key=lambda one: one.check.name)
+    return [{"check": name, "state": registry.worst(group)} for name, group in each]
+
+
 def _may_read(request: HttpRequest) -> bool:
-    """Return whether the token is sent; while none is set, whether the request comes from this
-    machine and past no proxy.
-    """
+    """Return whether the token is sent or, while none is set, this machine asks past no proxy."""
     if settings.METRICS_TOKEN:
         message = request.headers.get("Authorization", "").removeprefix("Bearer ")
         return hmac.compare_digest(
@@ -155,7 +133,6 @@ def healthz(request: HttpRequest) -> HttpResponse:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError:
-        return HttpResponse(
-            "The portal's database does not answer.\n", status=503, content_type="text/plain"
-        )
-    return HttpResponse("ok\n", content_type="text/plain")
+        message = "The portal's database does not answer.\n"
+        return HttpResponse(message, status=503, content_type="text/plain")
+    return live(request)

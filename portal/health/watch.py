@@ -1,6 +1,4 @@
-"""The watch beside the web server: it reports, evaluates the checks, and does urgent jobs while
-no worker does.
-"""
+"""The watch beside the web server: reports, evaluates checks, does urgent jobs without a worker."""
 
 import logging
 import threading
@@ -13,7 +11,7 @@ from django.utils import timezone
 from portal import jobs
 from portal.health import incidents, reports
 from portal.jobs import running, sweep
-from portal.models import Incident
+from portal.models.health import Incident
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +30,7 @@ def beat(role: str) -> None:
 
 
 def on_pages(request: HttpRequest) -> dict[str, object]:
-    """Context processor: the open incidents as of the last beat of this web process, which cost
-    a page no query.
-    """
+    """Context processor: the open incidents as of this process's last beat, without a query."""
     return {"portal_incidents": _open}
 
 
@@ -51,10 +47,8 @@ def _watch() -> None:
             if not reports.worker_lives():
                 do_urgent_jobs()
         except DatabaseError as error:
-            log.warning(
-                "The health watch could not ask the database: %s",
-                str(error).strip().partition("\n")[0],
-            )
+            what = str(error).strip().partition("\n")[0]
+            log.warning("The health watch could not ask the database: %s", what)
             connection.close()
         except Exception:
             log.exception("The health watch failed once; it goes on.")

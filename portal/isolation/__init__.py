@@ -1,5 +1,4 @@
-"""The one door for code of a repository: what it may touch, applied by the kernel before any of it
-is loaded.
+"""The one door for code of a repository: what the kernel lets it touch before any of it is loaded.
 
 `door` says what a confined process may use; `confine.enter` applies it in the child;
 `broker.Broker` connects it to the one database, from outside. Everything that executes files of a
@@ -13,11 +12,12 @@ import platform
 import secrets
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from .confine import FIRST_UID, UIDS, Door
+from .confine import FIRST_UID, UIDS, Door, capabilities
 from .system_calls import known
 
 ABI = 6  # of Landlock, since Linux 6.12: scopes for signals and sockets
@@ -25,8 +25,7 @@ MB = 1 << 20
 _LANDLOCK_CREATE, _VERSION = 444, 1
 _SET_IDS = 0b11 << 6  # CAP_SETGID, CAP_SETUID
 _HERE = Path(__file__).resolve().parent
-# What programs need of the machine; nothing of it is the portal's, and nothing says who uses the
-# machine.
+# What programs need of the machine; nothing of it is the portal's or says who uses the machine.
 _SYSTEM = (
     "/lib",
     "/lib32",
@@ -85,9 +84,7 @@ _SYSTEM = (
 
 
 class Size(NamedTuple):
-    """How large a tree of processes may become: their number, bytes of memory in all, bytes of
-    one file.
-    """
+    """How large a tree of processes may become: in number, bytes of memory, bytes of one file."""
 
     processes: int = 32
     memory: int = 1024 * MB
@@ -95,10 +92,8 @@ class Size(NamedTuple):
 
 
 USUAL = Size()
-SMALL, LARGE = (
-    Size(processes=8, memory=512 * MB),
-    Size(processes=256, memory=4096 * MB, file_size=1024 * MB),
-)
+SMALL = Size(processes=8, memory=512 * MB)
+LARGE = Size(processes=256, memory=4096 * MB, file_size=1024 * MB)
 
 
 @cache
@@ -107,22 +102,16 @@ def why_not() -> str:
     if os.environ.get("PORTAL_ISOLATION", "").lower() == "off":
         return "PORTAL_ISOLATION=off switches it off."
     if sys.platform != "linux" or not known():
-        return (
-            f"It needs Linux on x86_64 or aarch64; this is {platform.system()} on"
-            f" {platform.machine()}."
-        )
+        here = f"{platform.system()} on {platform.machine()}"
+        return f"It needs Linux on x86_64 or aarch64; this is {here}."
     abi = ctypes.CDLL(None).syscall(_LANDLOCK_CREATE, None, 0, _VERSION)
     if abi < ABI:
-        message = f"Landlock {abi}" if abi > 0 else "no Landlock"
-        return (
-            f"The kernel ({platform.release()}) offers {message}; Linux 6.12 or newer with Landlock"
-            " is needed."
-        )
-    if os.geteuid() == 0 and _capabilities() & _SET_IDS != _SET_IDS:
-        return (
-            "The portal runs as root without the right to become another user; run it as an"
-            " ordinary user."
-        )
+        offers = f"offers {f'Landlock {abi}' if abi > 0 else 'no Landlock'}"
+        needed = "Linux 6.12 or newer with Landlock is needed."
+        return f"The kernel ({platform.release()}) {offers}; {needed}"
+    if os.geteuid() == 0 and capabilities() & _SET_IDS != _SET_IDS:
+        why = "The portal runs as root without the right to become another user"
+        return f"{why}; run it as an ordinary user."
     return ""
 
 
@@ -174,11 +163,8 @@ def door(
 
 
 def server_door(directory: Path, programs: Path) -> Door | None:
-    """Return what a server that executes SQL of a repository may use, for `confine.serve`; None
-    where `why_not`.
-
-    It writes in `directory` only, and runs nothing but what lies in `programs` (and the loader of
-    programs).
+    """Return what a server that executes SQL of a repository may use, for `confine.serve`: to write
+    in `directory`, and to run what lies in `programs`, by the loader. None where `why_not`.
     """
     if why_not():
         return None
@@ -195,32 +181,19 @@ def server_door(directory: Path, programs: Path) -> Door | None:
 
 
 def _interpreter() -> list[Path]:
-    """Our interpreter, its standard library and packages, and the system's; never the portal's
-    own files.
-    """
+    """Our interpreter, its library and packages, and the system's; never the portal's own files."""
     root = _HERE.parent.parent
     kept_out = [root, Path(os.environ.get("PORTAL_VAR_DIR", root / "var")).resolve()]
-    places = [Path(path) for path in _SYSTEM]
-    places += [
-        Path(sys.prefix),
-        Path(sys.base_prefix),
-        Path(sys.executable).resolve().parent.parent,
-    ]
-    found = [
-        one
-        for place in dict.fromkeys(places)
-        for one in _without(place.resolve(), kept_out)
-        if one.exists()
-    ]
-    return [
-        *dict.fromkeys(found),
-        *((root / path) for path in ("environments/schema/run/alembic_env",)),
-    ]
+    own = str(Path(sys.executable).resolve().parent.parent)
+    places = [*_SYSTEM, sys.prefix, sys.base_prefix, own]
+    found = [one for place in places for one in _without(Path(place).resolve(), kept_out)]
+    ours = root / "environments/schema/run/alembic_env"
+    return [*dict.fromkeys(one for one in found if one.exists()), ours]
 
 
 def _without(place: Path, kept_out: Sequence[Path]) -> list[Path]:
     """Return `place`, or, where something to be kept out lies within, all that lies beside that."""
-    if any(place.is_relative_to(one) and place not in (Path(sys.prefix),) for one in kept_out):
+    if place != Path(sys.prefix) and any(place.is_relative_to(one) for one in kept_out):
         return []
     if not any(one.is_relative_to(place) for one in kept_out):
         return [place]
@@ -232,28 +205,17 @@ def _reachable(path: Path) -> bool:
 
 
 def _running() -> int:
-    """Return how many threads our user runs now, for the kernel counts them together with those of
-    the child.
-    """
+    """Return how many threads our user runs now, for the kernel counts the child's with them."""
     found = 0
     for process in Path("/proc").glob("[0-9]*"):
-        try:
+        with suppress(OSError):
             if process.stat().st_uid == os.geteuid():
                 found += len(os.listdir(process / "task"))
-        except OSError:
-            continue
     return found
 
 
-def _capabilities() -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
-
-
 def _package_hosts() -> list[tuple[str, int]]:
-    """Package indexes beside the public ones, as PORTAL_PACKAGE_HOSTS names them: `host` or
-    `host:port`.
-    """
+    """Package indexes beside the public ones: `host` or `host:port` in PORTAL_PACKAGE_HOSTS."""
     found = []
     for one in os.environ.get("PORTAL_PACKAGE_HOSTS", "").replace(",", " ").split():
         host, _, port = one.partition(":")

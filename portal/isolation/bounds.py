@@ -1,8 +1,7 @@
-"""Bounds that the kernel does not put on a tree of processes as a whole: its memory, and the space
-that it fills.
+"""Bounds that the kernel does not put on a tree of processes as a whole: memory, and space.
 
-Asked a few times a second by the guard, which ends the tree when there is an answer. Standard
-library only.
+The guard asks a few times a second, and ends the tree when there is an answer. Standard library
+only.
 """
 
 import os
@@ -32,10 +31,8 @@ class Bounds:
             now, left = self._space(path)
             # Only a look at all files says whose they are; it is taken when so much is gone.
             if (space - now > self.disk or files - left > MAX_FILES) and self._filled() > self.disk:
-                return (
-                    f"It was stopped: it filled more than {self.disk // MB} MB, or made too many"
-                    " files."
-                )
+                filled = f"it filled more than {self.disk // MB} MB"
+                return f"It was stopped: {filled}, or made too many files."
         return ""
 
     def _space(self, path: str) -> tuple[int, int]:
@@ -43,18 +40,14 @@ class Bounds:
         return found.f_bfree * found.f_frsize, found.f_ffree
 
     def _filled(self) -> int:
-        """Bytes in files below our directories, and in those that are open without a name; too
-        many files are all.
-        """
+        """Bytes of files below our directories and of open nameless ones; too many count as all."""
         count = size = 0
         for path in self.writable:
             for directory, _, names in os.walk(path):
                 for name in names:
                     with suppress(OSError):
-                        count, size = (
-                            count + 1,
-                            size + os.lstat(f"{directory}/{name}").st_blocks * 512,
-                        )
+                        size += os.lstat(f"{directory}/{name}").st_blocks * 512
+                        count += 1
                 count += 1
         for pid in below(os.getpid()):
             with suppress(OSError):

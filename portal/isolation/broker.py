@@ -1,5 +1,4 @@
-"""The broker: does outside the door what repository code asks for, where that is allowed; and
-watches its size.
+"""The broker: does outside the door what repository code asks for, where that is allowed.
 
 It runs in the guard, the parent of the confined process. Whatever address is asked for, the broker
 connects by itself and puts the connection in place of the asker's socket: nothing in the asker's
@@ -20,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .confine import Door
+from .confine import Door, capabilities
 from .system_calls import ARCHITECTURES, CONNECT, MODES
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ DNS = 53
 CONNECT_SECONDS = 10
 AT_FDCWD = -100
 MAX_THREADS = 40
+SYS_PTRACE = 1 << 19
 COLUMN = ARCHITECTURES.get(os.uname().machine, (0, 0))[1]
 _NAMES = {numbers[COLUMN]: name for calls in (MODES, CONNECT) for name, numbers in calls.items()}
 
@@ -49,14 +49,12 @@ class Broker:
 
     def start(self) -> None:
         """Begin to answer."""
-        _resolved(
-            "localhost", DNS
-        )  # loads what looks names up, for the thread may not read our files
+        _resolved("localhost", DNS)  # loads the resolver, for the thread may not read our files
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
-        # In many containers; then this thread looks as the same user.
-        if os.geteuid() == 0 and not _may_look():
+        # In many containers root may not look at other users' processes; then be that user.
+        if os.geteuid() == 0 and not capabilities() & SYS_PTRACE:
             libc = ctypes.CDLL(None)
             libc.setfsgid(self.uid)
             libc.setfsuid(self.uid)
@@ -85,15 +83,15 @@ class Broker:
         first = ctypes.c_int(arguments[0] & 0xFFFFFFFF).value
         if name == "fchmod":
             return self._set_mode(f"/proc/{pid}/fd/{first}", arguments[1])
-        place, path, mode = (
-            (AT_FDCWD, *arguments[:2]) if name == "chmod" else (first, *arguments[1:3])
-        )
+        place, (path, mode) = first, arguments[1:3]
+        if name == "chmod":
+            place, (path, mode) = AT_FDCWD, arguments[:2]
         base = os.readlink(f"/proc/{pid}/cwd" if place == AT_FDCWD else f"/proc/{pid}/fd/{place}")
         asked = os.fsdecode(_memory(pid, path, 4096).partition(b"\0")[0])
         return self._set_mode(os.path.join(base, asked) if asked else base, mode)
 
     def _set_mode(self, path: str, mode: int) -> int:
-        """Open what the path leads to now first, and judged by where that lies."""
+        """Open first what the path leads to now, then judge by where that lies."""
         found = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
             handle = f"/proc/self/fd/{found}"
@@ -106,28 +104,19 @@ class Broker:
         return 0
 
     def _connect(self, id: int, pid: int, arguments: list[int]) -> int:
-        theirs, at, size = (
-            arguments[0] & 0x7FFFFFFF,
-            arguments[1],
-            min(arguments[2] & 0xFFFFFFFF, 128),
-        )
-        address = _address(_memory(pid, at, size))
-        ours = self._opened(address)
+        theirs, at, size = arguments[0] & 0x7FFFFFFF, arguments[1], arguments[2] & 0xFFFFFFFF
+        ours = self._opened(_address(_memory(pid, at, min(size, 128))))
         if ours is None:
             return errno.ECONNREFUSED
         with ours:
             flags = _flags(pid, theirs)
             ours.setblocking(not flags & os.O_NONBLOCK)
-            request = struct.pack(
-                "QIIII", id, SET_DESCRIPTOR, ours.fileno(), theirs, flags & os.O_CLOEXEC
-            )
-            fcntl.ioctl(self.listener, ADD, request)
+            given = (SET_DESCRIPTOR, ours.fileno(), theirs, flags & os.O_CLOEXEC)
+            fcntl.ioctl(self.listener, ADD, struct.pack("QIIII", id, *given))
         return 0
 
     def _opened(self, asked: tuple[str, int]) -> socket.socket | None:
-        """Return a connection to where is allowed to be connected to; None where it is not. Raise
-        `OSError`.
-        """
+        """Return a connection to what is allowed; None for anything else. Raise `OSError`."""
         if asked[1] == DNS and asked not in self.hosts:
             return self._names()
         family, address, host = next(self._places(asked), (0, None, ""))
@@ -148,9 +137,7 @@ class Broker:
     def _places(
         self, asked: tuple[str, int]
     ) -> Iterator[tuple[int, str | tuple[str | int, ...], str]]:
-        """Yield what the asked address stands for among those that are allowed, and the host's name
-        if it is named.
-        """
+        """Yield what the asked address stands for among those allowed, and the host if named."""
         for host, port in self.hosts:
             if host.startswith("/"):
                 path = f"{host}/.s.PGSQL.{port}"
@@ -164,9 +151,7 @@ class Broker:
             yield (socket.AF_INET6 if ":" in asked[0] else socket.AF_INET), asked, ""
 
     def _names(self) -> socket.socket | None:
-        """Return a name server of our own, at the other end of the returned socket; None while
-        there are too many.
-        """
+        """Return a socket to a name server of our own; None while there are too many."""
         if threading.active_count() > MAX_THREADS:
             return None
         theirs, ours = socket.socketpair()
@@ -196,14 +181,6 @@ def receive(through: socket.socket) -> int:
     """Return the descriptor that `hand_over` sent; -1 when the confined process ended before."""
     _, sent, _, _ = through.recvmsg(1, socket.CMSG_SPACE(4))
     return next((array.array("i", data)[0] for _, _, data in sent), -1)
-
-
-def _may_look() -> bool:
-    """Return whether we may look at processes of other users (CAP_SYS_PTRACE)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return bool(
-        next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff")) & 1 << 19
-    )
 
 
 def _memory(pid: int, at: int, size: int) -> bytes:
@@ -254,19 +231,15 @@ def _question(query: bytes) -> tuple[str, int, int]:
 
 
 def _reply(query: bytes, kind: int, end: int, addresses: list[str]) -> bytes:
-    """Return the answer with those addresses of the asked kind (1: IPv4, 28: IPv6); without any the
-    name does not exist.
+    """Return the answer with the addresses of the asked kind (1: IPv4, 28: IPv6); without any
+    address the name does not exist.
     """
-    family = {1: socket.AF_INET, 28: socket.AF_INET6}.get(kind)
-    fitting = (
-        [address for address in addresses if (":" in address) == (family == socket.AF_INET6)]
-        if family
-        else []
-    )
+    family = socket.AF_INET6 if kind == 28 else socket.AF_INET
+    fitting = [one for one in addresses if kind == (28 if ":" in one else 1)]
     code = 0 if addresses else 3
     header = query[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(fitting), 0, 0)
     records = b""
     for one in fitting:
-        data = socket.inet_pton(family, one)  # type: ignore[arg-type]
+        data = socket.inet_pton(family, one)
         records += struct.pack("!HHHIH", 0xC00C, kind, 1, 30, len(data)) + data
     return header + query[12:end] + records

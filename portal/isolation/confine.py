@@ -1,5 +1,4 @@
-"""Puts the process it runs in behind the door: limits, Landlock, another user, no privileges, the
-seccomp filter.
+"""Puts this process behind the door: limits, Landlock, another user, no privileges, seccomp.
 
 Called in the child after it was forked and before anything of a repository is loaded. Every step
 raises when the kernel refuses it, and then nothing of the repository may run. Standard library
@@ -20,13 +19,8 @@ from typing import Any, TypedDict
 from .system_calls import program
 
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
-PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_SET_DUMPABLE, PR_SET_KEEPCAPS = (
-    24,
-    38,
-    47,
-    4,
-    8,
-)
+PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP = 4, 8, 24
+PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 38, 47
 SET_MODE_FILTER, FLAG_NEW_LISTENER = 1, 8
 SECCOMP = {"x86_64": 317, "aarch64": 277}
 READ, READ_FILE_AND_RUN = 0b1101, 0b0101  # EXECUTE, READ_FILE, READ_DIR
@@ -60,8 +54,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(door: Door, *, keep: Iterable[int] = ()) -> int:
-    """Confine this process as `door` says; return the descriptor on which the broker is asked, or
-    -1.
+    """Confine this process as `door` says; return the descriptor that asks the broker, or -1.
 
     `keep`: descriptors beside 0, 1 and 2 that stay open. Raise `OSError`.
     """
@@ -77,10 +70,8 @@ def enter(door: Door, *, keep: Iterable[int] = ()) -> int:
 def serve(door: Door) -> None:
     """Confine a server, as `isolation.server_door` says, before its program is executed.
 
-    Raise `OSError`.
-
-    It listens, connects nowhere, and executes no other program. Who it runs as is its starter's
-    business.
+    It listens, connects nowhere, and executes no other program. Its starter chose its user. Raise
+    `OSError`.
     """
     ruleset = _ruleset(door)
     _limit(door["limits"])
@@ -95,9 +86,7 @@ def _restrict(ruleset: int) -> None:
 
 
 def nest() -> None:
-    """Shut this process off from those around it behind the same door: no signal, no look into
-    their memory.
-    """
+    """Shut this process off from those around it behind the same door: no signal, no look."""
     attributes = struct.pack("QQQ", 0, 0, SCOPED)
     ruleset = _call(_libc.syscall, LANDLOCK_CREATE, attributes, len(attributes), 0)
     _call(_libc.syscall, LANDLOCK_RESTRICT, ruleset, 0)
@@ -117,6 +106,12 @@ def hand_over(listener: int, through: socket.socket) -> None:
     through.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))])
     os.close(listener)
     through.close()
+
+
+def capabilities() -> int:
+    """Return the effective capabilities of this process, one bit each."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
 
 
 def _call(function: Any, *arguments: object) -> int:
@@ -176,9 +171,8 @@ def _limit(limits: dict[str, int]) -> None:
 def _become(uid: int, *, reachable: bool) -> None:
     """Root's child becomes a user who owns nothing, and who can gain nothing.
 
-    Where our own interpreter lies in a directory closed to others, as below /root, the child keeps
-    the right to pass through directories: only the right to read, and Landlock still says which
-    files.
+    Where our interpreter lies in a directory closed to others, as below /root, the child keeps the
+    right to read and to pass through directories; Landlock still says which files.
     """
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
     kept = 0 if reachable else 1 << DAC_READ_SEARCH

@@ -1,5 +1,4 @@
-"""Between a confined process and its database: reads every statement on the wire, from outside the
-door.
+"""Between a confined process and its database: reads every statement on the wire, outside the door.
 
 Come here for what the project's own command sends. The broker hands the process a connection to
 this relay in place of one to the server. The relay asks a judge about each statement before it
@@ -24,8 +23,6 @@ SSL_REQUEST, GSS_REQUEST, CANCEL_REQUEST = 80877103, 80877104, 80877102
 MAX_STARTUP, MAX_STATEMENT, CHUNK = 10_000, 64 << 20, 1 << 16
 CHANNEL_BINDING = b"SCRAM-SHA-256-PLUS"
 UNENCRYPTED = "The database offers no TLS, which its address requires; nothing was sent to it."
-
-
 Judge = Callable[[str], str]  # gets a statement; returns why it must not be sent, or ""
 
 
@@ -49,9 +46,7 @@ class Relay:
         threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True).start()
 
     def instead_of(self, server: socket.socket, host: str) -> socket.socket:
-        """Return a connection to the relay, which forwards to `server`; nobody else's connection
-        is answered.
-        """
+        """Return a connection to the relay, which forwards to `server` and answers nobody else."""
         connection = socket.socket()
         connection.bind(("127.0.0.1", 0))
         self._expected[connection.getsockname()[1]] = (server, host)
@@ -85,8 +80,7 @@ class Relay:
     ) -> None:
         startup = await self._started(reader, writer)
         if not await self._encrypted(from_server, to_server, host):
-            await _refuse(writer, UNENCRYPTED)
-            return
+            return await _refuse(writer, UNENCRYPTED)
         to_server.write(startup)
         await to_server.drain()
         if struct.unpack_from("!I", startup, 4)[0] == CANCEL_REQUEST:
@@ -96,9 +90,7 @@ class Relay:
         await _either(up, down)
 
     async def _started(self, reader: Reader, writer: Writer) -> bytes:
-        """Return the packet that begins a session or cancels a statement, after TLS where the
-        process asked for it.
-        """
+        """Return the packet that begins a session or cancels a statement, after TLS if asked."""
         while True:
             size, code = struct.unpack("!II", await reader.readexactly(8))
             if not 8 <= size <= MAX_STARTUP:
@@ -111,9 +103,7 @@ class Relay:
                 await writer.start_tls(self._ours)
 
     async def _encrypted(self, reader: Reader, writer: Writer, host: str) -> bool:
-        """Return whether the server may be spoken to: over TLS if it offers that, in the clear if
-        the address lets us.
-        """
+        """Return whether to speak to the server: over TLS, or in the clear if the address lets."""
         if self._theirs is None or host.startswith("/"):
             return True
         writer.write(struct.pack("!II", 8, SSL_REQUEST))
@@ -132,20 +122,17 @@ class Relay:
                 await _copied(reader, to_server, size)
                 continue
             if size > MAX_STATEMENT:
-                await _refuse(
-                    writer, "A statement of more than 64 MB was not sent; use COPY for so much."
-                )
-                return
+                why = "A statement of more than 64 MB was not sent; use COPY for so much."
+                return await _refuse(writer, why)
             body = await reader.readexactly(size)
             if why := self._judge(_statement(kind, body)):
-                await _refuse(writer, why)
-                return
+                return await _refuse(writer, why)
             to_server.write(head + body)
             await to_server.drain()
 
 
 async def _either(*tasks: "asyncio.Task[None]") -> None:
-    """Return when one direction has ended and what was under way in the other has had its time."""
+    """Return when one direction has ended, and the other with it."""
     _, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for one in others:
         one.cancel()
@@ -155,9 +142,7 @@ async def _either(*tasks: "asyncio.Task[None]") -> None:
 
 
 async def _answers(reader: Reader, writer: Writer) -> None:
-    """Pass on what the server says; while it signs the process in, without an offer that would bind
-    it to the server's TLS.
-    """
+    """Pass on what the server says, without an offer to bind the sign-in to the server's TLS."""
     signed_in = False
     while not signed_in:
         head = await reader.readexactly(5)
@@ -211,9 +196,7 @@ def _own_context(certificate: str, key: str) -> ssl.SSLContext:
 
 
 def _server_context(mode: str, terms: dict[str, Any]) -> ssl.SSLContext:
-    """Return what libpq does of this `sslmode`: encrypt; with a root certificate, check it; with
-    verify-full, the name too.
-    """
+    """Return what libpq does of `sslmode`: encrypt; check a root certificate, and the name too."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = mode == "verify-full"
     root = terms.get("sslrootcert") or ""

@@ -1,5 +1,4 @@
-"""The seccomp filter: which system calls of repository code the kernel refuses, hands to the
-broker, or allows.
+"""The seccomp filter: which system calls of repository code are refused, the broker's, or allowed.
 
 Come here when an honest program is refused a call, or when the kernel has learnt a new way out.
 Landlock knows files, signals and TCP ports; this closes what it does not know: other sockets, other
@@ -17,19 +16,13 @@ Condition = tuple[int, int, tuple[int, ...], bool]
 ALLOW, NOTIFY, ERRNO, KILL = 0x7FFF0000, 0x7FC00000, 0x00050000, 0x80000000
 ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 FIRST_UNKNOWN = 463  # setxattrat and what came after Linux 6.12
-X32 = 0x40000000
+
 NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW… that clone(2) takes
 MSG_FASTOPEN = 0x20000000
 AF_UNIX, AF_INET, AF_INET6, SOCK_STREAM, IPPROTO_TCP = 1, 2, 10, 1, 6
 F_SETLEASE, F_NOTIFY = 1024, 1026
-BAD_IOCTLS = (
-    0x5412,
-    0x541C,
-    0x540E,
-    0x40086602,
-    0x40046602,
-    0x401C5820,
-)  # TIOCSTI, TIOCLINUX, TIOCSCTTY, SETFLAGS
+# TIOCSTI, TIOCLINUX, TIOCSCTTY, SETFLAGS
+BAD_IOCTLS = (0x5412, 0x541C, 0x540E, 0x40086602, 0x40046602, 0x401C5820)
 
 # Numbers on x86_64 and aarch64; -1 where there is none.
 _REFUSED = {
@@ -137,12 +130,8 @@ _REFUSED = {
     "accept4": (288, 242),
 }
 _ABSENT = {"clone3": (435, 435)}  # its flags lie in memory; every libc falls back to clone
-_PRETENDED = {
-    "utime": (132, -1),
-    "utimes": (235, -1),
-    "futimesat": (261, -1),
-    "utimensat": (280, 88),
-}
+_PRETENDED = {"utime": (132, -1), "utimes": (235, -1), "futimesat": (261, -1)}
+_PRETENDED |= {"utimensat": (280, 88)}
 MODES = {"chmod": (90, -1), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)}
 CONNECT = {"connect": (42, 203)}
 _OF_SERVERS = {"shmget", "shmat", "shmctl", "bind", "listen", "accept", "accept4"}
@@ -155,19 +144,18 @@ _SOCKETS: tuple[Condition, ...] = (
     (2, 0xF, (SOCK_STREAM,), True),
     (4, _ALL, (0, IPPROTO_TCP), True),
 )
+_OF_ITSELF: list[Condition] = [(0, _ALL, (0,), True)]
 _LIMITED: dict[str, tuple[tuple[int, int], list[Condition]]] = {
     "clone": ((56, 220), [(0, NEW_NAMESPACES, (0,), True)]),
-    "prlimit64": ((302, 261), [(0, _ALL, (0,), True)]),
-    "sched_setattr": ((314, 274), [(0, _ALL, (0,), True)]),
-    "sched_setscheduler": ((144, 119), [(0, _ALL, (0,), True)]),
-    "sched_setparam": ((142, 118), [(0, _ALL, (0,), True)]),
-    "sched_setaffinity": ((203, 122), [(0, _ALL, (0,), True)]),
+    "prlimit64": ((302, 261), _OF_ITSELF),
+    "sched_setattr": ((314, 274), _OF_ITSELF),
+    "sched_setscheduler": ((144, 119), _OF_ITSELF),
+    "sched_setparam": ((142, 118), _OF_ITSELF),
+    "sched_setaffinity": ((203, 122), _OF_ITSELF),
     "setpriority": ((141, 140), [(0, _ALL, (0,), True), (2, _ALL, (0,), True)]),
     "ioprio_set": ((251, 30), [(0, _ALL, (1,), True), (2, _ALL, (0,), True)]),
-    "socketpair": (
-        (53, 199),
-        [(0, _ALL, (AF_UNIX,), True), (2, 0xF, (1, 5), True)],
-    ),  # no datagrams: they reconnect
+    # no datagrams: they reconnect
+    "socketpair": ((53, 199), [(0, _ALL, (AF_UNIX,), True), (2, 0xF, (1, 5), True)]),
     "sendto": (
         (44, 206),
         [(6, MSG_FASTOPEN, (0,), True), (8, _ALL, (0,), True), (9, _ALL, (0,), True)],
@@ -187,26 +175,16 @@ def known() -> bool:
 def program(*, sockets: bool, broker: bool, server: bool = False) -> bytes:
     """Return the filter as the kernel takes it.
 
-    `sockets`: TCP and Unix ones may be made; `broker`: it connects them.
-
-    Without a broker nothing connects, and modes of files stay as they are. A `server` may listen
-    and share memory.
+    `sockets`: TCP and Unix ones may be made; `broker`: it connects them, and without it nothing
+    does, and modes of files stay as they are. A `server` may listen and share memory.
     """
     audit, column = ARCHITECTURES[platform.machine()]
-    lines: list[Instruction] = [
-        (0x20, 0, 0, 4),
-        (0x15, 1, 0, audit),
-        (0x06, 0, 0, KILL),
-        (0x20, 0, 0, 0),
-    ]
-    lines += [
-        (0x35, 0, 1, FIRST_UNKNOWN),
-        (0x06, 0, 0, ERRNO | errno.ENOSYS),
-    ]  # also x32, whose numbers are high
+    lines: list[Instruction] = [(0x20, 0, 0, 4), (0x15, 1, 0, audit), (0x06, 0, 0, KILL)]
+    # Also x32, whose numbers are high.
+    lines += [(0x20, 0, 0, 0), (0x35, 0, 1, FIRST_UNKNOWN), (0x06, 0, 0, ERRNO | errno.ENOSYS)]
     asked = NOTIFY if broker else ERRNO | errno.EPERM
-    refused = {
-        name: numbers for name, numbers in _REFUSED.items() if not (server and name in _OF_SERVERS)
-    }
+    allowed = _OF_SERVERS if server else ()
+    refused = {name: numbers for name, numbers in _REFUSED.items() if name not in allowed}
     verdicts = [
         (refused, ERRNO | errno.EPERM),
         (_ABSENT, ERRNO | errno.ENOSYS),

@@ -2,9 +2,8 @@
 
 A job is a row with a status, a lease and a fencing number. A worker claims it by a conditional
 UPDATE, runs one step, and records the outcome only if its fencing number is still the row's
-(`running`); what nobody woke is woken by the clock (`sweep`). Steps
-look at the world first and do at most one outward write, so a step that ran twice, or died half
-way, costs time and nothing else.
+(`running`); what nobody woke is woken by the clock (`sweep`). Steps look at the world first and do
+at most one outward write, so a step that ran twice, or died half way, costs nothing but time.
 """
 
 import os
@@ -31,10 +30,7 @@ RENEW_SECONDS = settings.JOB_LEASE_SECONDS / 4
 
 
 class JobStatus(models.TextChoices):
-    """Where a job stands.
-
-    `failed` was expected and explained; `needs_person` could not be known or went wrong.
-    """
+    """`failed` was expected and explained; `needs_person` could not be known or went wrong."""
 
     QUEUED = "queued", "queued"
     RUNNING = "running", "running"
@@ -51,15 +47,11 @@ STOPPED = (JobStatus.FAILED, JobStatus.NEEDS_PERSON)
 
 @dataclass(frozen=True)
 class Requeue:
-    """Not finished: look again after `seconds` (0: at once).
-
-    `progress` says in a sentence what is awaited.
-    """
+    """Not finished: look again after `seconds` (0: at once); `sentence` says what is awaited."""
 
     seconds: float
     sentence: str = ""
-    # the step broke unexpectedly: its crashes go on counting, so that it ends after three
-    errored: bool = False
+    errored: bool = False  # the step broke: its crashes go on counting, so it ends after three
 
 
 @dataclass(frozen=True)
@@ -86,21 +78,13 @@ class JobQuerySet(models.QuerySet[Any]):
 
 
 class Job(models.Model):
-    """A unit of background work.
-
-    A subclass names its step function (`Job, now -> Outcome`) in `step_function`.
-    """
+    """A unit of background work, by the step (`Job, now -> Outcome`) at `step_function`."""
 
     step_function = ""
-    step_seconds = (
-        120.0  # a step that runs longer loses its lease, so that a hung one is taken over
-    )
+    step_seconds = 120.0  # a longer step loses its lease, so that a hung one is taken over
     urgent = False  # done by a web process while no worker lives
-    repeatable = (
-        True  # False: it is given up when a backup is restored, for it may have been done since
-    )
-    # goes on after any number of errors and crashes: nobody would be there to start it again
-    retry_forever = False
+    repeatable = True  # False: a restored backup gives it up, for it may have been done since
+    retry_forever = False  # True: whatever goes wrong, as nobody would be there to start it again
 
     status = models.CharField(max_length=20, choices=JobStatus, default=JobStatus.QUEUED)
     sentence = models.TextField(blank=True, default="")
@@ -149,9 +133,7 @@ class Job(models.Model):
         return bool(mine.update(**values))
 
     def ended(self, outcome: Finished, *, now: datetime) -> None:
-        """Do what follows in the transaction that ends the job, with the row locked; a subclass
-        writes its audit event here.
-        """
+        """Do what belongs to the transaction that ends the job, such as its audit event."""
 
 
 class Heartbeat(models.Model):
@@ -170,9 +152,7 @@ class Heartbeat(models.Model):
 
 
 class AuditWatch(Job):
-    """Verifies what was added to the audit chain and anchors its head, at an interval; one row,
-    never ends.
-    """
+    """Verifies what was added to the audit chain and anchors its head, at an interval; one row."""
 
     step_function = "portal.audit.watch.watch"
     step_seconds = 3600.0
@@ -192,9 +172,7 @@ class AuditWatch(Job):
 
 
 def wake_now(job: Job, *, now: datetime | None = None) -> None:
-    """Make `job` due at once and tell the queue, in the caller's transaction (a rolled-back wake
-    never was).
-    """
+    """Make `job` due at once and tell the queue, in the caller's transaction."""
     now = now or timezone.now()
     caused = {"trace": trace.current()} if trace.current() else {}
     type(job)._default_manager.filter(pk=job.pk).update(wake_at=now, woken_at=now, **caused)
@@ -203,12 +181,8 @@ def wake_now(job: Job, *, now: datetime | None = None) -> None:
 
 def queue(model: type[Job], pk: int) -> None:
     """Tell the queue of one job; whoever takes the task runs the job's steps."""
-    async_task(
-        "portal.jobs.running.wake",
-        model._meta.label,
-        pk,
-        task_name=f"{model._meta.model_name}-{pk}"[:100],
-    )
+    name = f"{model._meta.model_name}-{pk}"[:100]
+    async_task("portal.jobs.running.wake", model._meta.label, pk, task_name=name)
 
 
 def job_models() -> list[type[Job]]:
@@ -217,21 +191,18 @@ def job_models() -> list[type[Job]]:
 
 
 def holds(job: Job, *, now: datetime | None = None) -> bool:
-    """Renew the lease; False when the job was taken over or stopped by a person, so that the step
-    should end.
-    """
+    """Renew the lease; False when the job was taken over or stopped: the step should end."""
     now = now or timezone.now()
-    return bool(_mine(job).update(lease_until=Now() + LEASE, heartbeat_at=now))
+    return bool(held(job).update(lease_until=Now() + LEASE, heartbeat_at=now))
 
 
 def seconds_held(job: Job) -> float:
-    """Return for how many seconds from now nobody else can claim `job`, without renewing that.
+    """Return for how many seconds from now nobody else can claim `job`, without a lock on its row.
 
-    Raise `TooLate` where somebody could by now, or a person stopped it. Locks no row, so it can be
-    asked within a transaction.
+    Raise `TooLate` where somebody could by now, or a person stopped it.
     """
     left = ExpressionWrapper(F("lease_until") - Now(), output_field=models.DurationField())
-    seen = _mine(job).annotate(left=left).values_list("left", flat=True).first()
+    seen = held(job).annotate(left=left).values_list("left", flat=True).first()
     if seen is None or seen <= timedelta():
         raise TooLate(f"{job._meta.label} {job.pk} is no longer held by this worker.")
     return float(seen.total_seconds())
@@ -247,5 +218,6 @@ def host_name() -> str:
     return f"{socket.gethostname()} {os.environ.get('RAILWAY_REPLICA_ID', '')[:8]}".strip()[:100]
 
 
-def _mine(job: Job) -> models.QuerySet[Job]:
+def held(job: Job) -> models.QuerySet[Job]:
+    """Return the row of `job`, as long as this worker holds it and no person stopped it."""
     return type(job)._default_manager.filter(pk=job.pk, fence=job.fence, status__in=OPEN)

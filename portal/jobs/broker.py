@@ -14,8 +14,7 @@ from portal.jobs import this_worker
 CHANNEL = "portal_queue"
 PATIENCE = 2.0
 
-# Only our own words stand in them, so nothing can be injected. Times are the database's, for the
-# clocks of hosts differ.
+# Only our own words stand in them. Times are the database's, for the clocks of hosts differ.
 _PUT = f"""WITH task AS (
     INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, clock_timestamp()) RETURNING id
 ) SELECT id, pg_notify('{CHANNEL}', '') FROM task"""  # noqa: S608
@@ -46,17 +45,14 @@ class Broker(ORM):
         """Return the next task with its key; None when none came for a while."""
         self.get_connection()
         self._listen()
-        if found := self._take():
-            return found
-        for _ in connection.connection.notifies(timeout=PATIENCE, stop_after=1):
-            pass
-        return None
-
-    def _take(self) -> list[tuple[int, str]]:
         own = own_queue()
         with connection.cursor() as cursor:
             cursor.execute(_TAKE, [Conf.RETRY, own, self.list_key, own])
-            return list(cursor.fetchall())
+            if found := list(cursor.fetchall()):
+                return found
+        for _ in connection.connection.notifies(timeout=PATIENCE, stop_after=1):
+            pass
+        return None
 
     def _listen(self) -> None:
         connection.ensure_connection()

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import stamina
 from django.apps import apps
 from django.db import Error, connection, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -21,17 +21,18 @@ from django.utils.module_loading import import_string
 from portal import observed
 from portal.jobs import (
     LEASE,
-    OPEN,
     RENEW_SECONDS,
     Finished,
     Job,
     JobStatus,
     Outcome,
     Requeue,
+    held,
     holds,
     seconds_held,
     this_worker,
 )
+from portal.jobs.sweep import due
 from portal.logs import trace
 from portal.outbound import http
 
@@ -41,9 +42,7 @@ MAX_CRASHES = 8
 
 
 def wake(label: str, pk: int) -> str:
-    """Return what the queue calls: runs the job's steps until it waits, ends, or belongs to
-    somebody else.
-    """
+    """Run the job's steps until it waits, ends, or is somebody else's: what the queue calls."""
     model = apps.get_model(label)
     while (job := claim(model, pk)) is not None:
         with trace.within(job.trace, f"{label} {pk}"):
@@ -59,31 +58,28 @@ def wake(label: str, pk: int) -> str:
 
 
 def claim(model: type[Job], pk: int, *, now: datetime | None = None) -> Job | None:
-    """Take the lease if the job is due and free, raising its fencing number; None if it is not ours
-    to run.
-    """
+    """Take the lease if the job is due and free, raising its fencing number; else return None."""
     now = now or timezone.now()
-    won = model._default_manager.filter(
-        Q(lease_until=None) | Q(lease_until__lt=Now()), pk=pk, status__in=OPEN, wake_at__lte=now
-    ).update(
-        status=JobStatus.RUNNING,
-        fence=F("fence") + 1,
-        crashes=F("crashes") + 1,
-        lease_until=Now() + LEASE,
-        holder=this_worker(),
-        heartbeat_at=now,
-        started_at=Coalesce("started_at", now),
+    won = (
+        due(model, now)
+        .filter(pk=pk)
+        .update(
+            status=JobStatus.RUNNING,
+            fence=F("fence") + 1,
+            crashes=F("crashes") + 1,
+            lease_until=Now() + LEASE,
+            holder=this_worker(),
+            heartbeat_at=now,
+            started_at=Coalesce("started_at", now),
+        )
     )
     return model._default_manager.get(pk=pk) if won else None
 
 
 def _run_step(job: Job) -> Outcome:
     if job.crashes > MAX_CRASHES and not job.retry_forever:
-        return Finished(
-            JobStatus.NEEDS_PERSON,
-            f"The worker stopped {MAX_CRASHES} times in a row in this step without an outcome; see"
-            " the log.",
-        )
+        stopped = f"The worker stopped {MAX_CRASHES} times in a row in this step"
+        return Finished(JobStatus.NEEDS_PERSON, f"{stopped} without an outcome; see the log.")
     step = import_string(job.step_function)
     try:
         with _renewed_lease(job), _guarded_writes(job):
@@ -101,25 +97,17 @@ def _run_step(job: Job) -> Outcome:
 
 
 def _broke(job: Job) -> Outcome:
-    """Return what comes of a step that raised what it should not; call it from the `except`
-    clause.
-    """
+    """Return what comes of a step that raised what it should not; called from an `except`."""
     log.exception("%s %s broke", job._meta.label, job.pk)
+    stopped = "An unexpected error stopped this step"
     if job.crashes < 3 or job.retry_forever:
-        return Requeue(
-            min(2.0 * job.crashes, 60.0),
-            "An unexpected error stopped this step; it is being retried.",
-            errored=True,
-        )
-    return Finished(
-        JobStatus.NEEDS_PERSON, "An unexpected error stopped this step three times. See the log."
-    )
+        seconds = min(2.0 * job.crashes, 60.0)
+        return Requeue(seconds, f"{stopped}; it is being retried.", errored=True)
+    return Finished(JobStatus.NEEDS_PERSON, f"{stopped} three times. See the log.")
 
 
 def _connection_lost(error: Exception) -> bool:
-    """Return whether the database went away, which is no fault of the step; not so for other
-    errors.
-    """
+    """Return whether the database went away, which is no fault of the step."""
     opened = connection.connection
     return isinstance(error, Error) and (opened is None or opened.closed)
 
@@ -141,27 +129,17 @@ def _keep(job: Job, outcome: Outcome) -> bool:
 
 
 def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
-    """Write the outcome if this worker still holds the job; False when another one took it over
-    meanwhile.
-    """
+    """Write the outcome if this worker still holds the job; return whether it does."""
     now = now or timezone.now()
     with transaction.atomic():
-        mine = (
-            type(job)
-            ._default_manager.select_for_update()
-            .filter(pk=job.pk, fence=job.fence, status__in=OPEN)
-        )
+        mine = held(job).select_for_update()
         row = mine.first()
         if row is None:
             return False
         if isinstance(outcome, Finished):
             job.ended(outcome, now=now)
-            changes = {
-                "status": outcome.status,
-                "finished_at": now,
-                "sentence": outcome.sentence,
-                "crashes": 0,
-            }
+            ended = {"status": outcome.status, "sentence": outcome.sentence}
+            changes: dict[str, object] = {**ended, "finished_at": now, "crashes": 0}
         else:
             later = now + timedelta(seconds=outcome.seconds)
             # Keep a wake-up that arrived while this step ran.
@@ -170,9 +148,7 @@ def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
             if not outcome.errored:
                 changes["crashes"] = 0
             if job.retry_forever and row.trace == job.trace:
-                changes["trace"] = (
-                    ""  # what comes next is by the clock, unless somebody else asks for it
-                )
+                changes["trace"] = ""  # what comes next is by the clock, unless somebody asks
             if outcome.sentence:
                 changes["sentence"] = outcome.sentence
         mine.update(lease_until=None, woken_at=None, heartbeat_at=now, **changes)
@@ -181,9 +157,7 @@ def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
 
 @contextmanager
 def _guarded_writes(job: Job) -> Iterator[None]:
-    """Let nothing be written outside by a worker that was frozen or cut off from the database while
-    another one took its job over.
-    """
+    """Let nothing be written outside by a worker that was frozen or cut off and lost its job."""
     token = http.guard.set(lambda: seconds_held(job))
     try:
         yield
@@ -193,9 +167,7 @@ def _guarded_writes(job: Job) -> Iterator[None]:
 
 @contextmanager
 def _renewed_lease(job: Job) -> Iterator[None]:
-    """Keep the lease while the step runs in this process, up to the step's own limit; a killed
-    process stops.
-    """
+    """Keep the lease while this process runs the step, up to the step's own limit."""
     done = threading.Event()
 
     def renew() -> None:

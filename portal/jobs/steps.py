@@ -1,9 +1,8 @@
 """The engine of every step: read the current state, then write at most once.
 
-A step of a promotion, a rollback, a preview, a repair or a migration is a function that looks first
-and may be killed after any line. What it may find is a value: `Requeue` (look again), `Finished`,
-or an end of the step's own kind. Trouble outside is no find: `patiently` looks again until it
-passes, or gives up.
+A step is a function that looks first and may be killed after any line. What it finds is a value:
+`Requeue` (look again), `Finished`, or an end of the step's own kind. Trouble outside is no find:
+`patiently` looks again until it passes, or gives up.
 """
 
 from collections.abc import Callable, Collection

@@ -1,7 +1,6 @@
 """Which jobs are due or running, over all kinds of job, and whether the queue moves.
 
-Come here for what a worker looks at every second: each look is one query, for an idle portal has
-twenty kinds of job and nothing to do.
+A worker looks every second, by one query: an idle portal has twenty kinds of job and nothing to do.
 """
 
 import functools
@@ -82,18 +81,12 @@ def due(model: type[Job], now: datetime) -> models.QuerySet[Job]:
 
 
 def canary(token: str, name: str = "worker") -> None:
-    """Write the proof of progress that the worker `name` awaits.
-
-    Forgets workers that ended long ago.
-    """
+    """Write the proof of progress that the worker `name` awaits; forget workers of days ago."""
     now = timezone.now()
     Heartbeat.objects.update_or_create(name=name, defaults={"token": token, "at": now})
     Heartbeat.objects.filter(at__lt=now - timedelta(days=1)).delete()
 
 
 def canary_seen(token: str) -> bool:
-    """Return whether the canary `token` has flown.
-
-    Workers of several hosts each have their own row.
-    """
+    """Return whether the canary `token` has flown."""
     return Heartbeat.objects.filter(token=token).exists()

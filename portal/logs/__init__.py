@@ -1,3 +1,1 @@
-"""Logs: one id from a request or delivery through its jobs to outward calls, JSON lines, errors
-to a DSN.
-"""
+"""Logs: one id from a request through its jobs to outward calls, JSON lines, errors to a DSN."""

@@ -1,11 +1,9 @@
-"""Errors to a DSN (Sentry and what speaks its protocol), if SENTRY_DSN names one.
-
-Off by default.
-"""
+"""Errors to a DSN (Sentry and what speaks its protocol), if SENTRY_DSN names one."""
 
 from typing import Any
 
 from portal.logs import trace
+from portal.redaction import in_texts, without_secrets
 from portal.version import VERSION
 
 
@@ -30,14 +28,6 @@ def report_to(dsn: str) -> None:
 
 def _cleaned(event: Any, hint: Any) -> Any:
     """Return the event without what may tell of a person or a secret, and with its trace."""
-    from portal.redaction import without_secrets
-
-    def clean(value: object) -> object:
-        if isinstance(value, str):
-            return without_secrets(value)
-        if isinstance(value, dict):
-            return {name: clean(one) for name, one in value.items()}
-        return [clean(one) for one in value] if isinstance(value, list | tuple) else value
 
     asked = event.pop("request", None) or {}
     event.pop("user", None)
@@ -45,4 +35,4 @@ def _cleaned(event: Any, hint: Any) -> Any:
     event["request"] = {"method": asked.get("method", ""), "url": address}
     own = {"trace": trace.current(), "job": trace.current_job()}
     event["tags"] = {**(event.get("tags") or {}), **own}
-    return clean(event)
+    return in_texts(event, without_secrets)

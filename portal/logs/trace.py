@@ -1,6 +1,4 @@
-"""One id for everything that one request or delivery causes: its log lines, jobs and outward
-calls.
-"""
+"""One id for all that a request or delivery causes: its log lines, jobs and outward calls."""
 
 import logging
 import re
@@ -11,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
+
+type View = Callable[[HttpRequest], HttpResponse]
 
 log = logging.getLogger(__name__)
 HEADER = "X-Request-ID"
@@ -40,12 +40,8 @@ def within(trace: str, job: str = "") -> Iterator[None]:
         _job.reset(tokens[1])
 
 
-def traced(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: each request has an id, its own or GitHub's for a delivery, and its answer
-    names it.
-    """
+def traced(get_response: View) -> View:
+    """Middleware: each request has an id, its own or GitHub's, and its answer names it."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-GitHub-Delivery") or request.headers.get(HEADER, "")
@@ -53,9 +49,9 @@ def traced(
             started = time.perf_counter()
             response = get_response(request)
             response.headers[HEADER] = current()
-            milliseconds = round((time.perf_counter() - started) * 1000)
-            what = (request.method, request.path, response.status_code, milliseconds)
-            log.info("%s %s %s in %s ms", *what)
+            took = (time.perf_counter() - started) * 1000
+            what = (request.method, request.path, response.status_code, took)
+            log.info("%s %s %s in %.0f ms", *what)
             return response
 
     return handle

@@ -15,10 +15,7 @@ STEPS_AROUND = 1  # of 30 seconds each: clocks differ
 
 
 class Authenticator(ThrottlingMixin, Device):
-    """A person's authenticator app (TOTP, RFC 6238).
-
-    Its secret is held encrypted and shown once, to be scanned.
-    """
+    """A person's authenticator app (TOTP, RFC 6238), whose secret is shown once, to be scanned."""
 
     secret = EncryptedTextField()
     last_step = models.BigIntegerField(
@@ -37,10 +34,7 @@ class Authenticator(ThrottlingMixin, Device):
         return 1
 
     def accepts(self, code: str, now: datetime) -> bool:
-        """Return whether `code` is the one of this moment and was not used before.
-
-        The caller holds the row and saves it.
-        """
+        """Return whether `code` is this moment's and unused; the caller holds and saves the row."""
         if not re.fullmatch(r"[0-9]{6}", code):
             return False
         totp = TOTP(self.key)
@@ -73,9 +67,8 @@ def encoded(secret: bytes) -> str:
 
 
 class RecoveryCode(models.Model):
-    """A code that counts once instead of the app's.
-
-    Only its digest is held: 80 random bits need no slow hash.
+    """A code that counts once instead of the app's, held as a digest: 80 random bits need no slow
+    hash.
     """
 
     authenticator = models.ForeignKey(Authenticator, models.CASCADE, related_name="recovery_codes")

@@ -9,11 +9,9 @@ from portal.outbound.parsing import JsonObject
 
 
 class AuditEvent(models.Model):
-    """One thing that happened: written only by `portal.audit.record`, never changed, hashed with
-    the last.
+    """One thing that happened: written only by `portal.audit.record`, never changed.
 
-    A view: what the one text of an event says, line by line (migration 0002). docs/audit.md says
-    what is hashed.
+    A view: what the one text of an event says, line by line (migration 0002; docs/audit.md).
     """
 
     class Outcome(models.TextChoices):
@@ -60,9 +58,7 @@ class AuditEvent(models.Model):
 
 
 class AuditHead(models.Model):
-    """The last position and digest of the chain, in a single row which each append locks and
-    moves.
-    """
+    """The last position and digest of the chain, in a row which each append locks and moves."""
 
     single = models.BooleanField(primary_key=True, default=True)
     position = models.BigIntegerField(default=0)

@@ -1,6 +1,4 @@
-"""Changes of configuration that wait for a second person or were made, and who granted which
-role.
-"""
+"""Changes of configuration that wait for a second person or were made, and who granted roles."""
 
 from django.apps import apps
 from django.conf import settings
@@ -82,14 +80,11 @@ class ConfigurationChange(models.Model):
 
     @property
     def sign_in_policy(self) -> Policy:
-        """What confirming it demands: what its project does, and for people the strictest of all
-        projects.
-        """
+        """What confirming it demands: what its project does; for people, the strictest project."""
         projects = apps.get_model("environments", "Project").objects.all()
-        policies = [
-            project.sign_in_policy
-            for project in (projects.filter(slug=self.scope) if self.scope else projects)
-        ]
+        if self.scope:
+            projects = projects.filter(slug=self.scope)
+        policies = [project.sign_in_policy for project in projects]
         minutes = [policy.minutes for policy in policies if policy.minutes]
         return Policy(any(policy.second_factor for policy in policies), min(minutes, default=None))
 
@@ -112,10 +107,7 @@ def said(value: object) -> str:
 
 
 class RoleGrant(models.Model):
-    """Who gave a person a role, or (without a group) rights of their own.
-
-    No row: whoever owns the machine did.
-    """
+    """Who gave a person a role, or (without a group) own rights; no row: the machine's owner."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="grants")
     group = models.ForeignKey(Group, models.CASCADE, null=True, blank=True, related_name="+")

@@ -1,6 +1,4 @@
-"""What processes report about themselves, what they observed outside, and the incidents that
-checks found.
-"""
+"""What processes report about themselves and observed outside, and what checks found."""
 
 from datetime import timedelta
 
@@ -59,10 +57,7 @@ class Observation(models.Model):
 
 
 class Incident(models.Model):
-    """One check that was not in order for a while.
-
-    `announced_at` is empty until a second look confirmed it.
-    """
+    """One check that was not in order for a while, announced once a second look confirmed it."""
 
     check_name = models.CharField(max_length=60)
     subject = models.CharField(

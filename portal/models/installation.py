@@ -7,9 +7,7 @@ from portal.secrets import EncryptedTextField
 
 
 class Installation(models.Model):
-    """Whether this database is the sandbox's or a real portal's: settled by its first start, and
-    for good.
-    """
+    """Settled by the first start, and for good."""
 
     single = models.BooleanField(primary_key=True, default=True)
     sandbox = models.BooleanField()

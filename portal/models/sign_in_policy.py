@@ -4,9 +4,7 @@ from typing import NamedTuple
 
 
 class Policy(NamedTuple):
-    """What is demanded: a second factor, and both not longer ago than `minutes` (None or 0: once
-    in the session).
-    """
+    """A second factor or not, and proof within `minutes` (None or 0: once in the session)."""
 
     second_factor: bool = False
     minutes: int | None = None

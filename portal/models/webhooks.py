@@ -4,9 +4,7 @@ from django.db import models
 
 
 class WebhookDelivery(models.Model):
-    """One delivery that GitHub or Railway made, genuine and read once; forged ones are not
-    stored.
-    """
+    """One delivery that GitHub or Railway made, genuine and read once; no forged one is stored."""
 
     class Source(models.TextChoices):
         GITHUB = "github", "GitHub"

@@ -12,8 +12,7 @@ USER_AGENT = "release-portal/0.1"
 def client_of(process: int, loopback: bool) -> httpx.Client:
     """Return the one pool of connections per process: a fork must not share its parent's.
 
-    Redirects are not followed, so no token ever reaches another host; a proxy from the environment
-    is not asked for this machine.
+    Without redirects no token reaches another host; this machine is asked past any proxy.
     """
     return httpx.Client(
         headers={"User-Agent": USER_AGENT},
@@ -24,9 +23,7 @@ def client_of(process: int, loopback: bool) -> httpx.Client:
 
 
 def pinned(url: str, at: str) -> tuple[httpx.URL, dict[str, str], dict[str, object]]:
-    """Return the URL at that address, and what still names the host: its header, and TLS, which
-    verifies its certificate.
-    """
+    """Return the URL at that address, and what still names the host: its header, and TLS."""
     whole = httpx.URL(url)
     if not at:
         return whole, {}, {}

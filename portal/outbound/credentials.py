@@ -1,6 +1,4 @@
-"""Credentials for GitHub and Railway: found in the settings, looked at before the first call,
-never shown.
-"""
+"""Credentials for GitHub and Railway: found in the settings, looked at first, never shown."""
 
 import hmac
 import os
@@ -34,9 +32,7 @@ _GITHUB_KINDS = {
 
 @dataclass(frozen=True, eq=False)
 class Secret:
-    """A value that no `repr`, `str`, log line, page or pickle shows; `reveal()` is the one way
-    to it.
-    """
+    """A value that no `repr`, `str`, log line, page or pickle shows; `reveal()` does."""
 
     _value: str = field(repr=False)
 
@@ -69,18 +65,13 @@ class App:
 
 
 def checked_token(token: str, setting: str, service: str) -> str:
-    """Return `token` as it is, or `ApiError` (unauthorized) naming its length, kind and fault,
-    never the token.
-    """
+    """Return `token`; raise `ApiError` (unauthorized) with its length, kind and fault if unfit."""
     if not token:
         raise ApiError(service, "unauthorized", f"{service} needs a token: set {setting}.")
     if fault := _fault(token):
         kind = github_token_kind(token.strip("\"' \t\r\n")) if service == "GitHub" else "token"
-        sentence = (
-            f"{setting} holds a {kind} of {len(token)} characters that {fault}: set it again"
-            " without that."
-        )
-        raise ApiError(service, "unauthorized", sentence)
+        found = f"{setting} holds a {kind} of {len(token)} characters that {fault}"
+        raise ApiError(service, "unauthorized", f"{found}: set it again without that.")
     return token
 
 
@@ -121,10 +112,8 @@ def github_auth(api_url: str, token: str | App | None = None) -> github.Auth.Aut
         settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY, settings.GITHUB_APP_INSTALLATION_ID
     )
     if app == App("", "", ""):
-        sentence = (
-            "GitHub needs a credential: set GITHUB_TOKEN, or GITHUB_APP_ID with "
-            "GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID."
-        )
+        needed = "GITHUB_APP_ID with GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID"
+        sentence = f"GitHub needs a credential: set GITHUB_TOKEN, or {needed}."
         raise ApiError("GitHub", "unauthorized", sentence)
     return _installation(os.getpid(), api_url, app)
 
@@ -132,21 +121,16 @@ def github_auth(api_url: str, token: str | App | None = None) -> github.Auth.Aut
 @lru_cache(maxsize=16)
 def _installation(process: int, api_url: str, app: App) -> "Installation":
     """One per process and App, so that its token (one hour) is fetched once."""
+    private_key = app.private_key.replace("\\n", "\n")  # how several lines are written in one
+    fault = ""
     if not app.id.isdigit() or not app.installation_id.isdigit():
-        sentence = (
-            "GITHUB_APP_ID and GITHUB_APP_INSTALLATION_ID must both be set and be numbers: correct"
-            " them."
-        )
-        raise ApiError("GitHub", "unauthorized", sentence)
-    private_key = app.private_key.replace(
-        "\\n", "\n"
-    )  # how a key of several lines is written in one
-    if "PRIVATE KEY-----" not in private_key:
-        sentence = (
-            "GITHUB_APP_PRIVATE_KEY is not a private key in PEM form: paste the file GitHub gave"
-            " you."
-        )
-        raise ApiError("GitHub", "unauthorized", sentence)
+        fault = "GITHUB_APP_ID and GITHUB_APP_INSTALLATION_ID must both be set and be numbers:"
+        fault += " correct them."
+    elif "PRIVATE KEY-----" not in private_key:
+        fault = "GITHUB_APP_PRIVATE_KEY is not a private key in PEM form: paste the file GitHub"
+        fault += " gave you."
+    if fault:
+        raise ApiError("GitHub", "unauthorized", fault)
     return Installation(api_url, github.Auth.AppAuth(app.id, private_key), app.installation_id)
 
 
@@ -169,9 +153,8 @@ class Installation(github.Auth.Auth):
         self._app = app
         self._clock = clock
         self._lock = threading.Lock()
-        self.permissions: dict[
-            str, str
-        ] = {}  # what the last token may do: name → "read", "write" or "admin"
+        # What the last token may do: name → "read", "write" or "admin".
+        self.permissions: dict[str, str] = {}
         self._held: tuple[str, datetime] | None = None
 
     @property
@@ -198,10 +181,8 @@ class Installation(github.Auth.Auth):
         # No write: a token fetched in vain harms nobody.
         reply = http.send("GitHub", "POST", self.address, write=False, headers=headers)
         if reply.status >= 500 or reply.status == 429:
-            sentence = (
-                f"GitHub gives no installation token (HTTP {reply.status}). The portal tries "
-                "again later."
-            )
+            sentence = f"GitHub gives no installation token (HTTP {reply.status})."
+            sentence += " The portal tries again later."
             raise ApiError("GitHub", "unavailable", sentence, status=reply.status)
         if reply.status >= 300:
             sentence = (

@@ -46,9 +46,7 @@ Kind = Literal[
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
-MAX_WAIT_SECONDS = (
-    10.0  # a longer Retry-After is the caller's business: no worker sleeps through it
-)
+MAX_WAIT_SECONDS = 10.0  # a longer Retry-After is the caller's business: no worker sleeps it out
 RETRIED: frozenset[Kind] = frozenset({"unavailable", "malformed", "rate_limited"})
 # The connection never stood, so not even a write can have happened.
 NEVER_SENT = (
@@ -66,9 +64,7 @@ _counting = threading.Lock()
 
 
 class ApiError(Exception):
-    """What went wrong outside.
-
-    `sentence` is for people: no secret; what happened and how to fix it.
+    """What went wrong outside, in a `sentence` for people, without secrets, and how to fix it.
 
     `service` is "GitHub", "Railway" or "smoke"; `status` the HTTP status if there was an answer;
     `retry_after` seconds to wait, where known; `detail` the vendor's own words, cleaned, for logs.
@@ -126,13 +122,16 @@ class Reply:
     body: bytes
 
     def json(self) -> object:
-        """Return the body as JSON; raise `ValueError` for half a JSON, HTML, or nesting beyond
-        reason.
-        """
+        """Return the body as JSON; raise `ValueError` for anything else, or nested too deeply."""
         try:
             return json.loads(self.body)
         except RecursionError:
             raise ValueError("nested too deeply") from None
+
+    def number(self, header: str) -> int | None:
+        """Return a header that counts something, or None where it is no number."""
+        value = self.headers.get(header, "").strip()
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 12 else None
 
 
 def is_loopback(host: str | None) -> bool:
@@ -149,19 +148,13 @@ def checked_url(url: str, setting: str, service: str) -> str:
     """Return `url` without its last slash; raise when a token would travel to it in clear text."""
     try:
         parts = urlsplit(url)
-        sound = bool(parts.hostname) and parts.username is None
-        encrypted = parts.scheme == "https" or (
-            parts.scheme == "http" and is_loopback(parts.hostname)
-        )
+        near = parts.scheme == "http" and is_loopback(parts.hostname)
+        if (parts.scheme == "https" or near) and parts.hostname and parts.username is None:
+            return url.rstrip("/")
     except ValueError:
-        sound = encrypted = False
-    if not sound or not encrypted:
-        raise ApiError(
-            service,
-            "refused",
-            f"{setting} must be an https:// address (http:// only on this machine): correct it.",
-        )
-    return url.rstrip("/")
+        pass
+    wanted = "an https:// address (http:// only on this machine)"
+    raise ApiError(service, "refused", f"{setting} must be {wanted}: correct it.")
 
 
 def send(
@@ -212,9 +205,8 @@ def send(
 
 
 def seconds_left() -> float:
-    """Return for how many seconds from now a write of this job may begin; infinite outside of jobs.
-
-    For writes that another program sends (git). Raise `TooLate`.
+    """Return for how many seconds from now this job may begin a write by another program (git);
+    infinite outside of jobs. Raise `TooLate`.
     """
     ask = guard.get()
     return ask() if ask else math.inf
@@ -224,11 +216,10 @@ def _deadline() -> Callable[[str, object], None] | None:
     """Ask the guard, and return what holds back a request whose time is over as its first byte is
     to go out: this process may have been frozen meanwhile. Raise `TooLate`.
     """
-    ask = guard.get()
-    if ask is None:
+    if guard.get() is None:
         return None
     before = time.monotonic()
-    until = before + ask()
+    until = before + seconds_left()
 
     def trace(event: str, info: object) -> None:
         if event.endswith("send_request_headers.started") and time.monotonic() >= until:
@@ -246,25 +237,19 @@ def _transport_error(service: str, error: Exception, write: bool, seconds: float
     if isinstance(error, httpx.TimeoutException):
         sentence = f"{service} did not answer within {seconds:g} s. The portal tries again later."
     else:
-        sentence = (
-            f"{service} cannot be reached: look at the network and at {service}'s status page."
-        )
+        sentence = f"{service} cannot be reached: look at the network and {service}'s status page."
     return ApiError(service, "unavailable", sentence, detail=detail)
 
 
 def unknown_outcome(service: str, detail: str = "", status: int | None = None) -> ApiError:
     """Return the error for a write that may or may not have happened."""
-    sentence = (
-        f"{service} gave no clear answer, so the change may have happened: look there before trying"
-        " again."
-    )
+    sentence = f"{service} gave no clear answer, so the change may have happened:"
+    sentence += " look there before trying again."
     return ApiError(service, "unknown_outcome", sentence, status=status, detail=detail)
 
 
 def malformed(service: str, what: str, status: int | None = None) -> ApiError:
-    """Return the error for an answer that is not what its vendor promises; `what` says in which
-    way.
-    """
+    """Return the error for an answer that is not what its vendor promises: in which way, `what`."""
     sentence = f"{service}'s answer cannot be read ({what}). The portal asks again later."
     return ApiError(service, "malformed", sentence, status=status, detail=what)
 
@@ -284,9 +269,7 @@ def shaped(service: str, *, write: bool = False) -> Iterator[None]:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return seconds the answer asks to wait (`Retry-After`, RFC 9110 10.2.3), or None; `now` in
-    Unix seconds.
-    """
+    """Return seconds to wait (`Retry-After`, RFC 9110 10.2.3), or None; `now` in Unix seconds."""
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return min(float(value[:9]), 86_400.0)
@@ -297,10 +280,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def read_again[T](call: Callable[[], T], *, unless_status: frozenset[int] = frozenset()) -> T:
-    """Return `call()`, for reads only: up to 3 tries while the error is a passing one and asks for
-    no long wait.
-
-    An error whose HTTP status is in `unless_status` is raised at once.
+    """Return `call()`, for reads only: up to 3 tries while the error is a passing one, not of a
+    status in `unless_status`, and asks for no long wait.
     """
 
     def wait(error: Exception) -> bool | float:
@@ -312,9 +293,5 @@ def read_again[T](call: Callable[[], T], *, unless_status: frozenset[int] = froz
             return error.kind != "rate_limited"
         return error.retry_after if error.retry_after <= MAX_WAIT_SECONDS else False
 
-    for attempt in stamina.retry_context(
-        on=wait, attempts=3, timeout=45, wait_initial=0.2, wait_max=2
-    ):
-        with attempt:
-            return call()
-    raise AssertionError("stamina returns or raises")
+    again = stamina.RetryingCaller(attempts=3, timeout=45, wait_initial=0.2, wait_max=2)
+    return again(wait, call)

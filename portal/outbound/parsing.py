@@ -27,32 +27,26 @@ class Malformed(ValueError):
 
 
 def text(value: object, limit: int = 300) -> str:
-    """Return `value` as one bounded line in which all can be seen; what is no text becomes the
-    empty string.
-    """
+    """Return `value` as one bounded line in which all can be seen; "" for what is no text."""
     if not isinstance(value, str):
         return ""
     return " ".join(visible(value[: limit * 4]).split())[:limit]
 
 
 def quoted(value: object, limit: int = 300) -> str:
-    """Do the same as `text`, for what a vendor says of an error: without credentials, not even the
-    beginning of one that the bound would cut.
-    """
+    """Do the same as `text`, without credentials, not even the beginning of one at the bound."""
     return text(without_secrets(value), limit) if isinstance(value, str) else ""
 
 
 def lines(value: object, limit: int = 10_000) -> str:
     """Do the same as `text`, for texts of several lines: line breaks and tabs stay."""
-    return (
-        visible(value[: limit * 2]).replace("\r\n", "\n")[:limit] if isinstance(value, str) else ""
-    )
+    if not isinstance(value, str):
+        return ""
+    return visible(value[: limit * 2]).replace("\r\n", "\n")[:limit]
 
 
 def word(value: object) -> str:
-    """Return a vendor's word (an enum value, known or not) in lower case; the empty string when it
-    is none.
-    """
+    """Return a vendor's word (an enum value, known or not) in lower case; "" for what is none."""
     return text(value, 60).lower()
 
 
@@ -84,9 +78,7 @@ def commit(value: object) -> str | None:
 
 
 def field[T](data: object, name: str, kind: type[T]) -> T:
-    """Return `data[name]`, which must be there and be a `kind` (True is no number); else raises
-    `Malformed`.
-    """
+    """Return `data[name]`; raise `Malformed` where it is no `kind` (True is no number)."""
     value = data.get(name) if isinstance(data, dict) else None
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise Malformed(f"{name} is missing or not {kind.__name__}")
@@ -101,16 +93,14 @@ def optional[T](data: object, name: str, kind: type[T]) -> T | None:
 
 
 def nullable[T](data: object, name: str, kind: type[T]) -> T | None:
-    """Do the same as `field`, but null is None; what was asked for and is missing raises
-    `Malformed`.
-    """
+    """Do the same as `field`, but null is None."""
     if isinstance(data, dict) and name in data and data[name] is None:
         return None
     return field(data, name, kind)
 
 
 def commit_field(data: object, name: str) -> str:
-    """Return a full commit id under `name`; else raises `Malformed`."""
+    """Return a full commit id under `name`; raise `Malformed` for anything else."""
     if found := commit(field(data, name, str)):
         return found
     raise Malformed(f"{name} is not a commit id")

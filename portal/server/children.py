@@ -2,9 +2,8 @@
 
 Linux ends a process when its parent dies if it asked for that (prctl(2), PR_SET_PDEATHSIG). Three
 traps: a fork clears the setting, so every fork asks again; a change of user clears it, so ask after
-that; and "parent" means the
-*thread* that forked, so children are started from the main thread. Elsewhere only the polite ways
-work.
+that; and "parent" means the *thread* that forked, so children are started from the main thread.
+Elsewhere only the polite ways work.
 """
 
 import ctypes
@@ -27,9 +26,7 @@ _hooked = False
 
 
 def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
-    """Have a fresh child of process `parent` be sent signal `number` when it dies, or end now if it
-    has died.
-    """
+    """Have this fresh child be sent `number` when process `parent` dies; end now if it has died."""
     if _prctl:
         _prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
     if os.getppid() != parent:
@@ -37,9 +34,7 @@ def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
 
 
 def forks_die_with_us() -> None:
-    """Make sure that every fork of this process, and every fork of those, dies with the process
-    that forked it.
-    """
+    """Have every fork of this process, and every fork of those, die with who forked it."""
     global _hooked
     if not _hooked:
         os.register_at_fork(before=_remember, after_in_child=_ask_again)
@@ -96,9 +91,8 @@ def spawn(
 
 
 def fork(run: Callable[[], object], *, output: int | None = None) -> int:
-    """Run `run` in a forked child that leads its own session; return its number.
-
-    To be called without threads.
+    """Run `run` in a forked child that leads its own session; return its number. Call it without
+    threads.
 
     Quick and small beside `spawn`, for what is loaded is shared. The child dies with us if
     `forks_die_with_us` was called; what stops us (SIGTERM and its like) means the usual to it
@@ -129,11 +123,8 @@ def fork(run: Callable[[], object], *, output: int | None = None) -> int:
 
 
 def stop_group(pid: int, *, patience: float, politely: int = signal.SIGTERM) -> bool:
-    """Ask the child `pid`, which leads its group, to end; after `patience` seconds ends the whole
-    group by force.
-
-    Return whether the leader went by itself in time. What it left behind in its group is ended in
-    any case, before the child is reaped, so that the group's number cannot be another's meanwhile.
+    """Ask the child `pid`, which leads its group, to end within `patience` seconds; return whether
+    it did. Then end the group by force, before the child is reaped: its number stays its own.
     """
     if patience > 0:
         with suppress(ProcessLookupError):

@@ -5,25 +5,22 @@ worker are given the owner's address. What an older portal made as the superuser
 every database, and nothing is lost.
 """
 
-import os
-import secrets
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import SplitResult, quote, urlsplit
 
 import psycopg
 from psycopg import sql
 
 from portal.database_role import role_fault
+from portal.environ import remembered_secret
 from portal.server.embedded_postgres import Server
 from portal.server.postgres_wheel import StartError
 
 ROLE = "portal"
 _ONE_AT_A_TIME = 7_305_817  # any number that nobody else locks
 # What the superuser (role 10) owns outside PostgreSQL's own schemas, as the statement that hands it
-# over. A sequence
-# that belongs to a column, and the types of rows and arrays, go with their table.
+# over. A column's sequence, and the types of rows and arrays, go with their table.
 _MADE = """
 SELECT pg_catalog.format('ALTER %s %s OWNER TO', kind, name) FROM (
     SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN
@@ -49,12 +46,11 @@ WHERE owner = 10 AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 
 
 def owned(server: Server) -> Server:
-    """Return the same server at the address of the portal's own role, which is made and given what
-    is its where needed.
-
-    `server` is at the superuser's address. Raise `StartError`.
+    """Return `server`, which is at the superuser's address, at that of the portal's own role, which
+    is made and given what is its where needed. Raise `StartError`.
     """
-    parts, password = urlsplit(server.url), _password(server.directory)
+    parts = urlsplit(server.url)
+    password = remembered_secret(server.directory / "portal_password")
     ours = parts._replace(netloc=f"{ROLE}:{password}@{parts.hostname}:{parts.port}")
     if not _is_ready(ours.geturl()):
         try:
@@ -69,9 +65,7 @@ def owned(server: Server) -> Server:
 
 
 def _is_ready(url: str) -> bool:
-    """Return whether our role may sign in, which it may once all was handed over, and is no
-    superuser.
-    """
+    """Return whether our role is no superuser and may sign in, as once all was handed over."""
     try:
         with psycopg.connect(url, connect_timeout=5) as connection:
             return not role_fault(connection)
@@ -98,16 +92,3 @@ def _make(connection: psycopg.Connection, parts: SplitResult, password: str) -> 
                 other.execute(sql.SQL(change + " {}").format(role))
     may = "LOGIN CREATEDB NOSUPERUSER NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD {}"
     connection.execute(sql.SQL("ALTER ROLE {} " + may).format(role, password))
-
-
-def _password(directory: Path) -> str:
-    """Return the role's password, made once and kept beside the server's data, readable by us
-    alone.
-    """
-    path = directory / "portal_password"
-    with (
-        suppress(FileExistsError),
-        os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
-    ):
-        file.write(secrets.token_urlsafe(24))
-    return path.read_text()

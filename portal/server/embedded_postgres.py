@@ -8,6 +8,7 @@ whoever holds it knows that no server lives.
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -18,12 +19,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import psycopg
 
 from portal.server.children import spawn, stop_group
-from portal.server.postgres_log import last_words, log_of_this_start, open_log
 from portal.server.postgres_owner import confined_to, demotion
 from portal.server.postgres_wheel import StartError, binaries, extension_path
 from portal.server.private_files import write_private
@@ -40,6 +41,8 @@ SETTINGS = (
     "dynamic_shared_memory_type=mmap",  # in its own directory, and not in /dev/shm
 )
 UNSAFE_SETTINGS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+MAX_LOG_BYTES = 10_000_000
+LOG_MARK = "-- start --"
 
 
 class AlreadyRunning(StartError):
@@ -61,10 +64,7 @@ class Server:
         return self.process is not None and self.process.poll() is None
 
     def stop(self, timeout: float = 10) -> None:
-        """Fast shutdown (PostgreSQL manual 18.5): clients are cut off, data is written.
-
-        Not ours: left alone.
-        """
+        """Shut down fast (PostgreSQL manual 18.5); a server that is not ours is left alone."""
         if self.process is None or self.lock is None:
             return
         if self.process.returncode is None:
@@ -77,17 +77,14 @@ class Server:
 
 @contextmanager
 def running(directory: Path) -> Iterator[Server]:
-    """Provide the server of `directory`: the one that runs, left running; or a new one, stopped at
-    the end.
-    """
-    server = attach(directory)
-    if server is None:
-        try:
-            server = start(directory)
-        except AlreadyRunning:  # another starter was a moment quicker
-            server = attach(directory)
-            if server is None:
-                raise
+    """Provide the server of `directory`: the one that runs, or a new one, stopped at the end."""
+    try:
+        server = attach(directory) or start(directory)
+    except AlreadyRunning:  # another starter was a moment quicker
+        found = attach(directory)
+        if found is None:
+            raise
+        server = found
     try:
         yield server
     finally:
@@ -122,22 +119,16 @@ def start(directory: Path, *, fsync: bool = True, confined: bool = False) -> Ser
         become = _created(directory, lock, fsync=fsync)
         # No server lives, for we hold the lock: what a killed one left must not stop the new one.
         (directory / "data" / "postmaster.pid").unlink(missing_ok=True)
-        return _launch(
-            directory,
-            lock,
-            confined_to(directory, binaries(), become) if confined else become,
-            fsync=fsync,
-        )
+        if confined:
+            become = confined_to(directory, binaries(), become)
+        return _launch(directory, lock, become, fsync=fsync)
     except BaseException:
         os.close(lock)
         raise
 
 
 def create(directory: Path) -> None:
-    """Make the data of a server in `directory`, if there is none, without starting it.
-
-    Raise as `start` does.
-    """
+    """Make the data of a server in `directory`, if there is none. Raise as `start` does."""
     directory, lock = _locked(directory)
     try:
         _created(directory, lock, fsync=True)
@@ -176,8 +167,7 @@ def _take_lock(directory: Path, seconds: float = 30) -> int:
             now = time.monotonic()
             if attach(directory) is None:
                 silent = now
-            # A server whose starter was killed this moment still answers: only one that goes on is
-            # somebody's.
+            # One whose starter was just killed still answers: one that goes on is somebody's.
             if now - silent > GRACE_SECONDS or now - begun > seconds:
                 os.close(lock)
                 raise AlreadyRunning(
@@ -190,25 +180,16 @@ def _take_lock(directory: Path, seconds: float = 30) -> int:
 def _initialise(
     directory: Path, lock: int, become: Callable[[], None] | None, *, fsync: bool
 ) -> None:
-    """Create the data beside its place and move it there when it is whole: a killed start leaves no
-    half one.
-    """
+    """Create the data beside its place and move it there when whole: no start leaves a half one."""
     new = directory / "data.new"
     shutil.rmtree(new, ignore_errors=True)
     password = directory / "password"
     write_private(password, secrets.token_urlsafe(24))
     if become:
         os.chown(password, directory.stat().st_uid, -1)
-    command: list[str | Path] = [
-        binaries() / "initdb",
-        "-D",
-        new,
-        "-U",
-        "postgres",
-        "--auth=scram-sha-256",
-        f"--pwfile={password}",
-    ]
-    command += ["--encoding=UTF8", "--locale=C"] + ([] if fsync else ["--no-sync"])
+    command = [str(binaries() / "initdb"), f"--pgdata={new}", "--username=postgres"]
+    command += ["--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--locale=C"]
+    command += [] if fsync else ["--no-sync"]
     with open_log(directory) as log:
         process = spawn(command, output=log, pass_fds=[lock], setup=become, cwd=directory)
         if process.wait():
@@ -251,9 +232,7 @@ def _launch(
 
 
 def _wait(url: str, data: Path, process: subprocess.Popen[bytes]) -> bool:
-    """Return True once our server answers at `url`; False when it ended, as it does when its port
-    is taken.
-    """
+    """Return True once our server answers at `url`; False when it ended, as by a taken port."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None:
         try:
@@ -270,26 +249,42 @@ def _wait(url: str, data: Path, process: subprocess.Popen[bytes]) -> bool:
 
 
 def _serves(url: str, data: Path) -> bool:
-    """Return whether the server at `url` is the one whose data lies in `data`: a taken port must
-    not mislead us.
-    """
+    """Return whether the server at `url` has its data in `data`: a taken port must not mislead."""
     with psycopg.connect(url, connect_timeout=5) as connection:
         row = connection.execute("show data_directory").fetchone()
     return row is not None and Path(row[0]) == data.resolve()
 
 
 def _url(directory: Path, *, remembered: bool) -> str:
-    """Return the URL to serve at: the port of last time if it is free, so that clients find us
-    again, or a free one.
-    """
+    """Return the URL to serve at: by the port of last time, so that clients find us, if free."""
     port = 0
     with suppress(FileNotFoundError, ValueError):
         port = int((directory / "port").read_text()) if remembered else 0
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
+    try:
+        probe = socket.create_server(("127.0.0.1", port))
+    except OSError:
+        probe = socket.create_server(("127.0.0.1", 0))
+    with probe:
         port = probe.getsockname()[1]
     return f"postgresql://postgres:{(directory / 'password').read_text()}@127.0.0.1:{port}/postgres"
+
+
+def open_log(directory: Path) -> IO[bytes]:
+    """Return the log, begun again when it has grown large, with a mark where this start begins."""
+    log = directory / "log"
+    if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
+        log.replace(directory / "log.1")
+    file = log.open("ab", buffering=0)
+    file.write(LOG_MARK.encode() + b"\n")
+    return file
+
+
+def last_words(directory: Path) -> str:
+    """Return what the log says of this start's failure, and where to read the rest."""
+    lines = [line.strip() for line in log_of_this_start(directory).splitlines() if line.strip()]
+    telling = [line for line in lines if re.search("FATAL|PANIC|error:|could not", line)]
+    return f"{[*telling, *lines, 'no word in the log'][0]} (see {directory / 'log'})"
+
+
+def log_of_this_start(directory: Path) -> str:
+    return (directory / "log").read_text(errors="replace").rpartition(LOG_MARK)[2]

@@ -3,13 +3,11 @@
 import socket
 import time
 
-from portal.server.supervised import RunError
+from portal.server.postgres_wheel import StartError
 
 
 def refuse_taken_port(host: str, port: int, seconds: float = 2.0) -> None:
-    """Raise `RunError` when the port stays taken; a run that was just killed gets a moment to
-    go.
-    """
+    """Raise `StartError` when the port stays taken; a run that was just killed gets a moment."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -26,4 +24,4 @@ def refuse_taken_port(host: str, port: int, seconds: float = 2.0) -> None:
             reason = getattr(error, "strerror", None) or error
             other = port + 1 if 0 < port < 65535 else 8000
             why = f"Cannot serve on {host} port {port} ({reason}); stop what uses it"
-            raise RunError(f"{why}, or take another: PORT={other}") from None
+            raise StartError(f"{why}, or take another: PORT={other}") from None

@@ -16,8 +16,7 @@ NOBODY = 65534
 
 
 def demotion(directory: Path) -> Callable[[], None] | None:
-    """Return what a child of root does to be another user, for PostgreSQL refuses to run as root;
-    None for other users.
+    """Return what a child of root does to be another user, for PostgreSQL refuses to run as root.
 
     Best a user namespace in which root's files are its own. Where that is refused, or the data is
     an ordinary user's already, the child becomes the directory's owner.

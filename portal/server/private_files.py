@@ -1,9 +1,6 @@
-"""What the portal keeps on disk is its own user's: directories 0700, files 0600, also when they
-are older.
-"""
+"""What the portal keeps on disk is its own user's: directories 0700, files 0600, old ones too."""
 
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,26 +33,14 @@ def _take_from_others(path: Path) -> None:
 
 
 def let_through(directory: Path) -> None:
-    """Let another user reach `directory`, which is theirs, through our parents of it: to pass, not
-    to look.
-
-    PostgreSQL refuses to run as root, so that its data may belong to somebody else.
+    """Let the user whose `directory` is (PostgreSQL's, who cannot be root) pass our parents of it,
+    and not look.
     """
     for parent in directory.parents:
         about = parent.stat()
         if about.st_uid != os.geteuid() or about.st_mode & OTHERS:
             return
         parent.chmod(0o711)
-
-
-def remembered_secret(path: Path) -> str:
-    """Return the secret in the file `path`, made once and readable by us alone."""
-    with (
-        suppress(FileExistsError),
-        os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
-    ):
-        file.write(secrets.token_urlsafe(32))
-    return path.read_text()
 
 
 def write_private(path: Path, text: str) -> None:

@@ -4,13 +4,11 @@ import os
 import signal
 import sys
 from argparse import ArgumentParser
-from types import FrameType
 
 from portal.modes import WrongMode
 from portal.server.children import die_with_parent
 from portal.server.ports import refuse_taken_port
 from portal.server.postgres_wheel import StartError
-from portal.server.supervised import RunError
 from portal.server.supervisor import Supervisor
 
 HELP = (
@@ -21,16 +19,14 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main(arguments: list[str]) -> None:
-    """Run until a signal; leave with 0 then, and with 1 and a sentence when something cannot
-    start.
-    """
+    """Run until a signal; leave with 0 then, with 1 and a sentence when something cannot start."""
     parser = ArgumentParser(prog="manage.py run", description=HELP)
     add_arguments(parser)
     options = parser.parse_args(arguments)
     if options.with_parent:
         die_with_parent(os.getppid(), signal.SIGTERM)
     for number in STOP_SIGNALS:
-        signal.signal(number, _leave)
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         supervisor = Supervisor(options.host, options.port, options.shape)
     except WrongMode as error:
@@ -39,7 +35,7 @@ def main(arguments: list[str]) -> None:
         refuse_taken_port(options.host, options.port)
         supervisor.start()
         supervisor.watch()
-    except (RunError, StartError, WrongMode) as error:
+    except (StartError, WrongMode) as error:
         sys.exit(str(error))
     finally:
         for number in STOP_SIGNALS:
@@ -49,17 +45,9 @@ def main(arguments: list[str]) -> None:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of `manage.py run`."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to serve on (127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8000, help="port to serve on (8000)")
-    parser.add_argument(
-        "--shape", action="append", default=[], help="what the sandbox's project looks like"
-    )
-    parser.add_argument(
-        "--with-parent",
-        action="store_true",
-        help="stop when the process that started this one ends",
-    )
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to serve on (127.0.0.1)")
+    add("--port", type=int, default=8000, help="port to serve on (8000)")
+    add("--shape", action="append", default=[], help="what the sandbox's project looks like")
+    parent = "stop when the process that started this one ends"
+    add("--with-parent", action="store_true", help=parent)

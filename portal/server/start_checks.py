@@ -1,6 +1,4 @@
-"""What a process of the portal looks at before it starts: the database answers, under a role that
-holds no more than it needs, and is no sandbox's.
-"""
+"""What a process of the portal looks at before it starts: its database, role and mode."""
 
 import stamina
 from django.conf import settings
@@ -15,15 +13,12 @@ DATABASE_PATIENCE = 30.0  # seconds: both may have been started at the same mome
 
 
 def settle_or_leave() -> None:
-    """End the command where the database is a sandbox's and this is none, or the role is more
-    than the portal needs; a database that is starting is waited for.
+    """Wait for a database that is starting; end the command where it is a sandbox's and this is
+    none, or where the role may more than the portal needs.
     """
     try:
-        for attempt in stamina.retry_context(
-            on=OperationalError, attempts=None, timeout=DATABASE_PATIENCE, wait_max=1.0
-        ):
-            with attempt:
-                connection.ensure_connection()
+        patiently = stamina.RetryingCaller(attempts=None, timeout=DATABASE_PATIENCE, wait_max=1.0)
+        patiently(OperationalError, connection.ensure_connection)
     except OperationalError as error:
         what = " ".join(str(error).split())
         raise CommandError(

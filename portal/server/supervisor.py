@@ -19,16 +19,19 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from portal.database_role import refusal
+from portal.environ import remembered_secret
 from portal.modes import CREDENTIALS, WrongMode, asks_for_sandbox, settle
+from portal.outbound.parsing import JsonObject
 from portal.server.children import fork, forks_die_with_us, has_ended, spawn, stop_group
 from portal.server.embedded_owner import owned
 from portal.server.embedded_postgres import Server, start
-from portal.server.private_files import keep_private, remembered_secret
-from portal.server.supervised import Child, RunError, readiness, say
+from portal.server.postgres_wheel import StartError
+from portal.server.private_files import keep_private
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 LOOK_SECONDS = 0.25
@@ -38,10 +41,22 @@ MAX_BACK_OFF = 30.0
 STEADY_SECONDS = 60.0
 
 
+@dataclass
+class Child:
+    """One supervised program: how to start it, given its output's descriptor, and how it fares."""
+
+    name: str
+    begin: Callable[[int], int]
+    pid: int = 0  # 0: not running
+    started: float = 0.0
+    back_off: float = 0.0
+    due: float = 0.0
+    rest: bytes = b""  # a line not yet whole
+    ready: JsonObject = field(default_factory=dict)  # what it said when it was ready, if it says so
+
+
 class Supervisor:
-    """Starts the parts in order, forwards what they print, starts again what dies, stops them in
-    reverse.
-    """
+    """Starts the parts, forwards what they print, starts again what dies, stops them in reverse."""
 
     def __init__(self, host: str, port: int, shape: Sequence[str] = ()) -> None:
         self.host, self.port, self.shape = host, port, shape
@@ -72,14 +87,12 @@ class Supervisor:
             for service, names in (("GitHub", CREDENTIALS[:2]), ("Railway", CREDENTIALS[2:])):
                 if not any(os.environ.get(name, "").strip() for name in names):
                     see = "see .env.example, and the page Connections."
-                    say(f"No credential is set for {service}; {see}")
-        say(f"Release portal: {self.url}/  (Ctrl-C stops it)")
+                    _say(f"No credential is set for {service}; {see}")
+        _say(f"Release portal: {self.url}/  (Ctrl-C stops it)")
 
     def remember_mode(self) -> None:
-        """Mark the directory of a real portal, so that one whose settings have vanished does not
-        become a sandbox.
-
-        Its database may lie elsewhere, and then nothing here would tell.
+        """Mark the directory of a real portal: one whose settings have vanished must not become a
+        sandbox, and its database, which would tell, may lie elsewhere.
         """
         mark = self.var / "real"
         if self.sandboxed and mark.exists():
@@ -94,31 +107,27 @@ class Supervisor:
             os.environ["SANDBOX"] = "false"
 
     def start_sandbox(self) -> None:
-        """Start the stand-ins, on the ports of last time, and what web and worker need to reach
-        them.
-        """
-        state = self.var / "sandbox"
-        state.mkdir(parents=True, exist_ok=True)
+        """Start the stand-ins, on the ports of last time; tell web and worker how to reach them."""
         for name in ("GITHUB_WEBHOOK_SECRET", "RAILWAY_WEBHOOK_SECRET"):
-            os.environ[name] = remembered_secret(state / name.lower())
+            os.environ[name] = remembered_secret(self.var / "sandbox" / name.lower())
         os.environ |= {
             "GITHUB_TOKEN": "sandbox-github-token",
             "RAILWAY_API_TOKEN": "sandbox-railway-token",
+            "SANDBOX": "true",
         }
-        os.environ["SANDBOX"] = "true"
         command: list[str | Path] = [sys.executable, BASE_DIR / "manage.py", "sandbox"]
         command += [part for name in self.shape for part in ("--shape", name)]
         child = self.run("sandbox", lambda output: spawn(command, cwd=BASE_DIR, output=output).pid)
         failure = "The stand-ins for GitHub and Railway did not start"
         self.forward_until(lambda: bool(child.ready), "sandbox", failure)
-        os.environ["GITHUB_API_URL"] = child.ready["github"]
-        os.environ["GITHUB_GIT_URL"] = child.ready["git"]
-        os.environ["RAILWAY_API_URL"] = child.ready["railway"]
+        os.environ |= {
+            "GITHUB_API_URL": child.ready["github"],
+            "GITHUB_GIT_URL": child.ready["git"],
+            "RAILWAY_API_URL": child.ready["railway"],
+        }
 
     def prepare(self) -> None:
-        """Make tables, roles and, in the sandbox, users and a sample: what is there already stays
-        as it is.
-        """
+        """Make tables, roles and, in the sandbox, users and a sample; what is there stays."""
         import alembic.script.revision  # noqa: F401 - shared by all who are forked from here
         import django
         from django.core.management import CommandError, call_command
@@ -131,7 +140,7 @@ class Supervisor:
         try:
             connections["default"].ensure_connection()
             if message := refusal(connections["default"].connection):
-                raise RunError(message)
+                raise StartError(message)
             call_command("migrate", verbosity=0, interactive=False)
             roles.ensure()
             if not self.sandboxed:
@@ -139,18 +148,15 @@ class Supervisor:
             else:
                 call_command("seed_sandbox", ready=json.dumps(self.children["sandbox"].ready))
         except OperationalError as error:
-            raise RunError(
-                f"The database does not answer: {str(error).strip().splitlines()[0]}"
-            ) from None
+            first = str(error).strip().splitlines()[0]
+            raise StartError(f"The database does not answer: {first}") from None
         except CommandError as error:
-            raise RunError(str(error)) from None
+            raise StartError(str(error)) from None
         finally:
             connections.close_all()  # a fork must not share them
 
     def _apart(self, work: Callable[[], None]) -> None:
-        """In a fork: lets go of what is the supervisor's (above all the database's lock), then
-        does `work`.
-        """
+        """In a fork: let go of what is the supervisor's, above all the database's lock; `work`."""
         for key in list(self.output.get_map().values()):
             os.close(key.fd)
         self.output.close()
@@ -195,9 +201,7 @@ class Supervisor:
         return child
 
     def forward(self, seconds: float) -> None:
-        """Print what the parts print, each line with the part's name in front, for at most
-        `seconds`.
-        """
+        """Print for at most `seconds` what the parts print, each line with the part's name."""
         if not self.output.get_map():
             return time.sleep(seconds)
         for key, _ in self.output.select(seconds):
@@ -208,32 +212,32 @@ class Supervisor:
                 self.output.unregister(key.fd)
                 os.close(key.fd)
             for line in lines:
-                if ready := readiness(line):
+                if ready := _readiness(line):
                     child.ready = ready
                 else:
-                    say(line.decode(errors="replace"), child.name)
+                    _say(line.decode(errors="replace"), child.name)
 
     def forward_until(self, condition: Callable[[], bool], name: str, failure: str) -> None:
-        """Forward until `condition`; `RunError` with `failure` when the part `name` ends before, or
-        takes too long.
+        """Forward until `condition`. Raise `StartError` with `failure` when the part `name` ends
+        before, or takes too long.
         """
         deadline = time.monotonic() + START_SECONDS
         while not condition():
             self.forward(0.1)
             if has_ended(self.children[name].pid) or time.monotonic() > deadline:
                 self.forward(0.1)
-                raise RunError(f"{failure}; see above.")
+                raise StartError(f"{failure}; see above.")
 
     def watch(self) -> None:
         """Start again what dies, a little later each time it dies young. End by a signal only."""
         while True:
             self.forward(LOOK_SECONDS)
             if self.database and not self.database.is_alive:
-                say("The database ended by itself; it is started again.")
+                _say("The database ended by itself; it is started again.")
                 self.database.stop()
                 self.database = owned(start(self.var / "postgres"))
                 if os.environ["DATABASE_URL"] != self.database.url:
-                    raise RunError(
+                    raise StartError(
                         "The database's port was taken by another program; start the portal again."
                     )
             for child in self.children.values():
@@ -248,14 +252,14 @@ class Supervisor:
                 min(MAX_BACK_OFF, child.back_off * 2) if child.back_off and not steady else 0.5
             )
             child.pid, child.due = 0, now + child.back_off
-            say(f"The {child.name} ended by itself; it is started again in {child.back_off:.1f} s.")
+            _say(
+                f"The {child.name} ended by itself; it is started again in {child.back_off:.1f} s."
+            )
         elif not child.pid and now >= child.due:
             self.run(child.name, child.begin)
 
     def stop(self) -> None:
-        """Stop web and worker at once, then the stand-ins, then the database: within about ten
-        seconds.
-        """
+        """Stop web and worker, then the stand-ins, then the database, in some ten seconds."""
         deadline = time.monotonic() + STOP_SECONDS
         parts = [child for child in self.children.values() if child.pid]
         parts.sort(key=lambda child: child.name == "sandbox")
@@ -278,3 +282,19 @@ def _work() -> None:
     from django.core.management import call_command
 
     call_command("worker")
+
+
+def _readiness(line: bytes) -> dict[str, object] | None:
+    """Return the JSON object that a part prints when it is ready, or None for any other line."""
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) and answer.get("ready") is True else None
+
+
+def _say(text: str, name: str = "portal") -> None:
+    """Print one line at the terminal; one that is gone must not stop us."""
+    with suppress(OSError):
+        sys.stdout.write(f"{name:7} | {text}\n")
+        sys.stdout.flush()

@@ -1,8 +1,5 @@
-"""How the portal is served: the WSGI application under granian (its settings: the README of
-emmett-framework/granian).
-
-One process with threads: the portal waits for its database and for other people's APIs, not for the
-processor.
+"""How the portal is served: under granian, by one process with threads: it waits for its database
+and for other people's APIs, not for the processor.
 """
 
 import multiprocessing
@@ -18,14 +15,11 @@ THREADS = 8
 
 
 def serve(host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT, then let what is being answered end, for at most five
-    seconds.
-    """
+    """Serve until SIGTERM or SIGINT; what is being answered then has five seconds to end."""
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # else whitenoise warns
     forks_die_with_us()
-    multiprocessing.set_start_method(
-        "fork", force=True
-    )  # the server shares what is loaded, and dies with us
+    # The server shares what is loaded, and dies with us.
+    multiprocessing.set_start_method("fork", force=True)
     Server(
         "portal.server.served:application",
         address=host,

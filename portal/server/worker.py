@@ -50,10 +50,8 @@ class Watch:
     next_at: float = 0.0
 
     def is_frozen(self, now: float, busy: Busy) -> bool:
-        """Send and await canaries.
-
-        True when none came back for too long though a process of this worker is free: it takes
-        the canary before all other tasks.
+        """Send and await canaries; return whether none came back for too long though a process of
+        this worker is free, which takes the canary before all other tasks.
         """
         if not self.token:
             if now >= self.next_at:
@@ -130,16 +128,13 @@ class Worker:
             self._replace(busy, now)
 
     def _replace(self, busy: Busy, now: float) -> None:
-        """Start a new cluster for the present one, which goes at once, or when the job that it
-        still runs is done.
-        """
+        """Start a new cluster for the present one, which goes at once, or when its job is done."""
         if busy:
             os.kill(self.cluster, signal.SIGTERM)  # takes no new task
             self.retired.append((self.cluster, busy))
         else:
             stop_group(self.cluster, patience=0)
-        # What it had taken from the queue would lie there for `retry` seconds; a wake-up may come
-        # twice.
+        # What it had taken would lie in the queue for `retry` seconds; a wake-up may come twice.
         OrmQ.objects.filter(lock__gt=Now()).update(lock=Now())
         self.cluster = start_cluster()
         self.watch.reset(now + TICK)
@@ -154,9 +149,7 @@ class Worker:
 
 
 def start_cluster() -> int:
-    """Start django-q2's cluster in a process group of its own, forked: it shares our memory and
-    starts at once.
-    """
+    """Start django-q2's cluster in a process group of its own; forked, it starts at once."""
     connections.close_all()
     return fork(_run_cluster)
 

@@ -38,9 +38,8 @@ class Delivery:
     problem: str = ""
 
 
-# One statement: the fewer the round trips, the more deliveries a second, and two equal ones need no
-# lock of ours.
-# Whoever comes second waits for the first's row. `mark` marks nothing for what was known before.
+# One statement: the fewer the round trips, the more deliveries a second. Of two equal ones the
+# second waits for the first's row. `mark` marks nothing for what was known before.
 _KEEP = """
 WITH before AS (
     SELECT outcome FROM portal_webhookdelivery WHERE source = %s AND delivery = %s
@@ -67,33 +66,18 @@ WHERE {where} AND NOT EXISTS (SELECT FROM before WHERE outcome <> 'failed') RETU
 def keep(
     delivery: Delivery, mark: Mark | None, outcome: Outcome, problem: str, now: datetime
 ) -> tuple[int, bool]:
-    """Keep a delivery and make its mark, or count it once more: its key, and whether it was known
-    already.
-    """
+    """Keep a delivery and make its mark, or count it again; return its key, and whether known."""
     action = text(delivery.payload.get("action"), 100) if delivery.payload else ""
-    kept = visible(delivery.body[: 4 * KEPT_LETTERS].decode("utf-8", "replace")[:KEPT_LETTERS])[
-        :KEPT_LETTERS
-    ]
+    body = delivery.body[: 4 * KEPT_LETTERS].decode("utf-8", "replace")[:KEPT_LETTERS]
     which: list[object] = [delivery.source, delivery.id]
     marked, marking = "SELECT 1 WHERE false", list[object]()
     if mark is not None:
-        marked, marking = (
-            _MARKED.format(table=mark.table, where=mark.where),
-            [now, trace.current(), *mark.values],
-        )
-    values: list[object] = [
-        *which,
-        delivery.event,
-        action,
-        now,
-        len(delivery.body),
-        kept,
-        outcome.value,
-        outcome.value,
-    ]
-    statement, parameters = _KEEP.format(mark=marked), [*which, *marking, *values, problem]
-    # Asking first whether the connection still stands would cost as much as this statement, which
-    # may be sent twice.
+        marked = _MARKED.format(table=mark.table, where=mark.where)
+        marking = [now, trace.current(), *mark.values]
+    told = [delivery.event, action, now, len(delivery.body), visible(body)[:KEPT_LETTERS]]
+    statement = _KEEP.format(mark=marked)
+    parameters = [*which, *marking, *which, *told, outcome.value, outcome.value, problem]
+    # Asking first whether the connection stands would cost as much as this, which may go twice.
     connection.health_check_done = True  # type: ignore[attr-defined]  # unknown to the stubs
     try:
         return _answer_to(statement, parameters)
@@ -116,7 +100,6 @@ def forget_old(*, now: datetime, at_most: int = 1000) -> int:
     oldest = WebhookDelivery.objects.order_by("pk").values("pk")[:at_most]
     old = WebhookDelivery.objects.filter(pk__in=oldest, received_at__lt=before)
     with transaction.atomic():
-        # Only what goes is locked and read: this runs within every hundredth delivery, and mostly
-        # finds nothing.
+        # Only what goes is locked: this runs within every hundredth delivery, mostly for nothing.
         keys = list(old.select_for_update(skip_locked=True).values_list("pk", flat=True))
         return WebhookDelivery.objects.filter(pk__in=keys).delete()[0] if keys else 0

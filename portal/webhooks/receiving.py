@@ -8,20 +8,23 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.views.decorators.http import require_POST
 
+from portal import audit
+from portal.logs.trace import View
+from portal.models.webhooks import WebhookDelivery
 from portal.outbound.parsing import JsonObject, text
 from portal.redaction import HIDDEN
 from portal.webhooks.deliveries import Delivery, Mark, Outcome, forget_old, keep
-from portal.webhooks.forgeries import note_forgery
 from portal.webhooks.secrets import github_signature, secret_fault
 
 MAX_BYTES = 25 * 1024 * 1024 + 64 * 1024  # GitHub sends at most 25 MB; some slack for how it counts
@@ -31,10 +34,12 @@ _SIGNATURE = re.compile(r"sha256=[0-9a-fA-F]{64}")
 _GUID = re.compile(r"[0-9A-Za-z-]{1,100}")
 # The objects of a large body take several times its size: read one such body at a time.
 _reading_large = threading.Lock()
+NOTED_SECONDS = 600.0
+_noting = threading.Lock()
+# By source: when a forgery was last noted, and how many came since.
+_noted: dict[str, tuple[float, int]] = {}
 
 log = logging.getLogger(__name__)
-
-
 Handler = Callable[[str, JsonObject], Mark | None]
 
 
@@ -46,22 +51,16 @@ class _Unacceptable(Exception):
         self.status = status
 
 
-def ahead_of_people(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: deliveries go to their views past all that only people need, sessions and
-    messages among it.
-    """
+def ahead_of_people(get_response: View) -> View:
+    """Middleware: deliveries go to their views past all that only people need, as sessions."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith("/webhooks/"):
             return get_response(request)
         try:
             found = resolve(request.path_info)
-        except Resolver404:
-            return get_response(
-                request
-            )  # which answers with a page for people, under their policies
+        except Resolver404:  # answered with a page for people, under their policies
+            return get_response(request)
         return found.func(request, *found.args, **found.kwargs)
 
     return handle
@@ -69,8 +68,7 @@ def ahead_of_people(
 
 @require_POST
 def receive_github(request: HttpRequest) -> HttpResponse:
-    """Show a delivery of GitHub, proven by `X-Hub-Signature-256` over the raw body with
-    GITHUB_WEBHOOK_SECRET.
+    """Take a delivery of GitHub, proven by the secret's `X-Hub-Signature-256` over the raw body.
 
     202 kept, 200 known already, 400 genuine but unreadable, 401 forged, 411 and 413 for its length,
     500 when a handler failed and 503 when not configured or without database: then it may be
@@ -84,21 +82,17 @@ def receive_github(request: HttpRequest) -> HttpResponse:
         body = _body(request)
         if not hmac.compare_digest(github_signature(secret, body), signature.lower()):
             return _refused(request, "github")
-        guid, event = (
-            request.headers.get("X-GitHub-Delivery", ""),
-            text(request.headers.get("X-GitHub-Event"), 100),
-        )
+        guid = request.headers.get("X-GitHub-Delivery", "")
+        event = text(request.headers.get("X-GitHub-Event"), 100)
         if not _GUID.fullmatch(guid) or not event:
             raise _Unacceptable(400, "X-GitHub-Delivery or X-GitHub-Event is missing: send both.")
-        payload, problem = _read(body)
-        return _receive(Delivery("github", guid, event, body, payload, problem), now=timezone.now())
+        return _receive(Delivery("github", guid, event, body, *_read(body)), now=timezone.now())
     except _Unacceptable as reason:
         return _answer(reason.status, str(reason))
 
 
 def receive_railway(request: HttpRequest, secret: str) -> HttpResponse:
-    """Show a delivery of Railway, which signs nothing: `secret` of the address must be
-    RAILWAY_WEBHOOK_SECRET.
+    """Take a delivery of Railway, which signs nothing: the address holds RAILWAY_WEBHOOK_SECRET.
 
     Answers as `receive_github` does. Railway gives no id, so the body's SHA-256 is taken for it.
     """
@@ -117,9 +111,8 @@ def _receive_railway(request: HttpRequest, secret: str) -> HttpResponse:
         payload, problem = _read(body)
         event = text(payload.get("type"), 100) if payload else ""
         digest = hashlib.sha256(body).hexdigest()
-        return _receive(
-            Delivery("railway", digest, event, body, payload, problem), now=timezone.now()
-        )
+        delivery = Delivery("railway", digest, event, body, payload, problem)
+        return _receive(delivery, now=timezone.now())
     except _Unacceptable as reason:
         return _answer(reason.status, str(reason))
 
@@ -131,9 +124,7 @@ def _secret(setting: str) -> str:
 
 
 def _body(request: HttpRequest) -> bytes:
-    """Return the raw body, read by ourselves: Django's own limit (2.5 MB) is below what GitHub
-    sends.
-    """
+    """Return the raw body, which may be larger than Django's own limit (2.5 MB)."""
     length = request.META.get("CONTENT_LENGTH") or ""
     if not (length.isascii() and length.isdigit()):
         raise _Unacceptable(411, "The length of the body is missing: send Content-Length.")
@@ -152,15 +143,9 @@ def _body(request: HttpRequest) -> bytes:
 
 def _read(body: bytes) -> tuple[dict[str, object] | None, str]:
     """Return the JSON object in a genuine body, or None and why there is none."""
-    if len(body) > LARGE_BYTES:
-        with _reading_large:
-            return _parsed(body)
-    return _parsed(body)
-
-
-def _parsed(body: bytes) -> tuple[dict[str, object] | None, str]:
     try:
-        payload = json.loads(body)
+        with _reading_large if len(body) > LARGE_BYTES else nullcontext():
+            payload = json.loads(body)
     except RecursionError:
         return None, "The body is nested too deeply."
     except ValueError:
@@ -189,7 +174,7 @@ def _receive(delivery: Delivery, *, now: datetime) -> HttpResponse:
 
 
 def _mark(delivery: Delivery) -> Mark | None:
-    """Return whether the handler has a use for the delivery."""
+    """Return what the delivery's handler marks."""
     path = settings.WEBHOOK_HANDLERS.get(delivery.source)
     if path is None or delivery.payload is None:
         return None
@@ -202,11 +187,8 @@ def _failed(delivery: Delivery, error: str, now: datetime) -> HttpResponse:
         _, known = keep(delivery, None, Outcome.FAILED, text(error, 500), now)
     except DatabaseError:
         return _not_kept(delivery)
-    if known:
-        return _answer(200, "Known already.")
-    return _answer(
-        500, "The portal could not use this delivery: its log says why; then deliver it again."
-    )
+    why = "The portal could not use this delivery: its log says why; then deliver it again."
+    return _answer(200, "Known already.") if known else _answer(500, why)
 
 
 def _not_kept(delivery: Delivery) -> HttpResponse:
@@ -224,3 +206,22 @@ def _refused(request: HttpRequest, source: str) -> HttpResponse:
 
 def _answer(status: int, sentence: str) -> HttpResponse:
     return HttpResponse(f"{sentence}\n", status=status, content_type="text/plain; charset=utf-8")
+
+
+def note_forgery(source: str, address: str, *, clock: float) -> None:
+    """Record one audit event for the first forged delivery in ten minutes (`clock`, in seconds);
+    each process counts the others, so that a flood costs no database.
+    """
+    with _noting:
+        last, since = _noted.get(source, (float("-inf"), 0))
+        if clock - last < NOTED_SECONDS:
+            _noted[source] = (last, since + 1)
+            return
+        _noted[source] = (clock, 0)
+    name = WebhookDelivery.Source(source).label
+    more = f", and {since} more since the last such event" if since else ""
+    whose = f"from {address or 'somewhere'} in the name of {name}"
+    sentence = f"A webhook {whose} was refused as forged{more}."
+    data = {"source": source, "address": address, "since": since}
+    with transaction.atomic():
+        audit.record("webhook.refused", actor=None, outcome="refused", sentence=sentence, data=data)

@@ -15,9 +15,7 @@ def github_signature(secret: str, body: bytes) -> str:
 
 
 def secret_fault(setting: str) -> str:
-    """Return what is wrong with a webhook secret of the settings, in a sentence; empty when nothing
-    is.
-    """
+    """Return what is wrong with a webhook secret of the settings, in a sentence, or ""."""
     secret = getattr(settings, setting)
     if not secret:
         return f"This portal takes no such webhooks yet: set {setting}."

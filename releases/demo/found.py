@@ -69,7 +69,7 @@ class _Project:
 
     def __init__(self, mirror: Mirror, commit: str, history: History, alembic: str) -> None:
         self.mirror, self.commit, self.history = mirror, commit, history
-        self.blobs = dict(mirror.files(commit))
+        self.blobs = dict(mirror.tree(commit))
         self.script = history.script or ""
         self.config, _, self.section = alembic.partition(":")
         if not self.config.endswith((".ini", ".toml", ".cfg", ".conf")):

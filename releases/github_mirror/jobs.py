@@ -6,6 +6,8 @@ from django.conf import settings
 
 from environments.clients import github_of
 from environments.findings import writer as environment_sync
+from environments.github.merging import is_doubted
+from environments.models import Branch
 from environments.quota import sharing
 from environments.quota.sharing import in_background
 from environments.runbook import read as runbook
@@ -49,23 +51,24 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
         f"{project.repository} has no branch {' and no branch '.join(missing)}." if missing else ""
     )
     environment_sync.note_problem(job, problem, "GitHub", now=now)
-    is_to_confirm = github_mirror_sync.apply(project, overview, now=now)
+    branches = github_mirror_sync.apply(project, overview, now=now)
     relation.settle(job, overview)
-    _wake_others(job, now)
+    _wake_others(job, branches, now)
     seconds = sharing.pause(project, now, base=settings.SYNC_SECONDS)
     if job.pace != seconds:
         GitHubSync.objects.filter(pk=job.pk).update(pace=seconds)
-    if is_to_confirm:
+    if any(is_doubted(row.merge_rules) for row in branches):
         return Requeue(min(CONFIRMED_AFTER, seconds), "GitHub demands less: reading it once more.")
     return Requeue(seconds, "In step with GitHub.")
 
 
-def _wake_others(job: GitHubSync, now: datetime) -> None:
+def _wake_others(job: GitHubSync, branches: list[Branch], now: datetime) -> None:
     """Have everything that rests on the reading look at it."""
     project = job.project
     if job.synced_at:  # git's first fetch waits for the second reading: the first asks most
-        runbook.settle(project, now=now)
-    watching.settle(project)
+        runbook.settle(project, {row.name: row.head for row in branches}, now=now)
+    if any(row.head_at == now for row in branches):  # else each reading of Railway asks git
+        watching.settle(project)
     preview_policy.make(project, now=now)
     pull_requests_migrations.wake(project, now=now)
     rollback_assessment.see_to(project, now=now)

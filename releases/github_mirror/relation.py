@@ -1,6 +1,4 @@
-"""How staging and main differ: from GitHub if it compared exactly these heads, else from git;
-once per pair of heads.
-"""
+"""How staging and main differ: as GitHub or git says, once per pair of heads."""
 
 from dataclasses import asdict, dataclass
 from typing import Self
@@ -8,7 +6,6 @@ from typing import Self
 from environments.git.calls import GitError
 from environments.git_mirrors.clone import mirror_of
 from environments.github import Overview
-from environments.models import Branch
 from portal.outbound.http import ApiError
 from releases.models.pull_requests import GitHubSync
 
@@ -61,14 +58,11 @@ class Relation:
 
 
 def settle(job: GitHubSync, overview: Overview) -> None:
-    """Keep the relation of the heads in our rows where it is not known yet; git's trouble waits."""
-    heads = dict(Branch.objects.filter(project=job.project).values_list("name", "head"))
-    staging = heads.get(job.project.staging_branch, "")
-    main = heads.get(job.project.production_branch, "")
+    """Keep the relation of these heads where it is not known yet; git's trouble waits."""
+    staging, main = overview.staging_head, overview.production_head
     if not staging or not main or Relation.of(job.relation, staging, main):
         return
-    said = overview.comparison
-    if said and (overview.staging_head, overview.production_head) == (staging, main):
+    if said := overview.comparison:
         found = Relation(staging, main, said.ahead, said.behind, said.same_files)
     else:
         try:

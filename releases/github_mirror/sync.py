@@ -8,7 +8,6 @@ from django.db import transaction
 from django.db.models import Q
 
 from environments.github import Overview, Pages, PullState
-from environments.github.merging import is_doubted
 from environments.models import Branch, Project
 from releases.github_mirror.kept_rules import contexts_of, kept_rules
 from releases.github_mirror.pull_rows import merged_row, open_row, upsert
@@ -37,9 +36,7 @@ def numbers(project: Project) -> list[int]:
 
 
 def pages(job: GitHubSync, *, now: datetime) -> Pages:
-    """Return all open pull requests where they are few or were not read for long; else a page more,
-    and what changed.
-    """
+    """Return all pages where they are few or long unread; else one, and what changed."""
     base = job.project.staging_branch
     known = PullRequest.objects.filter(project=job.project, state="open", base=base).count()
     if known < ONE_PAGE or job.listed_at is None or now - job.listed_at > EVERY_PULL:
@@ -48,12 +45,12 @@ def pages(job: GitHubSync, *, now: datetime) -> Pages:
 
 
 @transaction.atomic
-def apply(project: Project, overview: Overview, *, now: datetime) -> bool:
-    """Write one reading of GitHub, in a fixed number of queries; return whether the next one is
-    to confirm that a branch demands less.
+def apply(project: Project, overview: Overview, *, now: datetime) -> list[Branch]:
+    """Write one reading of GitHub, in a fixed number of queries; return both branches as
+    written.
     """
     GitHubSync.objects.select_for_update().get(project=project)
-    is_to_confirm = _branches(project, overview, now)
+    branches = _branches(project, overview, now)
     pulls = (*overview.open_pulls, *overview.promotions, *overview.hotfixes, *overview.named)
     rows = [open_row(project, pull, now) for pull in pulls]
     rows += [merged_row(project, pull, now) for pull in overview.merged_pulls]
@@ -65,7 +62,7 @@ def apply(project: Project, overview: Overview, *, now: datetime) -> bool:
         kept["listed_at"] = now
     _note_name(project, overview.full_name)
     GitHubSync.objects.filter(project=project).update(**kept)
-    return is_to_confirm
+    return branches
 
 
 def _note_name(project: Project, name: str) -> None:
@@ -73,16 +70,16 @@ def _note_name(project: Project, name: str) -> None:
     not have is none.
     """
     usable = REPOSITORY.fullmatch(name) and name.lower() != project.repository.lower()
-    # Of the name as it was when GitHub was asked: people may have set another one meanwhile.
-    row = Project.objects.filter(pk=project.pk, repository=project.repository)
-    row.exclude(renamed_to=name if usable else "").update(renamed_to=name if usable else "")
+    renamed_to = name if usable else ""
+    if renamed_to != project.renamed_to:
+        # Of the name as it was when GitHub was asked: people may have set another one meanwhile.
+        row = Project.objects.filter(pk=project.pk, repository=project.repository)
+        row.update(renamed_to=renamed_to)
 
 
 @transaction.atomic
 def keep_merge_facts(project: Project, overview: Overview, *, now: datetime) -> None:
-    """Write what `GitHub.merge_facts` read: both branches and the pull request, and nothing of the
-    lists.
-    """
+    """Write what `GitHub.merge_facts` read: both branches and the pull request."""
     GitHubSync.objects.select_for_update().get(project=project)
     _branches(project, overview, now)
     rows = [open_row(project, pull, now) for pull in overview.named]
@@ -91,9 +88,7 @@ def keep_merge_facts(project: Project, overview: Overview, *, now: datetime) -> 
 
 
 def _close(project: Project, overview: Overview, seen: list[int], now: datetime) -> None:
-    """Write what GitHub says was closed, and what was open and is in no list any more, where the
-    lists are whole.
-    """
+    """Close what GitHub says was closed, and what whole lists no longer hold."""
     open_ = PullRequest.objects.filter(project=project, state="open").exclude(number__in=seen)
     open_.filter(number__in=overview.closed).update(state="closed", seen_at=now)
     whole = [project.staging_branch] if overview.listed else []
@@ -141,7 +136,7 @@ def _blocked_at(row: PullRequest, since: datetime | None, now: datetime) -> date
     return since if since and now - since < BLOCKED else None
 
 
-def _branches(project: Project, overview: Overview, now: datetime) -> bool:
+def _branches(project: Project, overview: Overview, now: datetime) -> list[Branch]:
     heads = {
         project.staging_branch: overview.staging_head,
         project.production_branch: overview.production_head,
@@ -177,7 +172,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> bool:
         unique_fields=["project", "name"],
         update_fields=["head", "head_at", "required_contexts", "merge_rules", "seen_at"],
     )
-    return any(is_doubted(row.merge_rules) for row in rows)
+    return rows
 
 
 # What is known of a head only once it is read.

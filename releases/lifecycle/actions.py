@@ -44,7 +44,7 @@ def cut(
     The worker then collects it and opens its pull request.
     """
     now = now or timezone.now()
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    heads = Branch.heads(project)
     staging, main = project.staging_branch, project.production_branch
     candidate, base = heads.get(staging), heads.get(main)
     if not candidate or not base:
@@ -80,11 +80,11 @@ def cut_hotfix(
     if candidate and candidate != head:
         moved = f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}"
         raise Refused(f"{moved}. Review the changes first.")
-    main = Branch.objects.filter(project=project, name=project.production_branch).first()
-    if main is None or not main.head:
-        branch = f"{project.production_branch} of {project.repository}"
-        raise Refused(f"{branch} has not been read yet; see Connections.")
-    release = _create(project, head, main.head, actor, row.title if row else "", now, hotfix=number)
+    main = project.production_branch
+    base = Branch.heads(project).get(main)
+    if not base:
+        raise Refused(f"{main} of {project.repository} has not been read yet; see Connections.")
+    release = _create(project, head, base, actor, row.title if row else "", now, hotfix=number)
     return _begun(release, "hotfix.cut", actor, {"candidate": head, "pull_number": number}, now)
 
 

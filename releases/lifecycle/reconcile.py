@@ -79,7 +79,7 @@ def _follow_candidate(job: ReleaseReconciler, release: Release, now: datetime) -
     if release.status != ReleaseStatus.OPEN:
         return None
     project = release.project
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    heads = Branch.heads(project)
     base = heads.get(project.production_branch)
     head = head_of_pull(release) if release.is_hotfix else heads.get(project.staging_branch)
     if not head or not base:

@@ -7,9 +7,9 @@ from django.db.models import Exists, F, Func, JSONField, OuterRef, Subquery, Val
 from django.http import Http404, HttpRequest
 from django.template.backends.utils import csrf_input
 
-from environments.github.pages import commit_page
 from environments.models import DeploymentLog, EnvironmentKind
 from portal import audit
+from portal.outbound.pages import commit_page
 from portal.outbound.parsing import JsonObject
 from portal.ui.paging import with_neighbours
 from releases import gates
@@ -83,7 +83,7 @@ def release_context(request: HttpRequest, pk: int) -> JsonObject:
     readiness = gates.readiness_of(facts)
     # Asked once for the page: a template that asks for each row pays for each row.
     may = {name: request.user.has_perm(permission) for name, permission in MAY.items()}
-    events = audit.timeline(subject=shown, limit=EVENTS_SHOWN)
+    events = audit.timeline(shown, limit=EVENTS_SHOWN)
     checklists = _checklists(facts, readiness, may_tick=may["tick"])
     return {
         "release": shown,

@@ -14,9 +14,10 @@ from releases.models.pull_requests import PullRequest
 def make(project: Project, *, now: datetime) -> None:
     """Hold the open pull requests into staging against the policy.
 
-    Three queries when nothing changed.
+    Two queries when nothing changed.
     """
-    known = {row.number: row for row in Preview.objects.filter(project=project)}
+    rows_of = Preview.objects.select_for_update().filter(project=project)
+    known = {row.number: row for row in rows_of}
     rows = PullRequest.objects.filter(
         project=project, state="open", base=project.staging_branch
     ).only("number", "title", "head", "head_sha", "draft", "fork")
@@ -29,8 +30,7 @@ def make(project: Project, *, now: datetime) -> None:
             why_not = f"{project.preview_limit} previews are the limit"
         places -= not why_not
         pulls[pull.number] = OpenPull(pull.title[:300], pull.head, pull.head_sha, why_not)
-    if pulls or known:
-        wanted.follow(project, pulls, now=now)
+    wanted.follow(project, pulls, known, now=now)
 
 
 def _is_there(row: Preview | None) -> bool:

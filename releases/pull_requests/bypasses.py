@@ -1,6 +1,4 @@
-"""Finds commits of main and staging that came neither through the portal nor through a pull
-request.
-"""
+"""Finds commits of main and staging that neither the portal nor a pull request brought."""
 
 import json
 from dataclasses import dataclass
@@ -47,9 +45,7 @@ class _Look:
 
 
 def unread(project: Project) -> list[Branch]:
-    """Return the long-lived branches with commits that nobody looked at yet, main first. One
-    query.
-    """
+    """Return the branches with commits that nobody looked at, main first. One query."""
     names = (project.production_branch, project.staging_branch)
     rows = [
         row
@@ -145,9 +141,7 @@ def _judged(row: Branch, sha: str) -> bool:
 
 
 def _after_reset(look: _Look) -> list[tuple[str, str]]:
-    """Return the spans to look at when it was the portal that reset staging, for two people; []
-    when it was not.
-    """
+    """Return the spans to look at after the portal's own reset; [] when it was not."""
     rows = Repair.objects.filter(
         project=look.project, kind=RepairKind.RESET, wrote_at__isnull=False
     )
@@ -186,9 +180,7 @@ def _came(look: _Look, commit: Commit) -> Found | tuple[()] | None:
 
 
 def _by_portal(project: Project, commit: Commit) -> bool:
-    """Return whether it is the merge of a promotion, also of one that has not read its own merge
-    yet.
-    """
+    """Return whether a promotion merged it, also one that has not read that yet."""
     releases = Release.objects.filter(project=project)
     if releases.filter(merge_commit=commit.sha).exists():
         return True
@@ -197,9 +189,7 @@ def _by_portal(project: Project, commit: Commit) -> bool:
 
 
 def _is_merge_of_known(project: Project, commit: Commit) -> bool:
-    """Return whether a pull request into staging that we know is what it merges: no need to ask
-    GitHub.
-    """
+    """Return whether it merges a pull request into staging that our rows know."""
     pulls = PullRequest.objects.filter(project=project, state="merged", base=project.staging_branch)
     return len(commit.parents) > 1 and pulls.filter(head_sha__in=commit.parents[1:]).exists()
 
@@ -251,9 +241,7 @@ def _pushed(look: _Look, commit: Commit) -> Found:
 
 
 def _pusher(sha: str) -> str:
-    """Return who pushed `sha` as the head of a branch, if GitHub's webhook told; its API does
-    not.
-    """
+    """Return who pushed `sha`, if GitHub's webhook told; its API does not."""
     rows = WebhookDelivery.objects.filter(source="github", event="push").order_by("-pk")
     for body in rows.values_list("body", flat=True)[:PUSHES]:
         payload = _parsed(body) if sha in body else None

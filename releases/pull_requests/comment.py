@@ -174,9 +174,7 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
 
 
 def _is_looked_at(row: Mapping[str, object]) -> bool:
-    """Return whether only its SQL tells what it does: a new revision, or an edit that is not one of
-    form.
-    """
+    """Return whether only its SQL tells what it does: new, or edited in more than form."""
     return bool(row["what"] == "new" or row.get("edit") == edits.UNCLEAR)
 
 
@@ -187,9 +185,7 @@ def _edited(
     history: history_reader.History,
     rows: Sequence[Mapping[str, str]],
 ) -> list[risk.Risk]:
-    """Return what each edit of a shipped file comes to: other SQL is a danger, the same SQL is
-    information.
-    """
+    """Return each edit of a shipped file as a risk: danger, or information for equal SQL."""
     if not rows:
         return []
     since = rows[0]["since"]
@@ -212,7 +208,5 @@ def _edited(
 
 
 def _is_of(row: Mapping[str, object], database: Database, databases: Sequence[Database]) -> bool:
-    """Return whether a revision file is the database's; one that was read before there were several
-    is the first's.
-    """
+    """Return whether a file is the database's; without a mark it is the first's."""
     return bool(row.get("database", databases[0].pk) == database.pk)

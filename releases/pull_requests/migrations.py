@@ -1,6 +1,4 @@
-"""What a pull request into staging brings, read from git: migrations, and whether its branch was
-cut from staging.
-"""
+"""What a pull request into staging brings, and whether it was cut from staging."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -41,8 +39,7 @@ def unread(project: Project) -> list[PullRequest]:
 
     Two queries.
     """
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
-    base = heads.get(project.staging_branch)
+    base = Branch.heads(project).get(project.staging_branch)
     if not base:
         return []
     pulls = PullRequest.objects.filter(
@@ -70,9 +67,7 @@ def read(job: PullReading, *, now: datetime) -> Outcome:
     waiting = unread(project)
     if not waiting:
         return Requeue(10 * settings.SYNC_SECONDS, "Every open pull request was read.")
-    base = Branch.objects.values_list("head", flat=True).get(
-        project=project, name=project.staging_branch
-    )
+    base = Branch.heads(project)[project.staging_branch]
     some = waiting[:AT_ONCE]
     mirror = mirror_of(project)
     try:
@@ -107,25 +102,17 @@ def _of(mirror: Mirror, project: Project, base: str, head: str) -> dict[str, obj
             message = f"Its branch shares no commit with {project.staging_branch}."
             return {"migrations": [], "migrations_problem": "", "cut_wrong": message}
         migrations, problem = _migrations(mirror, project, base, fork, head)
-        return {
-            "migrations": migrations,
-            "migrations_problem": problem,
-            "cut_wrong": _cut(mirror, project, base, head),
-        }
+        cut = _cut(mirror, project, base, head)
+        return {"migrations": migrations, "migrations_problem": problem, "cut_wrong": cut}
     except (GitError, HistoryError) as error:
-        return {
-            "migrations": [],
-            "migrations_problem": f"{pull_requests_comment.NOT_TOLD}: {error}",
-            "cut_wrong": "",
-        }
+        problem = f"{pull_requests_comment.NOT_TOLD}: {error}"
+        return {"migrations": [], "migrations_problem": problem, "cut_wrong": ""}
 
 
 def _migrations(
     mirror: Mirror, project: Project, base: str, fork: str, head: str
 ) -> tuple[list[dict[str, object]], str]:
-    """Return the revision files that the pull request itself touches, and what would be wrong once
-    it is merged.
-    """
+    """Return the revision files that it touches, and what its merge would break."""
     rows, problems = list[JsonObject](), list[str]()
     for one in databases_of(project):
         files, problem = _migrations_of(mirror, one, base, fork, head)
@@ -174,13 +161,13 @@ def _touching_what_is_there(
     for deed, files in staged:
         if files:
             return rows, _rewritten(database, project.staging_branch, deed, files, fork)
-    both = tuple(history_reader.read(mirror, at, database.alembic) for at in (fork, head))
+    before, after = (history_reader.read(mirror, at, database.alembic) for at in (fork, head))
     found = edits.judge(
         mirror,
         fork,
         head,
         change,
-        (both[0], both[1]),
+        (before, after),
         ran=pending.reported(database),
         stamped=stamped_from(database),
         execute=False,
@@ -204,11 +191,7 @@ def _touching_what_is_there(
 
 def _shipped(mirror: Mirror, database: Database) -> Collection[str]:
     """Return the ids that production's branch has; none where that is not known."""
-    head = (
-        Branch.objects.filter(project=database.project, name=database.project.production_branch)
-        .values_list("head", flat=True)
-        .first()
-    )
+    head = Branch.heads(database.project).get(database.project.production_branch)
     return history_reader.read(mirror, head, database.alembic).revisions.keys() if head else ()
 
 
@@ -236,20 +219,12 @@ def _once_merged(mirror: Mirror, database: Database, base: str, head: str, new: 
         *(revision for id, revision in mine.revisions.items() if id in new),
     ]
     merged = graph.build(together, mine.directories, (), recursive=mine.recursive)
-    if not merged.problems:
-        return ""
-    return f"Once it is merged: {merged.problems[0].sentence}"
+    return f"Once it is merged: {merged.problems[0].sentence}" if merged.problems else ""
 
 
 def _cut(mirror: Mirror, project: Project, base: str, head: str) -> str:
-    """Return why the branch was not cut from staging: it brings commits of main that staging has
-    not.
-    """
-    main = (
-        Branch.objects.filter(project=project, name=project.production_branch)
-        .values_list("head", flat=True)
-        .first()
-    )
+    """Return why the branch was not cut from staging: it brings commits of main."""
+    main = Branch.heads(project).get(project.production_branch)
     common = mirror.merge_base(main, head) if main else None
     if common is None or mirror.is_ancestor(common, base):
         return ""

@@ -158,9 +158,8 @@ def live_service(facts: Facts, service: str) -> Live | None:
 
 def _mark(project: Project, service: str) -> None:
     """Before Railway is asked: what people do is not to be taken for a push that it missed."""
-    main = Branch.objects.filter(project=project, name=project.production_branch).first()
     ServiceInstance.objects.filter(
         environment__project=project,
         environment__kind=EnvironmentKind.PRODUCTION,
         service__name=service,
-    ).update(rolled_back_from=main.head if main else "")
+    ).update(rolled_back_from=Branch.heads(project).get(project.production_branch, ""))

@@ -16,7 +16,7 @@ from portal.audit import Actor
 from portal.configuration import actions as configuration
 from portal.credentials import stored
 from portal.jobs import wake_now
-from portal.models import ConfigurationChange
+from portal.models.configuration import ConfigurationChange
 from portal.models.credentials import ServiceCredential
 from portal.outbound.credentials import App, checked_token, github_token_kind
 from portal.outbound.http import ApiError

@@ -6,7 +6,7 @@ from django.utils import timezone
 from environments.models import Project, ProjectProposal, RunbookReading
 from environments.runbook import kinds
 from portal.accounts import tokens
-from portal.models import NewGitHubApp
+from portal.models.credentials import NewGitHubApp
 from tests.browser.axe import sentences, violations
 from tests.browser.looks import unreadable
 from tests.factory import make_people, make_project

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from portal.audit import verification
 from portal.backup.archive import BackupError, back_up, restore
-from portal.models import AuditEvent
+from portal.models.audit import AuditEvent
 from releases.models.notifications import Channel, Notice, NotificationFeed
 from releases.promotion import actions
 from tests.journeys.test_release import prepare, reread

@@ -67,7 +67,8 @@ def test_every_variable_of_the_page_is_explained_and_read():
 def test_every_variable_that_settings_read_is_in_the_example():
     read = set(
         re.findall(
-            r'(?:environ\.get|_flag|_list)\("([A-Z_]+)"', (ROOT / "portal/settings.py").read_text()
+            r'(?:environ\.get|text|number|flag|items)\("([A-Z_]+)"',
+            (ROOT / "portal/settings.py").read_text(),
         )
     )
     example = (ROOT / ".env.example").read_text()

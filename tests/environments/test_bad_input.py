@@ -13,6 +13,7 @@ from django.utils.html import escape
 
 from environments import railway
 from environments.drift import detect
+from environments.drift import rules as drift_rules
 from environments.models import (
     Environment,
     Finding,
@@ -64,7 +65,7 @@ def tree(*environments, services=("backend",), complete=True):
         "p",
         "inspector",
         None,
-        tuple(railway.Service(id, name, "") for id, name in ids.items()),
+        tuple(railway.Service(id, name) for id, name in ids.items()),
         tuple(_environment(environment, ids) for environment in environments),
         complete,
         (),
@@ -80,16 +81,9 @@ def _environment(values, services):
         False,
         created[0] if created else None,
         None,
-        None,
-        None,
-        None,
-        None,
-        None,
         "",
         tuple(
-            railway.Trigger(
-                f"t-{id}-{service}", service, "github", "acme/inspector", LONG[:200], True
-            )
+            railway.Trigger(f"t-{id}-{service}", service, "acme/inspector", LONG[:200])
             for service in services
         ),
         tuple(
@@ -278,5 +272,7 @@ def test_a_rule_about_a_variable_that_nobody_has_is_said_to_be_so_and_finds_noth
 
     html = squeezed(alice.get("/variables/"))
 
-    assert variables_rules.problems(project) == []
+    rows = drift_rules.read_rows(project)
+    instances = [live.instance for live in rows.lives]
+    assert variables_rules.problems(project, rows.environments, instances) == []
     assert html.count("no service has this variable") == 4

@@ -6,7 +6,7 @@ from environments.github import GitHub
 from environments.models import Project
 from environments.models.watch_only import WithheldWrite
 from portal.configuration.actions import confirm_change
-from portal.models import ConfigurationChange
+from portal.models.configuration import ConfigurationChange
 from releases.checklist import actions as checklist_actions
 from releases.lifecycle import actions as lifecycle_actions
 from releases.models.releases import ReleaseStatus

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from environments.models import Project, RailwaySync
 from portal.models.audit import AuditEvent
 from portal.models.webhooks import WebhookDelivery
-from portal.webhooks import deliveries, forgeries, receiving
+from portal.webhooks import deliveries, receiving
 from portal.webhooks.secrets import github_signature
 from releases.models.pull_requests import GitHubSync
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def configured(settings, monkeypatch):
     settings.GITHUB_WEBHOOK_SECRET, settings.RAILWAY_WEBHOOK_SECRET = SECRET, RAILWAY_SECRET
-    monkeypatch.setattr(forgeries, "_noted", {})
+    monkeypatch.setattr(receiving, "_noted", {})
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_forgeries_are_refused_before_they_are_parsed(project):
 def test_a_flood_of_forgeries_is_one_audit_event_in_ten_minutes(project):
     for _ in range(20):
         github(PUSH, secret="other")
-    forgeries.note_forgery("github", "10.0.0.1", clock=time.monotonic() + 601)
+    receiving.note_forgery("github", "10.0.0.1", clock=time.monotonic() + 601)
 
     first, second = AuditEvent.objects.filter(action="webhook.refused").order_by("position")
     assert (first.outcome, first.data["since"], second.data["since"]) == ("refused", 0, 19)
@@ -190,7 +190,7 @@ def test_a_forgery_is_refused_even_when_it_cannot_be_noted(monkeypatch):
     def denied(*args, **arguments):
         raise DatabaseError("the head of the chain is taken")
 
-    monkeypatch.setattr(forgeries.audit, "record", denied)
+    monkeypatch.setattr(receiving.audit, "record", denied)
 
     assert github(PUSH, secret="other").status_code == 401
 

@@ -57,7 +57,7 @@ def _imported(mirror: Mirror, commit: str, path: str, source: bytes) -> dict[str
     names = list(imported_names(source, path))
     if not names:
         return {}
-    blobs = dict(mirror.files(commit))
+    blobs = dict(mirror.tree(commit))
     roots = _roots(path)
     found: dict[str, bytes] = {}
     while names and len(found) < MOST_MODULES:

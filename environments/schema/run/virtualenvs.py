@@ -57,7 +57,7 @@ def key_of(mirror: Mirror, commit: str, alembic: str, install: str) -> tuple[str
     places = {".", str(above.parent), str(above)}
     found = [
         (path, sha)
-        for path, sha in mirror.files(commit)
+        for path, sha in mirror.tree(commit)
         if str(PurePosixPath(path).parent) in places and _LOCKS.match(PurePosixPath(path).name)
     ]
     files = (f"{path} {sha}" for path, sha in sorted(found))

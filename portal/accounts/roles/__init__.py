@@ -1,13 +1,11 @@
-"""Who may do what: one file for each role.
+"""Who may do what: one file for each role. Start in `registry`."""
 
-Administrators may configure, not decide. Start in `registry`.
-"""
-
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 from django.db import transaction
 
 from portal.accounts.roles.registry import ROLES, Role
 from portal.audit import row_changes
+from portal.configuration.people import permissions_by_code
 
 __all__ = ["ROLES", "Role", "ensure"]
 
@@ -19,15 +17,11 @@ def ensure() -> None:
     They come with the tables; whatever is changed of them afterwards is an event.
     """
     shipped = not Group.objects.filter(name__in=list(ROLES)).exists()
-    known = {
-        f"{object_.content_type.app_label}.{object_.codename}": object_
-        for object_ in Permission.objects.select_related("content_type")
-    }
+    known = permissions_by_code()
     for name, role in ROLES.items():
         group, created = Group.objects.get_or_create(name=name)
         before = {} if created else row_changes.stored(group)
         group.permissions.set([known[code] for code in role.permissions if code in known])
         if not shipped:
-            row_changes.record(
-                group, before, row_changes.stored(group), actor=None, by="as the portal ships it"
-            )
+            after = row_changes.stored(group)
+            row_changes.record(group, before, after, actor=None, by="as the portal ships it")

@@ -19,9 +19,7 @@ from portal.audit.verification import (
 
 
 class Command(BaseCommand):
-    help = (
-        "Appends the head of the audit chain to the file of anchors; the worker does so by itself."
-    )
+    help = "Appends the head of the audit chain to the file of anchors, as the worker does itself."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -41,18 +39,16 @@ class Command(BaseCommand):
         now, reason, accepts = timezone.now(), options["new_file"], options["accept"]
         try:
             if reason:
-                with transaction.atomic():
-                    message = (
-                        f"A new file of anchors begins, {row_changes.at_the_shell('anchor_audit')}:"
-                        f" “{reason}”"
-                    )
-                    audit.record("audit.anchored_anew", actor=None, sentence=message)
+                _record("audit.anchored_anew", "A new file of anchors begins", reason)
+                old = f"audit-anchors-until-{now:%Y%m%dT%H%M%S}.jsonl"
                 if anchors_path().exists():
-                    anchors_path().rename(
-                        anchors_path().with_name(f"audit-anchors-until-{now:%Y%m%dT%H%M%S}.jsonl")
-                    )
+                    anchors_path().rename(anchors_path().with_name(old))
             if accepts:
-                _accept(str(accepts))
+                if not Kept(read_anchors()).begun:
+                    message = "Nothing has to be accepted: these anchors began with the chain."
+                    raise CommandError(message)
+                what = "The beginning of this worker's anchors is accepted"
+                _record("audit.anchors_accepted", what, accepts)
             note = ACCEPTED if accepts else ""
             noted = anchor(now, new_file=bool(reason), note=note)
         except (BrokenChain, UnreadableAnchors) as error:
@@ -60,11 +56,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Anchored event {noted.position} in {anchors_path()}.")
 
 
-def _accept(reason: str) -> None:
-    """Record who accepts that this file begins in the midst of the chain. Raise `CommandError`."""
-    if not Kept(read_anchors()).begun:
-        raise CommandError("Nothing has to be accepted: these anchors began with the chain.")
-    shell = row_changes.at_the_shell("anchor_audit")
-    message = f"The beginning of this worker's anchors is accepted, {shell}: “{reason}”"
+def _record(action: str, what: str, reason: object) -> None:
+    message = f"{what}, {row_changes.at_the_shell('anchor_audit')}: “{reason}”"
     with transaction.atomic():
-        audit.record("audit.anchors_accepted", actor=None, sentence=message)
+        audit.record(action, actor=None, sentence=message)

@@ -5,5 +5,4 @@ from axes.management.commands import axes_reset
 from portal.accounts.recorded_commands import AuditedCommand
 
 
-class Command(AuditedCommand, axes_reset.Command):
-    """As it comes, but what it does is part of the trail."""
+class Command(AuditedCommand, axes_reset.Command): ...

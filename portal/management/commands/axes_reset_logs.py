@@ -5,5 +5,4 @@ from axes.management.commands import axes_reset_logs
 from portal.accounts.recorded_commands import AuditedCommand
 
 
-class Command(AuditedCommand, axes_reset_logs.Command):
-    """As it comes, but what it does is part of the trail."""
+class Command(AuditedCommand, axes_reset_logs.Command): ...

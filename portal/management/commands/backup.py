@@ -21,8 +21,6 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         size = file.stat().st_size / 1024 / 1024
         self.stdout.write(
-            f"{file}: {size:.1f} MB, the audit trail up to event {manifest.position}."
-        )
-        self.stdout.write(
+            f"{file}: {size:.1f} MB, the audit trail up to event {manifest.position}.\n"
             "Keep SECRET_KEY and FIELD_ENCRYPTION_KEYS apart from it: they read the secrets in it."
         )

@@ -5,5 +5,4 @@ from django.contrib.contenttypes.management.commands import remove_stale_content
 from portal.accounts.recorded_commands import AuditedCommand
 
 
-class Command(AuditedCommand, remove_stale_contenttypes.Command):
-    """As it comes, but what it does is part of the trail."""
+class Command(AuditedCommand, remove_stale_contenttypes.Command): ...

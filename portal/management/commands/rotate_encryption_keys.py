@@ -4,6 +4,7 @@ be removed.
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
+from django.template.defaultfilters import pluralize
 
 from portal import audit, secrets
 from portal.audit import row_changes
@@ -18,13 +19,9 @@ class Command(BaseCommand):
         try:
             with transaction.atomic():
                 count = secrets.rotate()
-                message = (
-                    f"{count} stored secrets were encrypted again"
-                    f" {row_changes.at_the_shell('rotate_encryption_keys')}."
-                )
+                shell = row_changes.at_the_shell("rotate_encryption_keys")
+                message = f"{count} stored secrets were encrypted again {shell}."
                 audit.record("secrets.rotated", actor=None, sentence=message, data={"count": count})
         except secrets.Unreadable as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(
-            f"{count} secret{'' if count == 1 else 's'} encrypted with the newest key."
-        )
+        self.stdout.write(f"{count} secret{pluralize(count)} encrypted with the newest key.")

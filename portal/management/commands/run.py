@@ -1,6 +1,4 @@
-"""`manage.py run`, for Django's list of commands; `portal.server.run_command` does it, before
-Django is loaded.
-"""
+"""`manage.py run`, for Django's list of commands: `portal.server.run_command` does it, alone."""
 
 import os
 import sys
@@ -19,7 +17,5 @@ class Command(BaseCommand):
         add_arguments(parser)
 
     def handle(self, **options: object) -> None:
-        os.execv(  # noqa: S606
-            sys.executable,
-            [sys.executable, str(settings.BASE_DIR / "manage.py"), "run", *sys.argv[2:]],
-        )
+        manage = str(settings.BASE_DIR / "manage.py")
+        os.execv(sys.executable, [sys.executable, manage, "run", *sys.argv[2:]])  # noqa: S606

@@ -1,12 +1,11 @@
-"""`manage.py sandbox`: the GitHub and Railway stand-ins on loopback, over any local git
-repository.
-"""
+"""`manage.py sandbox`: GitHub's and Railway's stand-ins on loopback, over a git repository."""
 
 import json
 import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -20,48 +19,24 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--repository", type=Path, help="a local git repository (default: the sample)"
-        )
-        parser.add_argument(
-            "--staging", default="staging", help="what staging starts from (default: staging)"
-        )
-        parser.add_argument(
-            "--production", default="main", help="what production starts from (default: main)"
-        )
-        parser.add_argument("--alembic", help="ini file or script directory inside the repository")
-        parser.add_argument(
-            "--command", default="", help="the project's own, which runs its migrations"
-        )
-        parser.add_argument(
-            "--install", default="", help="what installs the packages that the command needs"
-        )
-        parser.add_argument(
-            "--set", action="append", default=[], metavar="NAME=VALUE", help="a variable it needs"
-        )
-        parser.add_argument(
-            "--version-table",
-            default="alembic_version",
-            help="where the project keeps its revisions",
-        )
-        parser.add_argument(
-            "--shape",
-            action="append",
-            default=[],
-            help=f"what the project looks like, of {', '.join(shapes.names())}",
-        )
-        parser.add_argument(
-            "--unfilled",
-            action="store_true",
-            help="leave the databases empty, as with --command: whoever started this fills them",
-        )
-        parser.add_argument(
-            "--github-port", type=int, default=0, help="default: the last one, or a free one"
-        )
-        parser.add_argument(
-            "--railway-port", type=int, default=0, help="default: the last one, or a free one"
-        )
-        parser.add_argument("--directory", type=Path, default=settings.VAR_DIR / "sandbox")
+        add = parser.add_argument
+        add("--repository", type=Path, help="a local git repository (default: the sample)")
+        add("--staging", default="staging", help="what staging starts from (default: staging)")
+        add("--production", default="main", help="what production starts from (default: main)")
+        add("--alembic", help="ini file or script directory inside the repository")
+        add("--command", default="", help="the project's own, which runs its migrations")
+        add("--install", default="", help="what installs the packages that the command needs")
+        several: Any = {"action": "append", "default": []}
+        add("--set", **several, metavar="NAME=VALUE", help="a variable it needs")
+        table = "where the project keeps its revisions"
+        add("--version-table", default="alembic_version", help=table)
+        shape = f"what the project looks like, of {', '.join(shapes.names())}"
+        add("--shape", **several, help=shape)
+        unfilled = "leave the databases empty, as with --command: whoever started this fills them"
+        add("--unfilled", action="store_true", help=unfilled)
+        for name in ("--github-port", "--railway-port"):
+            add(name, type=int, default=0, help="default: the last one, or a free one")
+        add("--directory", type=Path, default=settings.VAR_DIR / "sandbox")
 
     def handle(self, **options: object) -> None:
         parent, stopping = os.getppid(), threading.Event()

@@ -1,6 +1,4 @@
-"""`manage.py verify_audit`: proves the audit trail, or names the first event that is not as
-written.
-"""
+"""`manage.py verify_audit`: proves the audit trail, or names the first event not as written."""
 
 import json
 import sys
@@ -17,21 +15,14 @@ from portal.database_role import role_fault
 
 
 class Command(BaseCommand):
-    help = (
-        "Proves the audit chain and holds it against its anchors. Exit status 1 when it is broken."
-    )
+    help = "Proves the audit chain and compares it with its anchors. Exit status 1 when broken."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
-        parser.add_argument(
-            "--full", action="store_true", help="recompute sealed events link by link too"
-        )
-        parser.add_argument(
-            "--offline", action="store_true", help="do not ask for the anchors on GitHub"
-        )
-        parser.add_argument(
-            "--anchors", type=Path, help="file of anchors, such as a copy kept elsewhere"
-        )
+        add = parser.add_argument
+        add("--json", action="store_true", help="print one JSON object")
+        add("--full", action="store_true", help="recompute sealed events link by link too")
+        add("--offline", action="store_true", help="do not ask for the anchors on GitHub")
+        add("--anchors", type=Path, help="file of anchors, such as a copy kept elsewhere")
 
     def handle(self, *args: object, **options: Any) -> None:
         anchors = self._anchors(options["anchors"]) if options["anchors"] else None
@@ -42,12 +33,9 @@ class Command(BaseCommand):
         connection.ensure_connection()
         if fault := role_fault(connection.connection):
             self.stderr.write(fault)
-        if options["json"]:
-            fields = asdict(verdict)
-            del fields["checkpoint"]
-            self.stdout.write(json.dumps(fields))
-        else:
-            self.stdout.write(verdict.sentence)
+        fields = asdict(verdict)
+        del fields["checkpoint"]
+        self.stdout.write(json.dumps(fields) if options["json"] else verdict.sentence)
         if not verdict.ok:
             sys.exit(1)
 

@@ -7,8 +7,8 @@ from django.db import connections
 
 from portal.first_start import codes
 from portal.server.ports import refuse_taken_port
+from portal.server.postgres_wheel import StartError
 from portal.server.start_checks import settle_or_leave
-from portal.server.supervised import RunError
 from portal.server.web import serve
 
 
@@ -17,20 +17,15 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        port = os.environ.get("PORT", "8000")  # PORT: what Railway tells us
-        parser.add_argument(
-            "--host",
-            default="0.0.0.0",  # noqa: S104
-            help="address to serve on (all of this machine's)",
-        )
-        parser.add_argument(
-            "--port", type=int, default=port, help="port to serve on (PORT, or 8000)"
-        )
+        every, port = "0.0.0.0", os.environ.get("PORT", "8000")  # noqa: S104 - PORT is Railway's
+        add = parser.add_argument
+        add("--host", default=every, help="address to serve on (all of this machine's)")
+        add("--port", type=int, default=port, help="port to serve on (PORT, or 8000)")
 
     def handle(self, *, host: str, port: int, **options: object) -> None:
         try:
             refuse_taken_port(host, port)
-        except RunError as error:
+        except StartError as error:
             raise CommandError(str(error)) from None
         settle_or_leave()
         codes.announce()

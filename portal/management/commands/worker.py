@@ -2,8 +2,8 @@
 
 import os
 import signal
+import sys
 import time
-from types import FrameType
 
 from django.core.management.base import BaseCommand
 
@@ -24,18 +24,14 @@ class Command(BaseCommand):
 
         forks_die_with_us()
         os.environ[WORKER_VARIABLE] = f"{host_name()} {os.getpid()}"
-        signal.signal(signal.SIGTERM, _stop)
-        signal.signal(signal.SIGINT, _stop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(0))
         worker = Worker()
         try:
             while True:
                 worker.tick(time.monotonic())
                 time.sleep(TICK)
         finally:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
             worker.stop()
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)

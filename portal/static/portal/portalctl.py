@@ -159,7 +159,9 @@ def start(about: str) -> Path:
     title = " ".join(about.split())[:200]
     if not title:
         raise Failed("Say in a few words what the task is.")
-    root = Path(git("rev-parse", "--show-toplevel") or fail("Go into a git repository first."))
+    root = Path(git("rev-parse", "--show-toplevel"))
+    if root == Path():
+        raise Failed("Go into a git repository first.")
     folder = root / FOLDER
     folder.mkdir(exist_ok=True)
     exclude = root / git("rev-parse", "--git-path", "info/exclude")
@@ -178,11 +180,6 @@ def git(*arguments: str) -> str:
     """Return what git prints; "" where it fails."""
     done = subprocess.run(["git", *arguments], capture_output=True, text=True)
     return done.stdout.rstrip("\n") if done.returncode == 0 else ""
-
-
-def fail(sentence: str) -> str:
-    """Raise `Failed`."""
-    raise Failed(sentence)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -214,10 +211,7 @@ def main() -> int:
     options = parser().parse_args()
     try:
         return options.run(options)
-    except Failed as failure:
-        print(failure, file=sys.stderr)
-        return 1
-    except OSError as error:
+    except (Failed, OSError) as error:
         print(error, file=sys.stderr)
         return 1
 

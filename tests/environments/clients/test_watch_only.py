@@ -18,7 +18,7 @@ from environments.github import GitHub
 from environments.models import Project
 from environments.models.watch_only import WithheldWrite
 from environments.railway import Railway
-from portal.models import AuditEvent
+from portal.models.audit import AuditEvent
 from portal.outbound import http
 from portal.outbound.http import TooLate, WatchOnly
 from portal.sandbox.server import Response, Server

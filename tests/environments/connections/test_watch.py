@@ -12,10 +12,9 @@ from portal import observed
 from portal.health import incidents, registry
 from portal.health.registry import State
 from portal.jobs import running
-from portal.models import Incident
 from portal.models.audit import AuditEvent
 from portal.models.credentials import ServiceCredential
-from portal.models.health import HealthWatch
+from portal.models.health import HealthWatch, Incident
 
 pytestmark = pytest.mark.django_db
 

@@ -2,12 +2,12 @@
 its database.
 """
 
-import psycopg
 import pytest
 from django.db import IntegrityError, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
-from psycopg import sql
+
+from tests.other_database import migrate_as_it_was, other_database
 
 pytestmark = pytest.mark.slow
 URL = "postgresql://app:p%40ss-word@db.example.org/app"
@@ -50,32 +50,8 @@ def moved(older):
 @pytest.fixture(scope="module")
 def older(django_db_setup, django_db_blocker):
     """A database at the tables of before, as the alias "older": the models that were there."""
-    known = connections["default"].settings_dict
-    name = f"{known['NAME']}_older"[-60:]
-    with django_db_blocker.unblock():
-        made = sql.Identifier(name)
-        with psycopg.connect(**_server(known), autocommit=True) as server:
-            server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(made))
-            server.execute(sql.SQL("CREATE DATABASE {}").format(made))
-        connections.databases["older"] = {**known, "NAME": name}
-        try:
-            executor = MigrationExecutor(connections["older"])
-            yield executor.migrate(OLD).apps
-        finally:
-            connections["older"].close()
-            del connections["older"], connections.databases["older"]
-            with psycopg.connect(**_server(known), autocommit=True) as server:
-                server.execute(sql.SQL("DROP DATABASE {}").format(made))
-
-
-def _server(known: dict) -> dict:
-    return {
-        "host": known["HOST"],
-        "port": known["PORT"],
-        "user": known["USER"],
-        "password": known["PASSWORD"],
-        "dbname": "postgres",
-    }
+    with django_db_blocker.unblock(), other_database("older"):
+        yield migrate_as_it_was("older", OLD).apps
 
 
 def make(apps, name: str, /, **values):

@@ -116,9 +116,9 @@ def reading(project, pre_deploy: str | None) -> None:
         start_command="uvicorn app:app",
     )
     place = railway.Environment(
-        environment.railway_id, "production", True, False, *[None] * 7, "", (), (state,)
+        environment.railway_id, "production", True, False, *[None] * 2, "", (), (state,)
     )
-    services = (railway.Service(service.railway_id, "backend", ""),)
+    services = (railway.Service(service.railway_id, "backend"),)
     tree = railway.ProjectTree("p", "inspector", None, services, (place,), False, ())
     mirror_sync.apply(project, tree, now=timezone.now())
 

@@ -14,7 +14,11 @@ OTHER = "d" * 40
 
 
 def behind(project) -> list[str]:
-    return [one.sentence for one in rules.problems(project) if one.kind == "behind"]
+    return [
+        one.sentence
+        for one in rules.problems(project, rules.read_rows(project))
+        if one.kind == "behind"
+    ]
 
 
 @pytest.fixture

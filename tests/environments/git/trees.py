@@ -6,35 +6,13 @@ from environments.railway import Deployment, Environment, ProjectTree, ServiceIn
 def one_deployment(status: str) -> ProjectTree:
     """A project whose only deployment is in this state."""
     nothing = dict.fromkeys(
-        (
-            "created_at",
-            "status_updated_at",
-            "commit",
-            "branch",
-            "repo",
-            "image",
-            "message",
-            "author",
-            "reason",
-        )
+        ("created_at", "status_updated_at", "commit", "branch", "repo", "reason")
     )
     latest = Deployment(
-        id="d1",
-        project_id="p",
-        environment_id="e",
-        service_id="s",
-        status=status,
-        stopped=False,
-        url="",
-        can_redeploy=True,
-        can_rollback=False,
-        instances=(),
-        **nothing,
+        id="d1", status=status, stopped=False, url="", can_rollback=False, instances=(), **nothing
     )
     instance = ServiceInstance(
         "i", "s", "backend", "e", latest_deployment=latest, active_deployments=(latest,)
     )
-    environment = Environment(
-        "e", "staging", True, False, None, None, None, None, None, None, None, instances=(instance,)
-    )
+    environment = Environment("e", "staging", True, False, None, None, instances=(instance,))
     return ProjectTree("p", "inspector", None, (), (environment,), True, ())

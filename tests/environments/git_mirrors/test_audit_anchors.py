@@ -13,7 +13,7 @@ from portal import audit
 from portal.audit import anchors, verification
 from portal.audit.anchors import Lost, anchors_path
 from portal.jobs import AuditWatch, running
-from portal.models import AuditEvent
+from portal.models.audit import AuditEvent
 from portal.sandbox.server import Server
 from tests.chain import fill, unguarded
 from tests.factory import make_project

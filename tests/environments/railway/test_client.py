@@ -251,7 +251,6 @@ def test_a_project_is_one_call(server, railway):
     assert tree.complete and tree.problems == ()
     assert found.branch_of("s1") == "main"
     assert found.instances[0].latest_deployment.commit == COMMIT
-    assert found.instances[0].latest_deployment.message == "Say hello"
     assert found.instances[0].domains[0].domain == "a.b"
 
 

@@ -89,7 +89,7 @@ def test_only_a_volume_that_is_ready_is_backed_up(answering, state, ready):
 
 @pytest.mark.parametrize(("status", "counts"), DOMAINS.items())
 def test_a_domain_that_railway_deletes_is_no_address_any_more(status, counts):
-    assert Domain("d", "a.example.org", True, None, status).counts is counts
+    assert Domain("a.example.org", status).counts is counts
 
 
 @pytest.mark.parametrize(("status", "meant"), PATCHES.items())

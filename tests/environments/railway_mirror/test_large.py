@@ -73,10 +73,8 @@ def test_names_of_two_hundred_characters_break_no_page():
 
 def test_what_railway_calls_longer_than_a_column_is_cut_and_read():
     project, now = make_project(), timezone.now()
-    place = Place("e-long", "n" * 500, True, False, None, None, None, None, None, None, None)
-    tree = ProjectTree(
-        "p", "inspector", None, (Named("s-long", "s" * 500, ""),), (place,), True, ()
-    )
+    place = Place("e-long", "n" * 500, True, False, None, None)
+    tree = ProjectTree("p", "inspector", None, (Named("s-long", "s" * 500),), (place,), True, ())
 
     sync.apply(project, tree, now=now)
 

@@ -30,7 +30,7 @@ def made(id="d1", containers=("RUNNING",), **values) -> Made:
 
 def tree(*names, complete=True, deployment=None, **state) -> ProjectTree:
     """A project of one service in these environments."""
-    trigger = Trigger("t", "s1", "github", "acme/inspector", "staging", False)
+    trigger = Trigger("t", "s1", "acme/inspector", "staging")
     deployment = deployment or made()
     places = [
         Environment(
@@ -39,12 +39,7 @@ def tree(*names, complete=True, deployment=None, **state) -> ProjectTree:
             can_access=True,
             is_ephemeral=False,
             created_at=NOW,
-            source_environment_id=None,
             pr_number=None,
-            pr_title=None,
-            pr_repo=None,
-            branch=None,
-            base_branch=None,
             triggers=(trigger,),
             instances=(
                 State(
@@ -62,7 +57,7 @@ def tree(*names, complete=True, deployment=None, **state) -> ProjectTree:
         for name in names
     ]
     return ProjectTree(
-        "p", "inspector", None, (Service("s1", "backend", ""),), tuple(places), complete, ()
+        "p", "inspector", None, (Service("s1", "backend"),), tuple(places), complete, ()
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from environments.models import ProjectProposal
 from environments.setup import choices, commands
-from portal.models import AuditEvent
+from portal.models.audit import AuditEvent
 from tests.factory import make_people
 
 

@@ -28,7 +28,7 @@ ROUNDS = 4
 def tree(dice: random.Random) -> ProjectTree:
     """The project as Railway tells it: in any order, its triggers moving."""
     places = [_environment(name, dice) for name in dice.sample(ENVIRONMENTS, len(ENVIRONMENTS))]
-    services = tuple(Made(name, name, "") for name in dice.sample(SERVICES, len(SERVICES)))
+    services = tuple(Made(name, name) for name in dice.sample(SERVICES, len(SERVICES)))
     return ProjectTree("p", "inspector", None, services, tuple(places), True, ())
 
 
@@ -43,8 +43,7 @@ def _environment(name: str, dice: random.Random) -> State:
         "created_at": NOW,
         "config_etag": "",
         "triggers": tuple(
-            Trigger(f"t-{one}", one, "github", "acme/inspector", dice.choice("ab"), False)
-            for one in shuffled
+            Trigger(f"t-{one}", one, "acme/inspector", dice.choice("ab")) for one in shuffled
         ),
         "instances": tuple(
             Instance(f"{name}-{one}", one, one, name, repo="acme/inspector") for one in shuffled

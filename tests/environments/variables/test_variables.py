@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from environments.drift import detect
+from environments.drift import rules as drift_rules
 from environments.models import Environment, Finding, Project, Service, Variable, VariableRule
 from environments.variables import fingerprints
 from environments.variables import rules as variables_rules
@@ -37,7 +38,10 @@ def rule(project: Project, kind: str, name: str, **values: str) -> VariableRule:
 
 
 def said(project: Project) -> list[tuple[str, bool]]:
-    return [(problem.sentence, problem.attestable) for problem in variables_rules.problems(project)]
+    rows = drift_rules.read_rows(project)
+    instances = [live.instance for live in rows.lives]
+    found = variables_rules.problems(project, rows.environments, instances)
+    return [(problem.sentence, problem.attestable) for problem in found]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 from django.contrib.auth.models import Group, User
 
 from portal.configuration.actions import confirm_change
-from portal.models import ConfigurationChange
 from portal.models.audit import AuditEvent
+from portal.models.configuration import ConfigurationChange
 from tests.factory import PASSWORD, make_people
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ from portal.audit import verification
 from portal.audit import watch as audit_watch
 from portal.health import checks, reports
 from portal.jobs import AuditWatch, running
-from portal.models import AuditEvent
+from portal.models.audit import AuditEvent
 from tests.chain import unguarded
 from tests.faults.audit_chain import edited, rewrite
 

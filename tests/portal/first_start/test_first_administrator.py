@@ -11,7 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from portal.first_start import actions, codes
-from portal.models import AuditEvent, SetupCode
+from portal.models.audit import AuditEvent
+from portal.models.first_start import SetupCode
 from tests.reading import squeezed
 
 pytestmark = pytest.mark.django_db

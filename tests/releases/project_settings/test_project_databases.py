@@ -60,7 +60,7 @@ def test_projects_that_shared_a_repository_before_it_was_refused_are_told_so():
 
     [found] = [
         problem
-        for problem in drift_rules.problems(project)
+        for problem in drift_rules.problems(project, drift_rules.read_rows(project))
         if problem.subject.startswith("repository")
     ]
 

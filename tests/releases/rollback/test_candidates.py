@@ -32,19 +32,12 @@ def seen(
     id: str, commit: str | None = OLD, status: str = "REMOVED", *, kept: bool = True, **values
 ) -> Seen:
     known = {
-        "project_id": "p",
-        "environment_id": "e",
-        "service_id": "s",
         "stopped": False,
         "created_at": NOW,
         "status_updated_at": NOW,
         "url": "",
-        "can_redeploy": True,
         "branch": "main",
         "repo": "acme/x",
-        "image": None,
-        "message": None,
-        "author": None,
         "reason": None,
         "instances": (),
     }

@@ -12,7 +12,9 @@ from environments.setup import choices
 from portal import audit
 from portal.configuration import actions as configuration
 from portal.credentials import stored
-from portal.models import AuditEvent, ConfigurationChange, ServiceCredential
+from portal.models.audit import AuditEvent
+from portal.models.configuration import ConfigurationChange
+from portal.models.credentials import ServiceCredential
 from portal.outbound.http import ApiError
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.server import Response, Server

@@ -12,7 +12,8 @@ from django.test import Client
 
 from environments.setup import choices
 from portal.credentials import stored
-from portal.models import AuditEvent, NewGitHubApp, ServiceCredential
+from portal.models.audit import AuditEvent
+from portal.models.credentials import NewGitHubApp, ServiceCredential
 from portal.outbound.credentials import App
 from tests.factory import make_people, make_project
 from tests.reading import squeezed

@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from environments.models import Repair
 from portal.accounts import tokens
-from portal.models import AccessToken, AuditEvent
+from portal.models.audit import AuditEvent
+from portal.models.tokens import AccessToken
 from portal.ui.actions import NotProven, Refused
 from releases.models.task_logs import TaskLog
 from releases.promotion import actions as promotion
