@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from environments.databases.runners import secrets_of
+from environments.databases.project_environment import secrets_of
 from environments.models import LONG_LIVED, Deployment, DeploymentLog, Project
 from environments.railway import LogLine, Railway
 from environments.schema.run.process import Redactor

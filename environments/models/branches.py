@@ -49,9 +49,7 @@ class Branch(models.Model):
 
 
 class BranchProtection(models.Model):
-    """The protection of a long-lived branch on GitHub, as last read, and how it differs from the
-    project's rules.
-    """
+    """The protection of a branch on GitHub, as last read, and how it differs from the rules."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="protections")
     branch = models.CharField(max_length=200)

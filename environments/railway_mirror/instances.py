@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from environments import railway
-from environments.databases.lent_commands import Lent
+from environments.databases.pre_deploy_command import Lent
 from environments.models import LONG_LIVED, AtStart, Environment, Project, Service, ServiceInstance
 from environments.railway import ProjectTree
 from environments.services.start_command import at_start

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 
 from environments import railway
-from environments.databases.lent_commands import lent_commands
+from environments.databases.pre_deploy_command import lent_commands
 from environments.drift.detect import compare
 from environments.findings import out_of_band
 from environments.models import (

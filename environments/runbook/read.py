@@ -15,7 +15,8 @@ from portal.outbound.http import ApiError
 
 RULES = 1  # raise it when other things are found: every project is then read again
 MOST = 200
-NOT_THEIRS = ("node_modules/", ".venv/", "venv/", "vendor/", "site-packages/", ".task_logs/")
+NOT_THEIRS = {"node_modules", ".venv", "venv", "vendor", "site-packages", ".task_logs"}
+TESTS = {"tests", "test"}
 WORKFLOW, STARTUP, SCRIPT, DOCUMENT, CODE = "workflow", "startup", "script", "document", "code"
 _NAMED_IN = {kinds.PREVIEWS: (WORKFLOW,), kinds.SYNC: (WORKFLOW, SCRIPT), kinds.TASK_LOG: (SCRIPT,)}
 _STARTUP = re.compile(
@@ -100,19 +101,13 @@ def _by_name(path: str) -> Iterable[str]:
     if not _is_theirs(path) or place not in (WORKFLOW, SCRIPT):
         return []
     name = posixpath.basename(path)
-    return [
-        kind
-        for kind, places in _NAMED_IN.items()
-        if place in places and kinds.NAMES[kind].search(name)
-    ]
+    named = [kind for kind, places in _NAMED_IN.items() if place in places]
+    return [kind for kind in named if kinds.NAMES[kind].search(name)]
 
 
 def _is_theirs(path: str) -> bool:
     """Return whether people wrote and run it here: no dependency, and no test."""
-    parts = path.split("/")[:-1]
-    return not any(f"/{one}" in f"/{path}" for one in NOT_THEIRS) and not {"tests", "test"} & set(
-        parts
-    )
+    return not (NOT_THEIRS | TESTS) & set(path.split("/")[:-1])
 
 
 def _counts(one: Leftover) -> bool:

@@ -16,9 +16,8 @@ from dotenv import dotenv_values
 
 from environments.git.repository import Mirror
 from environments.schema.history import reader
-from environments.schema.history.env_file import read_meaning, sources
+from environments.schema.history.env_file import needs, read_meaning, sources
 from environments.schema.history.graph import History
-from environments.schema.history.needs import needs
 from environments.schema.run.install import suggested_install
 from releases.demo.address import assignments, driver
 
