@@ -30,12 +30,13 @@ from portal.prepared import prepared
 from releases.gates.databases import DatabaseFacts
 from releases.gates.release_queryset import ReadRelease, release_queryset
 from releases.gates.staged import databases_of
-from releases.gates.staging_smoke import AskedTest, Smoked, about, tests_of
+from releases.gates.staging_smoke import AskedTest, about, tests_of
 from releases.models.approvals import Approval
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import Promotion, PromotionStep
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release
+from releases.models.staging_smoke import StagingSmoke
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Facts:
     promotion: Promotion | None = None
     steps: tuple[PromotionStep, ...] = ()
     staging_tests: tuple[AskedTest, ...] = ()
-    smoked: Smoked | None = None
+    smoked: StagingSmoke | None = None
     was_rolled_back: bool = False  # whether any release of the project ever was
 
     @property
@@ -211,7 +212,7 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
         promotion=promotion,
         steps=steps,
         staging_tests=tests_of(release.staging_tests),
-        smoked=_smoked(release),
+        smoked=getattr(release, "staging_smoke", None),
         was_rolled_back=release.was_rolled_back,
     )
 
@@ -252,13 +253,6 @@ def _approvals(release: ReadRelease) -> tuple[Approval, ...]:
         approval.release = release
         approval.giver_may = approval.user_id in release.signers
     return given
-
-
-def _smoked(release: object) -> Smoked | None:
-    job = getattr(release, "staging_smoke", None)
-    if job is None or job.asked_at is None:
-        return None
-    return Smoked(job.about, job.ok, job.asked_at, tuple(job.lines))
 
 
 def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
