@@ -157,7 +157,7 @@ def _resettable(project: Project, staging: str, main: str) -> None:
             f"Sync staging first: only when {both} hold the same files can one be reset to the"
             " other."
         )
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    heads = Branch.heads(project)
     for name, was in ((project.staging_branch, staging), (project.production_branch, main)):
         if heads.get(name) != was:
             raise Refused(f"{name} is no longer at {was[:7]}. Sync staging again and check.")

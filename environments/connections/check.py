@@ -39,12 +39,3 @@ def _isolation() -> Connection:
         "nothing of the portal."
     )
     return Connection(name, PASS, kind, message)
-
-
-# Railway
-
-
-# Git over SSH
-
-
-# GitHub

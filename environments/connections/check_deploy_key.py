@@ -47,14 +47,12 @@ def _let_in(
     except GitError as error:
         unpinned = error.kind == "host_key" or not key.host_keys.strip()
         offers = _offered(address, key.host_keys) if unpinned else ()
-        state = FAIL if error.kind in ("key", "host_key", "missing") else WAIT
-        fix = fix_for_key(error, project, address, bool(offers))
         return Connection(
             name,
-            state,
+            FAIL if error.kind in ("key", "host_key", "missing") else WAIT,
             kind,
             str(error),
-            fix=fix,
+            fix=_fix(error, project, address, bool(offers)),
             public_key=key.public_key,
             project=project.slug,
             offers=offers,
@@ -74,9 +72,7 @@ def _let_in(
     )
 
 
-def fix_for_key(
-    error: GitError, project: Project, address: host_keys.Address, offered: bool
-) -> str:
+def _fix(error: GitError, project: Project, address: host_keys.Address, offered: bool) -> str:
     if offered:
         return (
             f"Compare the fingerprints below with what {address.host}'s operator publishes, then"

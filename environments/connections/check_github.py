@@ -33,17 +33,12 @@ def _reads(project: Project) -> list[_Read]:
     staging, main = quote(project.staging_branch), quote(project.production_branch)
     return [
         ("read branches", f"/git/ref/heads/{staging}", "Contents: read", True),
-        ("list pull requests", "/pulls?per_page=1", "Pull requests: read", True),
-        (
-            "read commit statuses",
-            f"/commits/{staging}/status?per_page=1",
-            "Commit statuses: read",
-            True,
-        ),
-        ("read check runs", f"/commits/{staging}/check-runs?per_page=1", "Checks: read", False),
-        ("read runs of Actions", "/actions/runs?per_page=1", "Actions: read", False),
-        ("read deployments", "/deployments?per_page=1", "Deployments: read", False),
-        ("read webhooks", "/hooks?per_page=1", "Webhooks: read", False),
+        ("list pull requests", "/pulls", "Pull requests: read", True),
+        ("read commit statuses", f"/commits/{staging}/status", "Commit statuses: read", True),
+        ("read check runs", f"/commits/{staging}/check-runs", "Checks: read", False),
+        ("read runs of Actions", "/actions/runs", "Actions: read", False),
+        ("read deployments", "/deployments", "Deployments: read", False),
+        ("read webhooks", "/hooks", "Webhooks: read", False),
         ("read branch protection", f"/branches/{main}/protection", "Administration: read", False),
     ]
 
@@ -141,7 +136,7 @@ def _try(github: GitHub, read: _Read, kind: str, can: list[str], cannot: list[st
     doing, path, permission, needed = read
     label = f"{github.owner}/{github.name}"
     try:
-        github.transport.get(doing, f"{github.path}{path.partition('?')[0]}", **_query(path))
+        github.transport.get(doing, github.path + path, per_page=1)
     except ApiError as error:
         if error.status == 404 and "not protected" in error.detail.lower():
             can.append(f"{label}: {doing}.")
@@ -149,26 +144,17 @@ def _try(github: GitHub, read: _Read, kind: str, can: list[str], cannot: list[st
         if error.kind not in REFUSED:
             cannot.append(f"{label}: {doing}: {error.sentence}")
             return WAIT
-        known = doing == "read check runs" and kind == "fine-grained token"
-        why = (
-            "no such permission can be granted; statuses and runs of Actions stand in"
-            if known
-            else permission
-        )
-        cannot.append(f"{label}: {doing} ({'missing: ' if not known else ''}{why}).")
+        why = f"missing: {permission}"
+        if doing == "read check runs" and kind == "fine-grained token":
+            why = "no such permission can be granted; statuses and runs of Actions stand in"
+        cannot.append(f"{label}: {doing} ({why}).")
         return FAIL if needed else PASS
     can.append(f"{label}: {doing}.")
     return PASS
 
 
-def _query(path: str) -> dict[str, str]:
-    return {"per_page": "1"} if "per_page" in path else {}
-
-
 def _granted(label: str, has: Callable[[str], bool], can: list[str], cannot: list[str]) -> str:
-    """List the writing permissions by name; fails when one is missing without which nothing can be
-    released.
-    """
+    """List the writing permissions by name; fail where one is missing that every release needs."""
     missing = [name for name in _GRANTS if not has(name)]
     can += [f"{label}: {_GRANTS[name][1]}." for name in _GRANTS if name not in missing]
     cannot += [

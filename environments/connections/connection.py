@@ -19,9 +19,7 @@ MAKE_GITHUB = "Install a GitHub App with these permissions, or make a token with
 
 @dataclass(frozen=True)
 class Connection:
-    """One credential: `state` (pass, fail, wait: no answer), its kind in words, one sentence,
-    and the lists.
-    """
+    """One credential. `state`: pass, fail, or wait (no answer); `kind` in words; one sentence."""
 
     name: str
     state: str
@@ -32,9 +30,8 @@ class Connection:
     fix: str = ""
     public_key: str = ""  # what belongs under Deploy keys on GitHub
     project: str = ""  # slug of the project whose server showed the host keys below
-    offers: tuple[
-        tuple[str, str, str, str], ...
-    ] = ()  # (kind, key, fingerprint, “yes”: GitHub publishes it)
+    # (kind, key, fingerprint, “yes”: GitHub publishes it)
+    offers: tuple[tuple[str, str, str, str], ...] = ()
 
 
 def spelling_fault(name: str, raw: str, kind: str) -> Connection | None:

@@ -88,9 +88,7 @@ def _in_use() -> Iterator[Source]:
 
 
 def _account(source: Source) -> str | None:
-    """Return what names the credential in rows; None for an unusable one, which the page
-    Connections explains.
-    """
+    """Return what names the credential in rows; None for an unusable one (see Connections)."""
     try:
         if source.service == stored.GITHUB:
             return github_of(source.projects[0]).transport.account
@@ -174,9 +172,7 @@ def refused() -> dict[str, str]:
 
 
 def of_github() -> dict[str, str]:
-    """Return what the credentials for GitHub that are in use are called, by what names each where
-    it must not stand. One query.
-    """
+    """Return the names of GitHub's credentials in use, by their account. One query."""
     watch = CredentialWatch.objects.first()
     rows = watch.seen if watch else {}
     found = {account: Seen(**values) for account, values in rows.items()}

@@ -31,10 +31,8 @@ def start_migration(
     """
     now = now or timezone.now()
     if not database.alembic:
-        raise Refused(
-            f"{environment.project} has no Alembic directory configured, so there is nothing to"
-            " migrate."
-        )
+        lacks = f"{environment.project} has no Alembic directory configured"
+        raise Refused(f"{lacks}, so there is nothing to migrate.")
     if message := database.out_of_order:
         raise Refused(message)
     run = _queued(
@@ -109,53 +107,43 @@ def _queued(run: MigrationRun) -> MigrationRun:
 def cancel_migration(run: MigrationRun, *, actor: Actor, now: datetime | None = None) -> None:
     """Ask the worker to stop the run; the database is read afterwards."""
     now = now or timezone.now()
-    if not MigrationRun.objects.filter(
-        pk=run.pk, cancel_requested_at=None, finished_at=None
-    ).update(cancel_requested_at=now):
+    going = MigrationRun.objects.filter(pk=run.pk, cancel_requested_at=None, finished_at=None)
+    if not going.update(cancel_requested_at=now):
         raise Refused("This run has ended or is already stopping.")
-    audit.record(
-        "migration.cancelled", actor=actor, subject=run, sentence=f"Stop the {run}.", now=now
-    )
+    stop = f"Stop the {run}."
+    audit.record("migration.cancelled", actor=actor, subject=run, sentence=stop, now=now)
 
 
 @action("migration.retried", "environments.migrate_environment")
 def retry_migration(
     run: MigrationRun, *, actor: Actor, now: datetime | None = None
 ) -> MigrationRun:
-    """Queue a new run of the same commit after one that did not succeed; it goes on from where the
-    database is.
-    """
+    """Queue a new run of the commit of one that did not succeed, from where the database is."""
     now = now or timezone.now()
     _require_retriable(run)
-    why = f"again, after run {run.pk}"
     fresh = start_migration(
         run.environment,
         database=run.database,
         actor=actor,
         commit=run.commit,
-        reason=why,
+        reason=f"again, after run {run.pk}",
         release=run.for_release,
         now=now,
     )
     message = f"Migration {run.pk} is being retried from the database's revision."
+    data = {"run": fresh.pk}
     audit.record(
-        "migration.retried",
-        actor=actor,
-        subject=run,
-        sentence=message,
-        data={"run": fresh.pk},
-        now=now,
+        "migration.retried", actor=actor, subject=run, sentence=message, data=data, now=now
     )
     return fresh
 
 
 def _require_retriable(run: MigrationRun) -> None:
-    """Refuses a run that has not failed, is not the newest, or is not for this page to retry."""
+    """Refuse a run that has not failed, is not the newest, or is not for this page to retry."""
     mine = MigrationRun.objects.filter(environment=run.environment, database=run.database)
-    newest = mine.order_by("-pk").values_list("pk", flat=True)
     if run.is_open or run.status == JobStatus.SUCCEEDED:
         raise Refused("This run has not failed, so there is nothing to retry.")
-    if newest.first() != run.pk:
+    if mine.filter(pk__gt=run.pk).exists():
         raise Refused(
             f"{run.database.of(run.environment)} has been migrated since. Open the newest run."
         )

@@ -24,9 +24,7 @@ from portal.secrets import HiddenText
 
 
 class NoDatabase(Exception):
-    """The database cannot be named, or not be reached from here; the message says what to
-    configure.
-    """
+    """The database cannot be named or reached from here; the message says what to configure."""
 
 
 def url_of(place: EnvironmentDatabase, railway: Railway | None = None) -> str:
@@ -41,15 +39,15 @@ def url_of(place: EnvironmentDatabase, railway: Railway | None = None) -> str:
     if one.public_service and (public := _public(place, railway)):
         return _reachable(place, public, f"{one.public_variable} of {one.public_service}")
     instance = instance_of(place.environment, one)
-    values = _variables(place.environment, instance, railway)
-    where = f"{one.service} in {place.environment}"
+    values = variables_of(instance, railway)
     if one.variable not in values:
         raise NoDatabase(
-            f"{where} has no variable {one.variable}; set it, or give the address here."
+            f"{instance} has no variable {one.variable}; set it, or give the address here."
         )
     value = values[one.variable]
     if value is None:
-        raise NoDatabase(f"{one.variable} of {where} is sealed on Railway; give the address here.")
+        sealed = f"{one.variable} of {instance} is sealed on Railway"
+        raise NoDatabase(f"{sealed}; give the address here.")
     return _reachable(place, value.reveal(), f"{one.variable} of {one.service}")
 
 
@@ -82,21 +80,20 @@ def out_of_sight(one: Database, railway: Railway | None = None) -> str:
 
 
 def _public(place: EnvironmentDatabase, railway: Railway) -> str:
-    """Return the address that the database's own service gives the world; "" where it has none
-    that can be read.
-    """
+    """Return the address that the database's own service gives the world; "" for none to read."""
     instance = _instance(place.environment, place.database.public_service)
     if instance is None:
         return ""
-    value = _variables(place.environment, instance, railway).get(place.database.public_variable)
+    value = variables_of(instance, railway).get(place.database.public_variable)
     return value.reveal() if value is not None else ""
 
 
-def _variables(
-    environment: Environment, instance: ServiceInstance, railway: Railway
+def variables_of(
+    instance: ServiceInstance, railway: Railway | None = None
 ) -> Mapping[str, Secret | None]:
-    project, service = environment.project.railway_project_id, instance.service.railway_id
-    return railway.variables(project, environment.railway_id, service, unrendered=False)
+    """Return a service's variables as Railway has them now; None for sealed. Raise `ApiError`."""
+    railway = railway or railway_of(instance.environment.project)
+    return railway.variables(*instance.at_railway, unrendered=False)
 
 
 def _reachable(place: EnvironmentDatabase, url: str, source: str) -> str:
@@ -121,9 +118,7 @@ def _reachable(place: EnvironmentDatabase, url: str, source: str) -> str:
 
 
 def _runs_in(environment: Environment) -> bool:
-    """Return whether this process is a service of the environment: Railway names both to every
-    service.
-    """
+    """Return whether this process is a service of the environment, as Railway names it."""
     here = os.environ.get("RAILWAY_PROJECT_ID"), os.environ.get("RAILWAY_ENVIRONMENT_ID")
     return all(here) and here == (environment.project.railway_project_id, environment.railway_id)
 
@@ -139,11 +134,11 @@ def remember(places: Sequence[EnvironmentDatabase], railway: Railway) -> None:
         database, environment = place.database, place.environment
         for service in () if place.url else (database.public_service, database.service):
             if service and (instance := _instance(environment, service)):
-                wanted = environment.railway_id, instance.service.railway_id
-                asked.setdefault(environment.project.railway_project_id, []).append(wanted)
-    for project, wanted_places in asked.items():
+                project, *wanted = instance.at_railway
+                asked.setdefault(project, []).append((wanted[0], wanted[1]))
+    for project, found in asked.items():
         with suppress(ApiError):
-            railway.remember(project, list(dict.fromkeys(wanted_places)))
+            railway.remember(project, list(dict.fromkeys(found)))
 
 
 def instance_of(environment: Environment, of: Database) -> ServiceInstance:
@@ -153,25 +148,25 @@ def instance_of(environment: Environment, of: Database) -> ServiceInstance:
     """
     row = _instance(environment, of.service)
     if row is None:
-        message = (
+        raise NoDatabase(
             f"There is no service “{of.service}” in {environment} whose variables could name the"
             " database."
         )
-        raise NoDatabase(message)
     return row
 
 
 def _instance(environment: Environment, service: str) -> ServiceInstance | None:
     found = ServiceInstance.objects.filter(environment=environment, service__name=service)
-    return found.select_related("service").first()
+    row = found.select_related("service").first()
+    if row is not None:
+        row.environment = environment
+    return row
 
 
 def read_revisions(
     place: EnvironmentDatabase, *, now: datetime, railway: Railway | None = None
 ) -> None:
-    """Ask the database which revisions it has, and keep the answer, or why there is none, on the
-    row.
-    """
+    """Ask the database for its revisions; keep the answer, or why there is none, on the row."""
     revisions: list[str] | None = None
     problem, tables = "", 0
     try:

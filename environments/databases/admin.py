@@ -16,9 +16,7 @@ from portal.ui.model_admin import ReadOnly
 
 
 class AddressForm(forms.ModelForm):
-    """The database's address is write-only: it is never shown, and an empty field leaves it as
-    it is.
-    """
+    """The address is write-only: it is never shown, and an empty field leaves it as it is."""
 
     new_database_url = forms.CharField(
         label="Database address",
@@ -86,18 +84,12 @@ class EnvironmentDatabaseAdmin(TwoPeople):
     def save_model(
         self, request: HttpRequest, obj: EnvironmentDatabase, form: ModelForm, change: bool
     ) -> None:
-        """Let only the secret change, by two people; the other columns are the portal's and may
-        have moved meanwhile.
-        """
-        given = (
-            ""
-            if form.cleaned_data.get("forget_database_url")
-            else form.cleaned_data.get("new_database_url")
-        )
-        if given or (form.cleaned_data.get("forget_database_url") and obj.url):
-            told = {"address": (where(obj), place_in_words(given or ""))}
-            secrets = {"url": given or ""}
-            self.propose(request, obj, values={}, shown=told, secrets=secrets)
+        """Let only the secret change, by two people: the other columns are the portal's."""
+        forget = form.cleaned_data["forget_database_url"]
+        given = "" if forget else form.cleaned_data["new_database_url"]
+        if given or (forget and obj.url):
+            told = {"address": (where(obj), place_in_words(given))}
+            self.propose(request, obj, values={}, shown=told, secrets={"url": given})
 
 
 def where(place: EnvironmentDatabase) -> str:

@@ -37,28 +37,27 @@ def before(
     by_railway = volume_backup.take(job, now=timezone.now())
     if isinstance(by_railway, Requeue):
         return by_railway if alive() else _cancelled(job)
-    kept = by_railway.kept
-    if not kept:
-        if why := by_railway.why:
-            tell([f"Railway took no backup of the volume: {why} pg_dump does it instead."])
-        try:
-            kept = _take(job, url, touched, alive)
-        except Cancelled:
-            return _cancelled(job)
-        except (DumpError, address.DatabaseError, OSError) as error:
-            if "version mismatch" not in str(error):
-                why = f"the backup before it could not be taken: {error}"
-                what = "Retry, or set BACKUP_MAX_MB=0 and take one manually."
-                return _unchanged(job, JobStatus.FAILED, f"{why} {what}")
-            kept = {"at": timezone.now().isoformat(), "sentence": f"No backup was taken: {error}"}
+    if not isinstance(by_railway, str):
+        _keep(job, by_railway, tell)
+        return None
+    if by_railway:
+        tell([f"Railway took no backup of the volume: {by_railway} pg_dump does it instead."])
+    try:
+        kept = _take(job, url, touched, alive)
+    except Cancelled:
+        return _cancelled(job)
+    except (DumpError, address.DatabaseError, OSError) as error:
+        if "version mismatch" not in str(error):
+            why = f"the backup before it could not be taken: {error}"
+            what = "Retry, or set BACKUP_MAX_MB=0 and take one manually."
+            return _unchanged(job, JobStatus.FAILED, f"{why} {what}")
+        kept = {"at": timezone.now().isoformat(), "sentence": f"No backup was taken: {error}"}
     _keep(job, kept, tell)
     return None
 
 
 def _needed(job: MigrationRun) -> Touched | None:
-    """Return what of the database the run touches, where that has to be kept first and is not
-    yet.
-    """
+    """Return what of the database the run touches, if that must be kept first and is not yet."""
     if (
         job.environment.kind != EnvironmentKind.PRODUCTION
         or job.runner == Runner.VERIFY
@@ -70,21 +69,18 @@ def _needed(job: MigrationRun) -> Touched | None:
 
 
 def _cancelled(job: MigrationRun) -> Finished:
-    why = "the run was cancelled while a backup was taken."
-    return _unchanged(job, JobStatus.CANCELLED, why)
+    return _unchanged(job, JobStatus.CANCELLED, "the run was cancelled while a backup was taken.")
 
 
 def _unchanged(job: MigrationRun, status: JobStatus, why: str) -> Finished:
-    """Require that the run ends where it began, and that its row says so."""
-    job.after = job.before
-    MigrationRun.objects.filter(pk=job.pk).update(after=job.after)
+    """End the run where it began, and say so on its row."""
+    job.keep(after=job.before)
     return Finished(status, f"Nothing was changed: {why}")
 
 
 def _keep(job: MigrationRun, kept: JsonObject, tell: Callable[[list[str]], None]) -> None:
-    job.backup = kept
-    MigrationRun.objects.filter(pk=job.pk).update(backup=kept)
-    tell([kept["sentence"], *([kept["restore"]] if kept.get("restore") else [])])
+    job.keep(backup=kept)
+    tell([kept[name] for name in ("sentence", "restore") if kept.get(name)])
 
 
 def _take(
@@ -99,17 +95,12 @@ def _take(
     if not named:
         return {"at": now, "sentence": "No backup needed: the tables do not exist yet."}
     if found.bytes > settings.BACKUP_MAX_MB * 1_000_000:
-        message = (
+        sentence = (
             f"No backup was taken: {named} holds {many(found.bytes)}B, more than"
-            f" BACKUP_MAX_MB={settings.BACKUP_MAX_MB}."
+            f" BACKUP_MAX_MB={settings.BACKUP_MAX_MB}. Take one by hand, or give the database a"
+            " volume on Railway, of which Railway takes one."
         )
-        return {
-            "at": now,
-            "sentence": (
-                f"{message} Take one by hand, or give the database a volume on Railway, of which"
-                " Railway takes one."
-            ),
-        }
+        return {"at": now, "sentence": sentence}
     folder = Path(settings.VAR_DIR) / "backups"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _forget(folder)

@@ -5,9 +5,10 @@ from datetime import datetime
 from django.utils import timezone
 
 from environments.databases.expected_sql import remember_staged
+from environments.databases.permission import refused
 from environments.git.repository import Mirror
 from environments.models import Direction, EnvironmentDatabase, EnvironmentKind, MigrationRun
-from environments.schema.history import reader as history_reader
+from environments.schema.history.graph import History
 from environments.schema.run import request
 from portal.jobs import Finished, JobStatus, Outcome, Requeue
 
@@ -21,7 +22,7 @@ def not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
     knows, and a person must look.
     """
     if job.before is None:
-        return Finished(JobStatus.FAILED, f"Nothing was changed: {why}")
+        return refused(why)
     if (now - job.created_at).total_seconds() < PATIENCE_SECONDS:
         return Requeue(10, f"The run was interrupted and the database cannot be read yet: {why}")
     return Finished(
@@ -30,26 +31,17 @@ def not_started(job: MigrationRun, why: str, now: datetime) -> Outcome:
 
 
 def settle(
-    job: MigrationRun, mirror: Mirror, history: history_reader.History, outcome: request.Outcome
+    job: MigrationRun, mirror: Mirror, history: History, outcome: request.Outcome
 ) -> Outcome:
-    """Write what a run came to: what staging has run, where the database is, how the job goes
-    on.
-    """
-    if (
-        outcome.status != "busy"
-        and outcome.after is not None
-        and job.environment.kind == EnvironmentKind.STAGING
-    ):
+    """Write what a run came to: what staging ran, where the database is, how the job goes on."""
+    staging = job.environment.kind == EnvironmentKind.STAGING
+    if staging and outcome.status != "busy" and outcome.after is not None:
         remember_staged(job, mirror, history, outcome.after)
     return _ended(job, history, outcome)
 
 
-def _applied(
-    job: MigrationRun, history: history_reader.History, outcome: request.Outcome
-) -> list[list[object]]:
-    """Return what was planned and has come true, with seconds: also what a look that was killed has
-    brought.
-    """
+def _applied(job: MigrationRun, history: History, outcome: request.Outcome) -> list[list[object]]:
+    """Return what was planned and has come true, with seconds; also by a look that was killed."""
     seconds = {revision: took and round(took, 3) for revision, took in outcome.applied}
     behind = history.ancestors(one for one in outcome.after or () if one in history.revisions)
     forward = job.direction == Direction.UPGRADE
@@ -60,7 +52,7 @@ def _applied(
     ]
 
 
-def _ended(job: MigrationRun, history: history_reader.History, outcome: request.Outcome) -> Outcome:
+def _ended(job: MigrationRun, history: History, outcome: request.Outcome) -> Outcome:
     """Write what the database says after the run, and how the job goes on from there."""
     changes: dict[str, object] = {
         "after": None if outcome.after is None else list(outcome.after),
@@ -73,21 +65,15 @@ def _ended(job: MigrationRun, history: history_reader.History, outcome: request.
     }
     if outcome.after is not None:
         changes["applied"] = _applied(job, history, outcome)
-    MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(**changes)
-    for name, value in changes.items():
-        setattr(job, name, value)
-    if outcome.after is not None:
         EnvironmentDatabase.objects.filter(
             environment=job.environment_id, database=job.database_id
         ).update(revisions=list(outcome.after), revisions_at=timezone.now(), revisions_problem="")
+    job.keep(**changes)
     if outcome.status == "busy":
         return Requeue(3, "Another migration holds this database; waiting for it.")
     if outcome.repeatable and job.crashes <= REPEATS:
         repeated = "What had begun was rolled back; the run is repeated."
         return Requeue(5.0 * job.crashes, f"{outcome.sentence} {repeated}", errored=True)
-    statuses = {
-        "succeeded": JobStatus.SUCCEEDED,
-        "failed": JobStatus.FAILED,
-        "cancelled": JobStatus.CANCELLED,
-    }
-    return Finished(statuses.get(outcome.status, JobStatus.NEEDS_PERSON), outcome.sentence)
+    known = outcome.status in ("succeeded", "failed", "cancelled")
+    status = JobStatus(outcome.status) if known else JobStatus.NEEDS_PERSON
+    return Finished(status, outcome.sentence)

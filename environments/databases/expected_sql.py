@@ -7,12 +7,12 @@ from django.utils import timezone
 from environments.databases.permission import bound_files
 from environments.git.repository import Mirror
 from environments.models import Direction, EnvironmentKind, MigrationRun, Runner, StagedRevision
-from environments.schema.history import reader as history_reader
+from environments.schema.history.graph import History
 from environments.schema.run.alembic_env.statements import MAX_STATEMENTS, READS, key_of
 
 
 def remember_staged(
-    job: MigrationRun, mirror: Mirror, history: history_reader.History, after: Sequence[str]
+    job: MigrationRun, mirror: Mirror, history: History, after: Sequence[str]
 ) -> None:
     """Count what is in effect in staging's database as run there: what this run brought, with this
     content.
@@ -23,23 +23,14 @@ def remember_staged(
     now, project = timezone.now(), job.environment.project
     base = {"project": project, "database": job.database, "run": job, "at": now}
     behind = history.ancestors(one for one in after if one in history.revisions)
-    ran = {one["id"] for one in job.planned}
-    known = set(
-        StagedRevision.objects.filter(database=job.database).values_list("revision", flat=True)
-    )
-    found = [
-        revision
-        for revision in history.revisions.values()
-        if revision.id in behind and (revision.id in ran or revision.id not in known)
+    staged = StagedRevision.objects.filter(database=job.database)
+    before = set(staged.values_list("revision", flat=True)) - {one["id"] for one in job.planned}
+    found = [one for id, one in history.revisions.items() if id in behind - before]
+    rows = [
+        StagedRevision(**base, revision=one.id, sha256=one.sha256)
+        for one in bound_files(job, mirror, history, found)
     ]
-    StagedRevision.objects.bulk_create(
-        [
-            StagedRevision(**base, revision=one.id, sha256=one.sha256)
-            for one in bound_files(job, mirror, history, found)
-        ],
-        ignore_conflicts=True,
-        batch_size=1000,
-    )
+    StagedRevision.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
 
 
 def expected_statements(job: MigrationRun) -> dict[str, list[str]]:

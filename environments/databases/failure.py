@@ -9,9 +9,7 @@ from portal.jobs import JobStatus
 
 @dataclass(frozen=True)
 class FailureReport:
-    """`half` is one sentence about what is half applied, `kept` the statements that were not
-    rolled back.
-    """
+    """`half` says what is half applied; `kept`: the statements that were not rolled back."""
 
     applied: str
     half: str
@@ -21,22 +19,16 @@ class FailureReport:
 
 
 def failure_report_of(run: MigrationRun) -> FailureReport | None:
-    """Return None for a run that is under way, succeeded, or changed nothing since it never
-    began.
-    """
+    """Return None for a run that is under way or succeeded."""
     if run.is_open or run.status == JobStatus.SUCCEEDED:
         return None
+    retry = can_be_retried(run)
+    if run.before is None:
+        return FailureReport("Nothing was started.", "No partial changes", (), (), retry)
     invalid, kept = tuple(run.invalid_indexes), tuple(run.kept)
-    table = run.database.version_table
-    began = run.before is not None
-    commands = (
-        next_commands(invalid=invalid, kept=kept, table=table, known=run.after is not None)
-        if began
-        else ()
-    )
-    return FailureReport(
-        _applied(run), _half(run, invalid, kept), kept, commands, can_be_retried(run)
-    )
+    table, known = run.database.version_table, run.after is not None
+    commands = next_commands(invalid=invalid, kept=kept, table=table, known=known)
+    return FailureReport(_applied(run), _half(run), kept, commands, retry)
 
 
 def can_be_retried(run: MigrationRun) -> bool:
@@ -48,29 +40,19 @@ def can_be_retried(run: MigrationRun) -> bool:
 
 
 def _applied(run: MigrationRun) -> str:
-    if run.before is None:
-        return "Nothing was started."
     where = "not known" if run.after is None else ", ".join(run.after) or "no revision"
-    return (
-        f"{len(run.applied)} of {len(run.planned)} revisions are applied; the database is at:"
-        f" {where}."
-    )
+    applied = f"{len(run.applied)} of {len(run.planned)} revisions are applied"
+    return f"{applied}; the database is at: {where}."
 
 
-def _half(run: MigrationRun, invalid: tuple[str, ...], kept: tuple[str, ...]) -> str:
-    if run.before is None:
-        return "No partial changes"
-    message = [f"Invalid: {', '.join(invalid)}."] if invalid else []
-    if kept:
-        message.append(
-            f"{len(kept)} statement{'s' if len(kept) != 1 else ''} of the failed revision remain "
-            "applied."
-        )
+def _half(run: MigrationRun) -> str:
+    message = [f"Invalid: {', '.join(run.invalid_indexes)}."] if run.invalid_indexes else []
+    if count := len(run.kept):
+        statements = f"{count} statement{'s' if count != 1 else ''}"
+        message.append(f"{statements} of the failed revision remain applied.")
     if run.runner != Runner.PORTAL:
-        message.append(
-            "The portal cannot see what the failed revision did outside its transaction. Read "
-            "its file."
-        )
+        unseen = "The portal cannot see what the failed revision did outside its transaction."
+        message.append(f"{unseen} Read its file.")
     elif run.after is None:
         message.append("What the last revision did is not known.")
     return " ".join(message) or "No partial changes: the failed revision was rolled back."

@@ -4,20 +4,31 @@ trusts only what the database reports.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from django.db.models import F, TextField, Value
 from django.db.models.functions import Concat
 
 from environments.databases import backup, pre_deploy_command, railway_verify, run_progress, runners
-from environments.databases.address import NoDatabase, url_of
+from environments.databases.address import NoDatabase, instance_of, url_of
 from environments.databases.ending import PATIENCE_SECONDS, not_started, settle
 from environments.databases.expected_sql import expected_statements
-from environments.databases.permission import APPROVE, pending_revisions, turn, watched, why_not
+from environments.databases.permission import (
+    APPROVE,
+    pending_revisions,
+    refused,
+    turn,
+    watched,
+    why_not,
+)
+from environments.databases.project_environment import readable, secrets_of
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
 from environments.git_mirrors.clone import mirror_of
 from environments.models import Direction, MigrationRun, Runner, place_of
 from environments.schema.history import reader as history_reader
+from environments.schema.history.graph import History
+from environments.schema.history.revision import Revision
 from environments.schema.run import address, database, request
 from portal.configuration.signing import may_sign
 from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
@@ -32,16 +43,10 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
     A run that was cut off is looked at before anything is repeated: what the database reports
     decides.
     """
-    if (
-        job.direction == Direction.DOWNGRADE
-        and job.before is None
-        and not may_sign(job.approved_by, APPROVE)
-    ):
+    begins_downgrade = job.direction == Direction.DOWNGRADE and job.before is None
+    if begins_downgrade and not may_sign(job.approved_by, APPROVE):
         who = job.approved_by or "Whoever"
-        return Finished(
-            JobStatus.FAILED,
-            f"Nothing was changed: {who} approved this downgrade but may no longer approve one.",
-        )
+        return refused(f"{who} approved this downgrade but may no longer approve one.")
     if waits := turn(job):
         return waits
     try:
@@ -55,8 +60,7 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
     except (ApiError, GitError, NoDatabase, address.DatabaseError) as error:
         return not_started(job, str(error), now)
     start = _start(job, history, current)
-    refusal = why_not(job, mirror, history, current, start, invalid)
-    if refusal:
+    if refusal := why_not(job, mirror, history, current, start, invalid):
         return _after(job, refusal)
     pending = pending_revisions(job, mirror, history, start)
     _plan(job, history, start, pending)
@@ -64,14 +68,23 @@ def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
         return _verify(job, mirror, history, current, url, now)
     if outcome := watched(job, pending):
         return outcome
-    if pending and (ended := backup.before(job, url, tell=_teller(job), alive=_alive(job))):
+    tell, alive = _teller(job), partial(_alive, job)
+    if pending and (ended := backup.before(job, url, tell=tell, alive=alive)):
         return _after(job, ended)
-    return _after(job, _execute(job, mirror, history, url))
+    came_to = runners.run(
+        job,
+        mirror,
+        history,
+        url,
+        expected=expected_statements(job),
+        on_lines=tell,
+        on_progress=run_progress.teller(job),
+        alive=alive,
+    )
+    return _after(job, settle(job, mirror, history, came_to))
 
 
-def _start(
-    job: MigrationRun, history: history_reader.History, current: tuple[str, ...]
-) -> tuple[str, ...]:
+def _start(job: MigrationRun, history: History, current: tuple[str, ...]) -> tuple[str, ...]:
     """Return where the run begins: what the database reports, or, where Railway may have migrated
     it already, did report.
     """
@@ -79,10 +92,9 @@ def _start(
         return current
     if job.before is not None:
         return tuple(job.before)
-    past = MigrationRun.objects.filter(
-        environment=job.environment, database=job.database, after__isnull=False
-    )
-    last = past.exclude(pk=job.pk).order_by("-pk").values_list("after", flat=True).first()
+    mine = MigrationRun.objects.filter(environment=job.environment, database=job.database)
+    past = mine.filter(after__isnull=False).exclude(pk=job.pk)
+    last = past.order_by("-pk").values_list("after", flat=True).first()
     known = job.found or last or place_of(job.environment, job.database).revisions
     was = tuple(one for one in known or () if one in history.revisions)
     now = history.ancestors(one for one in current if one in history.revisions)
@@ -92,7 +104,7 @@ def _start(
 def _verify(
     job: MigrationRun,
     mirror: Mirror,
-    history: history_reader.History,
+    history: History,
     current: tuple[str, ...],
     url: str,
     now: datetime,
@@ -104,10 +116,7 @@ def _verify(
         )
 
     def look() -> Requeue | Finished | request.Outcome:
-        place = pre_deploy_command.place_of(job.environment, job.database)
-        secrets = runners.secrets_of(
-            url, pre_deploy_command.variables(job.environment.project, place)
-        )
+        secrets = secrets_of(url, readable(instance_of(job.environment, job.database)))
         return railway_verify.verify(job, history, current, url, secrets=secrets, now=now)
 
     try:
@@ -140,10 +149,7 @@ def _after(job: MigrationRun, outcome: Outcome) -> Outcome:
 
 
 def _plan(
-    job: MigrationRun,
-    history: history_reader.History,
-    current: tuple[str, ...],
-    pending: Sequence[history_reader.Revision],
+    job: MigrationRun, history: History, current: tuple[str, ...], pending: Sequence[Revision]
 ) -> None:
     """Write down what is about to happen before it does.
 
@@ -151,13 +157,11 @@ def _plan(
     """
     if job.before is not None:
         return
-    job.before = list(current)
-    if job.direction == Direction.DOWNGRADE:  # its target and its file are what people agreed on
-        job.save(update_fields=["before"])
-        return
-    job.target = list(history.heads)
-    job.planned = [{"id": one.id, "path": one.path, "sha256": one.sha256} for one in pending]
-    job.save(update_fields=["target", "planned", "before"])
+    changes: dict[str, object] = {"before": list(current)}
+    if job.direction == Direction.UPGRADE:  # else people agreed on the target and its file
+        files = [{"id": one.id, "path": one.path, "sha256": one.sha256} for one in pending]
+        changes |= {"target": list(history.heads), "planned": files}
+    job.keep(**changes)
 
 
 def _teller(job: MigrationRun) -> Callable[[list[str]], None]:
@@ -173,28 +177,7 @@ def _teller(job: MigrationRun) -> Callable[[list[str]], None]:
     return on_lines
 
 
-def _alive(job: MigrationRun) -> Callable[[], bool]:
-    """Return what says whether the run is still wanted, and this worker's."""
-
-    def alive() -> bool:
-        wanted = MigrationRun.objects.filter(pk=job.pk, cancel_requested_at=None).exists()
-        return wanted and holds(job)
-
-    return alive
-
-
-def _execute(
-    job: MigrationRun, mirror: Mirror, history: history_reader.History, url: str
-) -> Outcome:
-    tell, alive = _teller(job), _alive(job)
-    outcome = runners.run(
-        job,
-        mirror,
-        history,
-        url,
-        expected=expected_statements(job),
-        on_lines=tell,
-        on_progress=run_progress.teller(job),
-        alive=alive,
-    )
-    return settle(job, mirror, history, outcome)
+def _alive(job: MigrationRun) -> bool:
+    """Return whether the run is still wanted, and this worker's."""
+    wanted = MigrationRun.objects.filter(pk=job.pk, cancel_requested_at=None).exists()
+    return wanted and holds(job)

@@ -1,6 +1,4 @@
-"""Which migrations of a commit are still to run in staging and production, and which staging has
-run.
-"""
+"""Which migrations of a commit staging and production have still to run, and which staging ran."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -13,6 +11,7 @@ from environments.models import (
     EnvironmentDatabase,
     EnvironmentKind,
     MigrationPlan,
+    MigrationRun,
     StagedRevision,
 )
 from environments.schema.history.graph import History
@@ -20,6 +19,8 @@ from environments.schema.history.revision import HistoryError
 from environments.schema.history.status import PROVE
 from environments.schema.plan.render import Step, digest_of, steps_as_json, steps_from_json
 from portal.outbound.parsing import JsonObject
+
+PLANS = 20  # how many plans are searched for a revision
 
 
 def read(database: Database, history: History) -> dict[str, JsonObject]:
@@ -96,6 +97,22 @@ def is_elsewhere(
     return sorted(at) != sorted(heads) and (known is None or sorted(known) != sorted(at))
 
 
+def planned_steps(job: MigrationRun) -> dict[str, tuple[Step, list[JsonObject]]]:
+    """Return what the newest plans say of each revision of the run: its step and its risks.
+
+    A plan that is being computed again still has what it knew of these files. One query.
+    """
+    files = {(one["id"], one["sha256"]) for one in job.planned}
+    plans = MigrationPlan.objects.filter(database=job.database).exclude(steps=[])
+    found: dict[str, tuple[Step, list[JsonObject]]] = {}
+    for plan in plans.order_by("-pk").only("steps", "risks")[:PLANS]:
+        for step in steps_from_json(plan.steps):
+            if (step.revision, step.sha256) in files:
+                risks = [one for one in plan.risks if one["revision"] == step.revision]
+                found.setdefault(step.revision, (step, risks))
+    return found
+
+
 def keep_rendered(plan: MigrationPlan) -> None:
     """Give what staging ran at the plan's commit the SQL that was planned for it.
 
@@ -103,14 +120,12 @@ def keep_rendered(plan: MigrationPlan) -> None:
     """
     stored = [*plan.steps, *plan.starts.get(EnvironmentKind.STAGING, {}).get("also", ())]
     planned = [one["revision"] for one in stored]
-    bare = StagedRevision.objects.filter(
-        database=plan.database_id, run__commit=plan.commit, rendered__isnull=True
-    )
-    waiting = list(bare.filter(revision__in=planned))
+    bare = StagedRevision.objects.filter(database=plan.database_id, rendered__isnull=True)
+    waiting = list(bare.filter(run__commit=plan.commit, revision__in=planned))
     if not waiting:
         return
     steps = {(step.revision, step.sha256): step for step in steps_from_json(stored)}
     for row in waiting:
         if step := steps.get((row.revision, row.sha256)):
-            kept = StagedRevision.objects.filter(pk=row.pk, rendered__isnull=True)
-            kept.update(rendered=asdict(step.upgrade), renderer=plan.renderer)
+            rendered = asdict(step.upgrade)
+            bare.filter(pk=row.pk).update(rendered=rendered, renderer=plan.renderer)

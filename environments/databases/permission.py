@@ -1,6 +1,4 @@
-"""Why a migration run may not start: staging has not run it, nobody agreed to it, or nothing
-waits for it.
-"""
+"""Why a migration run may not start: not run on staging, not agreed to, or another is first."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,7 +13,8 @@ from environments.models import (
     unknown_staging,
 )
 from environments.schema.history import identity
-from environments.schema.history import reader as history_reader
+from environments.schema.history.graph import History
+from environments.schema.history.revision import HistoryError, Revision
 from environments.schema.history.status import PROVE
 from portal.jobs import Finished, JobStatus, Outcome, Requeue
 from portal.outbound.http import WatchOnly
@@ -24,7 +23,12 @@ WATCHING_SECONDS = 15.0  # between two looks of a run that may not write
 APPROVE = "releases.approve_release"
 
 
-def watched(job: MigrationRun, pending: Sequence[history_reader.Revision]) -> Outcome | None:
+def refused(why: str) -> Finished:
+    """Return the end of a run of which nothing was begun."""
+    return Finished(JobStatus.FAILED, f"Nothing was changed: {why}")
+
+
+def watched(job: MigrationRun, pending: Sequence[Revision]) -> Outcome | None:
     """Stop where the project only watches: what would run is recorded, and the run waits until the
     database is there by somebody else's doing.
     """
@@ -49,110 +53,84 @@ def turn(job: MigrationRun) -> Outcome | None:
     """
     if job.cancel_requested_at or job.before is not None:
         return None
-    others = MigrationRun.objects.open().filter(environment=job.environment, pk__lt=job.pk)
-    earlier = (
-        others.exclude(database=job.database).select_related("database").order_by("pk").first()
-    )
-    return (
-        Requeue(1, f"Waits for run {earlier.pk} of {earlier.database} to end.") if earlier else None
-    )
+    before = MigrationRun.objects.open().filter(environment=job.environment, pk__lt=job.pk)
+    others = before.exclude(database=job.database).select_related("database")
+    if earlier := others.order_by("pk").first():
+        return Requeue(1, f"Waits for run {earlier.pk} of {earlier.database} to end.")
+    return None
 
 
 def pending_revisions(
-    job: MigrationRun, mirror: Mirror, history: history_reader.History, current: Sequence[str]
-) -> tuple[history_reader.Revision, ...]:
-    """Return what the run is to do from `current`, in its order, bound to all that each revision
-    can read.
-    """
+    job: MigrationRun, mirror: Mirror, history: History, current: Sequence[str]
+) -> tuple[Revision, ...]:
+    """Return what the run is to do from `current`, in order, bound to all that each can read."""
     if job.direction == Direction.DOWNGRADE:
-        return bound_files(job, mirror, history, history.back(current, job.target[0]))
-    return bound_files(job, mirror, history, history.between(set(current), history.heads))
+        files = history.back(current, job.target[0])
+    else:
+        files = history.between(set(current), history.heads)
+    return bound_files(job, mirror, history, files)
 
 
 def bound_files(
-    job: MigrationRun,
-    mirror: Mirror,
-    history: history_reader.History,
-    files: Iterable[history_reader.Revision],
-) -> tuple[history_reader.Revision, ...]:
-    return identity.bound(
-        mirror, job.commit, history, files, command=job.database.runs_project_code
-    )
+    job: MigrationRun, mirror: Mirror, history: History, files: Iterable[Revision]
+) -> tuple[Revision, ...]:
+    runs_code = job.database.runs_project_code
+    return identity.bound(mirror, job.commit, history, files, command=runs_code)
 
 
 def why_not(
     job: MigrationRun,
     mirror: Mirror,
-    history: history_reader.History,
+    history: History,
     current: tuple[str, ...],
     start: tuple[str, ...],
     invalid: tuple[str, ...],
 ) -> Finished | None:
     """Return why this run may not start, if it may not."""
-    environment, problem = job.environment, next(iter(history.problems), None)
-    if problem:
-        return Finished(JobStatus.FAILED, f"Nothing was changed: {problem.sentence}")
-    unknown = [one for one in current if one not in history.revisions]
-    if unknown:
-        at = f"{job.database.of(environment)} is at {', '.join(unknown)}"
-        message = f"{at}, which commit {job.commit[:7]} does not know. {PROVE}"
-        return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
+    if history.problems:
+        return refused(history.problems[0].sentence)
+    if unknown := [one for one in current if one not in history.revisions]:
+        at = f"{job.database.of(job.environment)} is at {', '.join(unknown)}"
+        return refused(f"{at}, which commit {job.commit[:7]} does not know. {PROVE}")
     if job.before is not None and invalid and job.runner != Runner.VERIFY:
-        message = (
-            f"An interrupted run left invalid indexes: {', '.join(invalid)}. Drop them, then start"
-            " a new run."
-        )
-        MigrationRun.objects.filter(pk=job.pk).update(
-            invalid_indexes=list(invalid), after=list(current)
-        )
-        return Finished(JobStatus.NEEDS_PERSON, message)
-    if job.direction == Direction.DOWNGRADE and (
-        ended := _not_agreed(job, mirror, history, current)
-    ):
+        job.keep(invalid_indexes=list(invalid), after=list(current))
+        left = f"An interrupted run left invalid indexes: {', '.join(invalid)}."
+        return Finished(JobStatus.NEEDS_PERSON, f"{left} Drop them, then start a new run.")
+    backwards = job.direction == Direction.DOWNGRADE
+    if backwards and (ended := _not_agreed(job, mirror, history, current)):
         return ended
-    if environment.kind == EnvironmentKind.PRODUCTION:
+    if job.environment.kind == EnvironmentKind.PRODUCTION:
         return _not_proven(job, pending_revisions(job, mirror, history, start))
     return None
 
 
 def _not_agreed(
-    job: MigrationRun, mirror: Mirror, history: history_reader.History, current: tuple[str, ...]
+    job: MigrationRun, mirror: Mirror, history: History, current: tuple[str, ...]
 ) -> Finished | None:
-    """Return why the run may not start: a downgrade undoes exactly the one file that two people
-    agreed on.
-    """
+    """Return why a downgrade may not start: it undoes exactly the file that was agreed on."""
     agreed = [(one["id"], one["sha256"]) for one in job.planned]
     try:
         pending = [(one.id, one.sha256) for one in pending_revisions(job, mirror, history, current)]
-    except history_reader.HistoryError as error:
-        return Finished(JobStatus.FAILED, f"Nothing was changed: {error}")
+    except HistoryError as error:
+        return refused(str(error))
     done = job.before is not None and not pending  # a look that was killed had finished it
     if len(agreed) != 1 or (pending != agreed and not done):
         would = ", ".join(one for one, _ in pending) or "nothing"
-        message = (
+        return refused(
             f"From {', '.join(current) or 'no revision'} this would undo {would}, which differs "
             "from the approved downgrade."
         )
-        return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
-    if job.environment.kind == EnvironmentKind.PRODUCTION and (
-        message := unknown_staging(job.database)
-    ):
-        return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
-    return None
+    in_production = job.environment.kind == EnvironmentKind.PRODUCTION
+    why = unknown_staging(job.database) if in_production else ""
+    return refused(why) if why else None
 
 
-def _not_proven(job: MigrationRun, pending: Sequence[history_reader.Revision]) -> Finished | None:
+def _not_proven(job: MigrationRun, pending: Sequence[Revision]) -> Finished | None:
     """Production runs only what staging ran: the same revisions with the same file hashes."""
-    proven = set(
-        StagedRevision.objects.filter(
-            database=job.database, revision__in=[one.id for one in pending]
-        ).values_list("revision", "sha256")
-    )
+    staged = StagedRevision.objects.filter(database=job.database)
+    proven = set(staged.values_list("revision", "sha256"))
     missing = [one.id for one in pending if (one.id, one.sha256) not in proven]
     if not missing:
         return None
-    message = (
-        f"Staging has not run these files successfully: {', '.join(missing)}. Migrate staging"
-        " first."
-    )
-    return Finished(JobStatus.FAILED, f"Nothing was changed: {message}")
+    files = f"Staging has not run these files successfully: {', '.join(missing)}."
+    return refused(f"{files} Migrate staging first.")

@@ -1,75 +1,41 @@
 """The pre-deploy command that a run sets on Railway, and putting back what was set before."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Q
 
 from environments.clients import railway_of
-from environments.databases.address import instance_of
-from environments.models import Database, Environment, MigrationRun, Project
+from environments.models import MigrationRun, Project
 from environments.railway import Railway, pre_deploy_patch
 from portal.outbound.http import ApiError
 
 
-@dataclass(frozen=True)
-class Place:
-    """A service in an environment, by Railway's ids, and its name for people."""
-
-    project: str
-    environment: str
-    service: str
-    name: str
-
-
-def place_of(environment: Environment, database: Database) -> Place:
-    """Return where a database's migrations run in an environment: the service that uses it.
-
-    Raise `NoDatabase`.
-    """
-    instance = instance_of(environment, database)
-    name = f"{instance.service.name} in {environment}"
-    return Place(
-        environment.project.railway_project_id,
-        environment.railway_id,
-        instance.service.railway_id,
-        name,
-    )
-
-
-def variables(project: Project, place: Place) -> Mapping[str, str]:
-    """Return what the service gets there, as far as Railway shows it: to be kept out of logs.
-
-    Raise `ApiError`.
-    """
-    found = railway_of(project).variables(
-        place.project, place.environment, place.service, unrendered=False
-    )
-    return {name: value.reveal() for name, value in found.items() if value is not None}
-
-
-def write_command(place: Place, railway: Railway, command: list[str], why: str) -> None:
+def write_command(
+    railway: Railway, where: tuple[str, str], name: str, command: list[str], why: str
+) -> None:
     """Set the command in this one environment, and deploy nothing.
 
-    Others' staged changes are not carried along.
+    `where`: Railway's ids of environment and service; `name`: what people call that. Others'
+    staged changes are not carried along.
     """
-    staged = railway.staged(place.environment)
-    if staged and staged != pre_deploy_patch(place.service, command):
+    environment, service = where
+    staged = railway.staged(environment)
+    if staged and staged != pre_deploy_patch(service, command):
         message = (
-            f"There are staged changes in the environment of {place.name} on Railway. Deploy or "
+            f"There are staged changes in the environment of {name} on Railway. Deploy or "
             "discard them first."
         )
         raise ApiError("Railway", "refused", message)
     if not staged:
-        railway.stage_pre_deploy(place.environment, place.service, command)
-    railway.commit_staged(place.environment, why)
-    if list(railway.pre_deploy(place.environment, place.service)) != command:
-        raise ApiError(
-            "Railway", "refused", f"Railway rejected the pre-deploy command of {place.name}."
-        )
+        railway.stage_pre_deploy(environment, service, command)
+    railway.commit_staged(environment, why)
+    if list(railway.pre_deploy(environment, service)) != command:
+        raise ApiError("Railway", "refused", f"Railway rejected the pre-deploy command of {name}.")
 
 
 def remember(job: MigrationRun, **values: object) -> None:
-    job.railway = job.railway | values
-    MigrationRun.objects.filter(pk=job.pk).update(railway=job.railway)
+    job.keep(railway=job.railway | values)
 
 
 def put_back(job: MigrationRun) -> str:
@@ -80,14 +46,13 @@ def put_back(job: MigrationRun) -> str:
     state = job.railway
     if not state.get("command") or state.get("put_back"):
         return ""
-    environment, project = job.environment, job.environment.project
-    name = f"{job.database.service} in {environment}"
-    place = Place(project.railway_project_id, environment.railway_id, state["service"], name)
-    railway = railway_of(project)
+    name = f"{job.database.service} in {job.environment}"
+    where = job.environment.railway_id, state["service"]
+    railway = railway_of(job.environment.project)
     try:
-        now = list(railway.pre_deploy(place.environment, place.service))
+        now = list(railway.pre_deploy(*where))
         if now == state["command"] and now != state["was"]:
-            write_command(place, railway, state["was"], "The migration is over")
+            write_command(railway, where, name, state["was"], "The migration is over")
     except ApiError as error:
         still = f"The pre-deploy command of {name} is still the run's and will be put back"
         return f"{still}: {error.sentence}"
@@ -105,3 +70,30 @@ def put_back_all(project: Project) -> None:
     ).exclude(railway__has_key="put_back")
     for job in left.select_related("environment__project", "database").defer("log"):
         put_back(job)
+
+
+@dataclass(frozen=True)
+class Lent:
+    """The command that a run has set on a service, and the one that was there before."""
+
+    command: tuple[str, ...]
+    was: tuple[str, ...]
+
+
+def lent_commands(project: Project, *, now: datetime) -> dict[tuple[str, str], Lent]:
+    """Return what runs have set, or had set until just now, by Railway's ids of environment and
+    service. One query.
+
+    A reading of Railway may be older than the moment at which a run put its command back.
+    """
+    lately = Q(finished_at=None) | Q(finished_at__gt=now - timedelta(minutes=10))
+    runs = MigrationRun.objects.filter(
+        lately | ~Q(railway__has_key="put_back"),
+        environment__project=project,
+        railway__has_key="command",
+    )
+    rows = runs.order_by("pk").values_list("environment__railway_id", "railway")
+    return {
+        (place, noted["service"]): Lent(tuple(noted["command"]), tuple(noted["was"]))
+        for place, noted in rows
+    }

@@ -4,19 +4,25 @@ command needs.
 Planning, rehearsal and every run of the *command* runner go through the same one.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from environments.clients import railway_of
-from environments.databases.address import NoDatabase, instance_of
+from environments.databases.address import NoDatabase, instance_of, variables_of
 from environments.git.repository import Mirror
-from environments.models import Database, Environment, Runner
+from environments.models import Database, Environment, Runner, ServiceInstance
 from environments.schema.run import virtualenvs
 from environments.schema.run.command import Command
 from environments.schema.run.process import Log, Redactor
 
+# Values that reveal nothing; hiding them would make a log unreadable.
+PLAIN = re.compile(
+    r"(?i)true|false|yes|no|on|off|none|null|production|staging|development|test|info|debug|[\d.]{1,6}"
+)
 KEPT_LINES = 3  # of what an installation printed last, for the sentence about its failure
 
 
@@ -26,7 +32,7 @@ def command_for(
     mirror: Mirror,
     commit: str,
     *,
-    secrets: Callable[[Mapping[str, str]], tuple[str, ...]],
+    url: str = "",
     on_lines: Callable[[list[str]], None] = lambda lines: None,
     alive: Callable[[], bool] = lambda: True,
     install: bool = True,
@@ -34,16 +40,15 @@ def command_for(
     """Return the project's command with its packages and `environment`'s variables; None for
     another runner.
 
-    `secrets` says which of the variables' values are kept out of the log. Raise `NoDatabase` (a
-    variable is missing),
-    `NotPrepared`, `ApiError` and `GitError`.
+    `url`, the database's address, and telling values of the variables are kept out of the log.
+    Raise `NoDatabase` (a variable is missing), `NotPrepared`, `ApiError` and `GitError`.
     """
     if database.runner != Runner.COMMAND:
         return None
     values = values_of(environment, database)
     place = None
     if install:
-        redact = Redactor(secrets(values))
+        redact = Redactor(secrets_of(url, values))
         place = prepared_for(database, mirror, commit, redact, on_lines=on_lines, alive=alive)
     return Command(database.migration_command, place, database.variable, values)
 
@@ -81,12 +86,8 @@ def prepared_for(
             alive=alive,
         )
     except virtualenvs.NotPrepared as error:
-        message = (
-            f"{error} It said: {' / '.join(last)[:300]}"
-            if last and not error.cancelled
-            else str(error)
-        )
-        raise virtualenvs.NotPrepared(message, cancelled=error.cancelled) from None
+        said = f" It said: {' / '.join(last)[:300]}" if last and not error.cancelled else ""
+        raise virtualenvs.NotPrepared(f"{error}{said}", cancelled=error.cancelled) from None
 
 
 def planning_command(
@@ -99,14 +100,7 @@ def planning_command(
     environment = known.order_by("kind").select_related("project").first()
     if environment is None:
         return None
-    return command_for(
-        environment,
-        database,
-        mirror,
-        commit,
-        secrets=lambda values: tuple(values.values()),
-        alive=alive,
-    )
+    return command_for(environment, database, mirror, commit, alive=alive)
 
 
 def values_of(environment: Environment, database: Database) -> dict[str, str]:
@@ -118,15 +112,27 @@ def values_of(environment: Environment, database: Database) -> dict[str, str]:
     names = database.migration_variables.replace(",", " ").split()
     if not names:
         return {}
-    service = instance_of(environment, database).service
-    project = environment.project
-    found = railway_of(project).variables(
-        project.railway_project_id, environment.railway_id, service.railway_id, unrendered=False
-    )
-    missing = [name for name in names if found.get(name) is None]
-    if missing:
-        message = (
-            f"{service.name} in {environment} has no variable {', '.join(missing)} that can be read"
-        )
+    instance = instance_of(environment, database)
+    found = readable(instance)
+    if missing := [name for name in names if name not in found]:
+        message = f"{instance} has no variable {', '.join(missing)} that can be read"
         raise NoDatabase(f"{message}; set it, or remove it from the migration's variables.")
-    return {name: value.reveal() for name in names if (value := found[name]) is not None}
+    return {name: found[name] for name in names}
+
+
+def readable(instance: ServiceInstance) -> dict[str, str]:
+    """Return a service's variables as far as Railway shows them. Raise `ApiError`."""
+    found = variables_of(instance)
+    return {name: value.reveal() for name, value in found.items() if value is not None}
+
+
+def secrets_of(url: str, values: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what no log may show: the address, its password as written, every telling value."""
+    found = [url]
+    for name, value in [("", url), *values.items()]:
+        if name.startswith("RAILWAY_") or PLAIN.fullmatch(value):
+            continue
+        found.append(value)
+        with suppress(ValueError):
+            found.append(urlsplit(value).password or "")
+    return tuple(one for one in found if len(one) >= 3)

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from django.utils import timezone
 
 from environments.clients import railway_of
-from environments.databases.address import NoDatabase, instance_of
-from environments.databases.pre_deploy_command import Place, remember, write_command
+from environments.databases.address import NoDatabase
+from environments.databases.pre_deploy_command import remember, write_command
 from environments.databases.railway_verify import MOVING, RECENT, Shown
 from environments.findings import out_of_band
 from environments.git.repository import Mirror
-from environments.models import SERVING, MigrationRun
+from environments.models import SERVING, MigrationRun, ServiceInstance
 from environments.railway import Deployment, Railway
 from environments.schema.run.process import Finished, Log
 from environments.services.config_file import read_config
@@ -26,9 +26,13 @@ from portal.outbound.http import ApiError
 PATIENCE_SECONDS = 300.0  # how long Railway may not answer while a deployment is followed
 STOPPING_SECONDS = 60.0
 TICK_SECONDS = 0.5
+# What Railway may answer when it is asked to stop a deployment that has ended.
+ENDED_KINDS = ("refused", "not_found", "forbidden", "unknown_outcome", "unavailable")
 
 
-def elsewhere(job: MigrationRun, place: Place) -> Callable[[Log, Callable[[], str]], Finished]:
+def elsewhere(
+    job: MigrationRun, place: ServiceInstance
+) -> Callable[[Log, Callable[[], str]], Finished]:
     """Do the part of a run that Railway does, for `environments.schema.run.runner`."""
 
     def act(log: Log, stop: Callable[[], str]) -> Finished:
@@ -43,12 +47,11 @@ def elsewhere(job: MigrationRun, place: Place) -> Callable[[Log, Callable[[], st
     return act
 
 
-def refuse_command_in_repository(job: MigrationRun, mirror: Mirror) -> None:
+def refuse_command_in_repository(job: MigrationRun, place: ServiceInstance, mirror: Mirror) -> None:
     """Raise `NoDatabase` where the commit sets the pre-deploy command itself: then Railway never
     runs the portal's.
     """
-    row = instance_of(job.environment, job.database)
-    config = read_config(mirror, job.commit, row.config_file, job.environment.name)
+    config = read_config(mirror, job.commit, place.config_file, job.environment.name)
     if config is not None and (config.problem or config.pre_deploy_command):
         why = (
             config.problem
@@ -59,14 +62,13 @@ def refuse_command_in_repository(job: MigrationRun, mirror: Mirror) -> None:
         )
 
 
-def _broken(job: MigrationRun, place: Place, railway: Railway, error: ApiError) -> Finished:
+def _broken(
+    job: MigrationRun, place: ServiceInstance, railway: Railway, error: ApiError
+) -> Finished:
     """Before anything was deployed: failed; when that is not known, unknown."""
     try:
-        unknown = (
-            bool(job.railway)
-            and error.kind == "unknown_outcome"
-            and bool(_new(job, place, railway))
-        )
+        lost = bool(job.railway) and error.kind == "unknown_outcome"
+        unknown = lost and bool(_new(job, place, railway))
     except ApiError:
         unknown = True
     return Finished(
@@ -74,54 +76,52 @@ def _broken(job: MigrationRun, place: Place, railway: Railway, error: ApiError) 
     )
 
 
-def _set(job: MigrationRun, place: Place, railway: Railway, log: Log) -> None:
+def _set(job: MigrationRun, place: ServiceInstance, railway: Railway, log: Log) -> None:
     """Have the command set, and what was there remembered first."""
     command = [job.database.migration_command]
-    now = list(railway.pre_deploy(place.environment, place.service))
+    _, environment, service = place.at_railway
+    now = list(railway.pre_deploy(environment, service))
     if not job.railway:
-        known = [
-            deployment.id
-            for deployment in railway.deployments(
-                place.project, place.environment, place.service, RECENT
-            )
-        ]
-        remember(job, service=place.service, was=now, command=command, known=known, deployment="")
+        known = [one.id for one in railway.deployments(*place.at_railway, RECENT)]
+        remember(job, service=service, was=now, command=command, known=known, deployment="")
     if now != command:
-        log.say(f"Setting the pre-deploy command of {place.name}: {command[0]}")
-        write_command(place, railway, command, f"Migration to {job.commit[:7]}")
+        log.say(f"Setting the pre-deploy command of {place}: {command[0]}")
+        why = f"Migration to {job.commit[:7]}"
+        write_command(railway, (environment, service), str(place), command, why)
 
 
-def _deployed(job: MigrationRun, place: Place, railway: Railway, log: Log) -> str:
+def _deployed(job: MigrationRun, place: ServiceInstance, railway: Railway, log: Log) -> str:
     """Return the deployment of exactly the commit: the one begun before, or a new one."""
     if not job.railway["deployment"]:
         begun = _new(job, place, railway)
         if not begun:
-            log.say(f"Deploying {job.commit[:7]} on {place.name}")
-            ask = out_of_band.ask(
-                instance_of(job.environment, job.database), job.commit, now=timezone.now()
-            )
+            log.say(f"Deploying {job.commit[:7]} on {place}")
+            ask = out_of_band.ask(place, job.commit, now=timezone.now())
             try:
-                begun = railway.deploy_commit(place.environment, place.service, job.commit)
+                begun = railway.deploy_commit(*place.at_railway[1:], job.commit)
             except ApiError as error:
                 if error.kind != "unknown_outcome" or not (begun := _new(job, place, railway)):
                     raise
             out_of_band.asked(ask, begun)
         remember(job, deployment=begun)
-    log.say(f"Deployment {job.railway['deployment']} of {place.name}")
+    log.say(f"Deployment {job.railway['deployment']} of {place}")
     return str(job.railway["deployment"])
 
 
-def _new(job: MigrationRun, place: Place, railway: Railway) -> str:
-    """Return the newest deployment of the commit that was not there when the run began; "" without
-    one.
-    """
-    found = railway.deployments(place.project, place.environment, place.service, RECENT)
+def _new(job: MigrationRun, place: ServiceInstance, railway: Railway) -> str:
+    """Return the commit's newest deployment that was not there when the run began; "" for none."""
+    found = railway.deployments(*place.at_railway, RECENT)
     known = job.railway.get("known", [])
     return next((one.id for one in found if one.commit == job.commit and one.id not in known), "")
 
 
 def _followed(
-    job: MigrationRun, place: Place, railway: Railway, id: str, log: Log, stop: Callable[[], str]
+    job: MigrationRun,
+    place: ServiceInstance,
+    railway: Railway,
+    id: str,
+    log: Log,
+    stop: Callable[[], str],
 ) -> Finished:
     """Follows a deployment to its end, or stops it and waits until it is over."""
     ended, began, answered, shown = Finished(0), time.monotonic(), time.monotonic(), Shown()
@@ -142,11 +142,8 @@ def _followed(
         if ended.stopped and time.monotonic() - began > STOPPING_SECONDS:
             return Finished(1, "unknown", [])
         # Railway counts requests by the hour: look often at first, then less.
-        reason = _pause(
-            min(10.0, max(1.0, (time.monotonic() - began) / 10)),
-            stop if not ended.stopped else None,
-        )
-        if reason:
+        pause = min(10.0, max(1.0, (time.monotonic() - began) / 10))
+        if reason := _pause(pause, None if ended.stopped else stop):
             ended.stopped, began = reason, time.monotonic()
             log.say(f"Stopping the deployment: {reason}")
 
@@ -155,13 +152,7 @@ def _stop(railway: Railway, id: str) -> None:
     try:
         railway.cancel(id)
     except ApiError as error:  # it may have ended just now: the next look tells
-        if error.kind not in (
-            "refused",
-            "not_found",
-            "forbidden",
-            "unknown_outcome",
-            "unavailable",
-        ):
+        if error.kind not in ENDED_KINDS:
             raise
 
 
@@ -174,10 +165,8 @@ def _pause(seconds: float, stop: Callable[[], str] | None) -> str:
     return ""
 
 
-def _over(deployment: Deployment, place: Place, ended: Finished) -> Finished:
+def _over(deployment: Deployment, place: ServiceInstance, ended: Finished) -> Finished:
     if deployment.status not in SERVING and not ended.stopped:
         ended.returncode = 1
-        ended.events.append(
-            {"ended": f"the deployment of {place.name} ended as {deployment.status}"}
-        )
+        ended.events.append({"ended": f"the deployment of {place} ended as {deployment.status}"})
     return ended

@@ -1,10 +1,11 @@
 """Checks whether Railway has migrated a database while it deployed."""
 
+from collections import Counter
 from collections.abc import Collection
 from datetime import datetime
 
 from environments.clients import railway_of
-from environments.databases.pre_deploy_command import place_of
+from environments.databases.address import instance_of
 from environments.models import SERVING, UNDER_WAY, MigrationRun
 from environments.railway import LogLine
 from environments.schema.history.graph import History
@@ -19,22 +20,19 @@ RECENT = 10
 
 
 class Shown:
-    """The part of a deployment's log that was handed on already: Railway gives the last lines
-    each time.
-    """
+    """The part of a deployment's log that was handed on: Railway repeats the last lines."""
 
     def __init__(self) -> None:
-        self.seen: set[tuple[datetime | None, str, int]] = set()
+        self.seen: Counter[LogLine] = Counter()
 
     def more(self, lines: tuple[LogLine, ...], log: Log) -> None:
         """Hand on what is new. Equal lines of one moment are told apart by their number."""
-        counts: dict[tuple[datetime | None, str], int] = {}
+        counts: Counter[LogLine] = Counter()
         for line in lines:
-            key = (line.at, line.message)
-            counts[key] = counts.get(key, 0) + 1
-            if (*key, counts[key]) not in self.seen:
-                self.seen.add((*key, counts[key]))
+            counts[line] += 1
+            if counts[line] > self.seen[line]:
                 log.feed(line.message.encode() + b"\n")
+        self.seen |= counts
 
 
 def verify(
@@ -59,20 +57,20 @@ def verify(
         return Outcome(
             "succeeded", message, before, after, applied, invalid_indexes=invalid_indexes(url)
         )
-    place, commit = place_of(job.environment, job.database), job.commit[:7]
+    place, commit = instance_of(job.environment, job.database), job.commit[:7]
     railway = railway_of(job.environment.project)
-    found = railway.deployments(place.project, place.environment, place.service, RECENT)
+    found = railway.deployments(*place.at_railway, RECENT)
     deployment = next((one for one in found if one.commit == job.commit), None)
     late = (now - job.created_at).total_seconds() > job.environment.project.deploy_minutes * 60
     if deployment is None:
         if not late:
-            return Requeue(5, f"Waiting until Railway deploys {commit} on {place.name}; {at}.")
-        message = f"Railway has not deployed {commit} on {place.name}; {at}."
+            return Requeue(5, f"Waiting until Railway deploys {commit} on {place}; {at}.")
+        message = f"Railway has not deployed {commit} on {place}; {at}."
         return Outcome("failed", f"{message} Deploy that commit, then retry.", before, after)
     output = _told(job, railway.deployment_log(deployment.id, 5000), secrets)
     if deployment.status in MOVING and not late:
-        return Requeue(3, f"Railway is deploying {commit} on {place.name}; {at}.")
-    named = f"The deployment of {place.name} is {deployment.status}"
+        return Requeue(3, f"Railway is deploying {commit} on {place}; {at}.")
+    named = f"The deployment of {place} is {deployment.status}"
     message = _not_migrated(named, deployment.status in SERVING, output.error, at, history)
     failed = output.revision if output.revision in history.revisions else ""
     return Outcome(
@@ -81,22 +79,19 @@ def verify(
 
 
 def _not_migrated(named: str, serves: bool, error: str, at: str, history: History) -> str:
-    """Return what is said of a deployment that ended, or takes too long, without the database at
-    the
-    heads.
-    """
+    """Return what is said of a deployment after which the database is not at the heads."""
     how = f"{error.rstrip('.')}; " if error and not serves else ""
     message = f"{named}: {how}{at} and not at {', '.join(history.heads)}."
     return f"{message} Does its pre-deploy or start command run Alembic?" if serves else message
 
 
 def _told(job: MigrationRun, lines: tuple[LogLine, ...], secrets: tuple[str, ...]) -> Output:
-    """Keep the deployment's log on the run, without secrets, and reads it."""
+    """Keep the deployment's log on the run, without secrets, and read it."""
     kept: list[str] = []
     output, log = Output(), Log(kept.extend, Redactor(secrets))
     Shown().more(lines, log)
     log.finish()
     output.read(kept)
     text = "".join(f"{line}\n" for line in kept)
-    MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(log=text, log_bytes=len(text))
+    job.keep(log=text, log_bytes=len(text))
     return output

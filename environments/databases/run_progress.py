@@ -3,18 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from environments.models import MigrationPlan, MigrationRun
-from environments.schema.plan.render import steps_from_json
+from environments.databases.pending import planned_steps
+from environments.models import MigrationRun
 from environments.schema.plan.table_stats import many
 from environments.schema.run.progress import Progress
 
-PLANS = 20  # how many plans are searched for a revision
 SHORTEST = 40  # letters by which a statement is known: the server keeps the first 1,023
 
 
 def teller(job: MigrationRun) -> Callable[[Progress], None]:
     """Return what keeps how far the run is on its row."""
-    planned = statements_of(job)
+    planned = {
+        revision: [one.sql for one in step.upgrade.statements]
+        for revision, (step, _) in planned_steps(job).items()
+    }
     reached: dict[str, int] = {}
 
     def tell(found: Progress) -> None:
@@ -22,21 +24,9 @@ def teller(job: MigrationRun) -> Callable[[Progress], None]:
         at = place(found.sql, mine, after=reached.get(found.revision, 0))
         reached[found.revision] = at or reached.get(found.revision, 0)
         kept = asdict(found) | {"at": at, "statements": len(mine), "told": sentence(found)}
-        MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(progress=kept)
+        job.keep(progress=kept)
 
     return tell
-
-
-def statements_of(job: MigrationRun) -> dict[str, list[str]]:
-    """Return what the newest plans say that each revision of the run sends. One query."""
-    files = {(one["id"], one["sha256"]) for one in job.planned}
-    plans = MigrationPlan.objects.filter(database=job.database).exclude(steps=[])
-    found: dict[str, list[str]] = {}
-    for plan in plans.order_by("-pk").only("steps")[:PLANS]:
-        for step in steps_from_json(plan.steps):
-            if (step.revision, step.sha256) in files and step.revision not in found:
-                found[step.revision] = [one.sql for one in step.upgrade.statements]
-    return found
 
 
 def place(sql: str, planned: Sequence[str], *, after: int) -> int:

@@ -1,15 +1,11 @@
-"""Who runs a project's migrations, and with what: the portal, the project's command here, or
-Railway.
-"""
+"""Who runs a project's migrations: the portal, the project's command here, or Railway."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from urllib.parse import urlsplit
 
-from environments.databases import pre_deploy_command, railway_runner
-from environments.databases.address import NoDatabase
-from environments.databases.project_environment import command_for
+from environments.databases import railway_runner
+from environments.databases.address import NoDatabase, instance_of
+from environments.databases.project_environment import command_for, readable, secrets_of
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
 from environments.models import MigrationRun, Runner
@@ -20,10 +16,6 @@ from environments.schema.run.request import Outcome, Run
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import JsonObject
 
-# Values that reveal nothing; hiding them would make a log unreadable.
-PLAIN = re.compile(
-    r"(?i)true|false|yes|no|on|off|none|null|production|staging|development|test|info|debug|[\d.]{1,6}"
-)
 # Words that end a run before anything was changed.
 UNPREPARED = (ApiError, GitError, NoDatabase, virtualenvs.NotPrepared)
 
@@ -39,9 +31,7 @@ def run(
     on_progress: Callable[[Progress], None],
     alive: Callable[[], bool],
 ) -> Outcome:
-    """Run once with the job's runner, as `environments.schema.run.runner.run`; never raises what
-    that does not.
-    """
+    """Run once with the job's runner; raise only what `environments.schema.run.runner.run` does."""
     project, database = job.environment.project, job.database
     before = tuple(job.before or ())
     changes: JsonObject = {}
@@ -71,27 +61,10 @@ def run(
 
 def _railway(job: MigrationRun, mirror: Mirror, url: str) -> JsonObject:
     """Return what of the request is other where Railway runs the migrations."""
-    place = pre_deploy_command.place_of(job.environment, job.database)
-    railway_runner.refuse_command_in_repository(job, mirror)
-    values = pre_deploy_command.variables(job.environment.project, place)
-    return {"secrets": secrets_of(url, values), "elsewhere": railway_runner.elsewhere(job, place)}
-
-
-def secrets_of(url: str, values: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what must not appear in a log: the address as a whole, its password as written, and
-    every telling value.
-    """
-    found = [url]
-    for name, value in [("", url), *values.items()]:
-        if name.startswith("RAILWAY_") or PLAIN.fullmatch(value):
-            continue
-        found.append(value)
-        if "://" in value:
-            try:
-                found.append(urlsplit(value).password or "")
-            except ValueError:
-                continue
-    return tuple(one for one in found if len(one) >= 3)
+    instance = instance_of(job.environment, job.database)
+    railway_runner.refuse_command_in_repository(job, instance, mirror)
+    secrets = secrets_of(url, readable(instance))
+    return {"secrets": secrets, "elsewhere": railway_runner.elsewhere(job, instance)}
 
 
 def _command(
@@ -102,15 +75,13 @@ def _command(
     on_lines: Callable[[list[str]], None],
     alive: Callable[[], bool],
 ) -> dict[str, object]:
-    """Return the command with its variables and its environment, which is made here where it is
-    missing.
-    """
+    """Return the command with its variables and its environment, made here where it is missing."""
     found = command_for(
         job.environment,
         job.database,
         mirror,
         job.commit,
-        secrets=lambda values: secrets_of(url, values),
+        url=url,
         on_lines=on_lines,
         alive=alive,
         install=set(job.before or ()) != set(history.heads),

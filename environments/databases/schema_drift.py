@@ -1,12 +1,19 @@
-"""Where a database's schema is not the one that its migrations make: changed by hand, as
-rehearsals find it.
-"""
+"""Where a database's schema is not the one that its migrations make, as rehearsals find it."""
 
 from collections.abc import Iterable, Iterator
 
+from django.db.models import QuerySet
+
 from environments.finding_kinds.schema import SCHEMA
 from environments.findings.problem import Problem
-from environments.models import LONG_LIVED, Database, Direction, Project, Rehearsal
+from environments.models import (
+    Database,
+    Direction,
+    Environment,
+    Project,
+    Rehearsal,
+    newest_of_place,
+)
 from environments.schema.rehearsal.dump import Difference
 
 SHOWN = 20
@@ -17,29 +24,31 @@ def problems(project: Project, databases: Iterable[Database]) -> Iterator[Proble
     it. At most one query.
     """
     names = {one.pk: one.called for one in databases}
-    compared = Rehearsal.objects.filter(
-        environment__project=project,
-        environment__gone_at=None,
-        database__in=names,
-        environment__kind__in=LONG_LIVED,
-        direction=Direction.UPGRADE,
-        drift__isnull=False,
-    )
-    newest = compared.order_by("environment_id", "database_id", "-pk").distinct(
-        "environment_id", "database_id"
-    )
-    for row in newest.select_related("environment").only("drift", "database", "environment__name"):
+    environments = Environment.objects.present().long_lived().filter(project=project)
+    compared = comparisons(project).filter(environment__in=environments, database__in=names)
+    rows = compared.select_related("environment").only("drift", "database", "environment__name")
+    for row in rows:
         where = " ".join(filter(None, [row.environment.name, names[row.database_id]]))
-        found = [Difference(**one | {"lines": tuple(one["lines"])}) for one in row.drift or ()]
+        found = differences(row)
         for one in found[:SHOWN]:
-            yield Problem(
-                SCHEMA, f"{one.type} {one.name} in {where}", sentence(one, where), attestable=True
-            )
+            subject = f"{one.type} {one.name} in {where}"
+            yield Problem(SCHEMA, subject, sentence(one, where), attestable=True)
         if len(found) > SHOWN:
             message = (
                 f"{len(found) - SHOWN} more objects in {where} differ; see its newest rehearsal."
             )
             yield Problem(SCHEMA, f"more objects in {where}", message, attestable=True)
+
+
+def comparisons(project: Project) -> QuerySet[Rehearsal]:
+    """Return the newest comparison of each database's schema with its migrations."""
+    done = Rehearsal.objects.filter(direction=Direction.UPGRADE, drift__isnull=False)
+    return newest_of_place(done.filter(environment__project=project))
+
+
+def differences(compared: Rehearsal) -> list[Difference]:
+    """Return the objects in which a comparison saw a database differ from its migrations."""
+    return [Difference(**one | {"lines": tuple(one["lines"])}) for one in compared.drift or ()]
 
 
 def sentence(difference: Difference, where: str) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from django.conf import settings
 
-from environments.databases import runners
 from environments.databases.address import url_of
 from environments.databases.project_environment import command_for
 from environments.git.repository import Mirror
@@ -28,11 +27,6 @@ def request_of(job: Rehearsal | Stamp, mirror: Mirror, alive: Callable[[], bool]
         lock_timeout_ms=project.lock_seconds * 1000,
         statement_timeout_ms=project.statement_seconds * 1000,
         command=command_for(
-            job.environment,
-            job.database,
-            mirror,
-            job.commit,
-            secrets=lambda values: runners.secrets_of(url, values),
-            alive=alive,
+            job.environment, job.database, mirror, job.commit, url=url, alive=alive
         ),
     )

@@ -1,8 +1,6 @@
-"""Reads from git where every database is relative to the head of its branch, and which of that
-is a finding.
-"""
+"""Where every database is relative to the head of its branch, and which of that is a finding."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -27,12 +25,15 @@ from environments.models import (
     Preview,
     Project,
     Stamp,
+    by_place,
     databases_of,
+    newest_of_place,
     places_of,
 )
 from environments.railway import Railway
 from environments.schema.history import reader as history_reader
 from environments.schema.history import status as history_status
+from environments.schema.history.graph import History
 from environments.schema.run.address import DatabaseError, same_database
 from environments.services.expected import expected_branches
 from portal.outbound.http import ApiError
@@ -65,9 +66,7 @@ def due_previews(project: Project, *, now: datetime) -> list[EnvironmentDatabase
 
 
 def read_previews(project: Project, *, now: datetime, railway: Railway | None = None) -> None:
-    """Ask the databases of previews for their revision, seldom; one that is another environment's
-    is not theirs.
-    """
+    """Ask the previews' own databases for their revision, seldom."""
     due = due_previews(project, now=now)
     long_lived = Environment.objects.present().long_lived().filter(project=project)
     others = places_of(long_lived.select_related("project"), databases_of(project)) if due else []
@@ -92,11 +91,10 @@ def read(project: Project, *, now: datetime) -> None:
     if not places:
         return
     mirror = mirror_of(project)
-    missing = [place for place in places if not mirror.has(place.commit)]
-    if missing:
+    if missing := [place for place in places if not mirror.has(place.commit)]:
         mirror.fetch(pulls=[one.pull for one in missing if one.pull])
     rows = DatabaseStatus.objects.filter(environment__project=project)
-    known = {(row.environment_id, row.database_id): row for row in rows}
+    known = by_place(rows)
     timeline = {}
     for database in databases:
         mine = [place for place in places if place.at.database_id == database.pk]
@@ -130,7 +128,7 @@ def _read_one(
 def _places(project: Project, databases: Sequence[Database]) -> list[Place]:
     """Staging, production and the previews with a database of their own that was read."""
     expected = expected_branches(project)
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    heads = Branch.heads(project)
     previews = {
         row.environment_id: row
         for row in Preview.objects.filter(project=project).exclude(environment_id="")
@@ -151,17 +149,11 @@ def _places(project: Project, databases: Sequence[Database]) -> list[Place]:
 
 
 def _keep(
-    place: Place,
-    histories: dict[str, history_reader.History],
-    row: DatabaseStatus | None,
-    now: datetime,
+    place: Place, histories: dict[str, History], row: DatabaseStatus | None, now: datetime
 ) -> None:
     at, own = place.at, histories[place.branch]
-    others = {
-        name: its
-        for name, its in histories.items()
-        if name != place.branch and not name.startswith("#")
-    }
+    names = [name for name in histories if name != place.branch and not name.startswith("#")]
+    others = {name: histories[name] for name in names}
     found = history_status.status_of(
         at.environment.name, at.revisions, place.branch, own, others, tables=at.tables
     )
@@ -195,13 +187,11 @@ def problems(
     deployed.
     """
     names = {one.pk: one.called for one in databases}
-    rows = list(
-        DatabaseStatus.objects.filter(database__in=names, environment__project=project)
-        .filter(environment__kind__in=LONG_LIVED, environment__gone_at=None)
-        .select_related("environment")
-    )
+    environments = Environment.objects.present().long_lived().filter(project=project)
+    found = DatabaseStatus.objects.filter(database__in=names, environment__in=environments)
+    rows = list(found.select_related("environment"))
     ahead = [row for row in rows if row.state == DatabaseState.AHEAD]
-    brought = _brought(ahead) if ahead else frozenset()
+    brought = _brought(ahead) if ahead else set()
     patience = timedelta(minutes=project.deploy_minutes)
     for row in rows:
         name = names[row.database_id]
@@ -210,8 +200,7 @@ def problems(
         if row.state in (DatabaseState.UNKNOWN, DatabaseState.OVERLAP):
             yield Problem(SCHEMA, subject, sentence)
         elif row.state == DatabaseState.AHEAD and row.pk not in brought:
-            message = f"{sentence} No portal run applied them."
-            yield Problem(SCHEMA, subject, message)
+            yield Problem(SCHEMA, subject, f"{sentence} No portal run applied them.")
         elif _is_behind(row) and now - row.since > patience:
             message = f"{sentence} They run with the next release."
             yield Problem(SCHEMA, subject, message, attestable=True)
@@ -223,31 +212,22 @@ def _is_behind(row: DatabaseStatus) -> bool:
     return waits and row.environment.kind == EnvironmentKind.PRODUCTION
 
 
-def _brought(rows: Sequence[DatabaseStatus]) -> Collection[int]:
+def _brought(rows: Sequence[DatabaseStatus]) -> set[int]:
     """Return the statuses of databases that are where the portal's newest run or a proven stamp
     left them, or that a run is moving now. Two queries.
     """
-    runs = MigrationRun.objects.filter(environment__in=[row.environment_id for row in rows])
-    newest = runs.order_by("environment_id", "database_id", "-pk").distinct(
-        "environment_id", "database_id"
-    )
-    few = newest.only("environment_id", "database_id", "status", "after")
-    runs_of = {(run.environment_id, run.database_id): run for run in few}
-    stamps = Stamp.objects.filter(
-        environment__in=[row.environment_id for row in rows], status="succeeded"
-    )
-    stamped = {
-        (environment, database, *sorted(target))
-        for environment, database, target in stamps.values_list(
-            "environment_id", "database_id", "target"
-        )
-    }
+    environments = [row.environment_id for row in rows]
+    runs = newest_of_place(MigrationRun.objects.filter(environment__in=environments))
+    run_of = by_place(runs.only("environment_id", "database_id", "status", "after"))
+    stamps = Stamp.objects.filter(environment__in=environments, status="succeeded")
+    stamped = [
+        (environment, database, sorted(target))
+        for environment, database, target in stamps.values_list("environment", "database", "target")
+    ]
     found = set()
-    for row in rows:
-        place = (row.environment_id, row.database_id)
-        if (*place, *sorted(row.revisions or ())) in stamped:
-            found.add(row.pk)
-        run = runs_of.get(place)
-        if run and (run.is_open or sorted(run.after or ()) == sorted(row.revisions or ())):
+    for (environment, database), row in by_place(rows).items():
+        at, run = sorted(row.revisions or ()), run_of.get((environment, database))
+        by_run = run is not None and (run.is_open or sorted(run.after or ()) == at)
+        if by_run or (environment, database, at) in stamped:
             found.add(row.pk)
     return found

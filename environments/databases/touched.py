@@ -1,20 +1,16 @@
-"""Which tables' rows a migration may delete or change, by the risks of its plan and the foreign
-keys in the database.
-"""
+"""Which tables' rows a migration may change, by its plan's risks and the foreign keys there."""
 
 from dataclasses import dataclass, replace
 from typing import cast
 
-from environments.models import Direction, MigrationPlan, MigrationRun
-from environments.schema.plan.render import Step, steps_from_json
+from environments.databases.pending import planned_steps
+from environments.models import Direction, MigrationRun
+from environments.schema.plan.render import Step
 from environments.schema.plan.risk import RiskError, assess
 from environments.schema.run import database
 
-PLANS = 20  # how many plans are searched for a revision
 _LOSING = {"data-change", "data-loss", "truncate", "drop-table", "drop-column", "column-type"}
 _UNKNOWN = {"cascade", "unrendered", "opaque", "calls", "unknown", "session"}
-
-
 # Risks before which a backup is taken.
 NEEDS_BACKUP = _LOSING | _UNKNOWN
 
@@ -55,23 +51,13 @@ class Measured:
 
 def touched_by(job: MigrationRun) -> Touched:
     """Return what the run may lose or change, as far as its plans know."""
-    files = {one["id"]: one["sha256"] for one in job.planned}
-    # One that is being computed again still has what it knew of these files.
-    plans = MigrationPlan.objects.filter(database=job.database).exclude(steps=[])
-    known: dict[str, tuple[Step, list[tuple[str, str]]]] = {}
-    for plan in plans.order_by("-pk")[:PLANS]:
-        for step in steps_from_json(plan.steps):
-            if step.revision in files and step.revision not in known:
-                risks = [one for one in plan.risks if one["revision"] == step.revision]
-                known[step.revision] = step, [(one["code"], one["table"]) for one in risks]
-    if any(revision not in known for revision in files):
+    known = planned_steps(job)
+    if any(one["id"] not in known for one in job.planned):
         return Touched(everything=True)
-    backwards = job.direction == Direction.DOWNGRADE
-    found = [
-        risk
-        for revision in files
-        for risk in (_of_downgrade(known[revision][0]) if backwards else known[revision][1])
-    ]
+    found: list[tuple[str, str]] = []
+    for step, risks in (known[one["id"]] for one in job.planned):
+        backwards = job.direction == Direction.DOWNGRADE
+        found += _of_downgrade(step) if backwards else [(r["code"], r["table"]) for r in risks]
     if any(code in _UNKNOWN or (code in _LOSING and not table) for code, table in found):
         return Touched(everything=True)
     lost = dict.fromkeys(table for code, table in found if code in _LOSING)

@@ -18,13 +18,9 @@ from portal.ui.paging import paged, with_neighbours
 from portal.ui.site import page, run_action
 
 LOG_CHARS = 20_000
-
-
 RUNS_SHOWN = 50
-_RELATED = ("environment__project", "database", "requested_by")
-
-
 REHEARSALS_SHOWN = 20
+_RELATED = ("environment__project", "database", "requested_by")
 
 
 @page
@@ -61,10 +57,8 @@ def migration_panels(request: HttpRequest, pk: int) -> HttpResponse:
 def migration_log(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the end of the log alone; status 286 tells htmx that nothing more will come."""
     run = get_object_or_404(_with_tail().only("status", "log_bytes"), pk=pk)
-    status = 200 if run.is_open else 286
-    return render(
-        request, "environments/databases/migration_panels.html#log", {"run": run}, status=status
-    )
+    template = "environments/databases/migration_panels.html#log"
+    return render(request, template, {"run": run}, status=200 if run.is_open else 286)
 
 
 def _with_tail() -> Any:
@@ -73,24 +67,15 @@ def _with_tail() -> Any:
 
 def _run_context(pk: int) -> JsonObject:
     """Return the run with the end of its log, and its revisions as rows. One query."""
-    runs = (
-        _with_tail()
-        .select_related("environment__project", "database", "requested_by", "approved_by")
-        .defer("log")
-    )
+    runs = _with_tail().select_related(*_RELATED, "approved_by").defer("log")
     run = get_object_or_404(with_neighbours(runs, within="environment__project"), pk=pk)
     planned = {one["id"]: one for one in run.planned}
     seconds = {one[0]: one[1] for one in run.applied}
-    rows = []
-    for revision in dict.fromkeys([*planned, *seconds]):
-        state = (
-            "pass"
-            if revision in seconds
-            else "fail"
-            if revision == run.failed_revision
-            else "closed"
-        )
-        rows.append((revision, state, seconds.get(revision), planned.get(revision, {})))
+    states = {run.failed_revision: "fail"} | dict.fromkeys(seconds, "pass")
+    rows = [
+        (one, states.get(one, "closed"), seconds.get(one), planned.get(one, {}))
+        for one in dict.fromkeys([*planned, *seconds])
+    ]
     return {
         "run": run,
         "environment": run.environment,
@@ -105,27 +90,24 @@ def _run_context(pk: int) -> JsonObject:
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask the worker to stop the run."""
-    run = get_object_or_404(
-        MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk
-    )
-    then = reverse("environments:migration", args=[pk])
+    act = partial(databases_actions.cancel_migration, _run(pk))
     message = "Stopping the run… The portal reads the database afterwards."
-    return run_action(request, then, partial(databases_actions.cancel_migration, run), message)
+    return run_action(request, _page_of(pk), act, message)
 
 
 @page
 @require_POST
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Start a new run of the same commit, which goes on from where the database is."""
-    run = get_object_or_404(
-        MigrationRun.objects.select_related("environment__project", "database").defer("log"), pk=pk
-    )
-    then = reverse("environments:migration", args=[pk])
-    act = partial(databases_actions.retry_migration, run)
+    act = partial(databases_actions.retry_migration, _run(pk))
     return run_action(
-        request,
-        then,
-        act,
-        "A new run is queued.",
-        landing=lambda fresh: reverse("environments:migration", args=[fresh.pk]),
+        request, _page_of(pk), act, "A new run is queued.", landing=lambda fresh: _page_of(fresh.pk)
     )
+
+
+def _run(pk: int) -> MigrationRun:
+    return get_object_or_404(MigrationRun.objects.select_related(*_RELATED).defer("log"), pk=pk)
+
+
+def _page_of(pk: int) -> str:
+    return reverse("environments:migration", args=[pk])

@@ -4,7 +4,6 @@ The row is written before Railway is asked, and the backup has the run's name, s
 after a lost answer or a killed worker finds it instead of taking another.
 """
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.utils.dateparse import parse_datetime
@@ -17,28 +16,20 @@ from portal.outbound.parsing import JsonObject
 
 PATIENCE = timedelta(minutes=10)
 LOOK_SECONDS = 3.0
+TAKING = Requeue(LOOK_SECONDS, "Railway is taking a backup of the database's volume.")
 
 
-@dataclass(frozen=True)
-class Taken:
-    """`kept`: what the run keeps of the backup; else `why` there is none, "" where Railway has no
-    volume of this database.
-    """
-
-    kept: JsonObject = field(default_factory=dict)
-    why: str = ""
-
-
-def take(job: MigrationRun, *, now: datetime) -> Taken | Requeue:
+def take(job: MigrationRun, *, now: datetime) -> JsonObject | str | Requeue:
     """Look once: find the volume, ask for its backup once, and wait until it is there.
 
-    Never raises: what Railway refuses is told by `why`, and the database can be dumped instead.
+    Return what the run keeps of the backup; else why there is none, "" where Railway has no volume
+    of this database. Never raises: what Railway refuses can be dumped instead.
     """
     place = place_of(job.environment, job.database)
-    present = ServiceInstance.objects.filter(environment=job.environment).select_related("service")
-    service = present.filter(service__name=job.database.public_service).first()
+    services = ServiceInstance.objects.filter(service__name=job.database.public_service)
+    service = services.filter(environment=job.environment).select_related("service").first()
     if place.url or service is None:  # an address that was entered here may belong to somebody else
-        return Taken()
+        return ""
     known = job.backup.get("volume")
     try:
         if known is None:
@@ -49,32 +40,32 @@ def take(job: MigrationRun, *, now: datetime) -> Taken | Requeue:
         lost = error.kind == "unknown_outcome" or "workflow" in (known or {})
         if known is not None and lost and _waited(known, now) < PATIENCE:
             return Requeue(LOOK_SECONDS, f"Railway's backup is not known yet: {error}")
-        return Taken(why=str(error))
+        return str(error)
 
 
-def _begin(job: MigrationRun, service: str, now: datetime) -> Taken | Requeue:
+def _begin(job: MigrationRun, service: str, now: datetime) -> str | Requeue:
     railway = railway_of(job.environment.project)
     volume = railway.volume(job.environment.railway_id, service)
     if volume is None:
-        return Taken()
+        return ""
     known = {"id": volume, "name": f"release portal, run {job.pk}", "at": now.isoformat()}
-    _keep(job, known)
+    job.keep(backup={"volume": known})
     workflow = railway.back_up_volume(volume, known["name"])
-    _keep(job, known | {"workflow": workflow or ""})
-    return Requeue(LOOK_SECONDS, "Railway is taking a backup of the database's volume.")
+    job.keep(backup={"volume": known | {"workflow": workflow or ""}})
+    return TAKING
 
 
-def _look(job: MigrationRun, known: dict[str, str], now: datetime) -> Taken | Requeue:
+def _look(job: MigrationRun, known: dict[str, str], now: datetime) -> JsonObject | str | Requeue:
     railway = railway_of(job.environment.project)
     if backup := railway.volume_backup(known["id"], known["name"]):
-        return Taken(_kept(job, known, backup, now))
+        return _kept(job, known, backup, now)
     if workflow := known.get("workflow"):
         status, error = railway.workflow(workflow)
         if status == "error":
-            return Taken(why=f"{error or 'it failed'}.".replace("..", "."))
+            return f"{error or 'it failed'}.".replace("..", ".")
     if _waited(known, now) > PATIENCE:
-        return Taken(why=f"it was not there after {PATIENCE.seconds // 60} minutes.")
-    return Requeue(LOOK_SECONDS, "Railway is taking a backup of the database's volume.")
+        return f"it was not there after {PATIENCE.seconds // 60} minutes."
+    return TAKING
 
 
 def _kept(job: MigrationRun, known: dict[str, str], backup: str, now: datetime) -> JsonObject:
@@ -95,8 +86,3 @@ def _kept(job: MigrationRun, known: dict[str, str], backup: str, now: datetime) 
 def _waited(known: dict[str, str], now: datetime) -> timedelta:
     began = parse_datetime(known["at"])
     return now - began if began else PATIENCE
-
-
-def _keep(job: MigrationRun, known: dict[str, str]) -> None:
-    job.backup = {"volume": known}
-    MigrationRun.objects.filter(pk=job.pk, fence=job.fence).update(backup=job.backup)

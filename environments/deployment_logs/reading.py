@@ -1,12 +1,12 @@
 """Reads the logs of deployments that failed: the end of each, once more when it may have grown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from environments.databases.runners import secrets_of
-from environments.models import LONG_LIVED, Deployment, DeploymentLog, Project
+from environments.databases.project_environment import secrets_of
+from environments.models import Deployment, DeploymentLog, Project
 from environments.railway import LogLine, Railway
 from environments.schema.run.process import Redactor
 from portal.outbound.http import ApiError
@@ -21,8 +21,11 @@ AGAIN = timedelta(seconds=20)
 KEPT = timedelta(days=30)  # as long as Railway keeps its own at most
 
 
-def read_logs(project: Project, railway: Railway, *, now: datetime) -> int:
-    """Keep the logs of staging's and production's newest deployments that failed.
+def read_logs(
+    project: Project, railway: Railway, newest: Iterable[Deployment], *, now: datetime
+) -> int:
+    """Keep the logs of those that failed; `newest`: the newest deployment of each service of
+    staging and production.
 
     Return how many were read. Trouble with a log is written on its row: it is no trouble of the
     reading.
@@ -30,7 +33,7 @@ def read_logs(project: Project, railway: Railway, *, now: datetime) -> int:
     DeploymentLog.objects.filter(
         deployment__instance__environment__project=project, read_at__lt=now - KEPT
     ).delete()
-    due = _due(project, now)
+    due = _due(newest, now)
     for deployment in due:
         DeploymentLog.objects.update_or_create(
             deployment=deployment, defaults=_read(project, railway, deployment) | {"read_at": now}
@@ -38,15 +41,11 @@ def read_logs(project: Project, railway: Railway, *, now: datetime) -> int:
     return len(due)
 
 
-def _due(project: Project, now: datetime) -> list[Deployment]:
-    rows = Deployment.objects.filter(
-        instance__environment__project=project,
-        instance__environment__kind__in=LONG_LIVED,
-        instance__environment__gone_at=None,
-        is_latest=True,
-        status__in=WITH_LOG,
-        seen_at__gt=now - KEPT,
-    )
+def _due(newest: Iterable[Deployment], now: datetime) -> list[Deployment]:
+    failed = [one.pk for one in newest if one.status in WITH_LOG and one.seen_at > now - KEPT]
+    if not failed:
+        return []
+    rows = Deployment.objects.filter(pk__in=failed)
     rows = rows.filter(Q(log=None) | Q(log__reads__lt=READS, log__read_at__lt=now - AGAIN))
     return list(rows.select_related("log", "instance__service", "instance__environment")[:AT_ONCE])
 

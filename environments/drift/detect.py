@@ -5,16 +5,15 @@ from datetime import datetime
 from environments.databases import schema_drift
 from environments.databases import status as databases_status
 from environments.drift import rules as drift_rules
+from environments.drift.rules import Rows
 from environments.finding_kinds.wiring import MISSING
 from environments.findings.writer import update_findings
 from environments.models import Finding, Project
-from environments.services.liveness import Live
 from environments.variables import rules as variables_rules
 
 
-def compare(project: Project, *, now: datetime, complete: bool = True) -> list[Live]:
-    """Hold our rows against every rule, and bring the findings up to date; return the services of
-    staging and production that it looked at.
+def compare(project: Project, *, now: datetime, complete: bool = True) -> Rows:
+    """Hold our rows against every rule, and bring the findings up to date; return the rows.
 
     What a reading that is not `complete` does not show is not called missing on its word.
     """
@@ -31,4 +30,4 @@ def compare(project: Project, *, now: datetime, complete: bool = True) -> list[L
         found = [one for one in found if one.kind != MISSING or one.subject[:300] in already]
     found += databases_status.problems(project, rows.databases, now=now)
     update_findings(project, found, now=now)
-    return rows.lives
+    return rows

@@ -6,18 +6,20 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from environments.drift import at_deploy
 from environments.finding_kinds.deploying import BEHIND, BRANCH, PUSH, ROLLED_BACK, UPLOADED
+from environments.finding_kinds.migrating import AT_DEPLOY
 from environments.finding_kinds.wiring import MISSING, TWICE
 from environments.findings.problem import Problem
 from environments.models import (
     ENDED_BADLY,
     LONG_LIVED,
     SERVING,
+    AtStart,
     Branch,
     Database,
     Environment,
     Project,
+    Runner,
     Service,
     ServiceInstance,
     databases_of,
@@ -37,20 +39,22 @@ class Rows:
     services: list[Service]
     lives: list[Live]
     databases: list[Database]
+    branches: dict[str, Branch]
 
 
 def read_rows(project: Project) -> Rows:
-    """Return the rows as they are now. Five queries."""
+    """Return the rows as they are now. Six queries."""
     return Rows(
         list(Environment.objects.present().filter(project=project)),
         list(Service.objects.filter(project=project, gone_at=None)),
         lives_in(project),
         databases_of(project),
+        {row.name: row for row in Branch.objects.filter(project=project)},
     )
 
 
 def problems(project: Project, rows: Rows) -> list[Problem]:
-    """Every problem of the two long-lived environments. Two queries.
+    """Every problem of the two long-lived environments. One query.
 
     Of services that a release does not wait for only what a person should know is told.
     """
@@ -63,15 +67,13 @@ def problems(project: Project, rows: Rows) -> list[Problem]:
         *_uploaded(project, rows.lives),
         *_branches(project, counting, expected),
         *_pushes([live.instance for live in counting if live.role is Role.CODE]),
-        *at_deploy.problems(rows.databases, [live.instance for live in counting]),
-        *_behind(project, [live for live in counting if live.role is Role.CODE], expected),
+        *_at_deploy(rows.databases, [live.instance for live in counting]),
+        *_behind(rows.branches, [live for live in counting if live.role is Role.CODE], expected),
     ]
 
 
 def _sharing(project: Project) -> Iterator[Problem]:
-    """Projects that share a repository were made before that was refused: the last to post a
-    verdict wins.
-    """
+    """Projects of one repository, made before that was refused: the last verdict wins."""
     others = Project.objects.filter(repository__iexact=project.repository).exclude(pk=project.pk)
     if names := ", ".join(others.values_list("name", flat=True)):
         message = (
@@ -94,13 +96,9 @@ def _missing(
 
     Of an image a person may say that it is right so: a database's helper has no business in both.
     """
-    by_kind = {
-        environment.kind: environment
-        for environment in environments
-        if environment.kind in LONG_LIVED
-    }
+    kinds = {one.kind for one in environments}.intersection(LONG_LIVED)
     for kind, name in expected_names(project).items():
-        if kind not in by_kind:
+        if kind not in kinds:
             yield Problem(MISSING, kind, _none_named(name, environments))
     present: dict[object, dict[str, Live]] = {}
     for live in lives:
@@ -109,27 +107,18 @@ def _missing(
         here = present.get(service.pk, {})
         wanted = any(live.counts for live in here.values())
         image = service.belongs is None and any(live.role is Role.IMAGE for live in here.values())
-        for kind in by_kind.keys() - here.keys() if wanted or image else ():
+        for kind in kinds - here.keys() if wanted or image else ():
             message = f"{service.name} runs in {', '.join(sorted(here))} but not in {kind}."
             yield Problem(MISSING, f"{service.name} in {kind}", message, attestable=not wanted)
 
 
 def _none_named(name: str, environments: Iterable[Environment]) -> str:
     """Return that there is no such environment, and which are nearly called so."""
-    alike = sorted(
-        {
-            environment.name
-            for environment in environments
-            if environment.name.casefold() == name.casefold()
-        }
-    )
-    if not alike:
-        return f"There is no environment named {name} on Railway."
-    which = ", ".join(alike)
-    return (
-        f"There is no environment named {name} on Railway, but {which}. Choose the right one "
-        "under Projects."
-    )
+    message = f"There is no environment named {name} on Railway"
+    names = sorted({environment.name for environment in environments})
+    if alike := ", ".join(one for one in names if one.casefold() == name.casefold()):
+        return f"{message}, but {alike}. Choose the right one under Projects."
+    return f"{message}."
 
 
 def _uploaded(project: Project, lives: Iterable[Live]) -> Iterator[Problem]:
@@ -159,75 +148,54 @@ def _twice(project: Project, environments: Iterable[Environment]) -> Iterator[Pr
 def _pushes(instances: Iterable[ServiceInstance]) -> Iterator[Problem]:
     for instance in instances:
         if instance.autodeploy is False:
-            message = (
-                f"{instance} does not deploy when {instance.branch or 'its branch'} is pushed; "
-                "it should."
-            )
+            pushed = f"{instance.branch or 'its branch'} is pushed"
+            message = f"{instance} does not deploy when {pushed}; it should."
             yield Problem(PUSH, str(instance), message)
 
 
 def _branches(
     project: Project, lives: Iterable[Live], expected: dict[str, str]
 ) -> Iterator[Problem]:
-    """Require that what is built from the project's repository follows the branch of its
-    environment.
-    """
+    """Require that the repository's services follow the branch of their environment."""
     for live in lives:
         instance = live.instance
         wanted, subject = expected[instance.environment.kind], str(instance)
         if live.role is not Role.CODE or not instance.repository:
             continue  # it follows no branch, or one of its own
-        if not instance.branch:
-            yield Problem(
-                BRANCH, subject, f"{subject} follows no branch; it should follow {wanted}."
-            )
-        elif instance.branch != wanted:
-            message = f"{subject} follows {instance.branch}; it should follow {wanted}."
-            yield Problem(BRANCH, subject, message)
+        if instance.branch != wanted:
+            follows = f"{subject} follows {instance.branch or 'no branch'}"
+            yield Problem(BRANCH, subject, f"{follows}; it should follow {wanted}.")
 
 
-def _behind(project: Project, lives: list[Live], expected: dict[str, str]) -> Iterator[Problem]:
-    """Find what was pushed and Railway skipped, failed or never began to deploy, beyond the grace
-    time.
-    """
+def _behind(
+    branches: dict[str, Branch], lives: list[Live], expected: dict[str, str]
+) -> Iterator[Problem]:
+    """Find what was pushed and, beyond the grace time, skipped, failed or never deployed."""
     grace = timedelta(seconds=settings.DEPLOY_GRACE_SECONDS)
-    branches = {
-        row.name: row for row in Branch.objects.filter(project=project, name__in=expected.values())
-    }
     for live in lives:
         instance = live.instance
         branch = branches.get(instance.branch)
         if branch is None or instance.branch != expected[instance.environment.kind]:
             continue
-        if (
-            not branch.head
-            or branch.head_at is None
-            or branch.head_at + grace > (instance.seen_at or branch.head_at)
-        ):
+        pushed = branch.head_at if branch.head else None
+        if pushed is None or pushed + grace > (instance.seen_at or pushed):
             continue
         made = live.latest.created_at if live.latest else None
         if made is not None and made > branch.seen_at:
             continue  # the branch may have moved since it was read: report nothing without evidence
         message = _not_live(live, branch.head)
+        at = f"at {branch.head[:7]}"
         if message and instance.rolled_back_from == branch.head:
-            back = (
-                f"{instance} was rolled back on Railway: {branch.name} is still at"
-                f" {branch.head[:7]}."
-            )
+            back = f"{instance} was rolled back on Railway: {branch.name} is still {at}."
             after = "The next release must revert or fix its changes."
             yield Problem(ROLLED_BACK, str(instance), f"{back} {after}")
         elif message:
-            yield Problem(
-                BEHIND,
-                str(instance),
-                f"{branch.name} is at {branch.head[:7]}, {instance} {message}.",
-            )
+            behind = f"{branch.name} is {at}, {instance} {message}."
+            yield Problem(BEHIND, str(instance), behind)
 
 
 def _not_live(live: Live, head: str) -> str:
-    """Find what is wrong with a service whose branch is at `head`; nothing while that is on its
-    way, or not known yet.
-    """
+    """Return what is wrong with a service; nothing while `head` is on its way or not known."""
     serving = [one for one in live.active if one.status in SERVING]
     if any(one.commit == head for one in serving):
         return ""
@@ -244,3 +212,30 @@ def _not_live(live: Live, head: str) -> str:
     if latest.status in ENDED_BADLY:
         return f"{serves}: its deployment was {latest.status.lower()}"
     return ""
+
+
+_WHEN = {AtStart.PRE_DEPLOY: "before each deployment", AtStart.START: "at each start"}
+
+
+def _at_deploy(
+    databases: list[Database], instances: Iterable[ServiceInstance]
+) -> Iterator[Problem]:
+    """Return the services of a release that run Alembic by themselves, unless the portal knows
+    that Railway migrates their database.
+
+    A command may only look (`alembic check`), and it is not kept, so a person may sign for it.
+    """
+    for instance in instances:
+        name = instance.service.name
+        # Of a service that no database names, nobody knows which of them it migrates.
+        theirs = [one for one in databases if one.service == name] or databases
+        when = _WHEN.get(instance.will_run_alembic)
+        if when is None or (theirs and all(one.runner == Runner.VERIFY for one in theirs)):
+            continue
+        changes = "its database changes without the portal's plan, approval and lock."
+        what = f"{instance} runs Alembic by its own command, {when}: {changes}"
+        do = (
+            "Remove Alembic from the command, or let the portal verify what Railway migrates: under"
+            f" Project settings, set “Migrations are run by” to “{Runner.VERIFY.label}”."
+        )
+        yield Problem(AT_DEPLOY, str(instance), f"{what} {do}", attestable=True)

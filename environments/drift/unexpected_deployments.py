@@ -44,9 +44,7 @@ def judge(project: Project, railway: Railway, lives: Iterable[Live], *, now: dat
 
 
 def _is_due_run(instance: ServiceInstance, row: Row) -> bool:
-    """Whether a deployment is no more than the next run of a scheduled service: of the commit
-    that ran before.
-    """
+    """Return whether this is a scheduled service's next run of the commit that ran before."""
     if not instance.cron or not row.commit:
         return False
     return Row.objects.filter(railway_id=instance.judged, commit=row.commit).exists()
@@ -56,10 +54,8 @@ def _judge(
     project: Project, instance: ServiceInstance, found: Sequence[Deployment], now: datetime
 ) -> None:
     history = sorted(found, key=lambda one: one.created_at or _EVER)
-    seen_at = (
-        Row.objects.filter(railway_id=instance.judged).values_list("created_at", flat=True).first()
-        or now
-    )
+    seen = Row.objects.filter(railway_id=instance.judged).values_list("created_at", flat=True)
+    seen_at = seen.first() or now
     known = next((n for n, one in enumerate(history) if one.id == instance.judged), None)
     for n, one in enumerate(history):
         if n <= known if known is not None else (one.created_at or _EVER) <= seen_at:
@@ -91,15 +87,11 @@ def _accused(
         instance, deployment.id, deployment.commit or "", deployment.created_at
     ):
         return ""
-    before = earlier[-1].commit if earlier else None
-    if (
-        instance.cron
-        and deployment.commit
-        and deployment.commit == before
-        and (deployment.reason or "").lower() != "rollback"
-    ):
-        return ""  # a run that was due
     reason = (deployment.reason or "").lower()
+    before = earlier[-1].commit if earlier else None
+    same = bool(deployment.commit) and deployment.commit == before
+    if instance.cron and same and reason != "rollback":
+        return ""  # a run that was due
     if reason in REASONS:
         return _said(instance, deployment, REASONS[reason])
     if deployment.commit is None:
@@ -107,11 +99,8 @@ def _accused(
     if any(before.commit == deployment.commit for before in earlier):
         return _said(instance, deployment, "deployed again")
     if not _on_branch(mirror_of(project), deployment.commit, instance.branch):
-        return _said(
-            instance,
-            deployment,
-            f"deployed, although {instance.branch or 'no branch'} does not hold it",
-        )
+        deed = f"deployed, although {instance.branch or 'no branch'} does not hold it"
+        return _said(instance, deployment, deed)
     return ""
 
 
@@ -130,16 +119,11 @@ def _holds(mirror: Mirror, commit: str, branch: str) -> bool:
 def _said(instance: ServiceInstance, deployment: Deployment, deed: str) -> str:
     what = (deployment.commit or "")[:7] or "Something"
     at = f" on {deployment.created_at:%Y-%m-%d at %H:%M} UTC" if deployment.created_at else ""
-    by = (
-        f"by {deployment.creator}"
-        if deployment.creator
-        else f"outside the portal; {out_of_band.NOT_KNOWN}"
-    )
+    by = f"outside the portal; {out_of_band.NOT_KNOWN}"
+    if deployment.creator:
+        by = f"by {deployment.creator}, outside the portal"
     words = f"was {deed}" if deed != REASONS["rollback"] else "was brought back by a rollback"
-    return (
-        f"On {instance}, {what} {words}{at}"
-        f" {by}{', outside the portal' if deployment.creator else ''}."
-    )
+    return f"On {instance}, {what} {words}{at} {by}."
 
 
 def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> None:
@@ -147,16 +131,9 @@ def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> Non
 
     Raise `ApiError`.
     """
-    found = (
-        ServiceInstance.objects.long_lived()
-        .filter(environment__project=project)
-        .exclude(branch="")
-        .select_related("service__project", "environment")
-    )
-    instances = list(found)
-    places = [
-        (instance.environment.railway_id, instance.service.railway_id) for instance in instances
-    ]
+    found = ServiceInstance.objects.long_lived().filter(environment__project=project)
+    instances = found.exclude(branch="").select_related("service__project", "environment")
+    places = [(one.environment.railway_id, one.service.railway_id) for one in instances]
     read = railway.push_deploys_of(project.railway_project_id, places)
     for instance, one in zip(instances, read, strict=True):
         out_of_band.autodeploy_switched(instance, one.enabled, now=now)

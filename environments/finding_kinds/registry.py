@@ -31,9 +31,7 @@ class Situation:
 
 @dataclass(frozen=True)
 class Repair:
-    """What a person can have done by one click: the URL's name, the button, and what will
-    happen.
-    """
+    """What one click can have done: the URL's name, the button, and what will happen."""
 
     url: str
     label: str
@@ -64,9 +62,7 @@ class Kind:
 
     @property
     def closes_itself(self) -> bool:
-        """Return whether a finding ends once a reading no longer sees it, and opens again when
-        one does.
-        """
+        """Return whether a finding ends, and opens again, with what a reading sees."""
         return self.reading is not Reading.NOTHING
 
 

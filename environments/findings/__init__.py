@@ -1,3 +1,1 @@
-"""Findings: differences between the expected and the actual state. Their kinds, writer, page and
-repairs.
-"""
+"""Differences between the expected and the actual state: their kinds, writer, page and repairs."""

@@ -2,13 +2,14 @@
 requests are recorded too, so that they are not reported as out-of-band changes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from environments.finding_kinds.out_of_band import BYPASS
+from environments.findings.writer import record_opened
 from environments.models import (
     DeploymentRequest,
     Finding,
@@ -17,7 +18,6 @@ from environments.models import (
     RepairKind,
     ServiceInstance,
 )
-from portal import audit
 from portal.jobs import OPEN
 
 NOT_KNOWN = "who did it is not known"
@@ -38,21 +38,12 @@ def note(project: Project, subject: str, sentence: str, *, now: datetime) -> boo
             defaults={"sentence": sentence, "opened_at": now, "seen_at": now},
         )
         if created:
-            audit.record(
-                "finding.opened",
-                actor=None,
-                subject=row,
-                outcome="found",
-                sentence=sentence,
-                now=now,
-            )
+            record_opened(row, now)
     return created
 
 
 def ask(instance: ServiceInstance, commit: str, *, now: datetime) -> DeploymentRequest:
-    """Write down, before Railway is asked, that the portal wants `commit` deployed on
-    `instance`.
-    """
+    """Write down, before Railway is asked, that the portal wants this deployment."""
     return DeploymentRequest.objects.create(instance=instance, commit=commit, asked_at=now)
 
 
@@ -70,47 +61,35 @@ def is_ours(instance: ServiceInstance, railway_id: str, commit: str, at: datetim
         return True
     if at is None:
         return False
-    lost = rows.filter(
-        railway_id="", commit=commit, asked_at__gte=at - LATE, asked_at__lte=at + EARLY
-    )
+    span = (at - LATE, at + EARLY)
+    lost = rows.filter(railway_id="", commit=commit, asked_at__range=span)
     with transaction.atomic():
         row = lost.select_for_update().order_by("asked_at").first()
         return row is not None and bool(rows.filter(pk=row.pk).update(railway_id=railway_id))
 
 
 def trigger_moved(instance: ServiceInstance, before: ServiceInstance, *, now: datetime) -> None:
-    """Record that `instance` follows something else than it did `before`, unless a repair of ours
-    moved it.
-    """
+    """Record that `instance` follows something else than `before`, unless by a repair of ours."""
     was, follows = (_followed(one, instance) for one in (before, instance))
     if was == follows or before.seen_at is None or before.seen_at > now:
         return  # nothing changed, nothing was known, or this reading is older than the one before
-    ours = _since(RepairKind.BRANCH, before.seen_at).filter(
-        instance_id=before.pk, wanted=instance.branch
-    )
-    if ours.exists():
+    ours = _since(RepairKind.BRANCH, before.seen_at)
+    if ours.filter(instance_id=before.pk, wanted=instance.branch).exists():
         return
-    subject = f"trigger of {instance}, read {now:%Y-%m-%d %H:%M:%S.%f}"
-    message = (
-        f"{instance} follows {follows}; before, it followed {was}. Somebody changed it on Railway;"
-        f" {NOT_KNOWN}."
-    )
-    note(instance.service.project, subject, message, now=now)
+    differs = f"{instance} follows {follows}; before, it followed {was}."
+    message = f"{differs} Somebody changed it on Railway; {NOT_KNOWN}."
+    note(instance.service.project, f"trigger of {instance}, {_read(now)}", message, now=now)
 
 
 def _followed(instance: ServiceInstance, now: ServiceInstance) -> str:
     branch = instance.branch or "no branch"
-    return (
-        branch
-        if instance.repository.lower() == now.repository.lower()
-        else f"{branch} of {instance.repository or 'no source'}"
-    )
+    if instance.repository.lower() == now.repository.lower():
+        return branch
+    return f"{branch} of {instance.repository or 'no source'}"
 
 
 def autodeploy_switched(instance: ServiceInstance, enabled: bool, *, now: datetime) -> None:
-    """Record that pushes deploy `instance`, or no longer do; what was not known before is no
-    edit.
-    """
+    """Record that pushes deploy `instance`, or no longer do, if that was known otherwise."""
     with transaction.atomic():
         row = ServiceInstance.objects.select_for_update().filter(pk=instance.pk).first()
         if row is None or row.autodeploy == enabled:
@@ -119,31 +98,20 @@ def autodeploy_switched(instance: ServiceInstance, enabled: bool, *, now: dateti
         if row.autodeploy is None:
             return
         does = "deploys" if enabled else "no longer deploys"
-        subject = f"deploying {instance} on push, read {now:%Y-%m-%d %H:%M:%S.%f}"
+        subject = f"deploying {instance} on push, {_read(now)}"
         message = f"A push {does} {instance}. Somebody switched that on Railway; {NOT_KNOWN}."
         note(instance.service.project, subject, message, now=now)
 
 
 def variables_edited(
-    project: Project,
-    where: str,
-    changed: Sequence[str],
-    added: Sequence[str],
-    removed: Sequence[str],
-    now: datetime,
+    project: Project, where: str, edits: Mapping[str, Sequence[str]], now: datetime
 ) -> None:
-    """Record which variables of `where` differ from the reading before."""
-    told = [
-        f"{_names(names)} {word}"
-        for names, word in ((changed, "changed"), (added, "added"), (removed, "removed"))
-        if names
-    ]
+    """Record the names of the variables of `where` that were edited, by what became of them."""
+    told = [f"{_names(names)} {what}" for what, names in edits.items() if names]
     if told:
-        message = (
-            f"Variables of {where} were edited on Railway: {'; '.join(told)}."
-            f" {NOT_KNOWN.capitalize()}."
-        )
-        note(project, f"variables of {where}, read {now:%Y-%m-%d %H:%M:%S.%f}", message, now=now)
+        edited = f"Variables of {where} were edited on Railway: {'; '.join(told)}."
+        message = f"{edited} {NOT_KNOWN.capitalize()}."
+        note(project, f"variables of {where}, {_read(now)}", message, now=now)
 
 
 def protection_changed(
@@ -165,7 +133,11 @@ def protection_changed(
     ]
     if told:
         message = f"The protection of {branch} was changed ({'; '.join(told)}); {NOT_KNOWN}."
-        note(project, f"protection of {branch}, read {now:%Y-%m-%d %H:%M:%S.%f}", message, now=now)
+        note(project, f"protection of {branch}, {_read(now)}", message, now=now)
+
+
+def _read(now: datetime) -> str:
+    return f"read {now:%Y-%m-%d %H:%M:%S.%f}"
 
 
 def _since(kind: RepairKind, since: datetime) -> QuerySet[Repair]:

@@ -7,11 +7,7 @@ from environments.finding_kinds.registry import KINDS
 
 @dataclass(frozen=True)
 class Problem:
-    """One difference that a rule found. `attestable`: no machine can see it, so a person may sign
-    for it.
-
-    `attestable`: no machine can see it, so a person may sign for it.
-    """
+    """One difference. `attestable`: no machine can see it, so a person may sign for it."""
 
     kind: str
     subject: str

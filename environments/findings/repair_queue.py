@@ -13,12 +13,9 @@ from portal.ui.actions import Refused, refuse_second
 
 def _is_there(instance: ServiceInstance) -> None:
     """Refuse for what Railway no longer has."""
-    if instance.service.gone_at:
-        raise Refused(f"{instance.service} was deleted on Railway, so there is nothing to repair.")
-    if instance.environment.gone_at:
-        raise Refused(
-            f"{instance.environment} was deleted on Railway, so there is nothing to repair."
-        )
+    for one in (instance.service, instance.environment):
+        if one.gone_at:
+            raise Refused(f"{one} was deleted on Railway, so there is nothing to repair.")
 
 
 def _repair(
@@ -35,9 +32,7 @@ def _repair(
     before: str = "",
     release: str = "",
 ) -> Repair:
-    """Queue one repair, unless the same is under way. `release`: the name of the release that it is
-    part of.
-    """
+    """Queue one repair, unless the same is under way. `release`: the name of its release."""
     now = now or timezone.now()
     with refuse_second("The same repair is already running. Wait for it to end."):
         repair = Repair.objects.create(

@@ -19,14 +19,11 @@ from portal.ui.site import page, run_action
 def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     """Close a finding by a person's reason."""
     finding = get_object_or_404(Finding.objects.select_related("project"), pk=pk)
-    then = f"{reverse('environments:environments')}?project={finding.project.slug}#findings"
     again = KINDS[finding.kind].closes_itself
-    message = (
-        "The finding is "
-        f"resolved{'; it reopens if the next reading still sees it' if again else ''}."
-    )
+    reopens = "; it reopens if the next reading still sees it" if again else ""
     act, form = partial(findings_actions.resolve_finding, finding), ResolveForm(request.POST)
-    return run_action(request, then, act, message, form=form)
+    message = f"The finding is resolved{reopens}."
+    return run_action(request, _findings_of(finding.project), act, message, form=form)
 
 
 @page
@@ -34,12 +31,15 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
 def resolve_several(request: HttpRequest, slug: str) -> HttpResponse:
     """Close the findings that a person selected, for one reason."""
     project = get_object_or_404(Project, slug=slug)
-    then = f"{reverse('environments:environments')}?project={project.slug}#findings"
     known = Finding.objects.open().filter(project=project).values_list("pk", flat=True)
     form = ResolveSeveralForm(request.POST, known)
     act = partial(findings_actions.resolve_findings, project)
     message = "The findings are resolved; what the next reading still sees opens again."
-    return run_action(request, then, act, message, form=form)
+    return run_action(request, _findings_of(project), act, message, form=form)
+
+
+def _findings_of(project: Project) -> str:
+    return f"{reverse('environments:environments')}?project={project.slug}#findings"
 
 
 def repairs_of(project: Project) -> str:

@@ -47,48 +47,36 @@ def update_findings(
         problem = wanted[row.kind, row.subject]
         row.seen_at, row.sentence, row.attestable = now, problem.sentence, problem.attestable
     Finding.objects.bulk_update(kept, ["seen_at", "sentence", "attestable"])
+    base = {"project": project, "opened_at": now, "seen_at": now}
     fresh = Finding.objects.bulk_create(
-        Finding(
-            project=project, **(vars(problem) | {"subject": key[1]}), opened_at=now, seen_at=now
-        )
-        for key, problem in wanted.items()
-        if key not in open_rows
+        Finding(**base | vars(problem) | {"subject": subject})
+        for (kind, subject), problem in wanted.items()
+        if (kind, subject) not in open_rows
     )
-    _record(fresh, closing, now)
+    for row in fresh:
+        record_opened(row, now)
+    for row in closing:
+        gone = f"Gone: {row.sentence}"
+        audit.record_by_portal("finding.closed", row, gone, now=now)
 
 
-def _record(opened: Iterable[Finding], closed: Iterable[Finding], now: datetime) -> None:
-    for row in opened:
-        audit.record(
-            "finding.opened",
-            actor=None,
-            subject=row,
-            outcome="found",
-            sentence=row.sentence,
-            now=now,
-        )
-    for row in closed:
-        audit.record(
-            "finding.closed", actor=None, subject=row, sentence=f"Gone: {row.sentence}", now=now
-        )
+def record_opened(row: Finding, now: datetime) -> None:
+    """Record that a finding was opened."""
+    audit.record_by_portal("finding.opened", row, row.sentence, outcome="found", now=now)
 
 
 def note_problem(job: SyncJob, problem: str, source: str, *, now: datetime) -> None:
-    """Keep on the row why the last reading failed, or that it succeeded (empty); one event when
-    that changes.
-    """
+    """Keep why the last reading failed, or that it succeeded (""); one event when that changes."""
     if job.problem == problem:
         return
+    event, outcome = ("sync.failed", "failed") if problem else ("sync.recovered", "done")
     with transaction.atomic():
         type(job).objects.filter(pk=job.pk).update(problem=problem)
-        sentence = problem or f"{source} can be read again."
-        outcome = "failed" if problem else "done"
-        audit.record(
-            "sync.failed" if problem else "sync.recovered",
-            actor=None,
-            subject=job.project,
+        audit.record_by_portal(
+            event,
+            job.project,
+            problem or f"{source} can be read again.",
             outcome=outcome,
-            sentence=sentence,
             data={"source": source},
             now=now,
         )

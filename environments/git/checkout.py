@@ -12,15 +12,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
+from environments.git.calls import GitError
 from portal.visible import visible_line
 
-MAX_FILES, MAX_DIRECTORIES, MAX_DEPTH, MAX_NAME_BYTES, MAX_PATH_BYTES = (
-    50_000,
-    50_000,
-    50,
-    255,
-    1000,
-)
+MAX_FILES, MAX_DIRECTORIES = 50_000, 50_000
+MAX_DEPTH, MAX_NAME_BYTES, MAX_PATH_BYTES = 50, 255, 1000
 MAX_BYTES = 256 * 1024 * 1024
 # What some file systems leave out of a name (Git's own list for HFS+), so that `.g⟨U+200C⟩it` would
 # be `.git` there.
@@ -28,14 +24,12 @@ _LEFT_OUT = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 _GIT_DIRECTORY = re.compile(r"(?:\.git|git~[0-9]+)[. ]*(?::.*)?", re.S)
 
 
-class Hostile(Exception):
+class Hostile(GitError):
     """This tree must not be written to disk; the text is one sentence that says why."""
 
 
 def judge(paths: Sequence[str]) -> None:
-    """Raise `Hostile` for names that lead out, stand for git's own files, come twice, or are beyond
-    all bounds.
-    """
+    """Raise `Hostile` for names that lead out, are git's own, come twice or exceed the bounds."""
     if len(paths) > MAX_FILES:
         many = f"This commit has more than {MAX_FILES:,} files here"
         raise Hostile(f"{many}; the portal does not write that many.")
@@ -100,9 +94,7 @@ def write(into: Path, path: str, content: bytes, mode: str) -> None:
 
 
 def link(into: Path, links: Iterable[tuple[str, bytes | None]]) -> None:
-    """Make the links of a tree whose files are written; if one leads out, by whatever chain, none
-    of them stays.
-    """
+    """Make the links of a written tree; if one leads out, by whatever chain, none of them stays."""
     made: list[Path] = []
     root = os.path.realpath(into)
     try:

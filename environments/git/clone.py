@@ -90,9 +90,7 @@ class Clone:
         return subprocess.CompletedProcess(command, process.returncode, out, error)
 
     def _failure(self, text: str) -> GitError:
-        """Tell apart what people can fix; git's own words are kept out, they may hold
-        addresses.
-        """
+        """Tell apart what people can fix; git's own words may hold addresses and are kept out."""
         if self._ssh and (found := ssh_errors.reason(text, self.url, self._ssh)):
             return GitError(found[1], found[0])
         name = urlsplit(self.url).hostname or self.url or str(self.path)

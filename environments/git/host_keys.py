@@ -72,9 +72,7 @@ def address_of(url: str) -> Address | None:
 
 
 def published(host: str) -> str:
-    """Return the host keys that are known beforehand, as lines without a host: GitHub's own; "" for
-    other servers.
-    """
+    """Return GitHub's own host keys, as lines without a host; "" for other servers."""
     return "\n".join(_GITHUB) if host.lower() in ("github.com", "ssh.github.com") else ""
 
 

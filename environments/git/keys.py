@@ -20,16 +20,12 @@ KINDS = (
 
 
 class BadKey(ValueError):
-    """A key or address that cannot be used; the text is one sentence for people and holds
-    nothing of the key.
-    """
+    """A key or address that cannot be used; the text is a sentence and holds nothing of the key."""
 
 
 @dataclass(frozen=True)
 class KeyFacts:
-    """What may be told of a private key: its kind (“ed25519”, “rsa 4096”), its public half and
-    fingerprint.
-    """
+    """What may be told of a private key; `kind` is “ed25519” or “rsa 4096”."""
 
     kind: str
     public: str
@@ -62,9 +58,7 @@ def take(pasted: str) -> tuple[str, KeyFacts]:
 
 
 def examine(private: str) -> KeyFacts:
-    """Return what kind of key it is; raise `BadKey` for one that OpenSSH could not use without a
-    person.
-    """
+    """Return what kind of key it is; raise `BadKey` for one that OpenSSH could not use alone."""
     return _facts(_read(private))
 
 

@@ -24,9 +24,7 @@ class Found(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One line of a directory; `mode` is git's octal text: 100644, 100755, 120000 link, 40000
-    directory.
-    """
+    """One line of a directory; `mode`: 100644, 100755, 120000 (link) or 40000 (directory)."""
 
     name: str
     mode: str
@@ -34,9 +32,7 @@ class Entry(NamedTuple):
 
 
 class Objects:
-    """One running `git cat-file --batch`: every object of a repository for the price of one
-    process.
-    """
+    """One running `git cat-file --batch`: all objects of a repository by one process."""
 
     def __init__(self, git_dir: Path) -> None:
         self._git_dir = git_dir
@@ -82,9 +78,7 @@ class Objects:
             yield _answer(self._out, limit)
 
     def _many(self, asked: bytes, count: int, limit: int) -> Iterator[Found | None]:
-        """Yield a process of their own for many: its requests come from a file, so neither side can
-        block.
-        """
+        """Ask a process of their own: its requests come from a file, so neither side can block."""
         with tempfile.TemporaryFile() as requests:
             requests.write(asked)
             requests.seek(0)
@@ -105,9 +99,7 @@ class Objects:
         return [_entry(line, size) for line in _lines(self._tree(sha), size)]
 
     def differing(self, first: str, second: str) -> tuple[list[Entry], list[Entry]]:
-        """Return what only the first of two trees has, and what only the second; "" is an empty
-        tree.
-        """
+        """Return what only the first of two trees has, and only the second; "" is an empty tree."""
         old, new, size = self._tree(first), self._tree(second), len(first or second) // 2
         start = _shared(old, new)
         was, now = set(_lines(old[start:], size)), set(_lines(new[start:], size))
@@ -152,9 +144,7 @@ def _entry(line: bytes, size: int) -> Entry:
 
 
 def _answer(out: IO[bytes], limit: int) -> Found | None:
-    """Return the next answer of `git cat-file --batch`: hash, kind and size on a line, the content,
-    a line break.
-    """
+    """Return git's next answer: hash, kind and size on a line, the content, a line break."""
     header = out.readline()
     if not header:
         raise GitError(

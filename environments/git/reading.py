@@ -36,13 +36,8 @@ class Commit:
 class Reader(Clone):
     """What a repository holds: commits, and the files of each."""
 
-    # -- commits
-    # ---------------------------------------------------------------------------------------
-
     def head(self, ref: str) -> str | None:
-        """Return the commit that `ref` names (a full hash, else a branch, else a tag or what git
-        makes of it).
-        """
+        """Return the commit of `ref`: a full hash, else a branch, else what git makes of it."""
         if not ref or ref.startswith("-") or len(ref) > 250 or BAD_REF.search(ref):
             raise GitError(f"“{ref[:60]}” is not the name of a branch, tag or commit.", "reference")
         names = [ref] if FULL_SHA.fullmatch(ref) else [f"refs/heads/{ref}", ref]
@@ -93,18 +88,12 @@ class Reader(Clone):
         return tuple(_commit(*fields[at : at + 6]) for at in range(0, len(fields) - 5, 6))
 
     def first_parents(self, head: str, *, limit: int) -> frozenset[str]:
-        """Return the newest `limit` commits that were the head of the branch one after the
-        other.
-        """
-        span = (
-            "rev-list",
-            "--first-parent",
-            f"--max-count={limit}",
-            "--end-of-options",
-            self.commit(head),
-            "--",
-        )
-        return frozenset(self._run(*span).stdout.decode().split())
+        """Return the newest `limit` commits that were the branch's head one after the other."""
+        out = self._run(
+            *("rev-list", "--first-parent", f"--max-count={limit}"),
+            *("--end-of-options", self.commit(head), "--"),
+        ).stdout
+        return frozenset(out.decode().split())
 
     def is_ancestor(self, a: str, b: str) -> bool:
         """Return whether commit `a` is contained in `b` (a commit contains itself)."""
@@ -120,13 +109,12 @@ class Reader(Clone):
 
     def same_tree(self, a: str, b: str) -> bool:
         """Return whether two commits hold exactly the same files."""
-        out = self._run(
-            "rev-parse", f"{self.commit(a)}^{{tree}}", f"{self.commit(b)}^{{tree}}"
-        ).stdout.split()
-        return out[0] == out[1]
+        return self.tree_of(a) == self.tree_of(b)
 
-    # -- files
-    # -----------------------------------------------------------------------------------------
+    def tree_of(self, commit: str) -> str:
+        """Return the hash of everything that `commit` holds."""
+        done = self._run("rev-parse", "--verify", f"{self.commit(commit)}^{{tree}}")
+        return done.stdout.decode().strip()
 
     def changed_files(
         self, base: str, head: str, *, under: Sequence[str] = ()
@@ -141,32 +129,16 @@ class Reader(Clone):
         words = iter(os.fsdecode(out).split("\0")[:-1])
         changes = []
         for status in words:
-            path = next(words)
-            if status[0] in "RC":
-                path, old = next(words), path
-            else:
-                old = ""
-            changes.append((status[0], path, old))
+            old = next(words) if status[0] in "RC" else ""
+            changes.append((status[0], next(words), old))
         return tuple(changes)
 
     def tree(self, commit: str, under: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
-        """Return (path, blob hash) of every file at `commit` below the directories or files
-        `under`.
-        """
+        """Return path and blob hash of every file at `commit`, or of those below `under`."""
         return tuple((path, sha) for path, _, sha in self._files(commit, under))
 
-    def tree_of(self, commit: str) -> str:
-        """Return the hash of everything that `commit` holds."""
-        return (
-            self._run("rev-parse", "--verify", f"{self.commit(commit)}^{{tree}}")
-            .stdout.decode()
-            .strip()
-        )
-
     def read(self, blobs: Iterable[str], *, limit: int = MAX_OUTPUT_BYTES) -> dict[str, bytes]:
-        """Return the contents of these blobs, by hash; those above `limit` bytes and unknown ones
-        are left out.
-        """
+        """Return the contents by hash; blobs above `limit` bytes and unknown ones are left out."""
         wanted = list(dict.fromkeys(blobs))
         with self.objects() as objects:
             found = zip(wanted, objects.each(wanted, limit=limit), strict=True)
@@ -210,9 +182,8 @@ class Reader(Clone):
                     f"“{checkout.named(path)}” is a link or a submodule; the portal does not"
                     " follow."
                 )
-        with _in_a_sentence():
-            checkout.judge([path for path, *_ in files])
-            self._write(files, into)
+        checkout.judge([path for path, *_ in files])
+        self._write(files, into)
 
     def checkout_all(self, commit: str, into: Path) -> None:
         """Write the whole tree of exactly this commit below `into`: as `checkout`, with links,
@@ -222,18 +193,13 @@ class Reader(Clone):
         """
         files = [file for file in self._files(commit, ()) if file[1] != "160000"]
         links = [file for file in files if file[1] == "120000"]
-        with _in_a_sentence(), self.objects() as objects:
+        with self.objects() as objects:
             checkout.judge([path for path, *_ in files])
             # Links last, so that no file is ever written through one.
             self._write([file for file in files if file[1] != "120000"], into)
             found = objects.each((sha for *_, sha in links), limit=checkout.MAX_PATH_BYTES)
-            checkout.link(
-                into,
-                (
-                    (path, one.content if one else None)
-                    for (path, *_), one in zip(links, found, strict=True)
-                ),
-            )
+            leads = (one.content if one else None for one in found)
+            checkout.link(into, zip((path for path, *_ in links), leads, strict=True))
 
     def _write(self, files: Sequence[tuple[str, str, str]], into: Path) -> None:
         total = 0
@@ -241,21 +207,13 @@ class Reader(Clone):
             contents = objects.each(sha for *_, sha in files)
             for (path, mode, _), found in zip(files, contents, strict=True):
                 total += found.size if found else 0
-                if (
-                    found is None
-                    or found.kind != "blob"
-                    or found.content is None
-                    or total > checkout.MAX_BYTES
-                ):
-                    message = (
-                        "is missing from the repository, or the files up to it are more than 256 MB"
+                content = found.content if found and found.kind == "blob" else None
+                if content is None or total > checkout.MAX_BYTES:
+                    raise GitError(
+                        f"“{checkout.named(path)}” is missing from the repository, or the files up"
+                        " to it are more than 256 MB."
                     )
-                    raise GitError(f"“{checkout.named(path)}” {message}.")
-                checkout.write(into, path, found.content, mode)
-
-    def files(self, commit: str) -> list[tuple[str, str]]:
-        """Return path and blob of every file at `commit`."""
-        return [(path, sha) for path, _, sha in self._files(commit, ())]
+                checkout.write(into, path, content, mode)
 
     def _files(self, commit: str, under: Sequence[str]) -> list[tuple[str, str, str]]:
         paths = [path.strip("/") for path in under if path.strip("/") not in ("", ".")]
@@ -275,22 +233,11 @@ class Reader(Clone):
             reader.close()
 
 
-@contextmanager
-def _in_a_sentence() -> Iterator[None]:
-    """Refuse a tree that is not written to disk, as everything else here is refused."""
-    try:
-        yield
-    except checkout.Hostile as refusal:
-        raise GitError(str(refusal)) from None
-
-
 def _commit(sha: str, parents: str, author: str, at: str, title: str, body: str) -> Commit:
     try:
         authored = datetime.fromtimestamp(int(at), UTC)
     except (ValueError, OverflowError, OSError):
-        authored = datetime.fromtimestamp(
-            0, UTC
-        )  # git keeps dates it cannot read; so do old importers
-    return Commit(
-        sha, tuple(parents.split()), title, author, authored, body.strip()[:MAX_BODY_CHARACTERS]
-    )
+        # Git keeps dates it cannot read; so do old importers.
+        authored = datetime.fromtimestamp(0, UTC)
+    body = body.strip()[:MAX_BODY_CHARACTERS]
+    return Commit(sha, tuple(parents.split()), title, author, authored, body)

@@ -18,9 +18,7 @@ class Answer:
 
 
 def bare(url: str) -> str:
-    """Return `url` without user, password and whatever follows a question mark, which may be
-    credentials.
-    """
+    """Return `url` without what may be a credential: user, password, query."""
     if "://" not in url:
         return url
     try:
@@ -46,79 +44,71 @@ def diagnose(
     answer: Answer, url: str, name: str, address: host_keys.Address | None
 ) -> tuple[str, tuple[str, ...]]:
     """Return one diagnosis and the commands that fix it."""
-    message = answer.error
     if answer.code is None:
         return "The server does not answer: check the network, a proxy or a firewall.", ()
     if address:
-        return _why_ssh(message, url, name, address)
-    if kind_of(url) == "https":
-        return _why_https(message, url, name)
-    return f"There is no repository at {bare(url)}: correct the address.", (
-        _set_url(name, "OWNER/NAME", "github.com"),
-    )
-
-
-def _why_https(message: str, url: str, name: str) -> tuple[str, tuple[str, ...]]:
-    host, repository = urlsplit(url).hostname or "the server", _repository(url)
-    over_ssh = _set_url(name, repository, host)
-    try_ssh = f"ssh -T git@{host}"
-    if _any(message, "Could not resolve host"):
-        return f"No host {host} is known: the address is misspelt, or there is no network.", (
-            "git remote -v",
-        )
-    if _any(message, "Failed to connect", "Connection refused", "timed out", "Connection reset"):
-        return f"{host} cannot be reached over HTTPS; over SSH it may be.", (try_ssh, over_ssh)
-    if _any(message, "certificate", "SSL"):
-        return f"The certificate of {host} is not trusted here; a proxy may stand in between.", (
-            try_ssh,
-            over_ssh,
-        )
-    if _any(message, "error: 403", "Permission to", "Write access"):
-        message = (
-            f"{host} knows you and does not let you write to {repository}: another account, or a"
-            " token too narrow."
-        )
-        return message, ("gh auth status", "gh auth refresh --scopes repo", over_ssh)
-    if _any(message, "not found", "error: 404"):
-        message = (
-            f"{host} shows no repository {repository}: it is misspelt, or your credential may not"
-            " see it."
-        )
-        return message, ("gh auth status", over_ssh)
-    return (
-        (
-            f"{host} takes no password over HTTPS, and no valid token was given: push over SSH, or"
-            " sign in with gh."
-        ),
-        (over_ssh, try_ssh, "gh auth login --git-protocol https && gh auth setup-git"),
-    )
-
-
-def _why_ssh(
-    message: str, url: str, name: str, address: host_keys.Address
-) -> tuple[str, tuple[str, ...]]:
-    host, repository = address.host, _repository(url)
-    port = "" if address.port == 22 else f"-p {address.port} "
-    words = {
-        "host": host,
-        "label": address.label,
-        "port": address.port,
-        "name": name,
-        "repository": repository,
-        "try_ssh": f"ssh -T {port}{address.user}@{host}",
-    }
+        port = "" if address.port == 22 else f"-p {address.port} "
+        words = {
+            "host": address.host,
+            "label": address.label,
+            "port": address.port,
+            "try_ssh": f"ssh -T {port}{address.user}@{address.host}",
+        }
+        faults, unknown = _SSH_FAULTS, _SSH_UNKNOWN
+    elif kind_of(url) == "https":
+        host = urlsplit(url).hostname or "the server"
+        words = {"host": host, "try_ssh": f"ssh -T git@{host}"}
+        faults, unknown = _HTTPS_FAULTS, _HTTPS_UNKNOWN
+    else:
+        set_url = _OVER_SSH.format(name=name, host="github.com", repository="OWNER/NAME")
+        return f"There is no repository at {bare(url)}: correct the address.", (set_url,)
+    words |= {"name": name, "repository": _repository(url)}
     sentence, commands = next(
-        (fault[1:] for fault in _SSH_FAULTS if _any(message, *fault[0])), _SSH_UNKNOWN
+        (fault[1:] for fault in faults if _any(answer.error, *fault[0])), unknown
     )
     return sentence.format(**words), tuple(command.format(**words) for command in commands)
 
 
-_SSH_UNKNOWN = (
+_Fault = tuple[tuple[str, ...], str, tuple[str, ...]]
+_OVER_SSH = "git remote set-url {name} git@{host}:{repository}.git"
+_BY_GH = "gh auth login --git-protocol https && gh auth setup-git"
+_NO_HOST = "No host {host} is known: the address is misspelt, or there is no network."
+_HTTPS_UNKNOWN: tuple[str, tuple[str, ...]] = (
+    "{host} takes no password over HTTPS, and no valid token was given: push over SSH, or sign in"
+    " with gh.",
+    (_OVER_SSH, "{try_ssh}", _BY_GH),
+)
+# What git or the server says → the diagnosis, and the commands that fix it.
+_HTTPS_FAULTS: tuple[_Fault, ...] = (
+    (("Could not resolve host",), _NO_HOST, ("git remote -v",)),
+    (
+        ("Failed to connect", "Connection refused", "timed out", "Connection reset"),
+        "{host} cannot be reached over HTTPS; over SSH it may be.",
+        ("{try_ssh}", _OVER_SSH),
+    ),
+    (
+        ("certificate", "SSL"),
+        "The certificate of {host} is not trusted here; a proxy may stand in between.",
+        ("{try_ssh}", _OVER_SSH),
+    ),
+    (
+        ("error: 403", "Permission to", "Write access"),
+        "{host} knows you and does not let you write to {repository}: another account, or a token"
+        " too narrow.",
+        ("gh auth status", "gh auth refresh --scopes repo", _OVER_SSH),
+    ),
+    (
+        ("not found", "error: 404"),
+        "{host} shows no repository {repository}: it is misspelt, or your credential may not see"
+        " it.",
+        ("gh auth status", _OVER_SSH),
+    ),
+)
+_SSH_UNKNOWN: tuple[str, tuple[str, ...]] = (
     "{host} refused without a known reason.",
     ("GIT_TRACE=1 git ls-remote {name}", "{try_ssh}"),
 )
-# What ssh or the server says → the diagnosis, and the commands that fix it.
-_SSH_FAULTS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
+_SSH_FAULTS: tuple[_Fault, ...] = (
     (
         ("HOST IDENTIFICATION HAS CHANGED",),
         "{host} shows another host key than before: compare it with the published one first.",
@@ -140,11 +130,7 @@ _SSH_FAULTS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
             "{try_ssh}",
         ),
     ),
-    (
-        ("Could not resolve", "Name or service not known"),
-        "No host {host} is known: the address is misspelt, or there is no network.",
-        ("git remote -v",),
-    ),
+    (("Could not resolve", "Name or service not known"), _NO_HOST, ("git remote -v",)),
     (
         (
             "Connection refused",
@@ -155,11 +141,7 @@ _SSH_FAULTS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
             "reset",
         ),
         "{host} cannot be reached on port {port}; HTTPS with gh may work.",
-        (
-            "{try_ssh}",
-            "git remote set-url {name} https://{host}/{repository}.git",
-            "gh auth login --git-protocol https && gh auth setup-git",
-        ),
+        ("{try_ssh}", "git remote set-url {name} https://{host}/{repository}.git", _BY_GH),
     ),
     (
         ("not found", "does not exist", "does not appear to be"),
@@ -182,7 +164,3 @@ def _repository(url: str) -> str:
     """Return `owner/name` of an address, as far as it has one."""
     path = urlsplit(url).path if "://" in url else url.partition(":")[2]
     return path.strip("/").removesuffix(".git") or "OWNER/NAME"
-
-
-def _set_url(name: str, repository: str, host: str) -> str:
-    return f"git remote set-url {name} git@{host}:{repository}.git"

@@ -21,9 +21,7 @@ SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Look:
-    """What was found of one remote: facts in order, one diagnosis, and the exact commands that
-    fix it.
-    """
+    """What was found of one remote: facts in order, one diagnosis, the commands that fix it."""
 
     name: str
     works: bool
@@ -33,15 +31,11 @@ class Look:
 
 
 class NoClone(Exception):
-    """There is nothing to look at; the text is one sentence and, after a line break, the command
-    that helps.
-    """
+    """There is nothing to look at; the text is a sentence and, on its next line, a command."""
 
 
 def look(path: Path, *, seconds: float = SECONDS) -> list[Look]:
-    """Return every remote of the clone at `path`, each tried for at most `seconds`. Raise
-    `NoClone`.
-    """
+    """Return every remote of the clone at `path`, each tried for `seconds`. Raise `NoClone`."""
     if not path.is_dir():
         raise NoClone(f"There is no directory {path}: name a clone with --path.")
     inside = _git(path, "rev-parse", "--git-dir", seconds=seconds)
@@ -72,12 +66,8 @@ def _remote(path: Path, name: str, seconds: float) -> Look:
     facts.append(f"reading: works, {len(tried.out.splitlines())} branches")
     pushed = _dry_push(path, url, seconds)
     if pushed is None:
-        return Look(
-            name,
-            True,
-            tuple(facts),
-            "Reading works; there is no commit here yet to try a push with.",
-        )
+        diagnosis = "Reading works; there is no commit here yet to try a push with."
+        return Look(name, True, tuple(facts), diagnosis)
     if pushed.code != 0:
         facts.append("writing: refused")
         diagnosis, commands = diagnose(pushed, url, name, address)
@@ -94,12 +84,9 @@ def _about_https(path: Path, url: str, seconds: float) -> list[str]:
         facts.append("the address holds a user name and a password or token (not shown)")
     elif parts.username is not None:
         facts.append("the address holds a user name or token (not shown)")
-    helpers = _git(path, "config", "--get-all", "credential.helper", seconds=seconds).out.split(
-        "\n"
-    )
-    named = [
-        os.path.basename(helper.split()[0].lstrip("!")) for helper in helpers if helper.strip()
-    ]
+    helpers = _git(path, "config", "--get-all", "credential.helper", seconds=seconds).out
+    words = filter(None, (helper.split() for helper in helpers.splitlines()))
+    named = [os.path.basename(program.lstrip("!")) for program, *_ in words]
     facts.append(f"credential helper: {', '.join(named) or 'none'}")
     return facts
 
@@ -115,25 +102,18 @@ def _agent() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return "ssh agent: it does not answer"
     kinds = re.findall(r"\(([A-Z0-9-]+)\)$", done.stdout, re.MULTILINE)
-    return (
-        f"ssh agent: {len(kinds)}"
-        f" key{'' if len(kinds) == 1 else 's'}{f' ({", ".join(kinds)})' if kinds else ''}"
-    )
+    listed = f" ({', '.join(kinds)})" if kinds else ""
+    return f"ssh agent: {len(kinds)} key{'' if len(kinds) == 1 else 's'}{listed}"
 
 
 def _dry_push(path: Path, url: str, seconds: float) -> Answer | None:
-    """Return a push of what is checked out to a branch that does not exist, which is asked for and
-    not made.
-    """
+    """Ask for a push of what is checked out to a branch that does not exist; it is not made."""
     if _git(path, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", seconds=seconds).code != 0:
         return None
     wanted = "HEAD:refs/heads/git-remote-check"
     return _git(
         path, "push", "--dry-run", "--no-verify", "--porcelain", "--", url, wanted, seconds=seconds
     )
-
-
-# What git says → the diagnosis
 
 
 SILENT = {

@@ -151,9 +151,7 @@ class Mirror(Reader):
             shutil.rmtree(path, ignore_errors=True)
 
     def _access(self) -> dict[str, str]:
-        """Config for one process: old commits are kept for the audit, stalls end, the token is a
-        header.
-        """
+        """Config for one process: old commits are kept, stalls end, the token is a header."""
         config = {
             "gc.pruneExpire": "never",
             "gc.autoDetach": "false",

@@ -15,29 +15,17 @@ from pathlib import Path
 from environments.git.host_keys import address_of, known_hosts
 from environments.git.keys import BadKey, examine
 
-LEFT = (  # how the directory of a key begins; one that a kill left is swept by the next fetch
-    "portal-ssh-"
-)
+# How the directory of a key begins; one that a kill left is swept by the next fetch.
+LEFT = "portal-ssh-"
 
 
 @dataclass(frozen=True)
 class Access:
-    """How to sign in to a git server: the private key, and known_hosts lines of the keys it may
-    show.
-    """
+    """How to sign in to a git server: the private key, and the host keys it may show."""
 
     private_key: str = field(repr=False)
     host_keys: str = ""
     fingerprint: str = ""
-
-
-# Private keys
-
-
-# Host keys
-
-
-# One process of git
 
 
 @contextmanager

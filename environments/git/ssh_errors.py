@@ -61,9 +61,7 @@ _REASONS = (
 
 
 def reason(text: str, url: str, access: Access) -> tuple[str, str] | None:
-    """Return (kind, sentence) of what ssh or the server said; None when it is none of the known
-    things.
-    """
+    """Return kind and sentence for what ssh or the server said; None for an unknown fault."""
     address = address_of(url)
     host = address.label if address else "the server"
     for kind, signs, sentence in _REASONS:

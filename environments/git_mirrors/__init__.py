@@ -1,3 +1,1 @@
-"""A bare clone of each project's repository, the keys that fetch it, and the audit anchors kept
-in it.
-"""
+"""A bare clone of each project, the keys that fetch it, and the audit anchors kept in it."""

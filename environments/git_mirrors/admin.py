@@ -22,9 +22,7 @@ KEY_PARTS = ("private_key", "kind", "public_key", "fingerprint")
 
 
 class SecretArea(forms.Textarea):
-    """A secret of several lines: what was typed is not shown again either, also when the form
-    comes back.
-    """
+    """A secret of several lines: what was typed is not shown again when the form comes back."""
 
     def get_context(self, name: str, value: object, attrs: Any) -> JsonObject:
         return super().get_context(name, None, attrs)
@@ -142,9 +140,7 @@ class DeployKeyAdmin(TwoPeople):
     def save_model(
         self, request: HttpRequest, obj: DeployKey, form: ModelForm, change: bool
     ) -> None:
-        """Propose the host keys. GitHub's own are pinned from the start; any other server's must be
-        confirmed.
-        """
+        """Propose the host keys. GitHub's own are pinned from the start."""
         with suppress(GitError):  # an address that git is not given has no host to pin
             address = host_keys.address_of(git_address(obj.project, over_ssh=True))
             if not change and not obj.host_keys and address:

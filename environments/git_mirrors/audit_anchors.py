@@ -9,14 +9,13 @@ back is noticed.
 import hashlib
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
 
 from environments.git.calls import GitError
-from environments.git.objects import Objects
 from environments.git.repository import Mirror
 from environments.models import Project
 from portal import observed
@@ -30,6 +29,7 @@ FILE = "anchors.jsonl"
 SEEN = "refs/portal/seen"
 FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
 LIST = ("ls-remote", "--refs", "--end-of-options")
+PUSH = ("push", "--quiet", "--no-verify", "--end-of-options")
 PERSON = {"GIT_AUTHOR_NAME": "release-portal", "GIT_AUTHOR_EMAIL": "release-portal@localhost"}
 PERSON |= {name.replace("AUTHOR", "COMMITTER"): value for name, value in PERSON.items()}
 
@@ -45,9 +45,8 @@ def read() -> Outside:
     try:
         return Outside(ledger.anchors(ledger.follow()), ledger.where)
     except (Lost, GitError, audit_anchors.UnreadableAnchors) as error:
-        return Outside(
-            [], ledger.where, f"The anchors in {ledger.where} could not be read: {error}"
-        )
+        problem = f"The anchors in {ledger.where} could not be read: {error}"
+        return Outside([], ledger.where, problem)
 
 
 def write(now: datetime) -> str:
@@ -98,9 +97,8 @@ class Ledger(Mirror):
 
     def __init__(self, repository: str, ref: str, token: str) -> None:
         url = f"{settings.GITHUB_GIT_URL}/{repository}.git"
-        kept = hashlib.sha256(f"{url} {ref}".encode()).hexdigest()[
-            :16
-        ]  # what was seen there, apart for each place
+        # What was seen there, apart for each place.
+        kept = hashlib.sha256(f"{url} {ref}".encode()).hexdigest()[:16]
         super().__init__(
             settings.VAR_DIR / "audit-refs" / f"{kept}.git",
             url,
@@ -109,10 +107,6 @@ class Ledger(Mirror):
         )
         self.repository = repository
         self.ref, self.where = ref, f"{ref} of {repository}"
-
-    def _is_after(self, seen: str, head: str) -> bool:
-        ancestor = self._run("merge-base", "--is-ancestor", seen, head, allowed=(1,))
-        return not ancestor.returncode
 
     def follow(self, *, timeout: float = 60) -> str:
         """Fetch the ref; its commit, or "" where there is none and never was.
@@ -129,7 +123,7 @@ class Ledger(Mirror):
             seen = self.head(SEEN) or ""
             if head and head != seen:
                 self._run(*FETCH, self.url, self.ref, timeout=timeout, extra=extra)
-        if seen and not (head and self._is_after(seen, head)):
+        if seen and not (head and self.is_ancestor(seen, head)):
             why = f"{seen[:10]} was there."
             raise Lost(f"The anchors in {self.where} are gone or were set back: {why}")
         if head and head != seen:
@@ -138,9 +132,7 @@ class Ledger(Mirror):
 
     def time_of(self, sha: str) -> float:
         """Return when the commit was made, in seconds since 1970."""
-        return float(
-            self._run("show", "--no-patch", "--format=%ct", "--end-of-options", sha).stdout
-        )
+        return float(self._said("show", "--no-patch", "--format=%ct", "--end-of-options", sha))
 
     def anchors(self, head: str) -> list[Anchor]:
         """Return the anchors of all commits up to `head`, oldest first; none for "".
@@ -149,19 +141,10 @@ class Ledger(Mirror):
         """
         if not head:
             return []
-        listed = (
-            self._run("rev-list", "--reverse", "--first-parent", "--end-of-options", head)
-            .stdout.decode()
-            .split()
-        )
-        objects = Objects(self.path)
-        try:
-            found = [
-                one.content or b"" if one else b""
-                for one in objects.each(f"{sha}:{FILE}" for sha in listed)
-            ]
-        finally:
-            objects.close()
+        listed = self._said("rev-list", "--reverse", "--first-parent", "--end-of-options", head)
+        with self.objects() as objects:
+            files = objects.each(f"{sha}:{FILE}" for sha in listed.split())
+            found = [(file and file.content) or b"" for file in files]
         return audit_anchors.parse_all(b"".join(found).splitlines(), self.where)
 
     def add(self, anchors: Sequence[Anchor], parent: str, now: datetime) -> None:
@@ -174,31 +157,15 @@ class Ledger(Mirror):
             lines.write_bytes(b"".join(map(audit_anchors.as_line, anchors)))
             blob = self._said("hash-object", "-w", "--no-filters", "--", str(lines))
             self._run("update-index", "--add", "--cacheinfo", f"100644,{blob},{FILE}", extra=index)
-            tree = self._run("write-tree", extra=index).stdout.decode().strip()
-        at = {
-            "GIT_AUTHOR_DATE": f"@{int(now.timestamp())} +0000",
-            "GIT_COMMITTER_DATE": f"@{int(now.timestamp())} +0000",
-        }
+            tree = self._said("write-tree", extra=index)
+        at = f"@{int(now.timestamp())} +0000"
+        made_by = {**PERSON, "GIT_AUTHOR_DATE": at, "GIT_COMMITTER_DATE": at}
         above = ["-p", parent] if parent else []
         title = f"Audit trail up to event {anchors[-1].position}"
-        made = (
-            self._run("commit-tree", *above, "-m", title, tree, extra={**PERSON, **at})
-            .stdout.decode()
-            .strip()
-        )
+        made = self._said("commit-tree", *above, "-m", title, tree, extra=made_by)
         with self._locked(time.monotonic() + 60), self._signed_in() as extra:
-            self._run(
-                *(
-                    "push",
-                    "--quiet",
-                    "--no-verify",
-                    "--end-of-options",
-                    self.url,
-                    f"{made}:{self.ref}",
-                ),
-                extra=extra,
-            )
+            self._run(*PUSH, self.url, f"{made}:{self.ref}", extra=extra)
         self._run("update-ref", SEEN, made)
 
-    def _said(self, *arguments: str) -> str:
-        return self._run(*arguments).stdout.decode().strip()
+    def _said(self, *arguments: str, extra: Mapping[str, str] | None = None) -> str:
+        return self._run(*arguments, extra=extra).stdout.decode().strip()

@@ -21,9 +21,7 @@ class Announcements(Repository):
         return self._write(doing, "POST", path, {"body": body}, id_of)
 
     def read_comment(self, comment_id: int) -> Comment:
-        """Return a comment by its id; raise `ApiError` of the kind `not_found` when it was
-        deleted.
-        """
+        """Return a comment by its id; raise `ApiError` (not_found) when it was deleted."""
         return self._read("read a comment", f"/issues/comments/{comment_id:d}", read_comment)
 
     def edit_comment(self, comment_id: int, body: str) -> None:

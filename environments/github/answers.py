@@ -1,6 +1,4 @@
-"""What GitHub answers, as frozen values in GitHub's own words; unknown words survive in lower
-case.
-"""
+"""What GitHub answers, as frozen values; words new to us survive in lower case."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,9 +31,7 @@ class Required:
 
 @dataclass(frozen=True)
 class Check:
-    """One check run or commit status; `state` is the conclusion of a completed run, else its
-    status.
-    """
+    """One check run or status; `state` is a completed run's conclusion, else the status."""
 
     name: str
     state: str
@@ -72,9 +68,7 @@ class Comment:
 
 
 def read_check(node: object) -> Check:
-    """Return a node of `statusCheckRollup.contexts` as a check; raise `Malformed` for an unknown
-    type.
-    """
+    """Return a node of `statusCheckRollup.contexts`; raise `Malformed` for an unknown type."""
     match field(node, "__typename", str):
         case "CheckRun":
             app = get_path(node, "checkSuite", "app") or {}
@@ -101,9 +95,7 @@ def read_check_run(run: object) -> Check:
 
 
 def read_job(job: object) -> Check:
-    """Return a job of an Actions run as a check: what a token without check runs can read in their
-    place.
-    """
+    """Return a job of Actions as a check, for a token that may not read check runs."""
     return _run(job, "html_url", ACTIONS_APP_ID)
 
 

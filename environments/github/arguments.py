@@ -15,9 +15,7 @@ _NO_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|^[/.-]|[/.]$|\.lo
 
 
 def passing_reason(refusal: str) -> str:
-    """Return why a change was refused, where that may be over in a moment; "" where only people
-    can change it.
-    """
+    """Return why a change was refused where that may soon be over; "" where people must act."""
     message = refusal.lower()
     if "base branch was modified" in message:
         return "its base branch moved meanwhile"

@@ -87,9 +87,7 @@ class Branches(Repository):
         self.transport.write("change the repository's settings", "PATCH", self.path, body)
 
     def rules(self, branch: str) -> Rules:
-        """Return what binds a branch: classic protection and rulesets together; what the token may
-        not see is None.
-        """
+        """Return what binds a branch by protection and rulesets; None for what is not shown."""
         with shaped(SERVICE):
             return protection.read(self.transport, self.path, branch_part(branch))
 

@@ -19,9 +19,7 @@ from environments.github.repository import id_of
 
 
 class GitHub(PullRequests, Branches, CommitChecks, Announcements):
-    """One repository (`owner/name`) on GitHub, with the credential and address of the settings
-    by default.
-    """
+    """One repository (`owner/name`), by default with the settings' credential and address."""
 
     def overview(
         self,

@@ -82,9 +82,7 @@ def code(message: str, limit: int = 200) -> str:
 
 
 def prose(message: str, limit: int = 1000) -> str:
-    """Return a sentence of ours that may hold words from outside; what is between backticks
-    becomes code.
-    """
+    """Return a sentence of ours with words from outside; what is in backticks becomes code."""
     parts = _cut(message, limit).split("`")
     return "".join(
         code(part) if at % 2 and part else _escaped(part) for at, part in enumerate(parts)

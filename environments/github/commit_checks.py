@@ -55,9 +55,7 @@ class CommitChecks(Repository):
     def set_status(
         self, sha: str, *, context: str, state: str, description: str, target_url: str
     ) -> str:
-        """Post a commit status and return who posted it; a description beyond GitHub's 140 letters
-        is cut.
-        """
+        """Post a commit status, its description cut to 140 letters; return who posted it."""
         if state not in STATUS_STATES:
             raise ValueError(f"{state!r} is no state of a commit status")
         body: dict[str, object] = {

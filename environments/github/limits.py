@@ -8,6 +8,7 @@ from portal.outbound.http import Reply
 from portal.outbound.parsing import get_path
 
 LEFT, ENDS = "github.left.", "github.token_expires."  # before the name of a credential
+KINDS, QUOTA = ("core", "graphql"), ("remaining", "limit", "reset")
 EXPIRES = "github-authentication-token-expiration"
 
 
@@ -17,10 +18,8 @@ def note(reply: Reply, account: str) -> None:
     `account` names the credential: each has a quota of its own.
     """
     kind = reply.headers.get("x-ratelimit-resource", "")
-    values = {
-        name: _number(reply, f"x-ratelimit-{name}") for name in ("remaining", "limit", "reset")
-    }
-    if kind in ("core", "graphql") and None not in values.values():
+    values = {name: reply.number(f"x-ratelimit-{name}") for name in QUOTA}
+    if kind in KINDS and None not in values.values():
         observed.note(f"{LEFT}{kind}.{account}", values)
     if EXPIRES in reply.headers or reply.status == 200:
         observed.note(f"{ENDS}{account}", expiry(reply.headers.get(EXPIRES, "")) or 0)
@@ -30,9 +29,9 @@ def note(reply: Reply, account: str) -> None:
 
 def note_all(answer: object, account: str) -> None:
     """Keep what the answer of `/rate_limit` says of both quotas: it tells of requests of others."""
-    for kind in ("core", "graphql"):
+    for kind in KINDS:
         found = get_path(answer, "resources", kind)
-        values = {name: get_path(found, name) for name in ("remaining", "limit", "reset")}
+        values = {name: get_path(found, name) for name in QUOTA}
         if all(type(one) is int and one >= 0 for one in values.values()):
             observed.note(f"{LEFT}{kind}.{account}", values)
 
@@ -44,13 +43,11 @@ def note_block(until: float, account: str) -> None:
 
 def names_of(account: str) -> list[str]:
     """Return under which names it is kept what is left to a credential."""
-    return [f"{LEFT}{part}.{account}" for part in ("core", "graphql", "blocked")]
+    return [f"{LEFT}{part}.{account}" for part in (*KINDS, "blocked")]
 
 
 def expiry(message: str) -> float | None:
-    """Return the Unix time that the header names (`2026-12-01 00:00:00 UTC`, or an offset); None
-    for no time.
-    """
+    """Return the Unix time of `2026-12-01 00:00:00 UTC`, or with an offset; None for no time."""
     for form in ("%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%d %H:%M:%S %z"):
         try:
             found = datetime.strptime(message.strip(), form)
@@ -58,8 +55,3 @@ def expiry(message: str) -> float | None:
             continue
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     return None
-
-
-def _number(reply: Reply, name: str) -> int | None:
-    message = reply.headers.get(name, "").strip()
-    return int(message) if message.isascii() and message.isdigit() and len(message) < 12 else None

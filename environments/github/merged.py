@@ -1,6 +1,4 @@
-"""Merged pull requests by their numbers: those of a large release that the last hundred do not
-hold.
-"""
+"""Merged pull requests by number: those that the last hundred do not hold."""
 
 from collections.abc import Sequence
 

@@ -94,14 +94,13 @@ class MergeRules:
 
 def from_json(kept: JsonObject) -> MergeRules:
     """Return what `as_json` wrote; fields that it did not know are as if nothing demanded them."""
-    known = {name: value for name, value in kept.items() if name in MergeRules.__dataclass_fields__}
-    lists = {
-        name: tuple(value)
-        for name, value in known.items()
-        if isinstance(value, list) and name != "checks"
+    known: JsonObject = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in kept.items()
+        if name in MergeRules.__dataclass_fields__
     }
     checks = tuple(Required(context, app_id) for context, app_id in kept.get("checks", []))
-    return MergeRules(**(known | lists | {"checks": checks}))
+    return MergeRules(**(known | {"checks": checks}))
 
 
 def is_doubted(kept: JsonObject | None) -> bool:
@@ -209,13 +208,16 @@ def _checks(
     same name says nothing.
     """
     found = {Required(name) for name in _texts(update, "requiredStatusCheckContexts")}
-    for check in optional(classic or {}, "requiredStatusChecks", list) or []:
-        app = optional(get_path(check, "app") or {}, "databaseId", int)
-        found.add(Required(text(field(check, "context", str)), app))
-    for row in statuses:
-        for check in field(row, "requiredStatusChecks", list):
-            app = optional(check, "integrationId", int)
-            found.add(Required(text(field(check, "context", str)), app))
+    asked = [
+        (check, optional(get_path(check, "app") or {}, "databaseId", int))
+        for check in optional(classic or {}, "requiredStatusChecks", list) or []
+    ]
+    asked += [
+        (check, optional(check, "integrationId", int))
+        for row in statuses
+        for check in field(row, "requiredStatusChecks", list)
+    ]
+    found |= {Required(text(field(check, "context", str)), app) for check, app in asked}
     if any(not one.context for one in found):
         raise Malformed("a required check has no name")
     bound = {one.context for one in found if one.app_id is not None}

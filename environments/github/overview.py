@@ -1,6 +1,4 @@
-"""One repository in a few calls: branches, rules, pull requests and their checks, by one GraphQL
-document.
-"""
+"""One repository in a few calls: branches, rules, pull requests and their checks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,9 +36,7 @@ MOST_NAMED = 10
 
 @dataclass(frozen=True)
 class Compared:
-    """Staging beside production: how many commits only one of them has, and whether both hold the
-    same files.
-    """
+    """Staging beside production: commits that only one has; whether the files are the same."""
 
     ahead: int
     behind: int
@@ -84,9 +80,7 @@ def read_overview(
     numbers: Sequence[int] = (),
     pages: Pages = EVERYTHING,
 ) -> Overview:
-    """Return the overview of `owner/name`: one call per 100 open pull requests. Raise
-    `ApiError`.
-    """
+    """Return the overview: one call per 100 open pull requests. Raise `ApiError`."""
     seen = Gathering()
     variables = _variables(owner, name, staging, production)
     variables |= {"staging": staging, "production": production}
@@ -194,9 +188,7 @@ def _comparison(first: JsonObject, staging_head: str | None) -> Compared | None:
 
 
 def _closed(first: JsonObject) -> tuple[int, ...]:
-    """Numbers of those that were closed last; one that cannot be read is left out: it stays as
-    it was.
-    """
+    """Return the numbers of those closed last; an unreadable one stays as it was."""
     numbers = (get_path(node, "number") for node in nodes_of(first.get("closed")))
     return tuple(number for number in numbers if type(number) is int)
 

@@ -19,9 +19,7 @@ TOO_SLOW = frozenset({502, 504})
 
 @dataclass(frozen=True)
 class Pages:
-    """Which pages of open pull requests are read: all from the start, or `most` more from
-    `cursor` on.
-    """
+    """Which open pull requests are read: all, or `most` more pages from `cursor` on."""
 
     cursor: str | None = None
     most: int = MAX_PAGES

@@ -1,6 +1,4 @@
-"""What binds a branch: classic protection and rulesets in one form, each part a value or not
-known.
-"""
+"""What binds a branch: protection and rulesets in one form, each part a value or not known."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,9 +35,7 @@ class Rules:
     force_pushes: bool | None = True
     deletions: bool | None = True
     passing: frozenset[str] | None = frozenset()
-    apps: frozenset[tuple[str, int]] | None = (
-        frozenset()
-    )  # required contexts that one App alone can fulfil
+    apps: frozenset[tuple[str, int]] | None = frozenset()  # contexts that one App alone fulfils
     closed_by: frozenset[str] | None = frozenset()
     problems: tuple[str, ...] = ()
     classic: Mapping[str, str] | None = None  # every setting of the classic protection, in words
@@ -84,7 +80,7 @@ def together(parts: Iterable[Rules]) -> Rules:
         force_pushes=_all([one.force_pushes for one in found]),
         deletions=_all([one.deletions for one in found]),
         passing=_union([one.passing for one in found]),
-        apps=_pairs([one.apps for one in found]),
+        apps=_union([one.apps for one in found]),
         closed_by=_union([one.closed_by for one in found]),
         problems=tuple(dict.fromkeys(message for one in found for message in one.problems)),
         classic=next((one.classic for one in found if one.classic is not None), None),
@@ -103,16 +99,9 @@ def _most(values: list[int | None]) -> int | None:
     return None if None in values else max((value or 0 for value in values), default=0)
 
 
-def _union(values: list[frozenset[str] | None]) -> frozenset[str] | None:
-    if None in values:
-        return None
-    return frozenset[str]().union(*(value or frozenset() for value in values))
-
-
-def _pairs(values: list[frozenset[tuple[str, int]] | None]) -> frozenset[tuple[str, int]] | None:
-    if None in values:
-        return None
-    return frozenset[tuple[str, int]]().union(*(value or frozenset() for value in values))
+def _union[T](values: list[frozenset[T] | None]) -> frozenset[T] | None:
+    known = [value for value in values if value is not None]
+    return frozenset[T]().union(*known) if len(known) == len(values) else None
 
 
 def _classic(transport: Transport, path: str, branch: str) -> Rules:
@@ -129,9 +118,7 @@ def _classic(transport: Transport, path: str, branch: str) -> Rules:
         passing.add("administrators")
     return Rules(
         pull_request=reviews is not None,
-        approvals=(
-            (optional(reviews, "required_approving_review_count", int) or 0) if reviews else 0
-        ),
+        approvals=optional(reviews or {}, "required_approving_review_count", int) or 0,
         checks=frozenset(_contexts(get_path(item, "required_status_checks"))),
         conversations=_enabled(item, "required_conversation_resolution"),
         linear=_enabled(item, "required_linear_history"),
@@ -145,9 +132,7 @@ def _classic(transport: Transport, path: str, branch: str) -> Rules:
 
 
 def _bound(checks: object, name: str) -> frozenset[tuple[str, int]]:
-    """Return the required checks with the App that must report them; -1 and nothing mean any
-    source.
-    """
+    """Return required checks with the App that must report them; -1 and nothing mean any."""
     rows = checks if isinstance(checks, list) else []
     found = ((field(row, "context", str), optional(row, name, int)) for row in rows)
     return frozenset((context, app) for context, app in found if app is not None and app != -1)
@@ -160,12 +145,9 @@ def _enabled(item: object, name: str) -> bool:
 
 
 def _names(allowed: object, kind: str) -> list[str]:
-    rows = get_path(allowed, kind) or []
-    return (
-        [text(get_path(row, "login") or get_path(row, "slug"), 100) for row in rows]
-        if isinstance(rows, list)
-        else []
-    )
+    rows = get_path(allowed, kind)
+    found = rows if isinstance(rows, list) else []
+    return [text(get_path(row, "login") or get_path(row, "slug"), 100) for row in found]
 
 
 def _contexts(item: object) -> list[str]:

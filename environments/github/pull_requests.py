@@ -45,9 +45,7 @@ class PullRequests(Repository):
         return self._read_all("list pull requests", "/pulls", read_pull_state, **query)
 
     def find_pull(self, *, head: str, base: str, state: str = "open") -> PullState | None:
-        """Return the newest pull request from our branch `head` into `base`, or None; without
-        `mergeable`.
-        """
+        """Return the newest pull request from our `head` into `base`; without `mergeable`."""
         query = {"head": f"{self.owner}:{head}", "base": base, "state": state}
         query |= {"sort": "created", "direction": "desc", "per_page": "20"}
         doing = f"list pull requests into {base}"
@@ -58,9 +56,7 @@ class PullRequests(Repository):
         )
 
     def newest_heads(self, base: str, count: int) -> list[str]:
-        """Return the heads of the `count` pull requests into `base` that changed last, in any
-        state.
-        """
+        """Return the heads of the `count` pull requests into `base` that changed last."""
         doing, query = f"list pull requests into {base}", {"base": base, **NEWEST_FIRST}
         found = self._read_page(doing, "/pulls", read_pull_state, per_page=count, **query)
         return [pull.head_sha for pull in found if pull.base_ref == base][:count]
@@ -160,9 +156,7 @@ def _member_and_number(item: object) -> tuple[str, object]:
 
 
 def _member(node: object) -> str:
-    """Return the login of who wrote it; "" for a bot, and for who has no right in the
-    repository.
-    """
+    """Return the author's login; "" for a bot, and for who has no right in the repository."""
     if get_path(node, "user", "type") != "User":
         return ""
     member = get_path(node, "author_association") in MEMBERS

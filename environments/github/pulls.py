@@ -123,9 +123,7 @@ def read_pull(node: object, *, errors: bool) -> Pull:
 
 
 def read_named(node: object, *, errors: bool) -> Pull:
-    """Return a pull request that was asked for by number, in whatever state it is, with all that
-    its merge takes.
-    """
+    """Return a pull request asked for by number, in any state, with what its merge takes."""
     return replace(
         read_pull(node, errors=errors),
         state=word(field(node, "state", str)),
@@ -161,9 +159,7 @@ def _count(node: object, name: str, fits: Callable[[object], bool]) -> int | Non
 
 
 def _read_all_checks(node: object, errors: bool) -> tuple[Check, ...] | None:
-    """Return the checks out of the first and the last hundred; None when there are more, or not all
-    are shown.
-    """
+    """Return the first and last hundred checks; None when not all are shown."""
     if not isinstance(node, dict) or "all" not in node or "rollup" not in node:
         return None
     if node["all"] is None:

@@ -21,9 +21,7 @@ CODES = {
 
 
 def _said(error: object) -> str:
-    """Return one of the errors beside a refusal: GitHub's own words where it has any, else its
-    code's.
-    """
+    """Return one error in GitHub's own words where it has any, else in its code's."""
     if not isinstance(error, dict):
         return quoted(error, 200)
     if own := quoted(error.get("message"), 200):
@@ -94,20 +92,17 @@ def _by_class(status: int, doing: str, message: str, write: bool) -> tuple[Kind,
 def _is_limit(reply: Reply, words: str) -> bool:
     return (
         "retry-after" in reply.headers
-        or reply.headers.get("x-ratelimit-remaining") == "0"
+        or reply.number("x-ratelimit-remaining") == 0
         or "rate limit" in words.lower()
     )
 
 
 def seconds_to_wait(reply: Reply, now: float) -> float | None:
-    """Return Retry-After, else the time to the reset, else a minute (GitHub: Best practices for
-    the REST API).
-    """
+    """Return Retry-After, else the time to the reset, else a minute (GitHub's best practices)."""
     asked = http.retry_after(reply.headers, now)
     if asked is not None or reply.status >= 500:
         return asked
-    reset = reply.headers.get("x-ratelimit-reset", "")
-    none_left = reply.headers.get("x-ratelimit-remaining") == "0"
-    if none_left and reset.isdigit() and len(reset) < 12:
-        return max(float(reset) - now, 1.0)
+    reset = reply.number("x-ratelimit-reset")
+    if reply.number("x-ratelimit-remaining") == 0 and reset is not None:
+        return max(reset - now, 1.0)
     return 60.0

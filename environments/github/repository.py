@@ -46,9 +46,7 @@ class Repository:
     def _read_all[T](
         self, doing: str, path: str, read: Callable[[object], T], key: str = "", **query: str | int
     ) -> tuple[T, ...]:
-        """Return what `read` makes of each item of a paged list, wrapped under `key` if that is
-        given.
-        """
+        """Return what `read` makes of each item of a paged list (under `key`, if given)."""
         with shaped(SERVICE):
             items = self.transport.pages(doing, self.path + path, key, **query)
             return tuple(read(item) for item in items)

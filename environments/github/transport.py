@@ -80,9 +80,7 @@ class Transport:
         return scopes, None if ends is None else datetime.fromtimestamp(ends, UTC)
 
     def pages(self, doing: str, path: str, key: str = "", **query: str | int) -> list[object]:
-        """Return all items of a paged list (under `key`, if it is wrapped); more than 10 pages
-        raise `Malformed`.
-        """
+        """Return all items of a paged list (under `key`); over 10 pages raise `Malformed`."""
         items: list[object] = []
         for page in range(1, MAX_PAGES + 1):
             parameters = {**query, "per_page": 100, "page": page}
@@ -118,9 +116,7 @@ class Transport:
     def graphql(
         self, doing: str, document: str, variables: dict[str, object], *, write: bool = False
     ) -> JsonObject:
-        """Send one query, tried once: an object with `data` and perhaps `errors`, both for the
-        caller to judge.
-        """
+        """Send one query, once; return `data` and perhaps `errors`, for the caller to judge."""
         body: dict[str, object] = {
             "query": document,
             "variables": {k: v for k, v in variables.items() if v is not None},
@@ -149,9 +145,7 @@ class Transport:
         return answer, reply
 
     def _on_same_host(self, reply: Reply) -> str:
-        """Return where a renamed repository is read now: an address of the same host, or "": no
-        token goes elsewhere.
-        """
+        """Return where a renamed repository is read now; "" off this host: no token goes there."""
         place = reply.headers.get("location", "")
         return place if place.startswith(urljoin(self.api_url, "/")) else ""
 

@@ -35,16 +35,10 @@ def sync_result(
     late: bool,
     now: datetime,
 ) -> Result:
-    """Return how one project's reading of `service` fares; `late`: longer ago than its pace
-    explains.
-    """
+    """Return how a project's reading of `service` fares; `late`: later than its pace explains."""
     age = (now - synced_at).total_seconds() if synced_at else None
     ago = f"{age / 60:.0f} min ago" if age and age >= 90 else f"{age or 0:.0f} s ago"
-    read = (
-        f"{project}: {service} was last read {ago}"
-        if age is not None
-        else f"{project}: {service} was never read"
-    )
+    read = f"{project}: {service} was {'never read' if age is None else f'last read {ago}'}"
     if problem:
         state = FAILING if late or (age or 0) > SYNCS_LATE else WARNING
         message = f"{read}. {problem}"
@@ -72,23 +66,19 @@ def credentials(now: datetime) -> Iterator[Result]:
 def token_expiry(now: datetime) -> Iterator[Result]:
     """Report how long each of GitHub's tokens lasts, as GitHub says with each answer."""
     for whose, seen in _said_by_github(limits.ENDS):
+        token, subject = f"GitHub's token{whose}", whose.removeprefix(" of ")
         if not seen.value:
-            message = f"GitHub's token{whose} does not expire, or renews itself."
-            yield Result(OK, message, subject=whose.removeprefix(" of "))
+            yield Result(OK, f"{token} does not expire, or renews itself.", subject=subject)
             continue
         left = float(seen.value) - now.timestamp()
         when = f"{datetime.fromtimestamp(float(seen.value), UTC):%Y-%m-%d %H:%M} UTC"
-        state, message = OK, f"GitHub's token{whose} expires at {when}."
+        state, message = OK, f"{token} expires at {when}."
         if left <= 0:
-            state = FAILING
-            message = f"GitHub's token{whose} expired at {when}: set a new one."
+            state, message = FAILING, f"{token} expired at {when}: set a new one."
         elif left < EXPIRES_SOON:
-            state = WARNING
-            message = (
-                f"GitHub's token{whose} expires at {when}, in {left / 86400:.0f} days. Create the"
-                " next one."
-            )
-        yield Result(state, message, subject=whose.removeprefix(" of "), value=left)
+            days = f"in {left / 86400:.0f} days"
+            state, message = WARNING, f"{token} expires at {when}, {days}. Create the next one."
+        yield Result(state, message, subject=subject, value=left)
 
 
 @check("Railway quota", unit="requests")
@@ -96,35 +86,24 @@ def railway_quota(now: datetime) -> Iterator[Result]:
     """Report what is left of the requests that Railway allows in this hour."""
     for row in RailwayRateLimit.objects.all():
         limit = row.limit or settings.RAILWAY_REQUESTS_PER_HOUR
-        current = row.remaining is not None and row.resets_at and row.resets_at > now
-        left = (
-            row.remaining
-            if current
-            else limit - (row.used if now - row.hour < allowance.HOUR else 0)
-        )
+        left = limit - (row.used if now - row.hour < allowance.HOUR else 0)
+        if row.remaining is not None and row.resets_at and row.resets_at > now:
+            left = row.remaining
+        message = f"{left} of {limit} requests to Railway are left"
         if row.blocked_until and row.blocked_until > now:
-            message = (
-                f"Railway refuses requests until {row.blocked_until:%H:%M} UTC: the plan's quota is"
-                " used up."
-            )
-            yield Result(FAILING, message, value=0, confirmed=True)  # Railway said so
-        elif left is not None and left < limit * allowance.KEPT_FOR_PEOPLE:
-            message = (
-                f"{left} of {limit} requests to Railway are left. Background readings wait for "
-                "the next hour."
-            )
-            yield Result(WARNING, message, value=left)
+            refuses = f"Railway refuses requests until {row.blocked_until:%H:%M} UTC"
+            used_up = f"{refuses}: the plan's quota is used up."
+            yield Result(FAILING, used_up, value=0, confirmed=True)  # Railway said so
+        elif left < limit * allowance.KEPT_FOR_PEOPLE:
+            waits = f"{message}. Background readings wait for the next hour."
+            yield Result(WARNING, waits, value=left)
         else:
-            yield Result(
-                OK, f"{left} of {limit} requests to Railway are left in this hour.", value=left
-            )
+            yield Result(OK, f"{message} in this hour.", value=left)
 
 
 @check("GitHub quota", unit="requests")
 def github_quota(now: datetime) -> Iterator[Result]:
-    """Report what is left of the requests that GitHub allows to each credential, by kind, as GitHub
-    says with each answer.
-    """
+    """Report what is left of each credential's requests by kind, as GitHub says."""
     for kind in ("core", "graphql"):
         for whose, seen in _said_by_github(f"{limits.LEFT}{kind}."):
             yield _left(f"{kind}{whose}", seen.value, now)

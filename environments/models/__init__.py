@@ -7,14 +7,16 @@ from environments.models.databases import (
     Database,
     EnvironmentDatabase,
     Runner,
+    by_place,
     databases_of,
+    newest_of_place,
     place_of,
     places_of,
     with_several_databases,
 )
 from environments.models.deploy_keys import DeployKey
 from environments.models.deployment_logs import DeploymentLog
-from environments.models.environments import LONG_LIVED, Environment, EnvironmentKind
+from environments.models.environments import LONG_LIVED, Environment, EnvironmentKind, in_order
 from environments.models.findings import Finding
 from environments.models.migrations import (
     MigrationPlan,

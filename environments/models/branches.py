@@ -42,11 +42,14 @@ class Branch(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @classmethod
+    def heads(cls, project: Project) -> dict[str, str]:
+        """Return the head of each branch, by its name. One query."""
+        return dict(cls.objects.filter(project=project).values_list("name", "head"))
+
 
 class BranchProtection(models.Model):
-    """The protection of a long-lived branch on GitHub, as last read, and how it differs from the
-    project's rules.
-    """
+    """The protection of a branch on GitHub, as last read, and how it differs from the rules."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="protections")
     branch = models.CharField(max_length=200)

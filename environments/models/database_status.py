@@ -7,9 +7,7 @@ from environments.models.environments import Environment
 
 
 class DatabaseState(models.TextChoices):
-    """Where a database is relative to its branch; the values are those of
-    environments.schema.history.status.
-    """
+    """Where a database is relative to its branch (environments.schema.history.status)."""
 
     LEVEL = "level", "at the head"
     BEHIND = "behind", "behind"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Protocol
 
 from django.core.validators import RegexValidator
 from django.db import models
@@ -32,9 +33,7 @@ ON_RAILWAY = (Runner.RAILWAY, Runner.VERIFY)
 
 
 class Database(models.Model):
-    """One Alembic directory of a project and the database it migrates; each environment has one
-    of its own.
-    """
+    """One Alembic directory of a project; each environment has a database of its own for it."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="databases")
     name = models.CharField(
@@ -147,25 +146,18 @@ class Database(models.Model):
 
     @property
     def schema_order(self) -> str:
-        """Which of code and schema is new first in production: a pre-deploy command runs before
-        the code is live.
-        """
-        return (
-            DeployOrder.MIGRATE_FIRST if self.runner == Runner.VERIFY else self.project.deploy_order
-        )
+        """Which of code and schema is new first: a pre-deploy command precedes live code."""
+        verify = self.runner == Runner.VERIFY
+        return DeployOrder.MIGRATE_FIRST if verify else self.project.deploy_order
 
     @property
     def runs_project_code(self) -> bool:
-        """Whether a run executes the project's own `env.py`, which can import the whole
-        repository.
-        """
+        """Whether a run executes the project's `env.py`, which can import the whole repository."""
         return self.runner != Runner.PORTAL
 
     @property
     def out_of_order(self) -> str:
-        """Why this runner cannot keep the project's order of deploying and migrating; "" when it
-        can.
-        """
+        """Why this runner cannot keep the project's order of deploy and migration; "" if it can."""
         if self.runner in ON_RAILWAY and self.project.deploy_order != DeployOrder.DEPLOY_FIRST:
             return "Railway migrates while it deploys, so let deploying come first."
         return ""
@@ -206,9 +198,7 @@ def with_several_databases() -> set[int]:
 
 
 class EnvironmentDatabase(models.Model):
-    """One database in one environment: an address where that was given here, and what it last
-    reported.
-    """
+    """One database in one environment: an address given here, and what it last reported."""
 
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="databases")
     database = models.ForeignKey(Database, models.CASCADE, related_name="places")
@@ -256,12 +246,13 @@ def places_of(
     """
     environments, databases = list(environments), list(databases)
     wanted = [(environment, database) for environment in environments for database in databases]
-    known = _known(environments, databases)
+    rows = EnvironmentDatabase.objects.filter(environment__in=environments, database__in=databases)
+    known = by_place(rows)
     missing = [pair for pair in wanted if (pair[0].pk, pair[1].pk) not in known]
     if missing:
-        rows = [EnvironmentDatabase(environment=where, database=one) for where, one in missing]
-        EnvironmentDatabase.objects.bulk_create(rows, ignore_conflicts=True)
-        known = _known(environments, databases)
+        new = [EnvironmentDatabase(environment=where, database=one) for where, one in missing]
+        EnvironmentDatabase.objects.bulk_create(new, ignore_conflicts=True)
+        known = by_place(rows.all())
     found = []
     for environment, database in wanted:
         place = known[environment.pk, database.pk]
@@ -270,8 +261,19 @@ def places_of(
     return found
 
 
-def _known(
-    environments: list[Environment], databases: list[Database]
-) -> dict[tuple[int, int], EnvironmentDatabase]:
-    rows = EnvironmentDatabase.objects.filter(environment__in=environments, database__in=databases)
+class OfPlace(Protocol):
+    """A row about one database in one environment."""
+
+    environment_id: int
+    database_id: int
+
+
+def by_place[Row: OfPlace](rows: Iterable[Row]) -> dict[tuple[int, int], Row]:
+    """Return rows by the keys of their environment and database."""
     return {(row.environment_id, row.database_id): row for row in rows}
+
+
+def newest_of_place[Row: models.Model](rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
+    """Return the newest of the rows about each database in each environment."""
+    place = ("environment_id", "database_id")
+    return rows.order_by(*place, "-pk").distinct(*place)

@@ -1,5 +1,6 @@
 """The environments of a project, as Railway tells them."""
 
+from collections.abc import Iterable
 from typing import Self
 
 from django.db import models
@@ -18,6 +19,7 @@ class EnvironmentKind(models.TextChoices):
 
 
 LONG_LIVED = (EnvironmentKind.STAGING, EnvironmentKind.PRODUCTION)
+_SHOWN = [*LONG_LIVED, EnvironmentKind.OTHER, EnvironmentKind.PREVIEW]
 
 
 class EnvironmentQuerySet(models.QuerySet["Environment"]):
@@ -97,3 +99,8 @@ class Environment(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+def in_order(environments: Iterable[Environment]) -> list[Environment]:
+    """Return environments as pages show them: staging, production, others, previews; by name."""
+    return sorted(environments, key=lambda one: (_SHOWN.index(EnvironmentKind(one.kind)), one.name))

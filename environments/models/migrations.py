@@ -120,9 +120,7 @@ def unknown_staging(database: Database) -> str:
 
 
 class MigrationPlan(Job):
-    """The SQL and the risks of a database's migrations between two commits, for production.
-    Computed once.
-    """
+    """The SQL and risks of a database's migrations between two commits. Computed once."""
 
     step_function = "environments.databases.plan_job.plan_migrations"
     step_seconds = 1800.0  # the environment of the project may have to be made first

@@ -109,9 +109,7 @@ class Preview(Job):
 
 
 class PreviewVariable(models.Model):
-    """A value that every preview gets instead of staging's: for what is sealed there, or must
-    not be shared.
-    """
+    """A value that every preview gets instead of staging's, which is sealed or not to be shared."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="preview_variables")
     service = models.CharField(max_length=200)

@@ -28,9 +28,7 @@ class RepairKind(models.TextChoices):
 
 
 class Repair(Job):
-    """One repair that a person requested: the state is read, one write is made at most, and the
-    state is read again.
-    """
+    """One repair that a person requested: read the state, write at most once, read again."""
 
     step_function = "environments.repairs.steps.step"
 
@@ -83,9 +81,7 @@ class Repair(Job):
 
 
 class DeploymentRequest(models.Model):
-    """A deployment in staging or production that the portal requested. The row is written before
-    the request.
-    """
+    """A deployment that the portal requested. The row is written before the request."""
 
     instance = models.ForeignKey(
         ServiceInstance, models.CASCADE, related_name="deployment_requests"

@@ -161,6 +161,12 @@ class ServiceInstance(models.Model):
         return f"{self.service} in {self.environment}"
 
     @property
+    def at_railway(self) -> tuple[str, str, str]:
+        """Railway's ids of its project, its environment and its service."""
+        place = self.environment
+        return place.project.railway_project_id, place.railway_id, self.service.railway_id
+
+    @property
     def limits(self) -> list[object]:
         """What decides which pushes deploy it, and from which files."""
         return [self.watch_patterns, self.root_directory, self.config_file]
@@ -174,9 +180,7 @@ class ServiceInstance(models.Model):
 
     @property
     def will_run_alembic(self) -> AtStart:
-        """The same once the head of staging's branch is deployed on it, with what the repository
-        says there.
-        """
+        """The same once the head of staging's branch is deployed, as the repository says there."""
         if "coming" in self.in_repository:
             return self._worst("coming_at_start", "coming_image")
         return self._worst("at_start", "image")
@@ -192,9 +196,7 @@ class ServiceInstance(models.Model):
 
     @property
     def checked_at(self) -> str:
-        """The path that Railway asks before it lets a deployment serve: the repository's word,
-        else Railway's.
-        """
+        """The path of the health check: the repository's word, else Railway's."""
         return str(self.in_repository.get("healthcheck") or self.healthcheck_path)
 
 
@@ -249,9 +251,7 @@ class Deployment(models.Model):
 
 
 class SmokeTest(models.Model):
-    """One request that must be answered properly: in staging before a promotion, in production
-    after it.
-    """
+    """One request that staging must answer before a promotion, production after it."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="smoke_tests")
     service = models.CharField(max_length=200)

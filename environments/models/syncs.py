@@ -40,9 +40,7 @@ class RailwaySync(Job):
 
 
 class DatabaseSync(Job):
-    """Reads which revision every database reports, and what lies between it and its branch;
-    never ends.
-    """
+    """Reads which revision every database reports, and its way to its branch; never ends."""
 
     step_function = "environments.railway_mirror.jobs.sync_databases"
     retry_forever = True
@@ -97,9 +95,7 @@ class ConnectionCheck(Job):
 
 
 class CredentialWatch(Job):
-    """Looks within each minute whether GitHub and Railway still take each credential; one row,
-    never ends.
-    """
+    """Looks each minute whether every credential is still taken; one row, never ends."""
 
     step_function = "environments.connections.watch.watch_credentials"
     retry_forever = True

@@ -60,9 +60,7 @@ class Variable(models.Model):
 
 
 class VariableChange(models.Model):
-    """That a variable appeared, changed or went away between two readings; by name, never by
-    value.
-    """
+    """That a variable appeared, changed or went away between two readings; never its value."""
 
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="variable_changes")
     service = models.ForeignKey(Service, models.CASCADE, null=True, blank=True, related_name="+")

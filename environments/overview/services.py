@@ -34,9 +34,7 @@ STATE = {PASS: "pass", PENDING: "wait", FAIL: "fail"}
 
 @dataclass(frozen=True)
 class Cell:
-    """One service in one environment: where it comes from, what it should follow, what it
-    serves, how it is.
-    """
+    """One service in one environment: its source, what it should follow and serves, how it is."""
 
     live: Live
     expected: str
@@ -56,12 +54,8 @@ class Cell:
     @property
     def wrong(self) -> bool:
         """Whether it follows another branch than it should."""
-        return bool(
-            self.follows
-            and self.expected
-            and self.live.counts
-            and self.instance.branch != self.expected
-        )
+        counts = self.tells_pushes and self.live.counts
+        return counts and self.instance.branch != self.expected
 
     @property
     def tells_pushes(self) -> bool:
@@ -77,11 +71,7 @@ class Cell:
 
     @property
     def address(self) -> str:
-        return (
-            (address_of(self.domain, "/") or "")
-            if isinstance(self.domain, str) and self.domain
-            else ""
-        )
+        return (address_of(self.domain, "/") if self.domain else "") or ""
 
 
 @dataclass(frozen=True)
@@ -111,28 +101,21 @@ def cell(live: Live, expected: str, project: Project, since: datetime) -> Cell:
 
 
 def _page(live: Live, project: Project) -> str:
-    latest, instance = live.latest, live.instance
-    if latest is None:
+    if live.latest is None:
         return ""
-    return deployment_page(
-        project.railway_project_id,
-        instance.service.railway_id,
-        instance.environment.railway_id,
-        latest.railway_id,
-    )
+    service, environment = live.instance.service, live.instance.environment
+    ids = service.railway_id, environment.railway_id, live.latest.railway_id
+    return deployment_page(project.railway_project_id, *ids)
 
 
 def _state(live: Live) -> tuple[str, str]:
-    """Return how the newest deployment is; one that was skipped for good reason is judged by what
-    serves instead.
-    """
+    """Return how the newest deployment is; what serves instead of a skipped one is judged."""
     latest = live.latest
     if live.instance.seen_at is None:
         return PENDING, "being read"
-    if latest is None and live.instance.environment.kind == EnvironmentKind.PREVIEW:
-        return PENDING, "no deployment yet"
     if latest is None:
-        return FAIL, "no deployment"
+        preview = live.instance.environment.kind == EnvironmentKind.PREVIEW
+        return (PENDING, "no deployment yet") if preview else (FAIL, "no deployment")
     if latest.status == "SKIPPED" and serves_instead(live, latest.commit) == "":
         return PASS, "nothing it watches changed"
     scheduled = bool(live.instance.cron)
@@ -165,9 +148,8 @@ def heading(name: str, cells: Iterable[Cell]) -> Heading:
     lives = [one.live for one in cells]
     service, counts = lives[0].instance.service, any(live.counts for live in lives)
     message = "is part of the release" if counts else "not part of the release"
-    return Heading(
-        name, service, counts, message if service.belongs is None else f"{message}, as people say"
-    )
+    by_people = "" if service.belongs is None else ", as people say"
+    return Heading(name, service, counts, f"{message}{by_people}")
 
 
 @page

@@ -32,6 +32,7 @@ from environments.models import (
     ServiceInstance,
     SmokeTest,
     StagingReset,
+    in_order,
 )
 from environments.overview import services
 from environments.overview.finding_list import FindingRow, finding_list
@@ -43,20 +44,8 @@ from portal.ui.project_picker import picked
 from portal.ui.site import page
 
 REPAIRS_SHOWN = 10
-
-
 RESOLVED_SHOWN = 20
-
-
 PREVIEWS_BESIDE = 4  # more of them have a table of their own
-
-
-ORDER: dict[str, int] = {
-    EnvironmentKind.STAGING: 0,
-    EnvironmentKind.PRODUCTION: 1,
-    "other": 2,
-    EnvironmentKind.PREVIEW: 3,
-}
 
 
 @dataclass(frozen=True)
@@ -97,39 +86,32 @@ def environments(request: HttpRequest) -> HttpResponse:
         heads = {row.name: row.head for row in Branch.objects.filter(project=project)}
         instances = context.pop("instances")
         context |= finding_list(_finding_rows(project, instances, heads), asked.kind)
-        resolved = Finding.objects.filter(project=project, closed_by__isnull=False).select_related(
-            "closed_by"
-        )
-        context["resolved"] = resolved.order_by("-closed_at")[:RESOLVED_SHOWN]
-        context["staging_head"] = heads.get(project.staging_branch, "")
-        context["production_head"] = heads.get(project.production_branch, "")
-        context |= _repairs(project)
-        reset = (
-            StagingReset.objects.filter(project=project, closed_at=None)
-            .select_related("requested_by")
-            .first()
-        )
-        context["reset"] = reset
-        context["sync"] = getattr(project, "railway_sync", None)
+        resolved = Finding.objects.filter(project=project, closed_by__isnull=False)
+        resets = StagingReset.objects.filter(project=project, closed_at=None)
+        context |= _repairs(project) | {
+            "resolved": resolved.select_related("closed_by").order_by("-closed_at")[
+                :RESOLVED_SHOWN
+            ],
+            "staging_head": heads.get(project.staging_branch, ""),
+            "production_head": heads.get(project.production_branch, ""),
+            "reset": resets.select_related("requested_by").first(),
+            "sync": getattr(project, "railway_sync", None),
+        }
     return render(request, "environments/overview/environments.html", context)
 
 
 def _repair(
     finding: Finding, instance: ServiceInstance | None, project: Project, heads: dict[str, str]
 ) -> dict[str, str] | None:
-    """Return what a person can have done about a finding by one click; None where there is
-    nothing.
-    """
+    """Return what one click can have done about a finding; None where there is nothing."""
     if instance is None or finding.kind not in KINDS:
         return None
     wanted = expected_branches(project).get(instance.environment.kind, "")
     situation = Situation(instance, project.repository, wanted, heads.get(instance.branch, ""))
     repair = KINDS[finding.kind].repair(situation)
-    return (
-        None
-        if repair is None
-        else asdict(repair) | {"url": reverse(repair.url, args=[instance.pk])}
-    )
+    if repair is None:
+        return None
+    return asdict(repair) | {"url": reverse(repair.url, args=[instance.pk])}
 
 
 def _differing_rules(project: Project) -> dict[str, list[dict[str, str]]]:
@@ -146,15 +128,11 @@ def _read_since(project: Project) -> datetime:
 
 def _repairs(project: Project) -> dict[str, object]:
     """Return the latest repairs, and the last that was about staging and main. One query."""
-    rows = list(
-        Repair.objects.filter(project=project).select_related("requested_by")[:REPAIRS_SHOWN]
-    )
+    found = Repair.objects.filter(project=project).select_related("requested_by")
+    rows = list(found[:REPAIRS_SHOWN])
     level = next((row for row in rows if row.kind == RepairKind.SYNC_STAGING), None)
-    return {
-        "repairs": rows,
-        "level": level,
-        "diverged": bool(level and level.result == fast_forward.DIVERGED),
-    }
+    diverged = bool(level and level.result == fast_forward.DIVERGED)
+    return {"repairs": rows, "level": level, "diverged": diverged}
 
 
 def _finding_rows(
@@ -176,10 +154,7 @@ def _finding_rows(
 
 def _matrix(project: Project, asked: Asked) -> JsonObject:
     environments = Environment.objects.present().filter(project=project)
-    columns = sorted(
-        environments.annotate(place_rows=_places()),
-        key=lambda one: (ORDER.get(one.kind, 2), one.name),
-    )
+    columns = in_order(environments.annotate(place_rows=_places()))
     cells, named = _cells(project, columns)
     twice = Counter(column.name for column in columns)
     told_apart = [column.railway_id[:8] if twice[column.name] > 1 else "" for column in columns]
@@ -188,12 +163,11 @@ def _matrix(project: Project, asked: Asked) -> JsonObject:
         for name, row in sorted(cells.items())
         if asked.takes(name, row.values())
     ]
+    heads = list(zip(columns, told_apart, strict=True))
     return {
         "columns": columns,
         "services_count": len(cells),
-        "groups": _groups(
-            list(zip(columns, told_apart, strict=True)), table, _database_rows(columns)
-        ),
+        "groups": _groups(heads, table, _database_rows(columns)),
         "table": table,
         "instances": named,
     }
@@ -202,13 +176,10 @@ def _matrix(project: Project, asked: Asked) -> JsonObject:
 def _cells(
     project: Project, columns: Sequence[Environment]
 ) -> tuple[dict[str, dict[int, services.Cell]], dict[str, ServiceInstance]]:
-    """Return the cells by service name and environment, and the instances by the names of
-    findings.
-    """
+    """Return cells by service name and environment, and instances by the names of findings."""
     since = _read_since(project)
-    instances = ServiceInstance.objects.filter(
-        environment__in=columns, service__gone_at=None
-    ).select_related("service")
+    there = ServiceInstance.objects.filter(environment__in=columns, service__gone_at=None)
+    instances = there.select_related("service")
     current = Deployment.objects.current_of(instances)
     expected = expected_branches(project)
     cells: dict[str, dict[int, services.Cell]] = defaultdict(dict)
@@ -241,9 +212,7 @@ def _groups(
     table: list[tuple[services.Heading, list[services.Cell | None]]],
     databases: list[tuple[str, list[EnvironmentDatabase | None]]],
 ) -> list[_Group]:
-    """Return the matrix as one table, or with the previews in one of their own where they are
-    many.
-    """
+    """Return the matrix as one table, or with many previews in one of their own."""
     previews = [n for n, (column, _) in enumerate(heads) if column.kind == EnvironmentKind.PREVIEW]
     others = [n for n in range(len(heads)) if n not in previews]
     parts = [("", others), (f"{len(previews)} previews", previews)]

@@ -1,6 +1,4 @@
-"""What the portal posts to GitHub about a preview: one comment, which it edits, and a
-deployment.
-"""
+"""What the portal posts to GitHub about a preview: one comment, edited, and a deployment."""
 
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -15,25 +13,25 @@ from environments.models import Preview, PreviewState
 from portal.jobs import Outcome, Requeue, holds
 from portal.jobs.steps import FINAL
 from portal.outbound.http import ApiError
+from portal.outbound.parsing import JsonObject
 
 MARKER = "<!-- release-portal: preview -->"
 REST = timedelta(minutes=1)  # after GitHub refused: the environment is checked meanwhile
-DEPLOYMENT_STATES = {
-    PreviewState.CREATING: "in_progress",
-    PreviewState.DEPLOYING: "in_progress",
-    PreviewState.ASKING: "pending",
-    PreviewState.LIVE: "success",
-    PreviewState.FAILED: "failure",
-    PreviewState.BLOCKED: "failure",
-    PreviewState.REMOVING: "inactive",
-    PreviewState.GONE: "inactive",
+# What the comment says of each state, and the state of the deployment on GitHub.
+SAID: dict[str, tuple[str, str]] = {
+    PreviewState.CREATING: ("is being created", "in_progress"),
+    PreviewState.ASKING: ("waits for variables", "pending"),
+    PreviewState.DEPLOYING: ("is being deployed", "in_progress"),
+    PreviewState.LIVE: ("is live", "success"),
+    PreviewState.FAILED: ("failed", "failure"),
+    PreviewState.BLOCKED: ("is blocked", "failure"),
+    PreviewState.REMOVING: ("is being removed", "inactive"),
+    PreviewState.GONE: ("was removed", "inactive"),
 }
 
 
 def is_due(job: Preview, *, now: datetime) -> bool:
-    """Return whether GitHub has not been told how the preview is now, and did not refuse a moment
-    ago.
-    """
+    """Return whether GitHub has not been told how the preview is, and did not refuse just now."""
     refused_at = parse_datetime(job.told.get("refused_at") or "")
     resting = refused_at is not None and now - refused_at < REST
     return not resting and _is_unsaid(job)
@@ -58,7 +56,7 @@ def tell(job: Preview, *, now: datetime) -> Outcome | None:
         _comment(job) if _comment_due(job) else _announce(job)
     except ApiError as error:
         refused = {"refused_at": now.isoformat(), "passing": error.kind not in FINAL}
-        job.keep(told={**job.told, **refused, "problem": str(error)})
+        job.keep(told=job.told | refused | {"problem": str(error)})
         return None
     return Requeue(0)
 
@@ -69,9 +67,9 @@ def text_of(job: Preview) -> str:
         f"| {plain(service['name'])} | {plain(service['status'])} | {service['address'] or '–'} |\n"
         for service in job.services
     )
-    lines = [MARKER, f"**Preview {job.name}** {SAID[PreviewState(job.state)]} at {job.head[:7]}."]
+    lines = [MARKER, f"**Preview {job.name}** {SAID[job.state][0]} at {job.head[:7]}."]
     if job.state == PreviewState.LIVE:
-        lines.append(f"{job.address or 'No service has a public address.'}")
+        lines.append(job.address or "No service has a public address.")
         lines.append(f"Live since {job.live_at:%Y-%m-%d %H:%M} UTC." if job.live_at else "")
     if job.state in (PreviewState.FAILED, PreviewState.BLOCKED):
         lines.append(plain(job.sentence))
@@ -81,20 +79,12 @@ def text_of(job: Preview) -> str:
         lines.append(f"Why: {plain(job.why_not) or 'it was removed by a person'}.")
     elif rows and job.state in (PreviewState.LIVE, PreviewState.FAILED):
         lines.append(f"| Service | State | Address |\n|---|---|---|\n{rows}")
-    lines.append(f"[All previews]({settings.PORTAL_URL}/previews/?project={job.project.slug})")
+    lines.append(f"[All previews]({_page(job)})")
     return "\n\n".join(line for line in lines if line)
 
 
-SAID = {
-    PreviewState.CREATING: "is being created",
-    PreviewState.ASKING: "waits for variables",
-    PreviewState.DEPLOYING: "is being deployed",
-    PreviewState.LIVE: "is live",
-    PreviewState.FAILED: "failed",
-    PreviewState.BLOCKED: "is blocked",
-    PreviewState.REMOVING: "is being removed",
-    PreviewState.GONE: "was removed",
-}
+def _page(job: Preview) -> str:
+    return f"{settings.PORTAL_URL}/previews/?project={job.project.slug}"
 
 
 def _digest(job: Preview) -> str:
@@ -110,45 +100,39 @@ def _comment_due(job: Preview) -> bool:
 
 
 def _comment(job: Preview) -> None:
-    """Edit our comment; look for it before one is written, as one may be there that we do not
-    remember.
-    """
+    """Edit our comment; look for one that we do not remember before another is written."""
     message, digest = text_of(job), _digest(job)
-    known = job.told.get("comment")
-    number = comments.put(
-        github_of(job.project), job.number, MARKER, message, known, lambda: holds(job)
-    )
+    github, known = github_of(job.project), job.told.get("comment")
+    number = comments.put(github, job.number, MARKER, message, known, lambda: holds(job))
     if number is None:
-        job.keep(told={name: value for name, value in job.told.items() if name != "comment"})
-        return
-    job.keep(told={**job.told, "comment": number, "digest": digest, "problem": ""})
+        job.keep(told=_without(job, "comment"))
+    else:
+        job.keep(told=job.told | {"comment": number, "digest": digest, "problem": ""})
 
 
-def _wanted(job: Preview) -> tuple[str, str]:
-    return job.head, DEPLOYMENT_STATES[PreviewState(job.state)]
+def _without(job: Preview, name: str) -> JsonObject:
+    return {key: value for key, value in job.told.items() if key != name}
 
 
 def _deployment_due(job: Preview) -> bool:
     if not job.environment_id:
         return False
-    commit, state = _wanted(job)
-    if job.told.get("commit") is None and state == "inactive":
+    told, state = job.told.get("commit"), SAID[job.state][1]
+    if told is None and state == "inactive":
         return False
-    return (job.told.get("commit"), job.told.get("state")) != (commit, state)
+    return (told, job.told.get("state")) != (job.head, state)
 
 
 def _announce(job: Preview) -> None:
-    """One step towards GitHub showing the deployment of the head: the old one off, the new one
-    made, its state.
-    """
-    github, (commit, state) = github_of(job.project), _wanted(job)
-    old = job.told.get("deployment")
-    if old is not None and job.told.get("commit") != commit and job.told.get("state") != "inactive":
+    """Do one step: the old deployment off, the head's made, or its state told."""
+    github, commit, (words, state) = github_of(job.project), job.head, SAID[job.state]
+    old, told = job.told.get("deployment"), job.told.get("commit")
+    if old is not None and told != commit and job.told.get("state") != "inactive":
         superseded = "A newer commit takes its place."
         _report(job, github, old, state="inactive", description=superseded)
-        job.keep(told={**job.told, "state": "inactive"})
+        job.keep(told=job.told | {"state": "inactive"})
         return
-    number = old if job.told.get("commit") == commit else github.find_deployment(commit, job.name)
+    number = old if told == commit else github.find_deployment(commit, job.name)
     if number is None:
         if not holds(job):
             return
@@ -160,19 +144,11 @@ def _announce(job: Preview) -> None:
             transient=True,
         )
     if job.told.get("deployment") != number:
-        job.keep(told={**job.told, "deployment": number, "commit": commit, "state": ""})
+        job.keep(told=job.told | {"deployment": number, "commit": commit, "state": ""})
         return
-    url = job.address if state == "success" else ""
-    _report(
-        job,
-        github,
-        number,
-        state=state,
-        description=SAID[PreviewState(job.state)],
-        environment_url=url,
-        log_url=f"{settings.PORTAL_URL}/previews/?project={job.project.slug}",
-    )
-    job.keep(told={**job.told, "commit": commit, "state": state, "problem": ""})
+    links = {"environment_url": job.address if state == "success" else "", "log_url": _page(job)}
+    _report(job, github, number, state=state, description=words, **links)
+    job.keep(told=job.told | {"commit": commit, "state": state, "problem": ""})
 
 
 def _report(
@@ -183,6 +159,6 @@ def _report(
     """
     asked = [number, state]
     if job.told.get("asked") != asked or github.deployment_state(number) != state:
-        job.keep(told={**job.told, "asked": asked})
+        job.keep(told=job.told | {"asked": asked})
         github.deployment_status(number, state=state, description=description, **links)
-    job.told = {name: value for name, value in job.told.items() if name != "asked"}
+    job.told = _without(job, "asked")

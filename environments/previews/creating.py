@@ -6,11 +6,10 @@ from django.conf import settings
 from django.db import transaction
 
 from environments.models import Preview, PreviewState
-from environments.previews.failing import or_fail, patience
+from environments.previews.failing import fail, patience
 from environments.previews.place import Seen
 from environments.previews.wanted import FRESH
 from environments.railway import Environment as Place
-from environments.railway import Railway
 from portal import audit
 from portal.jobs import Outcome, Requeue, holds
 from portal.outbound.http import ApiError
@@ -33,9 +32,7 @@ RAILWAY_MAKES = (
 
 
 def make(job: Preview, seen: Seen, now: datetime) -> Outcome:
-    """Ask Railway for the environment, once, when there is none of that name and none was made just
-    now.
-    """
+    """Ask Railway once for the environment, if there is none and none was made just now."""
     if not seen.tree.complete:
         return Requeue(5, "Railway does not show every environment, so no preview is created.")
     if (message := _owned_by_others(job, seen)) is not None:
@@ -61,61 +58,41 @@ def _forget_deleted(job: Preview, now: datetime) -> None:
     with transaction.atomic():
         job.keep(**FRESH)
         message = f"{job} was deleted outside the portal. Recreating it…"
-        audit.record(
-            "preview.vanished", actor=None, subject=job, outcome="found", sentence=message, now=now
-        )
+        audit.record_by_portal("preview.vanished", job, message, outcome="found", now=now)
 
 
 def _create(job: Preview, seen: Seen, staging: str, now: datetime) -> None:
     """Write, noted before and after. Raise `ApiError`."""
     job.keep(asked_at=now, state=PreviewState.CREATING)
+    project = job.project.railway_project_id
     try:
-        made = seen.railway.create_environment(
-            job.project.railway_project_id, job.name, source=staging
-        )
+        made = seen.railway.create_environment(project, job.name, source=staging)
     except ApiError as error:
         if error.kind in NOTHING_HAPPENED:
             job.keep(asked_at=None)
         raise
     with transaction.atomic():
         job.keep(environment_id=made, made_at=now)
-        message = f"Environment {job} was made as a copy of staging."
-        audit.record(
-            "preview.made",
-            actor=None,
-            subject=job,
-            sentence=message,
-            data={"environment": made},
-            now=now,
-        )
+        message, data = f"Environment {job} was made as a copy of staging.", {"environment": made}
+        audit.record_by_portal("preview.made", job, message, data=data, now=now)
 
 
 def _owned_by_others(job: Preview, seen: Seen) -> str | None:
-    """Return why the portal makes no environment: others have one for this pull request, or make
-    one themselves.
-    """
-    if seen.other is not None and seen.other.pr_number is not None:
-        return (
-            f"Railway made {seen.other.name} for #{job.number}. The portal does not touch it."
-            f" {RAILWAY_MAKES}"
-        )
-    if seen.other is not None:
-        message = (
-            f"Somebody else created the environment {seen.other.name}. The portal does not touch it"
-        )
-        return f"{message}. Adopt it below, rename it, or delete it."
+    """Return why the portal makes none: others have one for this pull request, or make them."""
+    other, hands_off = seen.other, "The portal does not touch it."
+    if other is not None and other.pr_number is not None:
+        return f"Railway made {other.name} for #{job.number}. {hands_off} {RAILWAY_MAKES}"
+    if other is not None:
+        theirs = f"Somebody else created the environment {other.name}. {hands_off}"
+        return f"{theirs} Adopt it below, rename it, or delete it."
     if seen.tree.pr_environments:
-        return (
-            "Railway makes environments of pull requests itself, so the portal makes none."
-            f" {RAILWAY_MAKES}"
-        )
+        makes = "Railway makes environments of pull requests itself, so the portal makes none."
+        return f"{makes} {RAILWAY_MAKES}"
     return None
 
 
 def _pause(job: Preview, now: datetime) -> float:
-    """Return seconds until Railway will make another environment, as far as we know who asked
-    last.
-    """
+    """Return seconds until Railway will make another environment, as far as is known."""
     pause = timedelta(seconds=settings.PREVIEW_PAUSE_SECONDS)
     asked = Preview.objects.filter(project=job.project, asked_at__gt=now - pause).exclude(pk=job.pk)
     latest = asked.order_by("-asked_at").values_list("asked_at", flat=True).first()
@@ -124,37 +101,32 @@ def _pause(job: Preview, now: datetime) -> float:
 
 def wait_for_services(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     here = {instance.service_id for instance in place.instances}
-    expected = {
-        instance.service_id: instance.service_name
-        for instance in (seen.staging.instances if seen.staging else ())
-    }
-    missing = sorted(name for service, name in expected.items() if service not in here)
+    copied = seen.staging.instances if seen.staging else ()
+    missing = sorted(one.service_name for one in copied if one.service_id not in here)
     if not missing and place.readable:
         applying = job.variables_at is None and seen.railway.being_changed(place.id)
         return Requeue(2, "Railway is still copying staging.") if applying else None
     message = f"Railway does not show {', '.join(missing) or 'every service'} in {job} yet."
-    return or_fail(job, message, job.made_at or now, now)
+    if now - (job.made_at or now) < patience():
+        return Requeue(2, message)
+    return fail(job, message, now)
 
 
 def silence(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     """Switch push deployments off: a push to staging must not deploy staging's code here; the
     copies follow staging's branch.
-    """
-    for service in sorted(
-        {trigger.service_id for trigger in place.triggers if trigger.service_id} - set(job.quiet)
-    ):
-        _switch_off(job, seen.railway, place, service)
-        return Requeue(0, "Setting variables…")
-    return None
 
-
-def _switch_off(job: Preview, railway: Railway, place: Place, service: str) -> None:
-    """Write down what Railway is asked for: whoever finds that after a crash looks before they
+    What Railway is asked for is written down: whoever finds that after a crash looks before they
     ask again.
     """
+    loud = {trigger.service_id for trigger in place.triggers if trigger.service_id}
+    if not loud - set(job.quiet):
+        return None
+    service = min(loud - set(job.quiet))
     where, asked = (job.project.railway_project_id, place.id, service), f"{ASKED}{service}"
     others = [one for one in job.quiet if one != asked]
-    if asked not in job.quiet or railway.push_deploys(*where).enabled:
+    if asked not in job.quiet or seen.railway.push_deploys(*where).enabled:
         job.keep(quiet=[*others, asked])
-        railway.set_autodeploy(*where, enabled=False)
+        seen.railway.set_autodeploy(*where, enabled=False)
     job.keep(quiet=[*others, service])
+    return Requeue(0, "Setting variables…")

@@ -16,9 +16,7 @@ from portal.jobs import JobStatus, Outcome, Requeue, wake_now
 
 
 def migrate(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    """Bring the preview's own databases to the head of the pull request, where the project wants
-    that.
-    """
+    """Bring the preview's own databases to the pull request's head, if the project wants that."""
     databases = databases_of(job.project) if job.project.preview_migrates else []
     if not databases:
         return None
@@ -44,17 +42,13 @@ def _migrate_one(
         if problem := _not_its_own(row, database):
             return fail(job, problem, now)
         with transaction.atomic():
+            at = {"commit": job.head, "created_at": now, "wake_at": now}
             run = MigrationRun.objects.create(
-                environment=row,
-                database=database,
-                runner=database.runner,
-                commit=job.head,
-                created_at=now,
-                wake_at=now,
+                environment=row, database=database, runner=database.runner, **at
             )
             wake_now(run, now=now)
             message = f"Migrate {whose} to {job.head[:7]}."
-            audit.record("migration.requested", actor=None, subject=run, sentence=message, now=now)
+            audit.record_by_portal("migration.requested", run, message, now=now)
     if run.is_open:
         return Requeue(2, f"{whose} is being migrated.")
     if run.status != JobStatus.SUCCEEDED:
@@ -63,19 +57,15 @@ def _migrate_one(
 
 
 def _not_its_own(preview: EnvironmentRow, database: Database) -> str:
-    """Return why the preview's database must not be touched: it is another environment's, or cannot
-    be told.
-    """
+    """Return why the database must not be touched: another environment's, or not known."""
+    long_lived = EnvironmentRow.objects.present().long_lived().filter(project=preview.project)
+    others = places_of(long_lived.select_related("project"), databases_of(preview.project))
     try:
         url = url_of(place_of(preview, database))
-        long_lived = EnvironmentRow.objects.present().long_lived().filter(project=preview.project)
-        for one in places_of(long_lived.select_related("project"), databases_of(preview.project)):
+        for one in others:
             if same_database(url, url_of(one)):
-                message = (
-                    "which the portal does not migrate for a preview. Give previews a separate "
-                    "database."
-                )
-                return f"{preview} uses {one}, {message}"
+                why = "which the portal does not migrate for a preview"
+                return f"{preview} uses {one}, {why}. Give previews a separate database."
     except (NoDatabase, DatabaseError) as error:
         return f"{preview}'s database was not migrated: {error}"
     return ""

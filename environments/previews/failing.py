@@ -11,14 +11,8 @@ from portal.jobs import Outcome, Requeue
 
 
 def patience() -> timedelta:
-    """Return how long what was asked for, and is not shown, is waited for before it counts as never
-    done.
-    """
+    """Return how long what was asked for is waited for before it counts as never done."""
     return timedelta(seconds=settings.PREVIEW_PATIENCE_SECONDS)
-
-
-def or_fail(job: Preview, message: str, since: datetime, now: datetime) -> Outcome:
-    return Requeue(2, message) if now - since < patience() else fail(job, message, now)
 
 
 def fail(job: Preview, message: str, now: datetime) -> Outcome:
@@ -26,12 +20,5 @@ def fail(job: Preview, message: str, now: datetime) -> Outcome:
     if job.state != PreviewState.FAILED:
         with transaction.atomic():
             job.keep(state=PreviewState.FAILED)
-            audit.record(
-                "preview.failed",
-                actor=None,
-                subject=job,
-                outcome="failed",
-                sentence=message,
-                now=now,
-            )
+            audit.record_by_portal("preview.failed", job, message, outcome="failed", now=now)
     return Requeue(30, message)

@@ -12,9 +12,7 @@ SELDOM_SECONDS = 1800.0  # between two checks of a preview in which nothing chan
 
 
 def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:
-    """Wake the previews of which this reading of the project shows something new, so that none
-    need look often.
-    """
+    """Wake the previews of which this reading shows something new, so that none look often."""
     for job in Preview.objects.open().filter(project=project).exclude(state=PreviewState.GONE):
         if job.seen and job.seen != _digest(job, tree):
             wake_now(job, now=now)
@@ -24,16 +22,12 @@ def _digest(job: Preview, tree: ProjectTree) -> str:
     """Return what of Railway decides about the preview, and what is wanted of it."""
     named = sorted(one.id for one in environments_for(job, tree))
     mine = next((one for one in tree.environments if one.id == job.environment_id), None)
-    states = [
-        (
-            (instance.service_id, latest.id, latest.status, latest.commit, latest.stopped)
-            if latest
-            else (instance.service_id,)
-        )
-        for instance in (mine.instances if mine else ())
-        for latest in (instance.latest_deployment,)
-    ]
-    seen = (tree.pr_environments, sorted(states, key=repr), mine is not None)
+    states: list[object] = []
+    for one in sorted(mine.instances if mine else (), key=lambda one: one.service_id):
+        latest = one.latest_deployment
+        how = latest and (latest.id, latest.status, latest.commit, latest.stopped)
+        states.append((one.service_id, how))
+    seen = (tree.pr_environments, states, mine is not None)
     message = repr((job.head, job.wanted, named, *seen))
     return sha256(message.encode()).hexdigest()
 
@@ -46,9 +40,7 @@ def note_movement(job: Preview, tree: ProjectTree, now: datetime) -> None:
 
 
 def patient(job: Preview, outcome: Outcome, now: datetime) -> Outcome:
-    """Wait the longer, the longer nothing moved: the project's reading wakes what does
-    (`notice`).
-    """
+    """Wait the longer, the longer nothing moved: `notice` wakes what does."""
     if isinstance(outcome, Finished) or outcome.seconds <= 0:
         return outcome
     if job.state in (PreviewState.LIVE, PreviewState.BLOCKED, PreviewState.ASKING):

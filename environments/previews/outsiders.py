@@ -28,33 +28,27 @@ def outsiders(project: Project) -> list[Outsider]:
 
     Three queries.
     """
-    mine = (
-        Preview.objects.filter(project=project).exclude(environment_id="").values("environment_id")
-    )
-    found = (
-        EnvironmentRow.objects.present()
-        .previews()
-        .filter(project=project)
-        .exclude(railway_id__in=mine)
-    )
-    railway = RailwaySync.objects.filter(project=project, pr_environments=True).exists()
     rows = {row.number: row for row in Preview.objects.filter(project=project)}
+    mine = [row.environment_id for row in rows.values() if row.environment_id]
+    there = EnvironmentRow.objects.present().previews().filter(project=project)
+    found, railway = there.exclude(railway_id__in=mine), railway_makes(project)
     return [Outsider(one, _whose(one, railway), _unadoptable(one, rows, railway)) for one in found]
+
+
+def railway_makes(project: Project) -> bool:
+    """Return whether Railway makes environments of the project's pull requests itself."""
+    return RailwaySync.objects.filter(project=project, pr_environments=True).exists()
 
 
 def _whose(row: EnvironmentRow, railway: bool) -> str:
     if row.by_railway:
-        does = (
-            "deploys it, and deletes it when that is closed"
-            if railway
-            else "made it while PR Environments were on"
-        )
+        does = "made it while PR Environments were on"
+        if railway:
+            does = "deploys it, and deletes it when that is closed"
         return f"For #{row.pull_number}: Railway {does}."
     number = f" for #{row.pull_number}" if row.pull_number else ""
-    return (
-        f"Named like a preview{number}. Its creator is not known; perhaps a GitHub Action of the "
-        "team."
-    )
+    creator = "Its creator is not known; perhaps a GitHub Action of the team."
+    return f"Named like a preview{number}. {creator}"
 
 
 def _unadoptable(one: EnvironmentRow, rows: Mapping[int, Preview], railway: bool) -> str:
@@ -83,7 +77,7 @@ def adopt(environment: EnvironmentRow) -> tuple[Preview | None, str]:
     """
     rows = Preview.objects.select_for_update().filter(project=environment.project)
     row = rows.filter(number=environment.pull_number or 0).first()
-    railway = RailwaySync.objects.filter(project=environment.project, pr_environments=True).exists()
+    railway = railway_makes(environment.project)
     gone = "" if environment.gone_at is None else f"{environment} is gone from Railway."
     why_not = gone or _unadoptable(environment, {row.number: row} if row else {}, railway)
     if why_not or row is None:

@@ -31,10 +31,7 @@ def look_at(job: Preview) -> Seen:
     lasting = [environment for environment in tree.environments if not environment.is_ephemeral]
     name = meant(wanted, (one.name for one in lasting))
     staging = next((one for one in lasting if one.name == name), None)
-    ours = next(
-        (environment for environment in tree.environments if environment.id == job.environment_id),
-        None,
-    )
+    ours = next((one for one in tree.environments if one.id == job.environment_id), None)
     others = [one for one in environments_for(job, tree) if one.id != job.environment_id]
     if ours is None and not job.environment_id and job.asked_at is not None:
         # There was none of that name when we asked: what has appeared since is what we asked for.
@@ -45,30 +42,20 @@ def look_at(job: Preview) -> Seen:
 
 
 def environments_for(job: Preview, tree: ProjectTree) -> list[Place]:
-    """Return environments that have the preview's name, or that Railway made for the same pull
-    request.
-    """
+    """Return environments of the preview's name, or made by Railway for its pull request."""
     return [
-        environment
-        for environment in tree.environments
-        if environment.name.lower() == job.name or environment.pr_number == job.number
+        one
+        for one in tree.environments
+        if one.name.lower() == job.name or one.pr_number == job.number
     ]
 
 
 def copied_services(place: Place) -> list[ServiceInstance]:
-    """Return the services that a copy can run: what was only uploaded has no source that Railway
-    could build it from.
-    """
-    known = (
-        instance
-        for instance in place.instances
-        if instance.repo or instance.image or instance.latest_deployment
-    )
-    found = {one.service_id for one in known}
+    """Return the services that a copy can run: what was only uploaded has no source."""
     return [
-        instance
-        for instance in place.instances
-        if instance.service_id in found or place.branch_of(instance.service_id)
+        one
+        for one in place.instances
+        if one.repo or one.image or one.latest_deployment or place.branch_of(one.service_id)
     ]
 
 
@@ -77,14 +64,14 @@ def is_of_repository(job: Preview, instance: ServiceInstance) -> bool:
     return job.project.is_own(instance.repo)
 
 
-def is_from(job: Preview, instance: ServiceInstance, latest: Deployment) -> bool:
-    return latest.commit == job.head if is_of_repository(job, instance) else True
+def is_from(job: Preview, instance: ServiceInstance, latest: Deployment | None) -> bool:
+    ours = is_of_repository(job, instance)
+    return latest is not None and (latest.commit == job.head or not ours)
 
 
 def is_at_head(job: Preview, instance: ServiceInstance, latest: Deployment | None) -> bool:
-    return (
-        latest is not None and latest.status not in ENDED_BADLY and is_from(job, instance, latest)
-    )
+    ended_badly = latest is not None and latest.status in ENDED_BADLY
+    return not ended_badly and is_from(job, instance, latest)
 
 
 def in_words(instance: ServiceInstance) -> dict[str, str]:

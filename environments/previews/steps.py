@@ -5,7 +5,6 @@ portal did not make is never written to: ours is the one whose id we were given,
 appeared under our name after we asked for it and saw that there was none.
 """
 
-from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import cast
@@ -39,7 +38,7 @@ from environments.previews.place import (
     look_at,
 )
 from environments.quota import allowance, sharing
-from environments.railway import Deployment, LogLine, Railway, ServiceInstance
+from environments.railway import Deployment, Railway, ServiceInstance
 from environments.railway import Environment as Place
 from environments.railway.deployment_states import FAIL, PASS, PENDING, running
 from portal import audit
@@ -94,15 +93,8 @@ def _be_there(job: Preview, seen: Seen, now: datetime) -> Outcome:
             mine = Preview.objects.filter(pk=job.pk, fence=job.fence, head=job.head, wanted=True)
             if not mine.update(state=PreviewState.LIVE, live_at=now, log=""):
                 return Requeue(0)  # another commit was pushed while we looked
-            message = f"{job} is live at {job.head[:7]}."
-            audit.record(
-                "preview.live",
-                actor=None,
-                subject=job,
-                sentence=message,
-                data={"sha": job.head},
-                now=now,
-            )
+            message, data = f"{job} is live at {job.head[:7]}.", {"sha": job.head}
+            audit.record_by_portal("preview.live", job, message, data=data, now=now)
         job.state, job.live_at = PreviewState.LIVE, now
     return Requeue(60, f"Live at {job.head[:7]}.")
 
@@ -114,20 +106,15 @@ def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | 
         if is_at_head(job, one, latest):
             continue
         again = asked.get("head") == job.head
-        if (
-            again
-            and latest is not None
-            and latest.id not in asked.get("before", [])
-            and is_from(job, one, latest)
-        ):
+        newer = again and latest is not None and latest.id not in asked.get("before", [])
+        if newer and is_from(job, one, latest):
             continue  # it ended badly, which `_watch` says
         at = parse_datetime(asked["at"]) if again else None
         if at is not None and now - at < ASK_AGAIN:
             return Requeue(2, f"Railway does not show the deployment of {one.service_name} yet.")
         if again and asked["times"] >= MOST_ASKED:
-            return fail(
-                job, f"Railway did not deploy {one.service_name} after {MOST_ASKED} requests.", now
-            )
+            message = f"Railway did not deploy {one.service_name} after {MOST_ASKED} requests."
+            return fail(job, message, now)
         if not holds(job):
             return Requeue(0)
         times = asked["times"] + 1 if again else 1
@@ -146,28 +133,19 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
     """Wait until every service serves; say which does not."""
     rows = [in_words(instance) for instance in place.instances]
     behind = {one.service for one in databases_of(job.project)} or {"backend"}
-    address = next(
-        (row["address"] for row in rows if row["address"] and row["name"] not in behind),
-        next((row["address"] for row in rows if row["address"]), ""),
-    )
-    job.keep(services=rows, address=address)
+    open_to_all = [row for row in rows if row["address"]]
+    front = [row for row in open_to_all if row["name"] not in behind] or open_to_all
+    job.keep(services=rows, address=front[0]["address"] if front else "")
     states = {one.service_id: _state(one) for one in copied_services(place)}
     for instance in place.instances:
         latest = instance.latest_deployment
         if latest is not None and states[instance.service_id] == FAIL:
             if not job.log:
-                job.keep(
-                    log=_log(seen.railway, job.project, latest) or "Railway keeps no log of it."
-                )
-            message = (
-                f"{instance.service_name} did not come up: {_words(instance)} at {job.head[:7]}."
-            )
-            return fail(job, message, now)
-    waiting = [
-        instance.service_name
-        for instance in place.instances
-        if states.get(instance.service_id, PASS) != PASS
-    ]
+                log = _log(seen.railway, job.project, latest)
+                job.keep(log=log or "Railway keeps no log of it.")
+            how = f"{_words(instance)} at {job.head[:7]}"
+            return fail(job, f"{instance.service_name} did not come up: {how}.", now)
+    waiting = [one.service_name for one in place.instances if states.get(one.service_id) != PASS]
     if waiting:
         job.keep(state=PreviewState.DEPLOYING)
         return Requeue(3, f"{', '.join(waiting)}: deploying {job.head[:7]}.")
@@ -175,9 +153,7 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
 
 
 def _state(instance: ServiceInstance) -> str:
-    """pass, pending or fail; a word of Railway's that is new to us may still turn into one that
-    is known.
-    """
+    """Return pass, pending or fail; a new word of Railway's may still turn into a known one."""
     latest = instance.latest_deployment
     if latest is None or latest.status not in SERVING | UNDER_WAY | ENDED_BADLY:
         return PENDING
@@ -198,23 +174,15 @@ def _words(instance: ServiceInstance) -> str:
 
 
 def _log(railway: Railway, project: Project, deployment: Deployment) -> str:
-    """Return the end of its build's and its own log; trouble with reading it is no trouble of the
-    preview.
-    """
+    """Return the end of both logs; trouble with reading them is no trouble of the preview."""
     lines: list[str] = []
-    reads: Sequence[Callable[..., tuple[LogLine, ...]]] = (
-        railway.build_log,
-        railway.deployment_log,
-    )
-    for read in reads:
+    for read in (railway.build_log, railway.deployment_log):
         try:
             lines += [line.message for line in read(deployment.id, limit=100)]
         except ApiError as error:
             lines.append(str(error))
-    secrets = [
-        cast(HiddenText, row.value).reveal()
-        for row in PreviewVariable.objects.filter(project=project)
-    ]
+    own = PreviewVariable.objects.filter(project=project)
+    secrets = [cast(HiddenText, row.value).reveal() for row in own]
     return redact("\n".join(lines), [*secrets, *unmistakable()])[-LOG_CHARS:]
 
 
@@ -226,14 +194,12 @@ def _be_gone(job: Preview, seen: Seen, now: datetime) -> Outcome:
         if not seen.tree.complete:
             return Requeue(5, "Railway does not show every environment.")
         if not job.environment_id and job.asked_at is not None and now - job.asked_at < patience():
-            return Requeue(
-                5,
-                "The environment was requested from Railway; the portal removes it if it appears.",
-            )
+            asked = "The environment was requested from Railway"
+            return Requeue(5, f"{asked}; the portal removes it if it appears.")
         with transaction.atomic():
             job.keep(state=PreviewState.GONE, services=[], address="", live_at=None)
             message = f"{job} is gone from Railway."
-            audit.record("preview.gone", actor=None, subject=job, sentence=message, now=now)
+            audit.record_by_portal("preview.gone", job, message, now=now)
         return Requeue(0, message)
     if job.deleted_at is not None and now - job.deleted_at < ASK_AGAIN:
         return Requeue(2, "Railway is deleting the environment. Checking whether it is gone…")

@@ -1,9 +1,7 @@
-"""The variables of a preview, settled before its first deployment: addresses, overrides, and
-what is sealed.
-"""
+"""The variables of a preview before its first deployment: addresses, overrides, sealed ones."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import cast
@@ -21,7 +19,7 @@ from environments.models import (
 from environments.previews.place import Seen
 from environments.railway import Environment as Place
 from environments.railway import ServiceInstance
-from environments.variables.fingerprints import fingerprint, host_of
+from environments.variables.fingerprints import PRIVATE_ENDING, fingerprint, host_of
 from portal.jobs import Outcome, Requeue, holds
 from portal.outbound.credentials import Secret
 from portal.secrets import HiddenText
@@ -30,9 +28,7 @@ _HOST = re.compile(r"^((?:[a-z][a-z0-9+.-]*://)?)[^/?#]+", re.IGNORECASE)
 
 
 def settle(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
-    """Return None when the variables are right; else write one service's, or asks a person for what
-    is sealed.
-    """
+    """Return None when the variables are right; else write one service's, or ask a person."""
     if job.variables_at is not None:
         return None
     staging = Environment.objects.present().of_kind(job.project, EnvironmentKind.STAGING)
@@ -48,75 +44,62 @@ def settle(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
                 return Requeue(0)
             seen.railway.set_variables(*where, wrong)
             return Requeue(0, f"Variables of {instance.service_name} were set.")
-        for row in Variable.objects.filter(
-            environment=staging, service__railway_id=instance.service_id
-        ):
+        separate = _rules(job, RuleKind.SEPARATE, instance)
+        rows = Variable.objects.filter(environment=staging)
+        for row in rows.filter(service__railway_id=instance.service_id):
             if row.sealed and row.name not in found:
                 missing.append(f"{instance.service_name}: {row.name}")
-            if _is_stagings(job, instance, row, found):
+            if _is_stagings(row, separate, found):
                 shared.append(f"{instance.service_name}: {row.name}")
     job.keep(missing=missing, shared=shared)
     if missing:
         job.keep(state=PreviewState.ASKING)
-        message = (
-            f"Sealed variables are not copied. Set a value of {', '.join(missing)} for previews."
-        )
-        return Requeue(60, message)
+        wanted = f"Set a value of {', '.join(missing)} for previews."
+        return Requeue(60, f"Sealed variables are not copied. {wanted}")
     job.keep(variables_at=now)
     return None
+
+
+def _rules(job: Preview, kind: RuleKind, instance: ServiceInstance) -> list[VariableRule]:
+    """Return the project's rules of this kind for the variables of a service."""
+    rules = VariableRule.objects.filter(project=job.project, kind=kind)
+    return [rule for rule in rules if fnmatchcase(instance.service_name, rule.service)]
 
 
 def _wrong(
     job: Preview, instance: ServiceInstance, found: Mapping[str, Secret | None]
 ) -> dict[str, str]:
     """Return what the service's variables must be and are not."""
-    wanted = _addresses(job, instance, found) | _overrides(job, instance)
+    wanted = _addresses(job, instance, found)
+    for row in PreviewVariable.objects.filter(project=job.project):
+        if fnmatchcase(instance.service_name, row.service):
+            wanted[row.name] = cast(HiddenText, row.value).reveal()
     return {name: value for name, value in wanted.items() if _revealed(found.get(name)) != value}
-
-
-def _overrides(job: Preview, instance: ServiceInstance) -> dict[str, str]:
-    rows = PreviewVariable.objects.filter(project=job.project)
-    return {
-        row.name: cast(HiddenText, row.value).reveal()
-        for row in rows
-        if fnmatchcase(instance.service_name, row.service)
-    }
 
 
 def _addresses(
     job: Preview, instance: ServiceInstance, found: Mapping[str, Secret | None]
 ) -> dict[str, str]:
-    """Addresses written out in staging lead to staging: here they refer to the service in the
-    same environment.
+    """Return addresses for those written out in staging, which lead to staging: here they refer to
+    the service in the same environment.
     """
     wanted: dict[str, str] = {}
-    for rule in VariableRule.objects.filter(project=job.project, kind=RuleKind.ADDRESS):
-        if not fnmatchcase(instance.service_name, rule.service):
-            continue
+    for rule in _rules(job, RuleKind.ADDRESS, instance):
         for name in found:
-            value = _revealed(found[name])
-            if fnmatchcase(name, rule.name) and value and host_of(value)[0]:
+            value = _revealed(found[name]) or ""
+            host = host_of(value)[0] if fnmatchcase(name, rule.name) else ""
+            written = _HOST.match(value)
+            if host and written and not host.endswith(PRIVATE_ENDING):
                 reference = "${{" + rule.target + ".RAILWAY_PUBLIC_DOMAIN}}"
-                if not host_of(value)[0].endswith(".railway.internal"):
-                    wanted[name] = _HOST.sub(
-                        lambda match, host=reference: match[1] + host,  # type: ignore[misc]
-                        value,
-                        count=1,
-                    )
+                wanted[name] = f"{written[1]}{reference}{value[written.end() :]}"
     return wanted
 
 
 def _is_stagings(
-    job: Preview, instance: ServiceInstance, row: Variable, found: Mapping[str, Secret | None]
+    row: Variable, rules: Sequence[VariableRule], found: Mapping[str, Secret | None]
 ) -> bool:
-    """Return whether a variable that must be separate has staging's own value here, and is no
-    reference.
-    """
-    rules = VariableRule.objects.filter(project=job.project, kind=RuleKind.SEPARATE)
-    bound = any(
-        fnmatchcase(instance.service_name, rule.service) and fnmatchcase(row.name, rule.name)
-        for rule in rules
-    )
+    """Return whether a variable that `rules` want separate has staging's own value here."""
+    bound = any(fnmatchcase(row.name, rule.name) for rule in rules)
     value = _revealed(found.get(row.name))
     return bool(bound and value and not row.references and row.fingerprint == fingerprint(value))
 

@@ -14,7 +14,6 @@ from environments.models import (
     PreviewState,
     PreviewVariable,
     Project,
-    RailwaySync,
     Service,
 )
 from environments.previews import actions, creating, outsiders
@@ -33,43 +32,28 @@ def index(request: HttpRequest) -> HttpResponse:
     """
     projects = list(Project.objects.all())
     project = picked(request, projects)
-    context: dict[str, object] = {"projects": projects, "project": project} | (
-        _shown(project) if project else {}
-    )
-    template = (
-        "environments/previews/preview_panels.html"
-        if by_htmx(request)
-        else "environments/previews/previews.html"
-    )
-    return render(request, template, context)
+    context: dict[str, object] = {"projects": projects, "project": project}
+    name = "preview_panels" if by_htmx(request) else "previews"
+    shown = context | (_shown(project) if project else {})
+    return render(request, f"environments/previews/{name}.html", shown)
 
 
 def _shown(project: Project) -> dict[str, object]:
     rows = Preview.objects.filter(project=project)
     there = list(rows.exclude(state=PreviewState.GONE))
-    asked = sorted({tuple(one.split(": ", 1)) for row in there for one in row.missing})
+    gone = rows.filter(state=PreviewState.GONE).order_by("-finished_at", "-pk")
+    services = Service.objects.filter(project=project, gone_at=None)
+    moving = any(row.state not in (PreviewState.LIVE, PreviewState.FAILED) for row in there)
     return {
         "previews": there,
-        "gone": list(
-            rows.filter(state=PreviewState.GONE).order_by("-finished_at", "-pk")[:GONE_SHOWN]
-        ),
+        "gone": gone[:GONE_SHOWN],
         "outsiders": outsiders.outsiders(project),
-        "railway_makes": creating.RAILWAY_MAKES if _railway_makes(project) else "",
-        "asked": asked,
-        "variables": list(PreviewVariable.objects.filter(project=project)),
-        "services": list(
-            Service.objects.filter(project=project, gone_at=None).values_list("name", flat=True)
-        ),
-        "pulse": (
-            2
-            if any(row.state not in (PreviewState.LIVE, PreviewState.FAILED) for row in there)
-            else 10
-        ),
+        "railway_makes": creating.RAILWAY_MAKES if outsiders.railway_makes(project) else "",
+        "asked": sorted({tuple(one.split(": ", 1)) for row in there for one in row.missing}),
+        "variables": PreviewVariable.objects.filter(project=project),
+        "services": services.values_list("name", flat=True),
+        "pulse": 2 if moving else 10,
     }
-
-
-def _railway_makes(project: Project) -> bool:
-    return RailwaySync.objects.filter(project=project, pr_environments=True).exists()
 
 
 def _back(project: Project) -> str:
@@ -81,10 +65,8 @@ def _back(project: Project) -> str:
 def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
     """Have a preview built again."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
-    message = f"{preview} is being rebuilt."
-    return run_action(
-        request, _back(preview.project), partial(actions.rebuild_preview, preview), message
-    )
+    act, message = partial(actions.rebuild_preview, preview), f"{preview} is being rebuilt."
+    return run_action(request, _back(preview.project), act, message)
 
 
 @page
@@ -92,10 +74,9 @@ def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Have a preview deleted."""
     preview = get_object_or_404(Preview.objects.select_related("project"), pk=pk)
+    act = partial(actions.remove_preview, preview)
     message = f"{preview} is being removed. The next push recreates it."
-    return run_action(
-        request, _back(preview.project), partial(actions.remove_preview, preview), message
-    )
+    return run_action(request, _back(preview.project), act, message)
 
 
 @sensitive_post_parameters("value")
@@ -104,11 +85,9 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
 def set_variable(request: HttpRequest, slug: str) -> HttpResponse:
     """Keep a value that every preview gets."""
     project = get_object_or_404(Project, slug=slug)
-    form = PreviewVariableForm(request.POST)
+    act, form = partial(actions.set_preview_variable, project), PreviewVariableForm(request.POST)
     message = f"The value of {form['name'].value()} is saved for previews. It is not shown again."
-    return run_action(
-        request, _back(project), partial(actions.set_preview_variable, project), message, form=form
-    )
+    return run_action(request, _back(project), act, message, form=form)
 
 
 @page
@@ -116,10 +95,9 @@ def set_variable(request: HttpRequest, slug: str) -> HttpResponse:
 def remove_variable(request: HttpRequest, pk: int) -> HttpResponse:
     """Forget a value that every preview got."""
     row = get_object_or_404(PreviewVariable.objects.select_related("project"), pk=pk)
+    act = partial(actions.remove_preview_variable, row)
     message = f"New previews no longer get a separate value for {row.name}."
-    return run_action(
-        request, _back(row.project), partial(actions.remove_preview_variable, row), message
-    )
+    return run_action(request, _back(row.project), act, message)
 
 
 @page
@@ -138,6 +116,5 @@ def delete_outsider(request: HttpRequest, pk: int) -> HttpResponse:
     """Have an environment deleted that the portal did not make."""
     environment = get_object_or_404(Environment.objects.select_related("project"), pk=pk)
     act, form = partial(actions.delete_environment, environment), TypedNameForm(request.POST)
-    return run_action(
-        request, _back(environment.project), act, f"{environment} is being deleted.", form=form
-    )
+    message = f"{environment} is being deleted."
+    return run_action(request, _back(environment.project), act, message, form=form)

@@ -12,25 +12,12 @@ from portal.jobs import OPEN, JobStatus, wake_now
 
 BY_A_PERSON, TOO_OLD = "a person removed it", "nothing was pushed for long"
 # What is done for an environment; forgotten when it has to be made again.
-FRESH: dict[str, object] = {
-    "asked_at": None,
-    "environment_id": "",
-    "made_at": None,
-    "quiet": [],
-    "variables_at": None,
-    "missing": [],
-    "shared": [],
-    "deployed": {},
-    "deleted_at": None,
-    "services": [],
-    "address": "",
-    "live_at": None,
-    "log": "",
-    "state": PreviewState.CREATING,
-    "seen": "",
-    "still_since": None,
-    "adopted": False,
-}
+_OF_ENVIRONMENT = (
+    "asked_at environment_id made_at quiet variables_at missing shared deployed deleted_at services"
+    " address live_at log state seen still_since adopted"
+)
+_NEW = Preview()
+FRESH: dict[str, object] = {name: getattr(_NEW, name) for name in _OF_ENVIRONMENT.split()}
 
 
 @dataclass(frozen=True)
@@ -65,21 +52,19 @@ def follow(
             )
             message = f"{row} is wanted for “{one.title}” at {one.head[:7]}."
             wake_now(row, now=now)
-            audit.record("preview.wanted", actor=None, subject=row, sentence=message, now=now)
+            audit.record_by_portal("preview.wanted", row, message, now=now)
         elif row is not None:
             _change(row, one, now)
     for number, row in rows.items():
         if number not in pulls:
-            _change(
-                row, OpenPull(row.title, row.branch, row.head, "the pull request is closed"), now
-            )
+            closed = OpenPull(row.title, row.branch, row.head, "the pull request is closed")
+            _change(row, closed, now)
 
 
 def _change(row: Preview, one: OpenPull, now: datetime) -> None:
     """Bring a row in line with what is right for it now."""
-    stays_away = row.why_not == BY_A_PERSON and not one.why_not and one.head == row.head
-    if stays_away:  # until the next push, or until it is rebuilt
-        return
+    if row.why_not == BY_A_PERSON and not one.why_not and one.head == row.head:
+        return  # it stays away until the next push, or until it is rebuilt
     values: dict[str, object] = {"title": one.title, "branch": one.branch, "why_not": one.why_not}
     values["wanted"] = not one.why_not
     if one.head != row.head:
@@ -97,14 +82,13 @@ def _change(row: Preview, one: OpenPull, now: datetime) -> None:
         event, message = "preview.unwanted", f"{row} is no longer wanted: {one.why_not}."
         if values["wanted"]:
             event, message = "preview.wanted", f"{row} is wanted again."
-        audit.record(event, actor=None, subject=row, sentence=message, now=now)
+        audit.record_by_portal(event, row, message, now=now)
 
 
 def requeue(job: Preview, *, now: datetime | None = None, **values: object) -> None:
     """Have a preview looked at again with other values, also one that had ended."""
     now = now or timezone.now()
-    fresh = (
-        FRESH | {"status": JobStatus.QUEUED, "finished_at": None} if job.status not in OPEN else {}
-    )
-    Preview.objects.filter(pk=job.pk).update(**(fresh | values))
+    if job.status not in OPEN:
+        values = FRESH | {"status": JobStatus.QUEUED, "finished_at": None} | values
+    Preview.objects.filter(pk=job.pk).update(**values)
     wake_now(job, now=now)

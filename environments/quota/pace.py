@@ -5,7 +5,7 @@ Railway counts requests by the hour. Webhooks that demonstrably announce what ch
 readings rest longer.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Protocol
@@ -13,14 +13,7 @@ from typing import Protocol
 from django.conf import settings
 from django.db.models import Q
 
-from environments.models import (
-    LONG_LIVED,
-    UNDER_WAY,
-    DatabaseSync,
-    Deployment,
-    Project,
-    RailwaySync,
-)
+from environments.models import UNDER_WAY, DatabaseSync, Deployment, Project, RailwaySync
 from environments.quota import allowance
 from environments.railway import ProjectTree
 from portal.models.webhooks import WebhookDelivery
@@ -52,10 +45,13 @@ def watch(project: Project, *, now: datetime) -> bool:
     return is_news
 
 
-def of_railway(job: RailwaySync, *, now: datetime) -> float:
-    """Return the seconds until the project is read again, and keep them on the row."""
+def of_railway(job: RailwaySync, newest: Iterable[Deployment], *, now: datetime) -> float:
+    """Return the seconds until the project is read again, and keep them on the row.
+
+    `newest`: the newest deployment of each service of staging and production.
+    """
     watched = is_watched(job, now)
-    if _moving(job.project, now):
+    if any(_is_moving(one, now) for one in newest):
         seconds = settings.SYNC_SECONDS
     elif watched or job.heard_at is None:
         seconds = STEADY * settings.SYNC_SECONDS
@@ -92,16 +88,10 @@ def stale_since(job: HasPace, now: datetime) -> datetime:
     return now - timedelta(seconds=max(120, 4 * settings.SYNC_SECONDS, 2 * job.pace))
 
 
-def _moving(project: Project, now: datetime) -> bool:
-    """Return whether a deployment of staging or production is under way."""
-    rows = Deployment.objects.filter(
-        instance__environment__project=project,
-        instance__environment__kind__in=LONG_LIVED,
-        instance__environment__gone_at=None,
-        is_latest=True,
-        status__in=UNDER_WAY,
-    )
-    return rows.filter(Q(created_at=None) | Q(created_at__gt=now - MOVES_FOR)).exists()
+def _is_moving(deployment: Deployment, now: datetime) -> bool:
+    """Return whether it is under way, and does not hang."""
+    began = deployment.created_at
+    return deployment.status in UNDER_WAY and (began is None or began > now - MOVES_FOR)
 
 
 def listen(job: RailwaySync, tree: ProjectTree, *, now: datetime) -> None:
@@ -138,9 +128,7 @@ def _digest(tree: ProjectTree) -> str:
 
 
 def _announced(project: Project, since: datetime) -> bool:
-    """Return whether Railway sent a webhook about the project since then, clocks and the way
-    considered.
-    """
+    """Return whether Railway sent a webhook about the project since then, or just before."""
     rows = WebhookDelivery.objects.filter(source=WebhookDelivery.Source.RAILWAY).order_by("-pk")[
         :LOOKED_THROUGH
     ]

@@ -1,6 +1,4 @@
-"""What Railway answers, as frozen values in Railway's own words; unknown enum values survive as
-they are.
-"""
+"""What Railway answers, as frozen values; enum values new to us survive as they are."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -95,9 +93,7 @@ def _read_domains(node: object) -> tuple[Domain, ...]:
 
 
 def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstance:
-    """Return an instance with its deployments; what of it cannot be read is told to `problem` and
-    marked.
-    """
+    """Return an instance with its deployments; tell `problem` what of it cannot be read."""
     bare = ServiceInstance(
         id=field(node, "id", str),
         service_id=field(node, "serviceId", str),
@@ -130,9 +126,7 @@ def read_instance(node: object, problem: Callable[[str], None]) -> ServiceInstan
 
 
 def _schedule(value: str | None) -> str | None:
-    """Return a schedule in the five fields of cron: what is scheduled may stand still, so nothing
-    else is taken for one.
-    """
+    """Return cron's five fields: what is scheduled may stand still, so nothing else passes."""
     message = text(value, 100)
     if message and len(message.split()) != 5:
         raise Malformed("cronSchedule is no schedule")
@@ -140,9 +134,7 @@ def _schedule(value: str | None) -> str | None:
 
 
 def _patterns(value: list[object] | None) -> tuple[str, ...]:
-    """Patterns as they were written: one that is cut short or left out would watch something
-    else.
-    """
+    """Return the patterns whole: one that is cut or left out would watch something else."""
     found = value or []
     if not all(isinstance(one, str) and len(one) <= 1000 for one in found) or len(found) > 500:
         raise Malformed("watchPatterns cannot be read")
@@ -150,9 +142,7 @@ def _patterns(value: list[object] | None) -> tuple[str, ...]:
 
 
 def _command(value: object) -> str | None:
-    """Return a command that Railway answers as free JSON: written as a list of one, it may come
-    back as a text.
-    """
+    """Return a command, which Railway answers as free JSON: a list or a text."""
     parts = value if isinstance(value, list) else [value]
     return " && ".join(filter(None, (text(part, 4000) for part in parts))) or None
 
@@ -171,9 +161,7 @@ def read_service(node: object) -> Service:
 
 
 def read_environment(node: object, problem: Callable[[str], None]) -> Environment:
-    """Return an environment with the first page of its instances and triggers; see
-    `read_instance`.
-    """
+    """Return an environment with the first page of its instances; see `read_instance`."""
     triggers, good_triggers = _read_list(get_path(node, "deploymentTriggers"), read_trigger)
     instances, good_instances = _read_list(
         get_path(node, "serviceInstances"), lambda item: read_instance(item, problem)

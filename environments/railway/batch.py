@@ -35,9 +35,7 @@ def push_deploys_document(count: int) -> str:
 
 
 def histories_document(count: int, fragment: str) -> str:
-    """Return the document that reads the newest deployments of `count` services; `fragment`:
-    DeploymentState.
-    """
+    """Return the document for `count` histories; `fragment`: DeploymentState."""
     node = "{ edges { node { ...DeploymentState creator { name email } } } }"
     asked = f"deployments(input: $i#, first: $first) {node}"
     declared = ", $i#: DeploymentListInput!"
@@ -52,9 +50,7 @@ def _document(count: int, head: str, declared: str, asked: str) -> str:
 
 
 def values(places: Sequence[Place]) -> dict[str, object]:
-    """Return the variables that name `places` in either document; a service that is None is left
-    out.
-    """
+    """Return the variables that name `places`; a service that is None is left out."""
     sent: dict[str, object] = {}
     for n, (environment, service) in enumerate(places):
         sent |= {f"e{n}": environment, f"s{n}": service}

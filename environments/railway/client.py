@@ -20,14 +20,10 @@ COPY_SECONDS = 90.0
 
 
 class Railway(Deployments, Variables, StagedChanges, Volumes, NotificationRules):
-    """Railway, by default with the token and address of the settings; `kind` "project": a
-    project token.
-    """
+    """Railway, by default as the settings say; `kind` "project": a project token."""
 
     def project(self, project_id: str) -> ProjectTree:
-        """Return the whole project: one call, and more only where Railway says that there is
-        more.
-        """
+        """Return the whole project: one call, and more where Railway says there is more."""
         return read_tree(self.transport, project_id)
 
     def create_environment(self, project: str, name: str, *, source: str) -> str:
@@ -67,7 +63,5 @@ class Railway(Deployments, Variables, StagedChanges, Volumes, NotificationRules)
         return read_token(self.transport)
 
     def ask_whether_known(self) -> None:
-        """Ask the least that any token may, in one request. Raise `ApiError` for one that Railway
-        does not take.
-        """
+        """Ask the least that any token may. Raise `ApiError` for one that Railway does not take."""
         ask_whether_known(self.transport)

@@ -24,18 +24,14 @@ class Deployments(Calls):
     def deployments(
         self, project: str, environment: str, service: str, first: int = 25
     ) -> tuple[Deployment, ...]:
-        """Return the newest `first` deployments of a service in an environment, in Railway's
-        order.
-        """
+        """Return a service's newest `first` deployments in an environment, in Railway's order."""
         scope = _scope(project, environment, service)
         return self._ask("deployments", under("deployments", _history), input=scope, first=first)
 
     def deployments_of(
         self, project: str, places: Sequence[tuple[str, str]], first: int = 25
     ) -> list[tuple[Deployment, ...]]:
-        """Return `deployments` of many (environment, service), in their order; one request for
-        every 20.
-        """
+        """Return `deployments` of many places, in their order; one request for every 20."""
         found: list[tuple[Deployment, ...]] = []
         for some in batched(places, batch.MOST_HISTORIES):
             scopes = {f"i{n}": _scope(project, *place) for n, place in enumerate(some)}
@@ -50,9 +46,7 @@ class Deployments(Calls):
         return self._ask("push_deploys", read, **_scope(project, environment, service))
 
     def push_deploys_of(self, project: str, places: Sequence[tuple[str, str]]) -> list[PushDeploys]:
-        """Return `push_deploys` of many (environment, service), in their order; one request for
-        every 60.
-        """
+        """Return `push_deploys` of many places, in their order; one request for every 60."""
         found: list[PushDeploys] = []
         for some in batched(places, batch.MOST):
             document = batch.push_deploys_document(len(some))
@@ -87,9 +81,7 @@ class Deployments(Calls):
         )
 
     def deploy_as_is(self, environment: str, service: str) -> str:
-        """Deploy a service that is not built from GitHub, or the commit it has; return the
-        deployment's id.
-        """
+        """Deploy an image, or the commit that is there; return the deployment's id."""
         return self._write("deploy_as_is", _deployed, environmentId=environment, serviceId=service)
 
     def redeploy(self, deployment_id: str) -> str:

@@ -40,23 +40,18 @@ def key_of(token: str) -> str:
 
 def note(token: str, reply: Reply, now: float) -> None:
     """Count one request, and keep what the answer says about the limit; headers may be absent."""
-    limit, remaining = (_number(reply, f"x-ratelimit-{name}") for name in ("limit", "remaining"))
+    limit, remaining = reply.number("x-ratelimit-limit"), reply.number("x-ratelimit-remaining")
     resets = moment(reply.headers.get("x-ratelimit-reset"))
+    resets_at = resets.timestamp() if resets else None
     with _noting:
         known = _accounts.get(key_of(token), Account())
         known = replace(known, asked=known.asked + 1)
         if remaining is not None:
-            known = replace(
-                known,
-                limit=limit,
-                remaining=remaining,
-                resets_at=resets.timestamp() if resets else None,
-            )
+            known = replace(known, limit=limit, remaining=remaining, resets_at=resets_at)
         if reply.status == 429:
             wait = http.retry_after(reply.headers, now)
-            known = replace(
-                known, blocked_until=now + min(60.0 if wait is None else wait, MOST_SECONDS)
-            )
+            until = now + min(60.0 if wait is None else wait, MOST_SECONDS)
+            known = replace(known, blocked_until=until)
         _accounts[key_of(token)] = known
 
 
@@ -66,8 +61,3 @@ def collect(token: str) -> Account:
         known = _accounts.get(key_of(token), Account())
         _accounts[key_of(token)] = replace(known, asked=0)
     return known
-
-
-def _number(reply: Reply, name: str) -> int | None:
-    message = reply.headers.get(name, "").strip()
-    return int(message) if message.isascii() and message.isdigit() and len(message) < 10 else None

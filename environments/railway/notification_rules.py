@@ -22,9 +22,7 @@ class NotificationRules(Calls):
         return self._ask("notification_rules", read, workspaceId=workspace, projectId=project)
 
     def add_rule(self, workspace: str, project: str, url: str, events: Sequence[str]) -> str:
-        """Have Railway post these events of all the project's environments to `url`; return the
-        id.
-        """
+        """Have Railway post these events of the whole project to `url`; return the rule's id."""
         wanted = {"workspaceId": workspace, "projectId": project, **_posting(url, events)}
         made = under("notificationRuleCreate", id_of)
         return self._write("add_notification_rule", made, input=wanted)

@@ -33,9 +33,7 @@ class Deployment:
 
     @property
     def serves(self) -> bool:
-        """Whether it answers requests: a stopped one keeps SUCCESS, and one that sleeps wakes on
-        a request.
-        """
+        """Whether it answers requests: one that sleeps wakes, a stopped one keeps SUCCESS."""
         return running(self.status, stopped=self.stopped, containers=self.instances)[0] == PASS
 
 

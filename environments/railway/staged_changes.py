@@ -25,9 +25,7 @@ class StagedChanges(Calls):
         return self._ask("staged_changes", read_changes, environmentId=environment)
 
     def stage_pre_deploy(self, environment: str, service: str, command: Sequence[str]) -> None:
-        """Stage `command` (none, or one) as that service's pre-deploy command, in this environment
-        alone.
-        """
+        """Stage a service's pre-deploy command (none, or one), in this environment alone."""
         patch, staged = pre_deploy_patch(service, command), under("environmentStageChanges", id_of)
         self._write("stage_changes", staged, environmentId=environment, patch=patch)
 
@@ -41,9 +39,7 @@ class StagedChanges(Calls):
 
 
 def pre_deploy_patch(service: str, command: Sequence[str]) -> dict[str, object]:
-    """Return the change of an environment's configuration that sets the command, as a list of one,
-    or takes it away.
-    """
+    """Return the change that sets the command, as a list of one, or takes it away."""
     return {"services": {service: {"deploy": {"preDeployCommand": list(command) or None}}}}
 
 

@@ -127,15 +127,11 @@ class Transport:
         return self.ask_text(document(name), **variables)
 
     def ask_text(self, text: str, **variables: object) -> JsonObject:
-        """Do the same as `ask`, for a document that was put together: see
-        `environments.railway.batch`.
-        """
+        """Do the same as `ask`, for a document of `environments.railway.batch`."""
         return http.read_again(lambda: self._whole(text, variables))
 
     def ask_leniently(self, name: str, **variables: object) -> tuple[dict[str, object], list[str]]:
-        """Do the same as `ask`, but with data beside errors it returns both: the data and the
-        errors' words.
-        """
+        """Do the same as `ask`; beside data, errors are returned in words and not raised."""
 
         def once() -> tuple[dict[str, object], list[str]]:
             data, errors, reply = self._post(document(name), variables)
@@ -220,9 +216,7 @@ class Transport:
             return quoted(get_path(error, "message"))
 
     def _error(self, reply: Reply, errors: list[object], *, write: bool) -> ApiError:
-        """Return what the first error, or an answer without one, means: by its words, its code, its
-        status.
-        """
+        """Return what the first error, or none, means: by its words, its code, the status."""
         words = self._words(errors[0]) if errors else ""
         code = text(get_path(errors[0], "extensions", "code")) if errors else ""
         kind, sentence = _meaning(words, code, reply.status, write)

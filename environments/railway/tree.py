@@ -139,9 +139,7 @@ def _whole(seen: _Gathering, environment: Environment, node: object) -> Environm
 
 
 def _match(seen: _Gathering) -> None:
-    """Note where an instance belongs to no service of the project: whose it is, and which has none,
-    is not known.
-    """
+    """Note an instance of no service of the project: whose it is cannot be known."""
     known = seen.services.keys() | seen.deleted
     for environment in seen.environments.values():
         if any(instance.service_id not in known for instance in environment.instances):

@@ -9,9 +9,7 @@ class Volumes(Calls):
     """Reads and backs up volumes."""
 
     def volume(self, environment: str, service: str) -> str | None:
-        """Return the id of the volume that the service has in that environment; None where it has
-        none that is ready.
-        """
+        """Return the id of the service's volume in that environment; None where none is ready."""
 
         def read(volumes: JsonObject) -> str | None:
             ready = (
@@ -39,9 +37,7 @@ class Volumes(Calls):
         return max(found)[1] if found else None
 
     def workflow(self, workflow_id: str) -> tuple[str, str]:
-        """Return how a workflow stands: complete, error, notfound or running; and Railway's
-        reason.
-        """
+        """Return complete, error, notfound or running, and Railway's reason."""
 
         def read(workflow: JsonObject) -> tuple[str, str]:
             return word(field(workflow, "status", str)), text(optional(workflow, "error", str))

@@ -32,9 +32,7 @@ def write_deployments(
 
 
 def _mark_unlisted(rows: dict[str, Deployment]) -> None:
-    """Mark live deployments whose containers Railway listed before and no longer lists: their
-    state is not known.
-    """
+    """Mark live deployments whose containers Railway no longer lists: their state is unknown."""
     silent = [
         row
         for row in rows.values()

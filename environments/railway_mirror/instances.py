@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from environments import railway
-from environments.databases.lent_commands import Lent
+from environments.databases.pre_deploy_command import Lent
 from environments.models import LONG_LIVED, AtStart, Environment, Project, Service, ServiceInstance
 from environments.railway import ProjectTree
 from environments.services.start_command import at_start
@@ -48,9 +48,7 @@ def _rows(
     lent: Mapping[tuple[str, str], Lent],
     now: datetime,
 ) -> tuple[list[ServiceInstance], list[ServiceInstance]]:
-    """Return a row for each instance of the tree: those that could be read, and those that could
-    not.
-    """
+    """Return a row for each instance that could be read, and for each that could not."""
     # By environment and service: a broken answer may repeat one.
     known: dict[tuple[str, str], ServiceInstance] = {}
     unknown: dict[tuple[str, str], ServiceInstance] = {}
@@ -92,9 +90,7 @@ def _row(
 
 
 def _at_start(state: railway.ServiceInstance, lent: Lent | None) -> AtStart:
-    """Return whether its own commands run Alembic; one that a run of the portal has set meanwhile
-    is none of them.
-    """
+    """Return whether its own commands run Alembic; one that the portal's run set is none."""
     command = state.pre_deploy_command
     if lent and command == " && ".join(lent.command):
         command = " && ".join(lent.was) or None
@@ -103,11 +99,8 @@ def _at_start(state: railway.ServiceInstance, lent: Lent | None) -> AtStart:
 
 def _long_lived(environments: Iterable[Environment]) -> Iterable[ServiceInstance]:
     """Return the instances of staging and production as they were read before."""
-    return ServiceInstance.objects.filter(
-        environment__in=[
-            environment for environment in environments if environment.kind in LONG_LIVED
-        ]
-    )
+    wanted = [environment for environment in environments if environment.kind in LONG_LIVED]
+    return ServiceInstance.objects.filter(environment__in=wanted)
 
 
 def _confirm_limits(pairs: Iterable[tuple[ServiceInstance, ServiceInstance | None]]) -> None:
@@ -129,11 +122,7 @@ def _confirm_limits(pairs: Iterable[tuple[ServiceInstance, ServiceInstance | Non
 
 def _directory(message: str | None) -> str:
     """Return a directory of the repository without slashes around it; "" for all of it."""
-    return (
-        (message or "").strip("/").removeprefix("./").strip("/.")[:500]
-        if (message or "").strip("/.")
-        else ""
-    )
+    return (message or "").strip("/").removeprefix("./").strip("/.")[:500]
 
 
 def _repository(

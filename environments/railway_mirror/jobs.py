@@ -47,16 +47,19 @@ def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
         return Requeue(max(2 * settings.SYNC_SECONDS, error.retry_after or 0), message)
     writer.note_problem(job, "", "Railway", now=now)
     pace.listen(job, tree, now=now)
-    lives = mirror_sync.apply(job.project, tree, now=now)
-    watching.settle_lives(job.project, lives)
+    rows = mirror_sync.apply(job.project, tree, now=now)
+    watching.settle_lives(
+        job.project, rows.lives, {row.name: row.head for row in rows.branches.values()}
+    )
     movement.notice(job.project, tree, now=now)
     pre_deploy_command.put_back_all(job.project)
     variables_sync.start(job.project)
     variables_sync.hurry(job.project, now=now)
-    reading.read_logs(job.project, railway, now=now)
-    rest = pace.of_railway(job, now=now)
+    newest = [live.latest for live in rows.lives if live.latest]
+    reading.read_logs(job.project, railway, newest, now=now)
+    rest = pace.of_railway(job, newest, now=now)
     try:
-        unexpected_deployments.judge(job.project, railway, lives, now=now)
+        unexpected_deployments.judge(job.project, railway, rows.lives, now=now)
     except ApiError as error:
         # What runs is known; how it came about is asked again at the next reading.
         return Requeue(max(rest, error.retry_after or 0), str(error))

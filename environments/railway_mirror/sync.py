@@ -1,14 +1,13 @@
-"""Copies a whole Railway project into our rows: updates known rows, adds new ones, marks the
-others as gone.
-"""
+"""Copies a Railway project into our rows; what Railway no longer has is marked as gone."""
 
 from datetime import datetime
 
 from django.db import transaction
 
 from environments import railway
-from environments.databases.lent_commands import lent_commands
+from environments.databases.pre_deploy_command import lent_commands
 from environments.drift.detect import compare
+from environments.drift.rules import Rows
 from environments.findings import out_of_band
 from environments.models import (
     LONG_LIVED,
@@ -23,15 +22,14 @@ from environments.railway import ProjectTree
 from environments.railway_mirror.deployments import write_deployments
 from environments.railway_mirror.instances import write_instances
 from environments.services import expected
-from environments.services.liveness import Live
 
 READ = ("name", "kind", "seen_at", "gone_at", "config_etag", "pull_number", "by_railway")
 
 
 @transaction.atomic
-def apply(project: Project, tree: ProjectTree, *, now: datetime) -> list[Live]:
-    """Write one reading of the project, in a fixed number of queries; return the services of
-    staging and production as they are then.
+def apply(project: Project, tree: ProjectTree, *, now: datetime) -> Rows:
+    """Write one reading of the project, in a fixed number of queries; return the rows as they are
+    then.
 
     Nothing is marked gone by a reading that was not complete.
     """
@@ -47,10 +45,10 @@ def apply(project: Project, tree: ProjectTree, *, now: datetime) -> list[Live]:
     RailwaySync.objects.filter(project=project).update(
         synced_at=now, pr_environments=tree.pr_environments
     )
-    lives = compare(project, now=now, complete=tree.complete)
+    rows = compare(project, now=now, complete=tree.complete)
     for row, was in moved:  # last, for until the end nobody else can add an event
         out_of_band.trigger_moved(row, was, now=now)
-    return lives
+    return rows
 
 
 def _services(project: Project, tree: ProjectTree, now: datetime) -> dict[str, Service]:
@@ -102,9 +100,7 @@ def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[st
 
 
 def _pull_number(state: railway.Environment) -> int | None:
-    """Return the pull request that an environment is for: as Railway says, else as its name
-    does.
-    """
+    """Return an environment's pull request: as Railway says, else as its name does."""
     if state.pr_number is not None:
         return state.pr_number if 0 < state.pr_number < 2**31 else None
     message = state.name.lower().removeprefix("pr-")

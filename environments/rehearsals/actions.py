@@ -28,19 +28,10 @@ def start_rehearsal(
     """
     now = now or timezone.now()
     if not database.alembic:
-        raise Refused(
-            f"{environment.project} has no Alembic directory configured, so there is nothing to"
-            " rehearse."
-        )
-    rehearsal = queue_rehearsal(
-        environment,
-        database,
-        commit=commit,
-        direction=direction,
-        by=actor,
-        release=release,
-        now=now,
-    )
+        why = f"{environment.project} has no Alembic directory configured"
+        raise Refused(f"{why}, so there is nothing to rehearse.")
+    wanted = {"commit": commit, "direction": direction, "release": release}
+    rehearsal = queue_rehearsal(environment, database, **wanted, by=actor, now=now)
     if rehearsal is None:
         raise Refused("The same rehearsal is already running. Wait for it to end.")
     place = " ".join(filter(None, [str(environment), database.called]))
@@ -66,9 +57,7 @@ def queue_rehearsal(
     release: str = "",
     now: datetime,
 ) -> Rehearsal | None:
-    """Return a new rehearsal, woken; None while the same is under way. `release`: the name of the
-    release that it is part of.
-    """
+    """Return a new rehearsal, woken; None while the same is under way."""
     try:
         with transaction.atomic():
             rehearsal = Rehearsal.objects.create(
@@ -91,15 +80,9 @@ def queue_rehearsal(
 def cancel_rehearsal(rehearsal: Rehearsal, *, actor: Actor, now: datetime | None = None) -> None:
     """Ask the worker to stop the rehearsal; nothing of it is left."""
     now = now or timezone.now()
-    if not Rehearsal.objects.filter(
-        pk=rehearsal.pk, cancel_requested_at=None, finished_at=None
-    ).update(cancel_requested_at=now):
+    rows = Rehearsal.objects.filter(pk=rehearsal.pk, cancel_requested_at=None, finished_at=None)
+    if not rows.update(cancel_requested_at=now):
         raise Refused("This rehearsal has ended or is already stopping.")
     wake_now(rehearsal, now=now)
-    audit.record(
-        "rehearsal.cancelled",
-        actor=actor,
-        subject=rehearsal,
-        sentence=f"Stop the {rehearsal}.",
-        now=now,
-    )
+    message = f"Stop the {rehearsal}."
+    audit.record("rehearsal.cancelled", actor=actor, subject=rehearsal, sentence=message, now=now)

@@ -1,6 +1,4 @@
-"""The step of a rehearsal: it reads a database's schema and writes to nothing but a scratch
-server of its own.
-"""
+"""The step of a rehearsal: it writes to nothing but a scratch server of its own."""
 
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -26,10 +24,8 @@ from portal.server.postgres_wheel import StartError
 
 PATIENCE = timedelta(minutes=10)
 PASSING = ("unreachable", "starting", "full")  # kinds of DatabaseError that go away by themselves
-NOT_REHEARSED = (
-    *(ApiError, GitError, HistoryError, NoDatabase),
-    *(DatabaseError, DumpError, StartError),
-)
+HOPELESS = (NoDatabase, StartError, HistoryError)
+NOT_REHEARSED = (*HOPELESS, ApiError, GitError, DatabaseError, DumpError)
 KEPT = (
     *("start", "target", "files", "statements", "warnings", "changes", "left", "drift"),
     *("drift_problem", "server", "scratch", "phases"),
@@ -38,9 +34,7 @@ STATUSES = {PASSED: JobStatus.SUCCEEDED, FAILED: JobStatus.FAILED, CANCELLED: Jo
 
 
 def step(job: Rehearsal, *, now: datetime) -> Outcome:
-    """Run the whole rehearsal, from the beginning also after a worker was killed: nothing of the
-    last one is used.
-    """
+    """Run the whole rehearsal, from the beginning also after a worker was killed."""
 
     def on_phase(report: Report, phase: str) -> None:
         rows = Rehearsal.objects.filter(pk=job.pk, fence=job.fence)
@@ -77,9 +71,8 @@ def step(job: Rehearsal, *, now: datetime) -> Outcome:
 
 def _not_yet(job: Rehearsal, error: Exception, now: datetime) -> Outcome:
     """Nothing was learnt: tried again for a while where that can help."""
-    hopeless = isinstance(error, NoDatabase | StartError | HistoryError)
-    hopeless = hopeless or (isinstance(error, DatabaseError) and error.kind not in PASSING)
-    if hopeless or now - job.created_at > PATIENCE:
+    lasting = isinstance(error, DatabaseError) and error.kind not in PASSING
+    if lasting or isinstance(error, HOPELESS) or now - job.created_at > PATIENCE:
         return Finished(JobStatus.NEEDS_PERSON, f"Not rehearsed: {error}")
     return Requeue(10, f"The rehearsal could not be done yet: {error}")
 

@@ -1,6 +1,4 @@
-"""The page of a rehearsal: how far it is, what each statement took and locked, what going back
-leaves.
-"""
+"""The page of a rehearsal: its phases, what it took and locked, what going back leaves."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -55,42 +53,36 @@ def panels(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "environments/rehearsals/rehearsal_panels.html", _context(pk))
 
 
+_ROWS = Rehearsal.objects.select_related("environment__project", "database")
+
+
 @page
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Have it stopped."""
-    row = get_object_or_404(
-        Rehearsal.objects.select_related("environment__project", "database"), pk=pk
-    )
+    act = partial(actions.cancel_rehearsal, get_object_or_404(_ROWS, pk=pk))
     then = reverse("environments:rehearsal", args=[pk])
-    message = "Stopping the rehearsal… Nothing of it remains."
-    return run_action(request, then, partial(actions.cancel_rehearsal, row), message)
+    return run_action(request, then, act, "Stopping the rehearsal… Nothing of it remains.")
 
 
 @page
 @require_POST
 def again(request: HttpRequest, pk: int) -> HttpResponse:
     """Have the same rehearsed again; its page is found from the release's, and from this one."""
-    row = get_object_or_404(
-        Rehearsal.objects.select_related("environment__project", "database"), pk=pk
-    )
-    then = reverse("environments:rehearsal", args=[pk])
-    message = "Rehearsing again. The newest rehearsal is linked here."
-    return run_action(request, then, partial(_start, row), message)
-
-
-def _start(row: Rehearsal, *, actor: Actor) -> Rehearsal:
-    return actions.start_rehearsal(
+    row = get_object_or_404(_ROWS, pk=pk)
+    act = partial(
+        actions.start_rehearsal,
         row.environment,
         database=row.database,
-        actor=actor,
         commit=row.commit,
         direction=row.direction,
     )
+    then = reverse("environments:rehearsal", args=[pk])
+    return run_action(request, then, act, "Rehearsing again. The newest rehearsal is linked here.")
 
 
 def _context(pk: int) -> dict[str, object]:
-    rows = Rehearsal.objects.select_related("environment__project", "database", "requested_by")
+    rows = _ROWS.select_related("requested_by")
     row = get_object_or_404(with_neighbours(rows, within="environment__project"), pk=pk)
     same = Rehearsal.objects.filter(
         environment=row.environment,
@@ -99,7 +91,7 @@ def _context(pk: int) -> dict[str, object]:
         direction=row.direction,
     )
     newest = same.order_by("-pk").values_list("pk", flat=True).first()
-    drift = [_difference(one) for one in row.drift or ()]
+    drift, where = [_difference(one) for one in row.drift or ()], str(row.environment)
     return {
         "rehearsal": row,
         "environment": row.environment,
@@ -109,11 +101,7 @@ def _context(pk: int) -> dict[str, object]:
         "runs": [(label, _statements(row, run)) for run, label in RUNS[Direction(row.direction)]],
         "changes": [_difference(change).sentence for change in row.changes],
         "left": None if row.left is None else [_difference(one).sentence for one in row.left],
-        "drift": (
-            None
-            if row.drift is None
-            else [sentence(one, str(row.environment)) for one in drift[:SHOWN]]
-        ),
+        "drift": None if row.drift is None else [sentence(one, where) for one in drift[:SHOWN]],
         "drift_more": max(0, len(drift) - SHOWN),
         "pulse": 1 if row.is_open else 0,
     }
@@ -121,16 +109,12 @@ def _context(pk: int) -> dict[str, object]:
 
 def _phases(row: Rehearsal) -> list[tuple[str, str, float | None]]:
     """Return each phase with its state and seconds."""
-    took = dict(row.phases)
-    names = [name for name in PHASES if name != "compare" or row.direction == Direction.UPGRADE]
-    return [
-        (
-            PHASES[name],
-            "pass" if name in took else "active" if name == row.phase else "closed",
-            took.get(name),
-        )
-        for name in names
-    ]
+    took, found = dict(row.phases), []
+    for name, label in PHASES.items():
+        if name != "compare" or row.direction == Direction.UPGRADE:
+            state = "pass" if name in took else "active" if name == row.phase else "closed"
+            found.append((label, state, took.get(name)))
+    return found
 
 
 def _statements(row: Rehearsal, run: str) -> list[dict[str, object]]:
@@ -168,25 +152,20 @@ def _difference(one: JsonObject) -> Difference:
 @page
 @require_POST
 def compare(request: HttpRequest, pk: int) -> HttpResponse:
-    """Have a database's real schema compared with the one that its branch's migrations make, by a
-    rehearsal.
-    """
+    """Have a database's real schema compared with the one that its branch makes."""
     statuses = DatabaseStatus.objects.select_related("environment__project", "database")
     status = get_object_or_404(statuses, pk=pk, environment__gone_at=None)
     environment, project = status.environment, status.environment.project
     then = f"{reverse('environments:migrations')}?project={project.slug}"
     message = "Comparing the schema… See the newest rehearsal below."
-    return run_action(
-        request, then, partial(_start_comparison, environment, status.database), message
-    )
+    act = partial(_start_comparison, environment, status.database)
+    return run_action(request, then, act, message)
 
 
 def _start_comparison(environment: Environment, database: Database, *, actor: Actor) -> Rehearsal:
     project = environment.project
     branch = expected_branches(project).get(environment.kind, "")
-    head = (
-        Branch.objects.filter(project=project, name=branch).values_list("head", flat=True).first()
-    )
+    head = Branch.heads(project).get(branch)
     if not head:
         raise Refused(
             f"The branch of {environment} has not been read yet, so no schema is expected of its"

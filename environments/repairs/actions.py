@@ -14,9 +14,7 @@ from portal.ui.actions import Refused, action
 def repair_branch(
     instance: ServiceInstance, *, actor: Actor, wanted: str, now: datetime | None = None
 ) -> Repair:
-    """Ask for `instance` to follow the branch it should; `wanted` is the one that the person
-    confirmed.
-    """
+    """Ask for `instance` to follow the branch `wanted`, which the person confirmed."""
     _is_there(instance)
     project = instance.service.project
     expected = expected_branches(project).get(instance.environment.kind)
@@ -31,16 +29,8 @@ def repair_branch(
     if instance.branch == expected:
         raise Refused(f"{instance} already follows {expected}.")
     message = f"Let {instance} follow {expected} instead of {instance.branch or 'no branch'}."
-    return _repair(
-        project,
-        RepairKind.BRANCH,
-        "branch.repair_requested",
-        message,
-        actor=actor,
-        now=now,
-        instance=instance,
-        wanted=expected,
-    )
+    what = (project, RepairKind.BRANCH, "branch.repair_requested", message)
+    return _repair(*what, actor=actor, now=now, instance=instance, wanted=expected)
 
 
 @action("push.repair_requested", "environments.repair_environment")
@@ -82,13 +72,5 @@ def deploy_head(
     if instance.environment.kind == EnvironmentKind.PRODUCTION:
         require_shipped(project, branch, actor)
     message = f"Deploy {head[:7]}, the head of {instance.branch}, on {instance}."
-    return _repair(
-        project,
-        RepairKind.DEPLOY,
-        "deploy.requested",
-        message,
-        actor=actor,
-        now=now,
-        instance=instance,
-        wanted=head,
-    )
+    what = (project, RepairKind.DEPLOY, "deploy.requested", message)
+    return _repair(*what, actor=actor, now=now, instance=instance, wanted=head)

@@ -17,29 +17,26 @@ from environments.models import (
     Repair,
     ServiceInstance,
 )
-from environments.repairs.step_parts import ended_late, write_once
+from environments.repairs.step_parts import ended_late, failed, succeeded, wait, write_once
 from portal.configuration.signing import may_sign
-from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds
+from portal.jobs import Outcome, Requeue, holds
 
 
 def sync_staging(job: Repair, now: datetime) -> Outcome:
     seen = fast_forward.level(job.project)
     if seen.state in (fast_forward.MOVED, fast_forward.UNSURE):
         job.keep(wrote_at=job.wrote_at or now)
-        return ended_late(job, seen.sentence, now) or Requeue(
-            0 if seen.state == fast_forward.MOVED else 2, seen.sentence
-        )
-    moved = seen.state == fast_forward.EQUAL and job.wrote_at is not None
+        seconds = 0 if seen.state == fast_forward.MOVED else 2
+        return wait(job, seen.sentence, now, seconds=seconds)
+    equal = seen.state == fast_forward.EQUAL
     before, wanted = seen.same_files or ("", "")
     job.keep(
-        result=fast_forward.MOVED if moved else seen.state,
+        result=fast_forward.MOVED if equal and job.wrote_at is not None else seen.state,
         evidence=list(seen.lacking),
         before=before,
         wanted=wanted,
     )
-    return Finished(
-        JobStatus.SUCCEEDED if seen.state == fast_forward.EQUAL else JobStatus.FAILED, seen.sentence
-    )
+    return succeeded(seen.sentence) if equal else failed(seen.sentence)
 
 
 def reset(job: Repair, now: datetime) -> Outcome:
@@ -50,18 +47,18 @@ def reset(job: Repair, now: datetime) -> Outcome:
         seen = fast_forward.look_at_reset(job.project, job.before, job.wanted)
         if seen is not None and seen.done:
             job.keep(result=fast_forward.MOVED)
-            return Finished(JobStatus.SUCCEEDED, seen.sentence)
+            return succeeded(seen.sentence)
         if job.wrote_at is not None:
             message = f"GitHub does not show the move of {job.project.staging_branch} yet."
             return ended_late(job, seen.sentence if seen else message, now) or Requeue(2, message)
         if seen is not None:
-            return Finished(JobStatus.FAILED, seen.sentence)
+            return failed(seen.sentence)
         if not may_sign(job.requested_by, "environments.sign_reset"):
             message = (
                 f"{job.requested_by} signed this reset but may no longer sign one. Nothing was "
                 "reset."
             )
-            return Finished(JobStatus.FAILED, message)
+            return failed(message)
         if not holds(job):
             return Requeue(0)
         job.keep(wrote_at=now)
@@ -69,15 +66,13 @@ def reset(job: Repair, now: datetime) -> Outcome:
         fast_forward.reset(job.project, job.before, job.wanted)
     except GitError as error:
         if error.kind in ("lease", "protected", "token", "key", "host_key", "reference"):
-            return Finished(JobStatus.FAILED, str(error))
-        return ended_late(job, str(error), now) or Requeue(5, str(error))
+            return failed(str(error))
+        return wait(job, str(error), now, seconds=5)
     return Requeue(0, f"{job.project.staging_branch} was reset; reading it again.")
 
 
 def _expect_deployments(job: Repair, now: datetime) -> None:
-    """Railway deploys what staging is set to: that is expected, and no finding may be opened for
-    it.
-    """
+    """Railway deploys what staging is set to: expect that, and open no finding for it."""
     instances = ServiceInstance.objects.filter(
         environment__project=job.project, environment__kind=EnvironmentKind.STAGING
     )
@@ -91,17 +86,13 @@ def back_merge(job: Repair, now: datetime) -> Outcome:
     pull = fast_forward.find_back_merge(project, github)
     if pull is None:
         if not github.compare(target, main).ahead_by:
-            return Finished(
-                JobStatus.SUCCEEDED, f"{target} contains every commit of {main}: nothing to merge."
-            )
+            return succeeded(f"{target} contains every commit of {main}: nothing to merge.")
         job.keep(wrote_at=now)
         pull = fast_forward.open_back_merge(project, github)
     job.keep(
         evidence=[{"label": f"#{pull.number}", "said": f"{main} → {target}", "link": pull.url}]
     )
-    return Finished(
-        JobStatus.SUCCEEDED, f"Pull request #{pull.number} merges {main} back into {target}."
-    )
+    return succeeded(f"Pull request #{pull.number} merges {main} back into {target}.")
 
 
 def revert(job: Repair, now: datetime) -> Outcome:
@@ -115,37 +106,32 @@ def revert(job: Repair, now: datetime) -> Outcome:
         pull = github.revert_pull(number, body=why)
     said = f"{pull.head_ref} → {main}"
     job.keep(evidence=[{"label": f"#{pull.number}", "said": said, "link": pull.url}])
-    return Finished(
-        JobStatus.SUCCEEDED, f"Pull request #{pull.number} reverts #{number} on {main}."
-    )
+    return succeeded(f"Pull request #{pull.number} reverts #{number} on {main}.")
 
 
 def protect(job: Repair, now: datetime) -> Outcome:
-    """Send exactly what is to protect a branch, once, and read what binds it then; rulesets stay as
-    they are.
-    """
+    """Protect a branch, once, and read what binds it then; rulesets stay as they are."""
     project, branch = job.project, job.subject
     protection.read(project, now=now)
     row = BranchProtection.objects.get(project=project, branch=branch)
     wrong = [line for line in row.lines if line["state"] != protection_rules.PASS]
     if not wrong:
-        return Finished(JobStatus.SUCCEEDED, f"{branch} matches its protection policy.")
+        return succeeded(f"{branch} matches its protection policy.")
     if job.wrote_at is not None:
         message = "; ".join(f"{line['rule']}: {line['actual']}" for line in wrong)
-        return Finished(
-            JobStatus.FAILED,
-            f"The protection was applied but still differs ({message}). Check the rulesets.",
+        return failed(
+            f"The protection was applied but still differs ({message}). Check the rulesets."
         )
     if locked_out := applying.lockout(project, branch, row):
-        return Finished(JobStatus.FAILED, locked_out)
+        return failed(locked_out)
     members = github_of(project).seen_members(project.protected_approvals + 1)
     if locked_out := applying.too_few(project, branch, members):
-        return Finished(JobStatus.FAILED, locked_out)
+        return failed(locked_out)
     if job.wanted and job.wanted != applying.digest(project, branch, row):
         message = (
             "Nothing was changed: other changes would be made now than were shown; look again."
         )
-        return Finished(JobStatus.FAILED, message)
+        return failed(message)
     if not holds(job):
         return Requeue(0)
     job.keep(
@@ -160,7 +146,7 @@ def keep_heads(job: Repair, now: datetime) -> Outcome:
     github = github_of(job.project)
     if not github.deletes_heads():
         _note_kept(job.project)
-        return Finished(JobStatus.SUCCEEDED, "GitHub leaves merged branches where they are.")
+        return succeeded("GitHub leaves merged branches where they are.")
     return write_once(
         job,
         now,

@@ -13,20 +13,33 @@ FINAL = steps.FINAL | {"watch_only"}
 
 def given_up(job: Repair, now: datetime, error: Exception) -> Outcome:
     if getattr(error, "kind", "") in FINAL:
-        return Finished(JobStatus.FAILED, str(error))
-    return ended_late(job, str(error), now) or Requeue(steps.PAUSE, str(error))
+        return failed(str(error))
+    return wait(job, str(error), now, seconds=steps.PAUSE)
+
+
+def failed(sentence: str) -> Finished:
+    return Finished(JobStatus.FAILED, sentence)
+
+
+def succeeded(sentence: str) -> Finished:
+    return Finished(JobStatus.SUCCEEDED, sentence)
+
+
+def wait(
+    job: Repair, sentence: str, now: datetime, *, seconds: float = 2, patience: timedelta = PATIENCE
+) -> Outcome:
+    """Look again after `seconds`, until that is late."""
+    return ended_late(job, sentence, now, patience) or Requeue(seconds, sentence)
 
 
 def ended_late(
     job: Repair, sentence: str, now: datetime, patience: timedelta = PATIENCE
 ) -> Finished | None:
-    """Return the end of a repair that took too long: failed when nothing was written, else nobody
-    knows.
-    """
+    """Return the end of a late repair: failed when nothing was written, else unknown."""
     if now - job.created_at < patience:
         return None
     if job.wrote_at is None:
-        return Finished(JobStatus.FAILED, f"Nothing was changed: {sentence}")
+        return failed(f"Nothing was changed: {sentence}")
     return Finished(
         JobStatus.NEEDS_PERSON, f"The request was sent, but its result is not known: {sentence}"
     )
@@ -46,7 +59,7 @@ def write_once(
     from then on say what `still` is so, until that is late.
     """
     if job.wrote_at is not None:
-        return ended_late(job, still, now) or Requeue(2, still)
+        return wait(job, still, now)
     if not holds(job):
         return Requeue(0)
     job.keep(wrote_at=now, before=before)

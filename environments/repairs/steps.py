@@ -12,7 +12,7 @@ from environments.drift import detect
 from environments.findings import out_of_band
 from environments.models import ENDED_BADLY, RailwaySync, Repair, RepairKind
 from environments.quota import sharing
-from environments.railway import ProjectTree, Trigger
+from environments.railway import Environment, ProjectTree, Railway, Trigger
 from environments.railway import ServiceInstance as InstanceState
 from environments.railway_mirror import sync as mirror_sync
 from environments.repairs.branch_steps import (
@@ -23,8 +23,16 @@ from environments.repairs.branch_steps import (
     revert,
     sync_staging,
 )
-from environments.repairs.step_parts import FINAL, PATIENCE, ended_late, given_up, write_once
-from portal.jobs import Finished, JobStatus, Outcome, Requeue, holds, steps
+from environments.repairs.step_parts import (
+    FINAL,
+    PATIENCE,
+    failed,
+    given_up,
+    succeeded,
+    wait,
+    write_once,
+)
+from portal.jobs import Outcome, Requeue, holds, steps
 
 
 def step(job: Repair, *, now: datetime) -> Outcome:
@@ -40,23 +48,25 @@ def step(job: Repair, *, now: datetime) -> Outcome:
         )
 
 
-def _branch(job: Repair, now: datetime) -> Outcome:
+def _read(job: Repair) -> tuple[Railway, ProjectTree]:
+    """Read the project on Railway, and bring its rows in step."""
     railway = railway_of(job.project)
     tree = railway.project(job.project.railway_project_id)
     mirror_sync.apply(job.project, tree, now=timezone.now())
+    return railway, tree
+
+
+def _branch(job: Repair, now: datetime) -> Outcome:
+    railway, tree = _read(job)
     trigger = _trigger(job, tree)
     if trigger is None:
         message = (
             f"Railway has no deployment trigger for {job.subject}: connect it to {job.wanted} in"
             " Railway first."
         )
-        return (
-            ended_late(job, message, now) or Requeue(2, message)
-            if not tree.complete
-            else Finished(JobStatus.FAILED, message)
-        )
+        return failed(message) if tree.complete else wait(job, message, now)
     if trigger.branch == job.wanted:
-        return Finished(JobStatus.SUCCEEDED, f"{job.subject} follows {job.wanted}.")
+        return succeeded(f"{job.subject} follows {job.wanted}.")
     return write_once(
         job,
         now,
@@ -69,7 +79,7 @@ def _branch(job: Repair, now: datetime) -> Outcome:
 
 def _push(job: Repair, now: datetime) -> Outcome:
     if job.instance is None:
-        return Finished(JobStatus.FAILED, f"{job.subject} is no longer on Railway.")
+        return failed(f"{job.subject} is no longer on Railway.")
     railway, instance = railway_of(job.project), job.instance
     place = (
         job.project.railway_project_id,
@@ -82,10 +92,10 @@ def _push(job: Repair, now: datetime) -> Outcome:
         type(instance).objects.filter(pk=instance.pk).update(autodeploy=seen.enabled)
         detect.compare(job.project, now=timezone.now())
     if seen.enabled:
-        return Finished(JobStatus.SUCCEEDED, f"{job.subject} is deployed on push.")
+        return succeeded(f"{job.subject} is deployed on push.")
     if not seen.can_enable:
         why = seen.reason.rstrip(".") or "Railway gives no reason"
-        return Finished(JobStatus.FAILED, f"{job.subject} cannot be deployed on push: {why}.")
+        return failed(f"{job.subject} cannot be deployed on push: {why}.")
     return write_once(
         job,
         now,
@@ -96,32 +106,39 @@ def _push(job: Repair, now: datetime) -> Outcome:
     )
 
 
-def _trigger(job: Repair, tree: ProjectTree) -> Trigger | None:
+def _place(job: Repair, tree: ProjectTree) -> Environment | None:
+    """Return the environment of the job's service as Railway shows it."""
     if job.instance is None:
         return None
-    place, service = job.instance.environment.railway_id, job.instance.service.railway_id
-    triggers = (
-        trigger
-        for environment in tree.environments
-        if environment.id == place
-        for trigger in environment.triggers
-    )
-    return next((trigger for trigger in triggers if trigger.service_id == service), None)
+    id = job.instance.environment.railway_id
+    return next((one for one in tree.environments if one.id == id), None)
+
+
+def _is_of(job: Repair, service: str | None) -> bool:
+    return job.instance is not None and job.instance.service.railway_id == service
+
+
+def _trigger(job: Repair, tree: ProjectTree) -> Trigger | None:
+    triggers = place.triggers if (place := _place(job, tree)) else ()
+    return next((one for one in triggers if _is_of(job, one.service_id)), None)
+
+
+def _instance(job: Repair, tree: ProjectTree) -> InstanceState | None:
+    instances = place.instances if (place := _place(job, tree)) else ()
+    return next((one for one in instances if _is_of(job, one.service_id)), None)
 
 
 def _deploy(job: Repair, now: datetime) -> Outcome:
-    railway = railway_of(job.project)
-    tree = railway.project(job.project.railway_project_id)
-    mirror_sync.apply(job.project, tree, now=timezone.now())
+    railway, tree = _read(job)
     state = _instance(job, tree)
     if state is None or job.instance is None:
-        return Finished(JobStatus.FAILED, f"{job.subject} is no longer on Railway.")
+        return failed(f"{job.subject} is no longer on Railway.")
     latest = state.latest_deployment if state.readable else None
     ours = latest if latest and latest.commit == job.wanted else None
     if ours and job.wrote_at is not None and ours.id == job.before:
         ours = None
     if ours and ours.serves:
-        return Finished(JobStatus.SUCCEEDED, f"{job.subject} serves {job.wanted[:7]}.")
+        return succeeded(f"{job.subject} serves {job.wanted[:7]}.")
     begun = ours and (job.wrote_at is not None or ours.status != "SUCCESS")
     if ours and begun and ours.status not in ENDED_BADLY:
         return _deploying(job, ours.status, now)
@@ -129,16 +146,16 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
         if ours:
             how = ours.status.lower()
             message = f"The deployment of {job.wanted[:7]} on {job.subject} ended as {how}."
-            return Finished(JobStatus.FAILED, message)
+            return failed(message)
         message = f"Railway does not show the deployment of {job.wanted[:7]} on {job.subject} yet."
-        return ended_late(job, message, now) or Requeue(2, message)
+        return wait(job, message, now)
     if not state.readable:
         message = f"The deployments of {job.subject} cannot be read."
-        return ended_late(job, message, now) or Requeue(2)
+        return wait(job, message, now)
     head = github_of(job.project).branch_head(job.instance.branch)
     if head != job.wanted:
         message = f"{job.instance.branch} is not at {job.wanted[:7]} anymore, so nothing was"
-        return Finished(JobStatus.FAILED, f"{message} deployed. Reload the page.")
+        return failed(f"{message} deployed. Reload the page.")
     if not holds(job):
         return Requeue(0)
     # Written down before the call: a repeated look finds the deployment, not the request.
@@ -150,30 +167,19 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
 
 
 def _delete(job: Repair, now: datetime) -> Outcome:
-    """Delete an environment that looks like a preview; `wanted` is its id, which a person confirmed
-    by its name.
-    """
-    railway = railway_of(job.project)
-    tree = railway.project(job.project.railway_project_id)
-    mirror_sync.apply(job.project, tree, now=timezone.now())
-    place = next(
-        (environment for environment in tree.environments if environment.id == job.wanted), None
-    )
+    """Delete what looks like a preview; `wanted` is its id, confirmed by its name."""
+    railway, tree = _read(job)
+    place = next((one for one in tree.environments if one.id == job.wanted), None)
     if place is None:
         message = (
             f"Railway does not show every environment, so it is not known whether {job.subject} is"
             " gone."
         )
-        late = ended_late(job, message, now) or Requeue(2, message)
-        return (
-            Finished(JobStatus.SUCCEEDED, f"{job.subject} is gone from Railway.")
-            if tree.complete
-            else late
-        )
+        if tree.complete:
+            return succeeded(f"{job.subject} is gone from Railway.")
+        return wait(job, message, now)
     if place.name != job.subject or not (place.is_ephemeral or place.name.startswith("pr-")):
-        return Finished(
-            JobStatus.FAILED, f"{job.subject} has changed since you confirmed. Nothing was deleted."
-        )
+        return failed(f"{job.subject} has changed since you confirmed. Nothing was deleted.")
     return write_once(
         job,
         now,
@@ -187,22 +193,7 @@ def _delete(job: Repair, now: datetime) -> Outcome:
 
 def _deploying(job: Repair, status: str, now: datetime) -> Outcome:
     message = f"{job.subject} is deploying {job.wanted[:7]} ({status.lower()})."
-    return ended_late(job, message, now, timedelta(minutes=job.project.deploy_minutes)) or Requeue(
-        2, message
-    )
-
-
-def _instance(job: Repair, tree: ProjectTree) -> InstanceState | None:
-    if job.instance is None:
-        return None
-    place, service = job.instance.environment.railway_id, job.instance.service.railway_id
-    found = (
-        instance
-        for environment in tree.environments
-        if environment.id == place
-        for instance in environment.instances
-    )
-    return next((one for one in found if one.service_id == service), None)
+    return wait(job, message, now, patience=timedelta(minutes=job.project.deploy_minutes))
 
 
 STEPS: dict[RepairKind, Callable[[Repair, datetime], Outcome]] = {

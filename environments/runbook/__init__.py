@@ -1,3 +1,1 @@
-"""Finds what a repository still contains of a manual release process. It reads files and runs
-none.
-"""
+"""Finds what a repository still contains of a manual release process; it runs no file."""

@@ -15,7 +15,8 @@ from portal.outbound.http import ApiError
 
 RULES = 1  # raise it when other things are found: every project is then read again
 MOST = 200
-NOT_THEIRS = ("node_modules/", ".venv/", "venv/", "vendor/", "site-packages/", ".task_logs/")
+NOT_THEIRS = {"node_modules", ".venv", "venv", "vendor", "site-packages", ".task_logs"}
+TESTS = {"tests", "test"}
 WORKFLOW, STARTUP, SCRIPT, DOCUMENT, CODE = "workflow", "startup", "script", "document", "code"
 _NAMED_IN = {kinds.PREVIEWS: (WORKFLOW,), kinds.SYNC: (WORKFLOW, SCRIPT), kinds.TASK_LOG: (SCRIPT,)}
 _STARTUP = re.compile(
@@ -62,7 +63,7 @@ def leftovers(mirror: Mirror, commit: str, staging: str, main: str) -> list[Left
     Nothing of the repository is executed. Raise `GitError`.
     """
     found: dict[tuple[str, str], Leftover] = {}
-    for path, _ in mirror.files(commit):
+    for path, _ in mirror.tree(commit):
         for kind in _by_name(path):
             found[kind, path] = Leftover(kind, place_of(path), path, 0, "its name")
     for command in kinds.commands(staging, main):
@@ -100,19 +101,13 @@ def _by_name(path: str) -> Iterable[str]:
     if not _is_theirs(path) or place not in (WORKFLOW, SCRIPT):
         return []
     name = posixpath.basename(path)
-    return [
-        kind
-        for kind, places in _NAMED_IN.items()
-        if place in places and kinds.NAMES[kind].search(name)
-    ]
+    named = [kind for kind, places in _NAMED_IN.items() if place in places]
+    return [kind for kind in named if kinds.NAMES[kind].search(name)]
 
 
 def _is_theirs(path: str) -> bool:
     """Return whether people wrote and run it here: no dependency, and no test."""
-    parts = path.split("/")[:-1]
-    return not any(f"/{one}" in f"/{path}" for one in NOT_THEIRS) and not {"tests", "test"} & set(
-        parts
-    )
+    return not (NOT_THEIRS | TESTS) & set(path.split("/")[:-1])
 
 
 def _counts(one: Leftover) -> bool:

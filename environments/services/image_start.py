@@ -23,7 +23,7 @@ def migrates(
     `root`: the directory that is built; `dockerfile`: its path, where one is set. At most
     `MOST_FILES` scripts are followed, and none above `MOST_BYTES`. Raise `GitError`.
     """
-    root, blobs = root.strip("/"), dict(mirror.files(commit))
+    root, blobs = root.strip("/"), dict(mirror.tree(commit))
     waiting = [command or _started(mirror, blobs, root, dockerfile)]
     seen: set[str] = set()
     while waiting:

@@ -2,7 +2,7 @@
 kept on its row.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
@@ -37,14 +37,16 @@ def settle(project: Project, also: Iterable[str] = ()) -> None:
 
     Three queries while nothing is new. What git cannot tell now stays unknown, and is asked again.
     """
-    settle_lives(project, lives_in(project), also)
+    settle_lives(project, lives_in(project), Branch.heads(project), also)
 
 
-def settle_lives(project: Project, lives: Iterable[Live], also: Iterable[str] = ()) -> None:
-    """Do the same for services that were read just now. One query while nothing is new."""
-    known = Branch.objects.filter(project=project).exclude(head="")
-    heads = dict(known.values_list("name", "head"))
-    wanted = list(dict.fromkeys([*heads.values(), *filter(None, also)]))
+def settle_lives(
+    project: Project, lives: Iterable[Live], heads: Mapping[str, str], also: Iterable[str] = ()
+) -> None:
+    """Do the same for services that were read just now; `heads`: by the name of the branch. No
+    query while nothing is new.
+    """
+    wanted = list(dict.fromkeys(filter(None, [*heads.values(), *also])))
     candidate, compared = heads.get(project.staging_branch, ""), _Compared(project)
     for live in lives:
         serves = next(

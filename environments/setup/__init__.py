@@ -1,3 +1,1 @@
-"""Connecting a project: what can be chosen, and a proposal from reading it. Writes nothing
-outside.
-"""
+"""Connecting a project: the choices, and a proposal. Writes nothing outside."""

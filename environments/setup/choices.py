@@ -7,11 +7,12 @@ from django.conf import settings
 from environments.github.transport import SERVICE as GITHUB
 from environments.github.transport import Transport
 from environments.railway import Railway, TokenReport
+from environments.railway.answers import nodes
 from environments.railway.transport import SERVICE as RAILWAY
 from portal.credentials import stored
 from portal.outbound.credentials import App
-from portal.outbound.http import malformed
-from portal.outbound.parsing import Malformed, field, get_path, text
+from portal.outbound.http import shaped
+from portal.outbound.parsing import field, get_path, text
 
 PAGES = 10  # of 100 each
 
@@ -34,17 +35,13 @@ def repositories(search: str = "", *, scope: str = "") -> list[Choice]:
     is_app = isinstance(credential, App) or not (credential or settings.GITHUB_TOKEN)
     path, key = ("/installation/repositories", "repositories") if is_app else ("/user/repos", "")
     found: list[Choice] = []
-    try:
-        for page in range(1, PAGES + 1):
-            answer = transport.get("list repositories", path, per_page=100, page=page)
-            items = get_path(answer, key) if key else answer
-            if not isinstance(items, list):
-                raise Malformed("the list of repositories is missing")
-            found += [_repository(item) for item in items]
-            if len(items) < 100:
-                break
-    except Malformed as error:
-        raise malformed(GITHUB, str(error)) from error
+    for page in range(1, PAGES + 1):
+        answer = transport.get("list repositories", path, per_page=100, page=page)
+        with shaped(GITHUB):
+            items = field({"list": get_path(answer, key) if key else answer}, "list", list)
+            found += map(_repository, items)
+        if len(items) < 100:
+            break
     return [one for one in found if search.lower() in one.name.lower()]
 
 
@@ -69,11 +66,9 @@ def railway_projects(search: str = "", *, scope: str = "") -> list[Choice]:
     if report.project is not None:
         return [Choice(report.project[0], report.project[1], "by a project token")]
     found: list[Choice] = []
-    try:
+    with shaped(RAILWAY):
         for workspace, name in report.workspaces:
             found += _of_workspace(railway, workspace, name)
-    except Malformed as error:
-        raise malformed(RAILWAY, str(error)) from error
     return [one for one in found if search.lower() in one.name.lower()]
 
 
@@ -83,10 +78,9 @@ def _of_workspace(railway: Railway, workspace: str, name: str) -> list[Choice]:
     for _ in range(PAGES):
         data = railway.transport.ask("projects", workspaceId=workspace, after=after)
         listed = field(data, "projects", dict)
-        nodes = [field(edge, "node", dict) for edge in field(listed, "edges", list)]
         found += [
             Choice(field(node, "id", str), text(field(node, "name", str)), name)
-            for node in nodes
+            for node in nodes(listed)
             if get_path(node, "deletedAt") is None
         ]
         if not get_path(listed, "pageInfo", "hasNextPage"):

@@ -57,7 +57,7 @@ def discover(repository: str, railway_id: str, mirror: Mirror, tell: Tell) -> Fo
     values = _values(project, tree, staging) if staging else {}
     databases = _databases(mirror, commit, staging, values)
     tell("Reading checks and branch protection…")
-    paths = [path for path, _ in mirror.files(commit)]
+    paths = [path for path, _ in mirror.tree(commit)]
     before = commands.before_pushing(paths, lambda path: mirror.read_file(commit, path))
     return {
         "fields": {
@@ -108,12 +108,10 @@ def _values(project: Project, tree: ProjectTree, place: layout.Place) -> dict[st
 def _databases(
     mirror: Mirror, commit: str, place: layout.Place | None, values: layout.Values
 ) -> list[dict[str, str]]:
-    """Return every Alembic directory with a revision in it, each once, by the file that configures
-    it.
-    """
+    """Return every Alembic directory with a revision, once, by its configuration file."""
     with mirror.objects() as objects:
         seen = candidates(Snapshot(objects, commit))
-    tomls = [path for path, _ in mirror.files(commit) if path.endswith("pyproject.toml")]
+    tomls = [path for path, _ in mirror.tree(commit) if path.endswith("pyproject.toml")]
     asked = [*seen.configurations, *_with_alembic(mirror, commit, tomls), *seen.scripts]
     found: list[dict[str, str]] = []
     covered: set[str] = set()

@@ -27,7 +27,7 @@ def places(tree: ProjectTree, repository: str) -> list[Place]:
     """Return the lasting environments in which a service comes from the repository."""
     found = []
     for one in tree.environments:
-        if one.is_ephemeral or one.pr_number is not None:
+        if _is_preview(one):
             continue
         ours = _ours(one, repository)
         branches = Counter(one.branch_of(instance.service_id) or "" for instance in ours)
@@ -38,15 +38,12 @@ def places(tree: ProjectTree, repository: str) -> list[Place]:
 
 
 def _ours(environment: Environment, repository: str) -> tuple[ServiceInstance, ...]:
-    triggers = {
-        one.service_id
-        for one in environment.triggers
-        if one.repository.lower() == repository.lower()
-    }
+    name = repository.lower()
+    triggers = {one.service_id for one in environment.triggers if one.repository.lower() == name}
     return tuple(
         one
         for one in environment.instances
-        if one.service_id in triggers or (one.repo or "").lower() == repository.lower()
+        if one.service_id in triggers or (one.repo or "").lower() == name
     )
 
 
@@ -66,9 +63,11 @@ def _named(found: Sequence[Place], names: Sequence[str]) -> Place | None:
 
 def previews(tree: ProjectTree) -> list[str]:
     """Return the environments of pull requests that exist already."""
-    return sorted(
-        one.name for one in tree.environments if one.is_ephemeral or one.pr_number is not None
-    )
+    return sorted(one.name for one in tree.environments if _is_preview(one))
+
+
+def _is_preview(environment: Environment) -> bool:
+    return environment.is_ephemeral or environment.pr_number is not None
 
 
 def database_of(alembic: str, place: Place, values: Values) -> dict[str, str]:

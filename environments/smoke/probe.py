@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -20,6 +21,7 @@ MAX_BODY_BYTES = 1024 * 1024
 MOST_PLACES = 3  # of one host's addresses that are tried
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9a-fA-F:]+\](:\d{1,5})?")
+_PATH = re.compile(r"/[!-\[\]-~]*")  # printable ASCII without blanks and backslashes
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
@@ -55,10 +57,8 @@ def probe(
     """
     address = address_of(base_url, path)
     if address is None:
-        sentence = (
-            f"“{text(base_url, 80)}” with path “{text(path, 80)}” is no address: correct the"
-            " service's."
-        )
+        given = f"“{text(base_url, 80)}” with path “{text(path, 80)}”"
+        sentence = f"{given} is no address: correct the service's."
         return Probe(None, None, 0.0, None, sentence)
     started = clock()
     if local is None:
@@ -121,47 +121,18 @@ def is_public(address: str) -> bool:
 
 def _ask(address: str, places: Sequence[str], timeout: float) -> http.Reply:
     """Return one answer from the first of these places that can be reached."""
+    get = partial(http.send, SERVICE, "GET", address, write=False)
+    ask = partial(get, read_seconds=timeout, limit=MAX_BODY_BYTES)
     for place in places[:-1]:
         with suppress(ApiError):
-            return http.send(
-                SERVICE,
-                "GET",
-                address,
-                write=False,
-                read_seconds=timeout,
-                limit=MAX_BODY_BYTES,
-                at=place,
-            )
-    return http.send(
-        SERVICE,
-        "GET",
-        address,
-        write=False,
-        read_seconds=timeout,
-        limit=MAX_BODY_BYTES,
-        at=places[-1],
-    )
+            return ask(at=place)
+    return ask(at=places[-1])
 
 
 def address_of(base_url: str, path: str) -> str | None:
-    """Return the address to ask: https, or http on this machine; None when `base_url` or `path` is
-    unfit.
-    """
-    if (
-        not path.startswith("/")
-        or not path.isascii()
-        or not path.isprintable()
-        or " " in path
-        or "\\" in path
-    ):
-        return None
-    host = base_url.strip()
-    if "://" in host:
-        scheme, _, rest = host.partition("://")
-        host = rest.rstrip("/")
-        if scheme.lower() not in {"http", "https"}:
-            return None
-    if not _HOST.fullmatch(host):
+    """Return the address to ask: https, or http on this machine; None for unfit arguments."""
+    host = re.sub(r"(?i)^https?://(.*?)/*$", r"\1", base_url.strip())
+    if not _PATH.fullmatch(path) or not _HOST.fullmatch(host):
         return None
     try:
         local = http.is_loopback(urlsplit(f"//{host}").hostname)
@@ -177,10 +148,8 @@ def _no_answer(address: str, error: ApiError, timeout: float) -> str:
     if "timeout" in error.detail.lower():
         return f"{address} did not answer within {timeout:g} s: look at the service's log."
     if error.kind == "malformed":
-        return (
-            f"{address} answered more than 1 MB or something unreadable: give it a small page to"
-            " test."
-        )
+        unfit = f"{address} answered more than 1 MB or something unreadable"
+        return f"{unfit}: give it a small page to test."
     return f"{address} cannot be reached: look whether the service runs and listens on its port."
 
 
@@ -201,16 +170,13 @@ def _verdict(
 ) -> tuple[bool, str]:
     if status != expected_status:
         return False, f"{address} answered HTTP {status} where {expected_status} was expected."
-    if expected_commit and commit is not None and not _same(commit, expected_commit.lower()):
-        return (
-            False,
-            f"{address} runs commit {commit[:12]} where {expected_commit[:12]} was expected.",
-        )
-    if expected_commit and commit is None:
-        return True, f"{address} answered HTTP {status}; it reports no commit."
-    return True, f"{address} answered HTTP {status}" + (
-        f" at commit {commit[:12]}." if commit else "."
-    )
+    answered = f"{address} answered HTTP {status}"
+    if commit is None:
+        return True, f"{answered}{'; it reports no commit' if expected_commit else ''}."
+    if expected_commit and not _same(commit, expected_commit.lower()):
+        runs = f"{address} runs commit {commit[:12]}"
+        return False, f"{runs} where {expected_commit[:12]} was expected."
+    return True, f"{answered} at commit {commit[:12]}."
 
 
 def _same(message: str, expected: str) -> bool:

@@ -71,9 +71,7 @@ def is_stampable(status: DatabaseStatus, branch: str) -> bool:
 def propose_stamp(
     stamp: Stamp, *, actor: Actor, target: str, reason: str, now: datetime | None = None
 ) -> None:
-    """Record the first person's word for what will be written: one of what was proven, as the page
-    shows it.
-    """
+    """Record what a person proposes to write: one of what was proven."""
     now = now or timezone.now()
     require_reason(reason)
     row = _waiting(stamp)

@@ -26,6 +26,7 @@ from portal.server.postgres_wheel import StartError
 PATIENCE = timedelta(minutes=10)
 WAIT_SECONDS = 3600.0  # the people's clicks wake it
 UNCHANGED = "Nothing was changed:"
+HOPELESS = (NotPrepared, NoDatabase, HistoryError)
 
 
 def step(job: Stamp, *, now: datetime) -> Outcome:
@@ -42,18 +43,10 @@ def step(job: Stamp, *, now: datetime) -> Outcome:
         return Requeue(WAIT_SECONDS, str(held))
     except Cancelled:
         return Finished(JobStatus.CANCELLED, f"{UNCHANGED} the stamp was taken back.")
-    except NotPrepared as error:
+    except HOPELESS as error:
         return Finished(JobStatus.FAILED, f"{UNCHANGED} {error}")
-    except (
-        ApiError,
-        GitError,
-        HistoryError,
-        NoDatabase,
-        address.DatabaseError,
-        DumpError,
-        StartError,
-    ) as error:
-        if isinstance(error, NoDatabase | HistoryError) or now - job.created_at > PATIENCE:
+    except (ApiError, GitError, address.DatabaseError, DumpError, StartError) as error:
+        if now - job.created_at > PATIENCE:
             return Finished(JobStatus.FAILED, f"{UNCHANGED} {error}")
         return Requeue(10, f"It could not be done yet: {error}")
 
@@ -97,14 +90,10 @@ def _prove(job: Stamp) -> Outcome:
 
 
 def _write(job: Stamp, now: datetime) -> Outcome:
-    """Look for the last time, and stamp: one transaction in the database, under the lock of
-    runs.
-    """
+    """Look again, and stamp in one transaction, under the lock of runs."""
     if not may_sign(job.approved_by, APPROVE):
-        return Finished(
-            JobStatus.FAILED,
-            f"{UNCHANGED} {job.approved_by} approved this stamp and may no longer do so.",
-        )
+        why = f"{job.approved_by} approved this stamp and may no longer do so."
+        return Finished(JobStatus.FAILED, f"{UNCHANGED} {why}")
     place = place_of(job.environment, job.database)
     url, alive, table = url_of(place), _alive(job), job.database.version_table
     folder = settings.VAR_DIR / "stamps"
@@ -122,22 +111,14 @@ def _write(job: Stamp, now: datetime) -> Outcome:
     target = ", ".join(job.target)
     doing = f"write {target} into the version table of {job.database.of(job.environment)}"
     withhold(job.environment.project, "database", doing, {"target": job.target})
+    before, after = tuple(job.before), tuple(job.target)
     try:
-        adoption.stamp(
-            url,
-            table,
-            before=tuple(job.before),
-            target=tuple(job.target),
-            proven=proven,
-            alive=alive,
-        )
+        adoption.stamp(url, table, before=before, target=after, proven=proven, alive=alive)
     except adoption.StampError as error:
         if error.busy:
             return Requeue(5, str(error))
         return Finished(JobStatus.FAILED, f"{UNCHANGED} {error}")
     read_revisions(place, now=now)
     was = f", in place of {', '.join(job.before)}" if job.before else ""
-    return Finished(
-        JobStatus.SUCCEEDED,
-        f"{job.database.of(job.environment)} is stamped: its version table holds {target}{was}.",
-    )
+    message = f"is stamped: its version table holds {target}{was}."
+    return Finished(JobStatus.SUCCEEDED, f"{job.database.of(job.environment)} {message}")

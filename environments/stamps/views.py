@@ -18,20 +18,11 @@ from portal.ui.site import page, run_action
 @require_POST
 def ask(request: HttpRequest, pk: int) -> HttpResponse:
     """Have it proven where a database is."""
-    status = get_object_or_404(
-        DatabaseStatus.objects.select_related("environment__project", "database"), pk=pk
-    )
-    then = reverse("environments:migrations")
-    act, form = partial(actions.request_stamp, status), BranchForm(request.POST)
+    statuses = DatabaseStatus.objects.select_related("environment__project", "database")
+    act = partial(actions.request_stamp, get_object_or_404(statuses, pk=pk))
+    then, form = reverse("environments:migrations"), BranchForm(request.POST)
     message = "Each revision's schema is made and compared; nothing is changed."
-    return run_action(
-        request,
-        then,
-        act,
-        message,
-        form=form,
-        landing=lambda stamp: reverse("environments:stamp", args=[stamp.pk]),
-    )
+    return run_action(request, then, act, message, form=form, landing=lambda row: _page(row.pk))
 
 
 @page

@@ -10,9 +10,7 @@ from environments.models import Environment, Service, Variable, VariableChange
 
 @dataclass(frozen=True)
 class GoingBack:
-    """What is known of a service's variables since a moment: names that changed, and what cannot
-    be known.
-    """
+    """What is known of a service's variables since a moment, and what cannot be known."""
 
     changed: tuple[tuple[str, str], ...] = ()  # name, and added, changed or removed
     unknown: tuple[str, ...] = ()
@@ -21,23 +19,17 @@ class GoingBack:
 def going_back(
     environment: Environment, service: Service | None, since: datetime | None
 ) -> GoingBack:
-    """Return the variables (its own and the shared ones) that a deployment made at `since` would
-    have otherwise.
-    """
-    unknown = []
-    watched = environment.variables_since
+    """Return the variables, also shared ones, that a deployment made at `since` would change."""
     if since is None:
-        return GoingBack(
-            (), ("When that deployment was made is not known, so neither is what changed since.",)
-        )
+        made = "When that deployment was made is not known, so neither is what changed since."
+        return GoingBack((), (made,))
+    unknown, watched = [], environment.variables_since
     if watched is None or watched > since:
         told = "never" if watched is None else f"only since {watched:%Y-%m-%d %H:%M} UTC"
         unknown.append(f"Variables were watched {told}: what changed before is not known.")
     mine = Q(service=service) | Q(service=None)
-    changes = VariableChange.objects.filter(mine, environment=environment, at__gt=since).order_by(
-        "at"
-    )
-    newest = {change.name: change.what for change in changes}
+    changes = VariableChange.objects.filter(mine, environment=environment, at__gt=since)
+    newest = {change.name: change.what for change in changes.order_by("at")}
     rows = list(Variable.objects.filter(mine, environment=environment))
     sealed = sorted({row.name for row in rows if row.sealed})
     led = sorted({row.name for row in rows if row.references})
@@ -66,10 +58,10 @@ class VariableDiff:
 def difference(first: Environment, second: Environment) -> list[VariableDiff]:
     """Return every variable of both environments, by service and name. One query."""
     rows: dict[tuple[str, str], dict[int, Variable]] = {}
-    for one in Variable.objects.filter(environment__in=[first, second]).select_related("service"):
-        rows.setdefault((one.service.name if one.service else "", one.name), {})[
-            one.environment_id
-        ] = one
+    both = Variable.objects.filter(environment__in=[first, second])
+    for one in both.select_related("service"):
+        key = (one.service.name if one.service else "", one.name)
+        rows.setdefault(key, {})[one.environment_id] = one
     lines = []
     for (service, name), found in sorted(rows.items()):
         a, b = found.get(first.pk), found.get(second.pk)

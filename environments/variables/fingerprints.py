@@ -12,14 +12,10 @@ _PLACE = "portal-reference-"
 
 
 def fingerprint(value: str) -> str:
-    """Return the keyed fingerprint of a value (HMAC-SHA256, hex; the key comes of SECRET_KEY); ""
-    for the empty one.
-    """
-    return (
-        salted_hmac("environments.variables", value, algorithm="sha256").hexdigest()
-        if value
-        else ""
-    )
+    """Return the HMAC-SHA256 of a value, in hex, keyed by SECRET_KEY; "" for an empty one."""
+    if not value:
+        return ""
+    return salted_hmac("environments.variables", value, algorithm="sha256").hexdigest()
 
 
 def host_of(value: str) -> tuple[str, str]:
@@ -51,7 +47,5 @@ def private_name(service: str) -> str:
 
 
 def private_hosts(services: Iterable[str]) -> frozenset[str]:
-    """Return the fingerprints of hosts that mean another machine in each environment, though the
-    words are the same.
-    """
+    """Return the fingerprints of hosts that mean another machine in each environment."""
     return frozenset(fingerprint(private_name(service)) for service in services if service)

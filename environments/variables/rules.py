@@ -37,13 +37,13 @@ class Known:
 
     def names(self, service: str, pattern: str) -> list[str]:
         """Return the variables of a service whose name fits, in either environment."""
-        return sorted(
-            {
-                name
-                for _, owner, name in self.variables
-                if owner == service and fnmatchcase(name, pattern)
-            }
-        )
+        own = {name for _, owner, name in self.variables if owner == service}
+        return sorted(name for name in own if fnmatchcase(name, pattern))
+
+    @property
+    def readable(self) -> list[str]:
+        """Return the kinds whose variables could all be read."""
+        return [kind for kind, one in self.environments.items() if not one.variables_problem]
 
 
 @dataclass(frozen=True)
@@ -64,46 +64,36 @@ def problems(
 
     `environments`: those that are present; `instances`: of staging and production, with service.
     """
+    found: dict[tuple[str, str], Problem] = {}
     rules = list(VariableRule.objects.filter(project=project))
     known = _known(environments, instances)
     if not rules:
         return []
-    found: dict[tuple[str, str], Problem] = {}
-    for one in (one for rule in rules for one in RULES[RuleKind(rule.kind)](rule, known)):
-        # Of two rules about one thing the one that is sure counts.
-        if (one.kind, one.subject) not in found or not one.attestable:
-            found[one.kind, one.subject] = one
-    for environment in known.environments.values():
-        if environment.variables_problem:
-            one = Problem(
-                UNREADABLE, f"variables of {environment}", environment.variables_problem, True
-            )
-            found[one.kind, one.subject] = one
-    return list(found.values())
+    for rule in rules:
+        for one in RULES[rule.kind](rule, known):
+            # Of two rules about one thing the one that is sure counts.
+            if (one.kind, one.subject) not in found or not one.attestable:
+                found[one.kind, one.subject] = one
+    unreadable = [one for one in known.environments.values() if one.variables_problem]
+    return list(found.values()) + [
+        Problem(UNREADABLE, f"variables of {one}", one.variables_problem, attestable=True)
+        for one in unreadable
+    ]
 
 
 def verdicts(project: Project) -> list[Verdict]:
     """Return every rule of the project with what it finds. Four queries."""
+    environments = Environment.objects.present().filter(project=project)
     instances = ServiceInstance.objects.long_lived().filter(environment__project=project)
-    known = _known(
-        Environment.objects.present().filter(project=project), instances.select_related("service")
-    )
-    readable = [
-        environment
-        for environment in known.environments.values()
-        if not environment.variables_problem
-    ]
-    return [
-        _verdict(rule, known, len(readable) == 2)
-        for rule in VariableRule.objects.filter(project=project)
-    ]
+    known = _known(environments, instances.select_related("service"))
+    return [_verdict(rule, known) for rule in VariableRule.objects.filter(project=project)]
 
 
-def _verdict(rule: VariableRule, known: Known, both_read: bool) -> Verdict:
-    found = tuple(RULES[RuleKind(rule.kind)](rule, known))
+def _verdict(rule: VariableRule, known: Known) -> Verdict:
+    found = tuple(RULES[rule.kind](rule, known))
     if found:
         state = "attest" if all(one.attestable for one in found) else "fail"
-    elif not both_read:
+    elif len(known.readable) < 2:
         state = "wait"
     else:
         state = "pass" if _asked(rule, known) else "skipped"
@@ -116,17 +106,10 @@ def _known(environments: Iterable[Environment], instances: Iterable[ServiceInsta
     variables = Variable.objects.filter(environment__in=kinds).select_related("service")
     return Known(
         {row.kind: row for row in rows if row.variables_at},  # of the unread nothing is said
+        {(kinds[one.environment_id], one.service.name): one for one in instances},
         {
-            (kinds[instance.environment_id], instance.service.name): instance
-            for instance in instances
-        },
-        {
-            (
-                kinds[variable.environment_id],
-                variable.service.name if variable.service else "",
-                variable.name,
-            ): variable
-            for variable in variables
+            (kinds[one.environment_id], one.service.name if one.service else "", one.name): one
+            for one in variables
         },
     )
 
@@ -141,10 +124,8 @@ def _separate(rule: VariableRule, known: Known) -> Iterator[Problem]:
             continue
         subject, places = f"{name} of {service}", " and ".join(sorted(found))
         if any(row.sealed for row in rows):
-            message = (
-                f"{subject} is sealed, so it cannot be seen whether {places} have the same value."
-            )
-            yield Problem(SAME, subject, message, attestable=True)
+            unseen = f"it cannot be seen whether {places} have the same value"
+            yield Problem(SAME, subject, f"{subject} is sealed, so {unseen}.", attestable=True)
         # The same words with a reference or a private host in them mean another thing in each
         # environment.
         elif rows[0].references or rows[0].host_fingerprint in private:
@@ -156,12 +137,7 @@ def _separate(rule: VariableRule, known: Known) -> Iterator[Problem]:
 def _followed(known: Known, kind: str, service: str, name: str) -> Variable | None:
     """Return the variable, or the one that it is nothing but a reference to."""
     row, seen = known.variables.get((kind, service, name)), set()
-    while (
-        row is not None
-        and not row.sealed
-        and len(row.references) == 1
-        and row.host_reference == row.references[0]
-    ):
+    while row is not None and not row.sealed and row.references == [row.host_reference]:
         service, name = _target(service, row.references[0])
         following = known.variables.get((kind, service, name))
         if following is None or following.pk in seen:
@@ -194,12 +170,10 @@ def _leads(
         return UNSEEN, f"is sealed, so it cannot be seen where it leads; {should}"
     if row.host_fingerprint:
         return _literal(row, kind, target, known)
+    if not row.host_reference and row.references:
+        return UNSEEN, f"is put together of references; {should}"
     if not row.host_reference:
-        return (
-            (UNSEEN, f"is put together of references; {should}")
-            if row.references
-            else (WRONG, "is no address")
-        )
+        return WRONG, "is no address"
     owner, name = _target(service, row.host_reference)
     if name in (PUBLIC, PRIVATE):
         right = owner == target and (kind, target) in known.instances
@@ -214,20 +188,13 @@ def _leads(
 
 def _literal(row: Variable, kind: str, target: str, known: Known) -> tuple[str, str]:
     for (where, service), instance in known.instances.items():
-        private = private_name(service)
-        # A private name means the service of the own environment, whichever environment is looked
-        # at.
-        names = [
-            *(str(domain).lower() for domain in instance.domains),
-            *([private] if where == kind else []),
-        ]
+        names = [str(domain).lower() for domain in instance.domains]
+        # A private name means the service of the own environment, whichever is looked at.
+        names += [private_name(service)] if where == kind else []
         if row.host_fingerprint in map(fingerprint, names):
-            right = (where, service) == (kind, target)
-            return (
-                (RIGHT, "")
-                if right
-                else (WRONG, f"leads to {service} in {where}, not to {target} in {kind}")
-            )
+            if (where, service) == (kind, target):
+                return RIGHT, ""
+            return WRONG, f"leads to {service} in {where}, not to {target} in {kind}"
     return WRONG, f"leads to no address of {target} in {kind}"
 
 
@@ -241,12 +208,7 @@ def _target(service: str, reference: str) -> tuple[str, str]:
 
 def _present(rule: VariableRule, known: Known) -> Iterator[Problem]:
     for service, name in _asked(rule, known):
-        read = [
-            kind
-            for kind, environment in known.environments.items()
-            if not environment.variables_problem
-        ]
-        places = [kind for kind in read if (kind, service) in known.instances]
+        places = [kind for kind in known.readable if (kind, service) in known.instances]
         lacking = [kind for kind in places if (kind, service, name) not in known.variables]
         for kind in lacking if len(lacking) < len(places) else []:
             there = ", ".join(sorted(set(places) - set(lacking)))
@@ -271,7 +233,7 @@ def _asked(rule: VariableRule, known: Known) -> list[tuple[str, str]]:
     ]
 
 
-RULES: dict[RuleKind, Callable[[VariableRule, Known], Iterator[Problem]]] = {
+RULES: dict[str, Callable[[VariableRule, Known], Iterator[Problem]]] = {
     RuleKind.SEPARATE: _separate,
     RuleKind.ADDRESS: _address,
     RuleKind.PRESENT: _present,

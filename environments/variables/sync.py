@@ -1,6 +1,6 @@
 """Reads Railway's variables and stores names and keyed fingerprints, never a value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,9 +46,7 @@ DEFAULTS = (
 
 
 def start(project: Project) -> None:
-    """Make sure that the project's variables are read from now on; the first time with the
-    runbook's rules.
-    """
+    """Have the project's variables read from now on; the first time with the runbook's rules."""
     with transaction.atomic():
         _, created = VariableSync.objects.get_or_create(project=project)
         if created and not VariableRule.objects.filter(project=project).exists():
@@ -63,6 +61,10 @@ class Place:
 
     environment: Environment
     service: Service | None
+
+    def __str__(self) -> str:
+        whose = self.service.name if self.service else "all services"
+        return f"{whose} in {self.environment.name}"
 
     @property
     def key(self) -> RailwayPlace:
@@ -81,12 +83,11 @@ def read(project: Project, railway: Railway, *, now: datetime) -> bool:
     places = {environment.pk: [Place(environment, None)] for environment in environments}
     instances = ServiceInstance.objects.filter(environment__in=environments, service__gone_at=None)
     for instance in instances.select_related("service"):
-        environment = next(row for row in environments if row.pk == instance.environment_id)
-        places[environment.pk].append(Place(environment, instance.service))
+        mine = places[instance.environment_id]
+        mine.append(Place(mine[0].environment, instance.service))
     asked = [place.key for found in places.values() for place in found]
-    answers = (
-        railway.variables_of(project.railway_project_id, asked, unrendered=True) if asked else {}
-    )
+    id = project.railway_project_id
+    answers = railway.variables_of(id, asked, unrendered=True) if asked else {}
     for environment in environments:
         _keep(project, environment, places[environment.pk], answers, now)
     return complete
@@ -96,19 +97,15 @@ def _due(project: Project, now: datetime) -> tuple[list[Environment], bool]:
     """Return environments whose settings changed since they were read, or that were not read for
     long; and whether all fit.
     """
-    found = (
-        Environment.objects.present().filter(project=project).annotate(services=Count("instances"))
-    )
-    ordered = sorted(
-        found.order_by(F("variables_at").asc(nulls_first=True)),
-        key=lambda one: one.kind not in LONG_LIVED,
-    )
+    present = Environment.objects.present().filter(project=project)
+    found = present.annotate(services=Count("instances"))
+    oldest = found.order_by(F("variables_at").asc(nulls_first=True))
+    ordered = sorted(oldest, key=lambda one: one.kind not in LONG_LIVED)
     due: list[Environment] = []
     places = 0
     for one in ordered:
-        rest = timedelta(
-            seconds=settings.VARIABLES_SECONDS * (1 if one.kind in LONG_LIVED else SELDOM)
-        )
+        pace = 1 if one.kind in LONG_LIVED else SELDOM
+        rest = timedelta(seconds=settings.VARIABLES_SECONDS * pace)
         fresh = one.variables_at is not None and now - one.variables_at < rest - BEFORE_TIME
         if fresh and one.variables_etag == one.config_etag:
             continue
@@ -123,11 +120,8 @@ def hurry(project: Project, *, now: datetime) -> None:
     """Have the variables read soon where settings of an environment changed since they were read,
     a moment ago excepted. One query.
     """
-    rows = (
-        Environment.objects.present()
-        .filter(project=project)
-        .exclude(variables_etag=F("config_etag"))
-    )
+    present = Environment.objects.present().filter(project=project)
+    rows = present.exclude(variables_etag=F("config_etag"))
     moment = timedelta(seconds=2 * settings.SYNC_SECONDS)
     due = rows.filter(Q(variables_at=None) | Q(variables_at__lt=now - moment))
     job = VariableSync.objects.filter(project=project, wake_at__gt=now)
@@ -137,7 +131,7 @@ def hurry(project: Project, *, now: datetime) -> None:
 def _keep(
     project: Project,
     environment: Environment,
-    places: Sequence["Place"],
+    places: Sequence[Place],
     answers: Mapping[RailwayPlace, dict[str, Secret | None] | ApiError],
     now: datetime,
 ) -> None:
@@ -148,14 +142,11 @@ def _keep(
     for place in places:
         values = answers[place.key]
         if isinstance(values, ApiError):
-            whose = place.service.name if place.service else "all services"
-            where = f"{whose} in {environment.name}"
-            problem = problem or f"The variables of {where} cannot be read: {values}"
+            problem = problem or f"The variables of {place} cannot be read: {values}"
             continue
         # Of two names that are alike in all that is kept of them, one is kept.
-        kept = {
-            name[:200]: value for name, value in values.items() if not name.startswith("RAILWAY_")
-        }
+        own = {name: value for name, value in values.items() if not name.startswith("RAILWAY_")}
+        kept = {name[:200]: value for name, value in own.items()}
         rows += [_row(place, name, value) for name, value in kept.items()]
         read_places.append(place)
     with transaction.atomic():
@@ -165,19 +156,18 @@ def _keep(
         known, edits = _edited(environment, read_places, rows)
         _replace_rows(environment, read_places, rows)
         _mark_read(environment, known, problem, now)
-        for edit in edits:
-            _note(project, edit, now)
+        for place, edit in edits:
+            _note(project, place, edit, now)
 
 
 def _replace_rows(
-    environment: Environment, places: Sequence["Place"], rows: Sequence[Variable]
+    environment: Environment, places: Sequence[Place], rows: Sequence[Variable]
 ) -> None:
     """Make the rows of these places exactly `rows`."""
     for place in places:
         names = [row.name for row in rows if row.service == place.service]
-        Variable.objects.filter(environment=environment, service=place.service).exclude(
-            name__in=names
-        ).delete()
+        there = Variable.objects.filter(environment=environment, service=place.service)
+        there.exclude(name__in=names).delete()
     Variable.objects.bulk_create(
         sorted(rows, key=lambda row: (row.service_id or 0, row.name)),
         update_conflicts=True,
@@ -199,19 +189,13 @@ def _mark_read(environment: Environment, known: JsonObject, problem: str, now: d
     )
 
 
-@dataclass(frozen=True)
-class _Edit:
-    """Names of variables at one place that differ from the reading before."""
-
-    place: Place
-    changed: list[str]
-    added: list[str]
-    removed: list[str]
+# Names of variables at one place that differ from the reading before, by what became of them.
+type _Edits = dict[str, list[str]]
 
 
 def _edited(
-    environment: Environment, places: Sequence["Place"], rows: Sequence[Variable]
-) -> tuple[JsonObject, list[_Edit]]:
+    environment: Environment, places: Sequence[Place], rows: Sequence[Variable]
+) -> tuple[JsonObject, list[tuple[Place, _Edits]]]:
     """Return what the next reading may rely on, and what differs from the one before in staging or
     production.
 
@@ -219,50 +203,39 @@ def _edited(
     """
     key, known = fingerprint("the key that fingerprints are made with"), environment.variables_known
     comparable = set(known.get("read", ())) if known.get("key") == key else set()
-    read = sorted(comparable | {_number(place.service) for place in places})
+    numbers = {(place.service.pk if place.service else 0): place for place in places}
     edits = []
     if environment.kind in LONG_LIVED and comparable:
-        kept: dict[int, dict[str, Variable]] = {}
-        for row in Variable.objects.filter(environment=environment):
-            kept.setdefault(row.service_id or 0, {})[row.name] = row
-        for place in places:
-            number = _number(place.service)
+        kept = _marks(Variable.objects.filter(environment=environment))
+        fresh = _marks(rows)
+        for number, place in numbers.items():
             if number in comparable:
-                fresh = {row.name: row for row in rows if row.service == place.service}
-                edits.append(_compare(place, kept.get(number, {}), fresh))
-    return {"key": key, "read": read}, edits
+                edits.append((place, _compare(kept.get(number, {}), fresh.get(number, {}))))
+    return {"key": key, "read": sorted(comparable | numbers.keys())}, edits
 
 
-def _number(service: Service | None) -> int:
-    return service.pk if service else 0
+def _marks(rows: Iterable[Variable]) -> dict[int, dict[str, tuple[bool, str]]]:
+    """Return what tells the value of a variable from another, by the service's key and name."""
+    found: dict[int, dict[str, tuple[bool, str]]] = {}
+    for row in rows:
+        found.setdefault(row.service_id or 0, {})[row.name] = row.sealed, row.fingerprint
+    return found
 
 
-def _compare(place: Place, was: dict[str, Variable], now_: dict[str, Variable]) -> _Edit:
-    both = was.keys() & now_.keys()
-    changed = [
-        name
-        for name in both
-        if (was[name].sealed, was[name].fingerprint) != (now_[name].sealed, now_[name].fingerprint)
-    ]
-    return _Edit(place, changed, list(now_.keys() - was.keys()), list(was.keys() - now_.keys()))
+def _compare(was: dict[str, tuple[bool, str]], fresh: dict[str, tuple[bool, str]]) -> _Edits:
+    changed = [name for name in was.keys() & fresh.keys() if was[name] != fresh[name]]
+    added, removed = fresh.keys() - was.keys(), was.keys() - fresh.keys()
+    return {"changed": changed, "added": list(added), "removed": list(removed)}
 
 
-def _note(project: Project, edit: _Edit, now: datetime) -> None:
-    place = edit.place
-    whose = place.service.name if place.service else "all services"
-    where = f"{whose} in {place.environment.name}"
+def _note(project: Project, place: Place, edits: _Edits, now: datetime) -> None:
+    at = {"environment": place.environment, "service": place.service, "at": now}
     VariableChange.objects.bulk_create(
-        VariableChange(
-            environment=place.environment, service=place.service, name=name, what=what, at=now
-        )
-        for what, names in (
-            ("changed", edit.changed),
-            ("added", edit.added),
-            ("removed", edit.removed),
-        )
+        VariableChange(name=name, what=what, **at)
+        for what, names in edits.items()
         for name in names
     )
-    out_of_band.variables_edited(project, where, edit.changed, edit.added, edit.removed, now)
+    out_of_band.variables_edited(project, str(place), edits, now)
 
 
 def _row(place: Place, name: str, secret: Secret | None) -> Variable:

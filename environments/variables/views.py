@@ -1,23 +1,15 @@
-"""The page that compares the variables of two environments: names and what can be told of them,
-never values.
-"""
+"""The page that compares the variables of two environments: names, never values."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from environments.models import Environment, EnvironmentKind, Project
+from environments.models import Environment, Project, in_order
 from environments.variables import rules as variables_rules
 from environments.variables.comparison import difference
 from portal.ui.project_picker import picked
 from portal.ui.site import page
 
 EXPECTED = ("different", "reference")
-ORDER: dict[str, int] = {
-    EnvironmentKind.STAGING: 0,
-    EnvironmentKind.PRODUCTION: 1,
-    "other": 2,
-    EnvironmentKind.PREVIEW: 3,
-}
 
 
 @page
@@ -30,8 +22,7 @@ def variables(request: HttpRequest) -> HttpResponse:
     project = picked(request, projects)
     context: dict[str, object] = {"projects": projects, "project": project}
     if project is not None:
-        found = Environment.objects.present().filter(project=project)
-        environments = sorted(found, key=lambda one: (ORDER.get(one.kind, 2), one.name))
+        environments = in_order(Environment.objects.present().filter(project=project))
         first = _chosen(request, "a", environments, 0)
         second = _chosen(request, "b", environments, 1)
         lines = difference(first, second) if first and second else []
@@ -50,15 +41,7 @@ def variables(request: HttpRequest) -> HttpResponse:
 def _chosen(
     request: HttpRequest, name: str, environments: list[Environment], place: int
 ) -> Environment | None:
-    """Return the environment whose number was asked for under `name`, else the one that usually
-    stands there.
-    """
-    asked = next(
-        (
-            environment
-            for environment in environments
-            if str(environment.pk) == request.GET.get(name)
-        ),
-        None,
-    )
-    return asked or (environments[min(place, len(environments) - 1)] if environments else None)
+    """Return the environment asked for under `name`, else the one that usually stands there."""
+    asked = [one for one in environments if str(one.pk) == request.GET.get(name)]
+    usual = environments[place:] or environments[-1:]
+    return next(iter(asked + usual), None)

@@ -83,6 +83,21 @@ def record(
         return cursor.fetchone()[0]
 
 
+def record_by_portal(
+    action: str,
+    subject: Model,
+    sentence: str,
+    *,
+    outcome: str = "done",
+    data: Mapping[str, object] | None = None,
+    now: datetime,
+) -> None:
+    """Append, as `record` does, an event of what the portal itself did or found."""
+    record(
+        action, actor=None, subject=subject, outcome=outcome, sentence=sentence, data=data, now=now
+    )
+
+
 def record_own(action: str, user: User, sentence: str, **more: Any) -> None:
     """Append what `user` did with their own account, in a transaction of its own."""
     with transaction.atomic():
@@ -93,15 +108,9 @@ def record_end(
     action: str, subject: Model, outcome: Finished, *, data: Mapping[str, object], now: datetime
 ) -> None:
     """Append the event that the job of `subject` ended with `outcome`."""
-    record(
-        action,
-        actor=None,
-        subject=subject,
-        outcome="done" if outcome.status == JobStatus.SUCCEEDED else "failed",
-        sentence=outcome.sentence,
-        data={"status": outcome.status, **data},
-        now=now,
-    )
+    how = "done" if outcome.status == JobStatus.SUCCEEDED else "failed"
+    data = {"status": outcome.status, **data}
+    record_by_portal(action, subject, outcome.sentence, outcome=how, data=data, now=now)
 
 
 def scope_of(subject: object) -> str:

@@ -55,3 +55,15 @@ def require(actor: Actor, permission: str) -> None:
 
     if actor is not None and not may_sign(actor, permission):
         raise Refused(SELF_GIVEN)
+
+
+def require_second(actor: Actor, permission: str, first: int | None, sentence: str) -> User:
+    """Return `actor`, whose signature counts now. Raise `Refused`, with `sentence` for the person
+    `first` and for the portal itself.
+    """
+    from portal.ui.actions import Refused
+
+    if actor is None or actor.pk == first:
+        raise Refused(sentence)
+    require(actor, permission)
+    return actor

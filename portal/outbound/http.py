@@ -128,6 +128,11 @@ class Reply:
         except RecursionError:
             raise ValueError("nested too deeply") from None
 
+    def number(self, header: str) -> int | None:
+        """Return a header that counts something, or None where it is no number."""
+        value = self.headers.get(header, "").strip()
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 12 else None
+
 
 def is_loopback(host: str | None) -> bool:
     """Return whether `host` is this machine: `localhost`, 127.0.0.0/8 or ::1."""

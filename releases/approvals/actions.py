@@ -2,13 +2,12 @@
 
 from datetime import datetime
 
-from django.contrib.auth.models import User
 from django.utils import timezone
 
 from environments.databases.permission import APPROVE
 from portal import audit
 from portal.audit import Actor
-from portal.configuration.signing import require as require_signer
+from portal.configuration.signing import require_second
 from portal.jobs import JobStatus
 from portal.ui.actions import Refused, action, require_reason
 from releases import gates
@@ -16,7 +15,7 @@ from releases.gates import edits
 from releases.gates.carried import again
 from releases.gates.context import Facts, facts_of
 from releases.gates.plan import names
-from releases.locking import _as_seen
+from releases.locking import _as_seen, _still_open
 from releases.models.approvals import Approval, RiskAcceptance
 from releases.models.releases import Release, ReleaseStatus
 
@@ -33,15 +32,10 @@ def approve(
     """Sign the candidate and its exact migration files. Whoever cut the release cannot."""
     now = now or timezone.now()
     release = Release.objects.select_for_update().select_related("project").get(pk=release.pk)
-    if release.status != ReleaseStatus.OPEN:
-        raise Refused(
-            f"Release {release.name} is {release.get_status_display()}; it can no longer be"
-            " approved."
-        )
+    _still_open(release, "; it can no longer be approved")
     _as_seen(release, candidate, actor)
-    if actor is None or actor.pk == release.cut_by_id:
-        raise Refused("You created this release, so a second person must approve it.")
-    require_signer(actor, APPROVE)
+    refusal = "You created this release, so a second person must approve it."
+    actor = require_second(actor, APPROVE, release.cut_by_id, refusal)
     if release.collected != release.candidate:
         raise Refused("The candidate has just changed and is loading. Try again in a moment.")
     approval, created = Approval.objects.get_or_create(
@@ -52,11 +46,7 @@ def approve(
         defaults={"candidate": release.candidate, "comment": comment[:2000], "given_at": now},
     )
     if created:
-        data = {
-            "candidate": release.candidate,
-            "content": approval.content,
-            "comment": comment[:2000],
-        }
+        data = {name: getattr(approval, name) for name in ("candidate", "content", "comment")}
         message = f"Approved {release.candidate[:7]}{f': “{comment[:500]}”' if comment else ''}"
         audit.record(
             "release.approved", actor=actor, subject=release, sentence=message, data=data, now=now
@@ -83,57 +73,12 @@ def accept_risk(
     Release.objects.select_for_update().get(pk=release.pk)
     facts = facts_of(release.pk, now=now)
     release = facts.release
-    if release.status != ReleaseStatus.OPEN:
-        raise Refused(
-            f"Release {release.name} is {release.get_status_display()}; its risks are settled."
-        )
+    _still_open(release, "; its risks are settled")
     _as_seen(release, candidate, actor)
-    if actor is None or actor.pk == release.cut_by_id:
-        raise Refused("You created this release, so a second person must accept its risks.")
-    require_signer(actor, APPROVE)
+    refusal = "You created this release, so a second person must accept its risks."
+    actor = require_second(actor, APPROVE, release.cut_by_id, refusal)
     require_reason(reason)
-    if any(
-        (one["revision"], one["sha256"]) == (revision, sha256) for one in edits.unaccepted(release)
-    ):
-        return _accepted(release, actor, revision, sha256, [edits.ACCEPTED_AS], reason, now)
-    return _accepted(release, actor, revision, sha256, _risks(facts, revision, sha256), reason, now)
-
-
-def _risks(facts: Facts, revision: str, sha256: str) -> list[str]:
-    """Return the names of the file's open risks; refuse while they are not known, or where there
-    is none.
-
-    One file may run in several databases: its risks in all of them are taken together.
-    """
-    release = facts.release
-    plans = [database.planned for database in facts.databases if database.migrations]
-    if release.collected != release.candidate or any(
-        plan is None or plan.status != JobStatus.SUCCEEDED for plan in plans
-    ):
-        raise Refused("The migrations are being analyzed. Try again in a moment.")
-    asking = [
-        risk
-        for plan in plans
-        if plan
-        for step in plan.unaccepted
-        if (step.revision, step.sha256) == (revision, sha256)
-        for risk in plan.asking(step)
-    ]
-    if not asking:
-        raise Refused("This file has changed, or it has no open risk. Reload the page.")
-    return names(asking)
-
-
-def _accepted(
-    release: Release,
-    actor: User,
-    revision: str,
-    sha256: str,
-    risks: list[str],
-    reason: str,
-    now: datetime,
-) -> RiskAcceptance:
-    """Return the word as a row and an event."""
+    risks = _risks(facts, revision, sha256)
     accepted = RiskAcceptance.objects.create(
         project=release.project,
         release=release,
@@ -150,6 +95,30 @@ def _accepted(
         "risk.accepted", actor=actor, subject=release, sentence=message, data=data, now=now
     )
     return accepted
+
+
+def _risks(facts: Facts, revision: str, sha256: str) -> list[str]:
+    """Return the names of the file's open risks; refuse while they are unknown, or there is none.
+
+    One file may run in several databases: its risks in all of them are taken together.
+    """
+    release, file = facts.release, (revision, sha256)
+    if any((one["revision"], one["sha256"]) == file for one in edits.unaccepted(release)):
+        return [edits.ACCEPTED_AS]
+    plans = [one.planned for one in facts.databases if one.migrations]
+    known = [plan for plan in plans if plan and plan.status == JobStatus.SUCCEEDED]
+    if release.collected != release.candidate or len(known) < len(plans):
+        raise Refused("The migrations are being analyzed. Try again in a moment.")
+    asking = [
+        risk
+        for plan in known
+        for step in plan.unaccepted
+        if (step.revision, step.sha256) == file
+        for risk in plan.asking(step)
+    ]
+    if not asking:
+        raise Refused("This file has changed, or it has no open risk. Reload the page.")
+    return names(asking)
 
 
 @action("release.carried_confirmed", "releases.promote_release", guarded=True)
@@ -177,11 +146,12 @@ def confirm_carried(
         "at": now.isoformat(),
     }
     Release.objects.filter(pk=release.pk).update(carry_confirmed=kept)
+    message = f"{', '.join(wanted)} may ship again with {release.candidate[:7]}."
     audit.record(
         "release.carried_confirmed",
         actor=actor,
         subject=release,
-        sentence=f"{', '.join(wanted)} may ship again with {release.candidate[:7]}.",
+        sentence=message,
         data=kept,
         now=now,
     )

@@ -14,7 +14,7 @@ from releases.gates.sign_off import items_to_sign_off, sign_off_facts
 from releases.locking import _as_seen
 from releases.models.checklist import ChecklistItem
 from releases.models.reconciler import ReleaseReconciler
-from releases.models.releases import Release, ReleaseStatus
+from releases.models.releases import ACTIVE, Release, ReleaseStatus
 
 NONE_SELECTED = "Select at least one item to tick."
 
@@ -28,9 +28,7 @@ def tick(
     candidate: str | None = None,
     now: datetime | None = None,
 ) -> ChecklistItem:
-    """Tick a manual item, or attest what a gate cannot see, for the candidate that the person had
-    before them.
-    """
+    """Tick a manual item, or attest what a gate cannot see, for the candidate the person saw."""
     return _tick(item, actor, note, candidate, now or timezone.now())
 
 
@@ -107,16 +105,15 @@ def untick(item: ChecklistItem, *, actor: Actor, now: datetime | None = None) ->
 def _locked(
     item: ChecklistItem, items: QuerySet[ChecklistItem] | None = None
 ) -> tuple[ChecklistItem, Release]:
-    """Return the item, out of `items` if given, under a row lock, and its release; refuse when the
-    release has ended.
+    """Return the item, out of `items` if given, under a row lock, and its release; refuse of one
+    that has ended.
     """
     items = items if items is not None else ChecklistItem.objects.select_related("release__project")
     item = items.select_for_update(of=("self",)).get(pk=item.pk)
     release = item.release
-    if release.status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
-        raise Refused(
-            f"Release {release.name} is {release.get_status_display()}; its checklist is closed."
-        )
+    if release.status not in ACTIVE:
+        status = release.get_status_display()
+        raise Refused(f"Release {release.name} is {status}; its checklist is closed.")
     return item, release
 
 

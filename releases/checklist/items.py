@@ -1,16 +1,29 @@
 """The shipped checklist, the one each project makes of it, and how a release copies that."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain, count
 
 from environments.models import Project
-from releases.models.checklist import ChecklistItem, ChecklistTemplate, ChecklistTemplateItem, Phase
+from releases.models.checklist import (
+    ChecklistItem,
+    ChecklistTemplate,
+    ChecklistTemplateItem,
+    ItemText,
+    Phase,
+)
 from releases.models.releases import Release, ReleaseKind
 
 DEFAULT_NAMES = {ReleaseKind.NORMAL: "The team's runbook", ReleaseKind.HOTFIX: "Hotfix"}
 KEY_PAGES = "Key pages verified in production"
 BEFORE, AFTER, ALWAYS, MIGRATIONS = Phase.BEFORE, Phase.AFTER, "always", "migrations"
+_LIVE = "Production is live at the merge commit on every service"
 # text, gate (empty: a person ticks), phase, condition, link (relative ones lie on production's
 # frontend)
+_IN_PRODUCTION = (
+    (_LIVE, "production_live", AFTER, ALWAYS, ""),
+    ("Production's database is at head", "production_at_head", AFTER, MIGRATIONS, ""),
+    ("Smoke tests are green", "smoke_green", AFTER, ALWAYS, ""),
+)
 DEFAULT_ITEMS = (
     ("Staging is healthy at the candidate", "staging_healthy", BEFORE, ALWAYS, ""),
     ("The promotion pull request is open", "promotion_open", BEFORE, ALWAYS, ""),
@@ -20,22 +33,11 @@ DEFAULT_ITEMS = (
     ("Staging answers its smoke tests", "staging_smoked", BEFORE, ALWAYS, ""),
     ("Environments are coherent", "environments_coherent", BEFORE, ALWAYS, ""),
     ("Release notes read", "", BEFORE, ALWAYS, ""),
-    (
-        "Production is live at the merge commit on every service",
-        "production_live",
-        AFTER,
-        ALWAYS,
-        "",
-    ),
-    ("Production's database is at head", "production_at_head", AFTER, MIGRATIONS, ""),
-    ("Smoke tests are green", "smoke_green", AFTER, ALWAYS, ""),
+    *_IN_PRODUCTION,
     (KEY_PAGES, "", AFTER, ALWAYS, "/"),
     ("staging equals main", "staging_equals_main", AFTER, ALWAYS, ""),
 )
-
-
-# Shorter: staging has not seen the change, so nothing is said about staging but what its database
-# must have run.
+# Staging has not seen the change, so nothing is said of it but what its database must have run.
 HOTFIX_ITEMS = (
     ("The pull request into production is open", "promotion_open", BEFORE, ALWAYS, ""),
     ("CI is green", "ci_green", BEFORE, ALWAYS, ""),
@@ -43,15 +45,7 @@ HOTFIX_ITEMS = (
     ("Migrations rehearsed on production's schema", "rehearsed", BEFORE, MIGRATIONS, ""),
     ("Environments are coherent", "environments_coherent", BEFORE, ALWAYS, ""),
     ("Note on what is broken and why it cannot wait", "", BEFORE, ALWAYS, ""),
-    (
-        "Production is live at the merge commit on every service",
-        "production_live",
-        AFTER,
-        ALWAYS,
-        "",
-    ),
-    ("Production's database is at head", "production_at_head", AFTER, MIGRATIONS, ""),
-    ("Smoke tests are green", "smoke_green", AFTER, ALWAYS, ""),
+    *_IN_PRODUCTION,
     ("What was broken was looked at, and works", "", AFTER, ALWAYS, ""),
     ("Back-merge merged: staging holds the hotfix", "back_merged", AFTER, ALWAYS, ""),
 )
@@ -59,15 +53,13 @@ SHIPPED = {ReleaseKind.NORMAL: DEFAULT_ITEMS, ReleaseKind.HOTFIX: HOTFIX_ITEMS}
 
 
 def ensure_defaults() -> None:
-    """Return the shipped checklist of each kind of release."""
+    """Make the default template of each kind of release."""
     for kind in ReleaseKind:
         ensure_default(kind)
 
 
 def ensure_default(kind: ReleaseKind = ReleaseKind.NORMAL) -> ChecklistTemplate:
-    """Return the default template of a kind, made once and never overwritten: teams edit it in the
-    admin.
-    """
+    """Return the default template of a kind, made once; teams edit it in the admin."""
     template, created = ChecklistTemplate.objects.get_or_create(
         project=None, kind=kind, defaults={"name": _free_name(DEFAULT_NAMES[kind])}
     )
@@ -77,11 +69,10 @@ def ensure_default(kind: ReleaseKind = ReleaseKind.NORMAL) -> ChecklistTemplate:
 
 
 def ensure_for(project: Project, *, pages: Iterable[tuple[str, str]] = ()) -> None:
-    """Give the project a checklist of its own for each kind of release, to be edited before the
-    first one.
+    """Give the project a checklist of its own for each kind of release; one that it has stays.
 
     A new one copies the default as the team made it; `pages` (name, path on production's frontend)
-    take the place of the line about key pages. What is there already stays as it is.
+    take the place of the line about key pages.
     """
     for kind in ReleaseKind:
         default = ensure_default(kind)
@@ -132,12 +123,10 @@ def _with_pages(
 
 def _free_name(name: str) -> str:
     """Return `name`, or with a number where a template is called that already."""
-    taken = set(
-        ChecklistTemplate.objects.filter(name__startswith=name).values_list("name", flat=True)
-    )
-    return next(
-        one for one in (name, *(f"{name} ({n})" for n in range(2, 1000))) if one not in taken
-    )
+    alike = ChecklistTemplate.objects.filter(name__startswith=name)
+    taken = set(alike.values_list("name", flat=True))
+    numbered = (f"{name} ({number})" for number in count(2))
+    return next(one for one in chain([name], numbered) if one not in taken)
 
 
 def template_of(project: Project, kind: ReleaseKind) -> ChecklistTemplate:
@@ -153,33 +142,18 @@ def copy_to(release: Release) -> list[ChecklistItem]:
     before every promotion, and what no machine can see needs a place where a person signs for it.
     """
     lines = list(template_of(release.project, ReleaseKind(release.kind)).items.all())
+    names = [field.name for field in ItemText._meta.fields]
     return ChecklistItem.objects.bulk_create(
-        ChecklistItem(
-            release=release,
-            position=line.position,
-            text=line.text,
-            link=line.link,
-            gate=line.gate,
-            phase=line.phase,
-            condition=line.condition,
-        )
+        ChecklistItem(release=release, **{name: getattr(line, name) for name in names})
         for line in (*lines, *_left_out(lines))
     )
 
 
 def _left_out(lines: Sequence[ChecklistTemplateItem]) -> list[ChecklistTemplateItem]:
-    """Return the item about the environments, unless one of `lines` always asks for it before the
-    promotion.
-    """
-    if any(
-        (line.gate, line.phase, line.condition) == ("environments_coherent", BEFORE, ALWAYS)
-        for line in lines
-    ):
+    """Return the item about the environments, unless `lines` always ask it before the promotion."""
+    asked = ("environments_coherent", BEFORE, ALWAYS)
+    if any((line.gate, line.phase, line.condition) == asked for line in lines):
         return []
-    text, gate, *_ = next(item for item in DEFAULT_ITEMS if item[1] == "environments_coherent")
-    position = max((line.position for line in lines), default=0) + 10
-    return [
-        ChecklistTemplateItem(
-            position=position, text=text, gate=gate, phase=BEFORE, condition=ALWAYS
-        )
-    ]
+    item = next(one for one in _shipped(ReleaseKind.NORMAL) if one.gate == asked[0])
+    item.position = max((line.position for line in lines), default=0) + 10
+    return [item]

@@ -16,9 +16,7 @@ from releases.models.releases import Release
 
 
 def ours(project: Project) -> frozenset[str]:
-    """Return every account as which GitHub has taken a verdict of ours: a token may have been
-    replaced since.
-    """
+    """Return every account that has posted a verdict of ours: tokens are replaced."""
     posted = ReleaseReconciler.objects.filter(release__project=project).exclude(verdict_by="")
     return frozenset(posted.values_list("verdict_by", flat=True).distinct())
 
@@ -33,9 +31,7 @@ def posted(github: GitHub, release: Release) -> list[CommitStatus]:
 
 
 def own(github: GitHub, release: Release) -> CommitStatus | None:
-    """Return the verdict that stands on the candidate, if it is ours; None where somebody else has
-    the last word.
-    """
+    """Return the candidate's newest verdict if it is ours; None if somebody else's."""
     newest = next(iter(posted(github, release)), None)
     return newest if newest and newest.creator in ours(release.project) else None
 
@@ -64,9 +60,7 @@ def note_strangers(
 
 
 def contradicted(job: ReleaseReconciler, release: Release, *, now: datetime) -> bool:
-    """Return whether a reading that is newer than our verdict shows another one on the
-    candidate.
-    """
+    """Return whether a reading newer than our verdict shows another one there."""
     row = PullRequest.objects.filter(
         project=release.project_id, number=release.pull_number or 0
     ).first()

@@ -32,17 +32,13 @@ WORN_OUT = (
 
 
 def postable(sentence: str) -> str:
-    """Return `sentence` as GitHub takes it: without 4-byte letters (emoji), on one line, cut to 140
-    letters.
-    """
+    """Return `sentence` as GitHub takes it: one line without emoji, of 140 letters."""
     plain = " ".join("".join(one if ord(one) <= 0xFFFF else " " for one in sentence).split())
     return plain if len(plain) <= LETTERS else f"{plain[: LETTERS - 1]}…"
 
 
 def due(job: ReleaseReconciler, release: Release, state: str, sentence: str, now: datetime) -> bool:
-    """Return whether the verdict is news, or somebody else spoke after it, and it is not one that
-    was refused just now.
-    """
+    """Return whether the verdict is news or was overruled, and not refused just now."""
     wanted = (release.candidate, state, postable(sentence))
     if (
         job.verdict_sha,
@@ -155,9 +151,7 @@ def _remember(
 
 
 def _note(job: ReleaseReconciler, error: ApiError, now: datetime) -> None:
-    """Remembers that GitHub does not hold the verdict, and leaves it in peace for a while:
-    longer each time.
-    """
+    """Remember that GitHub lacks the verdict, and wait a while: longer each time."""
     pause = min(FIRST_PAUSE * 2 ** min(job.verdict_tries, 10), LONGEST_PAUSE)
     pause = max(pause, timedelta(seconds=error.retry_after or 0))
     ReleaseReconciler.objects.filter(pk=job.pk).update(

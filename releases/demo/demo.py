@@ -30,14 +30,10 @@ from releases.promotion import actions as promotion_actions
 
 
 def ship(project: Project, *, say: Say, seconds: float) -> Report:
-    """Take what is on staging through a whole release.
-
-    Never raises: the report says what went wrong.
-    """
+    """Take what is on staging through a whole release; the report says what went wrong."""
     report, started = Report(), time.monotonic()
-    deadline = started + seconds
     try:
-        _ship(project, report, say, deadline)
+        _ship(project, report, say, started + seconds)
         report.ok = True
     except (DemoFailed, Refused) as problem:
         report.problem = str(problem)
@@ -118,23 +114,17 @@ def _found_something(release: Release) -> None:
 
 
 def _judge(release: Release, report: Report) -> None:
-    """Return what must be true of the world now, read from git and the databases and not from our
-    rows.
-    """
-    project = release.project
+    """Require what must be true now, read from git and the databases and not from our rows."""
     heads = {name: seen["after"] for name, seen in report.branches.items()}
     if set(heads.values()) != {release.merge_commit}:
-        raise DemoFailed(
-            f"Both branches should be at the merge commit {release.merge_commit[:7]}, they are at"
-            f" {heads}."
-        )
-    for one in databases_of(project):
+        wanted_at = f"at the merge commit {release.merge_commit[:7]}"
+        raise DemoFailed(f"Both branches should be {wanted_at}, they are at {heads}.")
+    for one in databases_of(release.project):
         kinds = [" ".join(filter(None, [kind, one.called])) for kind in LONG_LIVED]
         wanted = sorted(release.heads_of[str(one.pk)])
         if any(report.revisions[kind]["after"] != wanted for kind in kinds):
-            raise DemoFailed(
-                f"Both databases should be at {wanted}, they are at {report.revisions}."
-            )
+            now_at = f"they are at {report.revisions}"
+            raise DemoFailed(f"Both databases should be at {wanted}, {now_at}.")
 
 
 def _migrate_staging(release: Release, manager: User, say: Say, deadline: float) -> None:
@@ -168,13 +158,9 @@ def _follow(release: Release, report: Report, say: Say, deadline: float) -> None
         promotion.refresh_from_db()
         steps = list(promotion.steps.all())
         for number, step in enumerate(steps, start=1):
-            if step.status != StepStatus.PENDING and message.get(step.pk) != (
-                line := f"{step.status} {step.sentence}"
-            ):
-                say(
-                    f"[{number}/{len(steps)}] {step}: "
-                    f"{step.get_status_display()} {step.sentence}".rstrip()
-                )
+            line = f"{step.get_status_display()} {step.sentence}".rstrip()
+            if step.status != StepStatus.PENDING and message.get(step.pk) != line:
+                say(f"[{number}/{len(steps)}] {step}: {line}")
                 message[step.pk] = line
         if promotion.status not in OPEN:
             break
@@ -211,9 +197,8 @@ def _await(
     spoken = time.monotonic()
     while not ready():
         if time.monotonic() > deadline:
-            raise DemoFailed(
-                f"Waited too long for {what}. {detail() or _problems(project)}".strip()
-            )
+            why = detail() or _problems(project)
+            raise DemoFailed(f"Waited too long for {what}. {why}".strip())
         if time.monotonic() - spoken > 5:
             say(f"… waiting for {what}. {detail() or _problems(project)}".strip())
             spoken = time.monotonic()
@@ -247,9 +232,7 @@ def _status(release: Release) -> str:
 
 
 def _revisions(project: Project) -> dict[str, list[str]]:
-    """Return what each database reports, read from it now: by kind of environment, and by name
-    where there are several.
-    """
+    """Return what each database reports now, by kind of environment (and name, of several)."""
     rows = Environment.objects.present().long_lived().filter(project=project)
     places = places_of(rows.select_related("project"), databases_of(project))
     return {

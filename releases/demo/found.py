@@ -16,9 +16,8 @@ from dotenv import dotenv_values
 
 from environments.git.repository import Mirror
 from environments.schema.history import reader
-from environments.schema.history.env_file import read_meaning, sources
+from environments.schema.history.env_file import needs, read_meaning, sources
 from environments.schema.history.graph import History
-from environments.schema.history.needs import needs
 from environments.schema.run.install import suggested_install
 from releases.demo.address import assignments, driver
 
@@ -69,7 +68,7 @@ class _Project:
 
     def __init__(self, mirror: Mirror, commit: str, history: History, alembic: str) -> None:
         self.mirror, self.commit, self.history = mirror, commit, history
-        self.blobs = dict(mirror.files(commit))
+        self.blobs = dict(mirror.tree(commit))
         self.script = history.script or ""
         self.config, _, self.section = alembic.partition(":")
         if not self.config.endswith((".ini", ".toml", ".cfg", ".conf")):

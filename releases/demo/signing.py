@@ -16,9 +16,7 @@ STUCK_SECONDS = 20.0
 
 
 class Signing:
-    """The gates, with everything signed that a person may sign for; gives up on what no time
-    will change.
-    """
+    """The gates, with all signed that a person may sign; gives up on what no time will change."""
 
     def __init__(self, release: Release, manager: User, second: User, say: Say) -> None:
         self.release, self.manager, self.second, self.say = release, manager, second, say
@@ -41,10 +39,8 @@ class Signing:
                 note = f"Signed in the demo: {line.result.sentence}"[:2000]
                 checklist_actions.tick(line.item, actor=self.manager, note=note)
                 self.say(f"alice signs for “{line.text}”: {line.result.sentence}")
-        ended = (
-            gates.FAIL,
-            gates.ATTEST,
-        )  # what was not signed above is for somebody who can fix it
+        # What was not signed above is for somebody who can fix it.
+        ended = (gates.FAIL, gates.ATTEST)
         failing = [line.result.sentence for line in missing if line.result.state in ended]
         if not failing or len(failing) < len(missing):
             self.stuck_since = None

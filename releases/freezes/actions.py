@@ -36,17 +36,10 @@ def lift_freeze(project: Project, *, actor: Actor, now: datetime | None = None) 
     if not Freeze.objects.filter(project=project, lifted_at=None).update(lifted_at=now):
         raise Refused("Promotions are not frozen.")
     _judge_again(project, now)
-    audit.record(
-        "project.unfrozen",
-        actor=actor,
-        subject=project,
-        sentence="Promotions are allowed again.",
-        now=now,
-    )
+    message = "Promotions are allowed again."
+    audit.record("project.unfrozen", actor=actor, subject=project, sentence=message, now=now)
 
 
 def _judge_again(project: Project, now: datetime) -> None:
-    """Have the verdicts of the project's releases told again: GitHub must not stay green for
-    long.
-    """
+    """Have the verdicts of the project's releases told again: GitHub must not stay green long."""
     ReleaseReconciler.objects.open().filter(release__project=project).update(wake_at=now)

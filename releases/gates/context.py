@@ -5,11 +5,14 @@ queries.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from environments.databases.permission import APPROVE
 from environments.finding_kinds.registry import beside
 from environments.github import MergeRules, merging
 from environments.models import (
@@ -21,15 +24,19 @@ from environments.models import (
     ServiceInstance,
 )
 from environments.services.liveness import Live, lives_of
+from portal.configuration.signing import signers
 from portal.outbound.parsing import JsonObject
+from portal.prepared import prepared
 from releases.gates.databases import DatabaseFacts
 from releases.gates.release_queryset import ReadRelease, release_queryset
 from releases.gates.staged import databases_of
-from releases.gates.staging_smoke import AskedTest, Smoked, about, tests_of
+from releases.gates.staging_smoke import AskedTest, about, tests_of
 from releases.models.approvals import Approval
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import Promotion, PromotionStep
 from releases.models.pull_requests import PullRequest
+from releases.models.releases import Release
+from releases.models.staging_smoke import StagingSmoke
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Facts:
     promotion: Promotion | None = None
     steps: tuple[PromotionStep, ...] = ()
     staging_tests: tuple[AskedTest, ...] = ()
-    smoked: Smoked | None = None
+    smoked: StagingSmoke | None = None
     was_rolled_back: bool = False  # whether any release of the project ever was
 
     @property
@@ -114,7 +121,49 @@ _STEPS = (
     .defer("migration_run__log")
     .order_by("-promotion__created_at", "position")
 )
-INSTANCES = ServiceInstance.objects.long_lived().select_related("environment", "service")
+INSTANCES = (
+    ServiceInstance.objects.long_lived()
+    .select_related("environment", "service")
+    .defer("environment__variables_known")  # of every variable, in each row
+)
+
+
+@prepared
+def _release(pk: int) -> QuerySet[Release]:
+    return release_queryset().filter(pk=pk)
+
+
+@prepared
+def _items(release: int) -> QuerySet[ChecklistItem]:
+    return ChecklistItem.objects.filter(release=release).select_related("ticked_by")
+
+
+@prepared
+def _findings(project: int) -> QuerySet[Finding]:
+    return Finding.objects.open().filter(project=project)
+
+
+@prepared
+def _given(release: int) -> QuerySet[Any]:
+    return Approval.objects.filter(release=release).select_related("user")
+
+
+@prepared
+def _signers() -> QuerySet[User]:
+    return signers(APPROVE).order_by().only("pk")
+
+
+@prepared
+def _instances(project: int) -> QuerySet[ServiceInstance]:
+    return INSTANCES.filter(environment__project=project)
+
+
+@prepared
+def _pulls_of(release: int, project: int, promotion: int) -> QuerySet[PullRequest]:
+    """Return those that the release collected, and its promotion pull request; newest first."""
+    collected = Release.pull_requests.through.objects.filter(release=release).values("pullrequest")
+    mine = Q(pk__in=collected) | Q(number=promotion)
+    return PullRequest.objects.filter(mine, project=project)
 
 
 def _newest_promotion(release: ReadRelease) -> tuple[Promotion | None, tuple[PromotionStep, ...]]:
@@ -127,19 +176,22 @@ def _newest_promotion(release: ReadRelease) -> tuple[Promotion | None, tuple[Pro
 
 
 def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
-    """Return the facts around `release`, which must come from `release_queryset`: ten queries."""
+    """Return the facts around `release`, which must come from `release_queryset`.
+
+    Ten queries whatever the counts, and one more where somebody has signed for anything.
+    """
     project = release.project
+    approvals = _approvals(release)
     environments, live = _live(project)
     pulls = _pulls(release)
     promotion, steps = _newest_promotion(release)
-    findings, apart = list(Finding.objects.open().filter(project=project)), beside()
+    findings, apart = _findings(project.pk), beside()
     return Facts(
         now=now or timezone.now(),
         release=release,
         project=project,
-        items=tuple(release.items.select_related("ticked_by")),
-        staging_head=release.staging_head or "",
-        production_head=release.production_head or "",
+        items=_checklist(release),
+        **_branches(release),
         github_seen_at=release.github_seen_at,
         github_problem=release.github_problem or "",
         renamed_to=project.renamed_to,
@@ -149,46 +201,66 @@ def gather(release: ReadRelease, *, now: datetime | None = None) -> Facts:
         verdict_problem=release.verdict_problem or "",
         promotion_pull=next((pull for pull in pulls if pull.number == release.pull_number), None),
         pulls=tuple(pull for pull in pulls if pull.number != release.pull_number),
-        required_contexts=_required(project, release.production_contexts),
-        merge_rules=_rules(release.production_rules),
-        staging_rules=_rules(release.staging_rules),
-        rules_doubted=any(
-            map(merging.is_doubted, (release.production_rules, release.staging_rules))
-        ),
         staging_closed=release.staging_closed,
         environments=environments,
         live=live,
         findings=tuple(finding for finding in findings if finding.kind not in apart),
         beside=tuple(finding for finding in findings if finding.kind in apart),
         databases=databases_of(release),
-        approvals=_approvals(release),
+        approvals=approvals,
         freeze=release.freeze_reason or "",
         promotion=promotion,
         steps=steps,
         staging_tests=tests_of(release.staging_tests),
-        smoked=_smoked(release),
+        smoked=getattr(release, "staging_smoke", None),
         was_rolled_back=release.was_rolled_back,
     )
 
 
+def _branches(release: ReadRelease) -> dict[str, Any]:
+    """Return what is known of both long-lived branches, and nothing of one that was not read."""
+    known = {row["name"]: row for row in release.branch_rows}
+    staging = known.get(release.project.staging_branch, {})
+    production = known.get(release.project.production_branch, {})
+    both = production.get("merge_rules"), staging.get("merge_rules")
+    return {
+        "staging_head": staging.get("head", ""),
+        "production_head": production.get("head", ""),
+        "required_contexts": _required(release.project, production.get("required_contexts")),
+        "merge_rules": _rules(both[0]),
+        "staging_rules": _rules(both[1]),
+        "rules_doubted": any(map(merging.is_doubted, both)),
+    }
+
+
+def _checklist(release: ReadRelease) -> tuple[ChecklistItem, ...]:
+    items = _items(release.pk)
+    for item in items:
+        item.release = release
+    return tuple(items)
+
+
 def _approvals(release: ReadRelease) -> tuple[Approval, ...]:
-    """Return all approvals of the release; `giver_may`: whether its giver's counts now."""
-    given = tuple(release.approvals.select_related("user"))
+    """Return every approval of the release; `giver_may`: whether its giver's signature counts now.
+
+    Notes at the release whose signatures count, for its acceptances too: to look for each row's
+    giver costs far more.
+    """
+    given = tuple(_given(release.pk))
+    signed = bool(given or release.accepted_rows)
+    release.signers = {user.pk for user in _signers()} if signed else set()
     for approval in given:
+        approval.release = release
         approval.giver_may = approval.user_id in release.signers
     return given
 
 
-def _smoked(release: object) -> Smoked | None:
-    job = getattr(release, "staging_smoke", None)
-    if job is None or job.asked_at is None:
-        return None
-    return Smoked(job.about, job.ok, job.asked_at, tuple(job.lines))
-
-
 def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
     """Return what `gather` returns, for a primary key."""
-    return gather(release_queryset().get(pk=release_pk), now=now)
+    found = _release(release_pk)
+    if not found:
+        raise Release.DoesNotExist
+    return gather(found[0], now=now)
 
 
 def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] | None:
@@ -205,15 +277,13 @@ def _rules(kept: JsonObject | None) -> MergeRules | None:
 
 def _pulls(release: ReadRelease) -> list[PullRequest]:
     """Return the promotion pull request and those that the release collected, newest first."""
-    collected = release.pull_requests.through.objects.filter(release=release).values("pullrequest")
-    mine = Q(pk__in=collected) | Q(number=release.pull_number or 0)
-    return list(PullRequest.objects.filter(mine, project=release.project_id))
+    return _pulls_of(release.pk, release.project_id, release.pull_number or 0)
 
 
 def _live(project: Project) -> tuple[dict[str, Environment], dict[str, tuple[Live, ...]]]:
     environments: dict[str, Environment] = {}
     services: dict[str, tuple[Live, ...]] = {}
-    instances = list(INSTANCES.filter(environment__project=project))
+    instances = _instances(project.pk)
     for live in lives_of(instances, project.repository):
         kind = live.instance.environment.kind
         environments[kind] = live.instance.environment

@@ -12,10 +12,17 @@ from django.db.models import F, OuterRef
 from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
-from environments.models import LONG_LIVED, Database, Environment, EnvironmentDatabase, MigrationRun
+from environments.models import (
+    LONG_LIVED,
+    Database,
+    Environment,
+    EnvironmentDatabase,
+    MigrationRun,
+    Rehearsal,
+)
 from portal.outbound.parsing import JsonObject
 from releases.gates.plan import Planned
-from releases.gates.rehearsal import Rehearsed, rehearsed_of
+from releases.gates.rehearsal import rehearsals_of
 from releases.gates.sql_diff import Staged
 from releases.models.releases import Release
 
@@ -40,7 +47,8 @@ class DatabaseFacts:
     runs: tuple[MigrationRun, ...] = ()  # of staging, newest first
     staged_sql: Mapping[tuple[str, str], Staged] = field(default_factory=dict)
     planned: Planned | None = None
-    rehearsals: tuple[Rehearsed, ...] = ()
+    # The candidate's newest one in each environment, with what `rehearsal.rows` reads.
+    rehearsals: tuple[Rehearsal, ...] = ()
 
     @property
     def order(self) -> str:
@@ -119,7 +127,7 @@ def databases_in(row: Any, release: Release) -> tuple[DatabaseFacts, ...]:
             migrations=migrations_of(release, one, databases),
             heads=heads_of(release, one, databases),
             places={at["kind"]: _place(at) for at in row.place_rows if at["database"] == one.pk},
-            rehearsals=rehearsed_of(each for each in rehearsals if each["database_id"] == one.pk),
+            rehearsals=rehearsals_of(each for each in rehearsals if each["database_id"] == one.pk),
         )
         for one in databases
     )

@@ -1,6 +1,4 @@
-"""Shipped revision files that the release edits, and which of them still need a second person's
-sign-off.
-"""
+"""Shipped revision files that the release edits, and which still need a second person's word."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,9 +12,7 @@ ACCEPTED_AS = "danger edited-shipped"  # what an acceptance of such a file names
 
 
 def unaccepted(release: Any) -> Sequence[dict[str, str]]:
-    """Return the edits that change what is run and that nobody but whoever cut the release has
-    accepted.
-    """
+    """Return the edits that change what is run and that nobody but the release's maker accepted."""
     changing = [edit for edit in release.edits if edit["kind"] == OTHER]
     if not changing:
         return []
@@ -32,7 +28,5 @@ def sentence_of(release: Release, edits: Sequence[dict[str, str]]) -> str:
     """Return what these edits come to, and both ways on."""
     back = put_back(release.base, [edit["path"] for edit in edits])
     message = " ".join(edit["sentence"] for edit in edits)
-    return (
-        f"{message} Restore it with `{back}`, or have an approver who did not create the release "
-        "accept it."
-    )
+    other = "have an approver who did not create the release accept it"
+    return f"{message} Restore it with `{back}`, or {other}."

@@ -58,11 +58,8 @@ def _branch(branch: str, rules: MergeRules, web: str) -> Iterator[Demand]:
     """Return the rules of one branch that refuse a merge commit of the candidate."""
     where = f"{web}/settings/branches"
     if rules.linear:
-        message = (
-            f"{branch} requires a linear history, which blocks merge commits. Remove that "
-            f"rule from {branch}."
-        )
-        yield Demand("linear history", False, message, where)
+        message = f"{branch} requires a linear history, which blocks merge commits."
+        yield Demand("linear history", False, f"{message} Remove that rule from {branch}.", where)
     if rules.queue:
         message = (
             f"{branch} requires a merge queue, which merges commits other than the candidate."
@@ -78,23 +75,15 @@ def _fast_forward(facts: Facts, where: str) -> Demand:
     """Return whether the portal may move staging to main after the merge, although staging wants
     pull requests.
     """
-    name, staging, main = (
-        "fast-forward",
-        facts.project.staging_branch,
-        facts.project.production_branch,
-    )
+    name, staging = "fast-forward", facts.project.staging_branch
+    rule = f"{staging} requires pull requests"
     way = f"let the portal bypass that on {staging}, or remove that rule"
     if facts.staging_closed:
-        message = (
-            f"{staging} requires pull requests, so the portal cannot fast-forward it to {main}"
-            f" afterwards: {way}."
-        )
-        return Demand(name, False, message, where)
+        cannot = f"fast-forward it to {facts.project.production_branch} afterwards"
+        return Demand(name, False, f"{rule}, so the portal cannot {cannot}: {way}.", where)
     if facts.staging_closed is None and not facts.project.portal_app:
-        message = (
-            f"{staging} requires pull requests, and the portal cannot tell whether it may bypass"
-            f" that: {way}, and name its App in the project's settings."
-        )
-        return Demand(name, None, message, where)
+        unknown = "and the portal cannot tell whether it may bypass that"
+        fix = f"{way}, and name its App in the project's settings"
+        return Demand(name, None, f"{rule}, {unknown}: {fix}.", where)
     may = f"The portal may fast-forward {staging} although it requires pull requests."
     return Demand(name, True, may)

@@ -66,11 +66,8 @@ def _not_staged(facts: Facts, one: DatabaseFacts, count: str) -> tuple[str, str]
         how = last.get_status_display()
         return FAIL, f"Migrating staging ended as {how}: {last.sentence}"
     if one.is_at_heads(EnvironmentKind.STAGING):
-        message = (
-            "Staging's database is at the release's head, but no portal run has verified"
-            f" these {count} yet. Press Migrate staging."
-        )
-        return PENDING, message
+        unproven = f"no portal run has verified these {count} yet. Press Migrate staging."
+        return PENDING, f"Staging's database is at the release's head, but {unproven}"
     return PENDING, f"{count} not applied in staging yet."
 
 
@@ -188,10 +185,8 @@ def _risks(facts: Facts, one: DatabaseFacts) -> Result:
     if waiting := plan.unaccepted:
         risks = [risk for step in waiting for risk in plan.asking(step)]
         more = f" (and {len(risks) - 1} more)" if len(risks) > 1 else ""
-        message = (
-            f"{risks[0].revision}: {risks[0].sentence}{more} An approver must accept the risk, "
-            "or the file must change."
-        )
+        first, must = risks[0], "An approver must accept the risk, or the file must change."
+        message = f"{first.revision}: {first.sentence}{more} {must}"
         return Result(ATTEST, message, evidence)
     words = {
         word.who: word

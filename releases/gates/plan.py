@@ -41,9 +41,8 @@ class Acceptance:
 
     def is_on(self, step: Step, risks: Collection[str] = ()) -> bool:
         """Return whether it is about exactly this file, and covers these risks."""
-        return (self.revision, self.sha256) == (step.revision, step.sha256) and set(risks) <= set(
-            self.risks
-        )
+        mine = (self.revision, self.sha256) == (step.revision, step.sha256)
+        return mine and set(risks) <= set(self.risks)
 
 
 @dataclass(frozen=True)

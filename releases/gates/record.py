@@ -44,8 +44,7 @@ def keep(release: Release, *, now: datetime, superseded_by: str = "") -> None:
 
 def pulls(facts: Facts) -> Sequence[ShippedPull]:
     """Return the pull requests that the release ships, newest first; a hotfix is one itself."""
-    kept: Sequence[ShippedPull] | None = facts.release.record.get("pulls")
-    if kept is not None:
+    if (kept := facts.release.record.get("pulls")) is not None:
         return kept
     own = [facts.promotion_pull] if facts.release.is_hotfix and facts.promotion_pull else []
     return [

@@ -4,16 +4,15 @@ A new gate is one file here with a function under `@gate`, and its line in `GATE
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from portal.registry import Registry, within
 from releases.gates.context import Facts
 from releases.gates.result import ATTEST, FAIL, PASS, Result
 
-Rule = Callable[
-    [Any], Result
-]  # of `Facts`; of `sign_off.SignOffFacts` as well where a person may sign off
+# Of `Facts`; of `sign_off.SignOffFacts` as well where a person may sign off.
+Rule = Callable[[Any], Result]
 
 
 def _nothing(facts: Facts) -> str:
@@ -49,11 +48,8 @@ class Gate:
         result = self.function(facts)
         if not self.sign_off or result.state != ATTEST:
             return result
-        message = (
-            f"{result.sentence} This checklist has no item to confirm that: create the release"
-            " again."
-        )
-        return Result(FAIL, message, result.evidence, result.seen_at)
+        no_item = "This checklist has no item to confirm that: create the release again."
+        return replace(result, state=FAIL, sentence=f"{result.sentence} {no_item}")
 
 
 # The order is that of the page, and of the sentence that GitHub is told first.

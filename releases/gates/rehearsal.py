@@ -1,15 +1,13 @@
 """The rehearsals of a release's migrations as the gates see them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, OuterRef, QuerySet
 from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
-from environments.models import LONG_LIVED, Direction, Rehearsal
+from environments.models import LONG_LIVED, Direction, Environment, Rehearsal
 from portal.outbound.parsing import JsonObject
 
 FIELDS = (
@@ -23,25 +21,6 @@ FIELDS = (
     "warnings",
     "finished_at",
 )
-
-
-@dataclass(frozen=True)
-class Rehearsed:
-    """The newest rehearsal of the candidate for a database in one environment (`kind`).
-
-    `start` None: not read.
-    """
-
-    pk: int
-    kind: str
-    status: str
-    database_id: int = 0
-    sentence: str = ""
-    phase: str = ""
-    start: tuple[str, ...] | None = None
-    files: tuple[tuple[str, str], ...] = ()
-    warnings: tuple[str, ...] = ()
-    finished_at: datetime | None = None
 
 
 def rows(project: str, candidate: str) -> ArraySubquery:
@@ -61,17 +40,12 @@ def rows(project: str, candidate: str) -> ArraySubquery:
     return ArraySubquery(newest.values(row=row))
 
 
-def rehearsed_of(found: Iterable[JsonObject]) -> tuple[Rehearsed, ...]:
-    """Return what `rows` brought along."""
-    return tuple(
-        Rehearsed(
-            **one
-            | {
-                "start": None if one["start"] is None else tuple(one["start"]),
-                "files": tuple((file["id"], file["sha256"]) for file in one["files"]),
-                "warnings": tuple(one["warnings"]),
-                "finished_at": one["finished_at"] and parse_datetime(one["finished_at"]),
-            }
-        )
-        for one in found
-    )
+def rehearsals_of(found: Iterable[JsonObject]) -> tuple[Rehearsal, ...]:
+    """Return what `rows` brought along, as rows with no more than that."""
+    return tuple(map(_rehearsal, found))
+
+
+def _rehearsal(row: JsonObject) -> Rehearsal:
+    values = {name: row[name] for name in FIELDS}
+    values["finished_at"] = row["finished_at"] and parse_datetime(row["finished_at"])
+    return Rehearsal(environment=Environment(kind=row["kind"]), **values)

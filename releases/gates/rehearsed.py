@@ -1,13 +1,13 @@
 """Whether the migrations were rehearsed on production's schema, and have run there."""
 
-from environments.models import VALID, EnvironmentKind
+from environments.models import VALID, EnvironmentKind, Rehearsal
+from environments.models.rehearsals import hashes
 from environments.schema.rehearsal.report import PHASES
 from portal.jobs import OPEN, JobStatus
 from releases.gates.context import Facts
 from releases.gates.databases import DatabaseFacts
 from releases.gates.per_database import judge_each, unread_answer
 from releases.gates.registry import gate
-from releases.gates.rehearsal import Rehearsed
 from releases.gates.result import ATTEST, FAIL, PASS, PENDING, Result
 
 NONE = "The project has no Alembic migrations."
@@ -37,7 +37,8 @@ def _rehearsed(facts: Facts, one: DatabaseFacts) -> Result:
         return Result(PENDING, _OLD, (), production.revisions_at)
     if one.is_at_heads(EnvironmentKind.PRODUCTION):
         return Result(PASS, "Production's database is at the release's head: nothing to rehearse.")
-    row = next((row for row in one.rehearsals if row.kind == EnvironmentKind.PRODUCTION), None)
+    kind = EnvironmentKind.PRODUCTION
+    row = next((row for row in one.rehearsals if row.environment.kind == kind), None)
     if row is None or row.status in OPEN:
         phase = PHASES.get(row.phase, "").lower() if row else ""
         return Result(PENDING, f"Rehearsing{phase and ': '}{phase}.")
@@ -49,11 +50,11 @@ def _rehearsed(facts: Facts, one: DatabaseFacts) -> Result:
     return Result(*_said_by(row, facts, one), _evidence(row), row.finished_at)
 
 
-def _evidence(row: Rehearsed) -> tuple[tuple[str, str], ...]:
+def _evidence(row: Rehearsal) -> tuple[tuple[str, str], ...]:
     return (*(("warning", message) for message in row.warnings), ("rehearsal", str(row.pk)))
 
 
-def _said_by(row: Rehearsed, facts: Facts, one: DatabaseFacts) -> tuple[str, str]:
+def _said_by(row: Rehearsal, facts: Facts, one: DatabaseFacts) -> tuple[str, str]:
     """Return state and sentence that an ended rehearsal of today's schema gives the gate."""
     if row.status == JobStatus.CANCELLED:
         return PENDING, "The rehearsal was cancelled; start it again from its page."
@@ -63,7 +64,7 @@ def _said_by(row: Rehearsed, facts: Facts, one: DatabaseFacts) -> tuple[str, str
         return FAIL, f"The rehearsal failed: {row.sentence}"
     if row.status != JobStatus.SUCCEEDED:
         return ATTEST, f"{row.sentence} Rehearse it yourself and confirm the item."
-    ran = dict(row.files)
+    ran = dict(hashes(row.files))
     if any(ran.get(id, sha256) != sha256 for id, sha256 in one.brings):
         return PENDING, "The rehearsal ran other migration files."
     return PASS, row.sentence

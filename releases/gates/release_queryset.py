@@ -1,14 +1,12 @@
 """Releases with all that one query can bring along."""
 
-import functools
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
+from django.db.models.functions import JSONObject
 
-from environments.databases.permission import APPROVE
 from environments.models import Branch, BranchProtection
-from portal.configuration.signing import signers
 from releases.gates.databases import annotations as database_annotations
 from releases.gates.plan import annotations
 from releases.gates.rehearsal import rows
@@ -19,29 +17,25 @@ from releases.models.releases import Release, ReleaseStatus
 
 # A `Release` with the columns that `release_queryset` adds, which no type can hold.
 type ReadRelease = Any
+BRANCH = ("name", "head", "required_contexts", "merge_rules")
 
 
-@functools.cache  # put together once: Django takes as long for that as PostgreSQL for the answer
 def release_queryset() -> QuerySet[Any]:
     """Return releases with what one query can bring along: project, times of the readings, branch
     heads, open freeze, databases, plans and rehearsals of the migrations.
 
     Their commits, up to 500, are only read when asked for.
     """
-    branch = Branch.objects.filter(project=OuterRef("project"))
-    staging = branch.filter(name=OuterRef("project__staging_branch"))
-    production = branch.filter(name=OuterRef("project__production_branch"))
+    branches = Branch.objects.filter(project=OuterRef("project")).values(
+        row=JSONObject(**{name: name for name in BRANCH})
+    )
     closed = BranchProtection.objects.filter(
         project=OuterRef("project"), branch=OuterRef("project__staging_branch")
     )
     freeze = Freeze.objects.filter(project=OuterRef("project"), lifted_at=None)
     releases = Release.objects.select_related("project", "cut_by", "staging_smoke").defer("commits")
     return releases.annotate(
-        staging_head=Subquery(staging.values("head")[:1]),
-        production_head=Subquery(production.values("head")[:1]),
-        production_contexts=Subquery(production.values("required_contexts")[:1]),
-        production_rules=Subquery(production.values("merge_rules")[:1]),
-        staging_rules=Subquery(staging.values("merge_rules")[:1]),
+        branch_rows=ArraySubquery(branches),
         staging_closed=Subquery(closed.values("closed")[:1]),
         freeze_reason=Subquery(freeze.values("reason")[:1]),
         github_seen_at=F("project__github_sync__synced_at"),
@@ -58,8 +52,6 @@ def release_queryset() -> QuerySet[Any]:
         ),
         rehearsal_rows=rows("project", "candidate"),
         staging_tests=tests("project"),
-        # Once for approvals and acceptances: to look for each row's giver costs far more.
-        signers=ArraySubquery(signers(APPROVE).order_by().values("pk")),
         **annotations(),
         **database_annotations("project"),
     )

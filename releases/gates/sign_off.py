@@ -22,7 +22,7 @@ from environments.services.liveness import Live
 from releases.gates.context import INSTANCES, Facts
 from releases.gates.databases import DatabaseFacts, annotations, databases_in
 from releases.gates.rehearsal import rows
-from releases.gates.staging_smoke import AskedTest, Smoked, tests, tests_of
+from releases.gates.staging_smoke import AskedTest, tests, tests_of
 from releases.models.checklist import ChecklistItem
 from releases.models.promotion import PromotionStep, StepName
 from releases.models.releases import Release
@@ -47,7 +47,7 @@ class SignOffFacts:
     steps: tuple[PromotionStep, ...]
     databases: tuple[DatabaseFacts, ...]
     staging_tests: tuple[AskedTest, ...]
-    smoked: Smoked | None = None
+    smoked: None = None
 
     fresh_since = Facts.fresh_since
 

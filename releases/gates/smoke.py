@@ -27,7 +27,7 @@ def staging_smoked(facts: Facts) -> Result:
         return Result(ATTEST, message)
     seen = facts.smoked
     count = number_of(len(facts.staging_tests), "request")
-    if seen is None or seen.at is None or seen.about != facts.smoke_about:
+    if seen is None or seen.asked_at is None or seen.about != facts.smoke_about:
         message = (
             f"Staging's smoke tests ({count}) run when it serves {facts.release.candidate[:7]} "
             "and its database is migrated."
@@ -37,11 +37,11 @@ def staging_smoked(facts: Facts) -> Result:
     bad = [line for line in seen.lines if line.get("ok") is not True]
     if bad or not seen.ok or len(seen.lines) != len(facts.staging_tests):
         message = f"{bad[0]['label']}: {bad[0]['said']}" if bad else "Staging failed a smoke test."
-        return Result(FAIL, message, evidence, seen.at)
-    if facts.now - seen.at > SMOKE_VALID:
+        return Result(FAIL, message, evidence, seen.asked_at)
+    if facts.now - seen.asked_at > SMOKE_VALID:
         message = "The last smoke tests of staging are older than 2 hours. Running again…"
-        return Result(PENDING, message, evidence, seen.at)
-    return Result(PASS, f"Staging passed {count}.", evidence, seen.at)
+        return Result(PENDING, message, evidence, seen.asked_at)
+    return Result(PASS, f"Staging passed {count}.", evidence, seen.asked_at)
 
 
 @gate("Smoke tests green", sign_off=True)

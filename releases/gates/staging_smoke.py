@@ -4,7 +4,6 @@ and its database.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import sha256
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -50,13 +49,3 @@ def about(
     """
     message = repr((candidate, sorted(deployments), run, list(asked)))
     return sha256(message.encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Smoked:
-    """The newest answers. `lines` hold label and said, and whether each was as expected."""
-
-    about: str
-    ok: bool
-    at: datetime | None
-    lines: tuple[JsonObject, ...] = ()

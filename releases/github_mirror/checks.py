@@ -17,9 +17,7 @@ EACH_TIME = 2
 
 
 def read_hidden(github: GitHub, project: Project, overview: Overview) -> Overview:
-    """Return `overview` with the checks of its releases' pull requests, and of the open ones
-    longest unread.
-    """
+    """Return `overview` with the checks of releases and of those longest unread."""
     named = tuple(_read(github, pull) for pull in overview.named)
     wanted = _longest_unread(project, overview.open_pulls)
     opened = tuple(
@@ -29,9 +27,7 @@ def read_hidden(github: GitHub, project: Project, overview: Overview) -> Overvie
 
 
 def _longest_unread(project: Project, pulls: Sequence[Pull]) -> set[int]:
-    """Numbers of the hidden ones that were read longest ago, those first whose head was never
-    read.
-    """
+    """Return the hidden ones that were read longest ago, never read ones first."""
     hidden = {pull.number: pull.head_sha for pull in pulls if pull.checks is None}
     if not hidden:
         return set()

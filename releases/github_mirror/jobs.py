@@ -16,7 +16,7 @@ from portal.jobs import Outcome, Requeue
 from portal.outbound.http import ApiError
 from releases.github_mirror import checks, relation
 from releases.github_mirror import sync as github_mirror_sync
-from releases.models.pull_requests import GitHubSync
+from releases.models.pull_requests import GitHubSync, PullRequest
 from releases.previews import policy as preview_policy
 from releases.pull_requests import bypasses
 from releases.pull_requests import comment as pull_requests_comment
@@ -64,13 +64,14 @@ def sync_github(job: GitHubSync, *, now: datetime) -> Outcome:
 
 def _wake_others(job: GitHubSync, branches: list[Branch], now: datetime) -> None:
     """Have everything that rests on the reading look at it."""
-    project = job.project
+    project, heads = job.project, {row.name: row.head for row in branches}
+    pulls = list(PullRequest.objects.open_into_staging(project).defer("checks"))
     if job.synced_at:  # git's first fetch waits for the second reading: the first asks most
-        runbook.settle(project, {row.name: row.head for row in branches}, now=now)
+        runbook.settle(project, heads, now=now)
     if any(row.head_at == now for row in branches):  # else each reading of Railway asks git
         watching.settle(project)
-    preview_policy.make(project, now=now)
-    pull_requests_migrations.wake(project, now=now)
+    preview_policy.make(project, pulls, now=now)
+    pull_requests_migrations.wake(project, pulls, heads[project.staging_branch], now=now)
     rollback_assessment.see_to(project, now=now)
-    bypasses.wake(project, now=now)
-    pull_requests_comment.wake(project, now=now)
+    bypasses.wake(project, branches, now=now)
+    pull_requests_comment.wake(project, pulls, now=now)

@@ -108,9 +108,7 @@ def upsert(rows: Iterable[PullRequest]) -> None:
 
 
 def unknown_pulls(project: Project, commits: Iterable[Commit]) -> tuple[MergedPull, ...]:
-    """Pull requests that titles of merge commits name and the mirror, which keeps up with the
-    last hundred, lacks.
-    """
+    """Return merged pull requests that commit titles name and the mirror lacks."""
     named = {
         int(found[1] or found[2])
         for commit in commits

@@ -1,6 +1,4 @@
-"""How staging and main differ: from GitHub if it compared exactly these heads, else from git;
-once per pair of heads.
-"""
+"""How staging and main differ: as GitHub or git says, once per pair of heads."""
 
 from dataclasses import asdict, dataclass
 from typing import Self

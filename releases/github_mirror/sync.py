@@ -36,9 +36,7 @@ def numbers(project: Project) -> list[int]:
 
 
 def pages(job: GitHubSync, *, now: datetime) -> Pages:
-    """Return all open pull requests where they are few or were not read for long; else a page more,
-    and what changed.
-    """
+    """Return all pages where they are few or long unread; else one, and what changed."""
     base = job.project.staging_branch
     known = PullRequest.objects.filter(project=job.project, state="open", base=base).count()
     if known < ONE_PAGE or job.listed_at is None or now - job.listed_at > EVERY_PULL:
@@ -81,9 +79,7 @@ def _note_name(project: Project, name: str) -> None:
 
 @transaction.atomic
 def keep_merge_facts(project: Project, overview: Overview, *, now: datetime) -> None:
-    """Write what `GitHub.merge_facts` read: both branches and the pull request, and nothing of the
-    lists.
-    """
+    """Write what `GitHub.merge_facts` read: both branches and the pull request."""
     GitHubSync.objects.select_for_update().get(project=project)
     _branches(project, overview, now)
     rows = [open_row(project, pull, now) for pull in overview.named]
@@ -92,9 +88,7 @@ def keep_merge_facts(project: Project, overview: Overview, *, now: datetime) -> 
 
 
 def _close(project: Project, overview: Overview, seen: list[int], now: datetime) -> None:
-    """Write what GitHub says was closed, and what was open and is in no list any more, where the
-    lists are whole.
-    """
+    """Close what GitHub says was closed, and what whole lists no longer hold."""
     open_ = PullRequest.objects.filter(project=project, state="open").exclude(number__in=seen)
     open_.filter(number__in=overview.closed).update(state="closed", seen_at=now)
     whole = [project.staging_branch] if overview.listed else []
@@ -166,6 +160,7 @@ def _branches(project: Project, overview: Overview, now: datetime) -> list[Branc
             name=name,
             head=head or "",
             head_at=known[name].head_at if name in known and known[name].head == head else now,
+            judged=known[name].judged if name in known else "",
             required_contexts=contexts_of(rules[name]),
             merge_rules=rules[name],
             seen_at=now,

@@ -11,9 +11,7 @@ from releases.models.pull_requests import GitHubSync
 
 
 def watch(project: Project, *, now: datetime) -> None:
-    """Have Railway and GitHub read often for some minutes from now on, and soon if that is long
-    ago.
-    """
+    """Have Railway and GitHub read often for some minutes, and soon if long unread."""
     if pace.watch(project, now=now):
         old = now - timedelta(seconds=2 * settings.SYNC_SECONDS)
         sync = GitHubSync.objects.filter(project=project, wake_at__gt=now)

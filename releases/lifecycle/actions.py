@@ -24,7 +24,7 @@ from releases.gates import record
 from releases.gates.context import facts_of
 from releases.github_mirror import watching as mirrors
 from releases.lifecycle.possible import brings_something, head_of_hotfix
-from releases.locking import _as_seen
+from releases.locking import _as_seen, _still_open
 from releases.models.pull_requests import PullRequest
 from releases.models.reconciler import ReleaseReconciler
 from releases.models.releases import Release, ReleaseKind, ReleaseStatus
@@ -39,32 +39,24 @@ def cut(
     seen: str | None = None,
     now: datetime | None = None,
 ) -> Release:
-    """Make a release of what is on staging now; the worker then collects it and opens its pull
-    request.
+    """Make a release of what is on staging now; `seen`: its head on the person's page.
 
-    `seen`: the head of staging on the person's page.
+    The worker then collects it and opens its pull request.
     """
     now = now or timezone.now()
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
-    candidate, base = (
-        heads.get(project.staging_branch, ""),
-        heads.get(project.production_branch, ""),
-    )
+    heads = Branch.heads(project)
+    staging, main = project.staging_branch, project.production_branch
+    candidate, base = heads.get(staging), heads.get(main)
     if not candidate or not base:
         raise Refused(
             f"The branches of {project.repository} have not been read yet; see Connections."
         )
     require_seen(actor, seen, "commit")
     if seen and seen != candidate:
-        message = (
-            f"{project.staging_branch} moved from {seen[:7]} to {candidate[:7]} since you opened"
-            " this page"
-        )
-        raise Refused(f"{message}. Review the changes first.")
+        moved = f"{staging} moved from {seen[:7]} to {candidate[:7]}"
+        raise Refused(f"{moved} since you opened this page. Review the changes first.")
     if candidate == base:
-        raise Refused(
-            f"{project.staging_branch} equals {project.production_branch}: nothing to release."
-        )
+        raise Refused(f"{staging} equals {main}: nothing to release.")
     brings_something(project, candidate, base)
     release = _create(project, candidate, base, actor, notes, now)
     return _begun(release, "release.cut", actor, {"candidate": candidate}, now)
@@ -79,33 +71,20 @@ def cut_hotfix(
     candidate: str | None = None,
     now: datetime | None = None,
 ) -> Release:
-    """Make a hotfix of an open pull request straight into production; `candidate`: the head on the
-    person's page.
-    """
+    """Make a hotfix of a pull request into production; `candidate`: its head on the page."""
     now = now or timezone.now()
     number = int(pull) if str(pull).isdecimal() and len(str(pull)) < 10 else 0
     row = PullRequest.objects.filter(project=project, number=number).first()
     head = head_of_hotfix(project, row, str(pull))
     require_seen(actor, candidate, "commit")
     if candidate and candidate != head:
-        raise Refused(
-            f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}. Review the "
-            "changes first."
-        )
-    base = (
-        Branch.objects.filter(project=project, name=project.production_branch)
-        .values_list("head", flat=True)
-        .first()
-    )
+        moved = f"Pull request #{number} moved from {candidate[:7]} to {head[:7]}"
+        raise Refused(f"{moved}. Review the changes first.")
+    main = project.production_branch
+    base = Branch.heads(project).get(main)
     if not base:
-        raise Refused(
-            f"{project.production_branch} of {project.repository} has not been read yet; see"
-            " Connections."
-        )
-    notes = row.title if row else ""
-    release = _create(
-        project, head, base, actor, notes, now, kind=ReleaseKind.HOTFIX, pull_number=number
-    )
+        raise Refused(f"{main} of {project.repository} has not been read yet; see Connections.")
+    release = _create(project, head, base, actor, row.title if row else "", now, hotfix=number)
     return _begun(release, "hotfix.cut", actor, {"candidate": head, "pull_number": number}, now)
 
 
@@ -115,12 +94,10 @@ def _begun(
     """Return the fresh release with its checklist and its reconciler, told of in the trail."""
     items = checklist_items.copy_to(release)
     mirrors.watch(release.project, now=now)
-    wake_now(
-        ReleaseReconciler.objects.create(release=release, created_at=now, wake_at=now), now=now
-    )
-    message = (
-        f"{release.name} created at {release.candidate[:7]} with {len(items)} checklist items."
-    )
+    job = ReleaseReconciler.objects.create(release=release, created_at=now, wake_at=now)
+    wake_now(job, now=now)
+    at = release.candidate[:7]
+    message = f"{release.name} created at {at} with {len(items)} checklist items."
     audit.record(event, actor=actor, subject=release, sentence=message, data=data, now=now)
     return release
 
@@ -133,30 +110,27 @@ def _create(
     notes: str,
     now: datetime,
     *,
-    kind: ReleaseKind = ReleaseKind.NORMAL,
-    pull_number: int | None = None,
+    hotfix: int | None = None,
 ) -> Release:
-    """Return a release named after the day; refuse a second of its kind, and a second verdict for
-    one commit.
+    """Return a release named after the day, or the hotfix of this pull request; refuse a second of
+    its kind, and a second verdict for one commit.
     """
+    kind = ReleaseKind.NORMAL if hotfix is None else ReleaseKind.HOTFIX
     for other in Release.objects.in_preparation().filter(project=project):
+        called = f"{other.get_kind_display().capitalize()} {other.name}"
         if other.kind == kind:
-            raise Refused(f"{_called(other)} is in preparation. Promote or abandon it first.")
+            raise Refused(f"{called} is in preparation. Promote or abandon it first.")
         if other.candidate == candidate:
-            raise Refused(
-                f"{_called(other)} already covers {candidate[:7]}. A release and a hotfix cannot "
-                "share a commit."
-            )
+            share = "A release and a hotfix cannot share a commit."
+            raise Refused(f"{called} already covers {candidate[:7]}. {share}")
     day = timezone.localtime(now).strftime("%Y.%m.%d")
-    number = (
-        Release.objects.filter(project=project, kind=kind, name__startswith=f"{day}-").count() + 1
-    )
+    number = Release.objects.filter(project=project, kind=kind, name__startswith=f"{day}-").count()
     with refuse_second("Somebody else created a release at the same moment. Open that one."):
         return Release.objects.create(
             project=project,
             kind=kind,
-            name=f"{day}-hotfix-{number}" if kind == ReleaseKind.HOTFIX else f"{day}-{number}",
-            pull_number=pull_number,
+            name=f"{day}-{'' if hotfix is None else 'hotfix-'}{number + 1}",
+            pull_number=hotfix,
             candidate=candidate,
             base=base,
             cut_by=actor,
@@ -166,21 +140,13 @@ def _create(
         )
 
 
-def _called(release: Release) -> str:
-    return f"{release.get_kind_display().capitalize()} {release.name}"
-
-
 @action("release.migrate_staging", "environments.migrate_environment")
 def migrate_staging(
     release: Release, *, actor: Actor, candidate: str | None = None, now: datetime | None = None
 ) -> MigrationRun:
-    """Bring staging's databases to the candidate's heads: a run for each that is not there.
-
-    Return the first.
-    """
+    """Bring staging's databases to the candidate's heads; return the first of their runs."""
     release = Release.objects.select_for_update().select_related("project").get(pk=release.pk)
-    if release.status != ReleaseStatus.OPEN:
-        raise Refused(f"Release {release.name} is {release.get_status_display()}.")
+    _still_open(release, "")
     _as_seen(release, candidate, actor)
     if release.migrations_problem:
         raise Refused(release.migrations_problem)
@@ -196,19 +162,16 @@ def migrate_staging(
 
 
 def _to_migrate(release: Release, staging: Environment) -> list[Database]:
-    """Return the databases that the button is about: those whose new files staging has not run, or
-    that are elsewhere.
-    """
+    """Return the databases whose new files staging has not run, or that are elsewhere."""
     databases = databases_of(release.project)
     if not databases:
         why = "has no Alembic directory configured, so there is nothing to migrate."
         raise Refused(f"{release.project} {why}")
     if len(databases) == 1:
         return databases
-    known = facts_of(release.pk).databases
     behind = {
         one.database.pk
-        for one in known
+        for one in facts_of(release.pk).databases
         if not one.is_staged or not one.is_at_heads(EnvironmentKind.STAGING)
     }
     found = [database for database in databases if database.pk in behind]
@@ -225,10 +188,7 @@ def abandon(release: Release, *, actor: Actor, reason: str, now: datetime | None
     now = now or timezone.now()
     require_reason(reason)
     release = Release.objects.locked(release.pk)
-    if release.status != ReleaseStatus.OPEN:
-        raise Refused(
-            f"Release {release.name} is {release.get_status_display()}; it cannot be abandoned."
-        )
+    _still_open(release, "; it cannot be abandoned")
     record.keep(release, now=now)
     release.move_to(ReleaseStatus.ABANDONED, now=now)
     audit.record(
@@ -240,16 +200,10 @@ def abandon(release: Release, *, actor: Actor, reason: str, now: datetime | None
 def write_notes(release: Release, *, actor: Actor, notes: str, now: datetime | None = None) -> None:
     """Replace the release notes."""
     if not release.is_in_preparation:
-        raise Refused(
-            f"Release {release.name} is {release.get_status_display()}, so its notes can no "
-            "longer change."
-        )
+        status = release.get_status_display()
+        raise Refused(f"Release {release.name} is {status}, so its notes can no longer change.")
     Release.objects.filter(pk=release.pk).update(notes=notes[:20_000])
+    data, message = {"notes": notes[:20_000]}, f"{len(notes)} characters."
     audit.record(
-        "release.notes_written",
-        actor=actor,
-        subject=release,
-        sentence=f"{len(notes)} characters.",
-        data={"notes": notes[:20_000]},
-        now=now,
+        "release.notes_written", actor=actor, subject=release, sentence=message, data=data, now=now
     )

@@ -37,14 +37,11 @@ def read(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | N
     found = wanted | {"count": count, "commits": commits, "releases": releases}
     Release.objects.filter(pk=release.pk, candidate=release.candidate).update(carried=found)
     names = and_(str(one["name"]) for one in releases)
+    among = f", {names} among them" if names else ""
+    message = f"{count} commits beyond what production serves{among}."
+    data = found | {"commits": commits[:20]}
     audit.record(
-        "release.carried_read",
-        actor=None,
-        subject=release,
-        sentence=f"{count} commits beyond what production serves"
-        + (f", {names} among them." if names else "."),
-        data=found | {"commits": commits[:20]},
-        now=now,
+        "release.carried_read", actor=None, subject=release, sentence=message, data=data, now=now
     )
     return Requeue(0)
 
@@ -52,9 +49,7 @@ def read(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | N
 def _between(
     mirror: Mirror, release: Release, served: list[str], rolled: list[Release]
 ) -> tuple[int, list[dict[str, str]], list[dict[str, object]]]:
-    """Return how many commits lie between, the newest of them, and the rolled-back releases among
-    them.
-    """
+    """Return how many commits lie between, the newest, and the rolled-back releases among them."""
     known = [one for one in served if mirror.has(one)]
     lists = [mirror.commits(one, release.candidate) for one in known]
     lists += [mirror.commits(one, release.base) for one in known]
@@ -63,13 +58,14 @@ def _between(
     def is_carried(merge: str) -> bool:
         return merge in commits if known else mirror.is_ancestor(merge, release.base)
 
-    again = [one for one in rolled if is_carried(one.merge_commit)]
     newest = [
         {"sha": one.sha, "title": one.title[:200], "author": one.author[:100]}
         for one in list(commits.values())[:COMMITS_KEPT]
     ]
     releases: list[dict[str, object]] = [
-        {"pk": one.pk, "name": one.name, "reverted": _is_reverted(one, commits)} for one in again
+        {"pk": one.pk, "name": one.name, "reverted": _is_reverted(one, commits)}
+        for one in rolled
+        if is_carried(one.merge_commit)
     ]
     return len(commits), newest, releases
 
@@ -77,7 +73,5 @@ def _between(
 def _is_reverted(release: Release, commits: dict[str, Commit]) -> bool:
     """Return whether one of the commits says that it takes the release's pull request back."""
     named = (release.name, f"#{release.pull_number})")
-    return any(
-        one.title.startswith("Revert ") and any(name in one.title for name in named)
-        for one in commits.values()
-    )
+    reverts = [one.title for one in commits.values() if one.title.startswith("Revert ")]
+    return any(name in title for title in reverts for name in named)

@@ -1,6 +1,6 @@
 """What the candidate of a release brings, read from git."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from portal import audit
 from portal.outbound.parsing import JsonObject
 from releases.github_mirror.pull_rows import PULL_NUMBER, merged_row, unknown_pulls, upsert
 from releases.github_mirror.sync import COMMITS_KEPT
-from releases.models.checklist import ChecklistItem, Phase
+from releases.models.checklist import Phase
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
 
@@ -45,7 +45,13 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
         _keep_collected(fresh, commits, behind, change, now)
         pulls = _pulls_in(project, commits)
         fresh.pull_requests.set(pulls)
-        _record_collected(fresh, len(pulls), len(commits), now)
+        data = {name: getattr(fresh, name) for name in ("candidate", "migrations")}
+        data["problem"] = fresh.migrations_problem
+        brings = f"{len(commits)} commits, {len(fresh.migrations)} migrations"
+        message = f"{len(pulls)} pull requests, {brings}."
+        audit.record(
+            "release.collected", actor=None, subject=fresh, sentence=message, data=data, now=now
+        )
 
 
 def _keep_collected(
@@ -64,42 +70,20 @@ def _keep_collected(
         ],
         "commit_count": len(commits),
         "behind": behind,
-        "migrations": change["migrations"],
-        "heads_of": change["heads_of"],
         "heads": [head for heads in change["heads_of"].values() for head in heads],
-        "migrations_problem": change["problem"],
-        "uncovered": change["uncovered"],
-        "edits": change["edits"],
         "collected": release.candidate,
         "collected_at": now,
-    }
+    } | change
     for name, value in values.items():
         setattr(release, name, value)
     release.save(update_fields=list(values))
 
 
-def _record_collected(release: Release, pulls: int, commits: int, now: datetime) -> None:
-    brings = f"{len(release.migrations)} migrations"
-    data = {
-        "candidate": release.candidate,
-        "migrations": release.migrations,
-        "problem": release.migrations_problem,
-    }
-    message = f"{pulls} pull requests, {commits} commits, {brings}."
-    audit.record(
-        "release.collected", actor=None, subject=release, sentence=message, data=data, now=now
-    )
-
-
-def _pulls_in(project: Project, commits: Iterable[Commit]) -> list[PullRequest]:
-    """Return the pull requests into staging whose commits are among `commits`: by head commit, else
-    by number in a title.
-    """
-    shas, numbers = set(), set()
-    for commit in commits:
-        shas.add(commit.sha)
-        if found := PULL_NUMBER.search(commit.title):
-            numbers.add(int(found[1] or found[2]))
+def _pulls_in(project: Project, commits: Sequence[Commit]) -> list[PullRequest]:
+    """Return the pull requests into staging among the commits, by head or by a title's number."""
+    shas = {commit.sha for commit in commits}
+    named = filter(None, (PULL_NUMBER.search(commit.title) for commit in commits))
+    numbers = {int(found[1] or found[2]) for found in named}
     merged = PullRequest.objects.filter(
         project=project, state="merged", base=project.staging_branch
     )
@@ -107,23 +91,22 @@ def _pulls_in(project: Project, commits: Iterable[Commit]) -> list[PullRequest]:
 
 
 def _migrations(mirror: Mirror, release: Release) -> JsonObject:
-    """Return the new revision files from production's head to the candidate, or one sentence why
-    that cannot be said.
+    """Return what is new from production's head to the candidate, as columns of the release; or one
+    sentence why that cannot be said.
     """
     databases, since, until = databases_of(release.project), release.base, release.candidate
-    uncovered = list(
-        history_reader.outside(mirror, since, until, *(database.alembic for database in databases))
-    )
-    found: JsonObject = {"migrations": [], "heads_of": {}, "problem": "", "uncovered": uncovered}
-    found["edits"] = []
+    folders = [database.alembic for database in databases]
+    uncovered = list(history_reader.outside(mirror, since, until, *folders))
+    found: JsonObject = {"migrations": [], "heads_of": {}, "edits": [], "uncovered": uncovered}
+    problems = []
     for one in databases:
         new, heads, edits, problem = _migrations_of(mirror, release, one)
         found["migrations"] += [file | {"database": one.pk} for file in new]
         found["heads_of"][str(one.pk)] = heads
         found["edits"] += [asdict(edit) for edit in edits]
-        if problem and not found["problem"]:
-            found["problem"] = f"{one.called}: {problem}" if one.called else problem
-    return found
+        if problem:
+            problems.append(f"{one.called}: {problem}" if one.called else problem)
+    return found | {"migrations_problem": next(iter(problems), "")}
 
 
 def _migrations_of(
@@ -132,96 +115,67 @@ def _migrations_of(
     """Return one database's new revision files, its heads at the candidate, edits of shipped files,
     what must be fixed.
     """
-    alembic = database.alembic
-    history = history_reader.read(mirror, release.candidate, alembic)
-    change = history_reader.compare(mirror, release.base, release.candidate, alembic)
+    alembic, since, until = database.alembic, release.base, release.candidate
+    history = history_reader.read(mirror, until, alembic)
+    change = history_reader.compare(mirror, since, until, alembic)
     new = {one.id for one in change.new}
-    ordered = (
-        [one for one in history.between(set(), history.heads) if one.id in new]
-        if not history.problems
-        else []
-    )
+    known = [] if history.problems else history.between(set(), history.heads)
+    ordered = [one for one in known if one.id in new]
     # What the version table holds when all has run.
     heads = list(history.effective_heads)
-    bound = identity.bound(
-        mirror, release.candidate, history, ordered, command=database.runs_project_code
-    )
+    bound = identity.bound(mirror, until, history, ordered, command=database.runs_project_code)
     edits: tuple[Edit, ...] = ()
     if (change.changed or change.deleted) and not change.problems:
-        both = history_reader.read(mirror, release.base, alembic), history
         edits = judge(
             mirror,
-            release.base,
-            release.candidate,
+            since,
+            until,
             change,
-            both,
+            (history_reader.read(mirror, since, alembic), history),
             ran=pending.reported(database),
             stamped=stamped_from(database),
-            command=lambda: planning_command(database, mirror, release.candidate),
+            command=lambda: planning_command(database, mirror, until),
         )
-    problem = _migrations_problem(
-        release, change, {edit.revision for edit in edits if edit.kind == PRUNED}
-    )
+    pruned = {edit.revision for edit in edits if edit.kind == PRUNED}
+    problem = _migrations_problem(release, change, pruned)
     return [history_reader.described(one) for one in bound], heads, edits, problem
 
 
 def _migrations_problem(release: Release, change: changes.Change, pruned: Collection[str]) -> str:
-    """Return what must be fixed before these revisions may run, with the command that does; ""
-    when there is nothing.
-    """
+    """Return what must be fixed before these revisions may run, and how; "": nothing."""
     if change.problems:
         return change.problems[0].sentence
+    names = ", ".join(one.path for one in change.deleted if one.id not in pruned)
+    if not names:
+        return ""
     main, staging = release.project.production_branch, release.project.staging_branch
-    deleted = [one for one in change.deleted if one.id not in pruned]
-    if deleted:
-        names = ", ".join(one.path for one in deleted)
-        lacking = "the hotfix's branch" if release.is_hotfix else staging
-        squashed = f" {PROVE}" if any(not one.down for one in change.new) else ""
-        return (
-            f"{main} has revisions that {lacking} lacks: {names}. Merge {main} into {lacking}"
-            f" first.{squashed}"
-        )
-    return ""
+    lacking = "the hotfix's branch" if release.is_hotfix else staging
+    fix = f"Merge {main} into {lacking} first."
+    squashed = f" {PROVE}" if any(not one.down for one in change.new) else ""
+    return f"{main} has revisions that {lacking} lacks: {names}. {fix}{squashed}"
 
 
 @transaction.atomic
 def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> bool:
-    """Pin the new head of staging; what people signed for the old one lapses, visibly.
-
-    False: nothing to move.
-    """
+    """Pin the new head of staging; what people signed for the old one lapses. False: not moved."""
     release = Release.objects.locked(release.pk)
     if release.status != ReleaseStatus.OPEN or (release.candidate, release.base) == (head, base):
         return False
     others = Release.objects.in_preparation().filter(project=release.project).exclude(pk=release.pk)
     if others.filter(candidate=head).exists():
         return False  # one commit has one verdict; the gates say that the pull request is elsewhere
-    old, same_content = release.candidate, release.candidate == head
-    lapsing = release.items.filter(phase=Phase.BEFORE, ticked_at__isnull=False, lapsed_at=None)
-    lapsed = [] if same_content else list(lapsing.values_list("text", flat=True))
-    if lapsed:
-        ChecklistItem.objects.filter(pk__in=list(lapsing.values_list("pk", flat=True))).update(
-            lapsed_at=now
-        )
-    moved = (
-        release.moved
-        if same_content
-        else {"from": old, "to": head, "at": now.isoformat(), "lapsed": lapsed}
-    )
-    Release.objects.filter(pk=release.pk).update(
-        candidate=head,
-        base=base,
-        collected="",
-        moved=moved,
-        **({} if same_content else {"candidate_at": now}),
-    )
-    if same_content:
-        message = (
-            f"{release.project.production_branch} moved to {base[:7]}; the release is compared "
-            "with it again."
-        )
-    else:
+    old, lapsed = release.candidate, list[str]()
+    values: JsonObject = {"candidate": head, "base": base, "collected": ""}
+    main = release.project.production_branch
+    message = f"{main} moved to {base[:7]}; the release is compared with it again."
+    if head != old:
+        lapsing = release.items.filter(phase=Phase.BEFORE, ticked_at__isnull=False, lapsed_at=None)
+        lapsed = list(lapsing.values_list("text", flat=True))
+        lapsing.update(lapsed_at=now)
+        moved = {"from": old, "to": head, "at": now.isoformat(), "lapsed": lapsed}
+        values |= {"moved": moved, "candidate_at": now}
         message = f"The candidate moved from {old[:7]} to {head[:7]}; {len(lapsed)} ticks lapsed."
+    Release.objects.filter(pk=release.pk).update(**values)
     data = {"from": old, "to": head, "base": base, "lapsed": lapsed}
     audit.record(
         "release.candidate_moved", actor=None, subject=release, sentence=message, data=data, now=now

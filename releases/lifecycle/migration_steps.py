@@ -69,9 +69,8 @@ def rehearse_release(job: ReleaseReconciler, release: Release, now: datetime) ->
     """
     if not settings.REHEARSE or release.status != ReleaseStatus.OPEN:
         return None
-    if release.collected != release.candidate:
-        return None
-    if not release.migrations or release.migrations_problem:
+    known = release.collected == release.candidate and not release.migrations_problem
+    if not known or not release.migrations:
         return None
     # Staging may be at revisions that a hotfix's branch does not know.
     databases, kinds = databases_of(release.project), [EnvironmentKind.PRODUCTION]
@@ -87,22 +86,15 @@ def rehearse_release(job: ReleaseReconciler, release: Release, now: datetime) ->
         brings = migrations_of(release, place.database, databases)
         last = newest.get((place.environment_id, place.database_id))
         if brings and behind and _is_outdated(last, place, now):
-            queue_rehearsal(
-                place.environment,
-                place.database,
-                commit=release.candidate,
-                release=release.name,
-                now=now,
-            )
+            commit, name = release.candidate, release.name
+            queue_rehearsal(place.environment, place.database, commit=commit, release=name, now=now)
     return None
 
 
 def _newest_rehearsals(
     release: Release, places: Sequence[EnvironmentDatabase]
 ) -> dict[tuple[int, int], Rehearsal]:
-    """Return the candidate's newest rehearsal in each of the places, by environment and
-    database.
-    """
+    """Return the candidate's newest rehearsal in each place, by environment and database."""
     rows = Rehearsal.objects.filter(
         environment__in=[place.environment_id for place in places],
         commit=release.candidate,

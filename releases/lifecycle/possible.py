@@ -16,10 +16,8 @@ def brings_something(project: Project, candidate: str, base: str) -> None:
     if known is None:
         raise Refused(f"Comparing {staging} with {main}; try again in a moment.")
     if not known.brings:
-        raise Refused(
-            f"A release would be empty: {known.words(staging, main)}. Merge what you want to"
-            f" release into {staging} first."
-        )
+        empty = f"A release would be empty: {known.words(staging, main)}"
+        raise Refused(f"{empty}. Merge what you want to release into {staging} first.")
 
 
 def head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> str:
@@ -29,25 +27,16 @@ def head_of_hotfix(project: Project, row: PullRequest | None, number: str) -> st
         raise Refused(
             f"The portal does not know pull request #{number[:20]} yet. Try again in a minute."
         )
+    named = f"Pull request #{row.number}"
     if row.base != main:
-        raise Refused(
-            f"Pull request #{row.number} goes into {row.base}; a hotfix goes straight into {main}."
-        )
+        raise Refused(f"{named} goes into {row.base}; a hotfix goes straight into {main}.")
     if row.fork:
-        raise Refused(
-            f"Pull request #{row.number} comes from a fork; push its branch to {project.repository}"
-            " first."
-        )
+        raise Refused(f"{named} comes from a fork; push its branch to {project.repository} first.")
     if row.head == project.staging_branch:
-        raise Refused(
-            f"Pull request #{row.number} promotes {row.head}: that is a release, not a hotfix."
-        )
+        raise Refused(f"{named} promotes {row.head}: that is a release, not a hotfix.")
     if row.state != "open":
-        raise Refused(
-            f"Pull request #{row.number} is {row.state}. A hotfix needs an open pull request."
-        )
+        raise Refused(f"{named} is {row.state}. A hotfix needs an open pull request.")
     if not row.head_sha:
-        raise Refused(
-            f"The head of pull request #{row.number} has not been read yet. Try again in a moment."
-        )
+        head = f"The head of pull request #{row.number}"
+        raise Refused(f"{head} has not been read yet. Try again in a moment.")
     return row.head_sha

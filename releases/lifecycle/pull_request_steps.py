@@ -17,17 +17,15 @@ from releases.models.releases import Release, ReleaseStatus
 
 
 def head_of_pull(release: Release) -> str | None:
-    """Return where the pull request of a hotfix is now; None while nobody can tell, or it is not
-    what it was.
-    """
-    pulls = PullRequest.objects.filter(
-        project=release.project, number=release.pull_number or 0, state="open", fork=False
-    )
-    return (
-        pulls.filter(base=release.project.production_branch)
-        .values_list("head_sha", flat=True)
-        .first()
-    )
+    """Return where a hotfix's pull request is now; None: nobody can tell, or it is another now."""
+    pull = PullRequest.objects.filter(
+        project=release.project,
+        number=release.pull_number or 0,
+        state="open",
+        fork=False,
+        base=release.project.production_branch,
+    ).first()
+    return pull.head_sha if pull else None
 
 
 def open_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
@@ -35,35 +33,22 @@ def open_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outcom
     if release.status != ReleaseStatus.OPEN or release.pull_number is not None:
         return None
     project, github = release.project, github_of(release.project)
-    pull = github.find_pull(head=project.staging_branch, base=project.production_branch)
-    word = "found"
+    head, base = project.staging_branch, project.production_branch
+    pull, word = github.find_pull(head=head, base=base), "found"
     if pull is None:
-        word = "opened"
-        body = (
-            f"{release.notes}\n\nRelease {release.name}:"
-            f" {settings.PORTAL_URL}/releases/{release.pk}/"
-        )
+        word, title = "opened", f"Release {release.name}"
+        body = f"{release.notes}\n\n{title}: {settings.PORTAL_URL}/releases/{release.pk}/"
         try:
-            pull = github.open_pull(
-                head=project.staging_branch,
-                base=project.production_branch,
-                title=f"Release {release.name}",
-                body=body,
-            )
+            pull = github.open_pull(head=head, base=base, title=title, body=body)
         except WatchOnly:
             return None  # until somebody opens it
     with transaction.atomic():
         github_mirror_sync.keep_pull(project, pull, now=now)
         Release.objects.filter(pk=release.pk, pull_number=None).update(pull_number=pull.number)
         GitHubSync.objects.filter(project=project).update(wake_at=now)
-        message = f"Promotion pull request #{pull.number} {word}."
+        message, data = f"Promotion pull request #{pull.number} {word}.", {"number": pull.number}
         audit.record(
-            "release.pull_opened",
-            actor=None,
-            subject=release,
-            sentence=message,
-            data={"number": pull.number},
-            now=now,
+            "release.pull_opened", actor=None, subject=release, sentence=message, data=data, now=now
         )
     return Requeue(0)
 
@@ -83,30 +68,27 @@ def watch_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outco
 
 
 def watch_back_merge(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """See whether staging holds the hotfix, and how its back-merge stands; what it held once is not
-    asked again.
-    """
+    """See whether staging holds the hotfix, until it does, and how its back-merge stands."""
     known = release.back_merge
     if not release.is_hotfix or release.status != ReleaseStatus.VERIFYING or known.get("contained"):
         return None
     project, github = release.project, github_of(release.project)
-    seen = known | {
-        "contained": not github.compare(project.staging_branch, release.merge_commit).ahead_by
-    }
-    if not seen["contained"]:
+    lacking = github.compare(project.staging_branch, release.merge_commit).ahead_by
+    seen = known | {"contained": not lacking}
+    if lacking:
         pull = fast_forward.find_back_merge(project, github)
         seen |= {"number": pull.number, "state": "open"} if pull else {"state": "closed"}
     if seen == known:
         return None
     with transaction.atomic():
         Release.objects.filter(pk=release.pk).update(back_merge=seen)
-        if seen["contained"]:
-            message = f"{project.staging_branch} holds {release.merge_commit[:7]}."
+        if not lacking:
+            holds = f"{project.staging_branch} holds {release.merge_commit[:7]}."
             audit.record(
                 "release.back_merged",
                 actor=None,
                 subject=release,
-                sentence=message,
+                sentence=holds,
                 data=seen,
                 now=now,
             )

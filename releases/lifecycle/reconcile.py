@@ -44,34 +44,19 @@ def reconcile(job: ReleaseReconciler, *, now: datetime) -> Outcome:
     try:
         watching.settle(release.project, [release.candidate, release.merge_commit])
         compare.compare(job)
-        for need in (
-            _follow_candidate,
-            _collect,
-            carried.read,
-            plan,
-            rehearse_release,
-            open_pull,
-            watch_pull,
-            watch_back_merge,
-            _smoke_staging,
-            _publish,
-            _close,
-        ):
+        for need in NEEDS:
             outcome = need(job, release, now)
             if outcome is not None:
                 return outcome
-    except (ApiError, GitError) as error:
+    except (ApiError, GitError, NoDatabase, NotPrepared) as error:
         _note(job, str(error), release, now)
-        return Requeue(getattr(error, "retry_after", None) or 10, str(error))
-    except (NoDatabase, NotPrepared) as error:
-        _note(job, str(error), release, now)
-        return Requeue(UNPREPARED_SECONDS, str(error))
+        unprepared = isinstance(error, NoDatabase | NotPrepared)
+        pause = UNPREPARED_SECONDS if unprepared else getattr(error, "retry_after", None) or 10
+        return Requeue(pause, str(error))
     _note(job, "", release, now)
     # A release that waits for people to look at production is woken by their ticks.
-    return Requeue(
-        10 * LOOK_SECONDS if release.status == ReleaseStatus.VERIFYING else LOOK_SECONDS,
-        "Up to date.",
-    )
+    rare = 10 if release.status == ReleaseStatus.VERIFYING else 1
+    return Requeue(rare * LOOK_SECONDS, "Up to date.")
 
 
 def _note(job: ReleaseReconciler, problem: str, release: Release, now: datetime) -> None:
@@ -94,7 +79,7 @@ def _follow_candidate(job: ReleaseReconciler, release: Release, now: datetime) -
     if release.status != ReleaseStatus.OPEN:
         return None
     project = release.project
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    heads = Branch.heads(project)
     base = heads.get(project.production_branch)
     head = head_of_pull(release) if release.is_hotfix else heads.get(project.staging_branch)
     if not head or not base:
@@ -114,9 +99,7 @@ def _collect(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome
 
 
 def _was_read_for_others(release: Release) -> bool:
-    """Return whether the project has other databases than those for which the release was read; one
-    query.
-    """
+    """Return whether the project has other databases than the release was read for; one query."""
     if release.status != ReleaseStatus.OPEN:
         return False
     now = {str(one.pk) for one in databases_of(release.project)}
@@ -134,9 +117,7 @@ def _moved_since(release: Release) -> bool:
 
 
 def _smoke_staging(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """Make sure that a job asks staging the project's smoke tests while the release is in
-    preparation.
-    """
+    """Make sure that a job asks staging the smoke tests while the release is prepared."""
     if not release.is_in_preparation or release.merge_commit or release.is_hotfix:
         return None
     smoke, created = StagingSmoke.objects.get_or_create(
@@ -171,9 +152,7 @@ def _publish(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome
 
 
 def _close(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | None:
-    """End the reconciler with the release; a verified release is done when everything after
-    promotion is green.
-    """
+    """End the reconciler with the release, which is done when all after promotion is green."""
     if release.status in (ReleaseStatus.DONE, ReleaseStatus.ABANDONED, ReleaseStatus.ROLLED_BACK):
         return Finished(JobStatus.SUCCEEDED, "The release has ended.")
     if release.status != ReleaseStatus.VERIFYING:
@@ -199,3 +178,18 @@ def _superseded_by(release: Release) -> str:
     if newest is None or newest.pk == release.pk or newest.status == ReleaseStatus.ROLLED_BACK:
         return ""
     return "" if release.is_hotfix and not release.back_merge.get("contained") else newest.name
+
+
+NEEDS = (
+    _follow_candidate,
+    _collect,
+    carried.read,
+    plan,
+    rehearse_release,
+    open_pull,
+    watch_pull,
+    watch_back_merge,
+    _smoke_staging,
+    _publish,
+    _close,
+)

@@ -9,21 +9,29 @@ from environments.models import Project
 from releases.models.releases import Release
 
 
-class Approval(models.Model):
+class Signature(models.Model):
+    """What a person signed; a change of configuration can undo it."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    lapsed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a change of configuration invalidated it."
+    )
+    lapsed_why = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        abstract = True
+
+
+class Approval(Signature):
     """A second person's approval of one candidate and its exact migrations."""
 
     release = models.ForeignKey(Release, models.CASCADE, related_name="approvals")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     candidate = models.CharField(max_length=64)
     content = models.CharField(
         max_length=64, help_text="Digest of the candidate and its revision files."
     )
     comment = models.TextField(blank=True, default="")
     given_at = models.DateTimeField(default=timezone.now)
-    lapsed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When a change of configuration invalidated it."
-    )
-    lapsed_why = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
         constraints = [
@@ -38,7 +46,7 @@ class Approval(models.Model):
         return f"{self.user} for {self.candidate[:7]}"
 
 
-class RiskAcceptance(models.Model):
+class RiskAcceptance(Signature):
     """An approver's acceptance of the named risks of one revision file, for exactly this
     content.
     """
@@ -48,13 +56,8 @@ class RiskAcceptance(models.Model):
     revision = models.CharField(max_length=200)
     sha256 = models.CharField(max_length=64)
     risks = models.JSONField(help_text="Severity and code of each accepted risk.")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     reason = models.TextField(max_length=2000)
     at = models.DateTimeField(default=timezone.now)
-    lapsed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When a change of configuration invalidated it."
-    )
-    lapsed_why = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
         ordering = ["-pk"]

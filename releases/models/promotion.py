@@ -16,7 +16,7 @@ from releases.models.steps import Step
 class Promotion(Job):
     """The job that brings a release to production, step by step."""
 
-    step_function = "releases.promotion.jobs.promote"
+    step_function = "releases.promotion.steps.advance"
 
     release = models.ForeignKey(Release, models.PROTECT, related_name="promotions")
     started_by = models.ForeignKey(

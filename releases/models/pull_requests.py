@@ -1,5 +1,7 @@
 """Pull requests as seen on GitHub, and the jobs that read them."""
 
+from typing import Self
+
 from django.db import models
 
 from environments.models import Project
@@ -8,6 +10,14 @@ from portal.jobs import Job
 # GitHub's words for a pull request that may be merged in some way; "unstable": a check that nobody
 # requires failed.
 GOOD_STATES = frozenset({"clean", "unstable", "has_hooks"})
+
+
+class PullRequestQuerySet(models.QuerySet["PullRequest"]):
+    """Pull requests, by where they lead."""
+
+    def open_into_staging(self, project: Project) -> Self:
+        """Return the project's open ones into the branch of staging."""
+        return self.filter(project=project, state="open", base=project.staging_branch)
 
 
 class PullRequest(models.Model):
@@ -72,6 +82,8 @@ class PullRequest(models.Model):
     cut_wrong = models.TextField(
         blank=True, default="", help_text="Why its branch does not start from staging."
     )
+
+    objects = PullRequestQuerySet.as_manager()
 
     class Meta:
         ordering = ["-number"]

@@ -11,6 +11,7 @@ from django.utils import timezone
 from portal import audit
 from portal.jobs import OPEN, Finished, Job, JobStatus
 from portal.outbound.parsing import JsonObject
+from releases.models.approvals import Signature
 from releases.models.steps import Step
 
 
@@ -19,7 +20,7 @@ class RollbackAssessment(Job):
     there. Kept up to date until that ends.
     """
 
-    step_function = "releases.rollback.jobs.assess"
+    step_function = "releases.rollback.assessment.look"
     retry_forever = True
 
     release = models.OneToOneField("releases.Release", models.CASCADE, related_name="assessment")
@@ -80,7 +81,7 @@ class Rollback(Job):
     by step.
     """
 
-    step_function = "releases.rollback.jobs.roll_back"
+    step_function = "releases.rollback.steps.advance"
 
     release = models.ForeignKey("releases.Release", models.PROTECT, related_name="rollbacks")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
@@ -153,18 +154,13 @@ class RollbackStep(Step):
         return f"{self.get_name_display()} {self.service}".rstrip()
 
 
-class RollbackApproval(models.Model):
+class RollbackApproval(Signature):
     """A second person's approval of exactly these deployments."""
 
     rollback = models.ForeignKey(Rollback, models.CASCADE, related_name="approvals")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     content = models.CharField(max_length=64)
     comment = models.TextField(blank=True, default="")
     given_at = models.DateTimeField(default=timezone.now)
-    lapsed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When a change of configuration invalidated it."
-    )
-    lapsed_why = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
         default_permissions = ("view",)

@@ -76,10 +76,8 @@ def add_channel(
 def _require_may_add(actor: User, personal: bool) -> None:
     """Refuse a team's channel without the permission, and too many of one person."""
     if not personal and not actor.has_perm(MANAGE):
-        raise NotPermitted(
-            "You may add channels of your own; those of a team need the permission “manage"
-            " channels”."
-        )
+        needs = "need the permission “manage channels”"
+        raise NotPermitted(f"You may add channels of your own; those of a team {needs}.")
     if personal and Channel.objects.filter(person=actor).count() >= MOST_CHANNELS:
         raise Refused(f"You have {MOST_CHANNELS} channels already: remove one first.")
 
@@ -95,9 +93,8 @@ def change_channel(
         return
     Channel.objects.filter(pk=channel.pk).update(kinds=chosen)
     channel.kinds = chosen
-    _record(
-        "channel.changed", channel, actor, f"Channel {channel.name} is told: {_told(channel)}", now
-    )
+    labels = ", ".join(KINDS[name].label for name in chosen)
+    _record("channel.changed", channel, actor, f"Channel {channel.name} is told: {labels}", now)
 
 
 @action("channel.removed", READ)
@@ -117,10 +114,13 @@ def test_channel(channel: Channel, *, actor: User, now: datetime | None = None) 
         raise Refused("A second person has to confirm this channel before anything is sent to it.")
     if channel.notices.filter(position=None, finished_at=None).exists():
         raise Refused("A test is already on its way.")
-    text = f"{audit.actor_name(actor)} sent this test notification."
-    link = settings.PORTAL_URL + reverse("releases:notifications")
     message = Message(
-        "test", "Release portal: test", text, link, audit.scope_of(channel), now.isoformat()
+        kind="test",
+        title="Release portal: test",
+        text=f"{audit.actor_name(actor)} sent this test notification.",
+        link=settings.PORTAL_URL + reverse("releases:notifications"),
+        project=audit.scope_of(channel),
+        at=now.isoformat(),
     )
     notice = Notice.objects.create(
         channel=channel, kind="test", payload=asdict(message), created_at=now, wake_at=now
@@ -132,12 +132,8 @@ def test_channel(channel: Channel, *, actor: User, now: datetime | None = None) 
 
 def _locked(channel: Channel, actor: User) -> Channel:
     """Return the channel, if it is the actor's own or a team's that they may manage."""
-    row = (
-        Channel.objects.select_for_update(of=("self",))
-        .select_related("project")
-        .filter(pk=channel.pk)
-        .first()
-    )
+    rows = Channel.objects.select_for_update(of=("self",)).select_related("project")
+    row = rows.filter(pk=channel.pk).first()
     if row is None:
         raise Refused("This channel has been removed.")
     if row.person_id != actor.pk and (row.person_id is not None or not actor.has_perm(MANAGE)):
@@ -146,9 +142,7 @@ def _locked(channel: Channel, actor: User) -> Channel:
 
 
 def _alone(channel: Channel, actor: User) -> bool:
-    """Return whether one person is enough: for a channel of their own, or before the first
-    promotion.
-    """
+    """Return whether one person is enough: for their own channel, or before the first promotion."""
     return channel.person_id is not None or bool(kind_of(channel).alone(channel, actor))
 
 
@@ -160,17 +154,11 @@ def _known(kinds: Iterable[str]) -> list[str]:
     return chosen
 
 
-def _told(channel: Channel) -> str:
-    return ", ".join(KINDS[name].label for name in channel.kinds)
-
-
 def _record(event: str, channel: Channel, actor: User, message: str, now: datetime | None) -> None:
-    place = "" if channel.transport == Transport.EMAIL else channel.place
-    personal = channel.person_id is not None
     data = {
         "transport": channel.transport,
-        "place": place,
+        "place": "" if channel.transport == Transport.EMAIL else channel.place,
         "kinds": channel.kinds,
-        "personal": personal,
+        "personal": channel.person_id is not None,
     }
     audit.record(event, actor=actor, subject=channel, sentence=f"{message}.", data=data, now=now)

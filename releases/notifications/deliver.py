@@ -1,6 +1,4 @@
-"""Delivers one notice: tries again for a day while the other side is out of order, then says on
-the channel why.
-"""
+"""Delivers one notice: tries for a day while the other side is out of order, then says why."""
 
 from datetime import datetime
 
@@ -20,17 +18,16 @@ def step(job: Notice, *, now: datetime) -> Outcome:
 
     The same notice keeps its id, by which a receiver tells a repetition.
     """
-    Notice.objects.filter(pk=job.pk).update(tries=job.tries + 1)
+    tries = job.tries + 1
+    Notice.objects.filter(pk=job.pk).update(tries=tries)
     try:
         channel = Channel.objects.get(pk=job.channel_id)
         TRANSPORTS[channel.transport](channel, f"notice-{job.pk}", Message(**job.payload), now)
     except (Undeliverable, Unreadable) as refusal:
         return Finished(JobStatus.FAILED, str(refusal))
     except ApiError as error:
-        if job.tries + 1 >= MOST_TRIES:
-            return Finished(
-                JobStatus.FAILED, f"Given up after {job.tries + 1} tries: {error.sentence}"
-            )
+        if tries >= MOST_TRIES:
+            return Finished(JobStatus.FAILED, f"Given up after {tries} tries: {error.sentence}")
         pause = PAUSES[job.tries] if job.tries < len(PAUSES) else 3600.0
         Channel.objects.filter(pk=job.channel_id).update(problem=error.sentence)
         return Requeue(max(pause, error.retry_after or 0.0), error.sentence)

@@ -35,9 +35,8 @@ def step(job: NotificationFeed, *, now: datetime) -> Outcome:
     with transaction.atomic():
         if not holds(job):
             return Requeue(0)
-        events = list(
-            AuditEvent.objects.filter(position__gt=job.position).order_by("position")[:AT_ONCE]
-        )
+        later = AuditEvent.objects.filter(position__gt=job.position)
+        events = list(later.order_by("position")[:AT_ONCE])
         if events:
             rows = [notice for event in events for notice in notices(event, channels, now)]
             Notice.objects.bulk_create(rows, ignore_conflicts=True)
@@ -49,29 +48,25 @@ def step(job: NotificationFeed, *, now: datetime) -> Outcome:
 
 
 def notices(event: AuditEvent, channels: list[Channel], now: datetime) -> Iterator[Notice]:
-    """Yield one notice for each channel that wants to be told of `event`, of the first kind that
-    tells it.
-    """
+    """Yield a notice for each channel that wants to be told of `event`, of the first such kind."""
     kinds = [kind for kind in KINDS.values() if kind.tells(event)]
     for channel in channels if kinds else ():
-        kind = next(
-            (kind for kind in kinds if kind.name in channel.kinds and _wants(channel, kind, event)),
-            None,
-        )
+        kind = next((kind for kind in kinds if _wants(channel, kind, event)), None)
         if kind is not None:
-            payload = asdict(message_of(event, kind))
             yield Notice(
                 channel=channel,
                 kind=kind.name,
                 position=event.position,
-                payload=payload,
+                payload=asdict(message_of(event, kind)),
                 created_at=now,
                 wake_at=now,
             )
 
 
 def _wants(channel: Channel, kind: Kind, event: AuditEvent) -> bool:
-    """Return whether the event is of the channel's project, and whether its person is meant."""
+    """Return whether the channel is told this kind, of this project, and its person is meant."""
+    if kind.name not in channel.kinds:
+        return False
     if channel.project and event.scope and channel.project.slug != event.scope:
         return False
     if channel.person is None:

@@ -35,14 +35,10 @@ def message_of(event: AuditEvent, kind: Kind) -> Message:
     message = event.sentence or f"{event.actor_name}: {event.action} {event.subject_label}"
     about = event.subject_label or event.scope or "Release portal"
     if permission := kind.awaits.get(event.action):
-        names = [
-            user.get_full_name() or user.username for user in awaited(permission, event)[:NAMED]
-        ]
-        message += (
-            f" Waiting for: {', '.join(names)}."
-            if names
-            else " Nobody can do this yet. Give somebody the role."
-        )
+        people = awaited(permission, event)[:NAMED]
+        names = ", ".join(user.get_full_name() or user.username for user in people)
+        nobody = "Nobody can do this yet. Give somebody the role."
+        message += f" Waiting for: {names}." if names else f" {nobody}"
     return Message(
         kind=kind.name,
         title=visible(without_secrets(f"{about}: {kind.label}")),
@@ -78,7 +74,5 @@ def _path(event: AuditEvent) -> str:
 
 
 def without_secrets(message: str) -> str:
-    """Return `said` without any secret of the settings, should a vendor's words have carried
-    one.
-    """
+    """Return the message without the settings' secrets: a vendor's words may carry one."""
     return redact(message, known_secrets())

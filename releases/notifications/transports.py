@@ -41,40 +41,33 @@ def slack(channel: Channel, notice: str, message: Message, now: datetime) -> Non
 
 
 def webhook(channel: Channel, notice: str, message: Message, now: datetime) -> None:
-    """Post JSON, signed as the Standard Webhooks specification says, so that its libraries can
-    verify it.
-    """
-    body = json.dumps(
-        {"type": f"notification.{message.kind}", "timestamp": message.at, "data": asdict(message)}
-    )
-    stamp = str(int(now.timestamp()))
-    signature = signature_of(_plain(channel.secret), notice, stamp, body.encode())
+    """Post JSON, signed so that the libraries of the Standard Webhooks can verify it."""
+    kind = f"notification.{message.kind}"
+    content = {"type": kind, "timestamp": message.at, "data": asdict(message)}
+    body, stamp = json.dumps(content).encode(), str(int(now.timestamp()))
+    signature = signature_of(_plain(channel.secret), notice, stamp, body)
     headers = {"webhook-id": notice, "webhook-timestamp": stamp, "webhook-signature": signature}
-    _post(channel, body.encode(), headers)
+    _post(channel, body, headers)
 
 
 def email(channel: Channel, notice: str, message: Message, now: datetime) -> None:
     """Send by the SMTP server of the settings."""
     if not settings.SMTP_HOST:
         raise Undeliverable("No SMTP server is set, so no e-mail is sent: set EMAIL_HOST.")
-    body = f"{message.text}\n\n{message.link}\n"
     letter = EmailMessage(
         " ".join(message.title.split())[:200],
-        body,
-        settings.DEFAULT_FROM_EMAIL,
-        [_plain(channel.address)],
+        f"{message.text}\n\n{message.link}\n",
+        to=[_plain(channel.address)],
     )
     letter.extra_headers["Message-ID"] = f"<{notice}@{urlsplit(settings.PORTAL_URL).hostname}>"
     try:
         letter.send()
     except (smtplib.SMTPRecipientsRefused, smtplib.SMTPAuthenticationError) as error:
-        raise Undeliverable(
-            f"The SMTP server refuses the e-mail ({type(error).__name__})."
-        ) from None
+        refusal = f"The SMTP server refuses the e-mail ({type(error).__name__})."
+        raise Undeliverable(refusal) from None
     except (smtplib.SMTPException, OSError) as error:
-        raise ApiError(
-            "SMTP", "unavailable", f"The SMTP server did not take it ({type(error).__name__})."
-        ) from None
+        problem = f"The SMTP server did not take it ({type(error).__name__})."
+        raise ApiError("SMTP", "unavailable", problem) from None
 
 
 TRANSPORTS: dict[str, Send] = {
@@ -85,9 +78,7 @@ TRANSPORTS: dict[str, Send] = {
 
 
 def signature_of(secret: str, notice: str, stamp: str, body: bytes) -> str:
-    """Return `v1,<base64>` over id, Unix time and body (standardwebhooks.com, “Signature
-    scheme”).
-    """
+    """Return `v1,<base64>` over id, Unix time, body (standardwebhooks.com, “Signature scheme”)."""
     key = base64.b64decode(secret.removeprefix(PREFIX))
     signed = hmac.new(key, f"{notice}.{stamp}.".encode() + body, hashlib.sha256).digest()
     return "v1," + base64.b64encode(signed).decode()
@@ -121,17 +112,12 @@ def fault_of(transport: str, address: str) -> str:
 
 
 def place_of(transport: str, address: str) -> str:
-    """Return the part of an address that may be shown: the host of a webhook, or the e-mail
-    address.
-    """
+    """Return the part of an address that may be shown: a webhook's host, or the e-mail address."""
     return address if transport == Transport.EMAIL else urlsplit(address).hostname or ""
 
 
 def _post(channel: Channel, body: bytes, headers: dict[str, str]) -> None:
-    """Post to the channel's address, at exactly the place that was judged public.
-
-    Redirects are not followed.
-    """
+    """Post to the channel's address, where it was judged public. Redirects are not followed."""
     address = _plain(channel.address)
     if fault := fault_of(channel.transport, address):
         raise Undeliverable(fault)
@@ -167,21 +153,13 @@ def _judge(channel: Channel, reply: Reply) -> None:
         return
     message = f"{channel.place} answered HTTP {reply.status}"
     if reply.status in (408, 425, 429) or reply.status >= 500:
-        wait = http.retry_after(reply.headers, 0.0)
-        raise ApiError(
-            "notification",
-            "unavailable",
-            f"{message}: it is being retried.",
-            status=reply.status,
-            retry_after=wait,
-        )
+        wait, trying = http.retry_after(reply.headers, 0.0), f"{message}: it is being retried."
+        raise ApiError("notification", "unavailable", trying, status=reply.status, retry_after=wait)
     raise Undeliverable(f"{message}. Check whether the address is still right.")
 
 
 def _escaped(text: str) -> str:
-    """Return `text` for Slack's mrkdwn, in which these three signs mean something (Slack: Escaping
-    text).
-    """
+    """Return `text` for Slack's mrkdwn, where three signs mean something (Slack: Escaping text)."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -1,6 +1,4 @@
-"""The page *Notifications*: one's own channels, the team's for who may manage them, and a form
-for a new one.
-"""
+"""The page *Notifications*: one's own channels, the team's for who may manage them, a form."""
 
 from collections.abc import Callable
 from functools import partial
@@ -60,16 +58,10 @@ def channel_do(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     if verb not in BUTTONS:
         raise Http404("Unknown action.")
     act, form, message = BUTTONS[verb]
-    channel = get_object_or_404(
-        Channel.objects.filter(_mine(request)).defer("address", "secret"), pk=pk
-    )
-    return run_action(
-        request,
-        reverse("releases:notifications"),
-        partial(act, channel),
-        message,
-        form=form(request.POST),
-    )
+    mine = Channel.objects.filter(_mine(request)).defer("address", "secret")
+    doing = partial(act, get_object_or_404(mine, pk=pk))
+    page_ = reverse("releases:notifications")
+    return run_action(request, page_, doing, message, form=form(request.POST))
 
 
 def _add(request: HttpRequest, form: ChannelForm) -> tuple[HttpResponse, str]:
@@ -80,9 +72,8 @@ def _add(request: HttpRequest, form: ChannelForm) -> tuple[HttpResponse, str]:
         _, secret = actions.add_channel(project, actor=actor, personal=not team, **typed)
         secrets.append(secret)
 
-    answer = run_action(
-        request, reverse("releases:notifications"), act, "Channel added.", form=form
-    )
+    page_ = reverse("releases:notifications")
+    answer = run_action(request, page_, act, "Channel added.", form=form)
     return answer, "".join(secrets)
 
 

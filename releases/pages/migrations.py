@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from environments.models import LONG_LIVED, EnvironmentKind
+from environments.models import LONG_LIVED, EnvironmentKind, Rehearsal
 from environments.schema.downgrade.compatibility import RollbackVerdict, assess_rollback
 from environments.schema.plan.render import Step
 from environments.schema.plan.risk import Risk
@@ -13,7 +13,6 @@ from releases.gates.context import Facts
 from releases.gates.databases import DatabaseFacts
 from releases.gates.edits import unaccepted
 from releases.gates.plan import Acceptance, Planned
-from releases.gates.rehearsal import Rehearsed
 from releases.gates.sql_diff import Compared, compare, route, summary
 from releases.models.releases import ReleaseStatus
 
@@ -48,7 +47,7 @@ class DatabasePanel:
     same_sql: tuple[str, str]
     staged_at: datetime | None
     met_words: str
-    rehearsals: tuple[Rehearsed, ...]
+    rehearsals: tuple[Rehearsal, ...]
 
 
 def context(facts: Facts) -> JsonObject:

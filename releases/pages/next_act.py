@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from django.urls import reverse
 
-from environments.github.pages import pull_page
+from portal.outbound.pages import pull_page
 from releases import gates
 from releases.gates.context import Facts
 

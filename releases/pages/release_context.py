@@ -1,16 +1,16 @@
 """What the release page shows, read once for all its panels."""
 
-import functools
 from typing import Any
 
-from django.db.models import Exists, F, Func, JSONField, OuterRef, Subquery, Value
+from django.db.models import Exists, F, Func, JSONField, OuterRef, QuerySet, Subquery, Value
 from django.http import Http404, HttpRequest
 from django.template.backends.utils import csrf_input
 
-from environments.github.pages import commit_page
 from environments.models import DeploymentLog, EnvironmentKind
 from portal import audit
+from portal.outbound.pages import commit_page
 from portal.outbound.parsing import JsonObject
+from portal.prepared import prepared
 from portal.ui.paging import with_neighbours
 from releases import gates
 from releases.gates import record as gates_record
@@ -47,9 +47,9 @@ MAY = {
 }
 
 
-@functools.cache
-def page_queryset() -> Any:
-    """Return releases for their page: with the newest of their commits, cut off by the database,
+@prepared
+def page_rows(pk: int) -> QuerySet[Any]:
+    """Return the release for its page: with the newest of its commits, cut off by the database,
     and the way back.
     """
     shown = Value(f"$[0 to {COMMITS_SHOWN - 1}]")
@@ -64,7 +64,7 @@ def page_queryset() -> Any:
         "project", "cut_by", "task_log__saved_by", "assessment"
     )
     rows = rows.annotate(newest_commits=newest, variable_drift=F("reconciler__drift"), **going_back)
-    return with_neighbours(rows, within="project")
+    return with_neighbours(rows.filter(pk=pk), within="project")
 
 
 def release_context(request: HttpRequest, pk: int) -> JsonObject:
@@ -73,10 +73,10 @@ def release_context(request: HttpRequest, pk: int) -> JsonObject:
 
     Raise `Http404`.
     """
-    try:
-        shown = page_queryset().get(pk=pk)
-    except Release.DoesNotExist:
-        raise Http404("There is no such release.") from None
+    found = page_rows(pk)
+    if not found:
+        raise Http404("There is no such release.")
+    (shown,) = found
     facts = gather(shown)
     if facts.railway_seen_at is None or facts.railway_seen_at < facts.fresh_since:
         mirrors.watch(facts.project, now=facts.now)  # the gates say that it is being read

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from environments.deployment_logs.reading import WITH_LOG
-from environments.github.pages import commit_page, compare_page, pull_page
 from environments.models import Deployment, DeploymentLog
 from environments.railway.dashboard import deployment_page
 from environments.railway.deployment_states import BROKEN
 from environments.services.liveness import Live
+from portal.outbound.pages import commit_page, compare_page, pull_page
 from releases import gates
 from releases.gates.context import Facts
 from releases.models.promotion import PromotionStep, StepName

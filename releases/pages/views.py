@@ -99,8 +99,8 @@ def tick(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     row = _ticked_row(item, verb, person(request), form, act)
     response = render(
         request,
-        "releases/pages/release/_row.html",
-        {"row": row, "release": item.release, "csrf_input": csrf_input(request)},
+        "releases/pages/release/_rows.html",
+        {"rows": [row], "release": item.release, "csrf_input": csrf_input(request)},
     )
     if not row.problem:
         response.headers["HX-Trigger"] = "portal:changed"

@@ -36,14 +36,8 @@ def begin(project: Project, *, actor: Actor, name: str) -> None:
     title = next((day.title for day in offered() if day.name == name), None)
     if title is None:
         raise Refused("There is no such day.")
-    audit.record(
-        "sandbox.day_begun",
-        actor=actor,
-        subject=project,
-        scope=project.slug,
-        sentence=f"{actor} began a day to practise: {title}.",
-        data={"day": name},
-    )
+    message, data = f"{actor} began a day to practise: {title}.", {"day": name}
+    audit.record("sandbox.day_begun", actor=actor, subject=project, sentence=message, data=data)
     # Last: what the stand-ins refuse is rolled back with its event.
     _asked("POST", json.dumps({"day": name}).encode())
 

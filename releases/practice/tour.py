@@ -64,9 +64,7 @@ class Step:
 
 
 def steps() -> list[Step]:
-    """Return the tour's steps in order, for the newest release; a step before a done one is
-    done.
-    """
+    """Return the tour's steps for the newest release; a step before a done one is done."""
     release = Release.objects.order_by("-pk").first()
     board = reverse("releases:board")
     page = reverse("releases:release", args=[release.pk]) if release else board
@@ -92,22 +90,16 @@ def _done(release: Release | None) -> dict[str, bool]:
 
 
 def _staging_migrated(release: Release | None) -> bool:
-    return (
-        release is not None
-        and MigrationRun.objects.filter(
-            environment__project=release.project,
-            environment__kind=EnvironmentKind.STAGING,
-            commit=release.candidate,
-            status=JobStatus.SUCCEEDED,
-        ).exists()
-    )
+    if release is None:
+        return False
+    return MigrationRun.objects.filter(
+        environment__project=release.project,
+        environment__kind=EnvironmentKind.STAGING,
+        commit=release.candidate,
+        status=JobStatus.SUCCEEDED,
+    ).exists()
 
 
 def _ticked(release: Release | None) -> bool:
-    items = release.items.filter(phase=Phase.BEFORE, gate="") if release else None
-    return (
-        items is not None
-        and items.exists()
-        and not items.filter(ticked_at=None).exists()
-        and not items.exclude(lapsed_at=None).exists()
-    )
+    items = list(release.items.filter(phase=Phase.BEFORE, gate="")) if release else []
+    return bool(items) and all(item.is_ticked for item in items)

@@ -1,5 +1,7 @@
 """The page *Practise*, which exists in the sandbox only."""
 
+from functools import partial
+
 from django import forms
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -22,7 +24,8 @@ class DayForm(forms.Form):
 @page
 def practice(request: HttpRequest) -> HttpResponse:
     """Show the tour's steps, and the days; 404 outside the sandbox."""
-    _sandbox_only()
+    if not settings.SANDBOX:
+        raise Http404
     offered, problem = [], ""
     try:
         offered = days.offered()
@@ -48,12 +51,7 @@ def begin_day(request: HttpRequest) -> HttpResponse:
     return run_action(
         request,
         reverse("releases:practice"),
-        lambda **fields: days.begin(project, **fields),
+        partial(days.begin, project),
         "The day has begun. The portal finds out by itself within a minute.",
         form=DayForm(request.POST),
     )
-
-
-def _sandbox_only() -> None:
-    if not settings.SANDBOX:
-        raise Http404

@@ -8,11 +8,11 @@ from django.utils import timezone
 from environments.models import Database, DeployOrder, EnvironmentKind
 from portal import audit
 from portal.audit import Actor
-from portal.jobs import OPEN, STOPPED, JobStatus, wake_now
+from portal.jobs import JobStatus, wake_now
 from portal.ui.actions import Refused, action, require_reason
 from releases import gates
 from releases.gates.context import Facts, facts_of
-from releases.locking import _as_seen
+from releases.locking import _as_seen, _still_open
 from releases.models import Rollback
 from releases.models.promotion import Promotion, PromotionStep, StepName
 from releases.models.releases import Release, ReleaseStatus
@@ -52,14 +52,10 @@ def steps_of(release: Release) -> tuple[StepName, ...]:
 def stops_of(
     release: Release, databases: Sequence[Database]
 ) -> Iterator[tuple[StepName, Database | None]]:
-    """Yield the steps with what each is about: there is one migration for each database, one after
-    the other.
-    """
+    """Yield the steps with what each is about: one migration for each database, in order."""
     for name in steps_of(release):
-        if name != StepName.MIGRATE:
-            yield name, None
-        else:
-            yield from ((name, database) for database in databases or (None,))
+        about = databases if name == StepName.MIGRATE else ()
+        yield from ((name, database) for database in about or (None,))
 
 
 @action("release.promoted", "releases.promote_release", guarded=True)
@@ -89,8 +85,7 @@ def promote(
 def _ready_to_promote(facts: Facts, candidate: str | None, actor: Actor) -> gates.Readiness:
     """Return how the release stands; refuse where anything stands in between."""
     release = facts.release
-    if release.status != ReleaseStatus.OPEN:
-        raise Refused(f"Release {release.name} is {release.get_status_display()} already.")
+    _still_open(release, " already")
     _as_seen(release, candidate, actor)
     if Rollback.objects.unsettled().filter(release__project=release.project).exists():
         raise Refused("Production is being rolled back. Finish or cancel that first.")
@@ -122,9 +117,10 @@ def _create_promotion(
 ) -> Promotion:
     """Create the job with its steps, and what production's databases report at its start."""
     release = facts.release
-    kind = EnvironmentKind.PRODUCTION
-    places = {one.database.pk: one.places.get(kind) for one in facts.databases}
-    found = {str(pk): place.revisions if place else None for pk, place in places.items()}
+    found = {}
+    for one in facts.databases:
+        place = one.places.get(EnvironmentKind.PRODUCTION)
+        found[str(one.database.pk)] = place.revisions if place else None
     promotion = Promotion.objects.create(
         release=release, started_by=actor, gates=snapshot, found=found, created_at=now, wake_at=now
     )
@@ -147,11 +143,7 @@ def retry_step(release: Release, *, actor: Actor, now: datetime | None = None) -
     """Let the failed step look at the world again."""
     now = now or timezone.now()
     promotion, step = _failed_step(release)
-    steps_engine.again(step, migration_run=None)
-    steps_engine.go_on(promotion, now)
-    audit.record(
-        "step.retried", actor=actor, subject=release, sentence=f"{step} is being retried.", now=now
-    )
+    steps_engine.retry(release, promotion, step, actor=actor, now=now, migration_run=None)
 
 
 @action("step.deployed", "releases.repair_release")
@@ -172,16 +164,11 @@ def deploy_commit(
         if live.at_commits
         and gates.liveness(live, commit, since=facts.fresh_since)[0] != gates.PASS
     ]
-    steps_engine.again(step, deploy_wanted=behind)
-    steps_engine.go_on(promotion, now)
+    steps_engine.again(promotion, step, now, deploy_wanted=behind)
     message = f"Deploy {commit[:7]} on {', '.join(behind) or 'no service'}."
+    data = {"services": behind}
     audit.record(
-        "step.deployed",
-        actor=actor,
-        subject=release,
-        sentence=message,
-        data={"services": behind},
-        now=now,
+        "step.deployed", actor=actor, subject=release, sentence=message, data=data, now=now
     )
 
 
@@ -190,21 +177,11 @@ def skip_step(release: Release, *, actor: Actor, reason: str, now: datetime | No
     """Go on without the failed step, by a person's word. The merge cannot be skipped."""
     now = now or timezone.now()
     promotion, step = _failed_step(release)
-    require_reason(reason)
     if step.name == StepName.MERGE:
         raise Refused(
             "Without the merge nothing is promoted. Retry the step, or cancel the promotion."
         )
-    steps_engine.skip(step, actor=actor, reason=reason, now=now)
-    steps_engine.go_on(promotion, now)
-    audit.record(
-        "step.skipped",
-        actor=actor,
-        subject=release,
-        sentence=f"{step}: “{reason[:500]}”",
-        data={"step": step.name, "reason": reason[:2000], "before": step.sentence},
-        now=now,
-    )
+    steps_engine.skip(release, promotion, step, actor=actor, reason=reason, now=now)
 
 
 @action("promotion.abandoned", "releases.abandon_release")
@@ -230,10 +207,8 @@ def abandon_promotion(
 
 
 def _failed_step(release: Release) -> tuple[Promotion, PromotionStep]:
-    """Return the stopped promotion under a row lock, and the step that stopped it; refuse while it
-    is being rolled back.
-    """
+    """Return the stopped promotion under a row lock and its step; refuse during a rollback."""
     found = steps_engine.stopped(release.promotions, "promotion")
-    if release.rollbacks.filter(status__in=[*OPEN, *STOPPED]).exists():
+    if release.rollbacks.unsettled().exists():
         raise Refused("A rollback of this release is running. Finish or cancel it first.")
     return found

@@ -9,15 +9,6 @@ from releases.steps.admin import StepInline
 
 class PromotionStepInline(StepInline):
     model = PromotionStep
-    fields = readonly_fields = (
-        "name",
-        "status",
-        "looks",
-        "started_at",
-        "finished_at",
-        "sentence",
-        "world",
-    )
 
 
 @admin.register(Promotion)

@@ -74,17 +74,14 @@ def _by_its_word(step: PromotionStep, facts: Facts, pull: Pull) -> Look | None:
     if pull.merge_state == "unknown":
         message = f"GitHub is still computing whether {number} can be merged"
         if waited > PATIENCE:
-            return Stop(
-                f"{message}, for {int(PATIENCE.total_seconds() // 60)} minutes: try again later.",
-                NOTHING,
-            )
-        return Wait(min(15.0, max(1.0, waited.total_seconds() / 10)), f"{message}.")
+            minutes = int(PATIENCE.total_seconds() // 60)
+            return Stop(f"{message}, for {minutes} minutes: try again later.", NOTHING)
+        return steps_engine.later(step, facts.now, f"{message}.", most=15.0)
+    message = f"GitHub calls {number} {pull.merge_state}"
     if waited > SETTLING:
-        message = f"GitHub calls {number} {pull.merge_state} without a visible reason"
-        return Stop(f"{message}. Check the pull request on GitHub, then try again.", NOTHING)
-    return Wait(
-        2, f"GitHub calls {number} {pull.merge_state}. It may not have processed the verdict yet."
-    )
+        reason = "without a visible reason. Check the pull request on GitHub, then try again."
+        return Stop(f"{message} {reason}", NOTHING)
+    return Wait(2, f"{message}. It may not have processed the verdict yet.")
 
 
 def merged_by_others(facts: Facts, pull: PullState) -> Stop | None:

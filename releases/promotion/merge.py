@@ -28,40 +28,31 @@ def merge(step: PromotionStep, facts: Facts) -> Look:
         by_others = clearance.merged_by_others(facts, pull)
         return _restored(facts, github) or by_others or _merged(pull, release)
     if (why := _not_as_promised(pull, project.production_branch, release.candidate)) is not None:
-        return Stop(
-            f"Pull request #{pull.number} {why}",
-            f"Pull request #{pull.number} is {pull.state} at {pull.head_sha[:7]}; nothing was"
-            " merged.",
-        )
+        named = f"Pull request #{pull.number}"
+        world = f"{named} is {pull.state} at {pull.head_sha[:7]}; nothing was merged."
+        return Stop(f"{named} {why}", world)
     if refusal := clearance.refused(step, facts, github):
         return refusal
-    word = release.get_kind_display().capitalize()
+    title = f"{release.get_kind_display().capitalize()} {release.name} (#{pull.number})"
     try:
-        github.merge(
-            pull.number, sha=release.candidate, title=f"{word} {release.name} (#{pull.number})"
-        )
+        github.merge(pull.number, sha=release.candidate, title=title)
     except ApiError as error:
-        if error.kind not in ("conflict", "unknown_outcome", "unavailable"):
-            raise
-        if steps_engine.waited(step, facts.now) > PATIENCE:
+        passing = error.kind in ("conflict", "unknown_outcome", "unavailable")
+        if not passing or steps_engine.waited(step, facts.now) > PATIENCE:
             raise
         return Wait(2, f"{error.sentence} Checking whether it was merged…")
     return Wait(0, "Merged; reading the merge commit.")
 
 
 def _not_as_promised(pull: PullState, main: str, candidate: str) -> str | None:
-    """Return what is wrong with the pull request, as the end of a sentence; None where nothing
-    is.
-    """
+    """Return what is wrong with the pull request, as the end of a sentence; None: nothing."""
     if pull.state != "open":
         return "was closed without merging."
     if pull.base_ref != main:
         return f"goes into {pull.base_ref} by now, not {main}."
     if pull.head_sha != candidate:
-        return (
-            f"moved from {candidate[:7]} to {pull.head_sha[:7]}. Cancel this promotion, and the"
-            " release takes up the new commits."
-        )
+        moved = f"moved from {candidate[:7]} to {pull.head_sha[:7]}"
+        return f"{moved}. Cancel this promotion, and the release takes up the new commits."
     return f"conflicts with {pull.base_ref}." if pull.mergeable is False else None
 
 
@@ -90,19 +81,12 @@ def _restored(facts: Facts, github: GitHub) -> Look | None:
 
 
 def _merged(pull: PullState, release: Release) -> Look:
+    named, merged = f"Pull request #{pull.number}", pull.merge_commit
     if pull.head_sha != release.candidate:
-        message = (
-            f"Pull request #{pull.number} was merged at {pull.head_sha[:7]}, not at"
-            f" {release.candidate[:7]}."
-        )
-        return Stop(
-            message, "Production's branch contains commits that are not part of this release."
-        )
-    if not pull.merge_commit:
+        message = f"{named} was merged at {pull.head_sha[:7]}, not at {release.candidate[:7]}."
+        world = "Production's branch contains commits that are not part of this release."
+        return Stop(message, world)
+    if not merged:
         return Wait(1, "GitHub has merged; waiting for the merge commit…")
-    evidence = ({"label": f"#{pull.number}", "said": pull.merge_commit, "link": pull.url},)
-    return Done(
-        f"Pull request #{pull.number} merged as {pull.merge_commit[:7]}.",
-        evidence,
-        pull.merge_commit,
-    )
+    evidence = ({"label": f"#{pull.number}", "said": merged, "link": pull.url},)
+    return Done(f"{named} merged as {merged[:7]}.", evidence, merged)

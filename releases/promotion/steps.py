@@ -20,6 +20,7 @@ from environments.services import watching
 from environments.services.liveness import Live, serves_instead
 from portal import audit
 from portal.jobs import OPEN, Finished, JobStatus, Outcome
+from portal.words import number_of
 from releases import gates
 from releases.gates.context import Facts, facts_of
 from releases.gates.databases import DatabaseFacts
@@ -42,9 +43,8 @@ def advance(job: Promotion, *, now: datetime) -> Outcome:
     done = steps_engine.advance(
         job, lambda step: STEPS[StepName(step.name)], finish=_finish, keep=_keep_merge, now=now
     )
-    if (
-        isinstance(done, Finished) or not done.seconds
-    ):  # a step began or ended: the old assessment no longer counts
+    # A step began or ended: the old assessment no longer counts.
+    if isinstance(done, Finished) or not done.seconds:
         rollback_assessment.hurry(job.release, now=now)
     return done
 
@@ -69,9 +69,7 @@ def _finish(job: Promotion, now: datetime) -> Outcome:
 
 
 def deploy(step: PromotionStep, facts: Facts) -> Look:
-    """Wait until every service of production serves the merge commit, and name the one that does
-    not.
-    """
+    """Wait until every service of production serves the merge commit; name one that does not."""
     project, release = facts.project, facts.release
     railway = railway_of(project)
     tree = railway.project(project.railway_project_id)
@@ -79,7 +77,7 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
     watching.settle(project, [release.merge_commit])
     facts = facts_of(release.pk, now=facts.now)
     result = production_live(facts)
-    evidence = tuple({"label": label, "said": message} for label, message in result.evidence)
+    evidence = steps_engine.told(result.evidence)
     if result.passed:
         return Done(result.sentence, evidence)
     services = tuple(live for live in facts.in_production if live.at_commits)
@@ -93,20 +91,17 @@ def deploy(step: PromotionStep, facts: Facts) -> Look:
     if broken or late or waited > timedelta(minutes=project.deploy_minutes):
         world = "The merge is done. Production partly runs the release." if services else ""
         return Stop(result.sentence, world, evidence)
-    # Railway counts requests by the hour: look often at first, then less.
-    return Wait(min(10.0, max(1.0, waited.total_seconds() / 10)), result.sentence)
+    return steps_engine.later(step, facts.now, result.sentence)
 
 
 def _deploy_next(
     step: PromotionStep, facts: Facts, railway: Railway, services: tuple[Live, ...]
 ) -> Look:
-    """Deploy the merge commit on the next service that a person asked for, unless it is on its way
-    already.
-    """
+    """Deploy the merge commit on the next service a person asked for, if it is not on its way."""
     commit = facts.release.merge_commit
-    names = [live.service for live in services if live.service in step.deploy_wanted]
-    target = next((live for live in services if live.service in names), None)
-    step.deploy_wanted = names[1:]
+    wanted = [live for live in services if live.service in step.deploy_wanted]
+    target = wanted[0] if wanted else None
+    step.deploy_wanted = [live.service for live in wanted[1:]]
     if target is not None and not _on_its_way(target, commit, step):
         # Written down before the call: a repeated look finds the deployment, not the request.
         asked = out_of_band.ask(target.instance, commit, now=facts.now)
@@ -122,15 +117,11 @@ def _deploy_next(
 
 
 def _on_its_way(live: Live, commit: str, step: PromotionStep) -> bool:
-    """Return whether the newest deployment is already one of `commit` that has not failed, or that
-    came of this request.
-    """
-    latest = live.latest
+    """Return whether the newest deployment is of `commit`, and has not failed or came of this."""
+    latest, since = live.latest, step.started_at
     if latest is None or latest.commit != commit:
         return False
-    asked_here = bool(
-        latest.created_at and step.started_at and latest.created_at >= step.started_at
-    )
+    asked_here = bool(latest.created_at and since and latest.created_at >= since)
     return asked_here or not live.is_broken_at(commit)
 
 
@@ -138,9 +129,7 @@ def migrate(step: PromotionStep, facts: Facts) -> Look:
     """Bring one of production's databases to the release's heads, through one migration run."""
     if step.database_id is None:
         return Done("The project has no Alembic migrations.")
-    one = next(
-        (database for database in facts.databases if database.database.pk == step.database_id), None
-    )
+    one = next((one for one in facts.databases if one.database.pk == step.database_id), None)
     if one is None or one.heads is None:
         return Stop("This database was added or retired after the release was created.")
     run = step.migration_run
@@ -148,20 +137,17 @@ def migrate(step: PromotionStep, facts: Facts) -> Look:
         return _start_run(step, facts, one)
     if run.status in OPEN:
         return Wait(0.5, run.sentence or "The migration is running.")
+    world = _database_world(step, run)
     if run.status != JobStatus.SUCCEEDED:
-        world = _database_world(step, run)
         return Stop(run.sentence, world, unknown=run.status == JobStatus.NEEDS_PERSON)
     if sorted(run.after or []) != sorted(run.target):
-        return Stop(
-            "The run succeeded, but the database reports another revision.",
-            _database_world(step, run),
-            unknown=True,
-        )
+        message = "The run succeeded, but the database reports another revision."
+        return Stop(message, world, unknown=True)
     if not set(one.heads) <= set(run.target):
         return Stop(f"The run's commit does not end at the release's heads {', '.join(one.heads)}.")
-    evidence = tuple({"label": id, "said": f"{seconds or 0:.2f} s"} for id, seconds in run.applied)
+    evidence = steps_engine.told((id, f"{seconds or 0:.2f} s") for id, seconds in run.applied)
     count = len(run.applied)
-    did = f"{count} revision{'s' if count != 1 else ''} applied" if count else "Nothing to apply"
+    did = f"{number_of(count, 'revision')} applied" if count else "Nothing to apply"
     return Done(f"{did}; {_whose(step)} is at {', '.join(run.after or [])}.", evidence)
 
 
@@ -200,17 +186,14 @@ def _database_world(step: PromotionStep, run: MigrationRun) -> str:
 
 def smoke(step: PromotionStep, facts: Facts) -> Look:
     """Ask each configured page of production over HTTP."""
-    commits = {
-        live.service: _expected(live, facts) for live in facts.in_production if live.at_commits
-    }
+    ours = (live for live in facts.in_production if live.at_commits)
+    commits = {live.service: _expected(live, facts) for live in ours}
     world = "Production runs the release, but these smoke tests fail."
     return steps_engine.smoke(step, facts, commits, world)
 
 
 def _expected(live: Live, facts: Facts) -> str:
-    """Return the commit that a service must say it runs: one that nothing touched stays at its
-    own.
-    """
+    """Return the commit that a service must say it runs: one that nothing touched keeps its own."""
     commit = facts.release.merge_commit
     return live.serving if serves_instead(live, commit) == "" and live.serving else commit
 
@@ -222,27 +205,25 @@ def sync_staging(step: PromotionStep, facts: Facts) -> Look:
     if seen.state == fast_forward.EQUAL:
         GitHubSync.objects.filter(project=project).update(wake_at=facts.now)
         return Done(seen.sentence)
+    if seen.state == fast_forward.MOVED:
+        return Wait(0, seen.sentence)
     late = steps_engine.waited(step, facts.now) > timedelta(minutes=project.deploy_minutes)
-    if seen.state == fast_forward.MOVED or (seen.state == fast_forward.UNSURE and not late):
-        return Wait(0 if seen.state == fast_forward.MOVED else 2, seen.sentence)
+    if seen.state == fast_forward.UNSURE and not late:
+        return Wait(2, seen.sentence)
     back = f"Merge {project.production_branch} into {project.staging_branch} through a pull request"
-    return Stop(
-        seen.sentence, f"Production runs the release. {back}, then skip this step.", seen.lacking
-    )
+    world = f"Production runs the release. {back}, then skip this step."
+    return Stop(seen.sentence, world, seen.lacking)
 
 
 def back_merge(step: PromotionStep, facts: Facts) -> Look:
-    """Make sure that a pull request brings the hotfix to staging; that it is merged is an item of
-    the checklist.
-    """
+    """Make sure that a pull request brings the hotfix to staging; its merge is a checklist item."""
     project, github = facts.project, github_of(facts.project)
     main, target = project.production_branch, project.staging_branch
     if not github.compare(target, main).ahead_by:
         GitHubSync.objects.filter(project=project).update(wake_at=facts.now)
         return Done(f"{target} contains every commit of {main}: nothing to merge back.")
-    pull = fast_forward.find_back_merge(project, github) or fast_forward.open_back_merge(
-        project, github
-    )
+    found = fast_forward.find_back_merge(project, github)
+    pull = found or fast_forward.open_back_merge(project, github)
     with transaction.atomic():
         sync.keep_pull(project, pull, now=facts.now)
         known = {"number": pull.number, "state": "open", "contained": False}

@@ -1,3 +1,1 @@
-"""Open pull requests: their migrations, the comment to their authors, and commits without a pull
-request.
-"""
+"""Pull requests: their migrations, our comment, and commits that came without one."""

@@ -1,8 +1,7 @@
-"""Finds commits of main and staging that came neither through the portal nor through a pull
-request.
-"""
+"""Finds commits of main and staging that neither the portal nor a pull request brought."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,22 +45,15 @@ class _Look:
         return self.branch.name == self.project.production_branch
 
 
-def unread(project: Project) -> list[Branch]:
-    """Return the long-lived branches with commits that nobody looked at yet, main first. One
-    query.
-    """
-    names = (project.production_branch, project.staging_branch)
-    rows = [
-        row
-        for row in Branch.objects.filter(project=project, name__in=names)
-        if row.head and row.head != row.judged
-    ]
+def unread(project: Project, branches: Iterable[Branch]) -> list[Branch]:
+    """Return the branches with commits that nobody looked at, main first."""
+    rows = [row for row in branches if row.head and row.head != row.judged]
     return sorted(rows, key=lambda row: row.name != project.production_branch)
 
 
-def wake(project: Project, *, now: datetime) -> None:
+def wake(project: Project, branches: Iterable[Branch], *, now: datetime) -> None:
     """Have the branches looked at that moved."""
-    if unread(project):
+    if unread(project, branches):
         job, _ = BranchScan.objects.get_or_create(
             project=project, defaults={"created_at": now, "wake_at": now}
         )
@@ -75,7 +67,8 @@ def read(job: BranchScan, *, now: datetime) -> Outcome:
     What a branch held when it is first read is taken as it is.
     """
     project, rest = job.project, 10 * settings.SYNC_SECONDS
-    branches = unread(project)
+    names = (project.production_branch, project.staging_branch)
+    branches = unread(project, Branch.objects.filter(project=project, name__in=names))
     fresh = [row for row in branches if not row.judged]
     for row in fresh:
         Branch.objects.filter(pk=row.pk, judged="").update(judged=row.head)
@@ -145,9 +138,7 @@ def _judged(row: Branch, sha: str) -> bool:
 
 
 def _after_reset(look: _Look) -> list[tuple[str, str]]:
-    """Return the spans to look at when it was the portal that reset staging, for two people; []
-    when it was not.
-    """
+    """Return the spans to look at after the portal's own reset; [] when it was not."""
     rows = Repair.objects.filter(
         project=look.project, kind=RepairKind.RESET, wrote_at__isnull=False
     )
@@ -186,9 +177,7 @@ def _came(look: _Look, commit: Commit) -> Found | tuple[()] | None:
 
 
 def _by_portal(project: Project, commit: Commit) -> bool:
-    """Return whether it is the merge of a promotion, also of one that has not read its own merge
-    yet.
-    """
+    """Return whether a promotion merged it, also one that has not read that yet."""
     releases = Release.objects.filter(project=project)
     if releases.filter(merge_commit=commit.sha).exists():
         return True
@@ -197,9 +186,7 @@ def _by_portal(project: Project, commit: Commit) -> bool:
 
 
 def _is_merge_of_known(project: Project, commit: Commit) -> bool:
-    """Return whether a pull request into staging that we know is what it merges: no need to ask
-    GitHub.
-    """
+    """Return whether it merges a pull request into staging that our rows know."""
     pulls = PullRequest.objects.filter(project=project, state="merged", base=project.staging_branch)
     return len(commit.parents) > 1 and pulls.filter(head_sha__in=commit.parents[1:]).exists()
 
@@ -251,9 +238,7 @@ def _pushed(look: _Look, commit: Commit) -> Found:
 
 
 def _pusher(sha: str) -> str:
-    """Return who pushed `sha` as the head of a branch, if GitHub's webhook told; its API does
-    not.
-    """
+    """Return who pushed `sha`, if GitHub's webhook told; its API does not."""
     rows = WebhookDelivery.objects.filter(source="github", event="push").order_by("-pk")
     for body in rows.values_list("body", flat=True)[:PUSHES]:
         payload = _parsed(body) if sha in body else None

@@ -6,7 +6,7 @@ forks only where the project says so.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
@@ -39,20 +39,17 @@ FORK = "From a fork: the files were read but not executed, so their SQL is not k
 MEND_FIRST = "The SQL is analyzed when the files are fixed."
 
 
-def wake(project: Project, *, now: datetime) -> None:
-    """Have a note looked at again for every pull request of which git said something else, or which
-    is seen otherwise.
+def wake(project: Project, pulls: Iterable[PullRequest], *, now: datetime) -> None:
+    """Have a note looked at again for every one of the open pull requests of which git said
+    something else, or which is seen otherwise.
 
-    Two queries when there is nothing to do.
+    One query when there is nothing to do.
     """
     if not project.pull_comments:
         return
-    pulls = PullRequest.objects.filter(
-        project=project, state="open", base=project.staging_branch
-    ).exclude(read_for="")
     known = {note.number: note for note in PullRequestComment.objects.filter(project=project)}
-    for pull in pulls.defer("checks"):
-        if pull.migrations_problem.startswith(NOT_TOLD):
+    for pull in pulls:
+        if not pull.read_for or pull.migrations_problem.startswith(NOT_TOLD):
             continue
         note, about = known.get(pull.number), _about(project, pull)
         if note is None and not says_something(pull):
@@ -174,9 +171,7 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
 
 
 def _is_looked_at(row: Mapping[str, object]) -> bool:
-    """Return whether only its SQL tells what it does: a new revision, or an edit that is not one of
-    form.
-    """
+    """Return whether only its SQL tells what it does: new, or edited in more than form."""
     return bool(row["what"] == "new" or row.get("edit") == edits.UNCLEAR)
 
 
@@ -187,9 +182,7 @@ def _edited(
     history: history_reader.History,
     rows: Sequence[Mapping[str, str]],
 ) -> list[risk.Risk]:
-    """Return what each edit of a shipped file comes to: other SQL is a danger, the same SQL is
-    information.
-    """
+    """Return each edit of a shipped file as a risk: danger, or information for equal SQL."""
     if not rows:
         return []
     since = rows[0]["since"]
@@ -212,7 +205,5 @@ def _edited(
 
 
 def _is_of(row: Mapping[str, object], database: Database, databases: Sequence[Database]) -> bool:
-    """Return whether a revision file is the database's; one that was read before there were several
-    is the first's.
-    """
+    """Return whether a file is the database's; without a mark it is the first's."""
     return bool(row.get("database", databases[0].pk) == database.pk)

@@ -1,9 +1,7 @@
-"""What a pull request into staging brings, read from git: migrations, and whether its branch was
-cut from staging.
-"""
+"""What a pull request into staging brings, and whether it was cut from staging."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -36,28 +34,17 @@ BREATH = 0.5  # seconds between two steps, in which the worker does what others 
 HEADS = "heads"  # the kind of problem that only the merge brings
 
 
-def unread(project: Project) -> list[PullRequest]:
-    """Open pull requests into staging that moved, or whose base did, since git was asked.
-
-    Two queries.
+def unread(pulls: Iterable[PullRequest], base: str) -> list[PullRequest]:
+    """Return those that moved, or whose base did, since git was asked; `base`: the head of
+    staging, "" where it is not known.
     """
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
-    base = heads.get(project.staging_branch)
-    if not base:
-        return []
-    pulls = PullRequest.objects.filter(
-        project=project, state="open", base=project.staging_branch
-    ).exclude(head_sha="")
-    return [
-        pull
-        for pull in pulls.defer("checks", "migrations")
-        if pull.read_for != _pair(base, pull.head_sha)
-    ]
+    known = [pull for pull in pulls if base and pull.head_sha]
+    return [pull for pull in known if pull.read_for != _pair(base, pull.head_sha)]
 
 
-def wake(project: Project, *, now: datetime) -> None:
+def wake(project: Project, pulls: Iterable[PullRequest], base: str, *, now: datetime) -> None:
     """Have git asked about what has moved."""
-    if unread(project):
+    if unread(pulls, base):
         job, _ = PullReading.objects.get_or_create(
             project=project, defaults={"created_at": now, "wake_at": now}
         )
@@ -67,12 +54,11 @@ def wake(project: Project, *, now: datetime) -> None:
 def read(job: PullReading, *, now: datetime) -> Outcome:
     """Ask git about a handful of pull requests; one that git cannot tell of keeps the reason."""
     project = job.project
-    waiting = unread(project)
+    pulls = PullRequest.objects.open_into_staging(project).defer("checks")
+    base = Branch.heads(project).get(project.staging_branch, "")
+    waiting = unread(pulls, base)
     if not waiting:
         return Requeue(10 * settings.SYNC_SECONDS, "Every open pull request was read.")
-    base = Branch.objects.values_list("head", flat=True).get(
-        project=project, name=project.staging_branch
-    )
     some = waiting[:AT_ONCE]
     mirror = mirror_of(project)
     try:
@@ -90,7 +76,7 @@ def read(job: PullReading, *, now: datetime) -> Outcome:
         rows = PullRequest.objects.filter(pk=one.pk, head_sha=one.head_sha)
         rows.update(read_for=_pair(base, one.head_sha), **found)
         done += 1
-    pull_requests_comment.wake(project, now=now)
+    pull_requests_comment.wake(project, pulls.all(), now=now)
     left = len(waiting) - done
     message = f"{done} of {len(waiting)} pull requests that moved were read."
     return Requeue(BREATH if left else 10 * settings.SYNC_SECONDS, message)
@@ -107,25 +93,17 @@ def _of(mirror: Mirror, project: Project, base: str, head: str) -> dict[str, obj
             message = f"Its branch shares no commit with {project.staging_branch}."
             return {"migrations": [], "migrations_problem": "", "cut_wrong": message}
         migrations, problem = _migrations(mirror, project, base, fork, head)
-        return {
-            "migrations": migrations,
-            "migrations_problem": problem,
-            "cut_wrong": _cut(mirror, project, base, head),
-        }
+        cut = _cut(mirror, project, base, head)
+        return {"migrations": migrations, "migrations_problem": problem, "cut_wrong": cut}
     except (GitError, HistoryError) as error:
-        return {
-            "migrations": [],
-            "migrations_problem": f"{pull_requests_comment.NOT_TOLD}: {error}",
-            "cut_wrong": "",
-        }
+        problem = f"{pull_requests_comment.NOT_TOLD}: {error}"
+        return {"migrations": [], "migrations_problem": problem, "cut_wrong": ""}
 
 
 def _migrations(
     mirror: Mirror, project: Project, base: str, fork: str, head: str
 ) -> tuple[list[dict[str, object]], str]:
-    """Return the revision files that the pull request itself touches, and what would be wrong once
-    it is merged.
-    """
+    """Return the revision files that it touches, and what its merge would break."""
     rows, problems = list[JsonObject](), list[str]()
     for one in databases_of(project):
         files, problem = _migrations_of(mirror, one, base, fork, head)
@@ -174,13 +152,13 @@ def _touching_what_is_there(
     for deed, files in staged:
         if files:
             return rows, _rewritten(database, project.staging_branch, deed, files, fork)
-    both = tuple(history_reader.read(mirror, at, database.alembic) for at in (fork, head))
+    before, after = (history_reader.read(mirror, at, database.alembic) for at in (fork, head))
     found = edits.judge(
         mirror,
         fork,
         head,
         change,
-        (both[0], both[1]),
+        (before, after),
         ran=pending.reported(database),
         stamped=stamped_from(database),
         execute=False,
@@ -204,11 +182,7 @@ def _touching_what_is_there(
 
 def _shipped(mirror: Mirror, database: Database) -> Collection[str]:
     """Return the ids that production's branch has; none where that is not known."""
-    head = (
-        Branch.objects.filter(project=database.project, name=database.project.production_branch)
-        .values_list("head", flat=True)
-        .first()
-    )
+    head = Branch.heads(database.project).get(database.project.production_branch)
     return history_reader.read(mirror, head, database.alembic).revisions.keys() if head else ()
 
 
@@ -236,20 +210,12 @@ def _once_merged(mirror: Mirror, database: Database, base: str, head: str, new: 
         *(revision for id, revision in mine.revisions.items() if id in new),
     ]
     merged = graph.build(together, mine.directories, (), recursive=mine.recursive)
-    if not merged.problems:
-        return ""
-    return f"Once it is merged: {merged.problems[0].sentence}"
+    return f"Once it is merged: {merged.problems[0].sentence}" if merged.problems else ""
 
 
 def _cut(mirror: Mirror, project: Project, base: str, head: str) -> str:
-    """Return why the branch was not cut from staging: it brings commits of main that staging has
-    not.
-    """
-    main = (
-        Branch.objects.filter(project=project, name=project.production_branch)
-        .values_list("head", flat=True)
-        .first()
-    )
+    """Return why the branch was not cut from staging: it brings commits of main."""
+    main = Branch.heads(project).get(project.production_branch)
     common = mirror.merge_base(main, head) if main else None
     if common is None or mirror.is_ancestor(common, base):
         return ""

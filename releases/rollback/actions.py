@@ -11,8 +11,7 @@ from environments.models import Repair, RepairKind
 from environments.schema.downgrade.compatibility import DOWNGRADE_FIRST, PENDING
 from portal import audit
 from portal.audit import Actor
-from portal.configuration.signing import counts
-from portal.configuration.signing import require as require_signer
+from portal.configuration.signing import counts, require_second
 from portal.jobs import JobStatus, wake_now
 from portal.ui.actions import Refused, action, refuse_second, require_reason, require_seen
 from releases.models import (
@@ -25,6 +24,8 @@ from releases.models import (
 from releases.models.releases import Release, ReleaseStatus
 from releases.rollback.downgrade_actions import in_production
 from releases.steps import engine as steps_engine
+
+CHANGED = "The deployments to restore have changed since you opened this page. Reload it."
 
 
 @action("rollback.requested", "releases.roll_back_release", guarded=True)
@@ -49,19 +50,11 @@ def request_rollback(
     _require_possible(row, content)
     rollback = _create(release, row, actor, reason, now)
     wake_now(rollback, now=now)
-    names = ", ".join(
-        f"{target['service']} to {target['commit'][:7]}" for target in rollback.targets
-    )
-    message = (
-        f"Rollback of {release.name} asked for ({rollback.verdict}): {names}."
-        f" “{reason.strip()[:500]}”"
-    )
-    data = {
-        "content": rollback.content,
-        "targets": rollback.targets,
-        "verdict": rollback.verdict,
-        "reason": reason,
-    }
+    names = ", ".join(f"{one['service']} to {one['commit'][:7]}" for one in rollback.targets)
+    why = f"({rollback.verdict}): {names}. “{reason.strip()[:500]}”"
+    message = f"Rollback of {release.name} asked for {why}"
+    data = {name: getattr(rollback, name) for name in ("content", "targets", "verdict")}
+    data["reason"] = reason
     audit.record(
         "rollback.requested", actor=actor, subject=release, sentence=message, data=data, now=now
     )
@@ -71,9 +64,7 @@ def request_rollback(
 def _require_possible(row: RollbackAssessment, content: str | None) -> None:
     """Refuse where the assessment is another than the person saw, or allow no rollback now."""
     if content and content != row.content:
-        raise Refused(
-            "The deployments to restore have changed since you opened this page. Reload it."
-        )
+        raise Refused(CHANGED)
     if row.verdict == PENDING:
         raise Refused(
             f"{' '.join(row.reasons)} Wait until it has ended, or cancel it, then request the "
@@ -120,12 +111,9 @@ def plan_steps(job: Rollback) -> None:
 
 
 def counted(job: Rollback) -> list[RollbackApproval]:
-    """Return the approvals that hold: of this content, by people who still may, other than the one
-    who asked.
-    """
+    """Return the approvals that hold: of this content, by others who still may."""
     given = job.approvals.filter(counts(APPROVE), content=job.content, lapsed_at=None)
-    given = given.exclude(user=job.requested_by_id)
-    return list(given.select_related("user"))
+    return list(given.exclude(user=job.requested_by_id).select_related("user"))
 
 
 @action("rollback.approved", "releases.approve_release", guarded=True)
@@ -141,13 +129,10 @@ def approve_rollback(
     step = job.steps.order_by("position").first() if job else None
     if job is None or step is None or step.finished_at is not None:
         raise Refused("No rollback of this release needs an approval.")
-    if actor is None or actor.pk == job.requested_by_id:
-        raise Refused("You requested this rollback, so a second person must approve it.")
-    require_signer(actor, APPROVE)
+    refusal = "You requested this rollback, so a second person must approve it."
+    actor = require_second(actor, APPROVE, job.requested_by_id, refusal)
     if content != job.content:
-        raise Refused(
-            "The deployments to restore have changed since you opened this page. Reload it."
-        )
+        raise Refused(CHANGED)
     approval, created = RollbackApproval.objects.get_or_create(
         rollback=job,
         user=actor,
@@ -167,48 +152,31 @@ def approve_rollback(
 
 @action("step.retried", "releases.repair_release")
 def retry_rollback(release: Release, *, actor: Actor, now: datetime | None = None) -> None:
-    """Let the stopped step of the rollback look at the world again; what was restored is found and
-    not repeated.
-    """
+    """Let the stopped step look again; what was restored is found and not repeated."""
     now = now or timezone.now()
     job, step = steps_engine.stopped(release.rollbacks, "rollback")
-    steps_engine.again(step, asked=None)
-    steps_engine.go_on(job, now)
-    audit.record(
-        "step.retried", actor=actor, subject=release, sentence=f"{step} is being retried.", now=now
-    )
+    steps_engine.retry(release, job, step, actor=actor, now=now, asked=None)
 
 
 @action("step.skipped", "releases.repair_release", guarded=True)
 def skip_rollback(
     release: Release, *, actor: Actor, reason: str, now: datetime | None = None
 ) -> None:
-    """Go on without the stopped step of the rollback, by a person's word.
-
-    The approval cannot be skipped.
-    """
+    """Go on without the stopped step, by a person's word. The approval cannot be skipped."""
     now = now or timezone.now()
     job, step = steps_engine.stopped(release.rollbacks, "rollback")
-    require_reason(reason)
     if step.name == RollbackStepName.APPROVE:
         raise Refused(
             "Without approval nothing is restored. Retry the step, or cancel the rollback."
         )
-    steps_engine.skip(step, actor=actor, reason=reason, now=now)
-    steps_engine.go_on(job, now)
-    data = {"step": str(step), "reason": reason[:2000], "before": step.sentence}
-    message = f"{step}: “{reason[:500]}”"
-    audit.record("step.skipped", actor=actor, subject=release, sentence=message, data=data, now=now)
+    steps_engine.skip(release, job, step, actor=actor, reason=reason, now=now)
 
 
 @action("rollback.abandoned", "releases.repair_release")
 def abandon_rollback(
     release: Release, *, actor: Actor, reason: str, now: datetime | None = None
 ) -> None:
-    """Give up a rollback that waits for approval or has stopped.
-
-    What was restored stays restored.
-    """
+    """Give up a rollback that waits for approval or has stopped; what was restored stays so."""
     now = now or timezone.now()
     require_reason(reason)
     job = Rollback.objects.unsettled().select_for_update().filter(release=release).first()
@@ -219,20 +187,13 @@ def abandon_rollback(
         raise Refused("The rollback is running. Wait until it has ended or stopped.")
     # A worker that looks at it in this moment finds that it no longer holds it.
     Rollback.objects.filter(pk=job.pk).update(status=JobStatus.CANCELLED, finished_at=now)
-    done = [
-        one.service
-        for one in begun
-        if one.name == RollbackStepName.RESTORE and one.status == "done"
-    ]
+    restored = begun.filter(name=RollbackStepName.RESTORE, status="done")
+    done = list(restored.values_list("service", flat=True))
     after = f"restored: {', '.join(done)}" if done else "nothing was restored"
     message = f"Rollback canceled ({after}): “{reason.strip()[:500]}”"
+    data = {"restored": done}
     audit.record(
-        "rollback.abandoned",
-        actor=actor,
-        subject=release,
-        sentence=message,
-        data={"restored": done},
-        now=now,
+        "rollback.abandoned", actor=actor, subject=release, sentence=message, data=data, now=now
     )
 
 

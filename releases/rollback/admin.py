@@ -4,21 +4,12 @@ from django.contrib import admin
 
 from portal.ui.model_admin import ReadOnly
 from releases.models import Rollback, RollbackStep
-from releases.steps.admin import StepInline
+from releases.steps.admin import FIELDS, StepInline
 
 
 class RollbackStepInline(StepInline):
     model = RollbackStep
-    fields = readonly_fields = (
-        "name",
-        "service",
-        "status",
-        "looks",
-        "started_at",
-        "finished_at",
-        "sentence",
-        "world",
-    )
+    fields = readonly_fields = ("name", "service", *FIELDS[1:])
 
 
 @admin.register(Rollback)

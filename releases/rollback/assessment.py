@@ -35,7 +35,7 @@ from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, wake_now
 from portal.outbound.http import ApiError
 from releases.gates.context import Facts
 from releases.models import RollbackAssessment
-from releases.models.promotion import Promotion, PromotionStep
+from releases.models.promotion import PromotionStep
 from releases.models.releases import Release, ReleaseStatus
 from releases.models.rollback import rollback_content
 from releases.rollback.candidates import GONE, MOVING, READY, SAME, UNKNOWN, Restorable
@@ -52,9 +52,7 @@ MOVING_SECONDS = 3  # between two looks while a migration runs or a deployment i
 
 
 def begin(facts: Facts, *, now: datetime) -> RollbackAssessment:
-    """Return the assessment on a release whose promotion starts, with what production serves in
-    this moment.
-    """
+    """Return the assessment on a release whose promotion starts; note what production serves."""
     served = {
         live.instance.service.railway_id: _served(live.active)
         for live in facts.in_production
@@ -77,9 +75,7 @@ def _served(active: Sequence[Deployment]) -> dict[str, str]:
 
 
 def see_to(project: Project, *, now: datetime) -> None:
-    """Make sure that what is in production has its assessment, also where it went there before
-    there was any.
-    """
+    """Make sure that what is in production has its assessment, however it went there."""
     newest = _shipped(project).order_by("-went").first()
     if newest is None:
         return
@@ -114,9 +110,7 @@ def look(job: RollbackAssessment, *, now: datetime) -> Outcome:
 
 
 def outdated(row: RollbackAssessment, release: Release, *, now: datetime) -> str:
-    """Return why the assessment is no longer of now: what has moved since it was computed; ""
-    while it holds.
-    """
+    """Return what has moved since the assessment was computed; "" while it holds."""
     if row.computed_at is None:
         return "The rollback assessment is still running."
     if row.problem:
@@ -129,34 +123,27 @@ def outdated(row: RollbackAssessment, release: Release, *, now: datetime) -> str
     )
     if MigrationRun.objects.filter(production & since).exists():
         return "Production's database has been migrated since."
-    if PromotionStep.objects.filter(
-        promotion__release=release, finished_at__gt=row.computed_at
-    ).exists():
+    steps = PromotionStep.objects.filter(promotion__release=release)
+    if steps.filter(finished_at__gt=row.computed_at).exists():
         return "A step of the promotion has ended since."
     return "The assessment is outdated." if is_old(row, now) else ""
 
 
 def is_old(row: RollbackAssessment, now: datetime) -> bool:
     """Return whether two looks have been missed."""
-    return row.computed_at is None or now - row.computed_at > timedelta(
-        seconds=2 * settings.ADVICE_SECONDS
-    )
+    latest = now - timedelta(seconds=2 * settings.ADVICE_SECONDS)
+    return row.computed_at is None or row.computed_at < latest
 
 
 def over(release: Release) -> str:
-    """Return why there is nothing to assess any more; "" while the release is in production, or on
-    its way.
-    """
+    """Return why there is nothing to assess any more; "" on the way to production and there."""
     if release.status == ReleaseStatus.ROLLED_BACK:
         return "The release was rolled back."
     if release.status == ReleaseStatus.OPEN or (
         release.status == ReleaseStatus.ABANDONED and not release.merge_commit
     ):
         return "The release is not on its way to production."
-    began = (
-        Promotion.objects.filter(release=release).aggregate(last=Max("created_at"))["last"]
-        or release.cut_at
-    )
+    began = release.promotions.aggregate(last=Max("created_at"))["last"] or release.cut_at
     others = _shipped(release.project).exclude(pk=release.pk)
     newer = others.filter(went__gt=began).order_by("-went").first()
     if newer is None:
@@ -165,13 +152,10 @@ def over(release: Release) -> str:
 
 
 def _shipped(project: Project) -> Any:
-    """Return what was merged and not taken back, with the moment at which each `went`; a hotfix may
-    overtake a release.
-    """
-    rows = Release.objects.filter(project=project, status__in=IN_PRODUCTION).exclude(
-        merge_commit=""
-    )
-    return rows.annotate(went=Coalesce(Max("promotions__created_at"), F("cut_at")))
+    """Return what was merged and not taken back, and when it `went`; a hotfix may overtake."""
+    rows = Release.objects.filter(project=project, status__in=IN_PRODUCTION)
+    went = Coalesce(Max("promotions__created_at"), F("cut_at"))
+    return rows.exclude(merge_commit="").annotate(went=went)
 
 
 COMPUTED = (
@@ -197,44 +181,37 @@ def refresh(job: RollbackAssessment, release: Release, *, now: datetime) -> Roll
     job.services, job.in_effect, job.revisions = rows, read.in_effect, read.revisions
     job.downgrade, job.downgrade_problem = read.downgrade, read.problem
     job.content, job.problem, job.computed_at = rollback_content(job.verdict, job.targets), "", now
-    RollbackAssessment.objects.filter(pk=job.pk).update(
-        **{name: getattr(job, name) for name in COMPUTED}
-    )
+    job.save(update_fields=COMPUTED)
     return job
 
 
 def judge(
     services: Sequence[tuple[Restorable, ServiceInstance]], read: DatabaseStates
 ) -> RollbackVerdict:
-    """Return the verdict on what was found: services with what Railway can restore, and what the
-    databases have.
-    """
+    """Return the verdict on services with what Railway can restore, and what the databases have."""
+
+    def said(*states: str) -> tuple[str, ...]:
+        mine = (one for one, _ in services if one.state in states)
+        return tuple(f"{one.service}: {one.sentence}" for one in mine)
+
     back = [(one, row) for one, row in services if one.state == READY]
     stay = [(one, row) for one, row in services if one.state == SAME]
     old = [row for _, row in (*back, *stay)]
-    moving = [f"{one.service}: {one.sentence}" for one, _ in services if one.state == MOVING]
+    starting = [row for row in old if row.runs_alembic in _STARTING]
     found = Services(
         back=tuple(one.service for one, _ in back),
-        stay=tuple((one.service, f"{one.service}: {one.sentence}") for one, _ in stay),
-        missing=tuple(
-            f"{one.service}: {one.sentence}" for one, _ in services if one.state in (GONE, UNKNOWN)
-        ),
-        starting=tuple(
-            f"{row.service.name}: {row.runs_alembic.label}."
-            for row in old
-            if row.runs_alembic in _STARTING
-        ),
+        stay=tuple(zip((one.service for one, _ in stay), said(SAME), strict=True)),
+        missing=said(GONE, UNKNOWN),
+        starting=tuple(f"{row.service.name}: {row.runs_alembic.label}." for row in starting),
         starting_known=all(row.runs_alembic != AtStart.UNKNOWN for row in old),
-        moving=(*read.running, *moving),
+        moving=(*read.running, *said(MOVING)),
     )
     verdict = assess_rollback(
         read.steps, read.risks, services=found, unplanned=read.unplanned, half=read.half
     )
-    return (
-        verdict
-        if verdict.verdict == PENDING
-        else replace(verdict, steps=(*verdict.steps, *read.kept))
-    )
+    if verdict.verdict == PENDING:
+        return verdict
+    return replace(verdict, steps=(*verdict.steps, *read.kept))
 
 
 _STARTING = (AtStart.PRE_DEPLOY, AtStart.START)

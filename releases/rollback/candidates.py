@@ -59,11 +59,8 @@ def restorable(
         before = _deduced(found, released)
     judged = partial(Restorable, service, service_id, serves=serves)
     if before is None:
-        message = (
-            "What it served before is not known: it is not among the deployments that Railway"
-            " lists."
-        )
-        return judged(UNKNOWN, message)
+        unlisted = "it is not among the deployments that Railway lists."
+        return judged(UNKNOWN, f"What it served before is not known: {unlisted}")
     wanted = before.get("commit", "")
     if not wanted:
         return judged(NEW, "Nothing of it ran before this release, so there is nothing to restore.")
@@ -81,9 +78,7 @@ def _image(
     noted: str,
     keep: timedelta | None,
 ) -> Restorable:
-    """Return the judgement on the image of `wanted`: the noted deployment's, or else another
-    one's.
-    """
+    """Return the judgement on the image of `wanted`: the noted deployment's, else another's."""
     kept = [one for one in found if one.commit == wanted and one.can_rollback]
     best = next((one for one in kept if one.id == noted), kept[0] if kept else None)
     if best is None:
@@ -105,8 +100,11 @@ def _coming(newer: Sequence[Deployment]) -> str:
     one = next((one for one in newer if one.status in UNDER_WAY - {"REMOVING"}), None)
     if one is None:
         return ""
-    what = one.commit[:7] if one.commit else "another image"
-    return f"the deployment of {what} is under way ({one.status.lower()})"
+    return f"the deployment of {_what(one)} is under way ({one.status.lower()})"
+
+
+def _what(one: Deployment) -> str:
+    return one.commit[:7] if one.commit else "another image"
 
 
 def _serves(serves: str, wanted: str) -> str:
@@ -116,16 +114,11 @@ def _serves(serves: str, wanted: str) -> str:
 
 
 def _stays(newer: Sequence[Deployment], wanted: str) -> str:
-    """Return the answer for a service that serves what it served before; `newer`: what came
-    after that.
-    """
-    if newer and newer[0].status != "REMOVED":
-        commit = newer[0].commit
-        failed = f"The deployment of {commit[:7] if commit else 'another image'} came to nothing"
-        return (
-            f"{failed} ({newer[0].status.lower()}); {wanted[:7]} serves, as before, and can stay."
-        )
-    return f"Serves {wanted[:7]}, as before."
+    """Return the answer for a service that serves what it did; `newer`: what came after that."""
+    if not newer or newer[0].status == "REMOVED":
+        return f"Serves {wanted[:7]}, as before."
+    failed = f"The deployment of {_what(newer[0])} came to nothing ({newer[0].status.lower()})"
+    return f"{failed}; {wanted[:7]} serves, as before, and can stay."
 
 
 def newest_first(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
@@ -134,9 +127,7 @@ def newest_first(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
 
 
 def _deduced(found: Sequence[Deployment], released: str) -> Mapping[str, str] | None:
-    """Return what ran before the first deployment of `released`, where nobody noted it; None when
-    that cannot be told.
-    """
+    """Return what ran before the first deployment of `released`, if that can be told."""
     first = max((place for place, one in enumerate(found) if one.commit == released), default=None)
     if first is None:
         return None

@@ -1,9 +1,7 @@
-"""The databases in a rollback assessment: where each is, and which revision can be downgraded
-next.
-"""
+"""The databases in a rollback assessment: where each is, and what can be downgraded next."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from environments.databases.address import NoDatabase, url_of
@@ -28,37 +26,34 @@ from environments.schema.run import database as schema_database
 from portal.outbound.parsing import JsonObject
 from releases.gates.databases import migrations_of
 from releases.models.releases import Release
-from releases.rollback.half_applied import halves_of, newest_run, runs_of
+from releases.rollback.half_applied import Planned, halves_of, newest_run, runs_of
 
 
 @dataclass(frozen=True)
 class DatabaseState:
     """Where one of production's databases is with regard to the release.
 
-    `revisions` None: not known.
+    `revisions` None: not known. `in_effect`: the release's revisions that it has, in order; all of
+    them where that is not known.
     """
 
     called: str  # its name, "" where there is one
     revisions: tuple[str, ...] | None
-    in_effect: tuple[
-        str, ...
-    ]  # the release's revisions that it has, in order; all of them where it is not known
+    in_effect: tuple[str, ...]
     downgrade: JsonObject | None = None
     problem: str = ""
     halves: tuple[Half, ...] = ()
     kept: str = ""  # the backup taken before its newest run, and how to restore it
     running: str = ""  # what brings it elsewhere in this moment
 
-    def named(self, found: Sequence[str]) -> list[str]:
-        """Return what was found of it with its name before it."""
-        return [f"{self.called}: {one}" if self.called else one for one in found]
+    def named(self, *found: str) -> list[str]:
+        """Return what was found of it, if anything, with its name before it."""
+        return [f"{self.called}: {one}" if self.called else one for one in found if one]
 
 
 @dataclass(frozen=True)
 class DatabaseStates:
-    """The states of all databases, the revision that can be downgraded next, and the plans of
-    what is in effect.
-    """
+    """The states of all databases, the next downgrade, and the plans of what is in effect."""
 
     found: tuple[DatabaseState, ...]
     downgrade: JsonObject | None
@@ -72,12 +67,12 @@ class DatabaseStates:
         if any(one.revisions is None for one in self.found):
             return None
         at = [(one, one.revisions or (("empty",) if one.called else ())) for one in self.found]
-        return [text for one, revisions_ in at for text in one.named(revisions_)]
+        return [text for one, revisions_ in at for text in one.named(*revisions_)]
 
     @property
     def in_effect(self) -> list[str]:
         """Return the release's revisions that they have."""
-        return [text for one in self.found for text in one.named(one.in_effect)]
+        return [text for one in self.found for text in one.named(*one.in_effect)]
 
     @property
     def half(self) -> list[Half]:
@@ -87,23 +82,17 @@ class DatabaseStates:
     @property
     def kept(self) -> tuple[str, ...]:
         """Return the backups that were taken before they were migrated."""
-        return tuple(
-            text for one in self.found for text in one.named([one.kept] if one.kept else [])
-        )
+        return tuple(text for one in self.found for text in one.named(one.kept))
 
     @property
     def running(self) -> tuple[str, ...]:
         """Return what moves one of them in this moment."""
-        return tuple(
-            text for one in self.found for text in one.named([one.running] if one.running else [])
-        )
+        return tuple(text for one in self.found for text in one.named(one.running))
 
     @property
     def problem(self) -> str:
         """Return why something cannot be taken back."""
-        return " ".join(
-            text for one in self.found for text in one.named([one.problem] if one.problem else [])
-        )
+        return " ".join(text for one in self.found for text in one.named(one.problem))
 
 
 def _planned(
@@ -128,10 +117,7 @@ def _planned(
 
 
 def assess_databases(release: Release, production: Environment | None) -> DatabaseStates:
-    """Return all of production's databases.
-
-    They go back in the opposite order of that in which they were migrated.
-    """
+    """Return all of production's databases. They go back in the opposite order of migrating."""
     databases = databases_of(release.project)
     found = [_database(release, production, database, databases) for database in databases]
     planned = [
@@ -153,8 +139,8 @@ def _database(
     database: Database,
     databases: Sequence[Database],
 ) -> DatabaseState:
-    """Return one of production's databases now: what it has of the release, what one revision back
-    would throw away.
+    """Return one of production's databases now: what it has of the release, what going back one
+    revision would throw away.
     """
     called = database.called
     mine = tuple(one["id"] for one in migrations_of(release, database, databases))
@@ -162,16 +148,14 @@ def _database(
     # The newest run is seen before the database is read, so that its end is not missed.
     newest = newest_run(place) if place else None
     if newest is not None and newest.is_open:
-        message = (
-            f"A migration runs in production ({newest}); what it leaves is known when it has ended."
-        )
+        runs = f"A migration runs in production ({newest})"
+        message = f"{runs}; what it leaves is known when it has ended."
         return DatabaseState(called, None, mine, running=message)
     if not mine:
         return DatabaseState(called, None if place is None else tuple(place.revisions or ()), ())
     if place is None:
-        return DatabaseState(
-            called, None, mine, problem="There is no production environment on Railway."
-        )
+        gone = "There is no production environment on Railway."
+        return DatabaseState(called, None, mine, problem=gone)
     planned = functools.partial(_planned, release, database, databases)
     try:
         return _read_database(release, database, place, mine, newest, planned)
@@ -185,7 +169,7 @@ def _read_database(
     place: EnvironmentDatabase,
     mine: tuple[str, ...],
     newest: MigrationRun | None,
-    planned: Callable[[Sequence[str]], tuple[list[Step], list[Risk], list[str]]],
+    planned: Planned,
 ) -> DatabaseState:
     """Return the database as it says itself; raise what reading it or the history raises."""
     called = database.called
@@ -219,9 +203,7 @@ def _read_database(
 
 
 def _backup_of(run: MigrationRun, release: Release) -> str:
-    """Return the backup that was taken before a run of this release, and how it is restored; ""
-    without one.
-    """
+    """Return the backup taken before a run of this release, and how to restore it, if any."""
     if run.commit not in (release.candidate, release.merge_commit) or not run.backup.get("restore"):
         return ""
     return f"Rows that are missed: {run.backup['sentence']} {run.backup['restore']}"
@@ -233,16 +215,14 @@ def _downgrade(
     current: tuple[str, ...],
     in_effect: Sequence[str],
     url: str,
-    planned: Callable[[Sequence[str]], tuple[list[Step], list[Risk], list[str]]],
+    planned: Planned,
 ) -> tuple[JsonObject | None, str]:
     """Return the one revision that can be taken back next, and what would be lost with it."""
     if not in_effect:
         return None, ""
     if len(current) != 1:
-        return (
-            None,
-            "The database has several heads, so there is no single revision to downgrade to.",
-        )
+        several = "The database has several heads"
+        return None, f"{several}, so there is no single revision to downgrade to."
     one = history.revisions[current[0]]
     if len(one.down) > 1 or one.id not in in_effect:
         what = "is a merge" if len(one.down) > 1 else "is not part of this release"
@@ -252,9 +232,8 @@ def _downgrade(
     rendered = steps[0].downgrade if steps else None
     lost = data_loss.count(url, data_loss.dropped(rendered)) if rendered else ()
     unsure = "What it drops is not known." if rendered is None else rendered.problem
-    file = {"id": one.id, "path": one.path, "sha256": one.sha256}
     return {
-        "file": file,
+        "file": {"id": one.id, "path": one.path, "sha256": one.sha256},
         "target": target,
         "start": list(current),
         "commit": release.merge_commit or release.candidate,

@@ -20,7 +20,7 @@ from environments.models import (
 from environments.rehearsals.actions import start_rehearsal
 from portal import audit
 from portal.audit import Actor
-from portal.configuration.signing import require as require_signer
+from portal.configuration.signing import require_second
 from portal.outbound.parsing import JsonObject
 from portal.ui.actions import Refused, action, refuse_second, require_reason, require_seen
 from releases.models import Downgrade, RollbackAssessment
@@ -37,8 +37,8 @@ KEPT = ("commit", "database", "start", "target", "file", "losses")
 
 
 def in_production(release: Release, now: datetime) -> tuple[Release, RollbackAssessment]:
-    """Return the release under a row lock, with a fresh assessment on it; refuse where going back
-    makes no sense now.
+    """Return the release under a row lock, with a fresh assessment; refuse where there is no way
+    back now.
     """
     release = Release.objects.locked(release.pk)
     if message := rollback_assessment.over(release):
@@ -47,12 +47,10 @@ def in_production(release: Release, now: datetime) -> tuple[Release, RollbackAss
         raise Refused("The release is not merged yet. Cancel its promotion instead.")
     if Promotion.objects.open().filter(release=release).exists():
         raise Refused("The promotion is still running. Wait until it has ended or stopped.")
-    later = Release.objects.filter(project=release.project, status=ReleaseStatus.PROMOTING).exclude(
-        pk=release.pk
-    )
-    if later.exists():
+    promoting = Release.objects.filter(project=release.project, status=ReleaseStatus.PROMOTING)
+    if later := promoting.exclude(pk=release.pk).first():
         raise Refused(
-            f"Release {later[0].name} is being promoted. Wait until that has ended or stopped."
+            f"Release {later.name} is being promoted. Wait until that has ended or stopped."
         )
     row = RollbackAssessment.objects.filter(release=release).first()
     if row is None:
@@ -92,11 +90,7 @@ def _production(release: Release) -> Environment:
 def _database(release: Release, known: JsonObject) -> Database:
     """Return the database that the assessment's next step back is about."""
     databases = Database.objects.filter(project=release.project).exclude(alembic="")
-    found = (
-        databases.filter(pk=known["database_id"]).first()
-        if "database_id" in known
-        else databases.first()
-    )
+    found = databases.filter(pk=known["database_id"]).first()
     if found is None:
         raise Refused(
             "The project no longer has this database. The rollback assessment is running again."
@@ -115,10 +109,7 @@ def request_downgrade(
     content: str | None = None,
     now: datetime | None = None,
 ) -> Downgrade:
-    """Ask for one revision to be taken back in production.
-
-    The person types the database's name.
-    """
+    """Ask for one revision to be taken back in production; `typed` is the database's name."""
     now = now or timezone.now()
     require_reason(reason)
     release, row = in_production(release, now)
@@ -126,10 +117,8 @@ def request_downgrade(
     require_seen(actor, content, "downgrade")
     _require_same(content or downgrade_content(known), downgrade_content(known))
     if typed.strip() != known["database"]:
-        raise Refused(
-            f"Type the name of the database, {known['database']}, to confirm the downgrade. "
-            "Nothing was done."
-        )
+        name = f"the name of the database, {known['database']}"
+        raise Refused(f"Type {name}, to confirm the downgrade. Nothing was done.")
     database = _database(release, known)
     _require_staging(database)
     environment, values = _production(release), {key: known[key] for key in KEPT}
@@ -178,9 +167,7 @@ def _require_staging(database: Database) -> None:
 def _rehearsed(
     environment: Environment, database: Database, known: JsonObject, now: datetime
 ) -> Rehearsal:
-    """Return the rehearsal of exactly this downgrade; refuse without one that passed and is
-    fresh.
-    """
+    """Return the fresh rehearsal that exactly this downgrade passed; refuse without one."""
     passed = passed_rehearsal(
         environment,
         database,
@@ -191,10 +178,8 @@ def _rehearsed(
         now=now,
     )
     if passed is None:
-        raise Refused(
-            f"Exactly this downgrade of {known['file']['id']} has not passed a rehearsal within a"
-            " day."
-        )
+        this = f"Exactly this downgrade of {known['file']['id']}"
+        raise Refused(f"{this} has not passed a rehearsal within a day.")
     return passed
 
 
@@ -202,15 +187,12 @@ def _rehearsed(
 def approve_downgrade(
     release: Release, *, actor: Actor, content: str, now: datetime | None = None
 ) -> MigrationRun:
-    """Sign a downgrade that somebody else asked for, which starts it: same content, same rehearsal,
-    or not at all.
-    """
+    """Sign a downgrade that somebody else asked for, which starts exactly that, as rehearsed."""
     now = now or timezone.now()
     release, row = in_production(release, now)
     downgrade = _waiting(release)
-    if actor is None or actor.pk == downgrade.requested_by_id:
-        raise Refused("You requested this downgrade, so a second person must approve it.")
-    require_signer(actor, APPROVE)
+    refusal = "You requested this downgrade, so a second person must approve it."
+    actor = require_second(actor, APPROVE, downgrade.requested_by_id, refusal)
     _require_same(content, downgrade.content)
     if row.downgrade is None or downgrade_content(row.downgrade) != downgrade.content:
         raise Refused(CHANGED_SINCE)

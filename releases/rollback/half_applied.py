@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Collection, Sequence
 
+from django.db.models import QuerySet
+
 from environments.models import Direction, EnvironmentDatabase, MigrationRun, Runner
 from environments.schema.downgrade.compatibility import Half
 from environments.schema.plan.render import Rendered, Statement, Step
@@ -9,6 +11,7 @@ from environments.schema.plan.risk import Risk, assess
 from environments.schema.plan.squawk import RiskError
 from environments.schema.run.failure import next_commands
 from portal.jobs import JobStatus
+from portal.words import number_of
 from releases.models.releases import Release
 
 Planned = Callable[[Sequence[str]], tuple[list[Step], list[Risk], list[str]]]
@@ -16,19 +19,18 @@ Planned = Callable[[Sequence[str]], tuple[list[Step], list[Risk], list[str]]]
 
 def newest_run(place: EnvironmentDatabase) -> MigrationRun | None:
     """Return the newest run of a database, without its log; None where there was none."""
-    runs = MigrationRun.objects.filter(environment=place.environment_id, database=place.database_id)
-    return (
-        runs.defer("log").select_related("environment", "database").order_by("-created_at").first()
-    )
+    return _runs(place).first()
 
 
 def runs_of(place: EnvironmentDatabase, release: Release) -> list[MigrationRun]:
     """Return what was run of the release in a database, the newest first, without logs."""
     commits = [one for one in (release.candidate, release.merge_commit) if one]
-    runs = MigrationRun.objects.filter(
-        environment=place.environment_id, database=place.database_id, commit__in=commits
-    )
-    return list(runs.defer("log").select_related("database").order_by("-created_at"))
+    return list(_runs(place).filter(commit__in=commits))
+
+
+def _runs(place: EnvironmentDatabase) -> QuerySet[MigrationRun]:
+    runs = MigrationRun.objects.filter(environment=place.environment_id, database=place.database_id)
+    return runs.defer("log").select_related("environment", "database").order_by("-created_at")
 
 
 def halves_of(
@@ -75,25 +77,19 @@ def _half(
         return Half(revision, _capital(message), commands, breaks=True)
     if not found:
         return None
-    count = f"{len(kept)} statement{'s' if len(kept) != 1 else ''}" if kept else "an invalid index"
-    message = (
-        f"{what} failed half-way: {count} of it {'stay' if len(kept) > 1 else 'stays'} in the"
-        " database."
-    )
+    count = number_of(len(kept), "statement") if kept else "an invalid index"
+    stays = "stay" if len(kept) > 1 else "stays"
+    message = f"{what} failed half-way: {count} of it {stays} in the database."
     return Half(revision, _capital(message), commands, breaks=_breaks(revision, kept, planned))
 
 
 def _capital(sentence: str) -> str:
-    """Return a sentence that begins with a word and not with a revision's id begins with a
-    capital.
-    """
+    """Return the sentence with a capital, unless it begins with a revision's id."""
     return f"T{sentence[1:]}" if sentence.startswith("the ") else sentence
 
 
 def _may_stay(revision: str, planned: Planned) -> bool:
-    """Return whether the revision does anything that a transaction does not take back, or that
-    nobody knows.
-    """
+    """Return whether it does anything that a transaction does not take back, or nobody knows."""
     steps, risks, _ = planned([revision])
     if not steps or steps[0].upgrade.kind:
         return True
@@ -107,9 +103,8 @@ def _breaks(revision: str, kept: Sequence[str], planned: Planned) -> bool:
     """Return whether earlier code may trip over the statements that stay."""
     steps, _, _ = planned([revision])
     path, sha256 = (steps[0].path, steps[0].sha256) if steps else ("", "")
-    part = Step(
-        revision, path, sha256, "", upgrade=Rendered(tuple(Statement(one, False) for one in kept))
-    )
+    left = Rendered(tuple(Statement(one, False) for one in kept))
+    part = Step(revision, path, sha256, "", upgrade=left)
     try:
         return any(one.breaks_old for one in assess([part]))
     except RiskError:

@@ -29,22 +29,18 @@ from releases import gates
 from releases.gates.context import Facts, facts_of
 from releases.models import Rollback, RollbackStep, RollbackStepName, StepStatus
 from releases.rollback.candidates import newest_first
-from releases.steps import engine as steps_engine
-from releases.steps.engine import Done, Look, Stop, Wait
+from releases.steps.engine import Done, Look, Stop, Wait, later, told, waited
 
 LISTED = 25
 
 
 def restore(step: RollbackStep, facts: Facts) -> Look:
-    """Have Railway restore the earlier deployment of one service, once, and find the deployment
-    that came of it.
-    """
+    """Have Railway restore one service's earlier deployment, once, and find what came of it."""
     target, project = step.rollback.target(step.service), facts.project
-    live = live_services(facts, step.service)
+    unasked = "No request was sent to Railway."
+    live = live_service(facts, step.service)
     if live is None:
-        return Stop(
-            f"{step.service} no longer exists in production.", "No request was sent to Railway."
-        )
+        return Stop(f"{step.service} no longer exists in production.", unasked)
     railway, place = railway_of(project), live.instance.environment.railway_id
     listed = railway.deployments(
         project.railway_project_id, place, target["service_id"], first=LISTED
@@ -53,61 +49,43 @@ def restore(step: RollbackStep, facts: Facts) -> Look:
     newest = found[0] if found else None
     if step.asked:
         return _came_of_it(step.asked, target, found, facts.now)
+    what = f"{target['commit'][:7]} on {step.service}"
     if newest and newest.commit == target["commit"] and newest.status in SERVING | UNDER_WAY:
-        return Done(
-            f"Railway has {target['commit'][:7]} on {step.service} already.", _evidence(newest)
-        )
+        return Done(f"Railway has {what} already.", _evidence(newest))
     serves = next((one.commit or "" for one in found if one.status in SERVING), "")
-    world = (
-        f"{step.service} serves {serves[:7] or 'no known commit'}. No request was sent to Railway."
-    )
+    world = f"{step.service} serves {serves[:7] or 'no known commit'}. {unasked}"
     if newest and newest.commit not in (facts.release.merge_commit, target["commit"]):
-        stranger = newest.commit[:7] if newest.commit else "an unknown commit"
-        return Stop(
-            f"The newest deployment of {step.service} is of {stranger}, which is not this release.",
-            world,
-        )
+        stranger = f"{(newest.commit or '')[:7] or 'an unknown commit'}, which is not this release"
+        return Stop(f"The newest deployment of {step.service} is of {stranger}.", world)
     kept = next((one for one in found if one.id == target["deployment"]), None)
     kept = kept or railway.deployment(target["deployment"])
     if not kept.can_rollback:
-        return Stop(
-            f"Railway can no longer restore {target['commit'][:7]} on {step.service}.", world
-        )
+        return Stop(f"Railway can no longer restore {what}.", world)
     content = {"service": step.service, "deployment": target["deployment"]}
-    withhold(project, "Railway", f"restore {target['commit'][:7]} on {step.service}", content)
+    withhold(project, "Railway", f"restore {what}", content)
     if not _note(step, live.instance, found, facts):
         return Wait(0, "")
     railway.rollback(target["deployment"])
-    return Wait(1, f"Railway was asked to restore {target['commit'][:7]} on {step.service}.")
+    return Wait(1, f"Railway was asked to restore {what}.")
 
 
 def _note(
     step: RollbackStep, instance: ServiceInstance, found: tuple[Deployment, ...], facts: Facts
 ) -> bool:
-    """Write down, before it is done, that Railway is asked; False when somebody else holds the
-    job.
-    """
+    """Write down, before it is done, that Railway is asked; False: somebody else has the job."""
     target, now = step.rollback.target(step.service), timezone.now()
     with transaction.atomic():
         if not holds(step.rollback):
             return False
-        ask = out_of_band.ask(
-            instance, target["commit"], now=now
-        )  # so that the new deployment is not reported as out-of-band
+        # So that the new deployment is not reported as out-of-band.
+        ask = out_of_band.ask(instance, target["commit"], now=now)
         _mark(step.rollback.release.project, target["service"])
         step.asked = {"at": now.isoformat(), "known": [one.id for one in found], "ask": ask.pk}
         step.save(update_fields=["asked"])
-        message = (
-            f"Asking Railway to restore {target['commit'][:7]} on {step.service} (deployment"
-            f" {target['deployment']})."
-        )
+        what = f"{target['commit'][:7]} on {step.service} (deployment {target['deployment']})"
+        message, release = f"Asking Railway to restore {what}.", facts.release
         audit.record(
-            "step.restoring",
-            actor=None,
-            subject=facts.release,
-            sentence=message,
-            data=target,
-            now=now,
+            "step.restoring", actor=None, subject=release, sentence=message, data=target, now=now
         )
     return True
 
@@ -128,19 +106,14 @@ def _came_of_it(
     asked_at = parse_datetime(asked["at"]) or now
     if now - asked_at < timedelta(seconds=settings.DEPLOY_GRACE_SECONDS):
         return Wait(2, f"Railway is restoring {target['service']}. Waiting for its new deployment.")
-    message = (
-        f"Railway was asked at {asked_at:%H:%M:%S} UTC to restore {target['service']}, and shows no"
-        " deployment of it."
-    )
+    asking = f"Railway was asked at {asked_at:%H:%M:%S} UTC to restore {target['service']}"
+    message = f"{asking}, and shows no deployment of it."
     world = "It may still appear. Check Railway; a retry sends the request again."
     return Stop(message, world, unknown=True)
 
 
 def _evidence(deployment: Deployment) -> tuple[dict[str, str], ...]:
-    return (
-        {"label": "deployment", "said": deployment.id},
-        {"label": "commit", "said": deployment.commit or ""},
-    )
+    return told([("deployment", deployment.id), ("commit", deployment.commit or "")])
 
 
 def live(step: RollbackStep, facts: Facts) -> Look:
@@ -152,55 +125,41 @@ def live(step: RollbackStep, facts: Facts) -> Look:
     wanted = restored_commits(job)
     if not wanted:
         return Stop("No service was restored.", "Production runs the release.")
-    judged = []
-    failed = False
+    said, late, failed = [], [], False
     for service, commit in wanted.items():
-        one = live_services(facts, service)
+        one = live_service(facts, service)
         failed |= one is not None and one.is_broken_at(commit)
-        state, message = (
-            gates.liveness(one, commit, since=facts.fresh_since) if one else (gates.FAIL, "is gone")
-        )
-        judged.append((service, state, message))
-    evidence = tuple({"label": service, "said": message} for service, _, message in judged)
-    late = [f"{service} {message}" for service, state, message in judged if state != gates.PASS]
+        state, message = gates.FAIL, "is gone"
+        if one:
+            state, message = gates.liveness(one, commit, since=facts.fresh_since)
+        said.append((service, message))
+        if state != gates.PASS:
+            late.append(f"{service} {message}")
+    evidence = told(said)
     if not late:
-        return Done(
-            f"{and_(wanted)} serve{'s' if len(wanted) == 1 else ''} the earlier deployment.",
-            evidence,
-        )
-    waited = steps_engine.waited(step, facts.now)
-    if failed or waited > timedelta(minutes=project.deploy_minutes):
-        return Stop(
-            f"In production, {'; '.join(late)}.",
-            "Production partly runs this release and partly the earlier one.",
-            evidence,
-        )
-    return Wait(
-        min(10.0, max(1.0, waited.total_seconds() / 10)), f"In production, {'; '.join(late)}."
-    )
+        serve = f"serve{'s' if len(wanted) == 1 else ''}"
+        return Done(f"{and_(wanted)} {serve} the earlier deployment.", evidence)
+    message = f"In production, {'; '.join(late)}."
+    if failed or waited(step, facts.now) > timedelta(minutes=project.deploy_minutes):
+        world = "Production partly runs this release and partly the earlier one."
+        return Stop(message, world, evidence)
+    return later(step, facts.now, message)
 
 
 def restored_commits(job: Rollback) -> dict[str, str]:
     """Return service → commit, of those whose step was done and not skipped."""
-    done = job.steps.filter(name=RollbackStepName.RESTORE, status=StepStatus.DONE).values_list(
-        "service", flat=True
-    )
-    return {service: job.target(service)["commit"] for service in done}
+    done = job.steps.filter(name=RollbackStepName.RESTORE, status=StepStatus.DONE)
+    return {step.service: job.target(step.service)["commit"] for step in done}
 
 
-def live_services(facts: Facts, service: str) -> Live | None:
+def live_service(facts: Facts, service: str) -> Live | None:
     return next((one for one in facts.in_production if one.service == service), None)
 
 
 def _mark(project: Project, service: str) -> None:
     """Before Railway is asked: what people do is not to be taken for a push that it missed."""
-    head = (
-        Branch.objects.filter(project=project, name=project.production_branch)
-        .values_list("head", flat=True)
-        .first()
-    )
     ServiceInstance.objects.filter(
         environment__project=project,
         environment__kind=EnvironmentKind.PRODUCTION,
         service__name=service,
-    ).update(rolled_back_from=head or "")
+    ).update(rolled_back_from=Branch.heads(project).get(project.production_branch, ""))

@@ -7,6 +7,7 @@ from django.db.models import F, QuerySet
 
 from environments.models import Repair, RepairKind
 from environments.services.liveness import Live
+from portal.words import number_of
 from releases.models.pull_requests import PullRequest
 from releases.models.releases import Release, ReleaseStatus
 
@@ -35,9 +36,9 @@ class RolledBack:
     @property
     def ships_again(self) -> str:
         """What the next push to production's branch would bring: “4 commits and 2 migrations”."""
-        commits, files = self.release.commit_count, len(self.release.migrations)
-        said = f"{commits} commit{'' if commits == 1 else 's'}"
-        return said + (f" and {files} migration{'' if files == 1 else 's'}" if files else "")
+        commits = number_of(self.release.commit_count, "commit")
+        files = len(self.release.migrations)
+        return f"{commits} and {number_of(files, 'migration')}" if files else commits
 
     @property
     def sentence(self) -> str:
@@ -61,10 +62,10 @@ class RolledBack:
 
 
 def rolled_back(newest: Release | None, lives: Iterable[Live], head: str) -> RolledBack | None:
-    """Return what is so if `newest`, the last release that was merged, was rolled back; else None.
+    """Return what is so if `newest`, the last merged release, was rolled back, until something else
+    is deployed from the branch; else None.
 
-    `lives`: production's services; `head`: of production's branch. Until something else is
-    deployed from the branch.
+    `lives`: production's services; `head`: of production's branch.
     """
     if newest is None or newest.status != ReleaseStatus.ROLLED_BACK or not head:
         return None
@@ -81,23 +82,22 @@ def into_production() -> QuerySet[PullRequest]:
 
 
 def with_reverts(found: Sequence[RolledBack], opened: Iterable[PullRequest]) -> list[RolledBack]:
-    """Return the same with the reverts that are among the `opened` pull requests, or being opened.
-    One query, none for nothing.
-    """
+    """Return the same with the reverts that are `opened`, or asked for. At most one query."""
     if not found:
         return []
     projects = [one.release.project_id for one in found]
     asked = list(Repair.objects.filter(project__in=projects, kind=RepairKind.REVERT))
-    return [replace(one, revert=_pull(one, opened), opening=_wish(one, asked)) for one in found]
+    return [_with_revert(one, opened, asked) for one in found]
 
 
-def _pull(of: RolledBack, opened: Iterable[PullRequest]) -> PullRequest | None:
-    begins, project = f"revert-{of.release.pull_number}-", of.release.project_id
-    mine = (one for one in opened if one.project_id == project and one.head.startswith(begins))
-    return next(mine, None)
-
-
-def _wish(of: RolledBack, asked: Iterable[Repair]) -> Repair | None:
-    subject, project = f"#{of.release.pull_number}", of.release.project_id
-    mine = (one for one in asked if one.project_id == project and one.subject == subject)
-    return next(mine, None)
+def _with_revert(
+    of: RolledBack, opened: Iterable[PullRequest], asked: Iterable[Repair]
+) -> RolledBack:
+    number, project = of.release.pull_number, of.release.project_id
+    pulls = (one for one in opened if one.head.startswith(f"revert-{number}-"))
+    wishes = (one for one in asked if one.subject == f"#{number}")
+    return replace(
+        of,
+        revert=next((one for one in pulls if one.project_id == project), None),
+        opening=next((one for one in wishes if one.project_id == project), None),
+    )

@@ -22,9 +22,7 @@ LISTED = 25  # deployments of a service that are read
 def assess_services(
     job: RollbackAssessment, release: Release, production: Environment
 ) -> list[tuple[Restorable, ServiceInstance]]:
-    """Return every service of production that is built from a commit, with what Railway can restore
-    on it.
-    """
+    """Return production's services that are built from a commit, with what can be restored."""
     project, railway = release.project, railway_of(release.project)
     noted: Mapping[str, Mapping[str, str]] | None = job.ran_before
     keep = timedelta(hours=project.retention_hours) if project.retention_hours else None
@@ -42,19 +40,12 @@ def assess_services(
         key = instance.service.railway_id
         before = None if noted is None else noted.get(key, {})
         deployments = _with_noted(railway, newest, before)
-        role = (
-            Role.CODE if any(deployment.commit for deployment in deployments) else role
-        )  # what has lost its source has one still
+        if any(deployment.commit for deployment in deployments):
+            role = Role.CODE  # what has lost its source has one still
         if role is not Role.CODE or not belongs(instance.service.belongs, role):
             continue
-        one = restorable(
-            instance.service.name,
-            key,
-            deployments,
-            before=before,
-            released=release.merge_commit,
-            keep=keep,
-        )
+        name, merged = instance.service.name, release.merge_commit
+        one = restorable(name, key, deployments, before=before, released=merged, keep=keep)
         found.append((one, instance))
     return found
 
@@ -62,9 +53,7 @@ def assess_services(
 def _with_noted(
     railway: Railway, found: tuple[Deployment, ...], before: Mapping[str, str] | None
 ) -> tuple[Deployment, ...]:
-    """Return the newest deployments of a service, and the one that was noted, however many came
-    after it.
-    """
+    """Return a service's newest deployments, and the noted one, however many came after it."""
     noted = before.get("deployment") if before else None
     if noted and all(one.id != noted for one in found):
         try:
@@ -79,24 +68,17 @@ def with_variables(
     one: Restorable, instance: ServiceInstance, environment: Environment | None
 ) -> JsonObject:
     """Return the row of a service: what would be restored, and what would go back with it."""
-    row = asdict(one)
-    row |= {
+    back = None
+    if environment is not None and one.state == READY:
+        back = going_back(environment, instance.service, one.made_at)
+    return asdict(one) | {
         "made_at": _text(one.made_at),
         "until": _text(one.until),
         "at_start": instance.runs_alembic.label,
-    }
-    row |= {
         "at_start_known": instance.runs_alembic != AtStart.UNKNOWN,
-        "variables": [],
-        "variables_unknown": [],
+        "variables": [list(change) for change in back.changed] if back else [],
+        "variables_unknown": list(back.unknown) if back else [],
     }
-    if environment is not None and one.state == READY:
-        back = going_back(environment, instance.service, one.made_at)
-        row |= {
-            "variables": [list(change) for change in back.changed],
-            "variables_unknown": list(back.unknown),
-        }
-    return row
 
 
 def _text(moment: datetime | None) -> str:

@@ -1,5 +1,4 @@
-"""The steps of a rollback: approved by a second person, restored service by service, watched,
-looked at.
+"""The steps of a rollback: a second person's approval, service by service, watching, smoke tests.
 
 Railway's answer to a restore is a yes without an id. So it is written down that it is asked, with
 the deployments that were there before, and what came of it is found by looking; it is never asked
@@ -26,6 +25,8 @@ from releases.rollback.actions import counted, plan_steps
 from releases.rollback.restoring import live, restore, restored_commits
 from releases.steps import engine as steps_engine
 from releases.steps.engine import Done, Look, Stop, Wait
+
+_NOTHING_LEFT = "nothing can be restored anymore"
 
 
 def advance(job: Rollback, *, now: datetime) -> Outcome:
@@ -58,32 +59,21 @@ def approve(step: RollbackStep, facts: Facts) -> Look:
     if row.content != job.content:
         return _moved(job, row, facts)
     names = ", ".join(str(one.user) for one in given)
-    evidence = tuple({"label": str(one.user), "said": one.comment or "approved"} for one in given)
+    evidence = steps_engine.told((str(one.user), one.comment or "approved") for one in given)
     return Done(f"Approved by {names}." if names else "No approval is required.", evidence)
 
 
 def _moved(job: Rollback, row: RollbackAssessment, facts: Facts) -> Look:
-    """Wait for new approvals: what would be restored is not what people signed, so their words
-    lapse, and the new content waits for others.
-    """
+    """Wait for new approvals: what would be restored is not what people signed, so those lapse."""
     if not row.targets or row.verdict != job.verdict:
-        news = (
-            "nothing can be restored anymore"
-            if not row.targets
-            else f"the verdict is now “{row.verdict}”"
-        )
-        return Stop(
-            f"Production has changed: {news}. Cancel this rollback and decide again.",
-            "Nothing was restored.",
-        )
+        news = f"the verdict is now “{row.verdict}”" if row.targets else _NOTHING_LEFT
+        message = f"Production has changed: {news}. Cancel this rollback and decide again."
+        return Stop(message, "Nothing was restored.")
     with transaction.atomic():
         if not holds(job):
             return Wait(0, "")
         lapsed = [str(one.user) for one in counted(job)]
-        job.verdict, job.targets, job.content = row.verdict, row.targets, row.content
-        Rollback.objects.filter(pk=job.pk).update(
-            verdict=job.verdict, targets=job.targets, content=job.content
-        )
+        job.keep(verdict=row.verdict, targets=row.targets, content=row.content)
         plan_steps(job)
         message = "The deployments to restore have changed, so earlier approvals no longer count."
         data = {"content": job.content, "targets": job.targets, "lapsed": lapsed}
@@ -100,12 +90,9 @@ def _moved(job: Rollback, row: RollbackAssessment, facts: Facts) -> Look:
 
 
 def smoke(step: RollbackStep, facts: Facts) -> Look:
-    """Ask the same pages as after a promotion; each service must name the commit that it was
-    brought back to.
-    """
-    commits = {one.service: one.serving for one in facts.in_production} | restored_commits(
-        step.rollback
-    )
+    """Ask the same pages as after a promotion; each service must name the commit it is back at."""
+    serving = {one.service: one.serving for one in facts.in_production}
+    commits = serving | restored_commits(step.rollback)
     world = "Production runs the earlier deployments, but these smoke tests fail."
     return steps_engine.smoke(step, facts, commits, world)
 
@@ -117,9 +104,8 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
     """
     restored = restored_commits(job)
     if not restored:
-        return Finished(
-            JobStatus.CANCELLED, "Nothing was restored. Production still runs the release."
-        )
+        message = "Nothing was restored. Production still runs the release."
+        return Finished(JobStatus.CANCELLED, message)
     with transaction.atomic():
         if not holds(job):
             return Finished(JobStatus.FAILED, "")  # not recorded: somebody else holds it
@@ -138,13 +124,9 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
         branch = release.project.production_branch
         message = f"{and_(restored)} runs the deployment before {release.name}.{partly}"
         message += f" {branch} still contains it: the next release must revert or fix it."
+        data = {"restored": restored}
         audit.record(
-            "release.rolled_back",
-            actor=None,
-            subject=release,
-            sentence=message,
-            data={"restored": restored},
-            now=now,
+            "release.rolled_back", actor=None, subject=release, sentence=message, data=data, now=now
         )
     return Finished(JobStatus.SUCCEEDED, message)
 

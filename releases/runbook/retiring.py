@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from environments.github.pages import file_page
 from environments.runbook import kinds
 from environments.runbook.read import CODE, DOCUMENT, STARTUP, WORKFLOW
+from portal.outbound.pages import file_page
 from releases.runbook.facts import RunbookFacts
 
 

@@ -66,7 +66,7 @@ def _webhooks(project: Project) -> list[Outward]:
 
 
 def _branches(project: Project) -> list[Outward]:
-    heads = dict(Branch.objects.filter(project=project).values_list("name", "head"))
+    heads = Branch.heads(project)
     main = heads.get(project.production_branch, "")
     if heads.get(project.staging_branch) or not main:
         return []

@@ -15,12 +15,9 @@ from releases.gates.context import Facts, facts_of
 from releases.gates.deployed import staging_healthy
 from releases.gates.staging_smoke import AskedTest
 from releases.models import StagingSmoke
-from releases.models.releases import Release
 
-LOOK, REPEAT = (
-    5.0,
-    timedelta(seconds=30),
-)  # between two looks, and between two rounds while one answers otherwise
+LOOK = 5.0  # seconds between two looks
+REPEAT = timedelta(seconds=30)  # between two rounds while one answers otherwise
 ASKED_AGAIN = timedelta(hours=1)  # a good answer is checked once more after this time
 
 
@@ -55,46 +52,31 @@ def _is_due(job: StagingSmoke, facts: Facts, now: datetime) -> bool:
 
 
 def _ask(job: StagingSmoke, facts: Facts, now: datetime) -> Outcome:
-    """Send every request and write the answers down; one event when they differ from those
-    before.
-    """
+    """Send every request and write the answers down; one event when they differ."""
     lines = []
     for test in facts.staging_tests:
         if not holds(job):
             return Requeue(0)
         lines.append(_line(test, _probe(test, facts)))
     bad = [line for line in lines if not line["ok"]]
-    ok = not bad
-    sentence = (
-        f"{bad[0]['label']}: {bad[0]['said']}"
-        if bad
-        else f"Staging answered {len(lines)} requests as expected."
-    )
-    values = {
-        "about": facts.smoke_about,
-        "candidate": facts.release.candidate,
-        "ok": ok,
-        "asked_at": now,
-        "lines": lines,
-    }
+    sentence = f"Staging answered {len(lines)} requests as expected."
+    if bad:
+        sentence = f"{bad[0]['label']}: {bad[0]['said']}"
+    was, about, release = (job.about, job.ok), facts.smoke_about, facts.release
+    values = {"about": about, "candidate": release.candidate, "ok": not bad, "lines": lines}
     with transaction.atomic():
-        if not StagingSmoke.objects.filter(pk=job.pk, fence=job.fence).update(**values):
+        if not job.keep(**values, asked_at=now):
             return Requeue(0)
-        if (job.about, job.ok) != (values["about"], ok):
-            _record(facts.release, ok, sentence, now)
+        if was != (about, not bad):
+            audit.record_by_portal(
+                "staging.smoked",
+                release,
+                sentence,
+                outcome="failed" if bad else "done",
+                data={"candidate": release.candidate},
+                now=now,
+            )
     return Requeue(LOOK, sentence)
-
-
-def _record(release: Release, ok: bool, sentence: str, now: datetime) -> None:
-    audit.record(
-        "staging.smoked",
-        actor=None,
-        subject=release,
-        outcome="done" if ok else "failed",
-        sentence=sentence,
-        data={"candidate": release.candidate},
-        now=now,
-    )
 
 
 def _line(test: AskedTest, answer: Probe | None) -> JsonObject:
@@ -108,21 +90,15 @@ def _probe(test: AskedTest, facts: Facts) -> Probe | None:
     live = next((one for one in facts.in_staging if one.service == test.service), None)
     if live is None or not live.instance.domains:
         return None
-    commit = (
-        _expected(live, facts.release.candidate)
-        if test.expects_commit and live.at_commits
-        else None
-    )
+    expects = test.expects_commit and live.at_commits
     return probe(
         live.instance.domains[0],
         path=test.path,
         expected_status=test.expected_status,
-        expected_commit=commit,
+        expected_commit=_expected(live, facts.release.candidate) if expects else None,
     )
 
 
 def _expected(live: Live, candidate: str) -> str:
-    """Return the commit that a service must say it runs: one that nothing touched stays at its
-    own.
-    """
+    """Return the commit that a service must say it runs: an untouched one stays at its own."""
     return live.serving if serves_instead(live, candidate) == "" and live.serving else candidate

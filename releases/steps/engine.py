@@ -5,7 +5,7 @@ world first, so that it may be killed after any line; what it saw is written dow
 only by who still holds the job.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,9 +18,10 @@ from environments.quota import sharing
 from environments.smoke.probe import Probe, probe
 from portal import audit
 from portal.audit import Actor
-from portal.jobs import OPEN, STOPPED, Finished, Job, JobStatus, Outcome, Requeue, holds, wake_now
+from portal.jobs import OPEN, Finished, JobStatus, Outcome, Requeue, holds, wake_now
 from portal.jobs.steps import FINAL, patiently
-from portal.ui.actions import Refused
+from portal.ui.actions import Refused, require_reason
+from portal.words import number_of
 from releases.gates.context import Facts, facts_of
 from releases.models import Rollback, RollbackStep, StepStatus
 from releases.models.promotion import Promotion, PromotionStep
@@ -51,9 +52,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Stop:
-    """A person must decide: what happened, what the world looks like now, and whether that is
-    known at all.
-    """
+    """A person must decide: what happened, what the world looks like now, if that is known."""
 
     sentence: str
     world: str = ""
@@ -63,6 +62,8 @@ class Stop:
 
 Look = Requeue | Wait | Done | Stop
 SteppedJob = Promotion | Rollback
+AnyStep = PromotionStep | RollbackStep
+Keep = Callable[[Release, Done], None] | None
 
 
 def advance(
@@ -70,7 +71,7 @@ def advance(
     function: Callable[[Any], Callable[[Any, Facts], Look]],
     *,
     finish: Callable[[Any, datetime], Outcome],
-    keep: Callable[[Release, Done], None] | None = None,
+    keep: Keep = None,
     now: datetime,
 ) -> Outcome:
     """Let the current step of `job` look once, and write down what it saw.
@@ -102,20 +103,16 @@ def _current(job: Any) -> Any:
     return left.order_by("position").first()
 
 
-def _begin(job: SteppedJob, step: PromotionStep | RollbackStep, now: datetime) -> bool:
+def _begin(job: SteppedJob, step: AnyStep, now: datetime) -> bool:
     with transaction.atomic():
         if not holds(job):
             return False
         step.status, step.started_at, step.world = StepStatus.ACTIVE, now, ""
         step.save(update_fields=["status", "started_at", "world"])
         release = Release.objects.select_related("project").get(pk=job.release_id)
+        data = {"step": step.name}
         audit.record(
-            "step.started",
-            actor=None,
-            subject=release,
-            sentence=f"{step}.",
-            data={"step": step.name},
-            now=now,
+            "step.started", actor=None, subject=release, sentence=f"{step}.", data=data, now=now
         )
     return True
 
@@ -134,12 +131,17 @@ def waited(step: Step, now: datetime) -> timedelta:
     return now - (step.started_at or now)
 
 
-def _write_down(
-    job: SteppedJob,
-    step: PromotionStep | RollbackStep,
-    look: Look,
-    keep: Callable[[Release, Done], None] | None,
-) -> Outcome:
+def later(step: Step, now: datetime, sentence: str, most: float = 10.0) -> Wait:
+    """Return a wait that gets longer, up to `most` seconds: Railway counts requests by the hour."""
+    return Wait(min(most, max(1.0, waited(step, now).total_seconds() / 10)), sentence)
+
+
+def told(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], ...]:
+    """Return evidence of labels and what was said."""
+    return tuple({"label": label, "said": said} for label, said in pairs)
+
+
+def _write_down(job: SteppedJob, step: AnyStep, look: Look, keep: Keep) -> Outcome:
     now = timezone.now()
     with transaction.atomic():
         if not holds(job):
@@ -157,9 +159,9 @@ def _write_down(
         if isinstance(look, Done) and keep is not None:
             keep(release, look)
         data = {"step": step.name, "evidence": step.evidence, "world": step.world}
-        word, outcome = ("done", "done") if isinstance(look, Done) else ("failed", "failed")
+        outcome = "done" if isinstance(look, Done) else "failed"
         audit.record(
-            f"step.{word}",
+            f"step.{outcome}",
             actor=None,
             subject=release,
             outcome=outcome,
@@ -174,12 +176,10 @@ def _write_down(
 
 
 def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
-    """Return the stopped one of `jobs` (a release's promotions, or rollbacks) under a row lock, and
-    the step that stopped it.
-
-    Raise `Refused` where none has; `noun` is what it is called then.
+    """Return the stopped one of a release's promotions or rollbacks, under a row lock, and the step
+    that stopped it. Raise `Refused` where none has; `noun` is what it is called then.
     """
-    job = jobs.select_for_update().filter(status__in=[*OPEN, *STOPPED]).first()
+    job = jobs.unsettled().select_for_update().first()
     if job is None or job.status in OPEN:
         raise Refused(f"No step of this release's {noun} has failed.")
     step = _current(job)
@@ -188,24 +188,44 @@ def stopped(jobs: Any, noun: str) -> tuple[Any, Any]:
     return job, step
 
 
-def again(step: Step, **changes: object) -> None:
+def again(job: SteppedJob, step: AnyStep, now: datetime, **changes: object) -> None:
     """Let a stopped step begin again. What it said before stays in the audit trail alone."""
-    rows = type(step)._default_manager.filter(pk=step.pk)
-    nothing = {"sentence": "", "world": "", "evidence": []}
-    changes |= nothing | {"started_at": None, "finished_at": None}
-    rows.update(status=StepStatus.PENDING, **changes)
+    nothing: dict[str, object] = {"sentence": "", "world": "", "evidence": []}
+    nothing |= {"started_at": None, "finished_at": None}
+    _go_on(job, step, now, status=StepStatus.PENDING, **nothing, **changes)
 
 
-def skip(step: Step, *, actor: Actor, reason: str, now: datetime) -> None:
-    """Leave a stopped step behind, by a person's word."""
-    message = f"Skipped by {actor}: “{reason[:500]}”"
-    type(step)._default_manager.filter(pk=step.pk).update(
-        status=StepStatus.SKIPPED, finished_at=now, sentence=message
+def retry(
+    release: Release,
+    job: SteppedJob,
+    step: AnyStep,
+    *,
+    actor: Actor,
+    now: datetime,
+    **changes: object,
+) -> None:
+    """Let a stopped step look at the world again, with its event."""
+    again(job, step, now, **changes)
+    audit.record(
+        "step.retried", actor=actor, subject=release, sentence=f"{step} is being retried.", now=now
     )
 
 
-def go_on(job: Job, now: datetime) -> None:
-    """Wake a stopped job."""
+def skip(
+    release: Release, job: SteppedJob, step: AnyStep, *, actor: Actor, reason: str, now: datetime
+) -> None:
+    """Leave a stopped step behind, by a person's word, with its event."""
+    require_reason(reason)
+    message = f"Skipped by {actor}: “{reason[:500]}”"
+    _go_on(job, step, now, status=StepStatus.SKIPPED, finished_at=now, sentence=message)
+    data = {"step": str(step), "reason": reason[:2000], "before": step.sentence}
+    message = f"{step}: “{reason[:500]}”"
+    audit.record("step.skipped", actor=actor, subject=release, sentence=message, data=data, now=now)
+
+
+def _go_on(job: SteppedJob, step: AnyStep, now: datetime, **changes: object) -> None:
+    """Change the stopped step, and wake its job."""
+    type(step)._default_manager.filter(pk=step.pk).update(**changes)
     type(job)._default_manager.filter(pk=job.pk).update(
         status=JobStatus.QUEUED, finished_at=None, lease_until=None, crashes=0, sentence=""
     )
@@ -221,17 +241,18 @@ def smoke(step: Step, facts: Facts, commits: Mapping[str, str], world: str) -> L
     tests = list(SmokeTest.objects.filter(project=facts.project, on_production=True))
     if not tests:
         return Stop("This project has no smoke tests. Add one, or skip this step with a reason.")
-    probes = [(test, _probe(test, facts, commits)) for test in tests]
-    evidence = tuple(
-        {"label": f"{test.service} {test.path}", "said": one.sentence if one else "has no address"}
-        for test, one in probes
-    )
-    told = zip(evidence, (one for _, one in probes), strict=True)
-    bad = [line for line, one in told if one is None or one.ok is not True]
+    probes = [_probe(test, facts, commits) for test in tests]
+    said = [
+        (f"{test.service} {test.path}", one.sentence if one else "has no address")
+        for test, one in zip(tests, probes, strict=True)
+    ]
+    evidence = told(said)
+    bad = [
+        line for line, one in zip(said, probes, strict=True) if one is None or one.ok is not True
+    ]
     if not bad:
-        many = f"{len(tests)} request{'s' if len(tests) > 1 else ''}"
-        return Done(f"{many} answered as expected.", evidence)
-    message = f"{bad[0]['label']}: {bad[0]['said']}"
+        return Done(f"{number_of(len(tests), 'request')} answered as expected.", evidence)
+    message = ": ".join(bad[0])
     late = waited(step, facts.now) >= SMOKE_PATIENCE
     return Stop(message, world, evidence) if late else Wait(2, message)
 

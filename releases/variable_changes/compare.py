@@ -1,6 +1,4 @@
-"""What became of the variables since the last release: by name, out of fingerprints that were
-kept with it.
-"""
+"""What became of the variables since the last release, by the fingerprints kept with it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,8 +15,7 @@ from releases.models.releases import Release
 
 MOST_LINES = 100
 # For a row of releases: the snapshot of the last release that was merged, beside this one's own or
-# beside what is
-# there now. It answers only with differences.
+# beside what is there now. It answers only with differences.
 _DRIFT = """(
 with was_kept as (
   select k.*, r.name as release from releases_keptvariables k join releases_release r on r.id =
@@ -113,12 +110,8 @@ def compare(reconciler: ReleaseReconciler) -> None:
     One query, two on a change.
     """
     drift = RawSQL(_DRIFT, [MOST_LINES + 1], output_field=JSONField())  # noqa: S611  (nothing in it is from outside)
-    found = (
-        Release.objects.filter(pk=reconciler.release_id)
-        .annotate(drift=drift)
-        .values_list("drift", flat=True)
-        .get()
-    )
+    rows = Release.objects.filter(pk=reconciler.release_id).annotate(drift=drift)
+    found = rows.values_list("drift", flat=True).get()
     if found != reconciler.drift:
         ReleaseReconciler.objects.filter(pk=reconciler.pk).update(drift=found)
 
@@ -129,11 +122,8 @@ def drift(found: JsonObject | None) -> Drift:
         return Drift()
     since, at = found["since"], parse_datetime(found["at"])
     if found["key"] != _key():
-        return Drift(
-            since,
-            at,
-            problem="SECRET_KEY was changed since then, so the fingerprints cannot be compared.",
-        )
+        why = "SECRET_KEY was changed since then, so the fingerprints cannot be compared."
+        return Drift(since, at, problem=why)
     lines = [
         VariableDiff(kind, service, name, "added" if new else "removed" if gone else "changed")
         for kind, service, name, new, gone in found["lines"]

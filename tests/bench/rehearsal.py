@@ -117,7 +117,7 @@ def _do(command: list[str | Path], **how: object) -> None:
 
 def _rehearsed(mirror: Mirror, url: str, folder: Path) -> float:
     request = Request(
-        mirror.commit("main"), "alembic.ini", url, folder / "rehearsals", compare=False
+        mirror.commit("main"), "alembic.ini", url, root=folder / "rehearsals", compare=False
     )
     began = time.monotonic()
     report = rehearse(mirror, request, on_phase=lambda report, phase: None, alive=lambda: True)

@@ -8,6 +8,7 @@ import sysconfig
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from environments.schema.plan.edits import judge
 from environments.schema.plan.render import make_plan
 from environments.schema.rehearsal import rehearsal
 from environments.schema.rehearsal.adoption import prove
-from environments.schema.rehearsal.dump import differences, dump, objects
+from environments.schema.rehearsal.dump import differences, dump
 from environments.schema.rehearsal.report import Report, Request
 from environments.schema.run.command import Command
 from environments.schema.run.request import Run
@@ -93,14 +94,19 @@ def environment(case: Case, folder: Path) -> Path:
 
 
 class Stage:
-    """A case's repository and a database in which the project's own command ran what is in
-    production.
-    """
+    """A case's repository and, at `url`, an empty database for what is in production."""
 
     def __init__(self, case: Case, folder: Path, url: str) -> None:
-        self.case, self.folder, self.url = case, folder, _with_driver(url) if case.command else url
+        self.case, self.folder, self.empty = case, folder, url
         self.mirror = case.build(folder / "git")
-        self.own(url, "c0")
+
+    @cached_property
+    def url(self) -> str:
+        """The address of the database in which the project's own command ran what is in
+        production; it does when somebody first asks for it.
+        """
+        self.own(self.empty, "c0")
+        return _with_driver(self.empty) if self.case.command else self.empty
 
     def own(self, url: str, ref: str) -> str:
         """Runs `alembic upgrade heads` with the project's own `env.py`; returns what went wrong,
@@ -163,7 +169,7 @@ class Stage:
             self.mirror.commit("main"),
             self.case.alembic,
             self.url,
-            self.folder.parent / "rehearsals" / self.folder.name,
+            root=self.folder.parent / "rehearsals" / self.folder.name,
             version_table=self.case.version_table,
             compare=False,
             command=self.command(),
@@ -208,7 +214,7 @@ class Stage:
             self.mirror.commit("main"),
             self.case.alembic,
             self.url,
-            self.folder.parent / "rehearsals" / self.folder.name,
+            root=self.folder.parent / "rehearsals" / self.folder.name,
             version_table=self.case.version_table,
             command=self.command(),
         )
@@ -230,8 +236,7 @@ class Stage:
     def _compared(self, theirs: str, ours: str) -> str:
         schemas = []
         for number, url in enumerate((theirs, ours)):
-            text = dump(url, self.folder / f"dump-{number}.sql", lambda: True)
-            schemas.append(objects(text, without="no such table"))
+            schemas.append(dump(url, self.folder / f"dump-{number}.sql", lambda: True))
         found = differences(*schemas)
         history = read(self.mirror, "main", self.case.alembic)
         table = read_meaning(self.mirror, "main", history).table

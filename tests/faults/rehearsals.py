@@ -109,7 +109,7 @@ def _kill_many(folder: Path, url: str, kills: int) -> dict[str, int]:
 
 
 def _rehearse(mirror: Mirror, url: str, root: Path) -> str:
-    request = Request(mirror.commit("main"), "alembic.ini", url, root)
+    request = Request(mirror.commit("main"), "alembic.ini", url, root=root)
     return rehearse(mirror, request, on_phase=lambda report, phase: None, alive=lambda: True).status
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psycopg
 
-from environments.schema.rehearsal.dump import Difference, differences, drift, dump, load, objects
+from environments.schema.rehearsal.dump import Difference, differences, drift, dump, load
 from environments.schema.rehearsal.scratch_server import Scratch, scratch_server
 
 TYPES = [
@@ -394,7 +394,7 @@ def examine(bench: Bench, seed: int, counts: Counts, by_hand: int) -> None:
     for _ in range(seed % 3):
         real = bench.trip(real)
     counts.schemas, counts.statements = counts.schemas + 1, counts.statements + len(made)
-    counts.plain += len(differences(objects(expected), objects(bench.trip(real))))
+    counts.plain += len(differences(expected, bench.trip(real)))
     counts.false += [f"schema {seed}: {one.sentence}" for one in bench.drift(expected, real)]
     for number in range(by_hand):
         change, word = BY_HAND[(seed * by_hand + number) % len(BY_HAND)]

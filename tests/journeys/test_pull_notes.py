@@ -11,7 +11,7 @@ from environments.models import Project
 from portal.jobs import running
 from portal.sandbox.sample import migration
 from portal.sandbox.server import Fault
-from releases.models.pull_requests import PullRequestComment
+from releases.models.pull_requests import PullRequest, PullRequestComment
 from releases.pull_requests import comment as pull_requests_comment
 from tests.journeys.test_previews import comments_on, opened
 from tests.journeys.test_pulls import page_of, read
@@ -182,7 +182,8 @@ def test_a_note_that_is_asked_for_while_it_is_worked_on_is_looked_at_again(world
     note = running.claim(PullRequestComment, PullRequestComment.objects.get().pk)
 
     PullRequestComment.objects.update(about="of before")
-    pull_requests_comment.wake(world.project, now=timezone.now())
+    opened_now = PullRequest.objects.open_into_staging(world.project)
+    pull_requests_comment.wake(world.project, opened_now, now=timezone.now())
     running.record(note, pull_requests_comment.step(note, now=timezone.now()))
 
     row = PullRequestComment.objects.get()

@@ -64,8 +64,8 @@ def test_a_backup_demands_it_too(monkeypatch):
 
     from portal.backup import archive
 
-    demanding = connection.settings_dict | {"OPTIONS": options(f"{BASE}?sslmode=require")}
-    monkeypatch.setattr(connection, "settings_dict", demanding)
+    demanding = options(f"{BASE}?sslmode=require")
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", demanding)
     with pytest.raises(archive.BackupError, match="SSL"):
         archive._run("pg_dump", ["--schema-only"])
 

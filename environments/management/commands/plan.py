@@ -1,17 +1,15 @@
-"""`manage.py plan`: the SQL and the risks of the revisions between two commits, without any
-database.
-"""
+"""`manage.py plan`: SQL and risks of the revisions between two commits, without a database."""
 
 import json
 from argparse import ArgumentParser
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
+from environments.management.commands.revisions import add_place
 from environments.schema.downgrade.compatibility import RollbackVerdict, assess_rollback
 from environments.schema.history.reader import compare, read, why_empty
 from environments.schema.plan.render import Plan, make_plan, steps_as_json
@@ -28,18 +26,10 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("ref", help="branch, tag or commit")
-        parser.add_argument(
-            "--since", default="", help="the ref that has the revisions which ran already"
-        )
-        parser.add_argument("--repository", required=True, type=Path, help="a local git repository")
-        parser.add_argument(
-            "--alembic", required=True, help="ini file, pyproject.toml or script directory in it"
-        )
+        add_place(parser, since="the ref that has the revisions which ran already")
         parser.add_argument(
             "--order", choices=["deploy_first", "migrate_first"], default="deploy_first"
         )
-        parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: object, **options: Any) -> None:
         mirror, alembic = Mirror(options["repository"]), options["alembic"]
@@ -48,25 +38,20 @@ class Command(BaseCommand):
             history = read(mirror, commit, alembic)
             if not history.revisions and not history.problems:
                 raise CommandError(why_empty(mirror, commit, history), returncode=2)
-            change = compare(
-                mirror, options["since"] and mirror.commit(options["since"]), commit, alembic
-            )
+            since = options["since"] and mirror.commit(options["since"])
+            change = compare(mirror, since, commit, alembic)
             if change.problems:
-                raise CommandError(
-                    " ".join(problem.sentence for problem in change.problems), returncode=2
-                )
+                message = " ".join(problem.sentence for problem in change.problems)
+                raise CommandError(message, returncode=2)
             plan = make_plan(mirror, commit, history, change.new)
             risks = assess(plan.steps, order=options["order"])
         except (GitError, RiskError) as error:
             raise CommandError(str(error)) from None
         back = assess_rollback(plan.steps, risks)
         if options["json"]:
-            told: JsonObject = {
-                "commit": commit,
-                "digest": plan.digest,
-                "steps": steps_as_json(plan.steps),
-            }
-            told |= {"risks": [asdict(risk) for risk in risks], "rollback": asdict(back)}
+            told: JsonObject = {"commit": commit, "digest": plan.digest}
+            told |= {"steps": steps_as_json(plan.steps), "rollback": asdict(back)}
+            told["risks"] = [asdict(risk) for risk in risks]
             self.stdout.write(json.dumps(told))
         else:
             self.stdout.write("\n".join(_as_text(plan, risks, back)))

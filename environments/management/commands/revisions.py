@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,19 @@ from environments.schema.history.reader import (
     read,
     why_empty,
 )
+from environments.schema.history.revision import Problem
 from portal.outbound.parsing import JsonObject
+
+
+def add_place(parser: ArgumentParser, *, since: str) -> None:
+    """Add the options that name revisions in a repository."""
+    parser.add_argument("ref", help="branch, tag or commit")
+    parser.add_argument("--repository", required=True, type=Path, help="a local git repository")
+    parser.add_argument(
+        "--alembic", required=True, help="ini file, pyproject.toml or script directory in it"
+    )
+    parser.add_argument("--since", default="", help=since)
+    parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 class Command(BaseCommand):
@@ -29,15 +42,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("ref", help="branch, tag or commit")
-        parser.add_argument("--repository", required=True, type=Path, help="a local git repository")
-        parser.add_argument(
-            "--alembic", required=True, help="ini file, pyproject.toml or script directory in it"
-        )
-        parser.add_argument(
-            "--since", default="", help="also: what is new, changed and deleted since this ref"
-        )
-        parser.add_argument("--json", action="store_true", help="one JSON object")
+        add_place(parser, since="also: what is new, changed and deleted since this ref")
 
     def handle(self, *args: object, **options: Any) -> None:
         mirror, alembic, since = Mirror(options["repository"]), options["alembic"], options["since"]
@@ -45,26 +50,25 @@ class Command(BaseCommand):
             until = mirror.commit(options["ref"])
             history = read(mirror, until, alembic)
             change = compare(mirror, mirror.commit(since), until, alembic) if since else None
-            nothing = (
-                "" if history.revisions or history.problems else why_empty(mirror, until, history)
-            )
+            empty = not (history.revisions or history.problems)
+            nothing = why_empty(mirror, until, history) if empty else ""
         except GitError as error:
             raise CommandError(str(error)) from None
-        if options["json"]:
-            self.stdout.write(json.dumps(_as_json(until, history, change)))
-        else:
-            self.stdout.write("\n".join(_as_text(history, change)))
         problems = change.problems if change else history.problems
+        if options["json"]:
+            self.stdout.write(json.dumps(_as_json(until, history, change, problems)))
+        else:
+            self.stdout.write("\n".join(_as_text(history, change, problems)))
         if nothing:
             raise CommandError(nothing, returncode=2)
         if problems:
-            raise CommandError(
-                f"{len(problems)} to fix before these revisions can run.", returncode=2
-            )
+            message = f"{len(problems)} to fix before these revisions can run."
+            raise CommandError(message, returncode=2)
 
 
-def _as_json(commit: str, history: History, change: Change | None) -> JsonObject:
-    problems = change.problems if change else history.problems
+def _as_json(
+    commit: str, history: History, change: Change | None, problems: Sequence[Problem]
+) -> JsonObject:
     found = {
         "commit": commit,
         "directories": list(history.directories),
@@ -107,18 +111,14 @@ def _ordered(history: History) -> tuple[Revision, ...]:
         return tuple(history.revisions.values())
 
 
-def _as_text(history: History, change: Change | None) -> list[str]:
+def _as_text(history: History, change: Change | None, problems: Sequence[Problem]) -> list[str]:
     lines = [
         f"{len(history.revisions)} revisions in {', '.join(history.directories) or 'no directory'}",
         f"heads  {', '.join(history.heads) or 'none'}",
         f"bases  {', '.join(history.bases) or 'none'}",
     ]
     if change is not None:
-        for name, found in (
-            ("new", change.new),
-            ("changed", change.changed),
-            ("deleted", change.deleted),
-        ):
+        kinds = {"new": change.new, "changed": change.changed, "deleted": change.deleted}
+        for name, found in kinds.items():
             lines += [f"{name:8}{one.id}  {one.path}  {one.message}".rstrip() for one in found]
-    problems = change.problems if change else history.problems
     return [*lines, *(f"problem  {problem.sentence}" for problem in problems)]

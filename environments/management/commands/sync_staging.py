@@ -23,9 +23,7 @@ CODES = {
 
 
 class Command(BaseCommand):
-    """Uses the job of the button on the environments page, and runs it here unless a worker was
-    quicker.
-    """
+    """Uses the job of the environments page's button, run here unless a worker was quicker."""
 
     help = __doc__
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from environments.schema.plan.render import Step
 from environments.schema.plan.risk import Risk
 
-SAFE, DOWNGRADE_FIRST, FORWARD = (
-    "safe to roll back",
-    "downgrade first, from the newer image",
-    "roll forward only",
-)
+SAFE = "safe to roll back"
+DOWNGRADE_FIRST = "downgrade first, from the newer image"
+FORWARD = "roll forward only"
 PENDING = "not known while production changes"
 
 
@@ -27,10 +25,10 @@ class RollbackVerdict:
 class Services:
     """What serves now of a release that is on its way to production, or there.
 
-    `back`: names of the services that Railway would restore; `stay`: those that serve what they
-    served before, each with its sentence; `missing`: why some cannot be restored; `starting`:
-    sentences on those that run Alembic when they start; `starting_known`: there are no others;
-    `moving`: sentences on what changes in this moment.
+    `back`: services that Railway would restore; `stay`: those that serve what they served before,
+    each with its sentence; `missing`: why some cannot be restored; `starting`: sentences on those
+    that run Alembic when they start, and `starting_known` that these are all; `moving`: on what
+    changes now.
     """
 
     back: tuple[str, ...] = ()
@@ -43,9 +41,9 @@ class Services:
 
 @dataclass(frozen=True)
 class Half:
-    """A revision that failed, of which something stays in the database, and what takes it away.
+    """A revision that failed and left something in the database, and what takes it away.
 
-    `breaks`: earlier code may trip over what stays, or nobody knows what does.
+    `breaks`: earlier code may trip over it, or nobody knows.
     """
 
     revision: str
@@ -62,11 +60,10 @@ def assess_rollback(
     unplanned: Sequence[str] = (),
     half: Sequence[Half] = (),
 ) -> RollbackVerdict:
-    """Return the verdict on taking back a release of which the database has exactly these
-    migrations, and of `half` a part.
+    """Return the verdict on taking back a release of which the database has these migrations.
 
-    Unknown is not called safe. `services` None: nothing of the release is in production yet.
-    `unplanned`: revisions in the database of which nothing is known.
+    Of `half` it has a part, of `unplanned` revisions nothing is known, and unknown is not called
+    safe. `services` None: nothing of the release is in production yet.
     """
     now = services or Services()
     if now.moving:
@@ -78,25 +75,18 @@ def assess_rollback(
     half_breaks = (one.sentence for one in half if one.breaks)
     breaking = (*_breaking(steps, risks, unplanned), *half_breaks, *_stops(now, ids))
     if now.missing:
-        again = (
-            "Or redeploy the earlier commit on Railway, which builds it again, and check it like "
-            "a release."
-        )
-        return RollbackVerdict(
-            FORWARD, (*now.missing, *breaking, *stays), (*repairs, _CORRECT, again)
-        )
+        reasons = (*now.missing, *breaking, *stays)
+        return RollbackVerdict(FORWARD, reasons, (*repairs, _CORRECT, _REDEPLOY))
     if not breaking:
         return _safe(now, steps, ids, stays, (*repairs, *_images(services)))
     final = (*_final(steps, risks), *(f"{one}: its downgrade is not known." for one in unplanned))
     if final or not ids:
         return RollbackVerdict(FORWARD, (*breaking, *stays, *final), (*repairs, _CORRECT))
     back = ", then ".join(step.revision for step in reversed(steps))
-    downgrade = (
-        f"Downgrade {back} with the newer image, because the old one does not contain these files."
-    )
-    return RollbackVerdict(
-        DOWNGRADE_FIRST, (*breaking, *stays), (*repairs, downgrade, *_images(services))
-    )
+    why = "because the old one does not contain these files"
+    downgrade = f"Downgrade {back} with the newer image, {why}."
+    todo = (*repairs, downgrade, *_images(services))
+    return RollbackVerdict(DOWNGRADE_FIRST, (*breaking, *stays), todo)
 
 
 def _stops(now: Services, ids: str) -> tuple[str, ...]:
@@ -111,32 +101,24 @@ def _stops(now: Services, ids: str) -> tuple[str, ...]:
 
 
 _CORRECT = "Fix the problem in a new release and promote it."
+_REDEPLOY = (
+    "Or redeploy the earlier commit on Railway, which builds it again, and check it like a release."
+)
 
 
 def _images(services: Services | None) -> tuple[str, ...]:
     """Return what people must do about the services."""
     if services is None:
         return ("Roll back every service of the release to its earlier deployment.",)
-    back = (
-        [f"Roll back {_listed(services.back)} to {_earlier(services.back)}."]
-        if services.back
-        else []
-    )
-    stay = (
-        [f"{_listed([name for name, _ in services.stay])} can stay as it is."]
-        if len(services.stay) == 1
-        else []
-    )
-    stay = stay or (
-        [f"{_listed([name for name, _ in services.stay])} can stay as they are."]
-        if services.stay
-        else []
-    )
-    return (*back, *stay) or ("No service has to be restored.",)
-
-
-def _earlier(names: Sequence[str]) -> str:
-    return "its earlier deployment" if len(names) == 1 else "their earlier deployments"
+    found = []
+    if services.back:
+        one = len(services.back) == 1
+        earlier = "its earlier deployment" if one else "their earlier deployments"
+        found.append(f"Roll back {_listed(services.back)} to {earlier}.")
+    if services.stay:
+        so = "it is" if len(services.stay) == 1 else "they are"
+        found.append(f"{_listed([name for name, _ in services.stay])} can stay as {so}.")
+    return tuple(found) or ("No service has to be restored.",)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -149,24 +131,19 @@ def _safe(
     """Return the verdict where earlier code can live with what the database has."""
     kept = tuple(sentence for _, sentence in now.stay)
     if not ids:
-        message = (
-            "The database has no revision of this release."
-            if not stays
-            else "No revision of this release is applied."
-        )
+        message = "The database has no revision of this release."
+        if stays:
+            message = "No revision of this release is applied."
         return RollbackVerdict(SAFE, (message, *stays, *kept), images)
-    why = (
-        "The earlier code works with the new schema: nothing it uses is dropped, renamed or "
-        "narrowed."
-    )
+    why = "The earlier code works with the new schema:"
+    why += " nothing it uses is dropped, renamed or narrowed."
     image = (*images[:-1], f"{images[-1]} The database stays at {steps[-1].revision}.")
     start = (
         "If the old image runs Alembic when it starts, it stops with “Can't locate revision”: it"
         f" has no {ids}. Take that command out of its start first."
     )
-    return RollbackVerdict(
-        SAFE, (why, *stays, *kept), image if now.starting_known else (*image, start)
-    )
+    todo = image if now.starting_known else (*image, start)
+    return RollbackVerdict(SAFE, (why, *stays, *kept), todo)
 
 
 def _breaking(
@@ -174,26 +151,19 @@ def _breaking(
 ) -> tuple[str, ...]:
     """Return why the old image cannot be trusted to work with the new schema."""
     found = [f"{risk.revision}: {risk.sentence}" for risk in risks if risk.breaks_old]
-    unknown = [
-        f"{step.revision}: its effect is not known without a run."
-        for step in steps
-        if step.upgrade.kind
-    ]
-    unknown += [f"{one}: its effect was not analyzed." for one in unplanned]
-    return tuple(dict.fromkeys([*found, *unknown]))
+    unrendered = (step.revision for step in steps if step.upgrade.kind)
+    found += [f"{one}: its effect is not known without a run." for one in unrendered]
+    found += [f"{one}: its effect was not analyzed." for one in unplanned]
+    return tuple(dict.fromkeys(found))
 
 
 def _final(steps: Sequence[Step], risks: Sequence[Risk]) -> tuple[str, ...]:
     """Return why a downgrade does not bring the old state back."""
-    lost = [
-        f"{risk.revision}: a downgrade does not restore what it removes."
-        for risk in risks
-        if risk.loses_data
-    ]
-    closed = [
-        f"{step.revision}: its downgrade is not reliable." for step in steps if not _goes_back(step)
-    ]
-    return tuple(dict.fromkeys([*lost, *closed]))
+    lost = (risk.revision for risk in risks if risk.loses_data)
+    closed = (step.revision for step in steps if not _goes_back(step))
+    found = [f"{one}: a downgrade does not restore what it removes." for one in lost]
+    found += [f"{one}: its downgrade is not reliable." for one in closed]
+    return tuple(dict.fromkeys(found))
 
 
 def _goes_back(step: Step) -> bool:

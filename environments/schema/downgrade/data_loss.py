@@ -1,7 +1,7 @@
 """Counts the rows that a downgrade would delete, before anybody decides."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg import sql
@@ -20,8 +20,7 @@ MANY = 50  # how many things are counted; the others are named without a number
 class Loss:
     """A table or column that goes, or rows that are deleted.
 
-    `rows`: how many rows, or values that are not null, are lost; None: not counted, and `sentence`
-    says why.
+    `rows`: how many rows, or values that are not null; None: not counted, as `sentence` says.
     """
 
     table: str
@@ -34,20 +33,16 @@ class Loss:
 
 def dropped(rendered: Rendered) -> tuple[Loss, ...]:
     """Return what the statements of a downgrade drop or delete, not counted yet, in their order."""
-    return tuple(
-        dict.fromkeys(loss for statement in rendered.statements for loss in _of(statement.sql))
-    )
+    found = (loss for statement in rendered.statements for loss in _of(statement.sql))
+    return tuple(dict.fromkeys(found))
 
 
 def _of(sql: str) -> Iterator[Loss]:
     try:
         read = parse(sql)
     except UnreadableError:
-        yield Loss(
-            "a statement that cannot be read",
-            sentence=without_passwords(" ".join(sql.split()))[:200],
-            countable=False,
-        )
+        shown = without_passwords(" ".join(sql.split()))[:200]
+        yield Loss("a statement that cannot be read", sentence=shown, countable=False)
         return
     for part in (part for statement in read for part in parts(statement)):
         yield from _lost(part)
@@ -60,19 +55,11 @@ def _lost(part: Part) -> Iterator[Loss]:
         yield Loss(part.name, joined([part.columns[0]]))
     elif part.kind in ("DeleteStmt", "TruncateStmt", "MergeStmt"):
         yield Loss(part.name, sentence="At most: it deletes rows of it.")
-    elif part.kind in (
-        "DropStmt.CASCADE",
-        "AlterTableStmt.CASCADE",
-        "TruncateStmt.CASCADE",
-        "DropOwnedStmt",
-    ):
+    elif part.kind == "DropOwnedStmt" or part.kind.endswith(".CASCADE"):
         yield Loss(part.name, sentence="And, by CASCADE, what depends on it.", countable=False)
     elif part.kind in _OPAQUE:
-        yield Loss(
-            part.name or part.kind,
-            sentence="What it deletes is not known: no rule can look into it.",
-            countable=False,
-        )
+        why = "What it deletes is not known: no rule can look into it."
+        yield Loss(part.name or part.kind, sentence=why, countable=False)
 
 
 _OPAQUE = ("DoStmt", "CallStmt", "ExecuteStmt", "FuncCall")
@@ -106,33 +93,25 @@ def _counted(opened: psycopg.Connection, loss: Loss) -> Loss:
         return loss
     places = opened.execute(_PLACES, {"name": loss.table}).fetchall()
     if not places:
-        return Loss(loss.table, loss.column, 0, True, "It is not there.")
+        return replace(loss, rows=0, sentence="It is not there.")
     if len(places) > 1:
         names = ", ".join(name for _, name in places)
-        return Loss(loss.table, loss.column, None, True, f"Its search path decides: {names}.")
-    found = places[0]
-    # The server's own spelling of the name, quoted where it must be.
+        return replace(loss, sentence=f"Its search path decides: {names}.")
+    [(oid, table)] = places  # in the server's own spelling, quoted where it must be
     what: sql.Composable = sql.SQL("count(*)")
-    if loss.column:
-        name = (
-            loss.column[1:-1].replace('""', '"')
-            if loss.column.startswith('"')
-            else loss.column.lower()
-        )
+    if name := loss.column:
+        name = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
         what = sql.SQL("count({})").format(sql.Identifier(name))
-    query = sql.SQL("select {} from {}").format(what, sql.SQL(found[1]))
+    query = sql.SQL("select {} from {}").format(what, sql.SQL(table))
     try:
         row = opened.execute(query).fetchone()
-        return Loss(loss.table, loss.column, row[0] if row else None, sentence=loss.sentence)
+        return replace(loss, rows=row[0] if row else None)
     except psycopg.errors.QueryCanceled:
-        rows = opened.execute(
-            "select greatest(reltuples, 0)::bigint from pg_class where oid = %s", [found[0]]
-        )
-        guess = rows.fetchone()
-        return Loss(
-            loss.table, loss.column, guess[0] if guess else None, False, "The server's estimate."
-        )
+        estimate = "select greatest(reltuples, 0)::bigint from pg_class where oid = %s"
+        row = opened.execute(estimate, [oid]).fetchone()
+        guess = row[0] if row else None
+        return replace(loss, rows=guess, exact=False, sentence="The server's estimate.")
     except psycopg.errors.UndefinedColumn:
-        return Loss(loss.table, loss.column, 0, True, "It is not there.")
+        return replace(loss, rows=0, sentence="It is not there.")
     except psycopg.errors.InsufficientPrivilege:
-        return Loss(loss.table, loss.column, None, True, "The role may not read it.")
+        return replace(loss, sentence="The role may not read it.")

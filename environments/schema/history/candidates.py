@@ -1,6 +1,4 @@
-"""Looks for Alembic directories in a repository, to say what is there when the configured path
-finds nothing.
-"""
+"""Looks for Alembic directories, to say what is there when the configured path finds nothing."""
 
 import posixpath
 import re
@@ -34,9 +32,7 @@ class Snapshot(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Paths of script directories (with `env.py` beside `versions` or a template), and of
-    Alembic's configurations.
-    """
+    """Script directories (`env.py` beside `versions` or a template) and configurations."""
 
     scripts: tuple[str, ...]
     configurations: tuple[str, ...]
@@ -44,9 +40,7 @@ class Candidates(NamedTuple):
 
 
 def candidates(at: Snapshot) -> Candidates:
-    """Return what looks like Alembic's at `commit`, by names alone; a very large tree is read in
-    part.
-    """
+    """Return what looks like Alembic's, by names alone; of a very large tree only a part."""
     scripts, configurations, python, seen = [], [], [], 0
     todo = [(at.tree(""), "")]
     while todo and seen < MOST_ENTRIES:

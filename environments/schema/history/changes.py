@@ -12,14 +12,13 @@ from environments.schema.history.revision import HistoryError, Problem, Revision
 class Change:
     """What a range of commits does to the revisions. `new` is in upgrade order.
 
-    Heads are None when they were not asked for (`compare(…, whole=False)`).
+    `heads_before` is None when it was not asked for (`compare(…, whole=False)`).
     """
 
     new: tuple[Revision, ...]
     changed: tuple[Revision, ...]
     deleted: tuple[Revision, ...]
     heads_before: tuple[str, ...] | None
-    heads_after: tuple[str, ...] | None
     problems: tuple[Problem, ...]
 
 
@@ -29,9 +28,7 @@ def put_back(commit: str, paths: Iterable[str]) -> str:
 
 
 def inserted_below(before: History, after: History) -> tuple[Problem, ...]:
-    """Return the new revisions that were inserted below shipped ones. Databases are past their
-    place, so no database would ever run them.
-    """
+    """Return new revisions below shipped ones: databases are past them and would never run them."""
     if after.problems or before.problems:
         return ()
     shipped = [id for id in after.revisions if id in before.revisions]
@@ -49,18 +46,12 @@ def inserted_below(before: History, after: History) -> tuple[Problem, ...]:
 
 
 def with_lost_parent(problem: Problem, before: History, after: History, since: str) -> Problem:
-    """Return a parent that is missing now and was there before: its file is named, and how it comes
-    back.
-    """
+    """Return the problem with the file of a parent that is gone, and how it comes back."""
     if problem.kind != "missing" or not problem.paths:
         return problem
-    at_path = [one for one in after.revisions.values() if one.path == problem.paths[0]]
-    gone = [
-        before.revisions[id].path
-        for child in at_path[:1]
-        for id in (*child.down, *child.depends_on)
-        if id in before.revisions and id not in after.revisions
-    ]
+    child = next(one for one in after.revisions.values() if one.path == problem.paths[0])
+    missing = (id for id in (*child.down, *child.depends_on) if id not in after.revisions)
+    gone = [before.revisions[id].path for id in missing if id in before.revisions]
     if not gone:
         return problem
     message = f"{problem.sentence} It was {', '.join(gone)}: `{put_back(since, gone)}`."
@@ -86,15 +77,12 @@ def change_between(
         changed=tuple(one for id, one in new.items() if id in old and old[id].sha256 != one.sha256),
         deleted=tuple(one for id, one in old.items() if id not in known_after),
         heads_before=before.heads if before else () if after else None,
-        heads_after=after.heads if after else None,
         problems=tuple(dict.fromkeys([*problems, *(after.problems if after else ())])),
     )
 
 
 def _ordered(added: list[Revision], after: History | None) -> tuple[Revision, ...]:
-    """In upgrade order: Alembic's where the whole history is known and sound, else parents
-    first.
-    """
+    """Return them as Alembic orders a whole, sound history, else parents first."""
     if after is not None and added:
         try:
             place = {one.id: at for at, one in enumerate(after.linear)}

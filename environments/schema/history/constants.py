@@ -1,12 +1,12 @@
-"""Values that a module writes out in more than one piece: names bound once, sums and f-strings of
-plain text.
+"""Values that a module writes out in pieces: names bound once, sums and f-strings of plain text.
 
 Read and never run. Whatever could be bound in a second way, or computed, is no constant.
 """
 
 import ast
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 DYNAMIC = {"exec", "eval", "globals", "locals", "vars", "setattr"}
@@ -15,6 +15,14 @@ SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 class NotConstant(Exception):
     """The value is computed."""
+
+
+def parsed(source: bytes) -> ast.Module | None:
+    """Return the module that `source` is; None where Python cannot read it."""
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def constants(module: ast.Module) -> dict[str, object]:
@@ -34,18 +42,22 @@ def constants(module: ast.Module) -> dict[str, object]:
         elif isinstance(node, SCOPES):
             times[node.name] += 1
     found: dict[str, object] = {}
+    for name, value in assigned(module):
+        if times[name] == 1:
+            with suppress(NotConstant):
+                found[name] = fold(value, found)
+    return found
+
+
+def assigned(module: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that `module` sets at its top, each with the expression."""
     for statement in module.body:
         targets = statement.targets if isinstance(statement, ast.Assign) else []
         targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
         value = getattr(statement, "value", None)
-        bound = [target.id for target in targets if isinstance(target, ast.Name)]
-        names = [name for name in bound if times[name] == 1]
-        if names and value is not None:
-            try:
-                found |= dict.fromkeys(names, fold(value, found))
-            except NotConstant:
-                continue
-    return found
+        for target in targets:
+            if isinstance(target, ast.Name) and value is not None:
+                yield target.id, value
 
 
 def fold(node: ast.expr, known: Mapping[str, object]) -> Any:

@@ -1,18 +1,22 @@
-"""The `env.py` of a history at one commit, and the modules of the project that it imports, as
-text.
-"""
+"""The `env.py` of a history at one commit and the modules that it imports, as text."""
 
 import ast
 import posixpath
+import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
 
 from environments.git.repository import Mirror
+from environments.schema.history.constants import parsed
 from environments.schema.history.env_meaning import Meaning, meaning_of
 from environments.schema.history.graph import History
 from environments.schema.history.revision_file import MAX_FILE_BYTES
+from environments.schema.history.tree import texts
 
 MOST_MODULES = 300
+# What the portal's own runner can import.
+_HAS = sys.stdlib_module_names | {"alembic", "sqlalchemy", "psycopg", "mako", "typing_extensions"}
 _kept: OrderedDict[tuple[str, str, str | None], Meaning] = OrderedDict()
 
 
@@ -30,18 +34,16 @@ def read_meaning(mirror: Mirror, commit: str, history: History) -> Meaning:
 
 
 def _read(mirror: Mirror, commit: str, history: History) -> Meaning:
-    texts = sources(mirror, commit, history)
-    if not texts:
+    modules = sources(mirror, commit, history)
+    if not modules:
         return Meaning()
-    source = texts.pop(posixpath.join(history.script or "", "env.py"))
-    return meaning_of(source, texts)
+    source = modules.pop(posixpath.join(history.script or "", "env.py"))
+    return meaning_of(source, modules)
 
 
 def sources(mirror: Mirror, commit: str, history: History) -> dict[str, bytes]:
-    """Return the `env.py` of `history` and the modules of the project that it imports, by path;
-    nothing where there is no `env.py`.
-
-    Raise `GitError`.
+    """Return the `env.py` of `history`, if there is one, and the project's modules that it imports,
+    by path. Raise `GitError`.
     """
     if history.script is None:
         return {}
@@ -57,32 +59,21 @@ def _imported(mirror: Mirror, commit: str, path: str, source: bytes) -> dict[str
     names = list(imported_names(source, path))
     if not names:
         return {}
-    blobs = dict(mirror.files(commit))
+    blobs = dict(mirror.tree(commit))
     roots = _roots(path)
     found: dict[str, bytes] = {}
     while names and len(found) < MOST_MODULES:
-        paths = (
-            {path for name in names for path in _paths(name, roots, blobs)} - found.keys() - {path}
-        )
-        texts = mirror.read([blobs[path] for path in paths], limit=MAX_FILE_BYTES)
-        new = {
-            path: texts.get(blobs[path], b"") for path in sorted(paths)[: MOST_MODULES - len(found)]
-        }
+        paths = {at for name in names for at in _paths(name, roots, blobs)} - {*found, path}
+        new = texts(mirror, commit, sorted(paths)[: MOST_MODULES - len(found)])
         found |= new
         names = [name for at, text in new.items() for name in imported_names(text, at)]
-        if not new:
-            break
     return found
 
 
 def _roots(path: str) -> list[str]:
     """Return where imports may be looked for: each directory above `env.py`, and its `src`."""
-    roots, here = [], posixpath.dirname(path)
-    while here:
-        roots.append(here)
-        here = posixpath.dirname(here)
-    roots.append("")
-    return [one for root in roots for one in (root, posixpath.join(root, "src"))]
+    above = [str(one) for one in PurePosixPath(path).parents]
+    return [posixpath.normpath(posixpath.join(one, more)) for one in above for more in ("", "src")]
 
 
 def imported_names(source: bytes, path: str | None = None) -> Iterator[str]:
@@ -90,19 +81,16 @@ def imported_names(source: bytes, path: str | None = None) -> Iterator[str]:
 
     Relative imports only of a module whose `path` in the repository is told, from its root on.
     """
-    try:
-        nodes = list(ast.walk(ast.parse(source)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
-    for node in nodes:
+    module = parsed(source)
+    for node in ast.walk(module) if module else ():
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and (module := _module(node, path)):
-            yield module
-            yield from (f"{module}.{name.name}" for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and (origin := _origin(node, path)):
+            yield origin
+            yield from (f"{origin}.{name.name}" for name in node.names)
 
 
-def _module(node: ast.ImportFrom, path: str | None) -> str:
+def _origin(node: ast.ImportFrom, path: str | None) -> str:
     """Return the dotted name of what is imported from; "" where nothing of the repository is."""
     if not node.level:
         return node.module or ""
@@ -114,7 +102,32 @@ def _paths(name: str, roots: Iterable[str], blobs: dict[str, str]) -> Iterator[s
     parts = name.split(".")
     for root in roots:
         for count in range(len(parts), 0, -1):
-            stem = posixpath.join(root, *parts[:count])
+            stem = posixpath.normpath(posixpath.join(root, *parts[:count]))
             for one in (f"{stem}.py", f"{stem}/__init__.py"):
                 if one in blobs:
                     yield one
+
+
+def needs(mirror: Mirror, commits: Iterable[tuple[str, History]]) -> str:
+    """Return why these histories, each with its commit, need the project's own command, as a
+    clause; "" where the portal's runner can run them. Raise `GitError`.
+    """
+    for commit, history in commits:
+        if packages := foreign_packages(mirror, commit, history):
+            named = ", ".join(f"“{name}”" for name in packages[:4])
+            return f"its migrations import {named}"
+        if refused := read_meaning(mirror, commit, history).refused:
+            return refused[0]
+    return ""
+
+
+def foreign_packages(mirror: Mirror, commit: str, history: History) -> tuple[str, ...]:
+    """Return what the revisions import beside Alembic, SQLAlchemy and the standard library.
+
+    Raise `GitError`.
+    """
+    paths = {revision.path for revision in history.revisions.values()}
+    blobs = [blob for path, blob in mirror.tree(commit, history.directories) if path in paths]
+    found = mirror.read(blobs, limit=MAX_FILE_BYTES).values()
+    names = (name for text in found for name in imported_names(text))
+    return tuple(sorted({name.partition(".")[0] for name in names} - _HAS))

@@ -1,9 +1,7 @@
-"""What a project's `env.py` gives its migrations beside a connection, found by reading it and never
-by running it.
+"""What a project's `env.py` gives its migrations, found by reading it and never by running it.
 
-The portal's runner keeps what is written out: the version table, statements sent before the
-migrations, a naming convention. What it cannot keep is in `refused`, one clause each: then only the
-project's own command runs them.
+The portal's runner keeps what is written out. What it cannot keep is in `refused`, one clause each:
+then only the project's own command runs the migrations.
 """
 
 import ast
@@ -11,11 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from environments.schema.history.constants import NotConstant, constants, fold
+from environments.schema.history.constants import NotConstant, assigned, constants, fold, parsed
 from environments.schema.history.env_nodes import (
     beginning_of,
+    called,
     convention_in,
-    dictionaries_in,
     shortened,
     walk_env,
 )
@@ -62,15 +60,10 @@ class Meaning:
 
     @property
     def table(self) -> str:
-        """The version table as the portal writes it: with its schema before it, unless that is
-        `public`.
-        """
+        """The version table with its schema before it, unless that is `public`."""
         schema = self.version_table_schema or self.search_path.split(",")[0].strip().strip("\"'")
-        return (
-            f"{schema}.{self.version_table}"
-            if schema not in ("", "public", "$user")
-            else self.version_table
-        )
+        shown = "" if schema in ("", "public", "$user") else f"{schema}."
+        return f"{shown}{self.version_table}"
 
     @property
     def search_path(self) -> str:
@@ -80,12 +73,9 @@ class Meaning:
 
 
 def meaning_of(source: bytes, modules: Mapping[str, bytes]) -> Meaning:
-    """Return what this `env.py` means for a run; `modules`: what it imports of the project, by
-    path.
-    """
-    try:
-        module = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    """Return what an `env.py` means for a run; `modules`: what it imports, by path."""
+    module = parsed(source)
+    if module is None:
         return Meaning(refused=("its env.py is not valid Python",))
     return _Reader(module, modules).meaning()
 
@@ -117,9 +107,7 @@ class _Reader:
         )
 
     def _call(self, node: ast.Call, inside: tuple[str, ...]) -> None:
-        name = (
-            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        )
+        name = called(node)
         owner = getattr(getattr(node.func, "value", None), "id", "")
         if name == "configure" and owner == "context":
             self.configures = True
@@ -164,9 +152,7 @@ class _Reader:
             self._refuse(value, f"sets `{name}`")
 
     def _spread(self, node: ast.Call, value: ast.expr) -> None:
-        """`**options`: a dictionary that is written out in this file, or that Flask-Migrate
-        keeps.
-        """
+        """Take `**options` that are written out in this file, or that Flask-Migrate keeps."""
         name = value.id if isinstance(value, ast.Name) else ""
         sources = [
             statement.value
@@ -175,10 +161,9 @@ class _Reader:
             and name in [getattr(target, "id", "") for target in statement.targets]
         ]
         for found in sources or [value]:
-            if isinstance(found, ast.Dict) and all(
-                isinstance(key, ast.Constant) for key in found.keys
-            ):
-                for key, one in zip(found.keys, found.values, strict=True):
+            keys = found.keys if isinstance(found, ast.Dict) else [None]
+            if isinstance(found, ast.Dict) and all(isinstance(key, ast.Constant) for key in keys):
+                for key, one in zip(keys, found.values, strict=True):
                     self._option(str(getattr(key, "value", "")), one)
             elif isinstance(found, ast.Attribute) and found.attr == "configure_args":
                 self._flask()
@@ -187,14 +172,12 @@ class _Reader:
 
     def _flask(self) -> None:
         """Take what the application gives Flask-Migrate for `configure`."""
-        for path, node in self._calls("Migrate", "init_app"):
-            for keyword in node.keywords:
-                if keyword.arg not in ("app", "db", "directory") and not _IRRELEVANT.fullmatch(
-                    str(keyword.arg)
-                ):
-                    self.refused.append(
-                        f"{path} (line {node.lineno}) gives Flask-Migrate `{keyword.arg or '**'}`"
-                    )
+        for path, node in self._nodes():
+            if isinstance(node, ast.Call) and called(node) in ("Migrate", "init_app"):
+                where = f"{path} (line {node.lineno})"
+                for name in (keyword.arg or "**" for keyword in node.keywords):
+                    if not (name in ("app", "db", "directory") or _IRRELEVANT.fullmatch(name)):
+                        self.refused.append(f"{where} gives Flask-Migrate `{name}`")
 
     def _sent(self, node: ast.Call, inside: tuple[str, ...]) -> None:
         argument = node.args[0] if node.args else None
@@ -219,10 +202,8 @@ class _Reader:
             if isinstance(one, ast.Constant) and isinstance(one.value, str):
                 if found := _OPTION.search(one.value):
                     self.before.append(f"SET search_path TO {found[1]}")
-                elif "search_path" in one.value and one.value != "search_path":
+                elif "search_path" in one.value:
                     self._refuse(one, "sets a search path")
-            if isinstance(one, ast.Constant) and one.value == "search_path":
-                self._refuse(one, "sets a search path")
             if isinstance(one, ast.keyword) and one.arg in ("schema_translate_map", "options"):
                 text = one.value.value if isinstance(one.value, ast.Constant) else None
                 if not (isinstance(text, str) and _OPTION.search(text)):
@@ -235,18 +216,14 @@ class _Reader:
                 self.refused.append(f"its env.py leaves `configure` to {path}")
             for word in (b"search_path", b"schema_translate_map"):
                 if (at := source.find(word)) >= 0:
-                    line = source.count(b"\n", 0, at) + 1
-                    self.refused.append(
-                        f"{path} (line {line}), which it imports, speaks of `{word.decode()}`"
-                    )
+                    where = f"{path} (line {source.count(b'\n', 0, at) + 1}), which it imports"
+                    self.refused.append(f"{where}, speaks of `{word.decode()}`")
 
     def _naming(self) -> dict[str, str]:
-        """Return the one naming convention that the project's metadata has; what is computed is
-        refused.
-        """
+        """Return the metadata's one naming convention; a computed one is refused."""
         found: list[dict[str, str]] = []
         for path, module in self._parsed():
-            known = dictionaries_in(module)
+            known = {name: value for name, value in assigned(module) if isinstance(value, ast.Dict)}
             for node in ast.walk(module):
                 value = convention_in(node)
                 if value is None:
@@ -256,9 +233,8 @@ class _Reader:
                     written = ast.literal_eval(value)
                 except ValueError:
                     written = None
-                if not isinstance(written, dict) or not all(
-                    isinstance(one, str) for one in written.values()
-                ):
+                texts = written.values() if isinstance(written, dict) else [None]
+                if not all(isinstance(one, str) for one in texts):
                     line = getattr(node, "lineno", 0)
                     self.refused.append(f"{path} (line {line}) computes a naming convention")
                 elif written not in found:
@@ -272,21 +248,12 @@ class _Reader:
     def _parsed(self) -> Iterator[tuple[str, ast.Module]]:
         yield "env.py", self.module
         for path, source in self.modules.items():
-            try:
-                yield path, ast.parse(source)
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                continue
+            if module := parsed(source):
+                yield path, module
 
-    def _calls(self, *names: str) -> Iterator[tuple[str, ast.Call]]:
+    def _nodes(self) -> Iterator[tuple[str, ast.AST]]:
         for path, module in self._parsed():
-            for node in ast.walk(module):
-                name = getattr(
-                    getattr(node, "func", None),
-                    "id",
-                    getattr(getattr(node, "func", None), "attr", ""),
-                )
-                if isinstance(node, ast.Call) and name in names:
-                    yield path, node
+            yield from ((path, node) for node in ast.walk(module))
 
     def _refuse(self, node: ast.AST, what: str) -> None:
         self.refused.append(f"its env.py {what} (line {getattr(node, 'lineno', 0)})")

@@ -26,9 +26,7 @@ def walk_env(
 
 
 def _about_mode(node: ast.If) -> bool:
-    """Return whether this asks for the offline mode, or whether a connection was given: both sides
-    are ordinary code.
-    """
+    """Return whether this asks for the offline mode or a connection: both sides are ordinary."""
     text = ast.unparse(node.test)
     usual = text.endswith((" is None", "__name__ == '__main__'"))
     return "is_offline_mode" in text or usual or bool(_DIALECT.search(text))
@@ -49,30 +47,19 @@ def beginning_of(node: ast.expr | None) -> str:
     return str(node.value) if isinstance(node, ast.Constant) else ""
 
 
-def dictionaries_in(module: ast.Module) -> dict[str, ast.expr]:
-    return {
-        target.id: statement.value
-        for statement in module.body
-        if isinstance(statement, ast.Assign | ast.AnnAssign)
-        and isinstance(statement.value, ast.Dict)
-        for target in (
-            statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        )
-        if isinstance(target, ast.Name)
-    }
-
-
 def convention_in(node: ast.AST) -> ast.expr | None:
     """Return the naming convention that this node gives or sets, if it does."""
+    name = "naming_convention"
     if isinstance(node, ast.Call):
-        return next(
-            (keyword.value for keyword in node.keywords if keyword.arg == "naming_convention"), None
-        )
-    if isinstance(node, ast.Assign) and any(
-        getattr(target, "attr", "") == "naming_convention" for target in node.targets
-    ):
+        return next((keyword.value for keyword in node.keywords if keyword.arg == name), None)
+    if isinstance(node, ast.Assign) and name in [getattr(to, "attr", "") for to in node.targets]:
         return node.value
     return None
+
+
+def called(node: ast.Call) -> str:
+    """Return the last name of what is called: `configure` of `context.configure(…)`."""
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
 def shortened(text: str) -> str:

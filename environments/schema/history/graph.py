@@ -1,8 +1,7 @@
 """The graph of revisions: heads, bases, order and what is wrong with it. Pure; executes nothing.
 
 Terms are Alembic's: `down` are the parents within a branch, `depends_on` may name revisions or
-branch labels. Order is computed by Alembic's own RevisionMap, fed with what was read, so that it
-cannot differ.
+branch labels. The order is computed by its own RevisionMap, so that it cannot differ.
 """
 
 import warnings
@@ -32,9 +31,7 @@ class History:
 
     @property
     def readable(self) -> tuple[str, ...]:
-        """What a run gets: the directories of the revisions, and the script directory unless that
-        is the whole repository.
-        """
+        """The directories of the revisions and of the scripts, unless that is the repository."""
         script = (self.script,) if self.script else ()
         return tuple(dict.fromkeys([*self.directories, *script]))
 

@@ -1,8 +1,6 @@
-"""Where a repository keeps its revisions, read literally from its Alembic configuration at one
-commit.
+"""Where a repository keeps its revisions, read literally from its Alembic configuration.
 
-Follows Alembic's own rules (config.py, script/base.py) for `script_location`, `version_locations`,
-`path_separator`, `recursive_version_locations` and `%(here)s`, in any section of an ini file
+Follows Alembic's own rules (config.py, script/base.py) in any section of an ini file
 (`alembic.ini:reports` is what `alembic -n reports` reads) or under `[tool.alembic]` in a
 pyproject.toml.
 """
@@ -34,10 +32,9 @@ MAIN_SECTION = "alembic"
 
 @dataclass(frozen=True)
 class Location:
-    """`script`: the script directory; `directories`: where the revisions lie, in Alembic's order.
+    """Where the scripts and the revisions (in Alembic's order) lie; all empty without Alembic ("").
 
-    `problem` is one sentence when that cannot be read, else "". Without Alembic ("") everything is
-    empty.
+    `problem` is one sentence when that cannot be read, else "".
     """
 
     alembic: str
@@ -211,11 +208,10 @@ def _toml(text: str, path: str, here: str) -> dict[str, object]:
 
 
 def _resolve(at: Snapshot, config: str, value: str) -> str | None:
-    """Return the directory that a configured path means, beside its file or from one above; None
-    for neither.
+    """Return the directory that a configured path means; None where there is none.
 
-    Alembic looks from where its command is run, which a repository does not say. One with an
-    `env.py` is preferred.
+    Alembic looks from where its command is run, which a repository does not say: beside the file or
+    above it, preferably where there is an `env.py`.
     """
     if value.startswith("/"):
         wanted = [_inside(value, value)]

@@ -1,8 +1,7 @@
 """Which revisions a commit holds and which lie between two commits, by reading git only.
 
-One `git cat-file --batch` per question: configuration, directories and files come from the same
-process, so the new revisions between two commits cost about what `git diff` costs. Nothing that is
-read is executed.
+One `git cat-file --batch` per question, so the new revisions between two commits cost about what
+`git diff` costs. Nothing that is read is executed.
 """
 
 import hashlib
@@ -32,7 +31,7 @@ from environments.schema.history.revision_file import (
     judge,
 )
 from environments.schema.history.revision_scan import scan
-from environments.schema.history.tree import Files, differing, files_in, trees
+from environments.schema.history.tree import Files, differing, files_in, texts, trees
 
 __all__ = [
     "Change",
@@ -74,9 +73,8 @@ _histories: _Bounded[tuple[Location, tuple[tuple[str, str], ...]], History] = _B
 
 
 def read(mirror: Mirror, commit: str, alembic: str) -> History:
-    """Return the whole history at `commit` (a hash, branch or tag).
-
-    What is wrong is in `problems`, never raised.
+    """Return the whole history at `commit` (a hash, branch or tag), with what is wrong in
+    `problems`.
 
     Raise `GitError` when the repository itself cannot be read.
     """
@@ -85,8 +83,7 @@ def read(mirror: Mirror, commit: str, alembic: str) -> History:
 
 
 def compare(mirror: Mirror, since: str, until: str, alembic: str, *, whole: bool = True) -> Change:
-    """Return the revisions that `until` has and `since` ("" for none) has not, those it edits,
-    those it drops.
+    """Return the revisions that `until` adds to `since` ("" for none), edits and drops.
 
     New and edited files are parsed in full; with `whole=False` no other file is looked at, which
     leaves out the heads and what is wrong with the rest of the history.
@@ -143,12 +140,9 @@ def outside(mirror: Mirror, since: str, until: str, *alembic: str) -> tuple[str,
         for directory in locate(mirror, commit, path).directories
     }
     changed = [path for status, path, _ in mirror.changed_files(since, until) if status != "D"]
-    likely = [one for one in changed if _LIKELY.search(one) and not _within(one, known)][
-        :OUTSIDE_MOST
-    ]
-    blobs = dict(mirror.tree(until, likely)) if likely else {}
-    texts = mirror.read(blobs.values(), limit=MAX_FILE_BYTES)
-    return tuple(path for path in likely if _DECLARES.search(texts.get(blobs.get(path, ""), b"")))
+    likely = [one for one in changed if _LIKELY.search(one) and not _within(one, known)]
+    found = texts(mirror, until, likely[:OUTSIDE_MOST])
+    return tuple(path for path, text in found.items() if _DECLARES.search(text))
 
 
 OUTSIDE_MOST = 50

@@ -4,7 +4,7 @@ Pure: a history and what the version table says.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from environments.schema.history.graph import History
 from environments.schema.history.revision import HistoryError, Revision, below
@@ -27,9 +27,8 @@ class RevisionStatus:
 
     `state`: level; behind; heads (two in the version table, joined by what is to run); ahead
     (another branch has the rest); unknown (no file has it); overlap (one row builds upon another);
-    broken (the files at the branch); adopted (tables and no revision); unread.
-    `between` is what an upgrade to the branch's heads would run, in order; `beyond` what only the
-    database has.
+    broken (the files at the branch); adopted (tables and no revision); unread. `between`: what an
+    upgrade would run, in order; `beyond`: what only the database has.
     """
 
     state: str
@@ -73,7 +72,7 @@ def status_of(
         " other than these migrations made them, the first run begins at the first revision; if"
         " these did, have it proven which revision the schema is, and stamped."
     )
-    return RevisionStatus(ADOPTED, message, found.between)
+    return replace(found, state=ADOPTED, sentence=message)
 
 
 def _strange(
@@ -84,19 +83,15 @@ def _strange(
     history: History,
     others: Mapping[str, History],
 ) -> RevisionStatus:
-    """Return the status where some of what the database reports is in no file at the head of its
-    branch.
-    """
+    """Return the status where some of `rows` is in no file at the head of its branch."""
     for name, other in others.items():
         if all(row in other.revisions for row in rows):
-            beyond = tuple(
-                id for id in _order(other, other.ancestors(rows)) if id not in history.revisions
-            )
-            apart = other.ancestors(rows) == set(beyond)  # nothing of it is in its own branch
-            message = (
-                f"{where}'s database is ahead of {branch} by {_revisions(beyond)}, which {name}"
-                f" has.{f' {PROVE}' if apart and history.revisions else ''}"
-            )
+            ran = _order(other, other.ancestors(rows))
+            beyond = tuple(id for id in ran if id not in history.revisions)
+            message = f"{where}'s database is ahead of {branch} by {_revisions(beyond)}, which"
+            message += f" {name} has."
+            if history.revisions and len(beyond) == len(ran):  # nothing of it is in its own branch
+                message += f" {PROVE}"
             return RevisionStatus(AHEAD, message, (), beyond)
     known = _and([branch, *others])
     message = (
@@ -117,14 +112,11 @@ def _below(where: str, rows: Sequence[str], branch: str, history: History) -> Re
         return RevisionStatus(LEVEL, f"{where}'s database {at}.")
     message = f"{where}'s database is behind {branch} by {_revisions([one.id for one in between])}."
     joined = next((one for one in between if len(set(one.down) & set(rows)) > 1), None)
-    if joined is not None:
-        both = _and([row for row in rows if row in joined.down])
-        return RevisionStatus(
-            HEADS,
-            f"{where}'s version table holds two heads, {both}, which {joined.id} joins. {message}",
-            between,
-        )
-    return RevisionStatus(BEHIND, message, between)
+    if joined is None:
+        return RevisionStatus(BEHIND, message, between)
+    both = _and([row for row in rows if row in joined.down])
+    heads = f"{where}'s version table holds two heads, {both}, which {joined.id} joins."
+    return RevisionStatus(HEADS, f"{heads} {message}", between)
 
 
 def _overlap(history: History, rows: Sequence[str]) -> tuple[str, str] | None:
@@ -177,11 +169,10 @@ class Entry:
 def timeline(
     histories: Mapping[str, History], marked: Collection[str], *, most: int = 40
 ) -> tuple[tuple[Entry, ...], int]:
-    """Return the revisions of all branches, newest first, down to the oldest that is `marked`, and
-    how many are left out.
+    """Return the revisions of all branches, newest first, and how many are left out.
 
-    The order is that of the first branch in which a revision is found. No more than `most`, plus
-    the marked ones.
+    Down to the oldest that is `marked`; at `most` so many, plus the marked ones. The order is that
+    of the first branch in which a revision is found.
     """
     order: dict[str, Revision] = {}
     for history in histories.values():

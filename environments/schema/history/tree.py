@@ -1,12 +1,13 @@
 """The revision files that a commit holds, read from git's trees, and how two trees differ."""
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from environments.git.objects import Entry, Objects
+from environments.git.repository import Mirror
 from environments.schema.history.candidates import Snapshot
 from environments.schema.history.location import Location
-from environments.schema.history.revision_file import is_revision_file
+from environments.schema.history.revision_file import MAX_FILE_BYTES, is_revision_file
 
 type Files = Mapping[str, tuple[str, str]]  # path → (blob, mode)
 type _Writable = dict[str, tuple[str, str]]
@@ -44,6 +45,17 @@ def differing(
 
 def _only_in(files: Files, others: Files) -> Files:
     return {path: file for path, file in files.items() if others.get(path) != file}
+
+
+def texts(mirror: Mirror, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
+    """Return what these files hold at `commit`; b"" for one that is too large or not there.
+
+    Raise `GitError`.
+    """
+    wanted = list(paths)
+    blobs = dict(mirror.tree(commit, wanted)) if wanted else {}
+    found = mirror.read(blobs.values(), limit=MAX_FILE_BYTES)
+    return {path: found.get(blobs.get(path, ""), b"") for path in wanted}
 
 
 def _walk(objects: Objects, tree: str, directory: str, recursive: bool, files: _Writable) -> None:

@@ -1,16 +1,17 @@
-"""What the edit of a shipped revision file changes: its form, its place in the history, or the SQL
-that it runs.
+"""What the edit of a shipped revision file changes: its form, its place, or the SQL that it runs.
 
-A formatter's edit is information. So is one whose SQL is the same up and down. What runs other SQL
-would make databases differ that report the same revision: that needs two people.
+Another form, and the same SQL up and down, are information. Other SQL would make databases differ
+that report the same revision: that needs two people.
 """
 
 import ast
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from environments.git.repository import Mirror
 from environments.schema.history.changes import Change
+from environments.schema.history.constants import parsed
 from environments.schema.history.graph import History
 from environments.schema.history.revision import Revision
 from environments.schema.history.revision_file import MAX_FILE_BYTES
@@ -35,6 +36,12 @@ class Edit:
     kind: str
     sentence: str
 
+    @classmethod
+    def of(cls, revision: Revision, kind: str, what: str) -> Self:
+        """Return the edit of this file; the sentence begins with its path."""
+        sentence = f"{revision.path} {what}"
+        return cls(revision.id, revision.path, revision.sha256, kind, sentence)
+
     @property
     def blocks(self) -> bool:
         """Whether two people must answer for it."""
@@ -56,35 +63,28 @@ def judge(
     """Return what each edited or deleted file of `change` comes to; `histories`: before and after
     it.
 
-    `ran`: the revisions that the databases report, () where that is not known; `stamped`: what a
-    proven stamp put each in the place of. `command` is asked only where SQL has to be compared;
-    without `execute` that is left open. Raise `GitError`.
+    `ran`: the revisions that the databases report, () where not known; `stamped`: what a proven
+    stamp put each in the place of. `command` is asked only where SQL has to be compared, which is
+    left open without `execute`. Raise `GitError`.
     """
     before, after = histories
     gone = _pruned(before, after, [one.id for one in change.deleted], ran, stamped or {})
     removed = "was removed; every database is past it."
-    edits = [_edit(one, PRUNED, removed) for one in change.deleted if one.id in gone]
+    edits = [Edit.of(one, PRUNED, removed) for one in change.deleted if one.id in gone]
     unclear = []
     for one in change.changed:
         old = before.revisions[one.id]
-        moved = _moved(old, one, gone)
-        if moved:
-            edits.append(Edit(one.id, one.path, one.sha256, OTHER, moved))
+        if moved := _moved(old, one, gone):
+            edits.append(Edit.of(one, OTHER, moved))
         elif _form(_text(mirror, since, old.path)) == _form(_text(mirror, until, one.path)) != "":
-            edits.append(_edit(one, FORM, "was edited in form only: what it does is the same."))
+            edits.append(Edit.of(one, FORM, "was edited in form only: what it does is the same."))
         else:
             unclear.append(one)
     if not execute:
         message = "was edited after it was shipped; whether it runs the same SQL is another look."
-        return (*edits, *(_edit(one, UNCLEAR, message) for one in unclear))
+        return (*edits, *(Edit.of(one, UNCLEAR, message) for one in unclear))
     found = command() if unclear else None
     return (*edits, *by_sql(mirror, since, until, unclear, histories, command=found))
-
-
-def _edit(revision: Revision, kind: str, what: str) -> Edit:
-    """Return the edit, with a sentence that begins with the file's path."""
-    sentence = f"{revision.path} {what}"
-    return Edit(revision.id, revision.path, revision.sha256, kind, sentence)
 
 
 def by_sql(
@@ -108,48 +108,23 @@ def by_sql(
     old, new = (
         make_plan(
             mirror, commit, history, files, command=command, patient=patient, reviewed=reviewed
-        )
+        ).steps
         for commit, history, files in ((since, histories[0], was), (until, histories[1], edited))
     )
-    return [
-        _compared(one, *steps) for one, *steps in zip(edited, old.steps, new.steps, strict=True)
-    ]
+    return [_compared(*one) for one in zip(edited, old, new, strict=True)]
 
 
 def _compared(revision: Revision, old: Step, new: Step) -> Edit:
-    unknown = next(
-        (
-            way.problem
-            for way in (old.upgrade, new.upgrade, old.downgrade, new.downgrade)
-            if _unsure(way)
-        ),
-        "",
-    )
-    if unknown:
-        message = (
-            f"{revision.path} was edited after it was shipped, and whether it runs the same SQL"
-            f" cannot be told. {unknown}"
-        )
-        return Edit(revision.id, revision.path, revision.sha256, OTHER, message)
-    ways = [
-        way
-        for way in ("upgrade", "downgrade")
-        if _sql(getattr(old, way)) != _sql(getattr(new, way))
-    ]
+    what = "was edited after it was shipped"
+    for way in (old.upgrade, new.upgrade, old.downgrade, new.downgrade):
+        if way.kind not in ("", "missing"):
+            what += f", and whether it runs the same SQL cannot be told. {way.problem}"
+            return Edit.of(revision, OTHER, what)
+    pairs = {"upgrade": (old.upgrade, new.upgrade), "downgrade": (old.downgrade, new.downgrade)}
+    ways = [way for way, (first, second) in pairs.items() if _sql(first) != _sql(second)]
     if not ways:
-        message = (
-            f"{revision.path} was edited after it was shipped; its SQL is the same, up and down."
-        )
-        return Edit(revision.id, revision.path, revision.sha256, SAME, message)
-    message = (
-        f"{revision.path} was edited after it was shipped and now runs other SQL"
-        f" ({' and '.join(ways)})."
-    )
-    return Edit(revision.id, revision.path, revision.sha256, OTHER, message)
-
-
-def _unsure(way: Rendered) -> bool:
-    return way.kind not in ("", "missing")
+        return Edit.of(revision, SAME, f"{what}; its SQL is the same, up and down.")
+    return Edit.of(revision, OTHER, f"{what} and now runs other SQL ({' and '.join(ways)}).")
 
 
 def _sql(way: Rendered) -> list[tuple[tuple[str, ...], bool]]:
@@ -163,9 +138,7 @@ def _pruned(
     ran: Collection[str],
     stamped: Mapping[str, Collection[str]],
 ) -> frozenset[str]:
-    """Return those of `deleted` that every database has behind it: they may go, as Alembic's
-    documentation advises.
-    """
+    """Return those of `deleted` that every database is past: as Alembic advises, they may go."""
     if not deleted or not ran or not set(ran) <= after.revisions.keys():
         return frozenset()
     origins = [[id] if id in before.revisions else stamped.get(id, ()) for id in ran]
@@ -175,16 +148,14 @@ def _pruned(
 
 
 def _moved(old: Revision, new: Revision, gone: frozenset[str]) -> str:
-    """Return how the edit changes the revision's place, but for parents that were pruned; "" when
-    it does not.
-    """
+    """Return how the edit moves the revision, but for pruned parents; "" when it does not."""
     if set(old.down) - gone == set(new.down) and set(old.depends_on) - gone == set(new.depends_on):
         return ""
     parents = [" and ".join(one.down) or "nothing" for one in (old, new)]
     return (
-        f"{new.path} was edited after it was shipped: it built upon {parents[0]} and now builds"
-        f" upon {parents[1]}. Databases that ran it are not changed by that; put a new revision on"
-        " top instead."
+        f"was edited after it was shipped: it built upon {parents[0]} and now builds upon"
+        f" {parents[1]}. Databases that ran it are not changed by that; put a new revision on top"
+        " instead."
     )
 
 
@@ -218,9 +189,7 @@ class _Formless(ast.NodeTransformer):
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        if node.value is None:
-            return node
-        return ast.Assign([node.target], node.value, lineno=node.lineno)
+        return node if node.value is None else ast.Assign([node.target], node.value, lineno=0)
 
     def _plain[Body: (ast.Module, ast.FunctionDef)](self, node: Body) -> Body:
         """Return the node without its docstring, and all within it formless."""
@@ -235,25 +204,20 @@ _OF_TYPES = ("typing", "collections.abc", "__future__")
 
 
 def _takes_a_name_twice(module: ast.Module, imports: Sequence[ast.Import | ast.ImportFrom]) -> bool:
-    """Return whether what is imported is named again: by another import, or by the module
-    itself.
-    """
+    """Return whether an imported name is bound again, by an import or the module itself."""
     names = [alias.asname or alias.name for one in imports for alias in one.names]
-    own = {node.id for node in ast.walk(module) if isinstance(node, ast.Name) if _stores(node)}
+    used = (node for node in ast.walk(module) if isinstance(node, ast.Name))
+    own = {node.id for node in used if not isinstance(node.ctx, ast.Load)}
     own |= {one.name for one in module.body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
     return len(set(names)) < len(names) or bool(own & set(names)) or "*" in names
 
 
-def _stores(name: ast.Name) -> bool:
-    return not isinstance(name.ctx, ast.Load)
-
-
 def _form(source: bytes) -> str:
-    """Return the file without anything that a formatter, a comment or a type could change; "" where
-    it cannot be read.
-    """
+    """Return the file without formatting, comments and types; "" where it cannot be read."""
+    read = parsed(source)
+    if read is None:
+        return ""
     try:
-        read = ast.parse(source)
         return ast.dump(read if b"__doc__" in source else _Formless().visit(read))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except RecursionError:
         return ""

@@ -1,5 +1,4 @@
-"""What migrations will do, as SQL: rendered offline by Alembic in a subprocess that has no
-credentials.
+"""What migrations will do, as SQL, rendered offline by Alembic in a subprocess without credentials.
 
 Nothing is connected to. A revision that needs a database to say what it does is shown as far as it
 came, with the line and the reason.
@@ -10,7 +9,6 @@ import json
 import re
 import signal
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
@@ -22,7 +20,7 @@ from environments.schema.history.reader import History, Revision
 from environments.schema.run.alembic_env.statements import split
 from environments.schema.run.command import Command, told
 from environments.schema.run.output import Output
-from environments.schema.run.process import Finished, Log, Redactor, follow
+from environments.schema.run.process import Finished, Log, Redactor, follow, limit
 from portal import isolation
 from portal.outbound.parsing import JsonObject
 
@@ -36,9 +34,7 @@ _URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@']*:)[^\s@/']+@", re.I)
 
 @dataclass(frozen=True)
 class Statement:
-    """One SQL statement, passwords left out; `in_transaction` is False within Alembic's
-    autocommit block.
-    """
+    """One statement, without passwords; within an autocommit block not `in_transaction`."""
 
     sql: str
     in_transaction: bool = True
@@ -48,9 +44,9 @@ class Statement:
 class Rendered:
     """One direction of a revision.
 
-    `kind` is "" when it was rendered to its end, else connection (needs a database), module (an
-    import is not there), missing (no such function), raised, unread (not executed), or time;
-    `problem` then says in a sentence where and why.
+    `kind`: "" when it was rendered to its end, else connection (needs a database), module (an
+    import is not there), missing (no such function), raised, unread (not executed) or time;
+    `problem` says where and why.
     """
 
     statements: tuple[Statement, ...] = ()
@@ -109,18 +105,16 @@ def make_plan(
     reviewed: bool = True,
     command: Command | None = None,
 ) -> Plan:
-    """Render `revisions` of `history` (that of `commit`), in their order. Raise `GitError`.
+    """Render `revisions` of `history` (that of `commit`), in their order.
 
     The files are checked out as for a run, and executed by a child that has no variables and no
-    address. What nobody has `reviewed` is executed only where that can be isolated; elsewhere its
-    literal calls are read. Raise
-    `BrokenOff` when the child was killed, as a machine in trouble does, and `patient`: it says
-    nothing of the files. With the project's own `command` all of it happens in that command's
-    environment, as far as Alembic is reached.
+    address; with the project's own `command`, in its environment, as far as Alembic is reached.
+    What nobody has `reviewed` is executed only where that can be isolated; elsewhere its literal
+    calls are read. Raise `GitError`, and, where `patient`, `BrokenOff` when the child was killed,
+    as a machine in trouble does: that says nothing of the files.
     """
     steps = [
-        Step(revision.id, revision.path, revision.sha256, revision.message, len(revision.down) > 1)
-        for revision in revisions
+        Step(one.id, one.path, one.sha256, one.message, len(one.down) > 1) for one in revisions
     ]
     if not steps:
         return Plan(())
@@ -132,9 +126,8 @@ def make_plan(
             mirror.checkout_all(commit, root / "files")
             return _plan(steps, *_render_by_command(steps, root, command, naming), patient=patient)
         mirror.checkout(commit, history.readable, root)
-        ended = _render(
-            steps, root, time_limit_s, naming, literal=not reviewed and bool(isolation.why_not())
-        )
+        literal = not reviewed and bool(isolation.why_not())
+        ended = _render(steps, root, time_limit_s, naming, literal=literal)
     silent = f"It was not rendered within {time_limit_s:.0f} s." if ended.stopped else _NO_END
     return _plan(steps, ended, silent, patient=patient)
 
@@ -149,20 +142,16 @@ def _plan(steps: Sequence[Step], ended: Finished, silent: str, *, patient: bool)
         event = told.get((step.revision, direction))
         return _rendered(event) if event else Rendered((), "time", silent)
 
-    return Plan(
-        tuple(
-            replace(step, upgrade=way(step, UPGRADE), downgrade=way(step, DOWNGRADE))
-            for step in steps
-        )
+    both = (
+        replace(step, upgrade=way(step, UPGRADE), downgrade=way(step, DOWNGRADE)) for step in steps
     )
+    return Plan(tuple(both))
 
 
 def _render_by_command(
     steps: Sequence[Step], root: Path, command: Command, naming: Mapping[str, str]
 ) -> tuple[Finished, str]:
-    """Run the project's command up to where Alembic would begin; return how it ended, and why it
-    told nothing.
-    """
+    """Run the project's command up to Alembic; return how it ended, and why it told nothing."""
     (root / "home").mkdir()
     asked = root / "home" / "render.json"
     asked.write_text(json.dumps(_asked(steps, root / "files", naming)))
@@ -176,18 +165,14 @@ def _render_by_command(
         listen=True,
     )
     request["environ"]["PORTAL_RENDER"] = str(asked)
-    output, deadline = Output(), time.monotonic() + COMMAND_LIMIT_S
+    output, readable = Output(), [command.prepared] if command.prepared else []
     log = Log(output.read, Redactor(command.variables.values()))
     ended = follow(
         request,
         directory=root / "files",
-        variables={},
-        door=isolation.door(
-            root, readable=[command.prepared] if command.prepared else [], size=isolation.LARGE
-        ),
+        door=isolation.door(root, readable=readable, size=isolation.LARGE),
         log=log,
-        on_event=lambda event: None,
-        stop=lambda: "time limit" if time.monotonic() >= deadline else "",
+        stop=limit(COMMAND_LIMIT_S),
     )
     log.finish()
     return ended, _silent(command, ended, output)
@@ -217,9 +202,7 @@ class BrokenOff(Exception):
 def _asked(
     steps: Sequence[Step], files: Path, naming: Mapping[str, str]
 ) -> list[dict[str, object]]:
-    """Return what the child renders: each file, with the names that the project gives to
-    constraints.
-    """
+    """Return what the child renders: each file, with the project's names for constraints."""
     return [
         {"id": step.revision, "file": str(files / step.path), "naming": dict(naming)}
         for step in steps
@@ -234,15 +217,12 @@ def _render(
     *,
     literal: bool,
 ) -> Finished:
-    deadline = time.monotonic() + time_limit_s
     return follow(
         {"render": _asked(steps, root, naming), "literal": literal},
         directory=root,
-        variables={},
         door=isolation.door(root, writes=False, size=isolation.SMALL),
         log=Log(lambda lines: None, Redactor([])),
-        on_event=lambda event: None,
-        stop=lambda: "time limit" if time.monotonic() >= deadline else "",
+        stop=limit(time_limit_s),
     )
 
 
@@ -273,19 +253,13 @@ def steps_as_json(steps: Sequence[Step]) -> list[dict[str, object]]:
 
 def steps_from_json(stored: Sequence[JsonObject]) -> tuple[Step, ...]:
     """Return the steps that `steps_as_json` wrote."""
+    ways = (UPGRADE, DOWNGRADE)
     return tuple(
-        Step(**one | {way: _stored(one[way]) for way in (UPGRADE, DOWNGRADE)}) for one in stored
+        Step(**one | {way: rendered_from_json(one[way]) for way in ways}) for one in stored
     )
 
 
 def rendered_from_json(one: JsonObject) -> Rendered:
     """Return one direction of a step, as it was stored."""
-    return _stored(one)
-
-
-def _stored(one: JsonObject) -> Rendered:
-    return Rendered(
-        tuple(Statement(**statement) for statement in one["statements"]),
-        one["kind"],
-        one["problem"],
-    )
+    statements = tuple(Statement(**statement) for statement in one["statements"])
+    return Rendered(statements, one["kind"], one["problem"])

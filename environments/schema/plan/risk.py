@@ -1,18 +1,16 @@
-"""What can go wrong with a plan: each statement read by PostgreSQL's own grammar, and squawk as a
-second opinion.
+"""What can go wrong with a plan, by PostgreSQL's own grammar, with squawk's second opinion.
 
-What the plan itself makes cannot be locked, rewritten or missed by anybody, so nothing is said
-about it. What nobody has described is `unknown`: a person is asked, and the way back is not called
-safe.
+Nothing is said of what the plan itself makes, which nobody uses yet. What nobody has described is
+`unknown`: a person is asked, and the way back is not called safe.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from environments.schema.plan.render import Rendered, Statement, Step
-from environments.schema.plan.rule import CAUTION, DANGER, INFO, RANK
 from environments.schema.plan.rules import RULES
 from environments.schema.plan.squawk import SQUAWK, RiskError, ask, read_statement
+from environments.schema.plan.table_rules import CAUTION, DANGER, INFO, RANK
 from environments.schema.plan.table_stats import Target, named
 from environments.schema.sql.kinds import CONCURRENT, OUTSIDE, ROWS, changes_schema, codes_of
 from environments.schema.sql.made import Names
@@ -25,9 +23,7 @@ MIGRATE_FIRST = "migrate_first"
 
 @dataclass(frozen=True)
 class Risk:
-    """Something to know before `revision` (its file: `sha256`) runs. `sql` is the statement, ""
-    for the file.
-    """
+    """Something to know before `revision` runs; `sql` is the statement, "" for the file."""
 
     code: str
     severity: str
@@ -95,15 +91,13 @@ class _Judge:
             severity = DANGER  # the old code is still live when it runs
         if rule.about_time and table in self.target.tables and self.target.tables[table].is_small:
             severity = INFO
-        message = rule.words.format(
-            table=named(table, self.target) if table else "its table", **words
-        )
+        shown = named(table, self.target) if table else "its table"
         return Risk(
             code,
             severity,
             self.step.revision,
             self.step.sha256,
-            message,
+            rule.words.format(table=shown, **words),
             rule.rewrite,
             sql[:2000],
             table,
@@ -133,11 +127,9 @@ def _of_statements(judge: _Judge, linted: dict[int, list[str]]) -> Iterator[Risk
             judge.added.update(
                 (p.table, c) for p in found if p.kind.startswith(_ADDS) for c in p.columns
             )
-            if theirs:
+            for part in theirs[:1]:
                 for code in _specific(linted.get(number, [])):
-                    yield judge.risk(
-                        code, sql=statement.sql, table=theirs[0].table, **_words(theirs[0])
-                    )
+                    yield judge.risk(code, sql=statement.sql, table=part.table, **_words(part))
     if rows and schema:
         yield judge.risk("data-mixed", table=rows[0])
     if added and judge.order != MIGRATE_FIRST:
@@ -154,18 +146,12 @@ def _codes(judge: _Judge, part: Part, statement: Statement, loose: frozenset[str
         yield "concurrent-in-transaction"
     if statement.in_transaction and part.kind in OUTSIDE:
         yield "not-in-transaction"
+    new = bool(part.columns) and judge.added.issuperset((part.table, one) for one in part.columns)
+    constraint = part.columns[0] if part.kind == "AlterTableStmt.AT_DropConstraint" else None
     for code in codes_of(part.kind):
-        if (
-            code == "narrowed"
-            and part.columns
-            and all((part.table, column) in judge.added for column in part.columns)
-        ):
+        if code == "narrowed" and new:
             continue  # code that runs now does not write these columns
-        if (
-            code == "drop-key"
-            and part.kind == "AlterTableStmt.AT_DropConstraint"
-            and part.columns[0] in loose
-        ):
+        if code == "drop-key" and constraint in loose:
             yield "loosened"
         elif code != "drop-key" or part.name not in loose:
             yield code
@@ -188,19 +174,15 @@ _LOOSE = ("CONSTR_CHECK", "CONSTR_FOREIGN", "CONSTR_NOTNULL")
 
 
 def _loose(downgrade: Rendered) -> frozenset[str]:
-    """Return the indexes and constraints which the downgrade makes again and on which no query
-    relies: nothing unique.
-    """
+    """Return the indexes and constraints that the downgrade makes again; none is unique."""
     found: set[str] = set()
     for one in (one for statement in downgrade.statements for one in read_statement(statement)[0]):
         if kind(one) == "IndexStmt" and not one.unique:
             found.add(joined([one.relation.schemaname, one.idxname]))
         elif kind(one) == "AlterTableStmt":
-            defined = [unwrap(getattr(unwrap(command), "def")) for command in one.cmds]
-            constraints = [
-                each for each in defined if each is not None and kind(each) == "Constraint"
-            ]
-            found |= {each.conname for each in constraints if enum(each, "contype") in _LOOSE}
+            for each in (unwrap(getattr(unwrap(command), "def")) for command in one.cmds):
+                if each is not None and kind(each) == "Constraint":
+                    found |= {each.conname} if enum(each, "contype") in _LOOSE else set()
     return frozenset(found)
 
 
@@ -209,18 +191,16 @@ def _of_file(judge: _Judge, breaks_old: bool) -> Iterator[Risk]:
 
     Where earlier code fits, no downgrade is needed to go back to it.
     """
-    step = judge.step
-    needed = breaks_old or bool(step.upgrade.kind)
-    if step.upgrade.kind:
-        yield judge.risk("unrendered", why=step.upgrade.problem)
-    if step.downgrade.kind in ("missing", "raised"):
-        yield judge.risk("no-way-back" if needed else "no-downgrade", why=step.downgrade.problem)
-    elif step.downgrade.kind:
-        yield judge.risk("way-back-unknown", why=step.downgrade.problem)
-    elif not step.downgrade.statements and (step.upgrade.statements or step.upgrade.kind):
-        yield judge.risk(
-            "no-way-back" if needed else "no-downgrade", why="Its downgrade does nothing."
-        )
+    up, down = judge.step.upgrade, judge.step.downgrade
+    none = "no-way-back" if breaks_old or up.kind else "no-downgrade"
+    if up.kind:
+        yield judge.risk("unrendered", why=up.problem)
+    if down.kind in ("missing", "raised"):
+        yield judge.risk(none, why=down.problem)
+    elif down.kind:
+        yield judge.risk("way-back-unknown", why=down.problem)
+    elif not down.statements and (up.statements or up.kind):
+        yield judge.risk(none, why="Its downgrade does nothing.")
 
 
 def _specific(rules: Iterable[str]) -> list[str]:

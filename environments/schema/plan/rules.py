@@ -1,16 +1,12 @@
 """The description of each risk: its severity, what it means, and how to avoid it."""
 
-from environments.schema.plan.rule import CAUTION, DANGER, INFO, Rule
-from environments.schema.plan.table_rules import TABLE_RULES
+from environments.schema.plan.table_rules import CAUTION, DANGER, INFO, TABLE_RULES, Rule
 
+_BY_HAND = "Do it manually, outside the migrations."
+_WITH_A_BACKUP = "Do it manually, with a backup."
+_IN_PLAIN_WORDS = "Write its statements out, or read it and accept it."
 RULES = TABLE_RULES | {
-    "truncate": Rule(
-        DANGER,
-        "Empties {table}.",
-        "Do it manually, with a backup.",
-        breaks_old=True,
-        loses_data=True,
-    ),
+    "truncate": Rule(DANGER, "Empties {table}.", _WITH_A_BACKUP, breaks_old=True, loses_data=True),
     "long-lock": Rule(
         CAUTION,
         "Locks {table} until its transaction ends.",
@@ -27,7 +23,7 @@ RULES = TABLE_RULES | {
     "data-loss": Rule(
         CAUTION,
         "Deletes rows of {table}, which no downgrade brings back.",
-        "Do it manually, with a backup.",
+        _WITH_A_BACKUP,
         loses_data=True,
     ),
     "data-mixed": Rule(
@@ -40,7 +36,7 @@ RULES = TABLE_RULES | {
     "opaque": Rule(
         CAUTION,
         "Runs a DO block, which the rules cannot analyze.",
-        "Write its statements out, or read it and accept it.",
+        _IN_PLAIN_WORDS,
         breaks_old=True,
     ),
     "unreadable": Rule(INFO, "squawk could not read a statement, so fewer rules looked at it."),
@@ -158,10 +154,7 @@ RULES = TABLE_RULES | {
         "Keep it logged, unless its rows can be made again.",
     ),
     "calls": Rule(
-        CAUTION,
-        "Calls {called}, which the rules cannot analyze.",
-        "Write its statements out, or read it and accept it.",
-        breaks_old=True,
+        CAUTION, "Calls {called}, which the rules cannot analyze.", _IN_PLAIN_WORDS, breaks_old=True
     ),
     "session": Rule(
         CAUTION,
@@ -173,7 +166,7 @@ RULES = TABLE_RULES | {
         CAUTION,
         "Changes the whole server or its roles, not only this database; a rehearsal cannot"
         " show it.",
-        "Do it manually, outside the migrations.",
+        _BY_HAND,
         breaks_old=True,
     ),
     "replication": Rule(
@@ -185,7 +178,7 @@ RULES = TABLE_RULES | {
     "foreign-server": Rule(
         CAUTION,
         "Changes how another server is reached; a rehearsal does not reach it.",
-        "Do it manually, outside the migrations.",
+        _BY_HAND,
         breaks_old=True,
     ),
     "transaction-control": Rule(

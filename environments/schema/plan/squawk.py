@@ -18,9 +18,7 @@ class RiskError(Exception):
 
 
 def read_statement(statement: Statement) -> tuple[tuple[Message, ...], str]:
-    """Return the statement as PostgreSQL's grammar reads it (several, where a string holds
-    several), or why it cannot be.
-    """
+    """Return what PostgreSQL's grammar reads (a string may hold several), or why it cannot."""
     try:
         return parse(statement.sql), ""
     except UnreadableError as error:
@@ -46,20 +44,18 @@ def ask(steps: Sequence[Step], server: int) -> dict[int, dict[int, list[str]]]:
         )
         findings = json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, ValueError):
-        raise RiskError(
-            "squawk, which finds risky statements, did not answer. Reinstall it."
-        ) from None
+        why = "squawk, which finds risky statements, did not answer. Reinstall it."
+        raise RiskError(why) from None
     found: dict[int, dict[int, list[str]]] = {}
     for finding in findings:
-        if (place := places.get(finding["line"])) is not None:
-            found.setdefault(place[0], {}).setdefault(place[1], []).append(finding["rule_name"])
+        if place := places.get(finding["line"]):
+            step, statement = place
+            found.setdefault(step, {}).setdefault(statement, []).append(finding["rule_name"])
     return found
 
 
 def _script(steps: Sequence[Step]) -> tuple[list[str], dict[int, tuple[int, int]]]:
-    """Return all upgrades as one script for squawk, and which line (from 0) belongs to which step
-    and statement.
-    """
+    """Return all upgrades as one script, and the step and statement of each line (from 0)."""
     lines: list[str] = []
     places: dict[int, tuple[int, int]] = {}
     for number, step in enumerate(steps):

@@ -43,15 +43,13 @@ def read_target(url: str, tables: Collection[str]) -> Target:
             " in ('r', 'p', 'm')",
             [sorted(tables)],
         ).fetchall()
-        longest = opened.execute(
-            "select coalesce(max(extract(epoch from now() - xact_start)), 0) from pg_stat_activity"
-            " where datname = current_database() and pid <> pg_backend_pid()"
-        ).fetchone()
+        [(longest,)] = opened.execute(
+            "select coalesce(max(extract(epoch from now() - xact_start)), 0)::float8"
+            " from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        ).fetchall()
         found = {name: Table(None if count < 0 else count, size) for name, count, size in rows}
-        seconds = float(longest[0]) if longest else 0.0
-        return Target(
-            opened.info.server_version // 10_000, found, seconds if seconds > LONG_SECONDS else 0.0
-        )
+        version = opened.info.server_version // 10_000
+        return Target(version, found, longest if longest > LONG_SECONDS else 0.0)
 
 
 def many(count: int) -> str:

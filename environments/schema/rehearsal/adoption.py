@@ -1,5 +1,4 @@
-"""Proves which revision a schema is: builds the schema of each revision on a scratch server,
-compares it with the real one, and writes the stamp.
+"""Proves which revision a schema is, by the schemas of all on a scratch server, and stamps it.
 
 For a database that has tables and no version table, and for one whose revision was squashed or
 pruned away. The real database is only read until two people agreed on the stamp.
@@ -10,6 +9,7 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 import psycopg
 from psycopg import sql
@@ -27,10 +27,9 @@ from environments.schema.rehearsal.dump import (
     load,
     objects,
 )
-from environments.schema.rehearsal.one_run import run_in
+from environments.schema.rehearsal.over_scratch import read_target, run_in, trip
 from environments.schema.rehearsal.report import UPGRADE, Request, UnknownError
 from environments.schema.rehearsal.scratch_server import Scratch, scratch_server
-from environments.schema.rehearsal.target import read_target
 from environments.schema.run import database, lock
 from environments.schema.run.address import normalise
 from environments.schema.run.process import Child
@@ -52,9 +51,10 @@ and c.relkind in ('r', 'p', 'v', 'm', 'i', 'S') and c.relname <> %s and c.relnam
 
 @dataclass
 class Proof:
-    """What was found. `equal`: the states whose schema is the real one, newest first, each as the
-    rows of the version table; `nearest`: where none is, the state that differs least, and
-    `differences` how. `schema` is the digest of the real one, `before` what its version table says.
+    """What was found. A state is what the version table holds.
+
+    `equal`: the states whose schema is the real one, newest first; `nearest`: else the one that
+    differs least, and `differences` how. `schema`: the real one's digest; `before`: its state.
     """
 
     before: tuple[str, ...] = ()
@@ -111,9 +111,7 @@ class _Search:
         finally:
             child.close()
         if not self.proof.equal and self.nearest:
-            self.proof.differences = differences(
-                objects(self.nearest, without=self.table), objects(self.real, without=self.table)
-            )
+            self.proof.differences = differences(self.nearest, self.real, without=self.table)
 
     def _to(self, url: str, state: tuple[str, ...], child: Child) -> Outcome:
         return run_in(
@@ -126,15 +124,11 @@ class _Search:
             return
         made = dump(url, self.scratch.work / "made.sql", self.alive)
         if not apart:
-            found = drift(made, self.real, self.trip, without=self.table)
-            if not found:
+            around = partial(trip, self.scratch, alive=self.alive)
+            if not drift(made, self.real, around, without=self.table):
                 self.proof.equal = (state, *self.proof.equal)
                 return
         self.least, self.nearest, self.proof.nearest = apart, made, state
-
-    def trip(self, text: str) -> str:
-        """Return a dump once around: loaded into an empty database, and dumped."""
-        return trip(self.scratch, text, self.alive)
 
 
 def prove(
@@ -146,8 +140,8 @@ def prove(
 ) -> Proof:
     """Find the revisions of `request.commit` whose schema the database at `request.url` has.
 
-    `on_tried` gets how many of how many were made. Raise `GitError`, `DatabaseError`,
-    busy `DumpError` and `Cancelled`; whatever else keeps it from being proven is the sentence.
+    `on_tried` gets how many of how many were made. Raise `GitError`, `DatabaseError`, busy
+    `DumpError` and `Cancelled`; whatever else is in the way is the sentence.
     """
     found = Proof()
     try:
@@ -170,11 +164,8 @@ def prove(
             real, shape = dump(url, scratch.work / "real.sql", alive), shape_of(url, table)
             search = _Search(mirror, request, scratch, alive, on_tried, real, shape, proof=found)
             search.through(states(history)[-MOST:])
-    except UnknownError as error:
-        found.sentence = str(error)
-        return found
-    except DumpError as error:
-        if error.busy:
+    except (UnknownError, DumpError) as error:
+        if isinstance(error, DumpError) and error.busy:
             raise
         found.sentence = str(error)
         return found
@@ -195,16 +186,6 @@ def shape_of(url: str, table: str) -> frozenset[tuple[str, ...]]:
     return frozenset(tuple(str(one) for one in row) for row in rows)
 
 
-def trip(scratch: Scratch, text: str, alive: Callable[[], bool]) -> str:
-    """Return a dump that was loaded into an empty database once more, and dumped."""
-    url = scratch.create("adoption_trip")
-    try:
-        load(text, url, scratch.work / "trip.sql", alive)
-        return dump(url, scratch.work / "again.sql", alive)
-    finally:
-        scratch.drop("adoption_trip")
-
-
 def digest(schema: str, table: str) -> str:
     """Return the SHA-256 of a dumped schema, without its version table."""
     found = sorted((*key, text) for key, text in objects(schema, without=table).items())
@@ -216,11 +197,10 @@ def _said(found: Proof) -> str:
     if len(found.equal) == 1:
         return f"The schema is exactly that of {_named(found.equal[0])}, the only one {of}."
     if found.equal:
-        names = " and ".join(
-            filter(None, [", ".join(map(_named, found.equal[:-1])), _named(found.equal[-1])])
-        )
+        *others, last = map(_named, found.equal)
         return (
-            f"The schema is exactly that of {names}: between them no revision changes the schema."
+            f"The schema is exactly that of {', '.join(others)} and {last}: between them no"
+            " revision changes the schema."
             " Whether their changes of rows ran, a person has to know."
         )
     first = found.differences[0].sentence if found.differences else "its objects"
@@ -253,11 +233,11 @@ def stamp(
     alive: Callable[[], bool],
     wait_s: float = 5.0,
 ) -> None:
-    """Write `target` into the version table, which is made where it is missing, in place of
-    `before`.
+    """Write `target` into the version table, made if need be, in place of `before`, unless it is
+    there.
 
-    Under the lock of runs. `proven` is asked under it whether the schema still is what was proven.
-    Does nothing where the table holds `target` already. Raise `StampError`, `DatabaseError`.
+    Under the lock of runs, where `proven` is asked whether the schema still is what was proven.
+    Raise `StampError`, `DatabaseError`.
     """
     address = normalise(url)
     with database.connection(url) as opened:
@@ -265,7 +245,7 @@ def stamp(
             lock.hold(opened, address, alive, wait_s=wait_s)
         except EarlyError as error:
             raise StampError(str(error), busy=error.status == "busy") from None
-        now = database.revisions_in(opened, version_table, None)
+        now = database.revisions_in(opened, version_table)
         if now == tuple(sorted(target)):
             return
         if now != tuple(sorted(before)):
@@ -273,7 +253,7 @@ def stamp(
                 f"The version table holds {', '.join(now) or 'nothing'} now, and held"
                 f" {', '.join(before) or 'nothing'} when it was proven: prove it again."
             )
-        if refused := database.refusal(opened, address, version_table, None):
+        if refused := database.refusal(opened, address, version_table):
             raise StampError(refused)
         if not proven():
             raise StampError("The schema was changed since it was proven: prove it again.")

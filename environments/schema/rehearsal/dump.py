@@ -1,16 +1,15 @@
-"""The schema of a database as text: written by `pg_dump`, loaded by `psql`, compared object by
-object.
+"""The schema of a database as text: written by `pg_dump`, loaded by `psql`, compared by object.
 
-The text is what is compared, and not the catalogs, since pg_dump knows every kind of object there
-is. PostgreSQL words some expressions otherwise once they were dumped and loaded (CHECK … IN,
-casts), so two schemas are equal when their texts are after equally many such round trips. Only
-dumps of one server are compared: versions write differently.
+Not the catalogs are compared, since pg_dump knows every kind of object there is. PostgreSQL words
+some expressions otherwise once they were dumped and loaded (CHECK … IN, casts), so two schemas are
+equal when their texts are after equally many such round trips, on one server: versions write
+differently.
 """
 
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,13 +65,8 @@ class Difference:
     @property
     def sentence(self) -> str:
         """“index ix_x added”."""
-        return (
-            f"{self.type} {self.name}"
-            f" {self.how}{': ' + '; '.join(self.lines[:6]) if self.lines else ''}"
-        )
-
-
-Schema = Mapping[tuple[str, str], str]
+        lines = f": {'; '.join(self.lines[:6])}" if self.lines else ""
+        return f"{self.type} {self.name} {self.how}{lines}"
 
 
 def dump(url: str, into: Path, alive: Callable[[], bool]) -> str:
@@ -80,21 +74,16 @@ def dump(url: str, into: Path, alive: Callable[[], bool]) -> str:
 
     Raise `DumpError`, `Cancelled`.
     """
-    flags = [f"--no-{what}" for what in _LEFT_OUT]
-    _call(
-        ["pg_dump", "--schema-only", f"--lock-wait-timeout={LOCK_WAIT}", *flags, f"--file={into}"],
-        url,
-        into,
-        alive,
-    )
+    flags = ["--schema-only", f"--lock-wait-timeout={LOCK_WAIT}", f"--file={into}"]
+    _call(["pg_dump", *flags, *(f"--no-{what}" for what in _LEFT_OUT)], url, into, alive)
     return into.read_text()
 
 
 def dump_rows(
     url: str, tables: Sequence[str], others: Sequence[str], into: Path, alive: Callable[[], bool]
 ) -> None:
-    """Write the database with the rows of `tables` and without those of `others`, in pg_dump's own
-    format; no `tables`: all rows.
+    """Write the database in pg_dump's own format, with the rows of `tables` (none: of all) and
+    without those of `others`.
 
     The whole schema is there, since a table needs its types to be restored; where the role may not
     read it, only the tables. The file is its owner's alone. Raise `DumpError`, `Cancelled`; then
@@ -123,14 +112,8 @@ def dump_rows(
 def load(text: str, url: str, into: Path, alive: Callable[[], bool]) -> None:
     """Run a dump against the empty scratch database at `url`. Raise `DumpError`, `Cancelled`."""
     into.write_text(_loadable(text))
-    flags = [
-        "--no-psqlrc",
-        "--quiet",
-        "--single-transaction",
-        "--set=ON_ERROR_STOP=1",
-        f"--file={into}",
-    ]
-    _call(["psql", *flags], url, into, alive)
+    flags = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
+    _call(["psql", *flags, f"--file={into}"], url, into, alive)
 
 
 def _call(
@@ -152,14 +135,10 @@ def _call(
     }
     if command[0] == "pg_dump":
         variables["PGOPTIONS"] = "-c default_transaction_read_only=on"
-    message = file.with_suffix(".said")
+    message, program = file.with_suffix(".said"), str(binaries() / command[0])
     with message.open("wb") as output:
-        program: list[str | Path] = [
-            binaries() / command[0],
-            *command[1:],
-            f"--dbname={make_conninfo('', **parts)}",
-        ]
-        process = spawn(program, env=variables, output=output, cwd=file.parent)
+        line = [program, *command[1:], f"--dbname={make_conninfo('', **parts)}"]
+        process = spawn(line, env=variables, output=output, cwd=file.parent)
         _wait(process, alive, limit)
     if process.returncode:
         told = Redactor([password])(message.read_text(errors="replace"))
@@ -189,38 +168,34 @@ def _problem(program: str, text: str, where: str) -> DumpError:
     reason = (found[1] if found else text.strip()[:300] or "no word").strip().rstrip(".")
     if program == "psql":
         return DumpError(f"The scratch server could not take over the schema: {reason}.")
-    if (
-        "statement timeout" in text or "lock timeout" in text
-    ):  # pg_dump limits its waiting by the former
-        return DumpError(
-            f"{where}: a table stayed locked for {LOCK_WAIT}, so the schema was not read.",
-            busy=True,
-        )
+    # pg_dump limits its waiting by the former.
+    if "statement timeout" in text or "lock timeout" in text:
+        locked = f"{where}: a table stayed locked for {LOCK_WAIT}, so the schema was not read."
+        return DumpError(locked, busy=True)
     if "permission denied" in text:
-        return DumpError(
-            f"{where}: its role may not read the schema ({reason}); use a role that may."
-        )
+        message = f"{where}: its role may not read the schema ({reason}); use a role that may."
+        return DumpError(message)
     return DumpError(f"{where}: its schema could not be read: {reason}.", busy="connection" in text)
+
+
+def _parts(text: str) -> list[tuple[re.Match[str], int]]:
+    """Return the header of each object of a dump, and where the object ends."""
+    heads = list(_HEADER.finditer(text))
+    return list(zip(heads, [*(head.start() for head in heads[1:]), len(text)], strict=True))
 
 
 def _loadable(text: str) -> str:
     """Return the dump without the objects that are not to be loaded."""
-    heads = list(_HEADER.finditer(text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
-    for head, end in reversed(list(zip(heads, ends, strict=True))):
+    for head, end in reversed(_parts(text)):
         if head["type"] in _NOT_LOADED:
             text = text[: head.start()] + text[end:]
     return text
 
 
-def objects(text: str, *, without: str = "") -> Schema:
-    """Return the objects of a dump by type and name, without noise, and without the table
-    `without`.
-    """
-    heads = list(_HEADER.finditer(text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
+def objects(text: str, *, without: str = "") -> dict[tuple[str, str], str]:
+    """Return a dump's objects by type and name, without noise and the table `without`."""
     found: dict[tuple[str, str], str] = {}
-    for head, end in zip(heads, ends, strict=True):
+    for head, end in _parts(text):
         schema, name = head["schema"], head["name"]
         if without and name.split(" ")[0] == without:
             continue
@@ -233,11 +208,12 @@ def objects(text: str, *, without: str = "") -> Schema:
     return found
 
 
-def differences(before: Schema, after: Schema) -> tuple[Difference, ...]:
-    """Return what has to be said of `after` to someone who knows `before`."""
+def differences(before: str, after: str, *, without: str = "") -> tuple[Difference, ...]:
+    """Return what has to be said of the dump `after` to someone who knows `before`."""
+    olds, news = objects(before, without=without), objects(after, without=without)
     found = []
-    for key in sorted({*before, *after}):
-        old, new = before.get(key), after.get(key)
+    for key in sorted({*olds, *news}):
+        old, new = olds.get(key), news.get(key)
         if old == new:
             continue
         how = "added" if old is None else "removed" if new is None else "changed"
@@ -249,29 +225,27 @@ def differences(before: Schema, after: Schema) -> tuple[Difference, ...]:
 def settled(
     before: str, after: str, trip: Callable[[str], str], *, without: str = ""
 ) -> tuple[Difference, ...]:
-    """Return the differences of two dumps that stay when both were loaded and dumped again, equally
-    often.
+    """Return the differences of two dumps that stay after equally many round trips.
 
     `trip` loads a dump into an empty database and dumps that; it is called only while there are
     differences. Raise what `trip` raises.
     """
-    found = differences(objects(before, without=without), objects(after, without=without))
+    found = differences(before, after, without=without)
     for _ in range(TRIPS):
         if found:
             before, after = trip(before), trip(after)
-            found = differences(objects(before, without=without), objects(after, without=without))
+            found = differences(before, after, without=without)
     return found
 
 
 def drift(
     expected: str, loaded: str, trip: Callable[[str], str], *, without: str = ""
 ) -> tuple[Difference, ...]:
-    """Return how a real schema differs from the one that migrations make: `expected` as they made
-    it, `loaded` once around.
+    """Return how a real schema differs from the one that migrations make.
 
-    Raise what `trip` raises.
+    `expected` is as they made it, `loaded` once around. Raise what `trip` raises.
     """
-    if differences(objects(expected, without=without), objects(loaded, without=without)):
+    if differences(expected, loaded, without=without):
         expected = trip(expected)
     return settled(expected, loaded, trip, without=without)
 
@@ -281,7 +255,6 @@ def _lines(old: str, new: str) -> Iterable[str]:
         [line.strip().rstrip(",") for line in without_passwords(text).splitlines()]
         for text in (old, new)
     )
-    told = [f"- {line}"[:300] for line in was if line not in now] + [
-        f"+ {line}"[:300] for line in now if line not in was
-    ]
+    told = [f"- {line}"[:300] for line in was if line not in now]
+    told += [f"+ {line}"[:300] for line in now if line not in was]
     return told or ["only the order of the columns"]

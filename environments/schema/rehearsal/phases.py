@@ -23,10 +23,9 @@ from environments.schema.rehearsal.dump import (
     drift,
     dump,
     load,
-    objects,
     settled,
 )
-from environments.schema.rehearsal.one_run import run_in
+from environments.schema.rehearsal.over_scratch import read_target, run_in, trip, version_text
 from environments.schema.rehearsal.report import (
     DOWNGRADE,
     FAILED,
@@ -40,7 +39,6 @@ from environments.schema.rehearsal.report import (
 )
 from environments.schema.rehearsal.scratch_server import Scratch
 from environments.schema.rehearsal.statements import statements
-from environments.schema.rehearsal.target import read_target, version_text
 from environments.schema.run import address, database
 from environments.schema.run.process import Child
 from environments.schema.run.request import Outcome
@@ -70,10 +68,10 @@ class Rehearsal:
 
     def _all(self) -> None:
         report = self.report
+        asked = self.request
         with self._phase("read"):
-            text, name = self._read()
+            text = self._read()
             steps, back = self._steps()
-            asked = self.request
             bound = identity.bound(
                 self.mirror, asked.commit, self.history, steps, command=asked.project_code
             )
@@ -81,7 +79,7 @@ class Rehearsal:
                 {"id": one.id, "path": one.path, "sha256": one.sha256} for one in bound
             )
         with self._phase("load"):
-            url = self.scratch.create(name)
+            url = self.scratch.create(address.normalise(asked.url).database)
             load(text, url, self.scratch.work / "load.sql", self.alive)
             self._set_revisions(url)
             original = self._schema(url)
@@ -98,18 +96,16 @@ class Rehearsal:
         yield
         self.report.phases += ((name, time.monotonic() - began),)
 
-    def _read(self) -> tuple[str, str]:
-        """Return the target's schema as text, and its database's name."""
+    def _read(self) -> str:
+        """Return the target's schema as text."""
         request, report = self.request, self.report
         found = read_target(self.scratch, request.url, request.version_table, self.alive)
         report.start, report.server = found.revisions, found.server
         report.scratch = version_text(self.scratch.version)
-        return found.schema, address.normalise(request.url).database
+        return found.schema
 
     def _steps(self) -> tuple[tuple[Revision, ...], str]:
-        """Return what is to run, and the revision to go back to afterwards ("" where one step back
-        cannot be named).
-        """
+        """Return what is to run, and the revision to go back to ("": one step cannot be named)."""
         report, history = self.report, self.history
         unknown = [one for one in report.start if one not in history.revisions]
         if unknown:
@@ -148,25 +144,17 @@ class Rehearsal:
         except DumpError as error:
             if error.busy:
                 raise
-            return differences(
-                *(objects(one, without=self._version_table) for one in (before, after))
-            )
+            return differences(before, after, without=self._version_table)
 
     @property
     def _version_table(self) -> str:
         return database.split_table(self.request.version_table)[0]
 
     def _trip(self, text: str) -> str:
-        """Return a dump once more around: loaded into an empty database, and dumped."""
-        url = self.scratch.create("rehearsal_trip")
-        try:
-            load(text, url, self.scratch.work / "trip.sql", self.alive)
-            return self._schema(url)
-        finally:
-            self.scratch.drop("rehearsal_trip")
+        return trip(self.scratch, text, self.alive)
 
     def _up_down_up(self, url: str, original: str, back: str) -> bool:
-        """Return the three runs; False when there is nothing more to learn."""
+        """Do the three runs; return False when there is nothing more to learn."""
         report, upgrade = self.report, self.request.direction == UPGRADE
         there = (UPGRADE, report.target) if upgrade else (DOWNGRADE, report.target or ("base",))
         with self._phase("first"):
@@ -183,9 +171,7 @@ class Rehearsal:
                 report.failed_statement = outcome.failed_statement
                 return False
             reached = self._schema(url)
-            names = self._version_table
-            before, after = (objects(one, without=names) for one in (original, reached))
-            report.changes = differences(before, after)
+            report.changes = differences(original, reached, without=self._version_table)
         with self._phase("back"):
             returned = self._back(url, original, back)
         if not upgrade or back:
@@ -218,12 +204,8 @@ class Rehearsal:
         return not report.left
 
     def _name_irreversible(self) -> None:
-        empty = [
-            file["id"]
-            for file in self.report.files
-            if not self.history.revisions[file["id"]].has_downgrade
-        ]
-        if empty:
+        ids = (file["id"] for file in self.report.files)
+        if empty := [id for id in ids if not self.history.revisions[id].has_downgrade]:
             self.report.warnings += (f"Without a downgrade: {', '.join(empty)}.",)
 
     def _again(
@@ -234,11 +216,8 @@ class Rehearsal:
         if outcome.status != "succeeded":
             message = f"The second upgrade failed: {outcome.sentence}"
             if returned:  # the same schema, and yet another outcome
-                report.status, report.sentence, report.failed_statement = (
-                    FAILED,
-                    message,
-                    outcome.failed_statement,
-                )
+                report.status, report.sentence = FAILED, message
+                report.failed_statement = outcome.failed_statement
             else:
                 report.warnings += (message,)
         elif returned and (other := self._differences(reached, self._schema(url))):
@@ -269,9 +248,7 @@ class Rehearsal:
         return self.request.compare and self.request.direction == UPGRADE
 
     def _compare(self, original: str) -> None:
-        """Hold the real schema against one that the migrations alone have made, up to the same
-        revisions.
-        """
+        """Compare the real schema with one that the migrations alone make."""
         report = self.report
         if not report.start:
             report.drift_problem = "The database has no revision, so it has no expected schema."

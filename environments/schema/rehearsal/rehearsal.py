@@ -1,9 +1,8 @@
-"""A rehearsal: the migrations of a commit, run up, down and up again over a copy of a database's
-schema.
+"""A rehearsal: migrations run up, down and up again over a copy of a database's schema.
 
-Production is only read: its version table, names of extensions and roles, and its schema by
-`pg_dump`. Everything else happens in a scratch server that lives as long as the rehearsal. No row
-is copied, so seconds are those of empty tables; locks, rewrites and errors are the real ones.
+The database is only read: its version table, names of extensions and roles, and its schema.
+Everything else happens in a scratch server that lives as long as the rehearsal. No row is copied,
+so seconds are those of empty tables; locks, rewrites and errors are the real ones.
 """
 
 import time
@@ -24,12 +23,9 @@ def rehearse(
     on_phase: Callable[[Report, str], None],
     alive: Callable[[], bool],
 ) -> Report:
-    """Do it, and leave nothing behind.
+    """Do it, and leave nothing behind. `on_phase` gets the report so far and the phase that begins.
 
-    `on_phase` gets the report so far and the phase that begins.
-
-    Raise `GitError`, `HistoryError`, `DatabaseError` and busy `DumpError`: nothing was learnt, try
-    again.
+    Raise `GitError`, `HistoryError`, `DatabaseError` and busy `DumpError`: nothing was learnt.
     """
     report = Report()
     try:
@@ -41,15 +37,11 @@ def rehearse(
         with scratch_server(request.root) as scratch:
             report.phases += (("server", time.monotonic() - began),)
             Rehearsal(mirror, request, history, scratch, report, on_phase, alive).run()
-    except UnknownError as error:
-        report.status, report.sentence = UNKNOWN, str(error)
-    except DumpError as error:
-        if error.busy:
+    except (UnknownError, DumpError) as error:
+        if isinstance(error, DumpError) and error.busy:
             raise
         report.status, report.sentence = UNKNOWN, str(error)
     except Cancelled:
-        report.status, report.sentence = (
-            CANCELLED,
-            "The rehearsal was canceled; nothing of it remains.",
-        )
+        report.status = CANCELLED
+        report.sentence = "The rehearsal was canceled; nothing of it remains."
     return report

@@ -1,17 +1,13 @@
 """The request and the result of a rehearsal."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from environments.schema.rehearsal.dump import Difference
-from environments.schema.run.command import Command
+from environments.schema.run.request import Run
 
 UPGRADE, DOWNGRADE = "upgrade", "downgrade"
-
-
 PASSED, FAILED, UNKNOWN, CANCELLED = "passed", "failed", "unknown", "cancelled"
-
-
 PHASES = {
     "server": "Start a scratch server",
     "read": "Read the schema",
@@ -21,8 +17,6 @@ PHASES = {
     "again": "Run upgrade again",
     "compare": "Compare with the migrations",
 }
-
-
 # From weak to strong (PostgreSQL manual 13.3.1), with what others cannot do meanwhile.
 MODES = {
     "AccessShareLock": "",
@@ -36,35 +30,23 @@ MODES = {
 }
 
 
-@dataclass(frozen=True)
-class Request:
-    """What to rehearse. A downgrade goes one revision back from where the database is.
+@dataclass(frozen=True, kw_only=True)
+class Request(Run):
+    """The run to rehearse. A downgrade goes one revision back from where the database is.
 
     `root` is where scratch servers live; `compare`: also hold the schema against the one that
     migrations make.
     """
 
-    commit: str
-    alembic: str
-    url: str = field(repr=False)
-    root: Path = field(default_factory=lambda: Path("var/rehearsals"))
-    direction: str = UPGRADE
-    version_table: str = "alembic_version"
-    lock_timeout_ms: int = 5_000
-    statement_timeout_ms: int = 15 * 60_000
+    root: Path
     time_limit_s: float = 1800.0
     compare: bool = True
     project_code: bool = False  # whether the real run executes the project's own `env.py`
-    command: Command | None = (
-        None  # the project's own, where it runs the migrations: it is rehearsed as well
-    )
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A table locked by a statement until its transaction ended; `seconds` None where no end was
-    heard of.
-    """
+    """A lock until its transaction ended; `seconds` None where no end was heard of."""
 
     table: str
     mode: str
@@ -88,10 +70,10 @@ class Ran:
 class Report:
     """What a rehearsal came to. `status`: passed, failed, unknown or cancelled.
 
-    `start`, `target`: revisions before and after; `files`: what ran, with hashes. `changes` is what
-    the run does to the schema, `left` how the schema after going back differs from the one at the
-    start (None: not known), `drift` how the real schema differs from the one that migrations make
-    (None: not known; `drift_problem` says why).
+    `start`, `target`: revisions before and after; `files`: what ran, with hashes; `changes`: what
+    the run does to the schema. None where not known: `left`, how the schema after going back
+    differs from the first one, and `drift`, how the real one differs from the migrations'
+    (`drift_problem`: why).
     """
 
     status: str = UNKNOWN

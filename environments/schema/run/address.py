@@ -7,52 +7,16 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from psycopg.conninfo import conninfo_to_dict
 
-_DRIVERS = {
-    "",
-    "asyncpg",
-    "psycopg",
-    "psycopg2",
-    "psycopg_async",
-    "psycopg2cffi",
-    "pg8000",
-    "aiopg",
-}
-
-
-# libpq's own words (PostgreSQL manual 34.1.2); what drivers and frameworks add to a URL is left
-# out.
-_LIBPQ = {
-    "application_name",
-    "channel_binding",
-    "connect_timeout",
-    "dbname",
-    "gssencmode",
-    "host",
-    "hostaddr",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "options",
-    "password",
-    "port",
-    "require_auth",
-    "sslcert",
-    "sslcrl",
-    "sslkey",
-    "sslmode",
-    "sslnegotiation",
-    "sslrootcert",
-    "sslsni",
-    "target_session_attrs",
-    "tcp_user_timeout",
-    "user",
-}
-
-
+_DRIVER_NAMES = "asyncpg psycopg psycopg2 psycopg_async psycopg2cffi pg8000 aiopg"
+_DRIVERS = {"", *_DRIVER_NAMES.split()}
+# Of libpq's own words (PostgreSQL manual 34.1.2); what frameworks add to a URL is left out.
+_LIBPQ_NAMES = """
+application_name channel_binding connect_timeout dbname gssencmode host hostaddr keepalives
+keepalives_count keepalives_idle keepalives_interval options password port require_auth sslcert
+sslcrl sslkey sslmode sslnegotiation sslrootcert sslsni target_session_attrs tcp_user_timeout user
+"""
+_LIBPQ = frozenset(_LIBPQ_NAMES.split())
 _SOCKET_DIRECTORIES = ("/var/run/postgresql", "/run/postgresql", "/tmp")  # noqa: S108 - where libpq looks by itself
-
-
 _SSL_WORDS = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
 
 
@@ -84,16 +48,14 @@ def normalise(url: str) -> Address:
     """Read `postgres://`, `postgresql+asyncpg://` and their like. Raise `DatabaseError`."""
     text = url.strip()
     if not text:
-        raise DatabaseError(
-            "No database address is set for this environment; add its URL.", "address"
-        )
+        why = "No database address is set for this environment; add its URL."
+        raise DatabaseError(why, "address")
     scheme, _, rest = text.partition("://")
     engine, _, driver = scheme.lower().partition("+")
     if engine not in ("postgres", "postgresql") or driver not in _DRIVERS:
         shown = engine if rest and re.fullmatch(r"[a-z0-9]{1,20}", engine) else "something else"
-        raise DatabaseError(
-            f"The database address is one of {shown}; only PostgreSQL is supported.", "engine"
-        )
+        why = f"The database address is one of {shown}; only PostgreSQL is supported."
+        raise DatabaseError(why, "engine")
     parts, query = _read(rest)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     host = parts.netloc.rpartition("@")[2]
@@ -109,15 +71,12 @@ def normalise(url: str) -> Address:
     libpq = f"postgresql://{netloc}{parts.path}{options}"
     where = f"The database “{database}” at {kept.get('host', host) or 'the local server'}"
     sqlalchemy = "postgresql+psycopg" + libpq.removeprefix("postgresql")
-    return Address(
-        libpq, sqlalchemy, where, database, password, kept.get("host") or parts.hostname or ""
-    )
+    host = kept.get("host") or parts.hostname or ""
+    return Address(libpq, sqlalchemy, where, database, password, host)
 
 
 def _read(rest: str) -> tuple[SplitResult, dict[str, str]]:
-    """Return the parts of an address without its scheme, and what follows its “?”; raise
-    `DatabaseError`.
-    """
+    """Return an address's parts and its query. Raise `DatabaseError`."""
     try:
         parts = urlsplit(f"postgresql://{rest}")
         good_port = parts.port is None or 0 < parts.port < 65536
@@ -125,16 +84,13 @@ def _read(rest: str) -> tuple[SplitResult, dict[str, str]]:
     except ValueError:
         good_port = False
     if not good_port or parts.fragment or "\n" in rest:
-        raise DatabaseError(
-            "The database address cannot be read; percent-encode its password.", "address"
-        )
+        why = "The database address cannot be read; percent-encode its password."
+        raise DatabaseError(why, "address")
     return parts, query
 
 
 def places_of(address: Address) -> tuple[tuple[str, int], ...]:
-    """Return where the server may be reached: hosts, or directories of sockets, with their
-    ports.
-    """
+    """Return the server's hosts, or directories of its sockets, with their ports."""
     parts = conninfo_to_dict(address.libpq)
     named = str(parts.get("hostaddr") or parts.get("host") or "")
     hosts = named.split(",") if named else list(_SOCKET_DIRECTORIES)
@@ -146,28 +102,20 @@ def places_of(address: Address) -> tuple[tuple[str, int], ...]:
 def files_in(address: Address) -> tuple[Path, ...]:
     """Return the certificates and keys that the address names."""
     parts = conninfo_to_dict(address.libpq)
-    named = (
-        str(parts[name])
-        for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl")
-        if parts.get(name)
-    )
+    named = (str(parts.get(name)) for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"))
     return tuple(Path(one) for one in named if one.startswith("/"))
 
 
 def same_database(one: str, other: str) -> bool:
     """Return whether URLs of two environments lead to one database by name.
 
-    Raise `DatabaseError` for what is no such URL.
-
-    A private name is the same in every environment of Railway and leads to another database in
-    each.
+    A private name leads to another database in each environment. Raise `DatabaseError` for what is
+    no such URL.
     """
     first, second = normalise(one), normalise(other)
     return first.where.lower() == second.where.lower() and not is_internal(first.host)
 
 
 def is_internal(host: str) -> bool:
-    """Return whether the name is one of Railway's private network, which every environment has for
-    itself.
-    """
+    """Return whether it is on Railway's private network, of which each environment has its own."""
     return host.lower().rstrip(".").endswith(".railway.internal")

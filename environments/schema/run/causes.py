@@ -86,9 +86,9 @@ _WITHOUT_CODE = (  # what a command printed has no SQLSTATE
 def cause(error: Mapping[str, object]) -> str:
     """Return what went wrong in plain words; "" where PostgreSQL's own sentence is the clearest.
 
-    `error`: message, and sqlstate, detail, table, column and constraint as far as they are known.
+    `error`: message, sqlstate, detail, table, column and constraint, as far as known.
     """
-    known = {name: str(error.get(name) or "").strip() for name in (*_Error.__annotations__,)}
+    known = {name: str(error.get(name) or "").strip() for name in _Error.__annotations__}
     message = known["message"]
     code = str(error.get("sqlstate") or "") or next(
         (code for pattern, code in _WITHOUT_CODE if re.search(pattern, message)), ""

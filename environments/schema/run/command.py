@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from environments.schema.run.database import NOTICES_A_LOST_HOST, normalise
 from environments.schema.run.install import linked
+from environments.schema.run.process import usual
 from portal.outbound.parsing import JsonObject
 
 APPLICATION_NAME = "release-portal migration"
@@ -25,12 +26,11 @@ _UPGRADE = re.compile(
 
 @dataclass(frozen=True)
 class Command:
-    """A line for the shell, run at the root of the repository's files.
+    """A line for the shell, run at the root of the repository's files, in a virtual environment if
+    any.
 
-    `prepared`: a virtual environment, or None.
-
-    `variables` are the environment's own that the project names; nothing of the portal's
-    environment is passed on.
+    `variables` are the environment's own that the project names; nothing of the portal's is passed
+    on.
     """
 
     line: str
@@ -40,11 +40,9 @@ class Command:
 
 
 def redirected(line: str, direction: str, target: str) -> str:
-    """Return the command with another direction and target (`upgrade head` → `downgrade a1`), as
-    one would type it.
+    """Return the command with another direction and target: `upgrade head` → `downgrade a1`.
 
-    Return "" where the line holds no `upgrade TARGET` of its own, as a script or a make target
-    does not.
+    Return "" where the line has no `upgrade TARGET` of its own, but calls a script or make.
     """
     line = _FLASK.sub("db upgrade head", line)
     if not _UPGRADE.search(line):
@@ -54,25 +52,22 @@ def redirected(line: str, direction: str, target: str) -> str:
 
 def surroundings(prepared: Path | None, directory: Path) -> dict[str, str]:
     """Return PATH, LANG and the places that programs write to: all that is passed on of ours."""
-    path = os.environ.get("PATH", os.defpath)
-    found = {
-        "LANG": "C.UTF-8",
-        "HOME": str(directory),
-        "TMPDIR": str(directory),
-        "PYTHONUNBUFFERED": "1",
-    }
+    found = usual(directory) | {"PYTHONUNBUFFERED": "1"}
     if prepared is None:
-        return found | {"PATH": path}
-    path = os.pathsep.join([str(prepared / "bin"), str(tools_of(prepared) / "bin"), path])
-    found |= {"PATH": path, "VIRTUAL_ENV": str(prepared), "UV_PROJECT_ENVIRONMENT": str(prepared)}
-    # What is installed is what was prepared: `uv run` and its like leave it so.
-    return found | {"UV_NO_SYNC": "1", "POETRY_VIRTUALENVS_CREATE": "false"}
+        return found
+    places = [str(prepared / "bin"), str(tools_of(prepared) / "bin"), found["PATH"]]
+    return found | {
+        "PATH": os.pathsep.join(places),
+        "VIRTUAL_ENV": str(prepared),
+        "UV_PROJECT_ENVIRONMENT": str(prepared),
+        # What is installed is what was prepared: `uv run` and its like leave it so.
+        "UV_NO_SYNC": "1",
+        "POETRY_VIRTUALENVS_CREATE": "false",
+    }
 
 
 def tools_of(prepared: Path) -> Path:
-    """Return where installers lie that this machine has not, beside what they install, which
-    some keep free of them.
-    """
+    """Return where installers lie that this machine lacks, apart from what they install."""
     return prepared / "portal-tools"
 
 
@@ -88,27 +83,22 @@ def told(
 ) -> JsonObject:
     """Return what the child is told over stdin: the line and its whole environment.
 
-    The limits go into PGOPTIONS, behind what is there already, or into the address where that has
-    options of its own, which would hide PGOPTIONS. libpq (psycopg, psycopg2) reads them; asyncpg
-    and pg8000 do not.
+    The limits go behind what PGOPTIONS has, or into the address if that has options, which would
+    hide PGOPTIONS. libpq (psycopg, psycopg2) reads them; asyncpg and pg8000 do not.
     """
-    limits = (
-        f"-c lock_timeout={int(lock_timeout_ms)} -c statement_timeout={int(statement_timeout_ms)}"
-    )
+    limits = f"-c lock_timeout={lock_timeout_ms} -c statement_timeout={statement_timeout_ms}"
     if version >= 140000:  # as `server_version_num`; a host that vanished keeps no lock for hours
         limits += "".join(f" -c {name}={value}" for name, value in NOTICES_A_LOST_HOST.items())
         limits += " -c client_connection_check_interval=1000"
     options = f"{command.variables.get('PGOPTIONS', '')} {limits}".strip()
     environ = surroundings(command.prepared, directory) | dict(command.variables)
     environ |= {"PGOPTIONS": options, "PGAPPNAME": APPLICATION_NAME}
+    places = linked(command.prepared, directory.parent / "files") if command.prepared else []
     if listen:  # in a plan and a rehearsal: a run is the project's own, with nothing of ours in it
-        environ["PYTHONPATH"] = os.pathsep.join(
-            filter(None, [str(LISTENER), environ.get("PYTHONPATH", "")])
-        )
-    if command.prepared and (places := linked(command.prepared, directory.parent / "files")):
-        environ["PYTHONPATH"] = os.pathsep.join(
-            [*places, *filter(None, [environ.get("PYTHONPATH", "")])]
-        )
+        places.append(str(LISTENER))
+    if places:
+        given = environ.get("PYTHONPATH")
+        environ["PYTHONPATH"] = os.pathsep.join([*places, given] if given else places)
     environ |= parts_of(url) | {command.database_variable: _with_options(url, limits)}
     if command.prepared:  # a PATH of the project's own must not hide what was prepared for it
         environ["PATH"] = surroundings(command.prepared, directory)["PATH"]
@@ -119,24 +109,16 @@ def parts_of(url: str) -> dict[str, str]:
     """Return the parts of an address under libpq's names, for projects that put theirs together:
     `POSTGRES_SERVER=$PGHOST alembic upgrade head`.
     """
-    parts = conninfo_to_dict(normalise(url).libpq)
-    named = {
-        "PGHOST": parts.get("host"),
-        "PGPORT": parts.get("port") or 5432,
-        "PGUSER": parts.get("user"),
-        "PGPASSWORD": parts.get("password"),
-        "PGDATABASE": parts.get("dbname"),
-    }
-    return {name: str(value) for name, value in named.items() if value}
+    parts = {"port": 5432} | conninfo_to_dict(normalise(url).libpq)
+    named = {name: parts.get(name) for name in ("host", "port", "user", "password")}
+    named["database"] = parts.get("dbname")
+    return {f"PG{name.upper()}": str(value) for name, value in named.items() if value}
 
 
 def _with_options(url: str, limits: str) -> str:
-    """Return the address, its `options` (if it has any) with the limits behind them; nothing else
-    of it is touched.
-    """
-    parts = urlsplit(url)
-    query = []
-    for one in parts.query.split("&"):
-        name, _, value = one.partition("=")
-        query.append(f"options={value}%20{quote(limits, safe='')}" if name == "options" else one)
+    """Return the address as it is, but for its `options`, if any: the limits go behind them."""
+    parts, more = urlsplit(url), f"%20{quote(limits, safe='')}"
+    query = (
+        f"{one}{more}" if one.startswith("options=") else one for one in parts.query.split("&")
+    )
     return urlunsplit(parts._replace(query="&".join(query))) if parts.query else url

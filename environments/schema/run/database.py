@@ -18,10 +18,8 @@ NOTICES_A_LOST_HOST = {f"tcp_{name}": value for name, value in KEEPALIVES.items(
 _REASONS = (
     (
         "credentials",
-        (
-            r"authentication failed|no password supplied|no pg_hba\.conf entry|role \".*\" does not"
-            r" exist"
-        ),
+        r"authentication failed|no password supplied|no pg_hba\.conf entry"
+        r"|role \".*\" does not exist",
         "{where} refused the user name or password; correct the database's address.",
     ),
     (
@@ -69,56 +67,46 @@ def connection(url: str, *, connect_timeout: int = 10) -> Iterator[psycopg.Conne
             opened.execute("; ".join(limits))
             yield opened
     except psycopg.errors.InsufficientPrivilege:
-        raise DatabaseError(
-            f"{address.where}: its role may not read the version table.", "denied"
-        ) from None
+        why = f"{address.where}: its role may not read the version table."
+        raise DatabaseError(why, "denied") from None
     except psycopg.OperationalError:
-        raise DatabaseError(
-            f"{address.where} broke off the connection; try again.", "unreachable"
-        ) from None
+        why = f"{address.where} broke off the connection; try again."
+        raise DatabaseError(why, "unreachable") from None
     except psycopg.Error as error:
         state = error.sqlstate or type(error).__name__
-        raise DatabaseError(
-            f"{address.where} could not answer (SQLSTATE {state}).", "database"
-        ) from None
+        why = f"{address.where} could not answer (SQLSTATE {state})."
+        raise DatabaseError(why, "database") from None
 
 
 def _refused(address: Address, text: str) -> DatabaseError:
-    for kind, pattern, sentence in _REASONS:
-        if re.search(pattern, text):
-            return DatabaseError(sentence.format(where=address.where), kind)
-    raise AssertionError("the last reason matches everything")
+    fitting = (one for one in _REASONS if re.search(one[1], text))  # the last fits everything
+    kind, _, sentence = next(fitting)
+    return DatabaseError(sentence.format(where=address.where), kind)
 
 
 def current(
-    url: str,
-    *,
-    table: str = "alembic_version",
-    schema: str | None = None,
-    connect_timeout: int = 10,
+    url: str, *, table: str = "alembic_version", connect_timeout: int = 10
 ) -> tuple[str, ...]:
     """Return the revisions in the version table, sorted; () where there is no table or no row."""
     with connection(url, connect_timeout=connect_timeout) as opened:
-        return revisions_in(opened, table, schema)
+        return revisions_in(opened, table)
 
 
-def split_table(table: str, schema: str | None = None) -> tuple[str, str | None]:
-    """Return the version table's own name and its schema, which may stand before it:
-    `meta.alembic_version`.
-    """
-    before, dot, name = table.partition(".")
-    return (name, before) if dot and schema is None else (table, schema)
+def split_table(table: str) -> tuple[str, str | None]:
+    """Return name and schema of a version table, which may be `meta.alembic_version`."""
+    schema, dot, name = table.partition(".")
+    return (name, schema) if dot else (table, None)
 
 
-def identifier(table: str, schema: str | None = None) -> sql.Identifier:
+def identifier(table: str) -> sql.Identifier:
     """Return the version table as it stands in SQL."""
-    table, schema = split_table(table, schema)
-    return sql.Identifier(schema, table) if schema else sql.Identifier(table)
+    name, schema = split_table(table)
+    return sql.Identifier(schema, name) if schema else sql.Identifier(name)
 
 
-def revisions_in(opened: psycopg.Connection, table: str, schema: str | None) -> tuple[str, ...]:
+def revisions_in(opened: psycopg.Connection, table: str) -> tuple[str, ...]:
     """Do what `current` does, over an open connection."""
-    name = identifier(table, schema)
+    name = identifier(table)
     found = opened.execute("select to_regclass(%s)", [name.as_string(opened)]).fetchone()
     if found is None or found[0] is None:
         return ()
@@ -137,17 +125,15 @@ _STANDING = (
 def look(url: str, *, table: str = "alembic_version") -> tuple[tuple[str, ...], int]:
     """Return `current`, and how many tables stand there besides, where that is no revision."""
     with connection(url) as opened:
-        found = revisions_in(opened, table, None)
+        found = revisions_in(opened, table)
         name = identifier(table).as_string(opened)
         row = None if found else opened.execute(_STANDING, [name]).fetchone()
     return found, int(row[0]) if row else 0
 
 
-def version_width(opened: psycopg.Connection, table: str, schema: str | None) -> int:
-    """Return how long an id the version table takes: 32 where Alembic has yet to make it, 0 for
-    any length.
-    """
-    name = identifier(table, schema).as_string(opened)
+def version_width(opened: psycopg.Connection, table: str) -> int:
+    """Return how long an id may be: 32 before there is a table, 0 for any length."""
+    name = identifier(table).as_string(opened)
     row = opened.execute(
         "select a.atttypmod - 4 from pg_attribute a where a.attrelid = to_regclass(%s) and"
         " a.attname = 'version_num'",
@@ -167,32 +153,32 @@ def invalid_indexes(url: str) -> tuple[str, ...]:
     return tuple(row[0] for row in rows)
 
 
-def refusal(opened: psycopg.Connection, address: Address, table: str, schema: str | None) -> str:
-    """Return why this role cannot migrate this database, as one sentence; "" when nothing speaks
-    against it.
-    """
+_MAY_WRITE = """
+select current_user, coalesce(%(schema)s::text, current_schema()),
+to_regclass(%(name)s) is not null,
+case when to_regclass(%(name)s) is not null then
+  has_table_privilege(to_regclass(%(name)s), 'insert')
+  and has_table_privilege(to_regclass(%(name)s), 'update')
+  and has_table_privilege(to_regclass(%(name)s), 'delete')
+when to_regnamespace(quote_ident(%(schema)s::text)) is null and %(schema)s::text is not null then
+  has_database_privilege(current_database(), 'create')
+else coalesce(has_schema_privilege(
+  to_regnamespace(quote_ident(coalesce(%(schema)s::text, current_schema()))), 'create'), false)
+end
+"""
+
+
+def refusal(opened: psycopg.Connection, address: Address, table: str) -> str:
+    """Return why this role cannot migrate this database, as one sentence; "" if it can."""
     row = opened.execute(
         "select pg_is_in_recovery(), current_setting('default_transaction_read_only')"
     ).fetchone()
     if row is None or row[0] or row[1] == "on":
-        return (
-            f"{address.where} is read-only; use the address of the primary and a role that may"
-            " write."
-        )
-    name = identifier(table, schema).as_string(opened)
-    table, schema = split_table(table, schema)
-    row = opened.execute(
-        "select current_user, coalesce(%(schema)s::text, current_schema()), to_regclass(%(name)s)"
-        " is not null, case when to_regclass(%(name)s) is not null then  "
-        " has_table_privilege(to_regclass(%(name)s), 'insert')   and"
-        " has_table_privilege(to_regclass(%(name)s), 'update')   and"
-        " has_table_privilege(to_regclass(%(name)s), 'delete') when"
-        " to_regnamespace(quote_ident(%(schema)s::text)) is null and %(schema)s::text is not null  "
-        " then has_database_privilege(current_database(), 'create') else"
-        " coalesce(has_schema_privilege(to_regnamespace(quote_ident(   coalesce(%(schema)s::text,"
-        " current_schema()))), 'create'), false) end",
-        {"schema": schema, "name": name},
-    ).fetchone()
+        fix = "use the address of the primary and a role that may write"
+        return f"{address.where} is read-only; {fix}."
+    name = identifier(table).as_string(opened)
+    table, schema = split_table(table)
+    row = opened.execute(_MAY_WRITE, {"schema": schema, "name": name}).fetchone()
     if row is None or row[3]:
         return ""
     what = f"write to “{table}”" if row[2] else f"make tables in schema “{row[1]}”"

@@ -1,8 +1,6 @@
-"""The events that a child process may report, and their form. It executes code of a repository, so
-each event is checked.
+"""The events that a child process may report. It executes code of a repository, so each is checked.
 
-A new kind of event gets a line in `_FORMS`. What does not fit is left out, as is what comes after a
-bound.
+A new kind of event gets a line in `_FORMS`. What does not fit, or comes after a bound, is left out.
 """
 
 import json

@@ -30,9 +30,7 @@ _INVERSE = (
 
 @dataclass(frozen=True)
 class NextCommand:
-    """A sentence that says why, and what to type; `command` may be empty where only a person can
-    tell.
-    """
+    """Why, and what to type; `command` is empty where only a person can tell."""
 
     why: str
     command: str = ""
@@ -44,7 +42,7 @@ def next_commands(
     """Return what to do before the run is tried again, in order.
 
     `invalid`: invalid indexes as SQL names them; `kept`: statements that were not rolled back;
-    `table`: the version table; `known`: whether the database could be read afterwards.
+    `known`: whether the database could be read afterwards; `table`: the version table.
     """
     found: list[NextCommand] = []
     if not known:
@@ -75,9 +73,7 @@ def next_commands(
 
 
 def inverse(statement: str) -> str | None:
-    """Return the statement that takes back what `statement` made; None where that cannot be
-    told.
-    """
+    """Return what takes back what `statement` made; None where that cannot be told."""
     for pattern, back in _INVERSE:
         if found := re.match(rf"\s*{pattern}", statement, re.IGNORECASE):
             return back.format(*found.groups())

@@ -8,9 +8,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 TOOLS = ("uv", "poetry", "pdm", "pipenv")
-LINKED = (  # in an environment: directories of the repository that it imports from, one a line
-    "portal-linked"
-)
+# In an environment: directories of the repository that it imports from, one a line.
+LINKED = "portal-linked"
 # By the file that says so, what a project most likely installs itself with; the first that is
 # there.
 _SUGGESTED = (
@@ -18,15 +17,10 @@ _SUGGESTED = (
     ("poetry.lock", "poetry install --no-root"),
     ("pdm.lock", "pdm sync --no-self"),
     ("Pipfile.lock", "pipenv sync"),
+    ("requirements.txt", "pip install -r requirements.txt"),
     *(
-        (name, f"pip install -r {name}")
-        for name in (
-            "requirements.txt",
-            "requirements/base.txt",
-            "requirements/main.txt",
-            "requirements/production.txt",
-            "requirements/prod.txt",
-        )
+        (f"requirements/{name}.txt", f"pip install -r requirements/{name}.txt")
+        for name in ("base", "main", "production", "prod")
     ),
     ("pyproject.toml", "pip install ."),
     ("setup.py", "pip install ."),
@@ -35,48 +29,26 @@ _SUGGESTED = (
 
 def missing_tools(install: str) -> list[str]:
     """Return the tools that this command names and that this machine has not."""
-    return [
-        tool
-        for tool in TOOLS
-        if re.search(rf"(?<![\w./-]){tool}(?=\s|\Z)", install) and not shutil.which(tool)
-    ]
+    named = [tool for tool in TOOLS if re.search(rf"(?<![\w./-]){tool}(?=\s|\Z)", install)]
+    return [tool for tool in named if not shutil.which(tool)]
 
 
 def interpreter(wanted: str) -> tuple[str, str]:
-    """Return the Python for a project that wants `wanted` (the text of `.python-version`), and a
-    note when it differs.
+    """Return the Python for a project that wants `wanted`, the text of `.python-version`.
 
-    Ours takes the place of one that this machine has not.
+    Ours takes the place of one that this machine has not; then there is a note.
     """
     named = re.search(r"(\d+\.\d+)", wanted)
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
     if named is None or named[1] == ours:
         return sys.executable, ""
-    found = shutil.which(f"python{named[1]}")
-    return (
-        (found, "")
-        if found
-        else (sys.executable, f"Python {named[1]} is not here; {ours} takes its place.")
-    )
-
-
-def suggested(paths: Collection[str], alembic: str) -> tuple[str, str]:
-    """Return the command and the install command that a repository with these files would most
-    likely use.
-    """
-    here = (
-        posixpath.dirname(alembic.partition(":")[0])
-        if alembic.partition(":")[0].endswith((".ini", ".toml"))
-        else ""
-    )
-    change = f"cd {here} && " if here else ""
-    return f"{change}alembic upgrade head", suggested_install(paths, here)
+    if found := shutil.which(f"python{named[1]}"):
+        return found, ""
+    return sys.executable, f"Python {named[1]} is not here; {ours} takes its place."
 
 
 def suggested_install(paths: Collection[str], here: str) -> str:
-    """Return the install command of the lock file nearest to the directory `here`; "" where
-    there is none.
-    """
+    """Return the install command of the lock file nearest to `here`; "" for none."""
     for place in dict.fromkeys([here, *_above(here)]):
         for name, install in _SUGGESTED:
             if posixpath.join(place, name) in paths:
@@ -93,13 +65,14 @@ def _above(path: str) -> Iterator[str]:
 
 
 def note_links(environment: Path, files: Path) -> None:
-    """Write down which directories of `files` the environment imports from: an editable install of
-    the project.
+    """Write down which directories of `files` an editable install imports from.
 
     The files are gone afterwards; each run has them elsewhere and is told these directories.
     """
     found = set()
-    for path in (*environment.glob("lib/python*/site-packages/*.pth"), *_finders(environment)):
+    site = "lib/python*/site-packages"
+    finders = environment.glob(f"{site}/__editable__*.py")
+    for path in (*environment.glob(f"{site}/*.pth"), *finders):
         text = path.read_text(errors="replace")
         for match in re.finditer(rf"{re.escape(str(files))}(/[^'\"\n]*)?", text):
             inner = (match[1] or "").strip("/")
@@ -107,20 +80,10 @@ def note_links(environment: Path, files: Path) -> None:
     (environment / LINKED).write_text("".join(f"{one}\n" for one in sorted(found)))
 
 
-def _finders(environment: Path) -> Iterator[Path]:
-    return environment.glob("lib/python*/site-packages/__editable__*.py")
-
-
 def linked(environment: Path, files: Path) -> list[str]:
-    """Return the directories below `files` that the environment imports from, but none that
-    hides a standard module.
-    """
+    """Return where below `files` it imports from, unless that hides a standard module."""
     noted = environment / LINKED
-    places = (
-        [files / splitline for splitline in noted.read_text().splitlines()]
-        if noted.exists()
-        else []
-    )
+    places = [files / line for line in noted.read_text().splitlines()] if noted.exists() else []
     return [str(place) for place in places if place.is_dir() and not _hides_standard_modules(place)]
 
 

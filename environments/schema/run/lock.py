@@ -12,8 +12,6 @@ from environments.schema.run.command import APPLICATION_NAME
 from environments.schema.run.request import EarlyError
 
 POLL_SECONDS = 0.5
-
-
 _AT_WORK = (
     "select count(*) from pg_stat_activity where datname = current_database() and application_name"
     " = %s"
@@ -40,13 +38,11 @@ def hold(
         if locked and not _first(opened, _AT_WORK, [APPLICATION_NAME]):
             return
         if not alive():
-            raise EarlyError(
-                "cancelled", "The run was cancelled before it began; nothing was changed."
-            )
+            why = "The run was cancelled before it began; nothing was changed."
+            raise EarlyError("cancelled", why)
         if time.monotonic() >= deadline:
-            raise EarlyError(
-                "busy", f"{address.where} is being migrated by another run. Try again later."
-            )
+            why = f"{address.where} is being migrated by another run. Try again later."
+            raise EarlyError("busy", why)
         time.sleep(POLL_SECONDS)
 
 

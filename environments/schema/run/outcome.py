@@ -16,23 +16,16 @@ from environments.schema.run.alembic_env.statements import (
 from environments.schema.run.causes import cause
 from environments.schema.run.command import APPLICATION_NAME
 from environments.schema.run.database import connection, invalid_indexes, revisions_in
-from environments.schema.run.interrupted import may_be_repeated
 from environments.schema.run.process import Finished, Log, Redactor
 from environments.schema.run.request import Outcome, Plan, Run, whole_seconds
 from portal.outbound.parsing import JsonObject
 
 SETTLE_SECONDS = 60.0  # a server that restarts answers again within
-
-
 UNKNOWN = "unknown"
-
-
 KEY_LETTERS = 32
-
-
 _EXISTS = re.compile(r'(?:relation|type|schema|table) "?[^"]+"? already exists')
-
-
+# What PostgreSQL says as it goes down: by an administrator's word, after a crash, coming up again.
+GOING_DOWN = frozenset({"57P01", "57P02", "57P03"})
 ADOPT = (
     "It has tables and no revision: if these migrations made them, have it proven on the page"
     " Migrations which revision the schema is, and stamped."
@@ -45,11 +38,9 @@ def outcome_of(
     """Judge by the database: succeeded only if exactly what was wanted is in effect."""
     after = _settled(request, ended)
     if after is None:
-        sentence = (
-            f"{address.where} could not be read after the run. Check its revision before you "
-            "continue."
-        )
-        return Outcome("unknown", sentence, plan.before, None, output_bytes=log.output_bytes)
+        sentence = f"{address.where} could not be read after the run."
+        sentence += " Check its revision before you continue."
+        return Outcome(UNKNOWN, sentence, plan.before, None, output_bytes=log.output_bytes)
     known = all(id in plan.history.revisions for id in after)
     now = plan.history.ancestors(after) if known else frozenset()
     then = plan.history.ancestors(plan.before)
@@ -77,31 +68,26 @@ def outcome_of(
         recorded=tuple(ended.events) if request.record else (),
         executed=_executed(plan, ended, redact),
         kept=() if reached else tuple(redact(one) for one in _kept(ended)),
-        repeatable=not reached and may_be_repeated(request, ended, invalid),
+        repeatable=not reached and _may_be_repeated(request, ended, invalid),
     )
 
 
 def _executed(plan: Plan, ended: Finished, redact: Redactor) -> dict[str, list[list[str]]]:
-    """Return each different statement that the run says it sent, by revision; bounded, for its
-    process is not trusted.
-    """
+    """Return each different statement by revision; bounded, as its process is not trusted."""
     found: dict[str, list[list[str]]] = {}
+    ids = {step.id for step in plan.steps}
     for event in _attributed(plan, ended.events):
-        if (
-            event.get("revision") in {step.id for step in plan.steps}
-            and len(str(event.get("executed"))) == KEY_LETTERS
-        ):
+        key = str(event.get("executed"))
+        if event.get("revision") in ids and len(key) == KEY_LETTERS:
             sent = found.setdefault(event["revision"], [])
             if len(sent) < MAX_STATEMENTS:
                 sql = without_passwords(str(event.get("sql", ""))[:MAX_CHARACTERS])
-                sent.append([str(event["executed"]), redact(sql)])
+                sent.append([key, redact(sql)])
     return found
 
 
 def _kept(ended: Finished) -> list[str]:
-    """Return the statements of the revision that did not end which will not be rolled back. At most
-    50.
-    """
+    """Return what the unfinished revision leaves for good: at most 50 statements."""
     found: list[str] = []
     for event in ended.events:
         if "start" in event or "end" in event:
@@ -112,16 +98,14 @@ def _kept(ended: Finished) -> list[str]:
 
 
 def _settled(request: Run, ended: Finished) -> tuple[str, ...] | None:
-    """Return the revisions once nothing of the run is at work in the server; None when that cannot
-    be known.
-    """
+    """Return the revisions once nothing of the run is at work; None where nobody knows."""
     deadline = time.monotonic() + SETTLE_SECONDS
     backend = None if request.command else ended.last("backend") or 0
     while True:
         try:
             with connection(request.url, connect_timeout=5) as opened:
                 if not _at_work(opened, backend):
-                    return revisions_in(opened, request.version_table, request.version_table_schema)
+                    return revisions_in(opened, request.version_table)
         except DatabaseError:
             pass
         if time.monotonic() >= deadline:
@@ -134,13 +118,12 @@ def _at_work(opened: psycopg.Connection, backend: object) -> bool:
 
     No `backend`: all of that name, under our lock.
     """
-    rows = opened.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where datname = current_database() and application_name = %s and coalesce(pid = %s,"
-        " true)",
+    ended = opened.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
+        " and application_name = %s and coalesce(pid = %s, true)",
         [APPLICATION_NAME, backend if isinstance(backend, int) else None],
-    ).fetchall()
-    return bool(rows)
+    )
+    return bool(ended.fetchall())
 
 
 def _invalid(request: Run) -> tuple[str, ...]:
@@ -168,15 +151,16 @@ def _sentence(
         return f"The database is at {where}{how}.{but}{broken}"
     path = plan.history.revisions[failed].path if failed in plan.history.revisions else ""
     what = f"Revision {failed} ({path})" if path else "The run"
-    if ended.stopped == "cancelled":
-        return f"The run was cancelled; {at}.{broken}"
     if ended.stopped == UNKNOWN:
         message = "It is not known whether the migration still runs on Railway"
         return f"{message}; the database was at {where}.{broken} Check Railway before you continue."
-    if ended.stopped == "time limit":
-        return f"{what} did not end within the time limit and was stopped; {at}.{broken}"
-    if ended.stopped == "lock lost":
-        return f"The lock's connection broke, so the run was stopped; {at}.{broken}"
+    stops = {
+        "cancelled": "The run was cancelled",
+        "time limit": f"{what} did not end within the time limit and was stopped",
+        "lock lost": "The lock's connection broke, so the run was stopped",
+    }
+    if ended.stopped in stops:
+        return f"{stops[ended.stopped]}; {at}.{broken}"
     if error:
         return _of_error(plan, ended, error, what, where, broken)
     if ended.returncode:
@@ -202,9 +186,7 @@ def _of_error(
 
 
 def _attributed(plan: Plan, events: Sequence[JsonObject]) -> Iterator[JsonObject]:
-    """Yield what a run told that it sent, and what was read on the wire, where a revision ends by
-    Alembic's own write.
-    """
+    """Yield what was told and what the wire showed, where Alembic's write ends a revision."""
     order = [step.id for step in plan.steps]
     since: list[Mapping[str, object]] = []
     at = 0
@@ -213,11 +195,45 @@ def _attributed(plan: Plan, events: Sequence[JsonObject]) -> Iterator[JsonObject
             yield event
         elif event["sent"]:
             since.append({"executed": event["sent"], "sql": event["sql"]})
-        elif order[
-            at:
-        ]:  # a merge writes more than once; a name that is not told is the next in order
+        elif order[at:]:  # a merge writes more than once; what is not named is the next in order
             named = version_in(str(event["sql"]))
             at = order.index(named) if named in order else at
             yield from ({**one, "revision": order[at]} for one in since)
             since, at = [], at + 1
     yield from ({**one, "revision": order[min(at, len(order) - 1)]} for one in since if order)
+
+
+def _may_be_repeated(request: Run, ended: Finished, invalid: tuple[str, ...]) -> bool:
+    """Return whether the run may be repeated without a person, since its database went away.
+
+    Only where the whole of the revision that was cut off was rolled back, and where nobody ended
+    its session on purpose: who terminates a migration in their way does not want it again. Of a
+    project's own command, and of Railway, nobody heard what they sent outside a transaction.
+    """
+    if request.command or request.elsewhere or invalid or _left_something(ended):
+        return False
+    if ended.stopped == "lock lost":
+        return _restarted(request, ended)
+    error = ended.last("error") or {}
+    code = str(error.get("sqlstate") or "")
+    dropped = not code and error.get("type") == "OperationalError"  # the line ended without a word
+    return not ended.stopped and (dropped or (code in GOING_DOWN and _restarted(request, ended)))
+
+
+def _left_something(ended: Finished) -> bool:
+    """Return whether the last revision sent something outside a transaction, or committed."""
+    since: list[Mapping[str, object]] = []
+    for event in ended.events:
+        since = [] if "start" in event else [*since, event]
+    return any("kept" in event or "alone" in event for event in since)
+
+
+def _restarted(request: Run, ended: Finished) -> bool:
+    """Return whether the server was started after the run began, by the server's own clock."""
+    asked = "select extract(epoch from clock_timestamp() - pg_postmaster_start_time())"
+    try:
+        with connection(request.url, connect_timeout=5) as opened:
+            row = opened.execute(asked).fetchone()
+    except DatabaseError:
+        return False
+    return row is not None and float(row[0]) < time.monotonic() - ended.began

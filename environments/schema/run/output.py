@@ -40,9 +40,7 @@ class Output:
 
     @property
     def complaint(self) -> str:
-        """What the program lacked, as its last lines say it, with the way out; "" where they say
-        nothing of the kind.
-        """
+        """What the program lacked, by its last lines, and the way out; "" for nothing."""
         return complaint("\n".join(self._last))
 
     def read(self, lines: Iterable[str]) -> None:

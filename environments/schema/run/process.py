@@ -1,6 +1,4 @@
-"""One child process of a migration run, watched: its log in batches, without secrets; its end
-for certain.
-"""
+"""The process of a migration run: its log without secrets, and its certain end."""
 
 import codecs
 import contextlib
@@ -15,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, cast
 from urllib.parse import quote, quote_plus
 
@@ -32,21 +31,14 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Redactor:
-    """Replaces secrets, also percent-encoded or as in JSON; shorter than 3 signs they are no
-    secrets.
-    """
+    """Replaces secrets of 3 letters and more, also percent-encoded or as in JSON."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms: set[str] = set()
         for secret in secrets:
             for part in {secret, *secret.splitlines()}:
-                forms |= {
-                    part,
-                    part.strip(),
-                    quote(part, safe=""),
-                    quote_plus(part),
-                    json.dumps(part)[1:-1],
-                }
+                forms |= {part, part.strip(), quote(part, safe=""), quote_plus(part)}
+                forms.add(json.dumps(part)[1:-1])
         kept = sorted((form for form in forms if len(form) >= 3), key=len, reverse=True)
         self.longest = max(map(len, kept), default=0)
         self._pattern = re.compile("|".join(map(re.escape, kept))) if kept else None
@@ -57,9 +49,7 @@ class Redactor:
 
 
 class Log:
-    """Lines for people, handed on at most every half second; beyond 1 MB only the last lines are
-    kept.
-    """
+    """Lines for people, at most every half second; beyond 1 MB only the last are kept."""
 
     def __init__(self, on_lines: Callable[[list[str]], None], redact: Redactor) -> None:
         self.output_bytes = 0
@@ -81,10 +71,8 @@ class Log:
         for line in lines:
             self._keep(line)
         if len(self._rest) > _MAX_LINE + self._redact.longest:
-            text = self._redact(
-                self._rest
-            )  # a secret cut in two by the next line is held back as a whole
-            at = len(text) - self._redact.longest
+            text = self._redact(self._rest)
+            at = len(text) - self._redact.longest  # a secret cut in two is held back as a whole
             self._keep(text[:at])
             self._rest = text[at:]
 
@@ -94,9 +82,8 @@ class Log:
 
     def finish(self) -> None:
         """Hand on all that is left; of output that was too long, its last whole lines."""
-        *_, last = self._tail.partition(
-            b"\n"
-        )  # of a line cut in two nobody knows whether it is a secret's half
+        # Of a line cut in two nobody knows whether it is a secret's half.
+        last = self._tail.partition(b"\n")[2]
         if last.strip():
             self.say("The last lines were:")
             for line in last.decode("utf-8", "replace").splitlines():
@@ -118,12 +105,10 @@ class Log:
         if self._stored >= MAX_LOG_BYTES:
             return
         text = _CONTROL.sub("", self._redact(line))
-        while text or line == "":
-            self._waiting.append(text[:_MAX_LINE])
-            self._stored += len(text[:_MAX_LINE].encode()) + 1
-            text = text[_MAX_LINE:]
-            if not text:
-                break
+        if text or not line:
+            pieces = [text[at : at + _MAX_LINE] for at in range(0, len(text), _MAX_LINE)] or [""]
+            self._waiting += pieces
+            self._stored += len(text.encode()) + len(pieces)
         if self._stored >= MAX_LOG_BYTES:
             self._waiting.append("Output beyond 1 MB is counted but not kept.")
 
@@ -142,7 +127,7 @@ class Finished:
         return next((event[key] for event in reversed(self.events) if key in event), None)
 
 
-def _surroundings(directory: Path) -> dict[str, str]:
+def usual(directory: Path) -> dict[str, str]:
     """Return the environment of a run's process: nothing of the portal's own."""
     home = str(directory)
     path = os.environ.get("PATH", os.defpath)
@@ -152,7 +137,7 @@ def _surroundings(directory: Path) -> dict[str, str]:
 class Child:
     """A child in `directory` that waits to be told what to do; it ends when we do, or by `close`.
 
-    One that is started `early` loads Alembic while it waits, and moves to where it is sent.
+    An `early` one loads Alembic while it waits, and moves to where it is sent.
     """
 
     def __init__(self, directory: Path, *, early: bool = False) -> None:
@@ -165,7 +150,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=directory,
-                env=_surroundings(directory),
+                env=usual(directory),
                 pass_fds=(self.events,),
                 start_new_session=True,
             )
@@ -184,24 +169,28 @@ class Child:
             os.close(self.reading)
 
 
+def limit(seconds: float) -> Callable[[], str]:
+    """Return a `stop` that ends the child that long after this call."""
+    deadline = time.monotonic() + seconds
+    return lambda: "time limit" if time.monotonic() >= deadline else ""
+
+
 def follow(
     request: JsonObject,
     *,
     directory: Path,
-    variables: Mapping[str, str],
     log: Log,
-    on_event: Callable[[JsonObject], None],
     stop: Callable[[], str],
     door: Door | None,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    on_event: Callable[[JsonObject], None] = lambda event: None,
     child: Child | None = None,
 ) -> Finished:
-    """Run the child to its end.
-
-    `stop` is asked twice a second; a word from it ends the child and all below.
+    """Run the child to its end. A word from `stop`, asked twice a second, ends it and all below.
 
     `request` and `variables` go over stdin: others can see arguments, and the guard, which stays
     outside the door, must not start with variables such as LD_PRELOAD. `door`: what the child may
-    use, from `portal.isolation`; None where this machine cannot isolate.
+    use; None where this machine cannot isolate.
     """
     child = child or Child(directory)
     ended = Finished()
@@ -268,9 +257,7 @@ def _available(descriptor: int) -> bytes:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """SIGTERM, then closed stdin (its guard kills all), then SIGKILL to the group; return when
-    gone.
-    """
+    """Send SIGTERM, close stdin (its guard kills all), SIGKILL the group; return when gone."""
     if process.poll() is None:
         _signal(process, signal.SIGTERM)
         _wait(process, GRACE_SECONDS)

@@ -1,5 +1,4 @@
-"""How far a statement is that runs now, as far as PostgreSQL tells others: its own counters where
-it keeps some, else rows and sizes before and since.
+"""How far a statement is that runs now: by PostgreSQL's own counters, else rows and sizes.
 
 Looked at over the connection that holds the lock; nothing of it is ever in the way of the run.
 """
@@ -69,9 +68,9 @@ _ABOUT = re.compile(
 class Progress:
     """What runs now. `seconds` since the statement began; `waits`: for whose lock, "" for none.
 
-    `phase`, `done`, `of` and `unit` are PostgreSQL's own counters (`of` 0: it keeps none, or no
-    total). `rows` estimates how many `table` has, `changed` counts those that committed batches of
-    anybody changed since the run began to work on it, `grew` the bytes by which it grew since.
+    `phase`, `done`, `of` (0: not known) and `unit` are PostgreSQL's own counters. `rows`: about how
+    many `table` has; since the run began to work on it, `changed` counts those that committed
+    batches of anybody changed, and `grew` the bytes.
     """
 
     revision: str

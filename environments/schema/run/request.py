@@ -15,9 +15,8 @@ from environments.schema.run.progress import Progress
 class Run:
     """One upgrade or downgrade to be done. `target` () means all heads at `commit`; times as named.
 
-    A downgrade names one revision to go back to, or "base". `variables` is all the environment that
-    scripts see beside PATH and LANG; `secrets` are kept out of the log, as is the password in
-    `url`.
+    A downgrade names one revision to go back to, or "base". Scripts see `variables` beside PATH and
+    LANG; `secrets` and the password in `url` are kept out of the log.
     """
 
     commit: str
@@ -29,21 +28,16 @@ class Run:
     statement_timeout_ms: int = 15 * 60_000
     lock_wait_s: float = 300.0
     time_limit_s: float = 3600.0
-    version_table: str = "alembic_version"
-    version_table_schema: str | None = None
+    version_table: str = "alembic_version"  # with its schema before it, if it has one
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    expected: Mapping[str, list[str]] = field(
-        default_factory=dict
-    )  # revision → the keys of all it may send
+    # Revision → the keys of all it may send.
+    expected: Mapping[str, list[str]] = field(default_factory=dict)
     record: bool = False  # what each statement took and locked: for a rehearsal
     command: Command | None = None  # the project's own instead of our Alembic; it only upgrades
-    elsewhere: Callable[[Log, Callable[[], str]], Finished] | None = field(
-        default=None, repr=False
-    )  # or who has it run
-    workspace: Path | None = (
-        None  # where the files are checked out, if not in the system's place for such
-    )
+    # Or who has it run.
+    elsewhere: Callable[[Log, Callable[[], str]], Finished] | None = field(default=None, repr=False)
+    workspace: Path | None = None  # for the files, if not the system's place for such
     child: Child | None = field(default=None, repr=False)  # one that waits already
     on_progress: Callable[[Progress], None] | None = None  # gets what runs now, every few seconds
 
@@ -52,9 +46,8 @@ class Run:
 class Outcome:
     """What a run came to. `status`: succeeded, failed, busy, unknown or cancelled.
 
-    `before` and `after` are what the database said, None where it could not be asked. `applied`:
-    the revisions by which they differ, in the order run, with seconds (None where no end was heard
-    of).
+    `before` and `after`: what the database said, None where it could not be asked; `applied`: by
+    which revisions they differ, in the order run, with seconds (None where no end was heard of).
     """
 
     status: str
@@ -67,12 +60,9 @@ class Outcome:
     invalid_indexes: tuple[str, ...] = ()
     output_bytes: int = 0
     recorded: tuple[dict[str, object], ...] = ()
-    executed: Mapping[str, list[list[str]]] = field(
-        default_factory=dict
-    )  # revision → key and statement
-    kept: tuple[
-        str, ...
-    ] = ()  # what the failed revision had done that was not rolled back, as far as it was heard
+    # Revision → key and statement.
+    executed: Mapping[str, list[list[str]]] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()  # what was heard that the failed revision did for good
     repeatable: bool = False  # the database went away, and what had begun was rolled back whole
 
 
@@ -91,9 +81,8 @@ class Plan:
     steps: tuple[Revision, ...]
     target: tuple[str, ...]  # as Alembic is told
     wanted: frozenset[str]  # every revision that must be in effect afterwards
-    meaning: Meaning = field(
-        default_factory=Meaning
-    )  # of the project's `env.py`, where our own takes its place
+    # Of the project's `env.py`, where our own takes its place.
+    meaning: Meaning = field(default_factory=Meaning)
 
 
 def whole_seconds(event: Mapping[str, object]) -> float:

@@ -1,9 +1,8 @@
 """Upgrades or downgrades one database to a revision, once, and reports the revision it ends at.
 
-Under a polled advisory lock, one subprocess runs Alembic over a checkout of exactly the commit,
-with our environment and none of the project's packages; or the project's own command over all of
-its files. Success is what is read from the database afterwards; how the subprocess ended only
-explains.
+Under a polled lock, one subprocess runs Alembic over a checkout of exactly the commit, with our
+environment and none of the project's packages; or the project's own command over all of its files.
+Success is what is read from the database afterwards; how the subprocess ended only explains.
 """
 
 import hashlib
@@ -48,11 +47,10 @@ def run(
     on_lines: Callable[[list[str]], None],
     alive: Callable[[], bool],
 ) -> Outcome:
-    """Do `request` and reports.
+    """Do `request`, and return what it came to.
 
-    `on_lines` gets the log, `alive` is asked twice a second: False cancels.
-
-    Raise only what `on_lines` or `alive` raise, after having ended the subprocess.
+    `on_lines` gets the log, `alive` is asked twice a second: False cancels. Raise only what these
+    raise, after having ended the subprocess.
     """
     before: tuple[str, ...] | None = None
     try:
@@ -63,7 +61,7 @@ def run(
         request = _redirected(request, history)
         with connection(request.url) as opened:
             hold(opened, address, alive, wait_s=request.lock_wait_s)
-            before = revisions_in(opened, request.version_table, request.version_table_schema)
+            before = revisions_in(opened, request.version_table)
             plan = _plan(history, before, request)
             if not plan.steps:
                 message = "The database is already at this revision. Nothing to run."
@@ -83,7 +81,7 @@ def _checked(
     if not (request.command or request.elsewhere):
         plan = replace(plan, meaning=_kept_meaning(mirror, plan.history, request))
     _check_ids(opened, request, plan)
-    if refused := refusal(opened, address, request.version_table, request.version_table_schema):
+    if refused := refusal(opened, address, request.version_table):
         raise EarlyError("failed", refused)
     return plan
 
@@ -106,12 +104,8 @@ def _run_steps(
         on_lines(lines)
 
     log = Log(heard, redact)
-    watch = Watch(
-        opened,
-        request.on_progress or (lambda found: None),
-        output,
-        redact=lambda sql: without_passwords(redact(sql)),
-    )
+    tell = request.on_progress or (lambda found: None)
+    watch = Watch(opened, tell, output, redact=lambda sql: without_passwords(redact(sql)))
     with tempfile.TemporaryDirectory(prefix="portal-migration-", dir=request.workspace) as name:
         directory = Path(name)
         if request.elsewhere is None:
@@ -123,32 +117,22 @@ def _run_steps(
 
 
 def _redirected(request: Run, history: History) -> Run:
-    """Return the request with its command turned to where it is to go, if that is not up to the
-    heads.
-    """
-    at_heads = not request.target or set(request.target) in (
-        set(history.heads),
-        set(history.effective_heads),
-    )
-    if request.direction == "upgrade" and (at_heads or not request.record):
+    """Return the request with its command turned to a target other than the heads."""
+    heads = (set[str](), set(history.heads), set(history.effective_heads))
+    if request.direction == "upgrade" and (set(request.target) in heads or not request.record):
         return request
     if request.elsewhere:
-        raise EarlyError(
-            "failed", "On Railway only upgrades are run; go back with the portal's runner."
-        )
+        why = "On Railway only upgrades are run; go back with the portal's runner."
+        raise EarlyError("failed", why)
     if request.command is None:
         return request
-    line = (
-        redirected(request.command.line, request.direction, request.target[0])
-        if len(request.target) == 1
-        else ""
-    )
-    if not line:
-        raise EarlyError(
-            "failed",
-            f"How “{request.command.line}” would go to another revision cannot be read from it.",
-        )
-    return replace(request, command=replace(request.command, line=line))
+    line, turned = request.command.line, ""
+    if len(request.target) == 1:
+        turned = redirected(line, request.direction, request.target[0])
+    if not turned:
+        why = f"How “{line}” would go to another revision cannot be read from it."
+        raise EarlyError("failed", why)
+    return replace(request, command=replace(request.command, line=turned))
 
 
 def _plan(history: History, before: tuple[str, ...], request: Run) -> Plan:
@@ -169,18 +153,15 @@ def _plan(history: History, before: tuple[str, ...], request: Run) -> Plan:
 
 
 def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
-    """Return what the project's `env.py` means, if our own can keep it; else the run would leave
-    something else behind.
-    """
+    """Return what `env.py` means; refuse where ours would leave something else behind."""
     meaning = read_meaning(mirror, request.commit, history)
     if meaning.refused:
-        why = "; ".join(meaning.refused[:3])
         raise EarlyError(
             "failed",
-            f"The portal's runner cannot do what the project's own command does here: {why}. "
-            "Have the project's command run the migrations.",
+            "The portal's runner cannot do what the project's own command does here:"
+            f" {'; '.join(meaning.refused[:3])}. Have the project's command run the migrations.",
         )
-    table, schema = split_table(request.version_table, request.version_table_schema)
+    table, schema = split_table(request.version_table)
     configured = f"{schema}.{table}" if schema not in (None, "public") else table
     if meaning.configures and meaning.table != configured:
         raise EarlyError(
@@ -192,18 +173,12 @@ def _kept_meaning(mirror: Mirror, history: History, request: Run) -> Meaning:
 
 
 def _check_ids(opened: psycopg.Connection, request: Run, plan: Plan) -> None:
-    """Refuse ids that do not fit into the version table, which PostgreSQL would do after the
-    work.
-    """
-    width = version_width(opened, request.version_table, request.version_table_schema)
+    """Refuse ids longer than the version table takes: PostgreSQL would, after the work."""
+    width = version_width(opened, request.version_table)
     long = [step.id for step in plan.steps if width and len(step.id) > width]
-    widened = (
-        any("version_num" in one for one in plan.meaning.before)
-        or request.command
-        or request.elsewhere
-    )
-    if long and not widened:
-        table = identifier(request.version_table, request.version_table_schema).as_string(opened)
+    widened = any("version_num" in one for one in plan.meaning.before)
+    if long and not (widened or request.command or request.elsewhere):
+        table = identifier(request.version_table).as_string(opened)
         raise EarlyError(
             "failed",
             f"The id {long[0]} has {len(long[0])} characters, and the version table holds {width};"
@@ -213,11 +188,9 @@ def _check_ids(opened: psycopg.Connection, request: Run, plan: Plan) -> None:
 
 
 def _checkout(mirror: Mirror, request: Run, plan: Plan, into: Path) -> None:
-    """Provide the Alembic directories at the commit; revisions that are not to run keep only what
-    Alembic must know.
+    """Provide the files; revisions that are not to run keep only what Alembic must know.
 
-    So nothing but what was planned is executed, and a package that old revisions import is not
-    missed.
+    So nothing but what was planned is executed, and a package that old ones import is not missed.
     """
     if request.command:
         (into / "home").mkdir()
@@ -229,13 +202,13 @@ def _checkout(mirror: Mirror, request: Run, plan: Plan, into: Path) -> None:
     mirror.checkout(request.commit, plan.history.readable, into)
     running = {step.id for step in plan.steps}
     for one in plan.history.revisions.values():
-        if one.id not in running:
+        if one.id in running:
+            _same(into, one)
+        else:
             (into / one.path).write_text(
                 f"revision = {one.id!r}\ndown_revision = {one.down or None!r}\n"
                 f"branch_labels = {one.labels or None!r}\ndepends_on = {one.depends_on or None!r}\n"
             )
-        else:
-            _same(into, one)
 
 
 def _same(into: Path, revision: Revision) -> None:
@@ -244,15 +217,13 @@ def _same(into: Path, revision: Revision) -> None:
 
 
 def _hear(output: Output, ended: Finished, plan: Plan) -> None:
-    """Tell what a command printed, in the words of our own child: which revision it began, and what
-    went wrong.
-    """
+    """Add what a command printed as events: which revision it began, what went wrong."""
     named = (step.id for step in plan.steps if output.file.endswith(f"/{step.path}"))
     if started := next(named, output.revision):
         ended.events.insert(0, {"start": started})
     if (ended.returncode or output.statement) and not ended.last("error"):
-        code = f"the command ended with code {ended.returncode}; its log says why"
         lacks = output.complaint if not output.statement else ""
-        message = lacks or output.error or ended.last("ended") or code
+        message = lacks or output.error or ended.last("ended")
+        message = message or f"the command ended with code {ended.returncode}; its log says why"
         told = {"message": message, "statement": output.statement, "detail": output.detail}
         ended.events.append({"error": told})

@@ -117,7 +117,7 @@ def _command(
     )
     if not relayed or request.record:  # a rehearsal has its own listener, in the command
         return line
-    table, _ = split_table(request.version_table, request.version_table_schema)
+    table, _ = split_table(request.version_table)
     allowed = _allowed(request, plan)
     terms = wire.terms(
         address.libpq, request.command.variables, version_table=table, allowed=allowed
@@ -130,9 +130,8 @@ def _ours(
 ) -> JsonObject:
     """Return what our own child is told.
 
-    Where its statements are known, a connection of a revision's own is held to them too.
-
-    What SQLAlchemy, Alembic and we send ourselves reads, or sets what holds for a session.
+    Where its statements are known, a connection of a revision's own is held to them too. What
+    SQLAlchemy, Alembic and we send ourselves only reads, or sets what holds for a session.
     """
     told = _portal(address, request, plan, directory)
     allowed = _allowed(request, plan)
@@ -153,17 +152,19 @@ def _allowed(request: Run, plan: Plan) -> list[str] | None:
 
 
 def _door(address: Address, command: Command | None, directory: Path) -> Door | None:
-    """Return what the run may use: its own files and the one database; a command its environment as
-    well.
-    """
+    """Return what the run may use: its files, the database, a command's environment."""
     readable = [*files_in(address), *([command.prepared] if command and command.prepared else [])]
     size = isolation.LARGE if command else isolation.USUAL
     return isolation.door(directory, readable=readable, hosts=places_of(address), size=size)
 
 
 def _portal(address: Address, request: Run, plan: Plan, directory: Path) -> JsonObject:
-    """Return what our own child is told over stdin."""
-    table, schema = split_table(request.version_table, request.version_table_schema)
+    """Return what our own child is told.
+
+    Where its statements are known, a connection of a revision's own is held to them too. What
+    SQLAlchemy, Alembic and we send ourselves only reads, or sets what holds for a session.
+    """
+    table, schema = split_table(request.version_table)
     return {
         "url": address.sqlalchemy,
         "environment": str(ENVIRONMENT),

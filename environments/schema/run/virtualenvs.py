@@ -1,9 +1,7 @@
-"""The environment of the project's own command: a virtual environment made once for each set of
-lock files.
+"""The virtual environment of the project's own command, made once for each set of lock files.
 
 Built beside, under a lock, and published by one rename of a link, so that there is a whole one or
-none. The directory itself is never renamed, since programs in a virtual environment name their own
-place.
+none. The directory is never renamed, since programs in a virtual environment name their own place.
 """
 
 import fcntl
@@ -54,17 +52,16 @@ def key_of(mirror: Mirror, commit: str, alembic: str, install: str) -> tuple[str
     serves another.
     """
     above = PurePosixPath(alembic.strip("/"))
-    places = {".", str(above.parent), str(above)}
-    found = [
+    places = {PurePosixPath("."), above.parent, above}
+    found = sorted(
         (path, sha)
-        for path, sha in mirror.files(commit)
-        if str(PurePosixPath(path).parent) in places and _LOCKS.match(PurePosixPath(path).name)
-    ]
-    files = (f"{path} {sha}" for path, sha in sorted(found))
-    message = "\0".join([str(mirror.path.resolve()), sys.version, install, *files])
-    return hashlib.sha256(message.encode()).hexdigest()[:32], tuple(
-        path for path, _ in sorted(found)
+        for path, sha in mirror.tree(commit)
+        if PurePosixPath(path).parent in places and _LOCKS.match(PurePosixPath(path).name)
     )
+    files = (f"{path} {sha}" for path, sha in found)
+    message = "\0".join([str(mirror.path.resolve()), sys.version, install, *files])
+    key = hashlib.sha256(message.encode()).hexdigest()[:32]
+    return key, tuple(path for path, _ in found)
 
 
 def prepare(
@@ -78,8 +75,7 @@ def prepare(
     alive: Callable[[], bool],
     limit_s: float = LIMIT_SECONDS,
 ) -> Path:
-    """Return the virtual environment for `commit`'s lock files under `root`: the one there is, or a
-    new one by `install`.
+    """Return the environment for `commit`'s lock files under `root`, made by `install` if need be.
 
     `alive` is asked twice a second: False breaks off. Raise `NotPrepared`, `GitError`.
     """
@@ -91,9 +87,8 @@ def prepare(
         _sweep(root, key)
         ready = root / key
         if not (ready / "bin" / "python").exists():
-            log.say(
-                f"Preparing the environment for {', '.join(locks) or 'no lock file'}: {install}"
-            )
+            files = ", ".join(locks) or "no lock file"
+            log.say(f"Preparing the environment for {files}: {install}")
             fresh = root / f"{key}-{uuid4().hex[:8]}"
             try:
                 _build(mirror, commit, install, fresh, log, alive, deadline)
@@ -107,9 +102,7 @@ def prepare(
 
 
 def _take_back(fresh: Path) -> None:
-    """From the user who installed, where root had it done by another: no later run may own it by
-    chance.
-    """
+    """Take the files from the user that installed for root: no later run may own them."""
     if os.geteuid() == 0:
         confine.give(fresh, 0)
 
@@ -142,10 +135,8 @@ def _build(
         ended = follow(
             {"command": line, "environ": _surroundings(into, directory / "home")},
             directory=directory / "files",
-            variables={},
             door=isolation.door(directory, writable=[into], packages=True, size=isolation.LARGE),
             log=log,
-            on_event=lambda event: None,
             stop=stop,
         )
         log.flush(force=True)
@@ -167,28 +158,23 @@ def _surroundings(into: Path, home: Path) -> dict[str, str]:
 
 
 def _shell_line(install: str, into: Path, files: Path, log: Log) -> str:
-    """Return what makes the empty environment, fetches the tools that `install` names, and
-    installs.
-    """
+    """Return what makes an empty environment, fetches missing tools, and installs."""
     # Isolated: a `types` or `email` package at the root must not hide the standard library's.
     python, note = interpreter(_wanted_python(files))
     if note:
         log.say(note)
     make = f"{shlex.quote(python)} -I -m venv {shlex.quote(str(into))} || exit 1"
     beside, fetch = tools_of(into), ":"
-    if tools := missing_tools(install):
-        fetch = (
-            f"python -I -m venv {beside} && {beside}/bin/pip install -q {' '.join(tools)} || exit 1"
-        )
+    if tools := " ".join(missing_tools(install)):
+        fetch = f"python -I -m venv {beside} && {beside}/bin/pip install -q {tools} || exit 1"
     return f"{make}\n{fetch}\n{install}"
 
 
 def _check_built(ended: Finished, install: str, into: Path) -> None:
     """Raise `NotPrepared` where the install command left no environment that can be used."""
     if ended.stopped == "cancelled":
-        raise NotPrepared(
-            "The run was cancelled while its environment was prepared.", cancelled=True
-        )
+        message = "The run was cancelled while its environment was prepared."
+        raise NotPrepared(message, cancelled=True)
     if ended.stopped:
         raise NotPrepared(
             "Preparing the environment took too long and was stopped; make the install command"
@@ -202,9 +188,7 @@ def _check_built(ended: Finished, install: str, into: Path) -> None:
 
 
 def _wanted_python(files: Path) -> str:
-    """Return what the project says of its Python, as its hosts and tools read it; "" where it says
-    nothing.
-    """
+    """Return the Python that the project wants, as its hosts read it; "" for any."""
     for name in (".python-version", "runtime.txt"):
         if (files / name).is_file():
             return (files / name).read_text(errors="replace")[:100]
@@ -213,20 +197,16 @@ def _wanted_python(files: Path) -> str:
 
 @contextmanager
 def _alone(path: Path, alive: Callable[[], bool], deadline: float) -> Iterator[None]:
-    """Held by one at a time, also among processes; freed by the kernel when its holder is
-    killed.
-    """
+    """Let one at a time in, also among processes; the kernel frees what a killed one held."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         while not _locked(descriptor):
             if not alive():
-                raise NotPrepared(
-                    "The run was cancelled while it waited for its environment.", cancelled=True
-                )
+                message = "The run was cancelled while it waited for its environment."
+                raise NotPrepared(message, cancelled=True)
             if time.monotonic() >= deadline:
-                raise NotPrepared(
-                    "Another run prepares the same environment for too long; try again later."
-                )
+                message = "Another run prepares the same environment for too long; try again later."
+                raise NotPrepared(message)
             time.sleep(POLL_SECONDS)
         yield
     finally:

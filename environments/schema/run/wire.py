@@ -1,8 +1,5 @@
-"""What the relay of a command is told: the portal's certificate for it, and how the database wants
-to be spoken to.
-
-Come here for how a command's address and variables change so that its statements can be read on the
-wire.
+"""What the relay of a command is told, and how the command's address and variables change so that
+its statements can be read on the wire.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,17 +28,14 @@ def terms(
 ) -> JsonObject:
     """Return what the relay needs to know of one run.
 
-    `allowed`: the keys of all that may be sent, None for all.
-
-    `record`: the relay tells each statement; not where the run itself does.
+    `allowed`: the keys of all that may be sent, None for all. `record`: the relay tells each
+    statement; not where the run itself does.
     """
     asked = dict(parse_qsl(urlsplit(url).query))
-    found = {
-        name: variables[variable]
-        for variable, name in _VARIABLES.items()
-        if variables.get(variable)
-    }
-    found |= {name: asked[name] for name in _TLS if asked.get(name)}
+    found = {}
+    for variable, name in _VARIABLES.items():
+        if value := asked.get(name) or variables.get(variable):
+            found[name] = value
     certificate, key = _certificate()
     return found | {
         "certificate": certificate,
@@ -53,9 +47,7 @@ def terms(
 
 
 def for_the_command(told: JsonObject, database_variable: str) -> JsonObject:
-    """Return what the command is told, without what only concerns TLS to the server, which the
-    relay sees to.
-    """
+    """Return what the command is told, without TLS to the server, which the relay does."""
     kept = {name: value for name, value in told["environ"].items() if name not in _VARIABLES}
     address = {database_variable: _without_tls(kept[database_variable])}
     return {**told, "environ": kept | address | {"PGCHANNELBINDING": "disable"}}
@@ -70,14 +62,14 @@ def for_our_own(url: str) -> str:
 def _without_tls(url: str) -> str:
     parts = urlsplit(url)
     asked = parse_qsl(parts.query, keep_blank_values=True)
-    kept = [(name, value) for name, value in asked if name not in _NOT_FOR_THE_COMMAND]
     kept = [
         (name, "require" if name == "ssl" and value.startswith("verify") else value)
-        for name, value in kept
+        for name, value in asked
+        if name not in _NOT_FOR_THE_COMMAND
     ]
-    return (
-        url if kept == asked else urlunsplit(parts._replace(query=urlencode(kept, quote_via=quote)))
-    )
+    if kept == asked:
+        return url
+    return urlunsplit(parts._replace(query=urlencode(kept, quote_via=quote)))
 
 
 def _certificate() -> tuple[str, str]:

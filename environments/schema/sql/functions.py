@@ -82,7 +82,5 @@ SETTINGS = frozenset(_SETTINGS_NAMES.split())
 
 
 def is_stable(name: str) -> bool:
-    """Return whether PostgreSQL's own function `name` gives one answer for a whole statement,
-    and changes nothing.
-    """
+    """Return whether PostgreSQL's own `name` has one answer for a statement, and no effect."""
     return name.removeprefix("pg_catalog.") in STABLE

@@ -19,19 +19,11 @@ AT_AddIndexConstraint AT_ReAddComment AT_ReplaceRelOptions AT_ReAddStatistics
 INTERNAL = frozenset(_INTERNAL_NAMES.split())
 UNKNOWN = "unknown"
 # What PostgreSQL refuses within a transaction.
-OUTSIDE = frozenset(
-    [
-        "VacuumStmt.VACUUM",
-        "VacuumStmt.FULL",
-        "CreatedbStmt",
-        "DropdbStmt",
-        "AlterSystemStmt",
-        "CreateTableSpaceStmt",
-        "DropTableSpaceStmt",
-        "CreateSubscriptionStmt",
-        "DropSubscriptionStmt",
-    ]
-)
+_OUTSIDE_NAMES = """
+VacuumStmt.VACUUM VacuumStmt.FULL CreatedbStmt DropdbStmt AlterSystemStmt CreateTableSpaceStmt
+DropTableSpaceStmt CreateSubscriptionStmt DropSubscriptionStmt
+"""
+OUTSIDE = frozenset(_OUTSIDE_NAMES.split())
 CONCURRENT = frozenset(
     [
         "IndexStmt.CONCURRENTLY",
@@ -42,30 +34,15 @@ CONCURRENT = frozenset(
     ]
 )
 # What changes rows or nothing at all, and no schema.
-ROWS = (
-    "InsertStmt.SELECT",
-    "InsertStmt.CONFLICT",
-    "UpdateStmt",
-    "DeleteStmt",
-    "MergeStmt",
-    "CopyStmt.FROM",
-)
-_QUIET = (
-    "InsertStmt",
-    "SelectStmt",
-    "FuncCall",
-    "VariableS",
-    "CommentStmt",
-    "VacuumStmt",
-    "CopyStmt",
-    "ExplainStmt",
-    "TransactionStmt",
-    "LockStmt",
-    "DeclareCursor",
-    "FetchStmt",
-    "PrepareStmt",
-    "ConstraintsSet",
-)
+_ROWS_NAMES = """
+InsertStmt.SELECT InsertStmt.CONFLICT UpdateStmt DeleteStmt MergeStmt CopyStmt.FROM
+"""
+ROWS = tuple(_ROWS_NAMES.split())
+_QUIET_NAMES = """
+InsertStmt SelectStmt FuncCall VariableS CommentStmt VacuumStmt CopyStmt ExplainStmt
+TransactionStmt LockStmt DeclareCursor FetchStmt PrepareStmt ConstraintsSet
+"""
+_NO_SCHEMA = (*ROWS, *_QUIET_NAMES.split())
 
 
 @dataclass(frozen=True)
@@ -85,12 +62,10 @@ KINDS = _read(Path(__file__).with_name("kinds.txt").read_text())
 
 
 def codes_of(kind: str) -> tuple[str, ...]:
-    """Return what there is to say of a kind; of one that nobody has described, that it is
-    unknown.
-    """
+    """Return what there is to say of a kind; what nobody has described is `unknown`."""
     return KINDS[kind].codes if kind in KINDS else (UNKNOWN,)
 
 
 def changes_schema(kind: str) -> bool:
     """Return whether statements of this kind change more than rows; an unknown kind does."""
-    return not kind.startswith(ROWS + _QUIET)
+    return not kind.startswith(_NO_SCHEMA)

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from environments.schema.sql.objects import drop
 from environments.schema.sql.parser import Message, enum, joined, kind, named, path
 from environments.schema.sql.part import FUNCTION, RELATION, RELATIONS, TYPE, Part
-from environments.schema.sql.parts import parts
+from environments.schema.sql.parts import drop, parts
 
 
 class Names:

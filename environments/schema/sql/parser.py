@@ -95,9 +95,7 @@ def named(relation: Message) -> str:
 
 
 def texts(message: Message) -> list[str]:
-    """Return the parts of a name: of a `List`, a `TypeName`, an object with arguments, or a
-    plain string.
-    """
+    """Return the parts of the name of a list, a type, a function or a plain string."""
     here = unwrap(message)
     if here is None:
         return []

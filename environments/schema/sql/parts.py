@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 
 from environments.schema.sql.alter_table import alter_table
 from environments.schema.sql.functions import SETTINGS
-from environments.schema.sql.objects import drop, move, rename
 from environments.schema.sql.parser import (
     Message,
     enum,
@@ -21,14 +20,21 @@ from environments.schema.sql.parser import (
     texts,
     unwrap,
 )
-from environments.schema.sql.part import FUNCTION, OTHER, RELATION, SPACES, TYPE, Part, label_of
+from environments.schema.sql.part import (
+    FUNCTION,
+    ON_TABLE,
+    OTHER,
+    RELATION,
+    SPACES,
+    TYPE,
+    Part,
+    label_of,
+)
 from environments.schema.sql.queries import of_query
 
 
 def parts(statement: object) -> tuple[Part, ...]:
-    """Return what `statement` does, in its order; something of which nothing is known has its
-    node's name as kind.
-    """
+    """Return what `statement` does, in order; of an unknown one the kind is its node's name."""
     node = kind(statement)
     found = _PARTS[node](statement) if node in _PARTS else _other(statement)
     return tuple(dict.fromkeys(found))
@@ -58,6 +64,40 @@ def _name(statement: Message) -> str:
             value = getattr(statement, field)
             return joined(texts(value) if hasattr(value, "DESCRIPTOR") else strings(value))
     return ""
+
+
+# --- Objects that are dropped, renamed or moved
+
+
+def drop(statement: Message) -> Iterator[Part]:
+    what = enum(statement, "remove_type").removeprefix("OBJECT_")
+    space, label = SPACES.get(what, OTHER), label_of(what)
+    more = " CONCURRENTLY" if statement.concurrent else ""
+    for object_ in statement.objects:
+        name = joined(texts(object_)[:-1] if what in ON_TABLE else texts(object_))
+        yield Part(f"DropStmt.{what}{more}", name, space, label=label)
+        if enum(statement, "behavior") == "DROP_CASCADE":
+            yield Part("DropStmt.CASCADE", name, space, label=label)
+
+
+def rename(statement: Message) -> Iterator[Part]:
+    what = enum(statement, "rename_type").removeprefix("OBJECT_")
+    space = SPACES.get(what, TYPE if what in ("ATTRIBUTE", "DOMCONSTRAINT") else OTHER)
+    if statement.HasField("relation") and what != "ATTRIBUTE":
+        space = RELATION
+    yield Part(f"RenameStmt.{what}", _object(statement), space, label=label_of(what))
+
+
+def move(statement: Message) -> Iterator[Part]:
+    what = enum(statement, "object_type").removeprefix("OBJECT_")
+    space = SPACES.get(what, OTHER)
+    yield Part(kind(statement), _object(statement), space, label=label_of(what))
+
+
+def _object(statement: Message) -> str:
+    if statement.HasField("relation"):
+        return named(statement.relation)
+    return joined(texts(statement.object))
 
 
 # --- Other changes of the schema

@@ -1,6 +1,4 @@
-"""The table in docs/migration-rules.md: `python -m environments.schema.sql.table` rewrites it
-from `KINDS`.
-"""
+"""Writes the table of docs/migration-rules.md: `python -m environments.schema.sql.table`."""
 
 import re
 from pathlib import Path

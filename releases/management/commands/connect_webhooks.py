@@ -25,11 +25,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: object, **options: Any) -> None:
-        projects = (
-            Project.objects.filter(slug__in=options["slug"])
-            if options["slug"]
-            else Project.objects.all()
-        )
+        projects = Project.objects.all()
+        if options["slug"]:
+            projects = projects.filter(slug__in=options["slug"])
         if unknown := set(options["slug"]) - {project.slug for project in projects}:
             raise CommandError(f"There is no project {', '.join(sorted(unknown))}.")
         failed = 0

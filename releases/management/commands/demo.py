@@ -105,17 +105,10 @@ class Command(BaseCommand):
                 "RAILWAY_API_URL": ready["railway"],
             }
             env.setdefault("PORTAL_PACKAGE_HOSTS", ready.get("package_hosts", ""))
-            seed = (
-                "seed_sandbox",
-                "--ready",
-                json.dumps(ready),
-                "--soak-minutes",
-                "0",
-                "--no-webhooks",
-            )
-            self._run(*seed, env=env)
+            told = f"--ready={json.dumps(ready)}"
+            self._run("seed_sandbox", told, "--soak-minutes=0", "--no-webhooks", env=env)
             if ready.get("unfilled"):
-                self._run("fill_demo", "--ready", json.dumps(ready), *_set(options), env=env)
+                self._run("fill_demo", told, *_set(options), env=env)
             log = stack.enter_context((directory / "worker.log").open("ab"))
             worker = children.spawn([*MANAGE, "worker"], env=env, output=log)
             stack.callback(children.stop_group, worker.pid, patience=10)
@@ -191,10 +184,8 @@ class Command(BaseCommand):
             command += ["--staging", options["staging"], "--production", options["production"]]
             if options["alembic"] is not None:
                 command += ["--alembic", _inside(options["repository"], options["alembic"])]
-        command += [f"--{name}={options[name]}" for name in ("command", "install") if options[name]]
-        command += (
-            [f"--version-table={options['version_table']}"] if options["version_table"] else []
-        )
+        for name in ("command", "install", "version_table"):
+            command += [f"--{name.replace('_', '-')}={options[name]}"] if options[name] else []
         command += ["--unfilled"] if options["repository"] else []
         command += _set(options)
         command += [part for name in options["shape"] for part in ("--shape", name)]
@@ -227,8 +218,6 @@ def running_stand_ins(options: Mapping[str, object]) -> dict[str, object]:
 
 
 def _inside(repository: Path, path: str) -> str:
-    """Return `path` as it stands in the repository, also when it was given from the file system's
-    root.
-    """
+    """Return `path` as it stands in the repository, also of one from the file system's root."""
     given = Path(path)
     return str(given.resolve().relative_to(repository.resolve())) if given.is_absolute() else path

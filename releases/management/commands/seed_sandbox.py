@@ -52,16 +52,14 @@ class Command(BaseCommand):
         password = sandbox_password()
         for username, name, role in PEOPLE:
             _person(username, name, role, password)
-        named = {"staging_branch": ready["staging"], "production_branch": ready["production"]}
-        wanted = (
-            named | {"previews": True} | ready.get("settings", {}) | {"alembic": ready["alembic"]}
-        )
+        branches = {"staging_branch": ready["staging"], "production_branch": ready["production"]}
         project = connect.connect(
             name=ready["repository"].split("/")[1],
             repository=ready["repository"],
             railway_project_id=ready["project"],
             soak_minutes=options["soak_minutes"],
-            **wanted,
+            **branches | {"previews": True} | ready.get("settings", {}),
+            alembic=ready["alembic"],
             smoke=[
                 ("backend", "/health"),
                 ("backend", "/version"),
@@ -81,9 +79,7 @@ class Command(BaseCommand):
 
 
 def _refuse_a_real_database(repository: str) -> None:
-    """Raise `CommandError` unless the sandbox was asked for and the database has never been
-    anything else.
-    """
+    """Raise `CommandError` unless the sandbox was asked for, in a database of nothing else."""
     if not settings.SANDBOX:
         raise CommandError(
             "People with a known password are made in the sandbox only, and SANDBOX is not set."
@@ -106,25 +102,14 @@ def sandbox_password() -> str:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(
-                f"{secrets.choice(WORDS)}-{secrets.choice(WORDS)}-{secrets.randbelow(9000) + 1000}"
-            )
+            words = "-".join(secrets.choice(WORDS) for _ in range(2))
+            file.write(f"{words}-{secrets.randbelow(9000) + 1000}")
     return path.read_text().strip()
 
 
 WORDS = (
-    "amber",
-    "birch",
-    "cedar",
-    "delta",
-    "ember",
-    "fjord",
-    "grove",
-    "heron",
-    "islet",
-    "juniper",
-    "kestrel",
-    "lagoon",
+    *("amber", "birch", "cedar", "delta", "ember", "fjord"),
+    *("grove", "heron", "islet", "juniper", "kestrel", "lagoon"),
 )
 
 

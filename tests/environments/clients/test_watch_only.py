@@ -112,7 +112,7 @@ def writing_methods(client: type) -> set[str]:
         if isinstance(method, ast.FunctionDef)
         and not method.name.startswith("_")
         and any(
-            isinstance(node, ast.Attribute) and node.attr in ("write", "_written", "revert")
+            isinstance(node, ast.Attribute) and node.attr in ("write", "_write", "mutate")
             for node in ast.walk(method)
         )
     }

@@ -8,6 +8,7 @@ from django.utils import timezone
 from environments.deployment_logs import reading
 from environments.models import Deployment, DeploymentLog
 from environments.railway import LogLine
+from environments.services.liveness import lives_in
 from portal.outbound.credentials import Secret
 from portal.outbound.http import ApiError
 from tests.factory import MERGE, make_project
@@ -56,11 +57,16 @@ def fail(project, status="FAILED", kind="production") -> Deployment:
     )
 
 
+def read(project, railway, *, now) -> int:
+    newest = [live.latest for live in lives_in(project) if live.latest]
+    return reading.read_logs(project, railway, newest, now=now)
+
+
 def test_a_failed_deployment_s_log_is_kept_without_the_service_s_secrets(project):
     fail(project)
     railway = Railway("npm install in production", "token s3cret-key", "exit code 1")
 
-    count = reading.read_logs(project, railway, now=timezone.now())
+    count = read(project, railway, now=timezone.now())
 
     kept = DeploymentLog.objects.get()
     assert count == 1
@@ -72,17 +78,17 @@ def test_a_failed_deployment_s_log_is_kept_without_the_service_s_secrets(project
 def test_what_did_not_fail_is_not_asked_for(project, status):
     fail(project, status)
 
-    assert reading.read_logs(project, Railway("x"), now=timezone.now()) == 0
+    assert read(project, Railway("x"), now=timezone.now()) == 0
 
 
 def test_it_is_read_once_more_for_lines_that_come_late_and_then_no_more(project):
     fail(project)
     now = timezone.now()
-    reading.read_logs(project, Railway("first"), now=now)
-    at_once = reading.read_logs(project, Railway("first"), now=now + timedelta(seconds=5))
-    reading.read_logs(project, Railway("first", "last"), now=now + timedelta(seconds=30))
+    read(project, Railway("first"), now=now)
+    at_once = read(project, Railway("first"), now=now + timedelta(seconds=5))
+    read(project, Railway("first", "last"), now=now + timedelta(seconds=30))
 
-    later = reading.read_logs(project, Railway("other"), now=now + timedelta(minutes=5))
+    later = read(project, Railway("other"), now=now + timedelta(minutes=5))
 
     assert (at_once, later) == (0, 0)
     assert DeploymentLog.objects.get().build == "first\nlast"
@@ -92,10 +98,10 @@ def test_a_log_that_railway_does_not_show_says_so_and_is_asked_for_again(project
     fail(project)
     now = timezone.now()
     error = ApiError("Railway", "unavailable", "Railway does not answer.")
-    reading.read_logs(project, Railway(error=error), now=now)
+    read(project, Railway(error=error), now=now)
     problem = DeploymentLog.objects.get().problem
 
-    reading.read_logs(project, Railway("there"), now=now + timedelta(seconds=30))
+    read(project, Railway("there"), now=now + timedelta(seconds=30))
 
     assert "Railway does not answer" in problem
     assert (DeploymentLog.objects.get().build, DeploymentLog.objects.get().problem) == ("there", "")
@@ -104,7 +110,7 @@ def test_a_log_that_railway_does_not_show_says_so_and_is_asked_for_again(project
 def test_of_a_long_log_the_end_is_kept(project):
     fail(project)
 
-    reading.read_logs(project, Railway("x" * 50_000, "the end"), now=timezone.now())
+    read(project, Railway("x" * 50_000, "the end"), now=timezone.now())
 
     kept = DeploymentLog.objects.get().build
     assert len(kept) == reading.CHARACTERS and kept.endswith("\nthe end") and kept[0] == "…"
@@ -113,9 +119,9 @@ def test_of_a_long_log_the_end_is_kept(project):
 def test_old_logs_go(project):
     fail(project)
     now = timezone.now()
-    reading.read_logs(project, Railway("x"), now=now)
+    read(project, Railway("x"), now=now)
     Deployment.objects.update(is_latest=False)
 
-    reading.read_logs(project, Railway("x"), now=now + timedelta(days=31))
+    read(project, Railway("x"), now=now + timedelta(days=31))
 
     assert not DeploymentLog.objects.exists()

@@ -79,7 +79,7 @@ def test_a_project_that_is_read_often_does_not_starve_another(settings):
     Observation.objects.create(name=f"github.left.graphql.{account}", value=quota, at=now)
 
     idle = {sharing.pause(project, now, base=30) for project in projects}
-    railway = {pace.of_railway(p.railway_sync, now=now) for p in projects}
+    railway = {pace.of_railway(p.railway_sync, [], now=now) for p in projects}
     watching.watch(projects[0], now=now)
 
     assert len(idle) == len(railway) == 1

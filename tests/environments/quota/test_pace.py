@@ -9,6 +9,7 @@ from environments.models import Deployment, Project, RailwayRateLimit, RailwaySy
 from environments.quota import allowance, pace
 from environments.railway import ledger
 from environments.railway.ledger import Account
+from environments.services.liveness import lives_in
 from portal.models.webhooks import WebhookDelivery
 from tests.environments.git.trees import one_deployment
 from tests.factory import make_project
@@ -25,7 +26,8 @@ def job(settings):
 
 
 def seconds(job) -> float:
-    return pace.of_railway(RailwaySync.objects.get(pk=job.pk), now=NOW)
+    newest = [live.latest for live in lives_in(job.project) if live.latest]
+    return pace.of_railway(RailwaySync.objects.get(pk=job.pk), newest, now=NOW)
 
 
 def delivered(job, at) -> None:

@@ -15,6 +15,7 @@ from environments.models import (
     EnvironmentDatabase,
     MigrationRun,
     Project,
+    Rehearsal,
     Service,
     ServiceInstance,
 )
@@ -24,7 +25,6 @@ from environments.services.liveness import Live
 from releases.gates.context import Facts
 from releases.gates.databases import DatabaseFacts
 from releases.gates.plan import Planned
-from releases.gates.rehearsal import Rehearsed
 from releases.gates.sql_diff import Staged
 from releases.models.checklist import ChecklistItem
 from releases.models.pull_requests import PullRequest
@@ -64,18 +64,17 @@ def a_plan(*risks: Risk, **values: Any) -> Planned:
     )
 
 
-def a_rehearsal(**values: Any) -> Rehearsed:
+def a_rehearsal(kind: str = "production", **values: Any) -> Rehearsal:
     """The rehearsal of the one migration for production, which passed an hour ago."""
     known = {
         "pk": 1,
-        "kind": "production",
         "status": "succeeded",
         "start": ("2a8f45e9",),
         "sentence": "Rehearsed.",
-        "files": ((REVISION["id"], REVISION["sha256"]),),
+        "files": [REVISION],
         "finished_at": NOW - timedelta(hours=1),
     }
-    return Rehearsed(**(known | values))
+    return Rehearsal(environment=Environment(kind=kind), **(known | values))
 
 
 def a_run(**values: Any) -> MigrationRun:

@@ -450,7 +450,7 @@ def production_at(*revisions: str, **values):
         (PENDING, a_rehearsal(status="failed"), production_at("another")),
         (PENDING, a_rehearsal(start=None), production_at("2a8f45e9")),
         (PENDING, a_rehearsal(finished_at=NOW - timedelta(hours=25)), production_at("2a8f45e9")),
-        (PENDING, a_rehearsal(files=((REVISION["id"], "e" * 64),)), production_at("2a8f45e9")),
+        (PENDING, a_rehearsal(files=[REVISION | {"sha256": "e" * 64}]), production_at("2a8f45e9")),
         (PENDING, a_rehearsal(), production_at("2a8f45e9", revisions_at=LONG_AGO)),
         (PENDING, a_rehearsal(), production_at("2a8f45e9", revisions_at=None)),
     ],

@@ -12,7 +12,8 @@ from django.urls import reverse
 from environments.models import ServiceInstance, SmokeTest
 from portal.models.audit import AuditEvent
 from releases import gates
-from releases.gates.staging_smoke import AskedTest, Smoked
+from releases.gates.staging_smoke import AskedTest
+from releases.models import StagingSmoke
 from releases.models.checklist import Phase
 from releases.project_settings import smoke_tests
 from tests.factory import make_people, make_project, make_release
@@ -27,10 +28,9 @@ def asked(*, ok: tuple[bool, ...] = (True, True), at=NOW, **changes):
     """Facts in which staging was asked as it is now."""
     facts = good_facts(staging_tests=TESTS, **changes)
     answered = zip(TESTS, ok, strict=False)
-    lines = tuple(
-        {"label": f"{t.service} {t.path}", "said": "HTTP", "ok": one} for t, one in answered
-    )
-    return replace(facts, smoked=Smoked(facts.smoke_about, all(ok), at, lines))
+    lines = [{"label": f"{t.service} {t.path}", "said": "HTTP", "ok": one} for t, one in answered]
+    smoked = StagingSmoke(about=facts.smoke_about, ok=all(ok), asked_at=at, lines=lines)
+    return replace(facts, smoked=smoked)
 
 
 def said(facts) -> tuple[str, str]:

@@ -26,7 +26,7 @@ OTHER = REVISION | {"id": "b2", "database": 2}
 THERE = {kind: a_place(kind, "b2") for kind in ("staging", "production")}
 STAGED = {("b2", OTHER["sha256"]): Staged(NOW - timedelta(hours=1))}
 BEHIND = THERE | {"production": a_place("production", "b1")}
-KNOWN = {"files": (("b2", OTHER["sha256"]),), "start": ("b1",)}
+KNOWN = {"files": [OTHER], "start": ["b1"]}
 
 
 def two(release=None, **second):

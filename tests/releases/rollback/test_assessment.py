@@ -15,7 +15,7 @@ from releases.gates.context import gather
 from releases.models import RollbackAssessment
 from releases.models.releases import ReleaseStatus
 from releases.pages import rollback
-from releases.pages.release_context import page_queryset
+from releases.pages.release_context import page_rows
 from releases.rollback import actions as rollback_actions
 from releases.rollback import assessment as rollback_assessment
 from releases.rollback import database_assessment, half_applied
@@ -48,7 +48,7 @@ def shipped():
 
 
 def panel(release, **later):
-    facts = gather(page_queryset().get(pk=release.pk))
+    facts = gather(*page_rows(release.pk))
     return rollback.panel(facts, now=timezone.now() + timedelta(**later))
 
 

@@ -210,14 +210,16 @@ def test_variables_that_changed_since_are_named_and_what_cannot_be_known_is_said
 
     def read(at: datetime, **values: str) -> None:
         place = variables_sync.Place(production, backend)
-        was = {object_.name: object_ for object_ in Variable.objects.filter(environment=production)}
-        rows = {
-            name: variables_sync._row(place, name, variables_sync.Secret(value))
+        was = variables_sync._marks(Variable.objects.filter(environment=production))
+        rows = [
+            variables_sync._row(place, name, variables_sync.Secret(value))
             for name, value in values.items()
-        }
-        variables_sync._note(project, variables_sync._compare(place, was, rows), at)
+        ]
+        fresh = variables_sync._marks(rows)[backend.pk]
+        edits = variables_sync._compare(was.get(backend.pk, {}), fresh)
+        variables_sync._note(project, place, edits, at)
         Variable.objects.filter(environment=production).delete()
-        Variable.objects.bulk_create(rows.values())
+        Variable.objects.bulk_create(rows)
 
     read(NOW - timedelta(hours=9), A="1", B="1", D="1")
     VariableChange.objects.all().delete()

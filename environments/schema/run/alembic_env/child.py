@@ -1,11 +1,9 @@
-"""The process of one migration run: started by `process.py`, isolated (`python -I`), told its work
-on stdin.
+"""The process of one migration run: started by `process.py` (`python -I`), told its work on stdin.
 
-Two processes: a small guard which outlives whatever the migration does, and the worker which goes
-through the door (`portal/isolation`) and then runs Alembic, or becomes the shell of the project's
-own command. The guard ends everything (also what was forked or made itself a daemon) once the
-worker ends or stdin closes, which it does when the portal dies, be it by `kill -9`. Events go to a
-descriptor of their own, as JSON lines.
+Two processes: a small guard, and the worker which goes through the door (`portal/isolation`) and
+then runs Alembic, or becomes the shell of the project's own command. The guard ends everything,
+also what was forked or made itself a daemon, once the worker ends or stdin closes, as it does when
+the portal dies, be it by `kill -9`. Events go to a descriptor of their own, as JSON lines.
 """
 
 import contextlib
@@ -84,9 +82,7 @@ def _isolation() -> Any:
 
 
 def _prepare(door: dict[str, Any], request: dict[str, Any]) -> object:
-    """Return what has to be done outside the door: loading it, and giving the files to whom the
-    child becomes.
-    """
+    """Do what must be done outside the door: load it, give the files to its user."""
     isolation = _isolation()
     for top in door["owned"]:
         isolation.confine.give(top, door["uid"])
@@ -228,8 +224,7 @@ def _work(request: dict[str, Any]) -> int:
 
 
 def _script(run: dict[str, Any]) -> Any:
-    """Return Alembic's script directory, also where the portal lies below a private one such as
-    /root.
+    """Return Alembic's script directory, also below a private one such as /root.
 
     Alembic asks access(2), which judges by the real user, without the right to read there that is
     kept for this; os.path.exists judges as the reading itself does.
@@ -252,6 +247,7 @@ def _upgrade(run: dict[str, Any]) -> None:
     from alembic.runtime.environment import EnvironmentContext
 
     script = _script(run)
+    run["current"] = ""
     config = Config(attributes={"run": run})
     emit = run["emit"]
 
@@ -274,22 +270,23 @@ def _upgrade(run: dict[str, Any]) -> None:
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    """Return what the portal makes a sentence of: kind, module, message, statement, PostgreSQL's
-    names.
-    """
+    """Return what the portal makes a sentence of."""
     origin = getattr(error, "orig", None) or error
     diagnosis = getattr(origin, "diag", None)
-    message = getattr(diagnosis, "message_primary", None) or str(origin)
+
+    def of(told: object, name: str) -> str:
+        return str(getattr(told, name, None) or "")
+
     return {
         "type": type(origin).__name__,
         "module": (error.name or "") if isinstance(error, ImportError) else "",
-        "message": message[:500],
-        "statement": str(getattr(error, "statement", None) or "")[:2000],
-        "sqlstate": getattr(origin, "sqlstate", None) or "",
-        "detail": (getattr(diagnosis, "message_detail", None) or "")[:500],
-        "table": getattr(diagnosis, "table_name", None) or "",
-        "column": getattr(diagnosis, "column_name", None) or "",
-        "constraint": getattr(diagnosis, "constraint_name", None) or "",
+        "message": (of(diagnosis, "message_primary") or str(origin))[:500],
+        "statement": of(error, "statement")[:2000],
+        "sqlstate": of(origin, "sqlstate"),
+        "detail": of(diagnosis, "message_detail")[:500],
+        "table": of(diagnosis, "table_name"),
+        "column": of(diagnosis, "column_name"),
+        "constraint": of(diagnosis, "constraint_name"),
     }
 
 

@@ -1,8 +1,8 @@
 """What a run sends to its database, told as it happens, and refused where staging did not run it.
 
-Sits in the cursor of the run's own connection, so that statements which go past SQLAlchemy are
-heard as well. It lives in the process that executes the revision: its word is that process's word,
-and pages say so. Standard library and psycopg only.
+Sits in the cursor, so that statements which go past SQLAlchemy are heard as well. It lives in the
+process that executes the revision, so its word is that process's word. Standard library and psycopg
+only.
 """
 
 import runpy
@@ -30,11 +30,10 @@ class NotStagedError(Exception):
 def cursor(
     run: dict[str, Any], emit: Callable[[dict[str, object]], None]
 ) -> type[psycopg.Cursor[object]]:
-    """Return a cursor that has `emit` told of each different statement of `run["current"]`, before
-    it is sent.
+    """Return a cursor that has `emit` told of each new statement of `run["current"]` before it is
+    sent.
 
-    `run["expected"]` maps a revision to the keys of what staging ran of it; one that is not in it
-    is only told of.
+    `run["expected"]`: by revision, the keys of what staging ran; of others it is only told.
     """
     note = _listener(run, emit)
 

@@ -1,13 +1,11 @@
-"""A revision file read and not executed: what its literal `op.…` calls say, for where code cannot
-be isolated.
+"""A revision file read and not executed, for where code cannot be isolated.
 
-Only calls of `op` with literal values, columns and types are followed, in the order they stand in;
-at the first line that says anything else it stops, and the line is named. Loaded by `render.py` in
-the place of the file itself.
+Only calls of `op` with literal values, columns and types are followed, in their order; at the first
+line that says anything else it stops and names it. Loaded by `render.py` in place of the file.
 """
 
 import ast
-from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,38 +14,17 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
-OPERATIONS = {
-    "add_column",
-    "alter_column",
-    "create_check_constraint",
-    "create_foreign_key",
-    "create_index",
-    "create_primary_key",
-    "create_table",
-    "create_table_comment",
-    "create_unique_constraint",
-    "drop_column",
-    "drop_constraint",
-    "drop_index",
-    "drop_table",
-    "drop_table_comment",
-    "execute",
-    "rename_table",
-}
-PARTS = {
-    "CheckConstraint",
-    "Column",
-    "Computed",
-    "ForeignKey",
-    "ForeignKeyConstraint",
-    "Identity",
-    "PrimaryKeyConstraint",
-    "UniqueConstraint",
-    "text",
-    "true",
-    "false",
-    "null",
-}
+_OPERATION_NAMES = """
+add_column alter_column create_check_constraint create_foreign_key create_index create_primary_key
+create_table create_table_comment create_unique_constraint drop_column drop_constraint drop_index
+drop_table drop_table_comment execute rename_table
+"""
+OPERATIONS = frozenset(_OPERATION_NAMES.split())
+_PART_NAMES = """
+CheckConstraint Column Computed ForeignKey ForeignKeyConstraint Identity PrimaryKeyConstraint
+UniqueConstraint text true false null
+"""
+PARTS = frozenset(_PART_NAMES.split())
 MODULES = {"sa": sa, "sqlalchemy": sa, "postgresql": postgresql}
 
 
@@ -67,30 +44,23 @@ def load(path: str) -> SimpleNamespace:
     """
     with open(path, "rb") as file:
         tree = ast.parse(file.read(), path)
-    found = {one.name: _follows(one) for one in tree.body if isinstance(one, ast.FunctionDef)}
-    return SimpleNamespace(
-        **{name: one for name, one in found.items() if name in ("upgrade", "downgrade")}
-    )
+    functions = [one for one in tree.body if isinstance(one, ast.FunctionDef)]
+    ways = (one for one in functions if one.name in ("upgrade", "downgrade"))
+    return SimpleNamespace(**{one.name: partial(_follow, one) for one in ways})
 
 
-def _follows(function: ast.FunctionDef) -> Callable[[], None]:
-    def follow() -> None:
-        for one in function.body:
-            told = isinstance(one, ast.Pass) or (
-                isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)
-            )
-            if not told:
-                _do(one)
-
-    return follow
+def _follow(function: ast.FunctionDef) -> None:
+    for one in function.body:
+        call = one.value if isinstance(one, ast.Expr) else one
+        if not isinstance(call, ast.Pass | ast.Constant):
+            _do(one, call)
 
 
-def _do(stmt: ast.stmt) -> None:
-    call = stmt.value if isinstance(stmt, ast.Expr) else None
-    if not isinstance(call, ast.Call) or _name(call.func)[:1] != ("op",):
+def _do(stmt: ast.stmt, call: ast.AST) -> None:
+    if not isinstance(call, ast.Call):
         raise NotLiteral(stmt)
-    _, name = _name(call.func)
-    if name not in OPERATIONS:
+    module, name = _name(call.func)
+    if module != "op" or name not in OPERATIONS:
         raise NotLiteral(stmt)
     arguments, named = _arguments(call)
     getattr(op, name)(*arguments, **named)
@@ -110,15 +80,10 @@ def _value(node: ast.expr) -> object:
     if isinstance(node, ast.List | ast.Tuple):
         return [_value(elt) for elt in node.elts]
     if isinstance(node, ast.Dict) and None not in node.keys:
-        return {
-            _value(key): _value(one) for key, one in zip(node.keys, node.values, strict=True) if key
-        }
-    if (
-        isinstance(node, ast.UnaryOp)
-        and isinstance(node.op, ast.USub)
-        and isinstance(node.operand, ast.Constant)
-    ):
-        return ast.literal_eval(node)
+        pairs = zip(node.keys, node.values, strict=True)
+        return {_value(key): _value(one) for key, one in pairs if key}
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return ast.literal_eval(node) if isinstance(node.operand, ast.Constant) else _part(node)
     if isinstance(node, ast.Call) and _name(node.func) == ("op", "f"):
         return _value(node.args[0])
     if isinstance(node, ast.Call):

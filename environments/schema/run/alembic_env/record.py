@@ -1,15 +1,16 @@
-"""What each statement of a rehearsal took and locked, asked of PostgreSQL on the same connection;
-run by `env.py`.
+"""What each statement of a rehearsal took and locked, asked of PostgreSQL on the same connection.
 
 Locks are read when a statement has ended, inside its transaction, where they are all still held.
-What runs outside a transaction has let go of its locks by then, so for that none are told.
+What runs outside a transaction has let go of its locks by then, so for that none are told. Loaded
+by path: by our `env.py`, and in the project's own Python by `listener/sitecustomize.py`. So only
+the standard library and SQLAlchemy here, and nothing newer than Python 3.9.
 """
 
-import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from __future__ import annotations
 
-from sqlalchemy import event
+import contextlib
+import time
+from typing import Any
 
 MAX_STATEMENTS = 500  # of one run
 MAX_CHARACTERS = 2000
@@ -26,74 +27,79 @@ _LOCKS = (
 
 
 class Recorder:
-    """Listens to one engine; `emit` gets an event for every statement and for every end of a
-    transaction.
-    """
+    """Tells `run["emit"]` of each statement of `run["current"]`, and of each transaction's end."""
 
-    def __init__(self, emit: Callable[[dict[str, object]], None], version_table: str) -> None:
-        self.emit, self.version_table = emit, version_table
+    def __init__(self, run: dict[str, Any]) -> None:
+        self.run = run
         self.known: dict[int, tuple[str, int]] = {}  # what was there before this transaction
         self.fresh = False
         self.count = 0
         self.began = 0.0
 
+    def listen(self, engine: object) -> None:
+        """Hear an engine, or by its class every engine."""
+        from sqlalchemy import event
+
+        event.listen(engine, "before_cursor_execute", self.before)
+        event.listen(engine, "after_cursor_execute", self.after)
+        event.listen(engine, "commit", self.over)
+        event.listen(engine, "rollback", self.over)
+
     def before(self, connection: Any, *_: object) -> None:
-        dbapi = connection.connection.dbapi_connection
-        if not self.fresh or dbapi.autocommit:
-            with dbapi.cursor() as cursor:
-                self.known = {
-                    oid: (name, node) for oid, name, node in cursor.execute(_TABLES).fetchall()
-                }
-            self.fresh = True
+        dbapi = _dbapi(connection)
+        if self.run["current"] and (not self.fresh or _autocommits(dbapi)):
+            with contextlib.suppress(Exception):
+                self.known = {oid: (name, node) for oid, name, node in _ask(dbapi, _TABLES)}
+                self.fresh = True
         self.began = time.monotonic()
 
     def after(self, connection: Any, _cursor: object, statement: str, *_: object) -> None:
-        ended = time.monotonic()
-        if self.version_table in statement or self.count >= MAX_STATEMENTS:
+        ended, table = time.monotonic(), self.run["version_table"]
+        if not self.run["current"] or self.count >= MAX_STATEMENTS or table in statement:
             return
         self.count += 1
-        dbapi = connection.connection.dbapi_connection
-        with dbapi.cursor() as cursor:
-            held = cursor.execute(_LOCKS).fetchall()
-            if dbapi.autocommit:
-                nodes = {oid: node for oid, _, node in cursor.execute(_TABLES).fetchall()}
-                held = [(oid, "", node) for oid, node in nodes.items()]
-        rewritten = {self.known[oid][0] for oid, _, node in held if self._is_new(oid, node)}
-        self.emit(
+        dbapi = _dbapi(connection)
+        apart, rows, nodes = _autocommits(dbapi), list[Any](), dict[int, Any]()
+        with contextlib.suppress(Exception):
+            rows = [] if apart else _ask(dbapi, _LOCKS)
+            nodes = {oid: node for oid, _, node in (_ask(dbapi, _TABLES) if apart else rows)}
+        locks = [[self.known[oid][0], mode] for oid, mode, _ in rows if oid in self.known]
+        new = {
+            oid: (self.known[oid][0], node)
+            for oid, node in nodes.items()
+            if node and oid in self.known and self.known[oid][1] != node
+        }
+        self.run["emit"](
             {
                 "statement": statement.strip()[:MAX_CHARACTERS],
                 "seconds": ended - self.began,
                 "at": self.began,
-                "in_transaction": not dbapi.autocommit,
-                "locks": [
-                    [self._name(oid), mode] for oid, mode, _ in held if mode and self._name(oid)
-                ],
-                "rewritten": sorted(rewritten),
+                "in_transaction": not apart,
+                "locks": [lock for lock in locks if not lock[0].endswith(f".{table}")],
+                "rewritten": sorted({name for name, _ in new.values()}),
             }
         )
-        # A rewrite is told once, by the statement that did it.
-        self.known |= {
-            oid: (self.known[oid][0], node) for oid, _, node in held if self._is_new(oid, node)
-        }
-
-    def _is_new(self, oid: int, node: int | None) -> bool:
-        return bool(node) and oid in self.known and self.known[oid][1] != node
-
-    def _name(self, oid: int) -> str:
-        name = self.known[oid][0] if oid in self.known else ""
-        return "" if name.endswith(f".{self.version_table}") else name
+        self.known.update(new)  # a rewrite is told once, by the statement that did it
 
     def over(self, *_: object) -> None:
         self.fresh = False
-        self.emit({"over": time.monotonic()})
+        self.run["emit"]({"over": time.monotonic()})
 
 
-def listen(
-    engine: object, emit: Callable[[Mapping[str, object]], None], version_table: str
-) -> None:
-    """Have `emit` told of everything that goes through `engine`."""
-    recorder = Recorder(emit, version_table)
-    event.listen(engine, "before_cursor_execute", recorder.before)
-    event.listen(engine, "after_cursor_execute", recorder.after)
-    event.listen(engine, "commit", recorder.over)
-    event.listen(engine, "rollback", recorder.over)
+def _ask(dbapi: Any, sql: str) -> list[Any]:
+    """Return the rows of a question of ours, on the same connection and past SQLAlchemy."""
+    with contextlib.closing(dbapi.cursor()) as cursor:
+        cursor.execute(sql)
+        return [tuple(row) for row in cursor.fetchall()]
+
+
+def _dbapi(connection: Any) -> Any:
+    pooled = connection.connection
+    return getattr(pooled, "dbapi_connection", None) or pooled.connection
+
+
+def _autocommits(dbapi: Any) -> bool:
+    return (
+        getattr(dbapi, "autocommit", False) is True
+        or getattr(dbapi, "isolation_level", "") == "autocommit"
+    )

@@ -1,9 +1,7 @@
-"""Renders revisions as SQL without a database: called by `child.py`, which says which files, in
-which order.
+"""Renders revisions as SQL without a database: called by `child.py`, which says which files.
 
 A revision gets Alembic's offline mode and a connection that can only be written to: what is sent is
-noted, and whoever reads an answer, which only a database could give, is named with file line and
-statement.
+noted, and whoever reads an answer is named with file line and statement.
 """
 
 import contextlib
@@ -36,12 +34,7 @@ except ImportError:  # SQLAlchemy 1.4, in the environment of a project
 
 MAX_CHARACTERS = 200_000
 MAX_TOLD = 40 * MAX_CHARACTERS  # bytes, of one file
-
-
-_MISSING: dict[str, object] = {
-    **{"kind": "missing", "message": "the function is not there"},
-    **{"line": 0, "source": ""},
-}
+_MISSING = {"kind": "missing", "message": "the function is not there", "line": 0, "source": ""}
 _KINDS = {"ImportError": "module", "ModuleNotFoundError": "module", "NotLiteral": "unread"}
 
 
@@ -156,31 +149,23 @@ def render(run: dict[str, Any]) -> None:
 def _tell(run: dict[str, Any], id: str, line: bytes) -> None:
     """Pass on what a file said of itself, if it has the form that `_alone` gives it."""
     with contextlib.suppress(ValueError, TypeError):
-        direction, statements, problem = json.loads(line)
-        run["emit"](
-            {"rendered": id, "direction": direction, "statements": statements, "problem": problem}
-        )
+        way, statements, problem = json.loads(line)
+        told = {"direction": way, "statements": statements, "problem": problem}
+        run["emit"]({"rendered": id} | told)
 
 
 def _alone(one: Mapping[str, Any], writing: int, load: Callable[[str], Any]) -> None:
     """Execute one file and say what both directions do, as lines of JSON."""
-    path, naming = one["file"], one.get("naming") or {}
+    path, naming, problem = one["file"], one.get("naming") or {}, None
     with open(writing, "wb", buffering=0) as file:
-
-        def tell(
-            direction: str, statements: list[tuple[str, bool]], problem: Mapping[str, object] | None
-        ) -> None:
-            sys.stdout.flush()
-            file.write(json.dumps([direction, statements, problem]).encode() + b"\n")
-
         try:
             module = load(path)
         except BaseException as error:  # noqa: BLE001 - whatever a script raises is its own
-            for direction in ("upgrade", "downgrade"):
-                tell(direction, [], _problem(error, path))
-        else:
-            for direction in ("upgrade", "downgrade"):
-                tell(direction, *_one(getattr(module, direction, None), path, naming))
+            problem = _problem(error, path)
+        for way in ("upgrade", "downgrade"):
+            told = ([], problem) if problem else _one(getattr(module, way, None), path, naming)
+            sys.stdout.flush()
+            file.write(json.dumps([way, *told]).encode() + b"\n")
 
 
 def _load(path: str) -> ModuleType:

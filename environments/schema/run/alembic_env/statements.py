@@ -35,9 +35,7 @@ _TRANSACTIONS = (
 
 
 def shape_of(sql: str) -> str:
-    """Return the statement as it is compared: in one line, and without its values where it
-    changes rows only.
-    """
+    """Return the statement in one line, without its values where it changes rows only."""
     text = " ".join(sql.replace("%%", "%").split()).rstrip("; ")
     if text.partition(" ")[0].lower() not in _DATA:
         return text
@@ -50,9 +48,7 @@ def key_of(sql: str) -> str:
 
 
 def split(sql: str) -> Iterator[str]:
-    """Yield the statements of a script, without their semicolons; comments stay, a comment alone is
-    no statement.
-    """
+    """Yield the statements of a script without semicolons; a comment alone is none."""
     start = 0
     ends = [piece.start() for piece in _PIECE.finditer(sql) if piece["end"]]
     for end in [*ends, len(sql)]:
@@ -63,9 +59,7 @@ def split(sql: str) -> Iterator[str]:
 
 
 def bare(sql: str) -> str:
-    """Return the statement without comments, and with nothing left in its strings: what rules by
-    word may look at.
-    """
+    """Return the statement without comments and with empty strings, for rules by word."""
 
     def kept(piece: re.Match[str]) -> str:
         if piece["end"] or piece[0].startswith('"'):
@@ -76,9 +70,7 @@ def bare(sql: str) -> str:
 
 
 def is_read(sql: str) -> bool:
-    """Return whether a statement reads, or sets what holds for its session only, as far as its
-    first word tells.
-    """
+    """Return whether a statement only reads or sets its session, by its first word."""
     text = bare(sql)
     return bool(_READ.match(text)) and not _INTO.search(text)
 
@@ -94,9 +86,7 @@ def is_among(sql: str, keys: Collection[str]) -> bool:
 
 
 def bookkeeping(version_table: str) -> re.Pattern[str]:
-    """Return what matches the shape of Alembic's own writes to its table, whose values depend on
-    where it was.
-    """
+    """Return what matches Alembic's own writes to its table, whose values vary."""
     table = rf'(?:"?\w+"?\.)?"?{re.escape(version_table)}"?'
     return re.compile(
         rf"UPDATE {table} SET version_num ?= ?\? WHERE {table}\.version_num = \?"  # noqa: S608 - a pattern
@@ -106,17 +96,13 @@ def bookkeeping(version_table: str) -> re.Pattern[str]:
 
 
 def version_in(sql: str) -> str:
-    """Return the revision that one of Alembic's own writes brings the database to; "" when it
-    names none.
-    """
+    """Return the revision that one of Alembic's own writes names; "" for none."""
     found = re.search(r"(?:SET version_num ?= ?|VALUES \()'([^']+)'", sql)
     return found[1] if found else ""
 
 
 def plumbing(version_table: str) -> re.Pattern[str]:
-    """Return what matches the shape of statements that say nothing of a revision: transactions,
-    Alembic's own table.
-    """
+    """Return what matches transactions and the like, which say nothing of a revision."""
     columns = (
         r"\( ?version_num VARCHAR\(\d+\) NOT NULL, CONSTRAINT \S+ PRIMARY KEY \(version_num\) ?\)"
     )

@@ -27,7 +27,7 @@ def proof_of(case: Case, tmp_path, url: str, *statements: str, at: str = "main")
     with psycopg.connect(url) as opened:
         for statement in statements:
             opened.execute(statement)
-    request = Request(stage.mirror.commit(at), case.alembic, url, tmp_path / "servers")
+    request = Request(stage.mirror.commit(at), case.alembic, url, root=tmp_path / "servers")
     return prove(stage.mirror, request, on_tried=lambda *_: None, alive=lambda: True)
 
 

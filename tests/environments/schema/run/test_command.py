@@ -399,7 +399,7 @@ def test_files_are_whole_with_links_inside_and_a_link_that_leads_out_is_refused(
     assert (tmp_path / "files/docs/link").readlink() == Path("../backend/README")
     with pytest.raises(Exception, match="leads out of the repository"):
         out.checkout_all("main", tmp_path / "other")
-    assert mirror.files("main")
+    assert mirror.tree("main")
 
 
 def _with_links(where: Path, links: dict[str, str]):

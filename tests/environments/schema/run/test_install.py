@@ -10,31 +10,25 @@ from environments.schema.run.install import (
     linked,
     missing_tools,
     note_links,
-    suggested,
+    suggested_install,
 )
 
 
 @pytest.mark.parametrize(
-    ("paths", "alembic", "command", "installs"),
+    ("paths", "here", "installs"),
     [
-        ({"uv.lock", "pyproject.toml"}, "alembic.ini", "alembic upgrade head", "uv sync --frozen"),
+        ({"uv.lock", "pyproject.toml"}, "", "uv sync --frozen"),
         (
             {"backend/requirements.txt", "uv.lock"},
-            "backend/alembic.ini",
-            "cd backend && alembic upgrade head",
+            "backend",
             "cd backend && pip install -r requirements.txt",
         ),
-        (
-            {"poetry.lock"},
-            "backend/alembic.ini:users",
-            "cd backend && alembic upgrade head",
-            "poetry install --no-root",
-        ),
-        ({"README"}, "db", "alembic upgrade head", ""),
+        ({"poetry.lock"}, "backend", "poetry install --no-root"),
+        ({"README"}, "", ""),
     ],
 )
-def test_what_a_repository_most_likely_uses_is_suggested(paths, alembic, command, installs):
-    assert suggested(paths, alembic) == (command, installs)
+def test_what_a_repository_most_likely_uses_is_suggested(paths, here, installs):
+    assert suggested_install(paths, here) == installs
 
 
 def test_a_tool_that_is_not_here_is_fetched(monkeypatch):

@@ -129,12 +129,13 @@ def test_target_version_table_and_the_address_of_another_driver_are_followed(tmp
         connection.execute("create schema meta")
     mirror = repository(tmp_path / "git", tree(FIRST, SECOND))
     url = database.replace("postgresql://", "postgresql+asyncpg://") + "?ssl=prefer"
-    table = {"version_table": "versions", "version_table_schema": "meta"}
 
-    outcome, _ = go(mirror, asked(mirror, url, target=("aaaa00000001",), **table))
+    outcome, _ = go(
+        mirror, asked(mirror, url, target=("aaaa00000001",), version_table="meta.versions")
+    )
 
     assert outcome.status == "succeeded", outcome
-    assert current(database, table="versions", schema="meta") == ("aaaa00000001",)
+    assert current(database, table="meta.versions") == ("aaaa00000001",)
 
 
 def test_a_failing_revision_is_named_with_its_statement_and_the_first_stays(tmp_path, database):

@@ -1,12 +1,15 @@
-"""Reads the database that a rehearsal copies: its revisions, its schema, and its roles."""
+"""What is done over a scratch server: a database read into it, a run, a dump once around."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from environments.schema.rehearsal.dump import DumpError, dump
-from environments.schema.rehearsal.report import UnknownError
+from environments.git.repository import Mirror
+from environments.schema.rehearsal.dump import DumpError, dump, load
+from environments.schema.rehearsal.report import Request, UnknownError
 from environments.schema.rehearsal.scratch_server import Scratch
-from environments.schema.run import database
+from environments.schema.run import database, runner
+from environments.schema.run.process import Child
+from environments.schema.run.request import Outcome
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ def read_target(
     `DumpError` and `Cancelled`.
     """
     with database.connection(url) as opened:
-        revisions = database.revisions_in(opened, version_table, None)
+        revisions = database.revisions_in(opened, version_table)
         version = opened.info.server_version
         if version // 10_000 > scratch.version // 10_000:
             raise UnknownError(
@@ -54,3 +57,38 @@ def read_target(
 
 def version_text(number: int) -> str:
     return f"{number // 10_000}.{number % 10_000}"
+
+
+def run_in(
+    scratch: Scratch,
+    mirror: Mirror,
+    request: Request,
+    url: str,
+    direction: str,
+    target: tuple[str, ...],
+    child: Child,
+    alive: Callable[[], bool],
+) -> Outcome:
+    """Run once what is rehearsed, over the scratch database at `url`."""
+    if request.command:  # a project may know one kind of address only
+        url = f"{request.url.partition('://')[0]}://{url.partition('://')[2]}"
+    wanted = replace(
+        request,
+        url=url,
+        target=target,
+        direction=direction,
+        record=True,
+        workspace=scratch.work,
+        child=child,
+    )
+    return runner.run(mirror, wanted, on_lines=lambda lines: None, alive=alive)
+
+
+def trip(scratch: Scratch, text: str, alive: Callable[[], bool]) -> str:
+    """Return a dump once more around: loaded into an empty database, and dumped."""
+    url = scratch.create("rehearsal_trip")
+    try:
+        load(text, url, scratch.work / "trip.sql", alive)
+        return dump(url, scratch.work / "again.sql", alive)
+    finally:
+        scratch.drop("rehearsal_trip")
