@@ -34,8 +34,10 @@ def complaint(text: str) -> str:
     """Return in a sentence without its full stop what the program that printed `text` lacks and
     where to give it, or "".
     """
-    found = (say(text) for say in (_settings, _variable, _driver, _package, _extension, _address))
-    return next(filter(None, found), "")
+    sentences = (
+        say(text) for say in (_settings, _variable, _driver, _package, _extension, _address)
+    )
+    return next(filter(None, sentences), "")
 
 
 def _settings(text: str) -> str:
@@ -48,42 +50,42 @@ def _settings(text: str) -> str:
 
 
 def _variable(text: str) -> str:
-    if not (found := _UNSET.search(text)):
+    if not (match := _UNSET.search(text)):
         return ""
-    name = next(filter(None, found.groups()))
+    name = next(filter(None, match.groups()))
     return f"the variable {name} is not set; add it to the command's variables"
 
 
 def _driver(text: str) -> str:
     if "The asyncio extension requires an async driver" in text:
         return f"the address names no asynchronous driver; {_BEGIN.format('asyncpg')}"
-    found = _MODULE.search(text)
-    if not found or found[1] not in _DRIVERS:
+    match = _MODULE.search(text)
+    if not match or match[1] not in _DRIVERS:
         return ""
-    why = f"the address asks for the driver {found[1]}, which is not installed"
+    why = f"the address asks for the driver {match[1]}, which is not installed"
     return f"{why}; install it, or {_BEGIN.format('DRIVER')}"
 
 
 def _package(text: str) -> str:
-    if not (found := _MODULE.search(text)):
+    if not (match := _MODULE.search(text)):
         return ""
     return (
-        f"the package “{found[1]}” is not there; let the install command install it, or begin the"
+        f"the package “{match[1]}” is not there; let the install command install it, or begin the"
         " command with `PYTHONPATH=.` if it is the project's own"
     )
 
 
 def _extension(text: str) -> str:
-    if not (found := _EXTENSION.search(text)):
+    if not (match := _EXTENSION.search(text)):
         return ""
-    name = found[1] or found[2]
+    name = match[1] or match[2]
     return f"the database server lacks the extension “{name}”; use a server that has it"
 
 
 def _address(text: str) -> str:
-    if not (found := _REFUSED.search(text)):
+    if not (match := _REFUSED.search(text)):
         return ""
-    host, port, named, other, other_port, unknown = found.groups()
+    host, port, named, other, other_port, unknown = match.groups()
     where = next(filter(None, (host, named, other, unknown)))
     where += f":{port or other_port}" if port or other_port else ""
     return (

@@ -7,8 +7,8 @@ from django.conf import settings
 def role_fault(connection: psycopg.Connection) -> str:
     """Return in a sentence what this session's role may that the portal's must not, or ""."""
     query = "SELECT rolname, rolsuper, rolbypassrls FROM pg_catalog.pg_roles"
-    found = connection.execute(f"{query} WHERE rolname = current_user").fetchone()
-    name, superuser, bypasses = found or ("?", False, False)
+    role = connection.execute(f"{query} WHERE rolname = current_user").fetchone()
+    name, superuser, bypasses = role or ("?", False, False)
     if not superuser and not bypasses:
         return ""
     what = "a superuser" if superuser else "free of row security (BYPASSRLS)"

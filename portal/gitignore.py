@@ -25,7 +25,7 @@ def takes_in(patterns: Iterable[str], path: str) -> bool:
     """
     rules = [rule for pattern in patterns if (rule := _rule(pattern)) is not None]
     *above, own = accumulate(path.strip("/").split("/"), "{}/{}".format)
-    return any(_is_in(rules, one, directory=True) for one in above) or _is_in(rules, own)
+    return any(_is_in(rules, folder, directory=True) for folder in above) or _is_in(rules, own)
 
 
 def is_exception(pattern: str) -> bool:
@@ -77,16 +77,16 @@ _TOKEN = re.compile(
 def _segment(part: str) -> str:
     """Return one name of a path, in which “*” and “?” stand for anything but a slash."""
     written = ""
-    for found in _TOKEN.finditer(part):
-        if found["stars"]:
+    for token in _TOKEN.finditer(part):
+        if token["stars"]:
             written += "[^/]*"
-        elif found["one"]:
+        elif token["one"]:
             written += "[^/]"
-        elif found["class"]:
-            inside = found["class"][1:-1].replace("\\", r"\\")
+        elif token["class"]:
+            inside = token["class"][1:-1].replace("\\", r"\\")
             negated = inside[:1] in ("!", "^")
             members = (inside[1:] if negated else inside).replace("[", r"\[")
             written += f"(?!/)[{'^' if negated else ''}{members}]"
         else:
-            written += re.escape(found["escaped"] or found["other"])
+            written += re.escape(token["escaped"] or token["other"])
     return written

@@ -31,10 +31,10 @@ def asks_for_sandbox(environ: Mapping[str, str]) -> bool:
     sandbox's.
     """
     set_ = [name for name in CONFIGURED if environ.get(name, "").strip()]
-    asked = environ.get("SANDBOX", "").strip().lower()
-    if not asked:
+    wanted = environ.get("SANDBOX", "").strip().lower()
+    if not wanted:
         return not set_
-    if asked not in ("1", "true", "yes", "on"):
+    if wanted not in ("1", "true", "yes", "on"):
         return False
     if clashing := [name for name in set_ if name in (*CREDENTIALS, "DATABASE_URL")]:
         names = ", ".join(clashing)

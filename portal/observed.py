@@ -37,7 +37,7 @@ def accepted_at(account: str) -> float:
     kept = Observation.objects.filter(name=name).values_list("value", flat=True).first()
     with _noting:
         seen = (_noted.get(name), kept)
-    return max((one for one in seen if isinstance(one, float)), default=0.0)
+    return max((moment for moment in seen if isinstance(moment, float)), default=0.0)
 
 
 def keep(*, at_once: bool = False) -> None:

@@ -41,12 +41,12 @@ def prepared[M: Model](build: Callable[..., QuerySet[M]]) -> Callable[..., list[
     @functools.wraps(build)
     def read(*values: object) -> list[M]:
         rows, kept, text, given = compiled()
-        put = tuple(values[one.at] if isinstance(one, _Given) else one for one in given)
+        put = tuple(values[value.at] if isinstance(value, _Given) else value for value in given)
         compiler: Any = copy.copy(kept)
         compiler.connection = connections[rows.db]  # each thread has its own
         compiler.as_sql = lambda *_, **__: (text, put)
-        found: Any = rows.all()
-        found.query.get_compiler = lambda *_, **__: compiler
-        return list(found)
+        result: Any = rows.all()
+        result.query.get_compiler = lambda *_, **__: compiler
+        return list(result)
 
     return read

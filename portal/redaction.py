@@ -71,7 +71,7 @@ def known_secrets() -> list[str]:
 
 def unmistakable() -> list[str]:
     """Return those of `known_secrets` that nobody would write as a word."""
-    return [one for one in known_secrets() if is_unmistakable(one)]
+    return [secret for secret in known_secrets() if is_unmistakable(secret)]
 
 
 def is_unmistakable(text: str) -> bool:
@@ -95,8 +95,10 @@ def in_texts(value: object, change: Callable[[str], str]) -> object:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
-        return {in_texts(name, change): in_texts(one, change) for name, one in value.items()}
-    return [in_texts(one, change) for one in value] if isinstance(value, list | tuple) else value
+        return {in_texts(name, change): in_texts(inner, change) for name, inner in value.items()}
+    return (
+        [in_texts(inner, change) for inner in value] if isinstance(value, list | tuple) else value
+    )
 
 
 def redact(message: str, secrets: Iterable[str]) -> str:
@@ -120,8 +122,8 @@ def _of_settings() -> list[str]:
 @lru_cache(maxsize=8)
 def _all_spellings(secrets: tuple[str, ...]) -> tuple[str, ...]:
     """Return what stands for these secrets, the longest first, without what hides words."""
-    found = {spelling for secret in secrets for spelling in _spellings(secret)}
-    return tuple(sorted(filter(is_unmistakable, found), key=len, reverse=True))
+    spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
+    return tuple(sorted(filter(is_unmistakable, spellings), key=len, reverse=True))
 
 
 def _spellings(secret: str) -> set[str]:
@@ -130,7 +132,13 @@ def _spellings(secret: str) -> set[str]:
         password = urlsplit(plain).password or "" if "://" in plain else ""
     except ValueError:
         password = ""
-    found = set()
-    for one in {plain, plain.strip(), password, unquote(password)} - {""}:
-        found |= {one, quote(one, safe=""), quote_plus(one), json.dumps(one)[1:-1], repr(one)[1:-1]}
-    return {one for one in found if one.strip()}
+    spellings = set()
+    for spelling in {plain, plain.strip(), password, unquote(password)} - {""}:
+        spellings |= {
+            spelling,
+            quote(spelling, safe=""),
+            quote_plus(spelling),
+            json.dumps(spelling)[1:-1],
+            repr(spelling)[1:-1],
+        }
+    return {text for text in spellings if text.strip()}

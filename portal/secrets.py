@@ -205,4 +205,4 @@ def describe_token(raw: str) -> list[str]:
         "has a letter that no token has": not inner.isascii(),
         "has a control character inside": re.search(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]", inner),
     }
-    return [length, *(fault for fault, found in faults.items() if found)]
+    return [length, *(fault for fault, applies in faults.items() if applies)]

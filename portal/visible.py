@@ -64,13 +64,13 @@ def visible(text: str) -> str:
     return _FIND.sub(_marked, text)
 
 
-def _marked(found: re.Match[str]) -> str:
-    return found[0] if found["readable"] else f"⟨U+{ord(found[0]):04X}⟩"
+def _marked(match: re.Match[str]) -> str:
+    return match[0] if match["readable"] else f"⟨U+{ord(match[0]):04X}⟩"
 
 
 def visible_line(text: str) -> str:
     """Do the same as `visible`, for one line: a line feed or tab in it is marked too."""
-    return re.sub("[\t\n\r]", lambda found: f"⟨U+{ord(found[0]):04X}⟩", visible(text))
+    return re.sub("[\t\n\r]", lambda match: f"⟨U+{ord(match[0]):04X}⟩", visible(text))
 
 
 def only_visible(get_response: Callable[[object], Any]) -> Callable[[object], object]:

@@ -19,8 +19,8 @@ def on_changes_into(github: GitHub, project: Project, branch: str) -> list[str] 
     if is_production or not heads:
         own = github.branch_head(project.staging_branch if is_production else branch)
         heads = [*heads, *([own] if own else [])]
-    found = [github.checks(head) for head in dict.fromkeys(heads)]
-    if found and all(checks is None for checks in found):
+    results = [github.checks(head) for head in dict.fromkeys(heads)]
+    if results and all(checks is None for checks in results):
         return None
-    names = {check.name for checks in found for check in checks or ()}
+    names = {check.name for checks in results for check in checks or ()}
     return sorted(names - {settings.STATUS_CONTEXT})

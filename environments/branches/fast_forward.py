@@ -97,7 +97,7 @@ def _diverged(project: Project, behind: int) -> SyncResult:
         return SyncResult(
             DIVERGED, f"{message} The commits only on {main} could not be read: {error}"
         )
-    listed = ", ".join(f"{one['label']} “{one['said']}”" for one in named[:NAMED])
+    listed = ", ".join(f"{commit['label']} “{commit['said']}”" for commit in named[:NAMED])
     more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
     both = " Both contain the same files." if same else ""
     return SyncResult(
@@ -170,8 +170,12 @@ def _lacking(project: Project, mirror: Mirror) -> tuple[dict[str, str], ...]:
     commits = mirror.commits(project.staging_branch, project.production_branch, limit=100)
     single = [commit for commit in commits if len(commit.parents) < 2]
     return tuple(
-        {"label": f"{_kind(one)} {one.sha[:7]}", "said": text(one.title, 120), "sha": one.sha}
-        for one in single or commits
+        {
+            "label": f"{_kind(commit)} {commit.sha[:7]}",
+            "said": text(commit.title, 120),
+            "sha": commit.sha,
+        }
+        for commit in single or commits
     )
 
 

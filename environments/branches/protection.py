@@ -66,7 +66,7 @@ def clicks(project: Project, branch: str) -> list[str]:
         ),
         "Choose Save changes. The portal reads the new rules by itself.",
     ]
-    return [one for one in done if one]
+    return [step for step in done if step]
 
 
 def branches(project: Project) -> tuple[str, str]:
@@ -80,14 +80,14 @@ def read(project: Project, *, now: datetime) -> None:
     Raise `ApiError` when GitHub does not answer.
     """
     github = github_of(project)
-    found = {
+    readings = {
         branch: (github.rules(branch), checks_that_ran.on_changes_into(github, project, branch))
         for branch in branches(project)
     }
     with transaction.atomic():
         rows = BranchProtection.objects.select_for_update().filter(project=project)
         before = {row.branch: row for row in rows}
-        for branch, (rules, ran) in found.items():
+        for branch, (rules, ran) in readings.items():
             _keep(project, branch, rules, ran, before.get(branch), now)
         # The lock of the other readings, so that one finding is not opened by both.
         RailwaySync.objects.select_for_update().filter(project=project).first()
@@ -103,7 +103,7 @@ def _keep(
     now: datetime,
 ) -> None:
     """Write the reading of one branch, unless one that began later is written already."""
-    lines = [asdict(one) for one in compared(project, branch, rules)]
+    lines = [asdict(rule) for rule in compared(project, branch, rules)]
     if before:
         if before.read_at > now:
             return

@@ -100,7 +100,9 @@ def closed_to_portal(project: Project, rules: Rules) -> bool | None:
     by_role = own_app(project) is None and "administrators" in (
         rules.passing or ()
     )  # others cannot read that they may
-    if by_role or project.portal_app.lower() in {one.lower() for one in rules.passing or ()}:
+    if by_role or project.portal_app.lower() in {
+        account.lower() for account in rules.passing or ()
+    }:
         closed_by -= {CLASSIC}
     return bool(closed_by)
 
@@ -148,8 +150,12 @@ def _source(app: int | None, checks: frozenset[str], rules: Rules) -> list[Prote
     if app is None or context not in checks:
         return []
     from_us = None if rules.apps is None else (context, app) in rules.apps
-    found = sorted(one for name, one in rules.apps or () if name == context)
-    actual = None if rules.apps is None else ", ".join(f"App {one}" for one in found) or "anybody"
+    app_ids = sorted(app for name, app in rules.apps or () if name == context)
+    actual = (
+        None
+        if rules.apps is None
+        else ", ".join(f"App {app_id}" for app_id in app_ids) or "anybody"
+    )
     return [_line("source", f"{context} is accepted from", f"App {app}", actual, from_us)]
 
 

@@ -40,18 +40,18 @@ def pin_host_keys(
     key = DeployKey.objects.select_for_update().defer("private_key").get(pk=key.pk)
     check = ConnectionCheck.objects.first()
     offers = [
-        one
-        for found in (check.found if check else [])
-        if found.get("project") == key.project.slug
-        for one in found.get("offers", ())
+        offer
+        for results in (check.found if check else [])
+        if results.get("project") == key.project.slug
+        for offer in results.get("offers", ())
     ]
     shown = {fingerprint: f"{kind} {blob}\n" for kind, blob, fingerprint, _ in offers}
     chosen = list(dict.fromkeys(fingerprints))
-    if missing := [one for one in chosen if one not in shown]:
+    if missing := [fingerprint for fingerprint in chosen if fingerprint not in shown]:
         raise Refused(
             f"The last check did not see the host key {missing[0][:60]}; check again. Nothing "
             "was pinned."
         )
-    pinned = "".join(shown[one] for one in chosen)
+    pinned = "".join(shown[fingerprint] for fingerprint in chosen)
     values = {"host_keys": pinned, "fingerprints": host_keys.fingerprints(pinned)}
     return propose(key, actor=actor, values=values, now=now)

@@ -16,9 +16,9 @@ from portal.credentials import stored
 def diagnose() -> list[Connection]:
     """Look at every credential of the settings with the projects it is for. Only reads."""
     projects = list(Project.objects.all())
-    keys = [found for project in projects if (found := of_deploy_key(project))]
-    railways = [of_railway(one) for one in sources(stored.RAILWAY, projects)]
-    githubs = [of_github(one) for one in sources(stored.GITHUB, projects)]
+    keys = [diagnosis for project in projects if (diagnosis := of_deploy_key(project))]
+    railways = [of_railway(source) for source in sources(stored.RAILWAY, projects)]
+    githubs = [of_github(source) for source in sources(stored.GITHUB, projects)]
     return [*railways, *githubs, *keys, _isolation()]
 
 

@@ -57,7 +57,7 @@ def _let_in(
             project=project.slug,
             offers=offers,
         )
-    pinned = ", ".join(one.fingerprint for one in host_keys.read_host_keys(key.host_keys))
+    pinned = ", ".join(host_key.fingerprint for host_key in host_keys.read_host_keys(key.host_keys))
     return Connection(
         name,
         PASS,
@@ -94,7 +94,8 @@ def _offered(address: host_keys.Address, pinned: str) -> tuple[tuple[str, str, s
     except keys.BadKey:
         return ()
     good = {key.blob for key in host_keys.read_host_keys(host_keys.published(address.host))}
-    new = [one for one in shown if one.blob not in known]
+    new = [host_key for host_key in shown if host_key.blob not in known]
     return tuple(
-        (one.kind, one.blob, one.fingerprint, "yes" if one.blob in good else "") for one in new
+        (host_key.kind, host_key.blob, host_key.fingerprint, "yes" if host_key.blob in good else "")
+        for host_key in new
     )

@@ -16,16 +16,16 @@ CONNECTIONS_SECONDS = 3600.0
 
 def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
     """Look once at every credential; one event when what they can do has changed."""
-    found = [asdict(one) for one in check.diagnose()]
+    results = [asdict(result) for result in check.diagnose()]
     watch, _ = CredentialWatch.objects.get_or_create(single=True)
     with transaction.atomic():
         if not holds(job):
             return Requeue(0)
-        ConnectionCheck.objects.filter(pk=job.pk).update(found=found, checked_at=timezone.now())
-        states = {one["name"]: one["state"] for one in found}
-        if states != {one["name"]: one["state"] for one in job.found}:
-            failed = [one for one in found if one["state"] == connection.FAIL]
-            bad = [f"{one['name']}: {one['sentence']}" for one in failed]
+        ConnectionCheck.objects.filter(pk=job.pk).update(found=results, checked_at=timezone.now())
+        states = {result["name"]: result["state"] for result in results}
+        if states != {result["name"]: result["state"] for result in job.found}:
+            failed = [result for result in results if result["state"] == connection.FAIL]
+            bad = [f"{result['name']}: {result['sentence']}" for result in failed]
             audit.record(
                 "connections.checked",
                 actor=None,

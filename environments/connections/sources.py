@@ -40,9 +40,9 @@ def sources(service: str, projects: Sequence[Project]) -> list[Source]:
     for project in projects:
         row = stored.effective(service, project.slug)
         groups.setdefault(row.pk if row else None, (row, []))[1].append(project)
-    found = [Source(service, row, tuple(used)) for row, used in groups.values()]
-    needed = [one for one in found if one.row is not None or one.projects]
-    return needed or found
+    all_sources = [Source(service, row, tuple(used)) for row, used in groups.values()]
+    needed = [source for source in all_sources if source.row is not None or source.projects]
+    return needed or all_sources
 
 
 def _github_variable() -> str:

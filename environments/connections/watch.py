@@ -84,7 +84,7 @@ def _unasked(source: Source) -> Seen:
 def _in_use() -> Iterator[Source]:
     projects = list(Project.objects.all())
     for service in (stored.RAILWAY, stored.GITHUB):
-        yield from (one for one in sources(service, projects) if one.projects)
+        yield from (source for source in sources(service, projects) if source.projects)
 
 
 def _account(source: Source) -> str | None:
@@ -153,7 +153,7 @@ def _keep(
     with transaction.atomic():
         if not holds(job):
             return False
-        rows = {account: asdict(one) for account, one in seen.items()}
+        rows = {account: asdict(credential) for account, credential in seen.items()}
         CredentialWatch.objects.filter(pk=job.pk).update(seen=rows)
         if changed and (check := ConnectionCheck.objects.first()):
             wake_now(check, now=now)
@@ -167,16 +167,24 @@ def _keep(
 def refused() -> dict[str, str]:
     """Return the credentials that are refused now, by name, each with a sentence. One query."""
     watch = CredentialWatch.objects.first()
-    found = [Seen(**values) for values in watch.seen.values()] if watch else []
-    return {one.name: _sentence(one) for one in found if one.is_refused}
+    credentials = [Seen(**values) for values in watch.seen.values()] if watch else []
+    return {
+        credential.name: _sentence(credential)
+        for credential in credentials
+        if credential.is_refused
+    }
 
 
 def of_github() -> dict[str, str]:
     """Return the names of GitHub's credentials in use, by their account. One query."""
     watch = CredentialWatch.objects.first()
     rows = watch.seen if watch else {}
-    found = {account: Seen(**values) for account, values in rows.items()}
-    return {account: one.name for account, one in found.items() if one.service == stored.GITHUB}
+    credentials = {account: Seen(**values) for account, values in rows.items()}
+    return {
+        account: credential.name
+        for account, credential in credentials.items()
+        if credential.service == stored.GITHUB
+    }
 
 
 def _sentence(seen: Seen) -> str:

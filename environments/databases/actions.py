@@ -140,10 +140,10 @@ def retry_migration(
 
 def _require_retriable(run: MigrationRun) -> None:
     """Refuse a run that has not failed, is not the newest, or is not for this page to retry."""
-    mine = MigrationRun.objects.filter(environment=run.environment, database=run.database)
+    runs = MigrationRun.objects.filter(environment=run.environment, database=run.database)
     if run.is_open or run.status == JobStatus.SUCCEEDED:
         raise Refused("This run has not failed, so there is nothing to retry.")
-    if mine.filter(pk__gt=run.pk).exists():
+    if runs.filter(pk__gt=run.pk).exists():
         raise Refused(
             f"{run.database.of(run.environment)} has been migrated since. Open the newest run."
         )

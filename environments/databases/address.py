@@ -35,20 +35,20 @@ def url_of(place: EnvironmentDatabase, railway: Railway | None = None) -> str:
     """
     if place.url:
         return _reachable(place, cast(HiddenText, place.url).reveal(), "The address given here")
-    railway, one = railway or railway_of(place.environment.project), place.database
-    if one.public_service and (public := _public(place, railway)):
-        return _reachable(place, public, f"{one.public_variable} of {one.public_service}")
-    instance = instance_of(place.environment, one)
+    railway, database = railway or railway_of(place.environment.project), place.database
+    if database.public_service and (public := _public(place, railway)):
+        return _reachable(place, public, f"{database.public_variable} of {database.public_service}")
+    instance = instance_of(place.environment, database)
     values = variables_of(instance, railway)
-    if one.variable not in values:
+    if database.variable not in values:
         raise NoDatabase(
-            f"{instance} has no variable {one.variable}; set it, or give the address here."
+            f"{instance} has no variable {database.variable}; set it, or give the address here."
         )
-    value = values[one.variable]
+    value = values[database.variable]
     if value is None:
-        sealed = f"{one.variable} of {instance} is sealed on Railway"
+        sealed = f"{database.variable} of {instance} is sealed on Railway"
         raise NoDatabase(f"{sealed}; give the address here.")
-    return _reachable(place, value.reveal(), f"{one.variable} of {one.service}")
+    return _reachable(place, value.reveal(), f"{database.variable} of {database.service}")
 
 
 NEEDS_TO_LOOK = (
@@ -56,19 +56,21 @@ NEEDS_TO_LOOK = (
 )
 
 
-def out_of_sight(one: Database, railway: Railway | None = None) -> str:
+def out_of_sight(database: Database, railway: Railway | None = None) -> str:
     """Return why the portal could not look at a database that Railway migrates; "" when it can.
 
     Reads the variables of the long-lived environments now; what Railway does not answer is no
     reason. `one` may be a row that is not saved yet.
     """
-    if one.runner not in ON_RAILWAY:
+    if database.runner not in ON_RAILWAY:
         return ""
-    found = Environment.objects.present().long_lived().filter(project=one.project_id)
-    for environment in found.select_related("project"):
-        place = EnvironmentDatabase(environment=environment, database=one)
-        if one.pk:
-            known = EnvironmentDatabase.objects.filter(environment=environment, database=one.pk)
+    environments = Environment.objects.present().long_lived().filter(project=database.project_id)
+    for environment in environments.select_related("project"):
+        place = EnvironmentDatabase(environment=environment, database=database)
+        if database.pk:
+            known = EnvironmentDatabase.objects.filter(
+                environment=environment, database=database.pk
+            )
             place.url = next((row.url for row in known), "")
         try:
             url_of(place, railway)
@@ -129,16 +131,16 @@ def remember(places: Sequence[EnvironmentDatabase], railway: Railway) -> None:
 
     What cannot be read so is asked for by itself, and says then what is wrong.
     """
-    asked: dict[str, list[Place]] = {}
+    places_of_host: dict[str, list[Place]] = {}
     for place in places:
         database, environment = place.database, place.environment
         for service in () if place.url else (database.public_service, database.service):
             if service and (instance := _instance(environment, service)):
                 project, *wanted = instance.at_railway
-                asked.setdefault(project, []).append((wanted[0], wanted[1]))
-    for project, found in asked.items():
+                places_of_host.setdefault(project, []).append((wanted[0], wanted[1]))
+    for project, variables in places_of_host.items():
         with suppress(ApiError):
-            railway.remember(project, list(dict.fromkeys(found)))
+            railway.remember(project, list(dict.fromkeys(variables)))
 
 
 def instance_of(environment: Environment, of: Database) -> ServiceInstance:
@@ -156,8 +158,8 @@ def instance_of(environment: Environment, of: Database) -> ServiceInstance:
 
 
 def _instance(environment: Environment, service: str) -> ServiceInstance | None:
-    found = ServiceInstance.objects.filter(environment=environment, service__name=service)
-    row = found.select_related("service").first()
+    instances = ServiceInstance.objects.filter(environment=environment, service__name=service)
+    row = instances.select_related("service").first()
     if row is not None:
         row.environment = environment
     return row
@@ -170,8 +172,8 @@ def read_revisions(
     revisions: list[str] | None = None
     problem, tables = "", 0
     try:
-        found, tables = database.look(url_of(place, railway), table=place.database.version_table)
-        revisions = list(found)
+        heads, tables = database.look(url_of(place, railway), table=place.database.version_table)
+        revisions = list(heads)
     except (NoDatabase, DatabaseError, ApiError) as error:
         problem = f"{place.environment}: {error}"
     EnvironmentDatabase.objects.filter(pk=place.pk).update(

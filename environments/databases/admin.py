@@ -88,8 +88,8 @@ class EnvironmentDatabaseAdmin(TwoPeople):
         forget = form.cleaned_data["forget_database_url"]
         given = "" if forget else form.cleaned_data["new_database_url"]
         if given or (forget and obj.url):
-            told = {"address": (where(obj), place_in_words(given))}
-            self.propose(request, obj, values={}, shown=told, secrets={"url": given})
+            values = {"address": (where(obj), place_in_words(given))}
+            self.propose(request, obj, values={}, shown=values, secrets={"url": given})
 
 
 def where(place: EnvironmentDatabase) -> str:

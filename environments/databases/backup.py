@@ -88,15 +88,15 @@ def _take(
 ) -> dict[str, object]:
     if not alive():
         raise Cancelled
-    found = measure(url, touched)
-    tables = [one.name for one in found.tables]
-    named = "the whole database" if found.everything else ", ".join(tables)
+    sizes = measure(url, touched)
+    tables = [table.name for table in sizes.tables]
+    named = "the whole database" if sizes.everything else ", ".join(tables)
     now = timezone.now().isoformat()
     if not named:
         return {"at": now, "sentence": "No backup needed: the tables do not exist yet."}
-    if found.bytes > settings.BACKUP_MAX_MB * 1_000_000:
+    if sizes.bytes > settings.BACKUP_MAX_MB * 1_000_000:
         sentence = (
-            f"No backup was taken: {named} holds {many(found.bytes)}B, more than"
+            f"No backup was taken: {named} holds {many(sizes.bytes)}B, more than"
             f" BACKUP_MAX_MB={settings.BACKUP_MAX_MB}. Take one by hand, or give the database a"
             " volume on Railway, of which Railway takes one."
         )
@@ -105,12 +105,12 @@ def _take(
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _forget(folder)
     path = folder / f"run-{job.pk}.dump"
-    dump_rows(url, tables, found.others, path, alive)
+    dump_rows(url, tables, sizes.others, path, alive)
     message = (
-        f"Backup of {named} ({many(found.bytes)}B in the database) kept in {path.name} for"
+        f"Backup of {named} ({many(sizes.bytes)}B in the database) kept in {path.name} for"
         f" {settings.BACKUP_DAYS} days."
     )
-    if triggers := ", ".join(one.name for one in found.tables if one.triggers):
+    if triggers := ", ".join(table.name for table in sizes.tables if table.triggers):
         message += f" Triggers of {triggers} may change other tables, whose rows it does not hold."
     return {
         "at": now,
@@ -118,7 +118,7 @@ def _take(
         "bytes": path.stat().st_size,
         "tables": tables,
         "sentence": message,
-        "restore": restore(path, [one.plain for one in found.tables]),
+        "restore": restore(path, [table.plain for table in sizes.tables]),
     }
 
 
@@ -127,7 +127,7 @@ def restore(path: Path, tables: Sequence[str]) -> str:
 
     `tables`: names without a schema; none: the whole database was kept.
     """
-    names = " ".join(f"--table={shlex.quote(one)}" for one in tables or ["NAME"])
+    names = " ".join(f"--table={shlex.quote(table)}" for table in tables or ["NAME"])
     return (
         f"To look at it: createdb look && pg_restore --no-owner --dbname=look {path} (an error"
         " about a key to a table whose rows it does not hold is harmless). To bring back tables"
@@ -141,6 +141,6 @@ def restore(path: Path, tables: Sequence[str]) -> str:
 def _forget(folder: Path) -> None:
     """Remove what is older than `BACKUP_DAYS`."""
     limit = time.time() - settings.BACKUP_DAYS * 86_400
-    for one in folder.glob("run-*"):
-        if one.stat().st_mtime < limit:
-            one.unlink(missing_ok=True)
+    for backup in folder.glob("run-*"):
+        if backup.stat().st_mtime < limit:
+            backup.unlink(missing_ok=True)

@@ -43,12 +43,14 @@ def settle(
 def _applied(job: MigrationRun, history: History, outcome: request.Outcome) -> list[list[object]]:
     """Return what was planned and has come true, with seconds; also by a look that was killed."""
     seconds = {revision: took and round(took, 3) for revision, took in outcome.applied}
-    behind = history.ancestors(one for one in outcome.after or () if one in history.revisions)
+    behind = history.ancestors(
+        revision for revision in outcome.after or () if revision in history.revisions
+    )
     forward = job.direction == Direction.UPGRADE
     return [
-        [one["id"], seconds.get(one["id"])]
-        for one in job.planned
-        if (one["id"] in behind) == forward
+        [planned["id"], seconds.get(planned["id"])]
+        for planned in job.planned
+        if (planned["id"] in behind) == forward
     ]
 
 

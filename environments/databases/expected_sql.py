@@ -22,13 +22,15 @@ def remember_staged(
     """
     now, project = timezone.now(), job.environment.project
     base = {"project": project, "database": job.database, "run": job, "at": now}
-    behind = history.ancestors(one for one in after if one in history.revisions)
+    behind = history.ancestors(revision for revision in after if revision in history.revisions)
     staged = StagedRevision.objects.filter(database=job.database)
-    before = set(staged.values_list("revision", flat=True)) - {one["id"] for one in job.planned}
-    found = [one for id, one in history.revisions.items() if id in behind - before]
+    before = set(staged.values_list("revision", flat=True)) - {
+        planned["id"] for planned in job.planned
+    }
+    revisions = [revision for id, revision in history.revisions.items() if id in behind - before]
     rows = [
-        StagedRevision(**base, revision=one.id, sha256=one.sha256)
-        for one in bound_files(job, mirror, history, found)
+        StagedRevision(**base, revision=file.id, sha256=file.sha256)
+        for file in bound_files(job, mirror, history, revisions)
     ]
     StagedRevision.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
 
@@ -42,14 +44,14 @@ def expected_statements(job: MigrationRun) -> dict[str, list[str]]:
     """
     if job.environment.kind != EnvironmentKind.PRODUCTION or job.direction != Direction.UPGRADE:
         return {}
-    files = {(one["id"], one["sha256"]) for one in job.planned}
+    files = {(planned["id"], planned["sha256"]) for planned in job.planned}
     rows = StagedRevision.objects.filter(
         database=job.database, revision__in=[id for id, _ in files]
     )
     expected = {}
     for row in rows.select_related("run").defer("run__log"):
         if (row.revision, row.sha256) in files and row.rendered and not row.rendered.get("kind"):
-            planned = [key_of(one["sql"]) for one in row.rendered["statements"]]
+            planned = [key_of(statement["sql"]) for statement in row.rendered["statements"]]
             if (sent := _sent(job, row)) is not None:
                 expected[row.revision] = [*sent, *planned]
     return expected
@@ -64,7 +66,7 @@ def _sent(job: MigrationRun, row: StagedRevision) -> list[str] | None:
     read.
     """
     recorded = row.run.executed
-    if any(len(one) >= MAX_STATEMENTS for one in recorded.values()):
+    if any(len(statements) >= MAX_STATEMENTS for statements in recorded.values()):
         return None  # there may have been more than were kept
     if job.runner == Runner.COMMAND:
         return [key for statements in recorded.values() for key, _ in statements] or None

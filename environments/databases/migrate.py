@@ -92,12 +92,12 @@ def _start(job: MigrationRun, history: History, current: tuple[str, ...]) -> tup
         return current
     if job.before is not None:
         return tuple(job.before)
-    mine = MigrationRun.objects.filter(environment=job.environment, database=job.database)
-    past = mine.filter(after__isnull=False).exclude(pk=job.pk)
+    runs = MigrationRun.objects.filter(environment=job.environment, database=job.database)
+    past = runs.filter(after__isnull=False).exclude(pk=job.pk)
     last = past.order_by("-pk").values_list("after", flat=True).first()
     known = job.found or last or place_of(job.environment, job.database).revisions
-    was = tuple(one for one in known or () if one in history.revisions)
-    now = history.ancestors(one for one in current if one in history.revisions)
+    was = tuple(revision for revision in known or () if revision in history.revisions)
+    now = history.ancestors(revision for revision in current if revision in history.revisions)
     return was if known and set(was) <= now else current
 
 
@@ -120,7 +120,7 @@ def _verify(
         return railway_verify.verify(job, history, current, url, secrets=secrets, now=now)
 
     try:
-        found = patiently(
+        outcome = patiently(
             look,
             give_up=_not_verified,
             late=(now - job.created_at).total_seconds() > PATIENCE_SECONDS,
@@ -130,10 +130,10 @@ def _verify(
             say="Railway cannot be read yet: {}",
         )
     except NoDatabase as error:
-        found = _not_verified(error)
-    if isinstance(found, (Requeue, Finished)):
-        return found
-    return settle(job, mirror, history, found)
+        outcome = _not_verified(error)
+    if isinstance(outcome, (Requeue, Finished)):
+        return outcome
+    return settle(job, mirror, history, outcome)
 
 
 def _not_verified(error: Exception) -> Finished:
@@ -159,7 +159,10 @@ def _plan(
         return
     changes: dict[str, object] = {"before": list(current)}
     if job.direction == Direction.UPGRADE:  # else people agreed on the target and its file
-        files = [{"id": one.id, "path": one.path, "sha256": one.sha256} for one in pending]
+        files = [
+            {"id": revision.id, "path": revision.path, "sha256": revision.sha256}
+            for revision in pending
+        ]
         changes |= {"target": list(history.heads), "planned": files}
     job.keep(**changes)
 

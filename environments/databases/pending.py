@@ -29,21 +29,23 @@ def read(database: Database, history: History) -> dict[str, JsonObject]:
 
     One query. A database from which no way leads to the heads has a `problem` and no revisions.
     """
-    found: dict[str, JsonObject] = {}
+    reports: dict[str, JsonObject] = {}
     for place in _places(database).select_related("environment"):
-        one = place.environment
+        environment = place.environment
         made: JsonObject = {"start": place.revisions, "revisions": [], "problem": ""}
         if place.revisions is None:
-            made["problem"] = place.revisions_problem or f"{one}'s database has not been read yet."
+            made["problem"] = (
+                place.revisions_problem or f"{environment}'s database has not been read yet."
+            )
         else:
             try:
                 steps = history.between(place.revisions, history.effective_heads)
                 made["revisions"] = [step.id for step in steps]
             except HistoryError as error:
                 strange = not set(place.revisions) <= history.revisions.keys()
-                made["problem"] = f"{one}: {error}{f' {PROVE}' if strange else ''}"
-        found[str(one.kind)] = made
-    return found
+                made["problem"] = f"{environment}: {error}{f' {PROVE}' if strange else ''}"
+        reports[str(environment.kind)] = made
+    return reports
 
 
 def hashed(
@@ -53,12 +55,12 @@ def hashed(
     are not `shown` elsewhere.
     """
     by_id = {step.revision: step for step in steps}
-    found = {}
+    hashes = {}
     for kind, start in starts.items():
-        mine = [by_id[id] for id in start["revisions"] if id in by_id]
-        also = steps_as_json([step for step in mine if step.revision not in shown])
-        found[kind] = start | {"digest": digest_of(mine), "also": also}
-    return found
+        revisions = [by_id[id] for id in start["revisions"] if id in by_id]
+        also = steps_as_json([step for step in revisions if step.revision not in shown])
+        hashes[kind] = start | {"digest": digest_of(revisions), "also": also}
+    return hashes
 
 
 def reported(database: Database) -> list[str]:
@@ -66,9 +68,9 @@ def reported(database: Database) -> list[str]:
 
     One query.
     """
-    found = list(_places(database).values_list("revisions", flat=True))
-    known = [revisions for revisions in found if revisions is not None]
-    return sorted({id for revisions in known for id in revisions}) if known == found else []
+    reports = list(_places(database).values_list("revisions", flat=True))
+    known = [revisions for revisions in reports if revisions is not None]
+    return sorted({id for revisions in known for id in revisions}) if known == reports else []
 
 
 def _places(database: Database) -> QuerySet[EnvironmentDatabase]:
@@ -102,15 +104,15 @@ def planned_steps(job: MigrationRun) -> dict[str, tuple[Step, list[JsonObject]]]
 
     A plan that is being computed again still has what it knew of these files. One query.
     """
-    files = {(one["id"], one["sha256"]) for one in job.planned}
+    files = {(planned["id"], planned["sha256"]) for planned in job.planned}
     plans = MigrationPlan.objects.filter(database=job.database).exclude(steps=[])
-    found: dict[str, tuple[Step, list[JsonObject]]] = {}
+    steps: dict[str, tuple[Step, list[JsonObject]]] = {}
     for plan in plans.order_by("-pk").only("steps", "risks")[:PLANS]:
         for step in steps_from_json(plan.steps):
             if (step.revision, step.sha256) in files:
-                risks = [one for one in plan.risks if one["revision"] == step.revision]
-                found.setdefault(step.revision, (step, risks))
-    return found
+                risks = [risk for risk in plan.risks if risk["revision"] == step.revision]
+                steps.setdefault(step.revision, (step, risks))
+    return steps
 
 
 def keep_rendered(plan: MigrationPlan) -> None:
@@ -119,7 +121,7 @@ def keep_rendered(plan: MigrationPlan) -> None:
     One query when it has it.
     """
     stored = [*plan.steps, *plan.starts.get(EnvironmentKind.STAGING, {}).get("also", ())]
-    planned = [one["revision"] for one in stored]
+    planned = [step["revision"] for step in stored]
     bare = StagedRevision.objects.filter(database=plan.database_id, rendered__isnull=True)
     waiting = list(bare.filter(run__commit=plan.commit, revision__in=planned))
     if not waiting:

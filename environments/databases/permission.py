@@ -34,7 +34,7 @@ def watched(job: MigrationRun, pending: Sequence[Revision]) -> Outcome | None:
     """
     if not pending:
         return None
-    revisions = [one.id for one in pending]
+    revisions = [revision.id for revision in pending]
     where = job.database.of(job.environment)
     doing = f"{job.direction} {where}: {', '.join(revisions)}"
     content = {"database": str(job.database), "revisions": revisions, "commit": job.commit}
@@ -89,7 +89,7 @@ def why_not(
     """Return why this run may not start, if it may not."""
     if history.problems:
         return refused(history.problems[0].sentence)
-    if unknown := [one for one in current if one not in history.revisions]:
+    if unknown := [revision for revision in current if revision not in history.revisions]:
         at = f"{job.database.of(job.environment)} is at {', '.join(unknown)}"
         return refused(f"{at}, which commit {job.commit[:7]} does not know. {PROVE}")
     if job.before is not None and invalid and job.runner != Runner.VERIFY:
@@ -108,14 +108,17 @@ def _not_agreed(
     job: MigrationRun, mirror: Mirror, history: History, current: tuple[str, ...]
 ) -> Finished | None:
     """Return why a downgrade may not start: it undoes exactly the file that was agreed on."""
-    agreed = [(one["id"], one["sha256"]) for one in job.planned]
+    agreed = [(planned["id"], planned["sha256"]) for planned in job.planned]
     try:
-        pending = [(one.id, one.sha256) for one in pending_revisions(job, mirror, history, current)]
+        pending = [
+            (revision.id, revision.sha256)
+            for revision in pending_revisions(job, mirror, history, current)
+        ]
     except HistoryError as error:
         return refused(str(error))
     done = job.before is not None and not pending  # a look that was killed had finished it
     if len(agreed) != 1 or (pending != agreed and not done):
-        would = ", ".join(one for one, _ in pending) or "nothing"
+        would = ", ".join(id for id, _ in pending) or "nothing"
         return refused(
             f"From {', '.join(current) or 'no revision'} this would undo {would}, which differs "
             "from the approved downgrade."
@@ -129,7 +132,7 @@ def _not_proven(job: MigrationRun, pending: Sequence[Revision]) -> Finished | No
     """Production runs only what staging ran: the same revisions with the same file hashes."""
     staged = StagedRevision.objects.filter(database=job.database)
     proven = set(staged.values_list("revision", "sha256"))
-    missing = [one.id for one in pending if (one.id, one.sha256) not in proven]
+    missing = [revision.id for revision in pending if (revision.id, revision.sha256) not in proven]
     if not missing:
         return None
     files = f"Staging has not run these files successfully: {', '.join(missing)}."

@@ -50,15 +50,16 @@ def plan_migrations(job: MigrationPlan, *, now: datetime) -> Outcome:
     job.digest = plan_render.digest_of(steps)
     MigrationPlan.objects.filter(pk=job.pk, fence=job.fence).update(
         steps=plan_render.steps_as_json(steps),
-        risks=[asdict(one) for one in risks],
+        risks=[asdict(risk) for risk in risks],
         met=asdict(read) | {"problem": problem, "at": now.isoformat(), "order": of.schema_order},
         digest=job.digest,
         starts=pending.hashed(starts, made.steps, shown={step.revision for step in steps}),
         renderer=renderer,
     )
-    asked = sum(one.asks for one in risks)
+    to_accept = sum(risk.asks for risk in risks)
     return Finished(
-        JobStatus.SUCCEEDED, f"{len(steps)} migrations planned; {asked} risks above information."
+        JobStatus.SUCCEEDED,
+        f"{len(steps)} migrations planned; {to_accept} risks above information.",
     )
 
 
@@ -80,9 +81,9 @@ def _rendered(
         raise _Broken(history.problems[0].sentence)
     starts = pending.read(of, history)
     change = history_reader.compare(mirror, job.base, job.commit, of.alembic)
-    new = {one.id for one in change.new}
+    new = {revision.id for revision in change.new}
     wanted = new.union(*(start["revisions"] for start in starts.values()))
-    revisions = (one for one in history.linear if one.id in wanted)
+    revisions = (revision for revision in history.linear if revision.id in wanted)
     files = identity.bound(mirror, job.commit, history, revisions, command=of.runs_project_code)
     young = now - (job.started_at or now) < MOMENT
     command = planning_command(of, mirror, job.commit, alive=lambda: holds(job)) if files else None

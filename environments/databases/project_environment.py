@@ -86,8 +86,8 @@ def prepared_for(
             alive=alive,
         )
     except virtualenvs.NotPrepared as error:
-        said = f" It said: {' / '.join(last)[:300]}" if last and not error.cancelled else ""
-        raise virtualenvs.NotPrepared(f"{error}{said}", cancelled=error.cancelled) from None
+        output = f" It said: {' / '.join(last)[:300]}" if last and not error.cancelled else ""
+        raise virtualenvs.NotPrepared(f"{error}{output}", cancelled=error.cancelled) from None
 
 
 def planning_command(
@@ -113,26 +113,26 @@ def values_of(environment: Environment, database: Database) -> dict[str, str]:
     if not names:
         return {}
     instance = instance_of(environment, database)
-    found = readable(instance)
-    if missing := [name for name in names if name not in found]:
+    values = readable(instance)
+    if missing := [name for name in names if name not in values]:
         message = f"{instance} has no variable {', '.join(missing)} that can be read"
         raise NoDatabase(f"{message}; set it, or remove it from the migration's variables.")
-    return {name: found[name] for name in names}
+    return {name: values[name] for name in names}
 
 
 def readable(instance: ServiceInstance) -> dict[str, str]:
     """Return a service's variables as far as Railway shows them. Raise `ApiError`."""
-    found = variables_of(instance)
-    return {name: value.reveal() for name, value in found.items() if value is not None}
+    values = variables_of(instance)
+    return {name: value.reveal() for name, value in values.items() if value is not None}
 
 
 def secrets_of(url: str, values: Mapping[str, str]) -> tuple[str, ...]:
     """Return what no log may show: the address, its password as written, every telling value."""
-    found = [url]
+    secrets = [url]
     for name, value in [("", url), *values.items()]:
         if name.startswith("RAILWAY_") or PLAIN.fullmatch(value):
             continue
-        found.append(value)
+        secrets.append(value)
         with suppress(ValueError):
-            found.append(urlsplit(value).password or "")
-    return tuple(one for one in found if len(one) >= 3)
+            secrets.append(urlsplit(value).password or "")
+    return tuple(secret for secret in secrets if len(secret) >= 3)

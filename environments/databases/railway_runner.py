@@ -82,7 +82,7 @@ def _set(job: MigrationRun, place: ServiceInstance, railway: Railway, log: Log) 
     _, environment, service = place.at_railway
     now = list(railway.pre_deploy(environment, service))
     if not job.railway:
-        known = [one.id for one in railway.deployments(*place.at_railway, RECENT)]
+        known = [deployment.id for deployment in railway.deployments(*place.at_railway, RECENT)]
         remember(job, service=service, was=now, command=command, known=known, deployment="")
     if now != command:
         log.say(f"Setting the pre-deploy command of {place}: {command[0]}")
@@ -110,9 +110,16 @@ def _deployed(job: MigrationRun, place: ServiceInstance, railway: Railway, log: 
 
 def _new(job: MigrationRun, place: ServiceInstance, railway: Railway) -> str:
     """Return the commit's newest deployment that was not there when the run began; "" for none."""
-    found = railway.deployments(*place.at_railway, RECENT)
+    deployments = railway.deployments(*place.at_railway, RECENT)
     known = job.railway.get("known", [])
-    return next((one.id for one in found if one.commit == job.commit and one.id not in known), "")
+    return next(
+        (
+            deployment.id
+            for deployment in deployments
+            if deployment.commit == job.commit and deployment.id not in known
+        ),
+        "",
+    )
 
 
 def _followed(

@@ -52,15 +52,17 @@ def verify(
     before, after = tuple(job.before or ()), tuple(current)
     at = f"the database is at {', '.join(after) or 'no revision'}"
     if history.ancestors(after) == history.ancestors(history.effective_heads):
-        applied = tuple((one["id"], None) for one in job.planned)
+        applied = tuple((planned["id"], None) for planned in job.planned)
         message = f"Railway migrated while it deployed: {at}."
         return Outcome(
             "succeeded", message, before, after, applied, invalid_indexes=invalid_indexes(url)
         )
     place, commit = instance_of(job.environment, job.database), job.commit[:7]
     railway = railway_of(job.environment.project)
-    found = railway.deployments(*place.at_railway, RECENT)
-    deployment = next((one for one in found if one.commit == job.commit), None)
+    deployments = railway.deployments(*place.at_railway, RECENT)
+    deployment = next(
+        (deployment for deployment in deployments if deployment.commit == job.commit), None
+    )
     late = (now - job.created_at).total_seconds() > job.environment.project.deploy_minutes * 60
     if deployment is None:
         if not late:

@@ -14,16 +14,20 @@ SHORTEST = 40  # letters by which a statement is known: the server keeps the fir
 def teller(job: MigrationRun) -> Callable[[Progress], None]:
     """Return what keeps how far the run is on its row."""
     planned = {
-        revision: [one.sql for one in step.upgrade.statements]
+        revision: [statement.sql for statement in step.upgrade.statements]
         for revision, (step, _) in planned_steps(job).items()
     }
     reached: dict[str, int] = {}
 
-    def tell(found: Progress) -> None:
-        mine = planned.get(found.revision, [])
-        at = place(found.sql, mine, after=reached.get(found.revision, 0))
-        reached[found.revision] = at or reached.get(found.revision, 0)
-        kept = asdict(found) | {"at": at, "statements": len(mine), "told": sentence(found)}
+    def tell(progress: Progress) -> None:
+        statements = planned.get(progress.revision, [])
+        at = place(progress.sql, statements, after=reached.get(progress.revision, 0))
+        reached[progress.revision] = at or reached.get(progress.revision, 0)
+        kept = asdict(progress) | {
+            "at": at,
+            "statements": len(statements),
+            "told": sentence(progress),
+        }
         job.keep(progress=kept)
 
     return tell
@@ -32,8 +36,8 @@ def teller(job: MigrationRun) -> Callable[[Progress], None]:
 def place(sql: str, planned: Sequence[str], *, after: int) -> int:
     """Return which of `planned` runs, from 1, not before the one that was reached; 0: not told."""
     seen = " ".join(sql.split())
-    for number, one in enumerate(planned, 1):
-        known = " ".join(one.split()).rstrip(";")
+    for number, statement in enumerate(planned, 1):
+        known = " ".join(statement.split()).rstrip(";")
         shared = min(len(seen), len(known), 1000)
         same = seen[:shared] == known[:shared]
         whole = shared >= SHORTEST or len(seen.rstrip(";")) == len(known)
@@ -42,19 +46,19 @@ def place(sql: str, planned: Sequence[str], *, after: int) -> int:
     return 0
 
 
-def sentence(found: Progress) -> str:
+def sentence(progress: Progress) -> str:
     """Return how far the statement is, in words; "" where PostgreSQL tells nothing of it."""
     parts = []
-    if found.waits:
-        parts.append(f"It waits for {found.waits}.")
-    if found.of:
-        parts.append(f"{found.phase}: {found.done:,} of {found.of:,} {found.unit}.")
-    elif found.phase:
-        done = f": {found.done:,} {found.unit}" if found.done else ""
-        parts.append(f"{found.phase}{done}.")
-    if found.table and found.rows:
-        changed = f", {found.changed:,} changed by committed batches" if found.changed else ""
-        parts.append(f"{found.table} has about {found.rows:,} rows{changed}.")
-    if found.grew:
-        parts.append(f"{found.table} has grown by {many(found.grew)}B.")
+    if progress.waits:
+        parts.append(f"It waits for {progress.waits}.")
+    if progress.of:
+        parts.append(f"{progress.phase}: {progress.done:,} of {progress.of:,} {progress.unit}.")
+    elif progress.phase:
+        done = f": {progress.done:,} {progress.unit}" if progress.done else ""
+        parts.append(f"{progress.phase}{done}.")
+    if progress.table and progress.rows:
+        changed = f", {progress.changed:,} changed by committed batches" if progress.changed else ""
+        parts.append(f"{progress.table} has about {progress.rows:,} rows{changed}.")
+    if progress.grew:
+        parts.append(f"{progress.table} has grown by {many(progress.grew)}B.")
     return " ".join(parts)

@@ -76,7 +76,7 @@ def _command(
     alive: Callable[[], bool],
 ) -> dict[str, object]:
     """Return the command with its variables and its environment, made here where it is missing."""
-    found = command_for(
+    command = command_for(
         job.environment,
         job.database,
         mirror,
@@ -86,4 +86,4 @@ def _command(
         alive=alive,
         install=set(job.before or ()) != set(history.heads),
     )
-    return {"command": found, "secrets": secrets_of(url, found.variables if found else {})}
+    return {"command": command, "secrets": secrets_of(url, command.variables if command else {})}

@@ -23,19 +23,19 @@ def problems(project: Project, databases: Iterable[Database]) -> Iterator[Proble
     """Yield one problem for each object, as the newest comparison of each of the databases saw
     it. At most one query.
     """
-    names = {one.pk: one.called for one in databases}
+    names = {database.pk: database.called for database in databases}
     environments = Environment.objects.present().long_lived().filter(project=project)
     compared = comparisons(project).filter(environment__in=environments, database__in=names)
     rows = compared.select_related("environment").only("drift", "database", "environment__name")
     for row in rows:
         where = " ".join(filter(None, [row.environment.name, names[row.database_id]]))
-        found = differences(row)
-        for one in found[:SHOWN]:
-            subject = f"{one.type} {one.name} in {where}"
-            yield Problem(SCHEMA, subject, sentence(one, where), attestable=True)
-        if len(found) > SHOWN:
+        changed = differences(row)
+        for difference in changed[:SHOWN]:
+            subject = f"{difference.type} {difference.name} in {where}"
+            yield Problem(SCHEMA, subject, sentence(difference, where), attestable=True)
+        if len(changed) > SHOWN:
             message = (
-                f"{len(found) - SHOWN} more objects in {where} differ; see its newest rehearsal."
+                f"{len(changed) - SHOWN} more objects in {where} differ; see its newest rehearsal."
             )
             yield Problem(SCHEMA, f"more objects in {where}", message, attestable=True)
 
@@ -48,7 +48,9 @@ def comparisons(project: Project) -> QuerySet[Rehearsal]:
 
 def differences(compared: Rehearsal) -> list[Difference]:
     """Return the objects in which a comparison saw a database differ from its migrations."""
-    return [Difference(**one | {"lines": tuple(one["lines"])}) for one in compared.drift or ()]
+    return [
+        Difference(**values | {"lines": tuple(values["lines"])}) for values in compared.drift or ()
+    ]
 
 
 def sentence(difference: Difference, where: str) -> str:
@@ -60,6 +62,6 @@ def sentence(difference: Difference, where: str) -> str:
         )
     if difference.how == "removed":
         return f"{where} lacks the {difference.type} {difference.name} that its migrations create."
-    told = "; ".join(difference.lines[:4])
+    changes = "; ".join(difference.lines[:4])
     message = f"In {where} the {difference.type} {difference.name} differs from its migrations"
-    return f"{message} ({told})."[:1000]
+    return f"{message} ({changes})."[:1000]

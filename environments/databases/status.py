@@ -92,13 +92,13 @@ def read(project: Project, *, now: datetime) -> None:
         return
     mirror = mirror_of(project)
     if missing := [place for place in places if not mirror.has(place.commit)]:
-        mirror.fetch(pulls=[one.pull for one in missing if one.pull])
+        mirror.fetch(pulls=[revision.pull for revision in missing if revision.pull])
     rows = DatabaseStatus.objects.filter(environment__project=project)
     known = by_place(rows)
     timeline = {}
     for database in databases:
-        mine = [place for place in places if place.at.database_id == database.pk]
-        timeline[str(database.pk)] = _read_one(mirror, database, mine, known, now)
+        own_places = [place for place in places if place.at.database_id == database.pk]
+        timeline[str(database.pk)] = _read_one(mirror, database, own_places, known, now)
     stood = {(place.environment.pk, place.at.database_id) for place in places}
     gone = [row.pk for key, row in known.items() if key not in stood]
     rows.filter(pk__in=gone).delete()
@@ -115,7 +115,7 @@ def _read_one(
     """Keep where one database stands in each environment; return its timeline."""
     there = [place for place in places if mirror.has(place.commit)]
     histories = {
-        one.branch: history_reader.read(mirror, one.commit, database.alembic) for one in there
+        place.branch: history_reader.read(mirror, place.commit, database.alembic) for place in there
     }
     for place in places:
         if place.branch in histories:
@@ -136,15 +136,15 @@ def _places(project: Project, databases: Sequence[Database]) -> list[Place]:
     environments = Environment.objects.present().filter(
         project=project, kind__in=[*LONG_LIVED, EnvironmentKind.PREVIEW]
     )
-    found = []
+    places = []
     for at in places_of(environments.select_related("project"), databases):
         branch, preview = expected.get(at.environment.kind), previews.get(at.environment.railway_id)
         if branch and heads.get(branch):
-            found.append(Place(at, branch, heads[branch]))
+            places.append(Place(at, branch, heads[branch]))
         elif preview and at.revisions is not None:
-            found.append(Place(at, f"#{preview.number}", preview.head, preview.number))
+            places.append(Place(at, f"#{preview.number}", preview.head, preview.number))
     return sorted(
-        found, key=lambda place: (place.pull, place.environment.kind != EnvironmentKind.STAGING)
+        places, key=lambda place: (place.pull, place.environment.kind != EnvironmentKind.STAGING)
     )
 
 
@@ -154,21 +154,22 @@ def _keep(
     at, own = place.at, histories[place.branch]
     names = [name for name in histories if name != place.branch and not name.startswith("#")]
     others = {name: histories[name] for name in names}
-    found = history_status.status_of(
+    status = history_status.status_of(
         at.environment.name, at.revisions, place.branch, own, others, tables=at.tables
     )
-    same = row is not None and (row.state, row.revisions) == (found.state, at.revisions)
+    same = row is not None and (row.state, row.revisions) == (status.state, at.revisions)
     values = {
         "branch": place.branch,
         "commit": place.commit,
         "heads": list(own.heads),
         "revisions": at.revisions,
-        "state": found.state,
-        "sentence": found.sentence,
+        "state": status.state,
+        "sentence": status.sentence,
         "between": [
-            {"id": one.id, "path": one.path, "message": one.message[:200]} for one in found.between
+            {"id": revision.id, "path": revision.path, "message": revision.message[:200]}
+            for revision in status.between
         ],
-        "beyond": list(found.beyond),
+        "beyond": list(status.beyond),
         "since": row.since if row is not None and same else now,
         "read_at": now,
     }
@@ -186,10 +187,10 @@ def problems(
     does, is none; nor is production behind its branch while a release is given the time to be
     deployed.
     """
-    names = {one.pk: one.called for one in databases}
+    names = {database.pk: database.called for database in databases}
     environments = Environment.objects.present().long_lived().filter(project=project)
-    found = DatabaseStatus.objects.filter(database__in=names, environment__in=environments)
-    rows = list(found.select_related("environment"))
+    statuses = DatabaseStatus.objects.filter(database__in=names, environment__in=environments)
+    rows = list(statuses.select_related("environment"))
     ahead = [row for row in rows if row.state == DatabaseState.AHEAD]
     brought = _brought(ahead) if ahead else set()
     patience = timedelta(minutes=project.deploy_minutes)
@@ -224,10 +225,10 @@ def _brought(rows: Sequence[DatabaseStatus]) -> set[int]:
         (environment, database, sorted(target))
         for environment, database, target in stamps.values_list("environment", "database", "target")
     ]
-    found = set()
+    commits = set()
     for (environment, database), row in by_place(rows).items():
         at, run = sorted(row.revisions or ()), run_of.get((environment, database))
         by_run = run is not None and (run.is_open or sorted(run.after or ()) == at)
         if by_run or (environment, database, at) in stamped:
-            found.add(row.pk)
-    return found
+            commits.add(row.pk)
+    return commits

@@ -59,8 +59,8 @@ class Row:
     @cached_property
     def differences(self) -> list[str]:
         """How its schema differs from its migrations, in sentences."""
-        found = schema_drift.differences(self.compared) if self.compared else []
-        return [schema_drift.sentence(one, self.environment.name) for one in found]
+        changes = schema_drift.differences(self.compared) if self.compared else []
+        return [schema_drift.sentence(difference, self.environment.name) for difference in changes]
 
     @property
     def moved(self) -> bool:
@@ -95,9 +95,9 @@ def context(request: HttpRequest) -> JsonObject:
     databases = databases_of(project)
     sync: DatabaseSync | None = getattr(project, "database_sync", None)
     timeline = sync.timeline if sync else {}
-    found = _rows(project, databases, timeline)
-    trails = [_trail(database, timeline, found) for database in databases]
-    shown = {"databases": databases, "states": found, "trails": trails}
+    status_rows = _rows(project, databases, timeline)
+    trails = [_trail(database, timeline, status_rows) for database in databases]
+    shown = {"databases": databases, "states": status_rows, "trails": trails}
     return {"projects": projects, "project": project, **shown}
 
 
@@ -112,7 +112,7 @@ def _rows(project: Project, databases: list[Database], timeline: JsonObject) -> 
     stamps = newest_of_place(Stamp.objects.filter(environment__project=project))
     few = ("environment_id", "database_id", "status", "sentence", "created_at")
     stamp_of = by_place(stamps.only(*few))
-    found = []
+    rows_of_page = []
     for environment in in_order(environments):
         for database in databases:
             key = environment.pk, database.pk
@@ -120,8 +120,8 @@ def _rows(project: Project, databases: list[Database], timeline: JsonObject) -> 
             if environment.kind in LONG_LIVED or status is not None:
                 provable = _provable(environment, status, place, timeline)
                 rest = compared_of.get(key), provable, stamp_of.get(key)
-                found.append(Row(environment, database, place, status, *rest))
-    return found
+                rows_of_page.append(Row(environment, database, place, status, *rest))
+    return rows_of_page
 
 
 def _provable(
@@ -137,7 +137,7 @@ def _provable(
     if environment.kind not in LONG_LIVED or status is None or at is None:
         return []
     entries = timeline.get(str(status.database_id), {}).get("entries", ())
-    branches = {one["id"]: one["branches"] for one in entries}
+    branches = {entry["id"]: entry["branches"] for entry in entries}
     known = dict.fromkeys(name for names in branches.values() for name in names)
     own = [status.branch] if status.state in STRANGE else []
     return own + [
@@ -151,7 +151,7 @@ def _provable(
 
 def _trail(database: Database, timeline: JsonObject, rows: list[Row]) -> JsonObject:
     """Return the timeline of a database with who is where on it."""
-    told = timeline.get(str(database.pk), {})
+    entries_of = timeline.get(str(database.pk), {})
     marks: dict[str, list[Mark]] = {}
     for row in rows:
         if row.database != database:
@@ -161,5 +161,5 @@ def _trail(database: Database, timeline: JsonObject, rows: list[Row]) -> JsonObj
                 marks.setdefault(id, []).append(Mark(f"head of {row.status.branch}", "closed"))
         for id in (row.place.revisions if row.place else None) or ():
             marks.setdefault(id, []).append(Mark(f"{row.environment.name}’s database", row.state))
-    lines = [(entry, marks.get(entry["id"], [])) for entry in told.get("entries", [])]
-    return {"database": database, "lines": lines, "left": told.get("left", 0)}
+    lines = [(entry, marks.get(entry["id"], [])) for entry in entries_of.get("entries", [])]
+    return {"database": database, "lines": lines, "left": entries_of.get("left", 0)}

@@ -52,26 +52,26 @@ class Measured:
 def touched_by(job: MigrationRun) -> Touched:
     """Return what the run may lose or change, as far as its plans know."""
     known = planned_steps(job)
-    if any(one["id"] not in known for one in job.planned):
+    if any(planned["id"] not in known for planned in job.planned):
         return Touched(everything=True)
-    found: list[tuple[str, str]] = []
-    for step, risks in (known[one["id"]] for one in job.planned):
+    losses: list[tuple[str, str]] = []
+    for step, risks in (known[planned["id"]] for planned in job.planned):
         backwards = job.direction == Direction.DOWNGRADE
-        found += _of_downgrade(step) if backwards else [(r["code"], r["table"]) for r in risks]
-    if any(code in _UNKNOWN or (code in _LOSING and not table) for code, table in found):
+        losses += _of_downgrade(step) if backwards else [(r["code"], r["table"]) for r in risks]
+    if any(code in _UNKNOWN or (code in _LOSING and not table) for code, table in losses):
         return Touched(everything=True)
-    lost = dict.fromkeys(table for code, table in found if code in _LOSING)
-    deleting = dict.fromkeys(table for code, table in found if code == "data-loss")
+    lost = dict.fromkeys(table for code, table in losses if code in _LOSING)
+    deleting = dict.fromkeys(table for code, table in losses if code == "data-loss")
     return Touched(tuple(lost), tuple(deleting))
 
 
 def _of_downgrade(step: Step) -> list[tuple[str, str]]:
     """Return the risks of the way back: code and table."""
     try:
-        found = assess([replace(step, upgrade=step.downgrade)])
+        risks = assess([replace(step, upgrade=step.downgrade)])
     except RiskError:
         return [("unknown", "")]
-    return [(one.code, one.table) for one in found]
+    return [(risk.code, risk.table) for risk in risks]
 
 
 # A name without a schema that the portal's session does not find may stand in any schema of the

@@ -69,12 +69,12 @@ def _run_context(pk: int) -> JsonObject:
     """Return the run with the end of its log, and its revisions as rows. One query."""
     runs = _with_tail().select_related(*_RELATED, "approved_by").defer("log")
     run = get_object_or_404(with_neighbours(runs, within="environment__project"), pk=pk)
-    planned = {one["id"]: one for one in run.planned}
-    seconds = {one[0]: one[1] for one in run.applied}
+    planned = {planned["id"]: planned for planned in run.planned}
+    seconds = {pair[0]: pair[1] for pair in run.applied}
     states = {run.failed_revision: "fail"} | dict.fromkeys(seconds, "pass")
     rows = [
-        (one, states.get(one, "closed"), seconds.get(one), planned.get(one, {}))
-        for one in dict.fromkeys([*planned, *seconds])
+        (revision, states.get(revision, "closed"), seconds.get(revision), planned.get(revision, {}))
+        for revision in dict.fromkeys([*planned, *seconds])
     ]
     return {
         "run": run,

@@ -42,7 +42,11 @@ def read_logs(
 
 
 def _due(newest: Iterable[Deployment], now: datetime) -> list[Deployment]:
-    failed = [one.pk for one in newest if one.status in WITH_LOG and one.seen_at > now - KEPT]
+    failed = [
+        environment.pk
+        for environment in newest
+        if environment.status in WITH_LOG and environment.seen_at > now - KEPT
+    ]
     if not failed:
         return []
     rows = Deployment.objects.filter(pk__in=failed)
@@ -55,8 +59,8 @@ def _read(project: Project, railway: Railway, deployment: Deployment) -> dict[st
     instance = deployment.instance
     place, service = instance.environment.railway_id, instance.service.railway_id
     try:
-        found = railway.variables(project.railway_project_id, place, service, unrendered=False)
-        values = {name: value.reveal() for name, value in found.items() if value is not None}
+        variables = railway.variables(project.railway_project_id, place, service, unrendered=False)
+        values = {name: value.reveal() for name, value in variables.items() if value is not None}
         hold_stored()
         redact = Redactor([*secrets_of("", values), *known_secrets()])
         build = _text(railway.build_log, deployment, redact)

@@ -19,7 +19,7 @@ def compare(project: Project, *, now: datetime, complete: bool = True) -> Rows:
     """
     rows = drift_rules.read_rows(project)
     instances = [live.instance for live in rows.lives]
-    found = [
+    problems = [
         *drift_rules.problems(project, rows),
         *variables_rules.problems(project, rows.environments, instances),
         *schema_drift.problems(project, rows.databases),
@@ -27,7 +27,11 @@ def compare(project: Project, *, now: datetime, complete: bool = True) -> Rows:
     if not complete:
         known = Finding.objects.filter(project=project, kind=MISSING, closed_at=None)
         already = set(known.values_list("subject", flat=True))
-        found = [one for one in found if one.kind != MISSING or one.subject[:300] in already]
-    found += databases_status.problems(project, rows.databases, now=now)
-    update_findings(project, found, now=now)
+        problems = [
+            problem
+            for problem in problems
+            if problem.kind != MISSING or problem.subject[:300] in already
+        ]
+    problems += databases_status.problems(project, rows.databases, now=now)
+    update_findings(project, problems, now=now)
     return rows

@@ -96,7 +96,7 @@ def _missing(
 
     Of an image a person may say that it is right so: a database's helper has no business in both.
     """
-    kinds = {one.kind for one in environments}.intersection(LONG_LIVED)
+    kinds = {environment.kind for environment in environments}.intersection(LONG_LIVED)
     for kind, name in expected_names(project).items():
         if kind not in kinds:
             yield Problem(MISSING, kind, _none_named(name, environments))
@@ -116,7 +116,9 @@ def _none_named(name: str, environments: Iterable[Environment]) -> str:
     """Return that there is no such environment, and which are nearly called so."""
     message = f"There is no environment named {name} on Railway"
     names = sorted({environment.name for environment in environments})
-    if alike := ", ".join(one for one in names if one.casefold() == name.casefold()):
+    if alike := ", ".join(
+        candidate for candidate in names if candidate.casefold() == name.casefold()
+    ):
         return f"{message}, but {alike}. Choose the right one under Projects."
     return f"{message}."
 
@@ -139,9 +141,9 @@ def _uploaded(project: Project, lives: Iterable[Live]) -> Iterator[Problem]:
 def _twice(project: Project, environments: Iterable[Environment]) -> Iterator[Problem]:
     for wanted in expected_names(project).values():
         name = meant(wanted, (environment.name for environment in environments)) or wanted
-        found = [environment for environment in environments if environment.name == name]
-        if len(found) > 1:
-            message = f"Railway has {len(found)} environments named {name}; the oldest is meant"
+        namesakes = [environment for environment in environments if environment.name == name]
+        if len(namesakes) > 1:
+            message = f"Railway has {len(namesakes)} environments named {name}; the oldest is meant"
             yield Problem(TWICE, name, f"{message}. Rename or delete the others.")
 
 
@@ -196,8 +198,8 @@ def _behind(
 
 def _not_live(live: Live, head: str) -> str:
     """Return what is wrong with a service; nothing while `head` is on its way or not known."""
-    serving = [one for one in live.active if one.status in SERVING]
-    if any(one.commit == head for one in serving):
+    serving = [deployment for deployment in live.active if deployment.status in SERVING]
+    if any(deployment.commit == head for deployment in serving):
         return ""
     latest, scheduled = live.latest, bool(live.instance.cron)
     if scheduled and latest is not None and latest.commit == head and latest.status in SERVING:
@@ -206,7 +208,9 @@ def _not_live(live: Live, head: str) -> str:
     changed = serves_instead(live, head)
     if serving and stays and (changed == "" or (changed is None and may_stay(live, latest, head))):
         return ""  # nothing it watches changed, or that is being read
-    serves = f"serves {next((one.commit[:7] for one in serving), '') or 'no known commit'}"
+    serves = (
+        f"serves {next((deployment.commit[:7] for deployment in serving), '') or 'no known commit'}"
+    )
     if latest is None or latest.commit != head:
         return f"{serves}, and Railway did not start a deployment"
     if latest.status in ENDED_BADLY:
@@ -228,9 +232,11 @@ def _at_deploy(
     for instance in instances:
         name = instance.service.name
         # Of a service that no database names, nobody knows which of them it migrates.
-        theirs = [one for one in databases if one.service == name] or databases
+        theirs = [database for database in databases if database.service == name] or databases
         when = _WHEN.get(instance.will_run_alembic)
-        if when is None or (theirs and all(one.runner == Runner.VERIFY for one in theirs)):
+        if when is None or (
+            theirs and all(database.runner == Runner.VERIFY for database in theirs)
+        ):
             continue
         changes = "its database changes without the portal's plan, approval and lock."
         what = f"{instance} runs Alembic by its own command, {when}: {changes}"

@@ -37,10 +37,10 @@ def judge(project: Project, railway: Railway, lives: Iterable[Live], *, now: dat
         elif instance.judged != row.railway_id:
             asked.append(instance)
     ServiceInstance.objects.bulk_update(fresh, ["judged"])
-    places = [(one.environment.railway_id, one.service.railway_id) for one in asked]
+    places = [(instance.environment.railway_id, instance.service.railway_id) for instance in asked]
     histories = railway.deployments_of(project.railway_project_id, places, HISTORY) if asked else []
-    for instance, found in zip(asked, histories, strict=True):
-        _judge(project, instance, found, now)
+    for instance, history in zip(asked, histories, strict=True):
+        _judge(project, instance, history, now)
 
 
 def _is_due_run(instance: ServiceInstance, row: Row) -> bool:
@@ -51,22 +51,24 @@ def _is_due_run(instance: ServiceInstance, row: Row) -> bool:
 
 
 def _judge(
-    project: Project, instance: ServiceInstance, found: Sequence[Deployment], now: datetime
+    project: Project, instance: ServiceInstance, deployments: Sequence[Deployment], now: datetime
 ) -> None:
-    history = sorted(found, key=lambda one: one.created_at or _EVER)
+    history = sorted(deployments, key=lambda deployment: deployment.created_at or _EVER)
     seen = Row.objects.filter(railway_id=instance.judged).values_list("created_at", flat=True)
     seen_at = seen.first() or now
-    known = next((n for n, one in enumerate(history) if one.id == instance.judged), None)
-    for n, one in enumerate(history):
-        if n <= known if known is not None else (one.created_at or _EVER) <= seen_at:
+    known = next(
+        (n for n, deployment in enumerate(history) if deployment.id == instance.judged), None
+    )
+    for n, deploy in enumerate(history):
+        if n <= known if known is not None else (deploy.created_at or _EVER) <= seen_at:
             continue
         try:
-            message = _accused(project, instance, one, history[:n])
+            message = _accused(project, instance, deploy, history[:n])
         except (GitError, ApiError):
             return  # git cannot tell now; the next reading asks again
         if message:
-            out_of_band.note(project, f"deployment {one.id} on {instance}", message, now=now)
-        if not _judged(instance, one.id):
+            out_of_band.note(project, f"deployment {deploy.id} on {instance}", message, now=now)
+        if not _judged(instance, deploy.id):
             return  # somebody else looks at it too
 
 
@@ -131,9 +133,9 @@ def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> Non
 
     Raise `ApiError`.
     """
-    found = ServiceInstance.objects.long_lived().filter(environment__project=project)
-    instances = found.exclude(branch="").select_related("service__project", "environment")
-    places = [(one.environment.railway_id, one.service.railway_id) for one in instances]
+    rows = ServiceInstance.objects.long_lived().filter(environment__project=project)
+    instances = rows.exclude(branch="").select_related("service__project", "environment")
+    places = [(setting.environment.railway_id, setting.service.railway_id) for setting in instances]
     read = railway.push_deploys_of(project.railway_project_id, places)
-    for instance, one in zip(instances, read, strict=True):
-        out_of_band.autodeploy_switched(instance, one.enabled, now=now)
+    for instance, push_deploys in zip(instances, read, strict=True):
+        out_of_band.autodeploy_switched(instance, push_deploys.enabled, now=now)

@@ -96,14 +96,14 @@ def kind(
 
 def choices() -> list[tuple[str, str]]:
     """Return names and labels, for a field."""
-    return [(one.name, one.label) for one in KINDS.values()]
+    return [(kind.name, kind.label) for kind in KINDS.values()]
 
 
 def of_reading(reading: Reading) -> list[str]:
     """Return the kinds that this reading opens and closes."""
-    return [one.name for one in KINDS.values() if one.reading is reading]
+    return [kind.name for kind in KINDS.values() if kind.reading is reading]
 
 
 def beside() -> list[str]:
     """Return the kinds that are shown beside a release and do not stop it."""
-    return [one.name for one in KINDS.values() if not one.blocks]
+    return [kind.name for kind in KINDS.values() if not kind.blocks]

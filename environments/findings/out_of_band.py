@@ -70,7 +70,7 @@ def is_ours(instance: ServiceInstance, railway_id: str, commit: str, at: datetim
 
 def trigger_moved(instance: ServiceInstance, before: ServiceInstance, *, now: datetime) -> None:
     """Record that `instance` follows something else than `before`, unless by a repair of ours."""
-    was, follows = (_followed(one, instance) for one in (before, instance))
+    was, follows = (_followed(setting, instance) for setting in (before, instance))
     if was == follows or before.seen_at is None or before.seen_at > now:
         return  # nothing changed, nothing was known, or this reading is older than the one before
     ours = _since(RepairKind.BRANCH, before.seen_at)
@@ -107,9 +107,9 @@ def variables_edited(
     project: Project, where: str, edits: Mapping[str, Sequence[str]], now: datetime
 ) -> None:
     """Record the names of the variables of `where` that were edited, by what became of them."""
-    told = [f"{_names(names)} {what}" for what, names in edits.items() if names]
-    if told:
-        edited = f"Variables of {where} were edited on Railway: {'; '.join(told)}."
+    sentences = [f"{_names(names)} {what}" for what, names in edits.items() if names]
+    if sentences:
+        edited = f"Variables of {where} were edited on Railway: {'; '.join(sentences)}."
         message = f"{edited} {NOT_KNOWN.capitalize()}."
         note(project, f"variables of {where}, {_read(now)}", message, now=now)
 
@@ -126,13 +126,13 @@ def protection_changed(
     What a repair of ours put right is none of them.
     """
     ours = _since(RepairKind.PROTECT, since).filter(project=project, subject=branch).exists()
-    told = [
+    moves = [
         f"{rule.lower()}: {was} became {is_}"
         for rule, was, is_, state in changes
         if not (ours and state == "pass")
     ]
-    if told:
-        message = f"The protection of {branch} was changed ({'; '.join(told)}); {NOT_KNOWN}."
+    if moves:
+        message = f"The protection of {branch} was changed ({'; '.join(moves)}); {NOT_KNOWN}."
         note(project, f"protection of {branch}, {_read(now)}", message, now=now)
 
 

@@ -13,9 +13,9 @@ from portal.ui.actions import Refused, refuse_second
 
 def _is_there(instance: ServiceInstance) -> None:
     """Refuse for what Railway no longer has."""
-    for one in (instance.service, instance.environment):
-        if one.gone_at:
-            raise Refused(f"{one} was deleted on Railway, so there is nothing to repair.")
+    for row in (instance.service, instance.environment):
+        if row.gone_at:
+            raise Refused(f"{row} was deleted on Railway, so there is nothing to repair.")
 
 
 def _repair(

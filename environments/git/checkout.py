@@ -68,7 +68,7 @@ def _judge_name(path: str) -> None:
 def _is_gits(part: str) -> bool:
     """Return whether some file system takes `part` for `.git`."""
     folded = unicodedata.normalize("NFKC", _LEFT_OUT.sub("", part)).casefold().replace("\\", "/")
-    return any(_GIT_DIRECTORY.fullmatch(one) for one in folded.split("/"))
+    return any(_GIT_DIRECTORY.fullmatch(part) for part in folded.split("/"))
 
 
 def named(path: str) -> str:
@@ -100,12 +100,12 @@ def link(into: Path, links: Iterable[tuple[str, bytes | None]]) -> None:
     try:
         for path, leads in links:
             made.append(_linked(into, path, leads))
-        for one in made:
-            if not Path(os.path.realpath(one)).is_relative_to(root):
-                _leads_out(str(one.relative_to(into)))
+        for link in made:
+            if not Path(os.path.realpath(link)).is_relative_to(root):
+                _leads_out(str(link.relative_to(into)))
     except BaseException:
-        for one in made:
-            one.unlink(missing_ok=True)
+        for link in made:
+            link.unlink(missing_ok=True)
         raise
 
 

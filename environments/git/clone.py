@@ -91,8 +91,8 @@ class Clone:
 
     def _failure(self, text: str) -> GitError:
         """Tell apart what people can fix; git's own words may hold addresses and are kept out."""
-        if self._ssh and (found := ssh_errors.reason(text, self.url, self._ssh)):
-            return GitError(found[1], found[0])
+        if self._ssh and (reason := ssh_errors.reason(text, self.url, self._ssh)):
+            return GitError(reason[1], reason[0])
         name = urlsplit(self.url).hostname or self.url or str(self.path)
         for kind, signs, sentence in REASONS:
             if any(sign in text for sign in signs):

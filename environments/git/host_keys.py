@@ -55,10 +55,10 @@ def address_of(url: str) -> Address | None:
     any other address.
     """
     if "://" not in url:
-        found = _SCP.fullmatch(url)
+        match = _SCP.fullmatch(url)
         return (
-            Address(found["user"] or "git", found["host"], 22)
-            if found and not url.startswith("-")
+            Address(match["user"] or "git", match["host"], 22)
+            if match and not url.startswith("-")
             else None
         )
     try:
@@ -79,7 +79,7 @@ def published(host: str) -> str:
 def fingerprints(host_keys: str) -> str:
     """Return the fingerprints of pinned host keys, as people compare them."""
     try:
-        return ", ".join(one.fingerprint for one in read_host_keys(host_keys))
+        return ", ".join(key.fingerprint for key in read_host_keys(host_keys))
     except BadKey:
         return "not readable"
 
@@ -91,7 +91,7 @@ def read_host_keys(pasted: str) -> tuple[HostKey, ...]:
     Raise `BadKey` for a line that is none of these, and for hashed or marked lines, which nobody
     can read.
     """
-    found: dict[str, HostKey] = {}
+    keys: dict[str, HostKey] = {}
     for number, line in enumerate(pasted.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
@@ -103,13 +103,12 @@ def read_host_keys(pasted: str) -> tuple[HostKey, ...]:
             )
         key = HostKey(words[place], words[place + 1])
         _check_blob(key, number)
-        found[key.blob] = key
-    if len(found) > MAX_HOST_KEYS:
+        keys[key.blob] = key
+    if len(keys) > MAX_HOST_KEYS:
         raise BadKey(
-            f"These are {len(found)} host keys; a server has a few, so give at most"
-            f" {MAX_HOST_KEYS}."
+            f"These are {len(keys)} host keys; a server has a few, so give at most {MAX_HOST_KEYS}."
         )
-    return tuple(found.values())
+    return tuple(keys.values())
 
 
 def _check_blob(key: HostKey, number: int) -> None:
@@ -134,11 +133,11 @@ def scan(address: Address) -> tuple[HostKey, ...]:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=4 * SCAN_SECONDS, errors="replace"
         )
-        found = read_host_keys(done.stdout)
+        keys = read_host_keys(done.stdout)
     except FileNotFoundError:
         raise BadKey("OpenSSH (ssh-keyscan) is not installed where the portal runs.") from None
     except (subprocess.TimeoutExpired, BadKey):
-        found = ()
-    if not found:
+        keys = ()
+    if not keys:
         raise BadKey(f"{address.label} shows no host key; check the address and the network.")
-    return found
+    return keys

@@ -68,19 +68,19 @@ class Objects:
         waiting = list(names)
         if any("\n" in name for name in waiting):
             raise GitError("A path with a line break in it cannot be read.", "reference")
-        asked = "".join(f"{name}\n" for name in waiting).encode("utf-8", "surrogateescape")
-        if len(asked) > _PIPE_BYTES:
-            yield from self._many(asked, len(waiting), limit)
+        request = "".join(f"{name}\n" for name in waiting).encode("utf-8", "surrogateescape")
+        if len(request) > _PIPE_BYTES:
+            yield from self._many(request, len(waiting), limit)
             return
-        self._in.write(asked)
+        self._in.write(request)
         self._in.flush()
         for _ in waiting:
             yield _answer(self._out, limit)
 
-    def _many(self, asked: bytes, count: int, limit: int) -> Iterator[Found | None]:
+    def _many(self, request: bytes, count: int, limit: int) -> Iterator[Found | None]:
         """Ask a process of their own: its requests come from a file, so neither side can block."""
         with tempfile.TemporaryFile() as requests:
-            requests.write(asked)
+            requests.write(request)
             requests.seek(0)
             process = self._start(requests, "--buffer")
         out = cast(IO[bytes], process.stdout)
@@ -108,8 +108,8 @@ class Objects:
         ]
 
     def _tree(self, sha: str) -> bytes:
-        found = self.get(sha) if sha else None
-        return found.content or b"" if found is not None and found.kind == "tree" else b""
+        tree = self.get(sha) if sha else None
+        return tree.content or b"" if tree is not None and tree.kind == "tree" else b""
 
 
 def _lines(tree: bytes, size: int) -> list[bytes]:

@@ -42,12 +42,12 @@ class Reader(Clone):
             raise GitError(f"“{ref[:60]}” is not the name of a branch, tag or commit.", "reference")
         names = [ref] if FULL_SHA.fullmatch(ref) else [f"refs/heads/{ref}", ref]
         for name in names:
-            found = self._run(
+            sha = self._run(
                 *("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"),
                 allowed=(1, 128),
             )
-            if found.returncode == 0:
-                return found.stdout.decode().split()[-1]
+            if sha.returncode == 0:
+                return sha.stdout.decode().split()[-1]
         return None
 
     def has(self, sha: str) -> bool:
@@ -141,14 +141,16 @@ class Reader(Clone):
         """Return the contents by hash; blobs above `limit` bytes and unknown ones are left out."""
         wanted = list(dict.fromkeys(blobs))
         with self.objects() as objects:
-            found = zip(wanted, objects.each(wanted, limit=limit), strict=True)
-            return {sha: one.content for sha, one in found if one and one.content is not None}
+            contents = zip(wanted, objects.each(wanted, limit=limit), strict=True)
+            return {
+                sha: blob.content for sha, blob in contents if blob and blob.content is not None
+            }
 
     def read_file(self, commit: str, path: str) -> bytes | None:
         """Return one file's content at `commit`; None where there is none."""
         with self.objects() as objects:
-            found = objects.get(f"{self.commit(commit)}:{path.strip('/')}")
-        return found.content if found and found.kind == "blob" else None
+            blob = objects.get(f"{self.commit(commit)}:{path.strip('/')}")
+        return blob.content if blob and blob.kind == "blob" else None
 
     def grep(self, commit: str, pattern: str, *, limit: int = 500) -> list[tuple[str, int]]:
         """Return path and number of the first line that fits `pattern` (POSIX extended) in each
@@ -160,13 +162,13 @@ class Reader(Clone):
             *("-e", pattern, self.commit(commit)),
             allowed=(1,),
         ).stdout
-        found = []
+        lines = []
         for line in out.decode("utf-8", "surrogateescape").splitlines()[:limit]:
             where, _, rest = line.partition("\0")
             number = rest.partition("\0")[0]
             if number.isdigit():
-                found.append((where.partition(":")[2], int(number)))
-        return found
+                lines.append((where.partition(":")[2], int(number)))
+        return lines
 
     def checkout(self, commit: str, paths: Sequence[str], into: Path) -> None:
         """Write exactly these directories or files, as they are at exactly this commit, below
@@ -197,17 +199,17 @@ class Reader(Clone):
             checkout.judge([path for path, *_ in files])
             # Links last, so that no file is ever written through one.
             self._write([file for file in files if file[1] != "120000"], into)
-            found = objects.each((sha for *_, sha in links), limit=checkout.MAX_PATH_BYTES)
-            leads = (one.content if one else None for one in found)
+            contents = objects.each((sha for *_, sha in links), limit=checkout.MAX_PATH_BYTES)
+            leads = (blob.content if blob else None for blob in contents)
             checkout.link(into, zip((path for path, *_ in links), leads, strict=True))
 
     def _write(self, files: Sequence[tuple[str, str, str]], into: Path) -> None:
         total = 0
         with self.objects() as objects:
             contents = objects.each(sha for *_, sha in files)
-            for (path, mode, _), found in zip(files, contents, strict=True):
-                total += found.size if found else 0
-                content = found.content if found and found.kind == "blob" else None
+            for (path, mode, _), blob in zip(files, contents, strict=True):
+                total += blob.size if blob else 0
+                content = blob.content if blob and blob.kind == "blob" else None
                 if content is None or total > checkout.MAX_BYTES:
                     raise GitError(
                         f"“{checkout.named(path)}” is missing from the repository, or the files up"

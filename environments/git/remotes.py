@@ -153,4 +153,6 @@ def _git(path: Path, *arguments: str, seconds: float) -> Answer:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-    return Answer(process.returncode, *(said.decode("utf-8", "replace") for said in (out, error)))
+    return Answer(
+        process.returncode, *(stream.decode("utf-8", "replace") for stream in (out, error))
+    )

@@ -144,8 +144,8 @@ class Ledger(Mirror):
         listed = self._said("rev-list", "--reverse", "--first-parent", "--end-of-options", head)
         with self.objects() as objects:
             files = objects.each(f"{sha}:{FILE}" for sha in listed.split())
-            found = [(file and file.content) or b"" for file in files]
-        return audit_anchors.parse_all(b"".join(found).splitlines(), self.where)
+            anchors = [(file and file.content) or b"" for file in files]
+        return audit_anchors.parse_all(b"".join(anchors).splitlines(), self.where)
 
     def add(self, anchors: Sequence[Anchor], parent: str, now: datetime) -> None:
         """Push one commit with these anchors on top of `parent` ("": the first).

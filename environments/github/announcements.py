@@ -35,9 +35,9 @@ class Announcements(Repository):
         """
         doing = "read announced deployments"
         query = {"sha": commit_part(sha), "environment": environment}
-        found = self._read_page(doing, "/deployments", _deployment, per_page=1, **query)
+        deployments = self._read_page(doing, "/deployments", _deployment, per_page=1, **query)
         # Looked at again: GitHub leaves the filter out when it does not understand it.
-        return next((number for number, *of in found if of == [sha, environment]), None)
+        return next((number for number, *of in deployments if of == [sha, environment]), None)
 
     def create_deployment(
         self,

@@ -110,8 +110,13 @@ def installations(app: NewApp) -> list[tuple[str, str]]:
     answer = _json(reply)
     if not isinstance(answer, list):
         raise malformed(SERVICE, "no list of installations", reply.status)
-    found = [(get_path(one, "id"), get_path(one, "account", "login")) for one in answer]
-    return [(str(number), text(login, 100)) for number, login in found if isinstance(number, int)]
+    accounts = [
+        (get_path(installation, "id"), get_path(installation, "account", "login"))
+        for installation in answer
+    ]
+    return [
+        (str(number), text(login, 100)) for number, login in accounts if isinstance(number, int)
+    ]
 
 
 def _headers() -> dict[str, str]:

@@ -46,8 +46,8 @@ def branch_part(name: str) -> str:
 
 
 def commit_part(sha: str) -> str:
-    if found := commit(sha):
-        return found
+    if sha_part := commit(sha):
+        return sha_part
     raise ApiError(
         SERVICE, "refused", f"“{text(sha, 80)}” is no full commit id: give all 40 digits."
     )

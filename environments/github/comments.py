@@ -38,18 +38,18 @@ def put(
     own = _own(github, number, marker)
     message = f"{message}\n{own}"
     try:
-        found = github.read_comment(known) if known else github.find_comment(number, own)
-        if not alive() or (found is None and not new):
+        comment = github.read_comment(known) if known else github.find_comment(number, own)
+        if not alive() or (comment is None and not new):
             return None
-        if found is None:
+        if comment is None:
             return github.comment(number, message)
-        if found.body.replace("\r\n", "\n").strip() != message:
-            github.edit_comment(found.id, message)
+        if comment.body.replace("\r\n", "\n").strip() != message:
+            github.edit_comment(comment.id, message)
     except ApiError as error:
         if known is None or error.kind != "not_found":
             raise
         return None  # somebody deleted it: the next look writes another
-    return found.id
+    return comment.id
 
 
 def _own(github: GitHub, number: int, marker: str) -> str:
@@ -69,7 +69,7 @@ def plain(message: str, limit: int = 1000) -> str:
 
 
 def _escaped(line: str) -> str:
-    kept = _LINKED.sub(lambda found: f"{found[0][:1]}{_BREAK}{found[0][1:]}", line)
+    kept = _LINKED.sub(lambda match: f"{match[0][:1]}{_BREAK}{match[0][1:]}", line)
     return "".join(f"\\{letter}" if letter in _SPECIAL else letter for letter in kept)
 
 

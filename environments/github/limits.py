@@ -30,9 +30,9 @@ def note(reply: Reply, account: str) -> None:
 def note_all(answer: object, account: str) -> None:
     """Keep what the answer of `/rate_limit` says of both quotas: it tells of requests of others."""
     for kind in KINDS:
-        found = get_path(answer, "resources", kind)
-        values = {name: get_path(found, name) for name in QUOTA}
-        if all(type(one) is int and one >= 0 for one in values.values()):
+        quota = get_path(answer, "resources", kind)
+        values = {name: get_path(quota, name) for name in QUOTA}
+        if all(type(value) is int and value >= 0 for value in values.values()):
             observed.note(f"{LEFT}{kind}.{account}", values)
 
 
@@ -50,8 +50,8 @@ def expiry(message: str) -> float | None:
     """Return the Unix time of `2026-12-01 00:00:00 UTC`, or with an offset; None for no time."""
     for form in ("%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%d %H:%M:%S %z"):
         try:
-            found = datetime.strptime(message.strip(), form)
+            date = datetime.strptime(message.strip(), form)
         except ValueError:
             continue
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     return None

@@ -14,12 +14,12 @@ MOST = 100  # in one request
 
 def merged_document(numbers: Sequence[int]) -> str:
     """Return the document that reads these pull requests, as `p1`, `p2` and so on by number."""
-    asked = "\n".join(
+    selections = "\n".join(
         f"    p{number:d}: pullRequest(number: {number:d}) {{ ...Merged }}" for number in numbers
     )
     return f"""query MergedPulls($owner: String!, $name: String!) {{
   repository(owner: $owner, name: $name) {{
-{asked}
+{selections}
   }}
 }}
 fragment Merged on PullRequest {{
@@ -43,21 +43,21 @@ def read_by_number(
 
     A number that belongs to an issue, or to nothing, is left out. Raise `ApiError`.
     """
-    found: list[MergedPull] = []
+    pulls: list[MergedPull] = []
     for start in range(0, len(numbers), MOST):
         some = numbers[start : start + MOST]
         document = merged_document(some)
         answer = http.read_again(lambda: _ask(transport, document, owner, name))  # noqa: B023
         nodes = [answer.get(f"p{number}") for number in some]
-        found += [read_merged(node) for node in nodes if _is_merged(node, base)]
-    return tuple(found)
+        pulls += [read_merged(node) for node in nodes if _is_merged(node, base)]
+    return tuple(pulls)
 
 
 def _ask(transport: Transport, document: str, owner: str, name: str) -> JsonObject:
     repository, errors = ask_github(transport, document, {"owner": owner, "name": name})
     # A number that is no pull request is an error of its own beside the others; every other error
     # spoils the answer.
-    spoilt = [one for one in errors if text(get_path(one, "type")).upper() != "NOT_FOUND"]
+    spoilt = [error for error in errors if text(get_path(error, "type")).upper() != "NOT_FOUND"]
     if spoilt:
         words = quoted(get_path(spoilt[0], "message"))
         sentence = (

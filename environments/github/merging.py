@@ -124,12 +124,12 @@ def read_merge_rules(ref: object, repository: object) -> MergeRules | None:
 
 
 def _by_type(rows: list[object]) -> dict[str, list[JsonObject]]:
-    found: dict[str, list[dict[str, object]]] = {}
+    rules: dict[str, list[dict[str, object]]] = {}
     for row in rows:
-        found.setdefault(word(field(row, "type", str)), []).append(
+        rules.setdefault(word(field(row, "type", str)), []).append(
             optional(row, "parameters", dict) or {}
         )
-    return found
+    return rules
 
 
 def _together(
@@ -139,14 +139,18 @@ def _together(
     repository: object,
 ) -> MergeRules:
     pulls, statuses = rules.get("pull_request", []), rules.get("required_status_checks", [])
-    asked = update or {}
-    approvals = [optional(one, "requiredApprovingReviewCount", int) or 0 for one in (*pulls, asked)]
+    settings = update or {}
+    approvals = [
+        optional(source, "requiredApprovingReviewCount", int) or 0 for source in (*pulls, settings)
+    ]
     deployments = [
-        name for one in rules.get("required_deployments", []) for name in _texts(one, DEPLOYMENTS)
+        name
+        for entry in rules.get("required_deployments", [])
+        for name in _texts(entry, DEPLOYMENTS)
     ]
     threads = "required_review_thread_resolution" in rules
     return MergeRules(
-        checks=_checks(statuses, asked, classic),
+        checks=_checks(statuses, settings, classic),
         strict=_either(
             _any(statuses, "strictRequiredStatusChecksPolicy"),
             update,
@@ -154,21 +158,22 @@ def _together(
             "requiresStrictStatusChecks",
         ),
         approvals=max(approvals),
-        code_owners=_any(pulls, "requireCodeOwnerReview") or _is(asked, "requiresCodeOwnerReviews"),
+        code_owners=_any(pulls, "requireCodeOwnerReview")
+        or _is(settings, "requiresCodeOwnerReviews"),
         last_push=_either(
             _any(pulls, "requireLastPushApproval"), update, classic, "requireLastPushApproval"
         ),
         conversations=threads
         or _any(pulls, "requiredReviewThreadResolution")
-        or _is(asked, "requiresConversationResolution"),
-        signatures="required_signatures" in rules or _is(asked, "requiresSignatures"),
-        linear="required_linear_history" in rules or _is(asked, "requiresLinearHistory"),
+        or _is(settings, "requiresConversationResolution"),
+        signatures="required_signatures" in rules or _is(settings, "requiresSignatures"),
+        linear="required_linear_history" in rules or _is(settings, "requiresLinearHistory"),
         queue=bool({"merge_queue", "merge_queue_locked_ref"} & set(rules)),
         locked=_either(bool({"update", "lock_branch"} & set(rules)), update, classic, "lockBranch"),
         deployments=tuple(dict.fromkeys([*deployments, *_texts(classic or {}, DEPLOYMENTS)])),
         others=tuple(sorted(name for name in rules if name not in READ | SILENT)),
         methods=_methods(pulls, repository),
-        pull_required=bool(pulls) or asked.get("requiredApprovingReviewCount") is not None,
+        pull_required=bool(pulls) or settings.get("requiredApprovingReviewCount") is not None,
         deletable="deletion" not in rules
         and (update is None or field(update, "allowsDeletions", bool)),
         deletes_heads=field(repository, "deleteBranchOnMerge", bool),
@@ -198,7 +203,7 @@ def _is(row: Mapping[str, object], name: str) -> bool:
 
 
 def _texts(row: Mapping[str, object], name: str) -> list[str]:
-    return [text(one) for one in optional(row, name, list) or []]
+    return [text(value) for value in optional(row, name, list) or []]
 
 
 def _checks(
@@ -207,22 +212,22 @@ def _checks(
     """Return every required check, with its App where one is named: then a nameless demand of the
     same name says nothing.
     """
-    found = {Required(name) for name in _texts(update, "requiredStatusCheckContexts")}
-    asked = [
+    checks = {Required(name) for name in _texts(update, "requiredStatusCheckContexts")}
+    contexts = [
         (check, optional(get_path(check, "app") or {}, "databaseId", int))
         for check in optional(classic or {}, "requiredStatusChecks", list) or []
     ]
-    asked += [
+    contexts += [
         (check, optional(check, "integrationId", int))
         for row in statuses
         for check in field(row, "requiredStatusChecks", list)
     ]
-    found |= {Required(text(field(check, "context", str)), app) for check, app in asked}
-    if any(not one.context for one in found):
+    checks |= {Required(text(field(check, "context", str)), app) for check, app in contexts}
+    if any(not check.context for check in checks):
         raise Malformed("a required check has no name")
-    bound = {one.context for one in found if one.app_id is not None}
-    kept = [one for one in found if one.app_id is not None or one.context not in bound]
-    return tuple(sorted(kept, key=lambda one: (one.context, one.app_id or 0)))
+    bound = {check.context for check in checks if check.app_id is not None}
+    kept = [check for check in checks if check.app_id is not None or check.context not in bound]
+    return tuple(sorted(kept, key=lambda check: (check.context, check.app_id or 0)))
 
 
 def _methods(pulls: list[JsonObject], repository: object) -> tuple[str, ...]:
@@ -234,6 +239,6 @@ def _methods(pulls: list[JsonObject], repository: object) -> tuple[str, ...]:
     }
     left = [method for method, name in names.items() if field(repository, name, bool)]
     for row in pulls:
-        allowed = {word(one) for one in optional(row, "allowedMergeMethods", list) or names}
+        allowed = {word(method) for method in optional(row, "allowedMergeMethods", list) or names}
         left = [method for method in left if method in allowed]
     return tuple(left)

@@ -92,13 +92,13 @@ def read_overview(
     if pages.recent:
         add_pulls(seen, first, "recent", bool(errors))
     named = read_named_pulls(seen, first, numbers, bool(errors))
-    found = _branches(seen, first, staging, production)
+    branches = _branches(seen, first, staging, production)
     into = read_pulls(seen, get_path(first, "promotions", "nodes"), bool(errors))
     into = [pull for pull in into if pull.base_ref == production]
     promotions = tuple(pull for pull in into if pull.head_ref == staging and not pull.fork)
     whole = get_path(first, "promotions", "pageInfo", "hasNextPage") is False
     return replace(
-        found,
+        branches,
         named=named,
         open_pulls=tuple(seen.pulls.values()),
         merged_pulls=read_merged_pulls(seen, get_path(first, "merged", "nodes")),
@@ -108,7 +108,7 @@ def read_overview(
         listed=seen.listed,
         into_listed=whole and not errors,
         cursor=seen.cursor,
-        comparison=_comparison(first, found.staging_head),
+        comparison=_comparison(first, branches.staging_head),
         problems=tuple(seen.problems),
     )
 
@@ -126,9 +126,9 @@ def read_merge(
     first, errors = http.read_again(lambda: ask_github(transport, document, variables))
     note_errors(seen, errors)
     named = read_named_pulls(seen, first, (number,), bool(errors))
-    found = _branches(seen, first, staging, production)
+    branches = _branches(seen, first, staging, production)
     return replace(
-        found, named=named, listed=False, into_listed=False, problems=tuple(seen.problems)
+        branches, named=named, listed=False, into_listed=False, problems=tuple(seen.problems)
     )
 
 
@@ -174,15 +174,15 @@ def _branches(seen: Gathering, first: JsonObject, staging: str, production: str)
 
 def _comparison(first: JsonObject, staging_head: str | None) -> Compared | None:
     """Return what GitHub says of both branches, if it compared the very heads that it shows."""
-    found = get_path(first, "production", "compare")
+    comparison = get_path(first, "production", "compare")
     trees = [get_path(first, key, "target", "tree", "oid") for key in ("staging", "production")]
     try:
-        ahead, behind = need(found, "aheadBy", int), need(found, "behindBy", int)
+        ahead, behind = need(comparison, "aheadBy", int), need(comparison, "behindBy", int)
     except Malformed:
         return None
-    if not all(isinstance(one, str) and one for one in trees):
+    if not all(isinstance(tree, str) and tree for tree in trees):
         return None
-    if staging_head is None or get_path(found, "headTarget", "oid") != staging_head:
+    if staging_head is None or get_path(comparison, "headTarget", "oid") != staging_head:
         return None
     return Compared(ahead, behind, same_files=trees[0] == trees[1])
 

@@ -27,16 +27,16 @@ class Gathering:
 def read_named_pulls(
     seen: Gathering, first: Mapping[str, object], numbers: Sequence[int], errors: bool
 ) -> tuple[Pull, ...]:
-    found = []
+    pulls = []
     for number in numbers:
         try:
             pull = read_named(first.get(f"named{number}"), errors=errors)
             if pull.number != number:
                 raise Malformed("it is another one")
-            found.append(pull)
+            pulls.append(pull)
         except Malformed as error:
             seen.lacks(f"Pull request #{number} cannot be read: {error}.")
-    return tuple(found)
+    return tuple(pulls)
 
 
 def note_errors(seen: Gathering, errors: list[object]) -> None:
@@ -47,7 +47,9 @@ def note_errors(seen: Gathering, errors: list[object]) -> None:
     """
     for error in errors:
         path = get_path(error, "path")
-        parts = {one for one in path if isinstance(one, str)} if isinstance(path, list) else set()
+        parts = (
+            {part for part in path if isinstance(part, str)} if isinstance(path, list) else set()
+        )
         if parts & {"contexts", "last"}:
             seen.lacks("GitHub does not show check runs to this credential.")
         elif not parts & {"branchProtectionRule", "compare"} and len(seen.problems) < MOST_PROBLEMS:
@@ -68,7 +70,7 @@ def read_pulls(seen: Gathering, nodes: object, errors: bool) -> list[Pull]:
         seen.lacks("GitHub's list of pull requests cannot be read.")
         seen.listed = False
         return []
-    found = []
+    pulls = []
     for node in nodes:
         try:
             pull = read_pull(node, errors=errors)
@@ -81,8 +83,8 @@ def read_pulls(seen: Gathering, nodes: object, errors: bool) -> list[Pull]:
         if pull.checks is None:
             which = f"The checks of pull request #{pull.number}"
             seen.lacks(f"{which} are not all shown: read them one by one.")
-        found.append(pull)
-    return found
+        pulls.append(pull)
+    return pulls
 
 
 def next_cursor(page: Mapping[str, object], seen: Gathering) -> str | None:
@@ -100,10 +102,10 @@ def next_cursor(page: Mapping[str, object], seen: Gathering) -> str | None:
 
 
 def read_merged_pulls(seen: Gathering, nodes: object) -> tuple[MergedPull, ...]:
-    found = []
+    pulls = []
     for node in nodes if isinstance(nodes, list) else [None]:
         try:
-            found.append(read_merged(node))
+            pulls.append(read_merged(node))
         except Malformed as error:
             seen.lacks(f"A merged pull request cannot be read: {error}.")
-    return tuple(found)
+    return tuple(pulls)

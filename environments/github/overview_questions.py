@@ -38,9 +38,9 @@ def pulls_by_number(numbers: Sequence[int]) -> str:
 
 def document_with(numbers: Sequence[int]) -> str:
     """Return the document with these pull requests in it."""
-    asked = pulls_by_number(numbers)
-    if asked:
-        return DOCUMENT.replace("# named", asked)
+    document = pulls_by_number(numbers)
+    if document:
+        return DOCUMENT.replace("# named", document)
     return (
         DOCUMENT[: DOCUMENT.index("# What the merge of one")]
         + DOCUMENT[DOCUMENT.index("fragment Pull on") :]
@@ -58,18 +58,25 @@ def asker(transport: Transport, variables: dict[str, object], document: str, pag
 
     def ask(cursor: str | None, first: bool) -> Answer:
         nonlocal size
-        asked = variables | {"after": cursor, "first": first, "recent": first and pages.recent}
+        variables_of_page = variables | {
+            "after": cursor,
+            "first": first,
+            "recent": first and pages.recent,
+        }
         text_ = document if first else DOCUMENT_OF_PAGES
         try:
             shy = TOO_SLOW if size == most else frozenset()
             return http.read_again(
-                lambda: ask_github(transport, text_, asked | {"pageSize": size}), unless_status=shy
+                lambda: ask_github(transport, text_, variables_of_page | {"pageSize": size}),
+                unless_status=shy,
             )
         except ApiError as error:
             if error.status not in TOO_SLOW or size != most:
                 raise
         size = SMALL_PAGE
-        return http.read_again(lambda: ask_github(transport, text_, asked | {"pageSize": size}))
+        return http.read_again(
+            lambda: ask_github(transport, text_, variables_of_page | {"pageSize": size})
+        )
 
     return ask
 

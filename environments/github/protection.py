@@ -70,20 +70,20 @@ def together(parts: Iterable[Rules]) -> Rules:
     """Return all sources at once: what one asks is asked; what one leaves open is known only when
     all are known.
     """
-    found = tuple(parts)
+    rules = tuple(parts)
     return Rules(
-        pull_request=_any([one.pull_request for one in found]),
-        approvals=_most([one.approvals for one in found]),
-        checks=_union([one.checks for one in found]),
-        conversations=_any([one.conversations for one in found]),
-        linear=_any([one.linear for one in found]),
-        force_pushes=_all([one.force_pushes for one in found]),
-        deletions=_all([one.deletions for one in found]),
-        passing=_union([one.passing for one in found]),
-        apps=_union([one.apps for one in found]),
-        closed_by=_union([one.closed_by for one in found]),
-        problems=tuple(dict.fromkeys(message for one in found for message in one.problems)),
-        classic=next((one.classic for one in found if one.classic is not None), None),
+        pull_request=_any([rule.pull_request for rule in rules]),
+        approvals=_most([rule.approvals for rule in rules]),
+        checks=_union([rule.checks for rule in rules]),
+        conversations=_any([rule.conversations for rule in rules]),
+        linear=_any([rule.linear for rule in rules]),
+        force_pushes=_all([rule.force_pushes for rule in rules]),
+        deletions=_all([rule.deletions for rule in rules]),
+        passing=_union([rule.passing for rule in rules]),
+        apps=_union([rule.apps for rule in rules]),
+        closed_by=_union([rule.closed_by for rule in rules]),
+        problems=tuple(dict.fromkeys(message for rule in rules for message in rule.problems)),
+        classic=next((rule.classic for rule in rules if rule.classic is not None), None),
     )
 
 
@@ -134,8 +134,8 @@ def _classic(transport: Transport, path: str, branch: str) -> Rules:
 def _bound(checks: object, name: str) -> frozenset[tuple[str, int]]:
     """Return required checks with the App that must report them; -1 and nothing mean any."""
     rows = checks if isinstance(checks, list) else []
-    found = ((field(row, "context", str), optional(row, name, int)) for row in rows)
-    return frozenset((context, app) for context, app in found if app is not None and app != -1)
+    pairs = ((field(row, "context", str), optional(row, name, int)) for row in rows)
+    return frozenset((context, app) for context, app in pairs if app is not None and app != -1)
 
 
 def _enabled(item: object, name: str) -> bool:
@@ -146,8 +146,8 @@ def _enabled(item: object, name: str) -> bool:
 
 def _names(allowed: object, kind: str) -> list[str]:
     rows = get_path(allowed, kind)
-    found = rows if isinstance(rows, list) else []
-    return [text(get_path(row, "login") or get_path(row, "slug"), 100) for row in found]
+    values = rows if isinstance(rows, list) else []
+    return [text(get_path(row, "login") or get_path(row, "slug"), 100) for row in values]
 
 
 def _contexts(item: object) -> list[str]:
@@ -155,7 +155,7 @@ def _contexts(item: object) -> list[str]:
         return []
     if isinstance(checks := get_path(item, "checks"), list):
         return [field(check, "context", str) for check in checks]
-    return [one for one in field(item, "contexts", list) if isinstance(one, str)]
+    return [context for context in field(item, "contexts", list) if isinstance(context, str)]
 
 
 def _rulesets(transport: Transport, path: str, branch: str) -> Rules:
@@ -179,7 +179,7 @@ def _of_ruleset(rows: Sequence[object], passing: frozenset[str] | None, closed_b
         for row in rows
     }
     pull = rules.get("pull_request", {})
-    methods = tuple(word(one) for one in pull.get("allowed_merge_methods") or METHODS)
+    methods = tuple(word(method) for method in pull.get("allowed_merge_methods") or METHODS)
     checks = rules.get("required_status_checks", {}).get("required_status_checks") or []
     return Rules(
         pull_request="pull_request" in rules,

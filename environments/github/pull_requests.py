@@ -49,17 +49,17 @@ class PullRequests(Repository):
         query = {"head": f"{self.owner}:{head}", "base": base, "state": state}
         query |= {"sort": "created", "direction": "desc", "per_page": "20"}
         doing = f"list pull requests into {base}"
-        found = self._read_page(doing, "/pulls", read_pull_state, **query)
+        pulls = self._read_page(doing, "/pulls", read_pull_state, **query)
         # Looked at again: GitHub leaves the filter out when it does not understand it.
         return next(
-            (pull for pull in found if pull.head_ref == head and pull.base_ref == base), None
+            (pull for pull in pulls if pull.head_ref == head and pull.base_ref == base), None
         )
 
     def newest_heads(self, base: str, count: int) -> list[str]:
         """Return the heads of the `count` pull requests into `base` that changed last."""
         doing, query = f"list pull requests into {base}", {"base": base, **NEWEST_FIRST}
-        found = self._read_page(doing, "/pulls", read_pull_state, per_page=count, **query)
-        return [pull.head_sha for pull in found if pull.base_ref == base][:count]
+        heads = self._read_page(doing, "/pulls", read_pull_state, per_page=count, **query)
+        return [pull.head_sha for pull in heads if pull.base_ref == base][:count]
 
     def seen_members(self, enough: int) -> frozenset[str]:
         """Return people of the repository who opened or reviewed pull requests lately; no more are
@@ -68,13 +68,13 @@ class PullRequests(Repository):
         pulls = self._read_page(
             "list pull requests", "/pulls", _member_and_number, per_page=100, **NEWEST_FIRST
         )
-        found = {member for member, _ in pulls}
+        members = {member for member, _ in pulls}
         for _, number in pulls[:LOOKED_INTO]:
-            if len(found - {""}) >= enough or not isinstance(number, int):
+            if len(members - {""}) >= enough or not isinstance(number, int):
                 break
             path = f"/pulls/{number}/reviews"
-            found.update(self._read_page("list reviews", path, _member, per_page=100))
-        return frozenset(found - {""})
+            members.update(self._read_page("list reviews", path, _member, per_page=100))
+        return frozenset(members - {""})
 
     def open_pull(self, *, head: str, base: str, title: str, body: str) -> PullState:
         """Open a pull request, or return the one already open.
@@ -105,13 +105,13 @@ class PullRequests(Repository):
             node = text(self._read(doing, f"/pulls/{number:d}", lambda it: get_path(it, "node_id")))
             if not node:
                 raise Malformed("the pull request has no node id")
-            asked = {"pullRequestId": node, "body": visible(body)}
-            answer = self.transport.mutate(doing, REVERT, {"input": asked})
+            variables = {"pullRequestId": node, "body": visible(body)}
+            answer = self.transport.mutate(doing, REVERT, {"input": variables})
             if errors := answer.get("errors"):
-                said = quoted(get_path(errors[0], "message"), 200)
-                why = f"GitHub cannot {doing}: {said or 'it does not say why'}."
+                message = quoted(get_path(errors[0], "message"), 200)
+                why = f"GitHub cannot {doing}: {message or 'it does not say why'}."
                 instead = "Revert it by hand in a pull request of your own."
-                raise ApiError(SERVICE, "refused", f"{why} {instead}", detail=said)
+                raise ApiError(SERVICE, "refused", f"{why} {instead}", detail=message)
             made = get_path(answer, "data", "revertPullRequest", "revertPullRequest", "number")
             if not isinstance(made, int):
                 raise Malformed("the revert pull request has no number")

@@ -130,10 +130,10 @@ def read_named(node: object, *, errors: bool) -> Pull:
         checks=_read_all_checks(node, errors),
         merging=Merging(
             unresolved=_count(
-                node, "reviewThreads", lambda one: not field(one, "isResolved", bool)
+                node, "reviewThreads", lambda thread: not field(thread, "isResolved", bool)
             ),
             unsigned=_count(
-                node, "commits", lambda one: not _is_signed(field(one, "commit", dict))
+                node, "commits", lambda commit: not _is_signed(field(commit, "commit", dict))
             ),
             commits=optional(get_path(node, "commits") or {}, "totalCount", int) or 0,
         ),
@@ -152,8 +152,8 @@ def _count(node: object, name: str, fits: Callable[[object], bool]) -> int | Non
     try:
         connection = field(node, name, dict)
         nodes = field(connection, "nodes", list)
-        found = sum(fits(node) for node in nodes)
-        return found if found or field(connection, "totalCount", int) == len(nodes) else None
+        count = sum(fits(node) for node in nodes)
+        return count if count or field(connection, "totalCount", int) == len(nodes) else None
     except Malformed:
         return None
 

@@ -37,11 +37,11 @@ def words_of(reply: Reply) -> str:
     except ValueError:
         return ""
     errors = get_path(body, "errors")
-    said = [quoted(get_path(body, "message"), 200)]
-    said += [_said(part) for part in (errors if isinstance(errors, list) else [])[:5]]
-    if said[0] == VALIDATION:  # GitHub's word for every 422: what follows says what it is
-        said = said[1:] or ["it does not say why"]
-    return ": ".join(filter(None, said))
+    words = [quoted(get_path(body, "message"), 200)]
+    words += [_said(part) for part in (errors if isinstance(errors, list) else [])[:5]]
+    if words[0] == VALIDATION:  # GitHub's word for every 422: what follows says what it is
+        words = words[1:] or ["it does not say why"]
+    return ": ".join(filter(None, words))
 
 
 def meaning(reply: Reply, doing: str, words: str, write: bool) -> tuple[Kind, str]:
@@ -99,9 +99,9 @@ def _is_limit(reply: Reply, words: str) -> bool:
 
 def seconds_to_wait(reply: Reply, now: float) -> float | None:
     """Return Retry-After, else the time to the reset, else a minute (GitHub's best practices)."""
-    asked = http.retry_after(reply.headers, now)
-    if asked is not None or reply.status >= 500:
-        return asked
+    seconds = http.retry_after(reply.headers, now)
+    if seconds is not None or reply.status >= 500:
+        return seconds
     reset = reply.number("x-ratelimit-reset")
     if reply.number("x-ratelimit-remaining") == 0 and reset is not None:
         return max(reset - now, 1.0)

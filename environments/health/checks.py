@@ -56,10 +56,12 @@ def credentials(now: datetime) -> Iterator[Result]:
     for name, sentence in refused.items():
         yield Result(FAILING, f"{name}: {sentence}", subject=name, confirmed=True)
     for row in ConnectionCheck.objects.exclude(checked_at=None):
-        for found in row.found:
-            state = {"pass": OK, "fail": WARNING}.get(found["state"], UNKNOWN)
-            if found["name"] not in refused:
-                yield Result(state, f"{found['name']}: {found['sentence']}", subject=found["name"])
+        for result in row.found:
+            state = {"pass": OK, "fail": WARNING}.get(result["state"], UNKNOWN)
+            if result["name"] not in refused:
+                yield Result(
+                    state, f"{result['name']}: {result['sentence']}", subject=result["name"]
+                )
 
 
 @check("Token expiry", unit="seconds")
@@ -109,8 +111,8 @@ def github_quota(now: datetime) -> Iterator[Result]:
             yield _left(f"{kind}{whose}", seen.value, now)
 
 
-def _left(subject: str, said: dict[str, int], now: datetime) -> Result:
-    left, limit, resets = said["remaining"], said["limit"], said["reset"]
+def _left(subject: str, quota: dict[str, int], now: datetime) -> Result:
+    left, limit, resets = quota["remaining"], quota["limit"], quota["reset"]
     if resets <= now.timestamp():
         message = f"GitHub's quota ({subject}) resets with the next request."
         return Result(OK, message, subject=subject)

@@ -180,13 +180,13 @@ class Database(models.Model):
 
 def databases_of(project: Project) -> list[Database]:
     """Return the databases that the portal migrates, in the order in which it does. One query."""
-    found = list(
+    databases = list(
         Database.objects.filter(project=project).exclude(alembic="").order_by("position", "pk")
     )
-    for one in found:
-        one.project = project
-        one.called = one.name if len(found) > 1 else ""
-    return found
+    for database in databases:
+        database.project = project
+        database.called = database.name if len(databases) > 1 else ""
+    return databases
 
 
 def with_several_databases() -> set[int]:
@@ -250,15 +250,17 @@ def places_of(
     known = by_place(rows)
     missing = [pair for pair in wanted if (pair[0].pk, pair[1].pk) not in known]
     if missing:
-        new = [EnvironmentDatabase(environment=where, database=one) for where, one in missing]
+        new = [
+            EnvironmentDatabase(environment=where, database=database) for where, database in missing
+        ]
         EnvironmentDatabase.objects.bulk_create(new, ignore_conflicts=True)
         known = by_place(rows.all())
-    found = []
+    places = []
     for environment, database in wanted:
         place = known[environment.pk, database.pk]
         place.environment, place.database = environment, database
-        found.append(place)
-    return found
+        places.append(place)
+    return places
 
 
 class OfPlace(Protocol):

@@ -103,4 +103,7 @@ class Environment(models.Model):
 
 def in_order(environments: Iterable[Environment]) -> list[Environment]:
     """Return environments as pages show them: staging, production, others, previews; by name."""
-    return sorted(environments, key=lambda one: (_SHOWN.index(EnvironmentKind(one.kind)), one.name))
+    return sorted(
+        environments,
+        key=lambda revision: (_SHOWN.index(EnvironmentKind(revision.kind)), revision.name),
+    )

@@ -192,7 +192,7 @@ class ServiceInstance(models.Model):
             message.append(self.in_repository.get(image))
         message.append(AtStart.NO)
         worst = (AtStart.PRE_DEPLOY, AtStart.START, AtStart.UNKNOWN, AtStart.NO)
-        return next(one for one in worst if one in message)
+        return next(status for status in worst if status in message)
 
     @property
     def checked_at(self) -> str:
@@ -212,10 +212,10 @@ class DeploymentQuerySet(models.QuerySet["Deployment"]):
 
     def current_of(self, instances: Iterable[ServiceInstance]) -> dict[int, list["Deployment"]]:
         """Return the current ones of these services by the instance's key. One query."""
-        found: dict[int, list[Deployment]] = {instance.pk: [] for instance in instances}
-        for deployment in self.current().filter(instance__in=found):
-            found[deployment.instance_id].append(deployment)
-        return found
+        deployments: dict[int, list[Deployment]] = {instance.pk: [] for instance in instances}
+        for deployment in self.current().filter(instance__in=deployments):
+            deployments[deployment.instance_id].append(deployment)
+        return deployments
 
 
 class Deployment(models.Model):

@@ -30,10 +30,10 @@ def finding_list(rows: Sequence[FindingRow], kind: str) -> dict[str, object]:
     `kinds` are all of them with their counts, and `findings` the number of open ones. What blocks
     a release comes first.
     """
-    found: dict[str, list[FindingRow]] = {}
+    by_kind: dict[str, list[FindingRow]] = {}
     for row in sorted(rows, key=lambda row: row.finding.attestable):
-        found.setdefault(row.finding.kind, []).append(row)
-    groups = [Group(key, some[0].finding.get_kind_display(), some) for key, some in found.items()]
+        by_kind.setdefault(row.finding.kind, []).append(row)
+    groups = [Group(key, some[0].finding.get_kind_display(), some) for key, some in by_kind.items()]
     shown = [group for group in groups if group.key == kind] or groups
     return {
         "findings": len(rows),

@@ -63,7 +63,7 @@ class Cell:
 
     @property
     def commit(self) -> str:
-        return next((one.commit for one in self.live.active), "")
+        return next((deployment.commit for deployment in self.live.active), "")
 
     @property
     def domain(self) -> str:
@@ -145,7 +145,7 @@ def _source(live: Live) -> str:
 
 def heading(name: str, cells: Iterable[Cell]) -> Heading:
     """Return the first column of a service's row; `cells` are its environments, at least one."""
-    lives = [one.live for one in cells]
+    lives = [cell.live for cell in cells]
     service, counts = lives[0].instance.service, any(live.counts for live in lives)
     message = "is part of the release" if counts else "not part of the release"
     by_people = "" if service.belongs is None else ", as people say"

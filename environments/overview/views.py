@@ -67,7 +67,7 @@ class Asked:
         """Return whether a service is shown."""
         if self.name.lower() not in service.lower():
             return False
-        return not self.differing or any(one.state != "pass" or one.wrong for one in cells)
+        return not self.differing or any(cell.state != "pass" or cell.wrong for cell in cells)
 
 
 @page
@@ -128,8 +128,8 @@ def _read_since(project: Project) -> datetime:
 
 def _repairs(project: Project) -> dict[str, object]:
     """Return the latest repairs, and the last that was about staging and main. One query."""
-    found = Repair.objects.filter(project=project).select_related("requested_by")
-    rows = list(found[:REPAIRS_SHOWN])
+    repairs = Repair.objects.filter(project=project).select_related("requested_by")
+    rows = list(repairs[:REPAIRS_SHOWN])
     level = next((row for row in rows if row.kind == RepairKind.SYNC_STAGING), None)
     diverged = bool(level and level.result == fast_forward.DIVERGED)
     return {"repairs": rows, "level": level, "diverged": diverged}
@@ -244,15 +244,15 @@ def _database_rows(columns: list[Any]) -> list[tuple[str, list[EnvironmentDataba
     and each environment's.
     """
     names = {row["database_id"]: row.pop("name") for column in columns for row in column.place_rows}
-    found: dict[int, dict[int, EnvironmentDatabase]] = {id: {} for id in names}
+    places: dict[int, dict[int, EnvironmentDatabase]] = {id: {} for id in names}
     for column in columns:
-        for one in column.place_rows:
-            at = one.pop("revisions_at")
-            found[one["database_id"]][column.pk] = EnvironmentDatabase(
-                revisions_at=at and parse_datetime(at), **one
+        for place in column.place_rows:
+            at = place.pop("revisions_at")
+            places[place["database_id"]][column.pk] = EnvironmentDatabase(
+                revisions_at=at and parse_datetime(at), **place
             )
     several = len(names) > 1
     return [
         (names[id] if several else "", [row.get(column.pk) for column in columns])
-        for id, row in found.items()
+        for id, row in places.items()
     ]

@@ -157,8 +157,8 @@ def _report(
     """Report a deployment's state; what is asked of GitHub is written down before, so that whoever
     finds that after a crash looks before they ask again.
     """
-    asked = [number, state]
-    if job.told.get("asked") != asked or github.deployment_state(number) != state:
-        job.keep(told=job.told | {"asked": asked})
+    parts = [number, state]
+    if job.told.get("asked") != parts or github.deployment_state(number) != state:
+        job.keep(told=job.told | {"asked": parts})
         github.deployment_status(number, state=state, description=description, **links)
     job.told = _without(job, "asked")

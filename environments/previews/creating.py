@@ -94,15 +94,17 @@ def _owned_by_others(job: Preview, seen: Seen) -> str | None:
 def _pause(job: Preview, now: datetime) -> float:
     """Return seconds until Railway will make another environment, as far as is known."""
     pause = timedelta(seconds=settings.PREVIEW_PAUSE_SECONDS)
-    asked = Preview.objects.filter(project=job.project, asked_at__gt=now - pause).exclude(pk=job.pk)
-    latest = asked.order_by("-asked_at").values_list("asked_at", flat=True).first()
+    recent = Preview.objects.filter(project=job.project, asked_at__gt=now - pause).exclude(
+        pk=job.pk
+    )
+    latest = recent.order_by("-asked_at").values_list("asked_at", flat=True).first()
     return 0.0 if latest is None else max(0.0, (latest + pause - now).total_seconds()) + 1
 
 
 def wait_for_services(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     here = {instance.service_id for instance in place.instances}
     copied = seen.staging.instances if seen.staging else ()
-    missing = sorted(one.service_name for one in copied if one.service_id not in here)
+    missing = sorted(service.service_name for service in copied if service.service_id not in here)
     if not missing and place.readable:
         applying = job.variables_at is None and seen.railway.being_changed(place.id)
         return Requeue(2, "Railway is still copying staging.") if applying else None
@@ -123,10 +125,10 @@ def silence(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | 
     if not loud - set(job.quiet):
         return None
     service = min(loud - set(job.quiet))
-    where, asked = (job.project.railway_project_id, place.id, service), f"{ASKED}{service}"
-    others = [one for one in job.quiet if one != asked]
-    if asked not in job.quiet or seen.railway.push_deploys(*where).enabled:
-        job.keep(quiet=[*others, asked])
+    where, service_id = (job.project.railway_project_id, place.id, service), f"{ASKED}{service}"
+    others = [id for id in job.quiet if id != service_id]
+    if service_id not in job.quiet or seen.railway.push_deploys(*where).enabled:
+        job.keep(quiet=[*others, service_id])
         seen.railway.set_autodeploy(*where, enabled=False)
     job.keep(quiet=[*others, service])
     return Requeue(0, "Setting variables…")

@@ -62,10 +62,10 @@ def _not_its_own(preview: EnvironmentRow, database: Database) -> str:
     others = places_of(long_lived.select_related("project"), databases_of(preview.project))
     try:
         url = url_of(place_of(preview, database))
-        for one in others:
-            if same_database(url, url_of(one)):
+        for place in others:
+            if same_database(url, url_of(place)):
                 why = "which the portal does not migrate for a preview"
-                return f"{preview} uses {one}, {why}. Give previews a separate database."
+                return f"{preview} uses {place}, {why}. Give previews a separate database."
     except (NoDatabase, DatabaseError) as error:
         return f"{preview}'s database was not migrated: {error}"
     return ""

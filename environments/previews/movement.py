@@ -20,14 +20,19 @@ def notice(project: Project, tree: ProjectTree, *, now: datetime) -> None:
 
 def _digest(job: Preview, tree: ProjectTree) -> str:
     """Return what of Railway decides about the preview, and what is wanted of it."""
-    named = sorted(one.id for one in environments_for(job, tree))
-    mine = next((one for one in tree.environments if one.id == job.environment_id), None)
+    named = sorted(environment.id for environment in environments_for(job, tree))
+    own = next(
+        (environment for environment in tree.environments if environment.id == job.environment_id),
+        None,
+    )
     states: list[object] = []
-    for one in sorted(mine.instances if mine else (), key=lambda one: one.service_id):
-        latest = one.latest_deployment
+    for instance in sorted(
+        own.instances if own else (), key=lambda environment: environment.service_id
+    ):
+        latest = instance.latest_deployment
         how = latest and (latest.id, latest.status, latest.commit, latest.stopped)
-        states.append((one.service_id, how))
-    seen = (tree.pr_environments, states, mine is not None)
+        states.append((instance.service_id, how))
+    seen = (tree.pr_environments, states, own is not None)
     message = repr((job.head, job.wanted, named, *seen))
     return sha256(message.encode()).hexdigest()
 

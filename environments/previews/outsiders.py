@@ -29,10 +29,15 @@ def outsiders(project: Project) -> list[Outsider]:
     Three queries.
     """
     rows = {row.number: row for row in Preview.objects.filter(project=project)}
-    mine = [row.environment_id for row in rows.values() if row.environment_id]
+    own = [row.environment_id for row in rows.values() if row.environment_id]
     there = EnvironmentRow.objects.present().previews().filter(project=project)
-    found, railway = there.exclude(railway_id__in=mine), railway_makes(project)
-    return [Outsider(one, _whose(one, railway), _unadoptable(one, rows, railway)) for one in found]
+    environments, railway = there.exclude(railway_id__in=own), railway_makes(project)
+    return [
+        Outsider(
+            environment, _whose(environment, railway), _unadoptable(environment, rows, railway)
+        )
+        for environment in environments
+    ]
 
 
 def railway_makes(project: Project) -> bool:
@@ -51,20 +56,20 @@ def _whose(row: EnvironmentRow, railway: bool) -> str:
     return f"Named like a preview{number}. {creator}"
 
 
-def _unadoptable(one: EnvironmentRow, rows: Mapping[int, Preview], railway: bool) -> str:
+def _unadoptable(environment: EnvironmentRow, rows: Mapping[int, Preview], railway: bool) -> str:
     """Return why a person cannot have the portal take the environment over; "" when they can."""
-    if one.pull_number is None:
+    if environment.pull_number is None:
         return "It names no pull request, so it cannot be adopted."
-    if one.by_railway and railway:
+    if environment.by_railway and railway:
         return (
             "Railway owns it. Switch off PR Environments in the project's settings on Railway, then"
             " adopt it."
         )
-    row = rows.get(one.pull_number)
+    row = rows.get(environment.pull_number)
     if row is None or not row.wanted:
-        return f"No preview of #{one.pull_number} is wanted, so it cannot be adopted."
+        return f"No preview of #{environment.pull_number} is wanted, so it cannot be adopted."
     if row.environment_id:
-        return f"#{one.pull_number} already has a preview of the portal."
+        return f"#{environment.pull_number} already has a preview of the portal."
     return ""
 
 

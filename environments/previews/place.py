@@ -29,14 +29,28 @@ def look_at(job: Preview) -> Seen:
     tree = railway.project(job.project.railway_project_id)
     wanted = job.project.staging_environment
     lasting = [environment for environment in tree.environments if not environment.is_ephemeral]
-    name = meant(wanted, (one.name for one in lasting))
-    staging = next((one for one in lasting if one.name == name), None)
-    ours = next((one for one in tree.environments if one.id == job.environment_id), None)
-    others = [one for one in environments_for(job, tree) if one.id != job.environment_id]
+    name = meant(wanted, (environment.name for environment in lasting))
+    staging = next((environment for environment in lasting if environment.name == name), None)
+    ours = next(
+        (environment for environment in tree.environments if environment.id == job.environment_id),
+        None,
+    )
+    others = [
+        environment
+        for environment in environments_for(job, tree)
+        if environment.id != job.environment_id
+    ]
     if ours is None and not job.environment_id and job.asked_at is not None:
         # There was none of that name when we asked: what has appeared since is what we asked for.
         named = [other for other in others if other.name.lower() == job.name]
-        ours = next((one for one in named if one.is_ephemeral and one.pr_number is None), None)
+        ours = next(
+            (
+                environment
+                for environment in named
+                if environment.is_ephemeral and environment.pr_number is None
+            ),
+            None,
+        )
         others = [other for other in others if other is not ours]
     return Seen(railway, tree, staging, ours, others[0] if others else None)
 
@@ -44,18 +58,21 @@ def look_at(job: Preview) -> Seen:
 def environments_for(job: Preview, tree: ProjectTree) -> list[Place]:
     """Return environments of the preview's name, or made by Railway for its pull request."""
     return [
-        one
-        for one in tree.environments
-        if one.name.lower() == job.name or one.pr_number == job.number
+        environment
+        for environment in tree.environments
+        if environment.name.lower() == job.name or environment.pr_number == job.number
     ]
 
 
 def copied_services(place: Place) -> list[ServiceInstance]:
     """Return the services that a copy can run: what was only uploaded has no source."""
     return [
-        one
-        for one in place.instances
-        if one.repo or one.image or one.latest_deployment or place.branch_of(one.service_id)
+        service
+        for service in place.instances
+        if service.repo
+        or service.image
+        or service.latest_deployment
+        or place.branch_of(service.service_id)
     ]
 
 

@@ -55,8 +55,8 @@ LOG_CHARS = 20_000
 
 def step(job: Preview, *, now: datetime) -> Outcome:
     """Look once, and do at most one thing: tell GitHub what is due, else change Railway."""
-    if (told := previews_comment.tell(job, now=now)) is not None:
-        return told
+    if (outcome := previews_comment.tell(job, now=now)) is not None:
+        return outcome
     if job.state == PreviewState.GONE:
         return Finished(JobStatus.SUCCEEDED, f"{job} is gone: {job.why_not or 'it was removed'}.")
     with allowance.counted(job.project, now, kept=sharing.kept(now)) as wait:
@@ -64,8 +64,8 @@ def step(job: Preview, *, now: datetime) -> Outcome:
 
 
 def _step(job: Preview, now: datetime) -> Outcome:
-    found = patiently(partial(_looked, job, now), pause=5)
-    outcome = previews_comment.tried_again(job, patient(job, found, now))
+    looked = patiently(partial(_looked, job, now), pause=5)
+    outcome = previews_comment.tried_again(job, patient(job, looked, now))
     if previews_comment.is_due(job, now=now):
         return Requeue(0, outcome.sentence)
     return outcome
@@ -90,8 +90,8 @@ def _be_there(job: Preview, seen: Seen, now: datetime) -> Outcome:
             return outcome
     if job.state != PreviewState.LIVE:
         with transaction.atomic():
-            mine = Preview.objects.filter(pk=job.pk, fence=job.fence, head=job.head, wanted=True)
-            if not mine.update(state=PreviewState.LIVE, live_at=now, log=""):
+            own_row = Preview.objects.filter(pk=job.pk, fence=job.fence, head=job.head, wanted=True)
+            if not own_row.update(state=PreviewState.LIVE, live_at=now, log=""):
                 return Requeue(0)  # another commit was pushed while we looked
             message, data = f"{job} is live at {job.head[:7]}.", {"sha": job.head}
             audit.record_by_portal("preview.live", job, message, data=data, now=now)
@@ -101,42 +101,44 @@ def _be_there(job: Preview, seen: Seen, now: datetime) -> Outcome:
 
 def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     """Have each service deployed at the pull request's head, one call per step."""
-    for one in copied_services(place):
-        latest, asked = one.latest_deployment, job.deployed.get(one.service_id, {})
-        if is_at_head(job, one, latest):
+    for service in copied_services(place):
+        latest, since = service.latest_deployment, job.deployed.get(service.service_id, {})
+        if is_at_head(job, service, latest):
             continue
-        again = asked.get("head") == job.head
-        newer = again and latest is not None and latest.id not in asked.get("before", [])
-        if newer and is_from(job, one, latest):
+        again = since.get("head") == job.head
+        newer = again and latest is not None and latest.id not in since.get("before", [])
+        if newer and is_from(job, service, latest):
             continue  # it ended badly, which `_watch` says
-        at = parse_datetime(asked["at"]) if again else None
+        at = parse_datetime(since["at"]) if again else None
         if at is not None and now - at < ASK_AGAIN:
-            return Requeue(2, f"Railway does not show the deployment of {one.service_name} yet.")
-        if again and asked["times"] >= MOST_ASKED:
-            message = f"Railway did not deploy {one.service_name} after {MOST_ASKED} requests."
+            return Requeue(
+                2, f"Railway does not show the deployment of {service.service_name} yet."
+            )
+        if again and since["times"] >= MOST_ASKED:
+            message = f"Railway did not deploy {service.service_name} after {MOST_ASKED} requests."
             return fail(job, message, now)
         if not holds(job):
             return Requeue(0)
-        times = asked["times"] + 1 if again else 1
+        times = since["times"] + 1 if again else 1
         before = [latest.id] if latest else []
         note = {"head": job.head, "at": now.isoformat(), "times": times, "before": before}
-        job.keep(deployed={**job.deployed, one.service_id: note}, state=PreviewState.DEPLOYING)
-        if is_of_repository(job, one):
-            seen.railway.deploy_commit(place.id, one.service_id, job.head)
+        job.keep(deployed={**job.deployed, service.service_id: note}, state=PreviewState.DEPLOYING)
+        if is_of_repository(job, service):
+            seen.railway.deploy_commit(place.id, service.service_id, job.head)
         else:
-            seen.railway.deploy_as_is(place.id, one.service_id)
-        return Requeue(0, f"Deploying {one.service_name}.")
+            seen.railway.deploy_as_is(place.id, service.service_id)
+        return Requeue(0, f"Deploying {service.service_name}.")
     return None
 
 
 def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     """Wait until every service serves; say which does not."""
     rows = [in_words(instance) for instance in place.instances]
-    behind = {one.service for one in databases_of(job.project)} or {"backend"}
+    behind = {database.service for database in databases_of(job.project)} or {"backend"}
     open_to_all = [row for row in rows if row["address"]]
     front = [row for row in open_to_all if row["name"] not in behind] or open_to_all
     job.keep(services=rows, address=front[0]["address"] if front else "")
-    states = {one.service_id: _state(one) for one in copied_services(place)}
+    states = {service.service_id: _state(service) for service in copied_services(place)}
     for instance in place.instances:
         latest = instance.latest_deployment
         if latest is not None and states[instance.service_id] == FAIL:
@@ -145,7 +147,11 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
                 job.keep(log=log or "Railway keeps no log of it.")
             how = f"{_words(instance)} at {job.head[:7]}"
             return fail(job, f"{instance.service_name} did not come up: {how}.", now)
-    waiting = [one.service_name for one in place.instances if states.get(one.service_id) != PASS]
+    waiting = [
+        instance.service_name
+        for instance in place.instances
+        if states.get(instance.service_id) != PASS
+    ]
     if waiting:
         job.keep(state=PreviewState.DEPLOYING)
         return Requeue(3, f"{', '.join(waiting)}: deploying {job.head[:7]}.")
@@ -194,8 +200,8 @@ def _be_gone(job: Preview, seen: Seen, now: datetime) -> Outcome:
         if not seen.tree.complete:
             return Requeue(5, "Railway does not show every environment.")
         if not job.environment_id and job.asked_at is not None and now - job.asked_at < patience():
-            asked = "The environment was requested from Railway"
-            return Requeue(5, f"{asked}; the portal removes it if it appears.")
+            reason = "The environment was requested from Railway"
+            return Requeue(5, f"{reason}; the portal removes it if it appears.")
         with transaction.atomic():
             job.keep(state=PreviewState.GONE, services=[], address="", live_at=None)
             message = f"{job} is gone from Railway."

@@ -38,8 +38,8 @@ def settle(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
     shared: list[str] = []
     for instance in place.instances:
         where = (job.project.railway_project_id, place.id, instance.service_id)
-        found = seen.railway.variables(*where, unrendered=True)
-        if wrong := _wrong(job, instance, found):
+        values = seen.railway.variables(*where, unrendered=True)
+        if wrong := _wrong(job, instance, values):
             if not holds(job):
                 return Requeue(0)
             seen.railway.set_variables(*where, wrong)
@@ -47,9 +47,9 @@ def settle(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
         separate = _rules(job, RuleKind.SEPARATE, instance)
         rows = Variable.objects.filter(environment=staging)
         for row in rows.filter(service__railway_id=instance.service_id):
-            if row.sealed and row.name not in found:
+            if row.sealed and row.name not in values:
                 missing.append(f"{instance.service_name}: {row.name}")
-            if _is_stagings(row, separate, found):
+            if _is_stagings(row, separate, values):
                 shared.append(f"{instance.service_name}: {row.name}")
     job.keep(missing=missing, shared=shared)
     if missing:
@@ -67,26 +67,26 @@ def _rules(job: Preview, kind: RuleKind, instance: ServiceInstance) -> list[Vari
 
 
 def _wrong(
-    job: Preview, instance: ServiceInstance, found: Mapping[str, Secret | None]
+    job: Preview, instance: ServiceInstance, values: Mapping[str, Secret | None]
 ) -> dict[str, str]:
     """Return what the service's variables must be and are not."""
-    wanted = _addresses(job, instance, found)
+    wanted = _addresses(job, instance, values)
     for row in PreviewVariable.objects.filter(project=job.project):
         if fnmatchcase(instance.service_name, row.service):
             wanted[row.name] = cast(HiddenText, row.value).reveal()
-    return {name: value for name, value in wanted.items() if _revealed(found.get(name)) != value}
+    return {name: value for name, value in wanted.items() if _revealed(values.get(name)) != value}
 
 
 def _addresses(
-    job: Preview, instance: ServiceInstance, found: Mapping[str, Secret | None]
+    job: Preview, instance: ServiceInstance, values: Mapping[str, Secret | None]
 ) -> dict[str, str]:
     """Return addresses for those written out in staging, which lead to staging: here they refer to
     the service in the same environment.
     """
     wanted: dict[str, str] = {}
     for rule in _rules(job, RuleKind.ADDRESS, instance):
-        for name in found:
-            value = _revealed(found[name]) or ""
+        for name in values:
+            value = _revealed(values[name]) or ""
             host = host_of(value)[0] if fnmatchcase(name, rule.name) else ""
             written = _HOST.match(value)
             if host and written and not host.endswith(PRIVATE_ENDING):
@@ -96,11 +96,11 @@ def _addresses(
 
 
 def _is_stagings(
-    row: Variable, rules: Sequence[VariableRule], found: Mapping[str, Secret | None]
+    row: Variable, rules: Sequence[VariableRule], values: Mapping[str, Secret | None]
 ) -> bool:
     """Return whether a variable that `rules` want separate has staging's own value here."""
     bound = any(fnmatchcase(row.name, rule.name) for rule in rules)
-    value = _revealed(found.get(row.name))
+    value = _revealed(values.get(row.name))
     return bool(bound and value and not row.references and row.fingerprint == fingerprint(value))
 
 

@@ -49,7 +49,9 @@ def _shown(project: Project) -> dict[str, object]:
         "gone": gone[:GONE_SHOWN],
         "outsiders": outsiders.outsiders(project),
         "railway_makes": creating.RAILWAY_MAKES if outsiders.railway_makes(project) else "",
-        "asked": sorted({tuple(one.split(": ", 1)) for row in there for one in row.missing}),
+        "asked": sorted(
+            {tuple(variable.split(": ", 1)) for row in there for variable in row.missing}
+        ),
         "variables": PreviewVariable.objects.filter(project=project),
         "services": services.values_list("name", flat=True),
         "pulse": 2 if moving else 10,

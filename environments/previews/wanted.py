@@ -37,49 +37,53 @@ def follow(
 
     `rows`: the previews of the project, locked. Wakes what changed.
     """
-    for number, one in pulls.items():
+    for number, pull in pulls.items():
         row = rows.get(number)
-        if row is None and not one.why_not:
+        if row is None and not pull.why_not:
             row = Preview.objects.create(
                 project=project,
                 number=number,
-                title=one.title,
-                branch=one.branch,
-                head=one.head,
+                title=pull.title,
+                branch=pull.branch,
+                head=pull.head,
                 head_at=now,
                 created_at=now,
                 wake_at=now,
             )
-            message = f"{row} is wanted for “{one.title}” at {one.head[:7]}."
+            message = f"{row} is wanted for “{pull.title}” at {pull.head[:7]}."
             wake_now(row, now=now)
             audit.record_by_portal("preview.wanted", row, message, now=now)
         elif row is not None:
-            _change(row, one, now)
+            _change(row, pull, now)
     for number, row in rows.items():
         if number not in pulls:
             closed = OpenPull(row.title, row.branch, row.head, "the pull request is closed")
             _change(row, closed, now)
 
 
-def _change(row: Preview, one: OpenPull, now: datetime) -> None:
+def _change(row: Preview, pull: OpenPull, now: datetime) -> None:
     """Bring a row in line with what is right for it now."""
-    if row.why_not == BY_A_PERSON and not one.why_not and one.head == row.head:
+    if row.why_not == BY_A_PERSON and not pull.why_not and pull.head == row.head:
         return  # it stays away until the next push, or until it is rebuilt
-    values: dict[str, object] = {"title": one.title, "branch": one.branch, "why_not": one.why_not}
-    values["wanted"] = not one.why_not
-    if one.head != row.head:
-        values |= {"head": one.head, "head_at": now, "live_at": None, "log": ""}
+    values: dict[str, object] = {
+        "title": pull.title,
+        "branch": pull.branch,
+        "why_not": pull.why_not,
+    }
+    values["wanted"] = not pull.why_not
+    if pull.head != row.head:
+        values |= {"head": pull.head, "head_at": now, "live_at": None, "log": ""}
         if row.state in (PreviewState.LIVE, PreviewState.FAILED):
             values["state"] = PreviewState.DEPLOYING
     changed = any(getattr(row, name) != value for name, value in values.items())
-    if not changed or (row.state == PreviewState.GONE and one.why_not):
+    if not changed or (row.state == PreviewState.GONE and pull.why_not):
         return
     if row.status not in OPEN:
         values |= FRESH | {"status": JobStatus.QUEUED, "finished_at": None, "sentence": ""}
     Preview.objects.filter(pk=row.pk).update(**values)
     wake_now(row, now=now)
     if values["wanted"] != row.wanted:
-        event, message = "preview.unwanted", f"{row} is no longer wanted: {one.why_not}."
+        event, message = "preview.unwanted", f"{row} is no longer wanted: {pull.why_not}."
         if values["wanted"]:
             event, message = "preview.wanted", f"{row} is wanted again."
         audit.record_by_portal(event, row, message, now=now)

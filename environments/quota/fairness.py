@@ -43,14 +43,14 @@ class Budget:
 def sharers(project: Project, service: str, *, now: datetime) -> Sharers:
     """Return who reads `service` with the same credential as the project; one query."""
     own = ServiceCredential.objects.filter(service=service).exclude(scope="").exclude(secret="")
-    found = RailwaySync.objects.exclude(project__slug__in=own.values("scope")).aggregate(
+    counts = RailwaySync.objects.exclude(project__slug__in=own.values("scope")).aggregate(
         all=Count("pk"),
         watched=Count("pk", filter=Q(watched_until__gt=now)),
         this=Count("pk", filter=Q(project=project)),
     )
-    if not found["this"]:
+    if not counts["this"]:
         return Sharers()
-    return Sharers(found["watched"], found["all"] - found["watched"])
+    return Sharers(counts["watched"], counts["all"] - counts["watched"])
 
 
 def pause(of: Sharers, budget: Budget, *, watched: bool, base: float) -> float:

@@ -51,7 +51,7 @@ def of_railway(job: RailwaySync, newest: Iterable[Deployment], *, now: datetime)
     `newest`: the newest deployment of each service of staging and production.
     """
     watched = is_watched(job, now)
-    if any(_is_moving(one, now) for one in newest):
+    if any(_is_moving(deployment, now) for deployment in newest):
         seconds = settings.SYNC_SECONDS
     elif watched or job.heard_at is None:
         seconds = STEADY * settings.SYNC_SECONDS
@@ -119,10 +119,13 @@ def listen(job: RailwaySync, tree: ProjectTree, *, now: datetime) -> None:
 
 def _digest(tree: ProjectTree) -> str:
     states: Collection[str] = sorted(
-        f"{one.id} {one.status} {one.stopped}"
+        f"{deployment.id} {deployment.status} {deployment.stopped}"
         for environment in tree.environments
         for instance in environment.instances
-        for one in (*instance.active_deployments, *filter(None, [instance.latest_deployment]))
+        for deployment in (
+            *instance.active_deployments,
+            *filter(None, [instance.latest_deployment]),
+        )
     )
     return sha256("\n".join(states).encode()).hexdigest()
 

@@ -131,12 +131,12 @@ def _of_github(seen: dict[str, object], now: datetime, share: float) -> float:
 def _quotas(seen: dict[str, object]) -> list[tuple[int, int, int]]:
     """Return what is left, of how much, and until when, of each limit that GitHub named."""
     named = [quota for kind in ("core", "graphql") if isinstance(quota := seen.get(kind), dict)]
-    found = []
+    quotas = []
     for quota in named:
         left, limit, reset = (quota.get(name) for name in ("remaining", "limit", "reset"))
         if left is not None and limit is not None and reset is not None:
-            found.append((left, limit, reset))
-    return found
+            quotas.append((left, limit, reset))
+    return quotas
 
 
 def _minutes(seconds: float) -> int:

@@ -34,13 +34,13 @@ def read_push_deploys(node: object) -> PushDeploys:
 
 def read_rule(item: object) -> Rule:
     configs = [get_path(channel, "config") for channel in field(item, "channels", list)]
-    found = (
+    urls = (
         get_path(config, "url") for config in configs if word(get_path(config, "type")) == "webhook"
     )
     return Rule(
         id=field(item, "id", str),
         project_id=optional(item, "projectId", str),
-        urls=tuple(url for url in found if isinstance(url, str)),
+        urls=tuple(url for url in urls if isinstance(url, str)),
         event_types=frozenset(word(name) for name in field(item, "eventTypes", list)),
         ephemeral_environments=bool(optional(item, "ephemeralEnvironments", bool)),
     )
@@ -135,10 +135,13 @@ def _schedule(value: str | None) -> str | None:
 
 def _patterns(value: list[object] | None) -> tuple[str, ...]:
     """Return the patterns whole: one that is cut or left out would watch something else."""
-    found = value or []
-    if not all(isinstance(one, str) and len(one) <= 1000 for one in found) or len(found) > 500:
+    patterns = value or []
+    if (
+        not all(isinstance(pattern, str) and len(pattern) <= 1000 for pattern in patterns)
+        or len(patterns) > 500
+    ):
         raise Malformed("watchPatterns cannot be read")
-    return tuple(str(one) for one in found)
+    return tuple(str(pattern) for pattern in patterns)
 
 
 def _command(value: object) -> str | None:
@@ -189,17 +192,17 @@ def read_environment(node: object, problem: Callable[[str], None]) -> Environmen
 
 def _read_list[T](connection: object, read: Callable[[object], T]) -> tuple[list[T], bool]:
     """Return what can be read of a connection, and whether that was all of its page."""
-    found: list[T] = []
+    values: list[T] = []
     try:
         items = nodes(connection)
     except Malformed:
-        return found, False
+        return values, False
     for item in items:
         try:
-            found.append(read(item))
+            values.append(read(item))
         except Malformed:
-            return found, False
-    return found, True
+            return values, False
+    return values, True
 
 
 def read_log_line(item: object) -> LogLine:

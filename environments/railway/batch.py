@@ -37,15 +37,17 @@ def push_deploys_document(count: int) -> str:
 def histories_document(count: int, fragment: str) -> str:
     """Return the document for `count` histories; `fragment`: DeploymentState."""
     node = "{ edges { node { ...DeploymentState creator { name email } } } }"
-    asked = f"deployments(input: $i#, first: $first) {node}"
+    selections = f"deployments(input: $i#, first: $first) {node}"
     declared = ", $i#: DeploymentListInput!"
-    return _document(count, "DeploymentHistoryOfPlaces($first: Int!", declared, asked) + fragment
+    return (
+        _document(count, "DeploymentHistoryOfPlaces($first: Int!", declared, selections) + fragment
+    )
 
 
-def _document(count: int, head: str, declared: str, asked: str) -> str:
+def _document(count: int, head: str, declared: str, selection: str) -> str:
     """Return a query that asks `count` times, as `p0`, `p1` and so on: `#` is the number."""
     variables = "".join(declared.replace("#", str(n)) for n in range(count))
-    fields = "".join(f"  p{n}: {asked.replace('#', str(n))}\n" for n in range(count))
+    fields = "".join(f"  p{n}: {selection.replace('#', str(n))}\n" for n in range(count))
     return f"query {head}{variables}) {{\n{fields}}}\n"
 
 

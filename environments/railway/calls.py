@@ -81,6 +81,6 @@ def id_of(node: object) -> str:
 
 def secrets(data: Mapping[str, object], name: str) -> dict[str, Secret | None]:
     """Return variables by name; None is a sealed one."""
-    found = field(data, name, dict)
-    values = {key: optional(found, key, str) for key in found}
+    held = field(data, name, dict)
+    values = {key: optional(held, key, str) for key in held}
     return {key: None if value is None else Secret(value) for key, value in values.items()}

@@ -32,13 +32,13 @@ class Deployments(Calls):
         self, project: str, places: Sequence[tuple[str, str]], first: int = 25
     ) -> list[tuple[Deployment, ...]]:
         """Return `deployments` of many places, in their order; one request for every 20."""
-        found: list[tuple[Deployment, ...]] = []
+        deployments: list[tuple[Deployment, ...]] = []
         for some in batched(places, batch.MOST_HISTORIES):
             scopes = {f"i{n}": _scope(project, *place) for n, place in enumerate(some)}
             document = batch.histories_document(len(some), fragment("_deployment"))
             readers = [under(f"p{n}", _history) for n in range(len(some))]
-            found += self._ask_text(document, _each(readers), first=first, **scopes)
-        return found
+            deployments += self._ask_text(document, _each(readers), first=first, **scopes)
+        return deployments
 
     def push_deploys(self, project: str, environment: str, service: str) -> PushDeploys:
         """Return whether a push to its branch deploys the service in that environment."""
@@ -47,13 +47,13 @@ class Deployments(Calls):
 
     def push_deploys_of(self, project: str, places: Sequence[tuple[str, str]]) -> list[PushDeploys]:
         """Return `push_deploys` of many places, in their order; one request for every 60."""
-        found: list[PushDeploys] = []
+        statuses: list[PushDeploys] = []
         for some in batched(places, batch.MOST):
             document = batch.push_deploys_document(len(some))
             readers = [under(f"p{n}", read_push_deploys) for n in range(len(some))]
-            asked = {"projectId": project, **batch.values(some)}
-            found += self._ask_text(document, _each(readers), **asked)
-        return found
+            variables = {"projectId": project, **batch.values(some)}
+            statuses += self._ask_text(document, _each(readers), **variables)
+        return statuses
 
     def build_log(self, deployment_id: str, limit: int = 500) -> tuple[LogLine, ...]:
         """Return at most `limit` (5000) lines of the build's log."""

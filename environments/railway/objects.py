@@ -102,7 +102,7 @@ class Environment:
     def branch_of(self, service_id: str) -> str | None:
         """Return the branch from which the service deploys here, or None without a trigger."""
         return next(
-            (found.branch for found in self.triggers if found.service_id == service_id), None
+            (trigger.branch for trigger in self.triggers if trigger.service_id == service_id), None
         )
 
 

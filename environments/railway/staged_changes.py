@@ -45,8 +45,8 @@ def pre_deploy_patch(service: str, command: Sequence[str]) -> dict[str, object]:
 
 def _command(instance: JsonObject) -> tuple[str, ...]:
     """Railway answers free JSON: a list, a text, or null."""
-    found = instance.get("preDeployCommand") or []
-    parts = [found] if isinstance(found, str) else found
-    if not isinstance(parts, list) or not all(isinstance(one, str) for one in parts):
+    command = instance.get("preDeployCommand") or []
+    parts = [command] if isinstance(command, str) else command
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise Malformed("preDeployCommand is no list of texts")
     return tuple(parts)

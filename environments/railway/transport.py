@@ -98,11 +98,11 @@ def fragment(file: str) -> str:
 @cache
 def document(name: str) -> str:
     """Return the document `name` with the fragments it uses."""
-    found = fragment(name)
+    text = fragment(name)
     for part in ("Trigger", "Instance", "Deployment"):
-        if f"...{part}State" in found:
-            found += fragment(f"_{part.lower()}")
-    return found
+        if f"...{part}State" in text:
+            text += fragment(f"_{part.lower()}")
+    return text
 
 
 class Transport:
@@ -118,8 +118,8 @@ class Transport:
     ) -> None:
         self.withhold = withhold
         self.url = http.checked_url(api_url, "RAILWAY_API_URL", SERVICE)
-        self.token, found = railway_token(token)
-        self.header = header or found
+        self.token, account = railway_token(token)
+        self.header = header or account
         self.clock = clock
 
     def ask(self, name: str, **variables: object) -> JsonObject:
@@ -197,10 +197,10 @@ class Transport:
         data = get_path(answer, "data")
         if not errors and (reply.status != 200 or not isinstance(data, dict)):
             raise self._error(reply, [], write=write)
-        found = data if isinstance(data, dict) else {}
-        if not errors and any(value is not None for value in found.values()):
+        content = data if isinstance(data, dict) else {}
+        if not errors and any(value is not None for value in content.values()):
             observed.note_accepted(ledger.key_of(self.token))
-        return found, errors, reply
+        return content, errors, reply
 
     def with_header(self, header: str) -> "Transport":
         """Return the same address and token, sent in the other kind of header."""

@@ -68,13 +68,15 @@ def _page(seen: _Gathering, variables: dict[str, object]) -> dict[str, object]:
 
 
 def _add_page(
-    seen: _Gathering, page: Mapping[str, object], asked: dict[str, object]
+    seen: _Gathering, page: Mapping[str, object], variables: dict[str, object]
 ) -> dict[str, object]:
     """Add what a page holds; return the variables that ask for the next one."""
     following: dict[str, object] = {"withServices": False, "withEnvironments": False}
-    if asked.get("withServices", True) and (cursor := _add_nodes(seen, page, "services")):
+    if variables.get("withServices", True) and (cursor := _add_nodes(seen, page, "services")):
         following |= {"withServices": True, "servicesAfter": cursor}
-    if asked.get("withEnvironments", True) and (cursor := _add_nodes(seen, page, "environments")):
+    if variables.get("withEnvironments", True) and (
+        cursor := _add_nodes(seen, page, "environments")
+    ):
         following |= {"withEnvironments": True, "environmentsAfter": cursor}
     return following
 
@@ -121,10 +123,10 @@ def _whole(seen: _Gathering, environment: Environment, node: object) -> Environm
             if rest is None:
                 break
             node = rest
-            if (found := get_path(node, "serviceInstances")) is not None:
-                instances += [answers.read_instance(it, seen.lacks) for it in answers.nodes(found)]
-            if (found := get_path(node, "deploymentTriggers")) is not None:
-                triggers += map(answers.read_trigger, answers.nodes(found))
+            if (listed := get_path(node, "serviceInstances")) is not None:
+                instances += [answers.read_instance(it, seen.lacks) for it in answers.nodes(listed)]
+            if (listed := get_path(node, "deploymentTriggers")) is not None:
+                triggers += map(answers.read_trigger, answers.nodes(listed))
         else:
             raise Malformed("it has too many pages")
         if len({instance.service_id for instance in instances}) < len(instances):

@@ -74,10 +74,10 @@ class Variables(Calls):
         For one look at many places: nothing outlives this object. What is refused is asked again by
         itself.
         """
-        found = self.variables_of(project, places, unrendered=False)
-        for (environment, service), one in found.items():
-            if not isinstance(one, ApiError):
-                self._known[project, environment, service, False] = one
+        variables = self.variables_of(project, places, unrendered=False)
+        for (environment, service), values in variables.items():
+            if not isinstance(values, ApiError):
+                self._known[project, environment, service, False] = values
 
     def set_variables(
         self, project: str, environment: str, service: str, values: Mapping[str, str]

@@ -13,10 +13,10 @@ class Volumes(Calls):
 
         def read(volumes: JsonObject) -> str | None:
             ready = (
-                id_of(one)
-                for one in nodes(volumes)
-                if optional(one, "serviceId", str) == service
-                and word(optional(one, "state", str) or "ready") == "ready"
+                id_of(node)
+                for node in nodes(volumes)
+                if optional(node, "serviceId", str) == service
+                and word(optional(node, "state", str) or "ready") == "ready"
             )
             return next(ready, None)
 
@@ -28,13 +28,13 @@ class Volumes(Calls):
 
         def read(data: JsonObject) -> list[tuple[str, str]]:
             return [
-                (field(one, "createdAt", str), id_of(one))
-                for one in field(data, "volumeInstanceBackupList", list)
-                if optional(one, "name", str) == name
+                (field(backup, "createdAt", str), id_of(backup))
+                for backup in field(data, "volumeInstanceBackupList", list)
+                if optional(backup, "name", str) == name
             ]
 
-        found = self._ask("volume_backups", read, volumeInstanceId=volume)
-        return max(found)[1] if found else None
+        backups = self._ask("volume_backups", read, volumeInstanceId=volume)
+        return max(backups)[1] if backups else None
 
     def workflow(self, workflow_id: str) -> tuple[str, str]:
         """Return complete, error, notfound or running, and Railway's reason."""

@@ -19,9 +19,12 @@ def write_deployments(
     every = [state for environment in tree.environments for state in environment.instances]
     states = [state for state in every if state.id in instances and state.readable]
     for state in states:
-        latest, active = state.latest_deployment, {one.id for one in state.active_deployments}
-        for one in (*state.active_deployments, *([latest] if latest else [])):
-            rows[one.id] = _row(one, instances[state.id], latest, active, now)
+        latest, active = (
+            state.latest_deployment,
+            {deployment.id for deployment in state.active_deployments},
+        )
+        for active_one in (*state.active_deployments, *([latest] if latest else [])):
+            rows[active_one.id] = _row(active_one, instances[state.id], latest, active, now)
     _mark_unlisted(rows)
     known = Deployment.objects.filter(instance__in=[instances[state.id].pk for state in states])
     outdated = known.current()

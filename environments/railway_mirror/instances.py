@@ -135,7 +135,7 @@ def _repository(
     """
     latest = state.latest_deployment
     message = [trigger.repository if trigger else None, state.repo, latest.repo if latest else None]
-    if any(project.is_own(one) for one in message):
+    if any(project.is_own(address) for address in message):
         return project.repository
     return next(filter(None, message), "")
 

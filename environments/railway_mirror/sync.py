@@ -90,7 +90,7 @@ def _environments(project: Project, tree: ProjectTree, now: datetime) -> dict[st
                 pull_number=_pull_number(state),
                 by_railway=state.pr_number is not None,
             )
-            for state in sorted(tree.environments, key=lambda one: one.id)
+            for state in sorted(tree.environments, key=lambda environment: environment.id)
         ],
         update_conflicts=True,
         unique_fields=["project", "railway_id"],
@@ -125,7 +125,10 @@ def _kinds(project: Project, tree: ProjectTree) -> dict[str, str]:
         for kind, name in expected.expected_names(project).items()
         if (meant := expected.meant(name, there)) is not None
     }
-    for state in sorted(tree.environments, key=lambda one: (str(one.created_at or ""), one.id)):
+    for state in sorted(
+        tree.environments,
+        key=lambda environment: (str(environment.created_at or ""), environment.id),
+    ):
         kind = EnvironmentKind.OTHER
         if _is_preview(state):
             kind = EnvironmentKind.PREVIEW

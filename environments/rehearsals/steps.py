@@ -78,11 +78,11 @@ def _not_yet(job: Rehearsal, error: Exception, now: datetime) -> Outcome:
 
 
 def _ended(job: Rehearsal, report: Report, now: datetime) -> Outcome:
-    found = asdict(report)
+    values = asdict(report)
     Rehearsal.objects.filter(pk=job.pk, fence=job.fence).update(
         phase="",
         failed_statement=report.failed_statement[:10_000],
-        **{name: found[name] for name in KEPT},
+        **{name: values[name] for name in KEPT},
     )
     if report.drift is not None and holds(job):
         with transaction.atomic():

@@ -91,7 +91,7 @@ def _context(pk: int) -> dict[str, object]:
         direction=row.direction,
     )
     newest = same.order_by("-pk").values_list("pk", flat=True).first()
-    drift, where = [_difference(one) for one in row.drift or ()], str(row.environment)
+    drift, where = [_difference(difference) for difference in row.drift or ()], str(row.environment)
     return {
         "rehearsal": row,
         "environment": row.environment,
@@ -100,8 +100,12 @@ def _context(pk: int) -> dict[str, object]:
         "phases": _phases(row),
         "runs": [(label, _statements(row, run)) for run, label in RUNS[Direction(row.direction)]],
         "changes": [_difference(change).sentence for change in row.changes],
-        "left": None if row.left is None else [_difference(one).sentence for one in row.left],
-        "drift": None if row.drift is None else [sentence(one, where) for one in drift[:SHOWN]],
+        "left": None
+        if row.left is None
+        else [_difference(difference).sentence for difference in row.left],
+        "drift": None
+        if row.drift is None
+        else [sentence(difference, where) for difference in drift[:SHOWN]],
         "drift_more": max(0, len(drift) - SHOWN),
         "pulse": 1 if row.is_open else 0,
     }
@@ -109,24 +113,24 @@ def _context(pk: int) -> dict[str, object]:
 
 def _phases(row: Rehearsal) -> list[tuple[str, str, float | None]]:
     """Return each phase with its state and seconds."""
-    took, found = dict(row.phases), []
+    took, phases = dict(row.phases), []
     for name, label in PHASES.items():
         if name != "compare" or row.direction == Direction.UPGRADE:
             state = "pass" if name in took else "active" if name == row.phase else "closed"
-            found.append((label, state, took.get(name)))
-    return found
+            phases.append((label, state, took.get(name)))
+    return phases
 
 
 def _statements(row: Rehearsal, run: str) -> list[dict[str, object]]:
-    found = [statement for statement in row.statements if statement["run"] == run]
+    statements = [statement for statement in row.statements if statement["run"] == run]
     return [
-        one
+        statement
         | {
-            "took": _took(one["seconds"]),
-            "locks": [_lock(**lock) for lock in one["locks"]],
-            "rewritten": [name.removeprefix("public.") for name in one["rewritten"]],
+            "took": _took(statement["seconds"]),
+            "locks": [_lock(**lock) for lock in statement["locks"]],
+            "rewritten": [name.removeprefix("public.") for name in statement["rewritten"]],
         }
-        for one in found
+        for statement in statements
     ]
 
 
@@ -145,8 +149,8 @@ def _took(seconds: float | None) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def _difference(one: JsonObject) -> Difference:
-    return Difference(**one | {"lines": tuple(one["lines"])})
+def _difference(values: JsonObject) -> Difference:
+    return Difference(**values | {"lines": tuple(values["lines"])})
 
 
 @page

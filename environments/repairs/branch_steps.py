@@ -99,13 +99,15 @@ def revert(job: Repair, now: datetime) -> Outcome:
     """Find the pull request that reverts #`wanted`, or have GitHub open it."""
     project, github, number = job.project, github_of(job.project), int(job.wanted)
     main, begins = project.production_branch, branch_of_revert(number)
-    pull = next((one for one in github.pulls_into(main) if one.head_ref.startswith(begins)), None)
+    pull = next(
+        (pull for pull in github.pulls_into(main) if pull.head_ref.startswith(begins)), None
+    )
     if pull is None:
         job.keep(wrote_at=now)
         why = f"Takes back what #{number} brought to {main}; production was rolled back before."
         pull = github.revert_pull(number, body=why)
-    said = f"{pull.head_ref} → {main}"
-    job.keep(evidence=[{"label": f"#{pull.number}", "said": said, "link": pull.url}])
+    title = f"{pull.head_ref} → {main}"
+    job.keep(evidence=[{"label": f"#{pull.number}", "said": title, "link": pull.url}])
     return succeeded(f"Pull request #{pull.number} reverts #{number} on {main}.")
 
 
@@ -135,7 +137,7 @@ def protect(job: Repair, now: datetime) -> Outcome:
     if not holds(job):
         return Requeue(0)
     job.keep(
-        wrote_at=now, before="; ".join(f"{one['rule']}: {one['actual']}" for one in wrong)[:200]
+        wrote_at=now, before="; ".join(f"{line['rule']}: {line['actual']}" for line in wrong)[:200]
     )
     github_of(project).protect(branch, protection_rules.body_for(project, branch))
     return Requeue(0, f"{branch} was protected; reading it again.")

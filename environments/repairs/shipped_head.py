@@ -13,15 +13,15 @@ def require_shipped(project: Project, branch: Branch, actor: Actor) -> None:
     if branch.judged != branch.head:
         how = f"How {branch.head[:7]} came to {branch.name}"
         raise Refused(f"{how} is being looked at; try again in a moment.")
-    found = Finding.objects.filter(
+    findings = Finding.objects.filter(
         project=project, kind=BYPASS, subject__regex=rf" (to|into) {_literal(branch.name)}$"
     )
-    if found.filter(closed_at=None).exists():
+    if findings.filter(closed_at=None).exists():
         raise Refused(
             f"{branch.name} holds what came around the portal: somebody resolves that finding"
             " first, and somebody else deploys it."
         )
-    since = found.filter(opened_at__gte=branch.head_at) if branch.head_at else found
+    since = findings.filter(opened_at__gte=branch.head_at) if branch.head_at else findings
     if actor is not None and since.filter(closed_by=actor.pk).exists():
         raise Refused(
             f"You resolved the finding that {branch.name} was changed around the portal, so"
@@ -31,4 +31,4 @@ def require_shipped(project: Project, branch: Branch, actor: Actor) -> None:
 
 def _literal(name: str) -> str:
     """Return a branch's name in a pattern of PostgreSQL."""
-    return "".join(one if one.isalnum() else f"\\{one}" for one in name)
+    return "".join(char if char.isalnum() else f"\\{char}" for char in name)

@@ -111,7 +111,7 @@ def _place(job: Repair, tree: ProjectTree) -> Environment | None:
     if job.instance is None:
         return None
     id = job.instance.environment.railway_id
-    return next((one for one in tree.environments if one.id == id), None)
+    return next((environment for environment in tree.environments if environment.id == id), None)
 
 
 def _is_of(job: Repair, service: str | None) -> bool:
@@ -120,12 +120,12 @@ def _is_of(job: Repair, service: str | None) -> bool:
 
 def _trigger(job: Repair, tree: ProjectTree) -> Trigger | None:
     triggers = place.triggers if (place := _place(job, tree)) else ()
-    return next((one for one in triggers if _is_of(job, one.service_id)), None)
+    return next((trigger for trigger in triggers if _is_of(job, trigger.service_id)), None)
 
 
 def _instance(job: Repair, tree: ProjectTree) -> InstanceState | None:
     instances = place.instances if (place := _place(job, tree)) else ()
-    return next((one for one in instances if _is_of(job, one.service_id)), None)
+    return next((instance for instance in instances if _is_of(job, instance.service_id)), None)
 
 
 def _deploy(job: Repair, now: datetime) -> Outcome:
@@ -160,16 +160,18 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
         return Requeue(0)
     # Written down before the call: a repeated look finds the deployment, not the request.
     job.keep(wrote_at=now, before=latest.id if latest else "")
-    asked = out_of_band.ask(job.instance, job.wanted, now=now)
+    since = out_of_band.ask(job.instance, job.wanted, now=now)
     place, service = job.instance.environment.railway_id, job.instance.service.railway_id
-    out_of_band.asked(asked, railway.deploy_commit(place, service, job.wanted))
+    out_of_band.asked(since, railway.deploy_commit(place, service, job.wanted))
     return Requeue(1, f"Deploying {job.wanted[:7]} on {job.subject}.")
 
 
 def _delete(job: Repair, now: datetime) -> Outcome:
     """Delete what looks like a preview; `wanted` is its id, confirmed by its name."""
     railway, tree = _read(job)
-    place = next((one for one in tree.environments if one.id == job.wanted), None)
+    place = next(
+        (environment for environment in tree.environments if environment.id == job.wanted), None
+    )
     if place is None:
         message = (
             f"Railway does not show every environment, so it is not known whether {job.subject} is"

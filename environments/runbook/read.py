@@ -50,10 +50,10 @@ def settle(project: Project, heads: Mapping[str, str], *, now: datetime) -> None
         mirror = mirror_of(project)
         if not mirror.path.exists() or not mirror.has(commit):
             mirror.fetch()
-        found = leftovers(mirror, commit, project.staging_branch, project.production_branch)
+        rows = leftovers(mirror, commit, project.staging_branch, project.production_branch)
     except (ApiError, GitError):
         return
-    read = {"commit": commit, "rules": RULES, "found": [asdict(one) for one in found]}
+    read = {"commit": commit, "rules": RULES, "found": [asdict(row) for row in rows]}
     RunbookReading.objects.update_or_create(project=project, defaults=read | {"read_at": now})
 
 
@@ -62,18 +62,20 @@ def leftovers(mirror: Mirror, commit: str, staging: str, main: str) -> list[Left
 
     Nothing of the repository is executed. Raise `GitError`.
     """
-    found: dict[tuple[str, str], Leftover] = {}
+    rows: dict[tuple[str, str], Leftover] = {}
     for path, _ in mirror.tree(commit):
         for kind in _by_name(path):
-            found[kind, path] = Leftover(kind, place_of(path), path, 0, "its name")
+            rows[kind, path] = Leftover(kind, place_of(path), path, 0, "its name")
     for command in kinds.commands(staging, main):
         for path, line in mirror.grep(commit, command.pattern):
-            known = found.get((command.kind, path))
+            known = rows.get((command.kind, path))
             if _is_theirs(path) and (known is None or not known.line):
-                one = Leftover(command.kind, place_of(path), path, line, command.name)
-                if known is not None or _counts(one):
-                    found[command.kind, path] = one
-    return sorted(found.values(), key=lambda one: (kinds.KINDS.index(one.kind), one.path))[:MOST]
+                row = Leftover(command.kind, place_of(path), path, line, command.name)
+                if known is not None or _counts(row):
+                    rows[command.kind, path] = row
+    return sorted(
+        rows.values(), key=lambda leftover: (kinds.KINDS.index(leftover.kind), leftover.path)
+    )[:MOST]
 
 
 def place_of(path: str) -> str:
@@ -110,10 +112,10 @@ def _is_theirs(path: str) -> bool:
     return not (NOT_THEIRS | TESTS) & set(path.split("/")[:-1])
 
 
-def _counts(one: Leftover) -> bool:
+def _counts(leftover: Leftover) -> bool:
     """Return whether a command counts where it stands: code only calls Alembic's own function, a
     list of ignored files makes no task log, and a page about branches merges nothing.
     """
-    if one.kind == kinds.TASK_LOG or one.seen == kinds.MERGE:
-        return one.place in (SCRIPT, WORKFLOW)
-    return one.place != CODE or one.seen == "alembic.command.upgrade()"
+    if leftover.kind == kinds.TASK_LOG or leftover.seen == kinds.MERGE:
+        return leftover.place in (SCRIPT, WORKFLOW)
+    return leftover.place != CODE or leftover.seen == "alembic.command.upgrade()"

@@ -74,8 +74,8 @@ def parse(path: str, body: bytes, environment: str) -> Config:
 
 def _own(message: Mapping[str, object], environment: str) -> dict[str, object]:
     """Return what the file sets apart for one environment."""
-    found = get_path(message, "environments", environment)
-    return found if isinstance(found, dict) else {}
+    own = get_path(message, "environments", environment)
+    return own if isinstance(own, dict) else {}
 
 
 def _part(message: Mapping[str, object], name: str) -> JsonObject:
@@ -89,7 +89,7 @@ def _patterns(value: object) -> tuple[str, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(
-        isinstance(one, str) and one.strip() for one in value
+        isinstance(pattern, str) and pattern.strip() for pattern in value
     ):
         raise ValueError("watchPatterns is no list of patterns")
     return tuple(value)
@@ -103,6 +103,6 @@ def _text(value: object) -> str | None:
 
 def _command(value: object) -> str | None:
     """Return a command, or several in a list."""
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
         return " && ".join(value) or None
     return _text(value)

@@ -25,8 +25,8 @@ def meant(name: str, there: Iterable[str]) -> str | None:
     """Return which of the names that are there is meant by `name`: the same, else the only one that
     differs in case alone.
     """
-    found = list(there)
-    if name in found:
+    names = list(there)
+    if name in names:
         return name
-    alike = {one for one in found if one.casefold() == name.casefold()}
+    alike = {candidate for candidate in names if candidate.casefold() == name.casefold()}
     return alike.pop() if len(alike) == 1 else None

@@ -27,10 +27,10 @@ def migrates(
     waiting = [command or _started(mirror, blobs, root, dockerfile)]
     seen: set[str] = set()
     while waiting:
-        said = waiting.pop(0)
-        if _MIGRATES.search(said):
+        text = waiting.pop(0)
+        if _MIGRATES.search(text):
             return True
-        for path in _scripts(said, blobs, root):
+        for path in _scripts(text, blobs, root):
             if path not in seen and len(seen) < MOST_FILES:
                 seen.add(path)
                 waiting.append(_text(mirror, blobs, path))
@@ -52,19 +52,21 @@ def _started(mirror: Mirror, blobs: Mapping[str, str], root: str, dockerfile: st
     return "\n".join(last.values())
 
 
-def _scripts(said: str, paths: Iterable[str], root: str) -> list[str]:
+def _scripts(text: str, paths: Iterable[str], root: str) -> list[str]:
     """Return the files of the repository that `said` names as scripts, wherever the image puts
     them: of several with the same name, the one whose folders agree, then the one below `root`.
     """
-    found = []
-    for word in dict.fromkeys(_WORDS.findall(said)):
+    scripts = []
+    for word in dict.fromkeys(_WORDS.findall(text)):
         name = posixpath.basename(word)
         if not name or not _SCRIPT.search(word):
             continue
         same = [path for path in paths if posixpath.basename(path) == name]
         if same:
-            found.append(max(same, key=lambda one: (_agree(one, word), one.startswith(f"{root}/"))))
-    return found
+            scripts.append(
+                max(same, key=lambda path: (_agree(path, word), path.startswith(f"{root}/")))
+            )
+    return scripts
 
 
 def _agree(path: str, word: str) -> int:

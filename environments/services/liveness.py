@@ -35,7 +35,9 @@ class Live:
     @property
     def serving(self) -> str:
         """The commit that answers requests; "" where none is known."""
-        return next((one.commit for one in self.active if one.status in SERVING), "")
+        return next(
+            (deployment.commit for deployment in self.active if deployment.status in SERVING), ""
+        )
 
     @property
     def at_commits(self) -> bool:
@@ -53,10 +55,10 @@ class Live:
 
 def live_of(instance: ServiceInstance, deployments: Iterable[Deployment], repository: str) -> Live:
     """Return a service with its current deployments; `repository` is the project's."""
-    found = list(deployments)
-    latest = next((one for one in found if one.is_latest), None)
+    rows = list(deployments)
+    latest = next((row for row in rows if row.is_latest), None)
     role = role_of(instance, latest, repository)
-    active = tuple(one for one in found if one.is_active)
+    active = tuple(row for row in rows if row.is_active)
     return Live(
         instance.service.name,
         instance,
@@ -164,7 +166,7 @@ def _untouched(live: Live, commit: str) -> tuple[str, str] | None:
     A deployment of the wanted commit that failed is one that Railway meant to make. One that was
     skipped changes nothing for a service that serves the wanted commit already.
     """
-    serving = next((one for one in live.active if one.status in SERVING), None)
+    serving = next((deployment for deployment in live.active if deployment.status in SERVING), None)
     latest = live.latest
     if (
         latest is None

@@ -21,6 +21,6 @@ def at_start(pre_deploy: str | None, start: str | None) -> AtStart:
     if _ALEMBIC.search(start or ""):
         return AtStart.START
     # A script can do anything, and it is not read.
-    if not start or any(_CALLS_ON.search(one) for one in (pre_deploy or "", start)):
+    if not start or any(_CALLS_ON.search(command) for command in (pre_deploy or "", start)):
         return AtStart.UNKNOWN
     return AtStart.NO

@@ -50,7 +50,12 @@ def settle_lives(
     candidate, compared = heads.get(project.staging_branch, ""), _Compared(project)
     for live in lives:
         serves = next(
-            (one.commit for one in live.active if one.status in SERVING and one.commit), ""
+            (
+                deployment.commit
+                for deployment in live.active
+                if deployment.status in SERVING and deployment.commit
+            ),
+            "",
         )
         if serves and project.is_own(live.instance.repository):
             _settle(live.instance, serves, wanted, compared)
@@ -66,21 +71,21 @@ def _settle(
     if known.get("serves") != serves or known.get("by") != row.limits:
         known = {"serves": serves, "by": row.limits}
     seen = {commit for part in PARTS for commit in known.get(part, ())}
-    found = dict[str, dict[str, str]]()
+    by_service = dict[str, dict[str, str]]()
     for commit in wanted:
         if (
             commit not in seen
             and commit != serves
             and (message := _changed(row, serves, commit, compared))
         ):
-            found.setdefault(message[0], {})[commit] = message[1]
+            by_service.setdefault(message[0], {})[commit] = message[1]
     served = row.in_repository
     if served.get("commit") != serves or "image" not in served:
         served = {**served, **read} if (read := compared.served(row, serves)) else served
-    if not found and served is row.in_repository:
+    if not by_service and served is row.in_repository:
         return
     parts = {
-        part: dict(list((known.get(part, {}) | found.get(part, {})).items())[-KEPT:])
+        part: dict(list((known.get(part, {}) | by_service.get(part, {})).items())[-KEPT:])
         for part in PARTS
     }
     row.unchanged, row.in_repository = (
@@ -96,9 +101,9 @@ def _look_ahead(row: ServiceInstance, candidate: str, compared: "_Compared") -> 
     settled = known.get("coming") == candidate and "coming_image" in known
     if not candidate or settled or row.unchanged.get("unconfirmed"):
         return
-    found = compared.served(row, candidate)
-    if found is not None:
-        kept = {f"coming_{name}": found.get(name, "") for name in ("at_start", "image")}
+    compared_files = compared.served(row, candidate)
+    if compared_files is not None:
+        kept = {f"coming_{name}": compared_files.get(name, "") for name in ("at_start", "image")}
         row.in_repository = known | {"coming": candidate} | kept
         row.save(update_fields=["in_repository"])
 
@@ -195,8 +200,8 @@ class _Compared:
         """Return whether the image, or a script that the file's start command names, upgrades a
         database: "start" or ""; None: git cannot tell now.
         """
-        said = config or UNKNOWN
-        key = (commit, row.root_directory, said.start_command or "", said.dockerfile or "")
+        image = config or UNKNOWN
+        key = (commit, row.root_directory, image.start_command or "", image.dockerfile or "")
         if key not in self._images:
             try:
                 mirror = self._with(commit)

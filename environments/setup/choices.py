@@ -34,15 +34,15 @@ def repositories(search: str = "", *, scope: str = "") -> list[Choice]:
     transport = Transport(settings.GITHUB_API_URL, credential)
     is_app = isinstance(credential, App) or not (credential or settings.GITHUB_TOKEN)
     path, key = ("/installation/repositories", "repositories") if is_app else ("/user/repos", "")
-    found: list[Choice] = []
+    choices: list[Choice] = []
     for page in range(1, PAGES + 1):
         answer = transport.get("list repositories", path, per_page=100, page=page)
         with shaped(GITHUB):
             items = field({"list": get_path(answer, key) if key else answer}, "list", list)
-            found += map(_repository, items)
+            choices += map(_repository, items)
         if len(items) < 100:
             break
-    return [one for one in found if search.lower() in one.name.lower()]
+    return [choice for choice in choices if search.lower() in choice.name.lower()]
 
 
 def _repository(item: object) -> Choice:
@@ -65,20 +65,20 @@ def railway_projects(search: str = "", *, scope: str = "") -> list[Choice]:
     report = railway.token_kind()
     if report.project is not None:
         return [Choice(report.project[0], report.project[1], "by a project token")]
-    found: list[Choice] = []
+    choices: list[Choice] = []
     with shaped(RAILWAY):
         for workspace, name in report.workspaces:
-            found += _of_workspace(railway, workspace, name)
-    return [one for one in found if search.lower() in one.name.lower()]
+            choices += _of_workspace(railway, workspace, name)
+    return [choice for choice in choices if search.lower() in choice.name.lower()]
 
 
 def _of_workspace(railway: Railway, workspace: str, name: str) -> list[Choice]:
-    found: list[Choice] = []
+    choices: list[Choice] = []
     after: str | None = None
     for _ in range(PAGES):
         data = railway.transport.ask("projects", workspaceId=workspace, after=after)
         listed = field(data, "projects", dict)
-        found += [
+        choices += [
             Choice(field(node, "id", str), text(field(node, "name", str)), name)
             for node in nodes(listed)
             if get_path(node, "deletedAt") is None
@@ -86,4 +86,4 @@ def _of_workspace(railway: Railway, workspace: str, name: str) -> list[Choice]:
         if not get_path(listed, "pageInfo", "hasNextPage"):
             break
         after = text(get_path(listed, "pageInfo", "endCursor")) or None
-    return found
+    return choices

@@ -16,16 +16,18 @@ def before_pushing(paths: Iterable[str], read: Read) -> list[str]:
     pre-commit's configuration; `read` gives a file's content.
     """
     near = [path for path in paths if path.count("/") < MOST_LEVELS]
-    found: list[str] = []
+    commands: list[str] = []
     for path in sorted(near):
         directory, name = posixpath.split(path)
         if name == "package.json":
-            found += [_within(directory, one) for one in _scripts(near, directory, read(path))]
+            commands += [
+                _within(directory, script) for script in _scripts(near, directory, read(path))
+            ]
         elif name == "Makefile":
-            found += [_within(directory, f"make {one}") for one in _targets(read(path))]
+            commands += [_within(directory, f"make {script}") for script in _targets(read(path))]
         elif path == ".pre-commit-config.yaml":
-            found.append("pre-commit run --all-files")
-    return found
+            commands.append("pre-commit run --all-files")
+    return commands
 
 
 def _within(directory: str, command: str) -> str:

@@ -72,8 +72,8 @@ def discover(repository: str, railway_id: str, mirror: Mirror, tell: Tell) -> Fo
         },
         "databases": databases,
         "smoke": layout.smoke_tests(production) if production else [],
-        "environments": [{"name": one.name, "branch": one.branch} for one in places],
-        "services": sorted({each.service_name for one in places for each in one.services}),
+        "environments": [{"name": place.name, "branch": place.branch} for place in places],
+        "services": sorted({each.service_name for place in places for each in place.services}),
         "previews": layout.previews(tree),
         "protection": [_protection(github, branch) for branch in branches],
         "can": can,
@@ -95,14 +95,14 @@ def new_mirror(repository: str, name: str) -> Mirror:
 
 def _values(project: Project, tree: ProjectTree, place: layout.Place) -> dict[str, dict[str, str]]:
     """Return what the services of an environment get, read now and kept nowhere."""
-    railway, found = railway_of(project), {}
+    railway, values = railway_of(project), {}
     for service in tree.services:
         try:
             given = railway.variables(tree.id, place.id, service.id, unrendered=False)
         except ApiError:
             continue  # a service that is not in this environment
-        found[service.name] = {name: one.reveal() for name, one in given.items() if one}
-    return found
+        values[service.name] = {name: secret.reveal() for name, secret in given.items() if secret}
+    return values
 
 
 def _databases(
@@ -112,18 +112,18 @@ def _databases(
     with mirror.objects() as objects:
         seen = candidates(Snapshot(objects, commit))
     tomls = [path for path, _ in mirror.tree(commit) if path.endswith("pyproject.toml")]
-    asked = [*seen.configurations, *_with_alembic(mirror, commit, tomls), *seen.scripts]
-    found: list[dict[str, str]] = []
+    configurations = [*seen.configurations, *_with_alembic(mirror, commit, tomls), *seen.scripts]
+    databases: list[dict[str, str]] = []
     covered: set[str] = set()
-    for path in asked:
+    for path in configurations:
         history = reader.read(mirror, commit, path)
         if not history.revisions or covered & set(history.directories):
             continue
         covered |= set(history.directories)
-        name = layout.directory_name(path) if found else "main"
+        name = layout.directory_name(path) if databases else "main"
         where = layout.database_of(path, place, values) if place else {}
-        found.append({"name": name, "alembic": path, **where})
-    return found
+        databases.append({"name": name, "alembic": path, **where})
+    return databases
 
 
 def _with_alembic(mirror: Mirror, commit: str, tomls: list[str]) -> list[str]:
@@ -134,7 +134,7 @@ def _with_alembic(mirror: Mirror, commit: str, tomls: list[str]) -> list[str]:
 def _checks(github: GitHub, commit: str) -> list[str]:
     """Return checks that ran on the newest commit; none where the token may not read them."""
     ran = github.checks(commit) or ()
-    return sorted({one.name for one in ran} - {settings.STATUS_CONTEXT})
+    return sorted({check.name for check in ran} - {settings.STATUS_CONTEXT})
 
 
 def _protection(github: GitHub, branch: str) -> str:

@@ -20,10 +20,10 @@ def read(job: ProjectProposal, *, now: datetime) -> Outcome:
     try:
         mirror = new_mirror(job.repository, f"setup-{job.pk}")
         try:
-            found = discover(job.repository, job.railway_project_id, mirror, tell)
+            discovered = discover(job.repository, job.railway_project_id, mirror, tell)
         finally:
             shutil.rmtree(mirror.path, ignore_errors=True)
     except (ApiError, GitError) as error:
         return Finished(JobStatus.FAILED, str(error))
-    rows.update(found=found, progress="")
+    rows.update(found=discovered, progress="")
     return Finished(JobStatus.SUCCEEDED, "Read.")

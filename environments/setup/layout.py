@@ -25,45 +25,47 @@ class Place:
 
 def places(tree: ProjectTree, repository: str) -> list[Place]:
     """Return the lasting environments in which a service comes from the repository."""
-    found = []
-    for one in tree.environments:
-        if _is_preview(one):
+    places_found = []
+    for environment in tree.environments:
+        if _is_preview(environment):
             continue
-        ours = _ours(one, repository)
-        branches = Counter(one.branch_of(instance.service_id) or "" for instance in ours)
+        ours = _ours(environment, repository)
+        branches = Counter(environment.branch_of(instance.service_id) or "" for instance in ours)
         branch = branches.most_common(1)[0][0] if branches else ""
         if ours:
-            found.append(Place(one.name, one.id, branch, ours))
-    return found
+            places_found.append(Place(environment.name, environment.id, branch, ours))
+    return places_found
 
 
 def _ours(environment: Environment, repository: str) -> tuple[ServiceInstance, ...]:
     name = repository.lower()
-    triggers = {one.service_id for one in environment.triggers if one.repository.lower() == name}
+    triggers = {
+        trigger.service_id for trigger in environment.triggers if trigger.repository.lower() == name
+    }
     return tuple(
-        one
-        for one in environment.instances
-        if one.service_id in triggers or (one.repo or "").lower() == name
+        instance
+        for instance in environment.instances
+        if instance.service_id in triggers or (instance.repo or "").lower() == name
     )
 
 
-def chosen(found: Sequence[Place], default_branch: str) -> tuple[Place | None, Place | None]:
+def chosen(places: Sequence[Place], default_branch: str) -> tuple[Place | None, Place | None]:
     """Return staging and production: by name, else by who follows the default branch."""
-    production = _named(found, PRODUCTION) or next(
-        (one for one in found if one.branch == default_branch), None
+    production = _named(places, PRODUCTION) or next(
+        (place for place in places if place.branch == default_branch), None
     )
-    others = [one for one in found if one != production]
+    others = [place for place in places if place != production]
     return _named(others, STAGING) or (others[0] if others else None), production
 
 
-def _named(found: Sequence[Place], names: Sequence[str]) -> Place | None:
-    by_name = {one.name.lower(): one for one in found}
+def _named(places: Sequence[Place], names: Sequence[str]) -> Place | None:
+    by_name = {place.name.lower(): place for place in places}
     return next((by_name[name] for name in names if name in by_name), None)
 
 
 def previews(tree: ProjectTree) -> list[str]:
     """Return the environments of pull requests that exist already."""
-    return sorted(one.name for one in tree.environments if _is_preview(one))
+    return sorted(environment.name for environment in tree.environments if _is_preview(environment))
 
 
 def _is_preview(environment: Environment) -> bool:
@@ -80,14 +82,14 @@ def database_of(alembic: str, place: Place, values: Values) -> dict[str, str]:
         for service, held in values.items()
         if (names := sorted(name for name, value in held.items() if _is_address(value)))
     }
-    ours = [one for one in place.services if one.service_name in with_address]
-    holding = [one for one in ours if _holds(one, alembic)]
-    service = next((one.service_name for one in [*holding, *ours]), "")
+    ours = [service for service in place.services if service.service_name in with_address]
+    holding = [service for service in ours if _holds(service, alembic)]
+    service = next((service.service_name for service in [*holding, *ours]), "")
     names = with_address.get(service, [])
     variable = "DATABASE_URL" if "DATABASE_URL" in names else next(iter(names), "DATABASE_URL")
-    public = next((one for one, held in values.items() if PUBLIC_VARIABLE in held), "")
+    public = next((service for service, held in values.items() if PUBLIC_VARIABLE in held), "")
     return {
-        "service": service or next((one.service_name for one in place.services), "backend"),
+        "service": service or next((service.service_name for service in place.services), "backend"),
         "variable": variable,
         "public_service": public,
         "public_variable": PUBLIC_VARIABLE,
@@ -106,9 +108,9 @@ def _holds(instance: ServiceInstance, alembic: str) -> bool:
 def smoke_tests(place: Place) -> list[dict[str, str]]:
     """Return a first smoke test for each public service: its health check's path, else `/`."""
     return [
-        {"service": one.service_name, "path": one.healthcheck_path or "/"}
-        for one in place.services
-        if one.domains
+        {"service": service.service_name, "path": service.healthcheck_path or "/"}
+        for service in place.services
+        if service.domains
     ]
 
 

@@ -90,13 +90,13 @@ def public_places(address: str, local: bool) -> list[str]:
     if local and http.is_loopback(host):
         return [""]
     try:
-        found = socket.getaddrinfo(
+        addresses = socket.getaddrinfo(
             host, parts.port or 443, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
         )
     except (OSError, UnicodeError):
         why = f"{text(host, 100)} has no address: look at the service's domain."
         raise NotPublic(why) from None
-    places = list(dict.fromkeys(str(one[4][0]) for one in found))
+    places = list(dict.fromkeys(str(address[4][0]) for address in addresses))
     if bad := next((place for place in places if not is_public(place)), None):
         where = f"{text(host, 100)} leads to {bad}, which is not on the public internet"
         raise NotPublic(f"{where}: it was not asked.")
@@ -109,14 +109,14 @@ def is_public(address: str) -> bool:
 
     Of addresses of IPv6 that stand for one of IPv4, that one is judged.
     """
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
-        if found in NAT64:
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if ip in NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-    return found.is_global and not found.is_multicast
+    return ip.is_global and not ip.is_multicast
 
 
 def _ask(address: str, places: Sequence[str], timeout: float) -> http.Reply:

@@ -77,7 +77,7 @@ def propose_stamp(
     row = _waiting(stamp)
     if actor is None:
         raise Refused("A stamp is proposed by a person.")
-    chosen = next((one for one in row.equal if ", ".join(one) == target), None)
+    chosen = next((heads for heads in row.equal if ", ".join(heads) == target), None)
     if chosen is None:
         raise Refused("That is not among the revisions whose schema is equal; look again.")
     Stamp.objects.filter(pk=row.pk).update(

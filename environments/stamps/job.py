@@ -72,21 +72,21 @@ def _prove(job: Stamp) -> Outcome:
     def on_tried(tried: int, of: int) -> None:
         rows.update(tried=tried, sentence=f"{tried} of {of} revisions were made and compared.")
 
-    found = adoption.prove(mirror, request_of(job, mirror, alive), on_tried=on_tried, alive=alive)
+    proof = adoption.prove(mirror, request_of(job, mirror, alive), on_tried=on_tried, alive=alive)
     kept = {
-        "before": list(found.before),
-        "schema": found.schema if found.proven else "",
-        "equal": [list(one) for one in found.equal],
-        "nearest": [] if found.proven else list(found.nearest),
-        "differences": [one.sentence for one in found.differences[:50]],
-        "tried": found.tried,
+        "before": list(proof.before),
+        "schema": proof.schema if proof.proven else "",
+        "equal": [list(heads) for heads in proof.equal],
+        "nearest": [] if proof.proven else list(proof.nearest),
+        "differences": [difference.sentence for difference in proof.differences[:50]],
+        "tried": proof.tried,
     }
     rows.update(**kept)
     for name, value in kept.items():
         setattr(job, name, value)
-    if not found.proven:
-        return Finished(JobStatus.FAILED, f"{UNCHANGED} {found.sentence}")
-    return Requeue(WAIT_SECONDS, found.sentence)
+    if not proof.proven:
+        return Finished(JobStatus.FAILED, f"{UNCHANGED} {proof.sentence}")
+    return Requeue(WAIT_SECONDS, proof.sentence)
 
 
 def _write(job: Stamp, now: datetime) -> Outcome:

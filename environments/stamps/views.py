@@ -81,7 +81,7 @@ def _context(request: HttpRequest, pk: int) -> dict[str, object]:
         "stamp": row,
         "environment": row.environment,
         "project": row.environment.project,
-        "equal": [", ".join(one) for one in row.equal],
+        "equal": [", ".join(heads) for heads in row.equal],
         "target": ", ".join(row.target),
         "to_propose": waits and not row.target,
         "to_approve": waits and bool(row.target),

@@ -25,12 +25,12 @@ def going_back(
         return GoingBack((), (made,))
     unknown, watched = [], environment.variables_since
     if watched is None or watched > since:
-        told = "never" if watched is None else f"only since {watched:%Y-%m-%d %H:%M} UTC"
-        unknown.append(f"Variables were watched {told}: what changed before is not known.")
-    mine = Q(service=service) | Q(service=None)
-    changes = VariableChange.objects.filter(mine, environment=environment, at__gt=since)
+        watched_for = "never" if watched is None else f"only since {watched:%Y-%m-%d %H:%M} UTC"
+        unknown.append(f"Variables were watched {watched_for}: what changed before is not known.")
+    own = Q(service=service) | Q(service=None)
+    changes = VariableChange.objects.filter(own, environment=environment, at__gt=since)
     newest = {change.name: change.what for change in changes.order_by("at")}
-    rows = list(Variable.objects.filter(mine, environment=environment))
+    rows = list(Variable.objects.filter(own, environment=environment))
     sealed = sorted({row.name for row in rows if row.sealed})
     led = sorted({row.name for row in rows if row.references})
     if sealed:
@@ -59,12 +59,12 @@ def difference(first: Environment, second: Environment) -> list[VariableDiff]:
     """Return every variable of both environments, by service and name. One query."""
     rows: dict[tuple[str, str], dict[int, Variable]] = {}
     both = Variable.objects.filter(environment__in=[first, second])
-    for one in both.select_related("service"):
-        key = (one.service.name if one.service else "", one.name)
-        rows.setdefault(key, {})[one.environment_id] = one
+    for variable in both.select_related("service"):
+        key = (variable.service.name if variable.service else "", variable.name)
+        rows.setdefault(key, {})[variable.environment_id] = variable
     lines = []
-    for (service, name), found in sorted(rows.items()):
-        a, b = found.get(first.pk), found.get(second.pk)
+    for (service, name), by_environment in sorted(rows.items()):
+        a, b = by_environment.get(first.pk), by_environment.get(second.pk)
         lines.append(VariableDiff(service, name, a, b, _state(a, b)))
     return lines
 

@@ -25,8 +25,8 @@ def host_of(value: str) -> tuple[str, str]:
     A port that is not the usual one is part of a public name, as another program answers there;
     inside Railway's private network services listen where they like.
     """
-    found = REFERENCE.findall(value)
-    numbers = iter(range(len(found)))
+    references = REFERENCE.findall(value)
+    numbers = iter(range(len(references)))
     plain = REFERENCE.sub(lambda _: f"{_PLACE}{next(numbers)}", value.strip())
     try:
         parts = urlsplit(plain if "://" in plain else f"//{plain}")
@@ -34,7 +34,7 @@ def host_of(value: str) -> tuple[str, str]:
     except ValueError:
         return "", ""
     if host.startswith(_PLACE) and host.removeprefix(_PLACE).isdigit():
-        return "", found[int(host.removeprefix(_PLACE))]
+        return "", references[int(host.removeprefix(_PLACE))]
     if _PLACE in host:
         return "", ""
     odd = host and port not in (None, 80, 443) and not host.endswith(PRIVATE_ENDING)

@@ -43,7 +43,11 @@ class Known:
     @property
     def readable(self) -> list[str]:
         """Return the kinds whose variables could all be read."""
-        return [kind for kind, one in self.environments.items() if not one.variables_problem]
+        return [
+            kind
+            for kind, environment in self.environments.items()
+            if not environment.variables_problem
+        ]
 
 
 @dataclass(frozen=True)
@@ -64,20 +68,27 @@ def problems(
 
     `environments`: those that are present; `instances`: of staging and production, with service.
     """
-    found: dict[tuple[str, str], Problem] = {}
+    problems_by_subject: dict[tuple[str, str], Problem] = {}
     rules = list(VariableRule.objects.filter(project=project))
     known = _known(environments, instances)
     if not rules:
         return []
     for rule in rules:
-        for one in RULES[rule.kind](rule, known):
+        for problem in RULES[rule.kind](rule, known):
             # Of two rules about one thing the one that is sure counts.
-            if (one.kind, one.subject) not in found or not one.attestable:
-                found[one.kind, one.subject] = one
-    unreadable = [one for one in known.environments.values() if one.variables_problem]
-    return list(found.values()) + [
-        Problem(UNREADABLE, f"variables of {one}", one.variables_problem, attestable=True)
-        for one in unreadable
+            if (problem.kind, problem.subject) not in problems_by_subject or not problem.attestable:
+                problems_by_subject[problem.kind, problem.subject] = problem
+    unreadable = [
+        environment for environment in known.environments.values() if environment.variables_problem
+    ]
+    return list(problems_by_subject.values()) + [
+        Problem(
+            UNREADABLE,
+            f"variables of {environment}",
+            environment.variables_problem,
+            attestable=True,
+        )
+        for environment in unreadable
     ]
 
 
@@ -90,14 +101,14 @@ def verdicts(project: Project) -> list[Verdict]:
 
 
 def _verdict(rule: VariableRule, known: Known) -> Verdict:
-    found = tuple(RULES[rule.kind](rule, known))
-    if found:
-        state = "attest" if all(one.attestable for one in found) else "fail"
+    problems_of_rule = tuple(RULES[rule.kind](rule, known))
+    if problems_of_rule:
+        state = "attest" if all(problem.attestable for problem in problems_of_rule) else "fail"
     elif len(known.readable) < 2:
         state = "wait"
     else:
         state = "pass" if _asked(rule, known) else "skipped"
-    return Verdict(rule, state, found)
+    return Verdict(rule, state, problems_of_rule)
 
 
 def _known(environments: Iterable[Environment], instances: Iterable[ServiceInstance]) -> Known:
@@ -106,10 +117,17 @@ def _known(environments: Iterable[Environment], instances: Iterable[ServiceInsta
     variables = Variable.objects.filter(environment__in=kinds).select_related("service")
     return Known(
         {row.kind: row for row in rows if row.variables_at},  # of the unread nothing is said
-        {(kinds[one.environment_id], one.service.name): one for one in instances},
         {
-            (kinds[one.environment_id], one.service.name if one.service else "", one.name): one
-            for one in variables
+            (kinds[instance.environment_id], instance.service.name): instance
+            for instance in instances
+        },
+        {
+            (
+                kinds[variable.environment_id],
+                variable.service.name if variable.service else "",
+                variable.name,
+            ): variable
+            for variable in variables
         },
     )
 
@@ -118,11 +136,11 @@ def _separate(rule: VariableRule, known: Known) -> Iterator[Problem]:
     allowed = {name.strip() for name in rule.allowed.split(",")}
     private = private_hosts(service for _, service in known.instances)
     for service, name in _asked(rule, known):
-        found = {kind: _followed(known, kind, service, name) for kind in known.environments}
-        rows = [row for row in found.values() if row is not None]
+        followed = {kind: _followed(known, kind, service, name) for kind in known.environments}
+        rows = [row for row in followed.values() if row is not None]
         if name in allowed or len(rows) < 2:
             continue
-        subject, places = f"{name} of {service}", " and ".join(sorted(found))
+        subject, places = f"{name} of {service}", " and ".join(sorted(followed))
         if any(row.sealed for row in rows):
             unseen = f"it cannot be seen whether {places} have the same value"
             yield Problem(SAME, subject, f"{subject} is sealed, so {unseen}.", attestable=True)

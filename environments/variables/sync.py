@@ -83,11 +83,11 @@ def read(project: Project, railway: Railway, *, now: datetime) -> bool:
     places = {environment.pk: [Place(environment, None)] for environment in environments}
     instances = ServiceInstance.objects.filter(environment__in=environments, service__gone_at=None)
     for instance in instances.select_related("service"):
-        mine = places[instance.environment_id]
-        mine.append(Place(mine[0].environment, instance.service))
-    asked = [place.key for found in places.values() for place in found]
+        own_places = places[instance.environment_id]
+        own_places.append(Place(own_places[0].environment, instance.service))
+    places_to_read = [place.key for places_there in places.values() for place in places_there]
     id = project.railway_project_id
-    answers = railway.variables_of(id, asked, unrendered=True) if asked else {}
+    answers = railway.variables_of(id, places_to_read, unrendered=True) if places_to_read else {}
     for environment in environments:
         _keep(project, environment, places[environment.pk], answers, now)
     return complete
@@ -98,21 +98,21 @@ def _due(project: Project, now: datetime) -> tuple[list[Environment], bool]:
     long; and whether all fit.
     """
     present = Environment.objects.present().filter(project=project)
-    found = present.annotate(services=Count("instances"))
-    oldest = found.order_by(F("variables_at").asc(nulls_first=True))
-    ordered = sorted(oldest, key=lambda one: one.kind not in LONG_LIVED)
+    environments = present.annotate(services=Count("instances"))
+    oldest = environments.order_by(F("variables_at").asc(nulls_first=True))
+    ordered = sorted(oldest, key=lambda environment: environment.kind not in LONG_LIVED)
     due: list[Environment] = []
     places = 0
-    for one in ordered:
-        pace = 1 if one.kind in LONG_LIVED else SELDOM
+    for row in ordered:
+        pace = 1 if row.kind in LONG_LIVED else SELDOM
         rest = timedelta(seconds=settings.VARIABLES_SECONDS * pace)
-        fresh = one.variables_at is not None and now - one.variables_at < rest - BEFORE_TIME
-        if fresh and one.variables_etag == one.config_etag:
+        fresh = row.variables_at is not None and now - row.variables_at < rest - BEFORE_TIME
+        if fresh and row.variables_etag == row.config_etag:
             continue
-        places += one.services + 1
-        if places > MAX_PLACES and one.kind not in LONG_LIVED:
+        places += row.services + 1
+        if places > MAX_PLACES and row.kind not in LONG_LIVED:
             return due, False
-        due.append(one)
+        due.append(row)
     return due, bool(ordered)
 
 
@@ -216,10 +216,10 @@ def _edited(
 
 def _marks(rows: Iterable[Variable]) -> dict[int, dict[str, tuple[bool, str]]]:
     """Return what tells the value of a variable from another, by the service's key and name."""
-    found: dict[int, dict[str, tuple[bool, str]]] = {}
+    marks: dict[int, dict[str, tuple[bool, str]]] = {}
     for row in rows:
-        found.setdefault(row.service_id or 0, {})[row.name] = row.sealed, row.fingerprint
-    return found
+        marks.setdefault(row.service_id or 0, {})[row.name] = row.sealed, row.fingerprint
+    return marks
 
 
 def _compare(was: dict[str, tuple[bool, str]], fresh: dict[str, tuple[bool, str]]) -> _Edits:
@@ -245,7 +245,7 @@ def _row(place: Place, name: str, secret: Secret | None) -> Variable:
     if secret is not None:
         value = secret.reveal()
         host, reference = host_of(value)
-        row.references = [one[:420] for one in REFERENCE.findall(value)[:20]]
+        row.references = [reference[:420] for reference in REFERENCE.findall(value)[:20]]
         row.fingerprint, row.host_fingerprint = fingerprint(value), fingerprint(host)
         row.host_reference = reference[:420]
     return row

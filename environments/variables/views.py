@@ -42,6 +42,6 @@ def _chosen(
     request: HttpRequest, name: str, environments: list[Environment], place: int
 ) -> Environment | None:
     """Return the environment asked for under `name`, else the one that usually stands there."""
-    asked = [one for one in environments if str(one.pk) == request.GET.get(name)]
+    chosen = [row for row in environments if str(row.pk) == request.GET.get(name)]
     usual = environments[place:] or environments[-1:]
-    return next(iter(asked + usual), None)
+    return next(iter(chosen + usual), None)

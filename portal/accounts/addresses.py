@@ -22,11 +22,11 @@ def client_address(request: HttpRequest) -> str:
 
 def _network(address: str) -> str:
     try:
-        found = ipaddress.ip_address(address.strip("[]").partition("%")[0])
+        ip = ipaddress.ip_address(address.strip("[]").partition("%")[0])
     except ValueError:
         return "0.0.0.0"  # noqa: S104 - all who cannot be told apart share one limit
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((found, 64), strict=False).network_address)
-    return str(found)
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped:
+            return str(ip.ipv4_mapped)
+        return str(ipaddress.ip_network((ip, 64), strict=False).network_address)
+    return str(ip)

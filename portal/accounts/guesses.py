@@ -48,14 +48,14 @@ class Limits(AxesDatabaseHandler):
         if name is None or known.exists():
             return False
         recent = AccessAttempt.objects.filter(attempt_time__gte=now - COOL_OFF)
-        told = recent.aggregate(
+        failures = recent.aggregate(
             here=Sum("failures_since_start", filter=Q(ip_address=address)),
             named=Sum("failures_since_start", filter=Q(username=name)),
             last=Max("attempt_time", filter=Q(username=name)),
         )
-        if (told["here"] or 0) >= ADDRESS:
+        if (failures["here"] or 0) >= ADDRESS:
             return True
-        return (told["named"] or 0) >= NAME and told["last"] > now - SLOWLY
+        return (failures["named"] or 0) >= NAME and failures["last"] > now - SLOWLY
 
     def user_login_failed(
         self, sender: object, credentials: JsonObject, request: object = None, **kwargs: object

@@ -47,12 +47,12 @@ def confirm(user: User, code: str, *, now: datetime | None = None) -> list[str]:
     """Make the authenticator count, proven by its first code; return recovery codes, shown once."""
     now = now or timezone.now()
     with transaction.atomic():
-        found = _locked(user, confirmed=False)
-        if found is None or not found.accepts(_typed(code), now):
+        authenticator = _locked(user, confirmed=False)
+        if authenticator is None or not authenticator.accepts(_typed(code), now):
             raise Refused("The code does not match. Check the app, and the clock of your phone.")
-        found.confirmed = True
-        found.save()
-        codes = _new_codes(found)
+        authenticator.confirmed = True
+        authenticator.save()
+        codes = _new_codes(authenticator)
         audit.record_own("second_factor.enrolled", user, f"{user} set up a second factor.")
     return codes
 
@@ -60,10 +60,10 @@ def confirm(user: User, code: str, *, now: datetime | None = None) -> list[str]:
 def renew_codes(user: User) -> list[str]:
     """Return new recovery codes; the earlier ones no longer count."""
     with transaction.atomic():
-        found = _locked(user)
-        if found is None:
+        authenticator = _locked(user)
+        if authenticator is None:
             raise Refused("You have no second factor.")
-        codes = _new_codes(found)
+        codes = _new_codes(authenticator)
         audit.record_own("second_factor.codes_renewed", user, f"{user} made new recovery codes.")
     return codes
 
@@ -89,24 +89,24 @@ def prove(user: User, code: str, *, now: datetime | None = None) -> None:
 
 
 def _judged(user: User, code: str, now: datetime) -> str:
-    found = _locked(user)
-    if found is None:
+    authenticator = _locked(user)
+    if authenticator is None:
         return "You have no second factor yet. Set one up first."
-    allowed, about = found.verify_is_allowed()
+    allowed, about = authenticator.verify_is_allowed()
     if not allowed:
         seconds = int((about["locked_until"] - now).total_seconds()) + 1
         return f"The last code was wrong. Try again in {seconds} s."
-    if found.accepts(code, now):
-        found.throttle_reset()
+    if authenticator.accepts(code, now):
+        authenticator.throttle_reset()
         return ""
-    unused = found.recovery_codes.filter(used_at=None)
+    unused = authenticator.recovery_codes.filter(used_at=None)
     if unused.filter(digest=digest(code)).update(used_at=now):
-        found.throttle_reset()
+        authenticator.throttle_reset()
         left = unused.count()
         message = f"{user} used a recovery code; {left} are left."
         audit.record_own("second_factor.recovered", user, message, data={"left": left})
         return ""
-    found.throttle_increment()
+    authenticator.throttle_increment()
     message = f"{user} entered a wrong second-factor code."
     audit.record_own("second_factor.failed", user, message, outcome="failed")
     return "That code is wrong or already used. Wait for the next one and try again."
@@ -116,11 +116,11 @@ def _typed(code: str) -> str:
     return "".join(filter(str.isalnum, code))[:40].lower()
 
 
-def _new_codes(found: Authenticator) -> list[str]:
-    found.recovery_codes.all().delete()
+def _new_codes(authenticator: Authenticator) -> list[str]:
+    authenticator.recovery_codes.all().delete()
     codes = [new_code() for _ in range(CODES)]
     RecoveryCode.objects.bulk_create(
-        RecoveryCode(authenticator=found, digest=digest(code)) for code in codes
+        RecoveryCode(authenticator=authenticator, digest=digest(code)) for code in codes
     )
     return codes
 

@@ -103,8 +103,8 @@ def resume(request: HttpRequest) -> HttpResponse:
 def second_factor_page(request: HttpRequest) -> HttpResponse:
     """Show a person's own second factor, shortly after they proved who they are."""
     user = person(request)
-    found = second_factor.of(user)
-    policy = Policy(second_factor=found is not None, minutes=RECENT)
+    authenticator = second_factor.of(user)
+    policy = Policy(second_factor=authenticator is not None, minutes=RECENT)
     if lacks := recent_sign_in.lacking(recent_sign_in.read(request.session), policy):
         return _asked_first(request, lacks)
     return _second_factor(request, user)
@@ -121,8 +121,8 @@ def _asked_first(request: HttpRequest, lacks: tuple[str, ...]) -> HttpResponse:
 
 
 def _ask(request: HttpRequest, lacks: tuple[str, ...], **context: object) -> HttpResponse:
-    asked = {"password": PASSWORD in lacks, "code": SECOND_FACTOR in lacks}
-    return render(request, "portal/accounts/again.html", asked | context)
+    needs = {"password": PASSWORD in lacks, "code": SECOND_FACTOR in lacks}
+    return render(request, "portal/accounts/again.html", needs | context)
 
 
 def _second_factor(request: HttpRequest, user: User) -> HttpResponse:
@@ -132,9 +132,9 @@ def _second_factor(request: HttpRequest, user: User) -> HttpResponse:
             context |= run(partial(_changed, request), user, SecondFactorForm(request.POST))
         except Refused as refusal:
             context["problem"] = str(refusal)
-    if found := second_factor.of(user):
-        left = found.recovery_codes.filter(used_at=None).count()
-        context |= {"found": found, "left": left}
+    if authenticator := second_factor.of(user):
+        left = authenticator.recovery_codes.filter(used_at=None).count()
+        context |= {"found": authenticator, "left": left}
     elif begun := second_factor.begun(user):
         picture = segno.make(begun.address, micro=False)
         svg = picture.svg_inline(scale=4, border=4, dark="#000", light="#fff")

@@ -106,7 +106,9 @@ def parse(line: bytes, name: str) -> Anchor:
     """Return the anchor on one line of what is called `name`; raise `UnreadableAnchors`."""
     try:
         noted = Anchor(**json.loads(line))
-        sizes = {len(bytes.fromhex(one)) for one in (noted.digest, noted.content or noted.digest)}
+        sizes = {
+            len(bytes.fromhex(digest)) for digest in (noted.digest, noted.content or noted.digest)
+        }
         if {type(noted.position), type(noted.after)} != {int} or sizes != {32}:
             raise ValueError("not an anchor")
     except (TypeError, ValueError) as error:
@@ -127,10 +129,12 @@ class Kept:
         """What is said while a file that a worker began by itself proves nothing of the events
         before it: nobody has accepted it, and no other worker's anchors reach as far.
         """
-        for first in (one for one in self.anchors if one.note == BEGUN):
+        for first in (anchor for anchor in self.anchors if anchor.note == BEGUN):
             if any(
-                one.note == ACCEPTED if one.host == first.host else one.position >= first.position
-                for one in self.anchors
+                anchor.note == ACCEPTED
+                if anchor.host == first.host
+                else anchor.position >= first.position
+                for anchor in self.anchors
             ):
                 continue
             return (
@@ -167,7 +171,7 @@ def gather(*, path: Path | None = None, ask: bool = False) -> Kept:
         kept = f" What {outside.where} holds was taken instead." if outside.anchors else ""
         why = f"{path} is missing or empty, yet anchors were made"
         missing = f"The anchors are gone: {why}; restore it.{kept}"
-    elif last > max((one.position for one in noted), default=0):
+    elif last > max((anchor.position for anchor in noted), default=0):
         more = f"{outside.where} knows an anchor at event {last}"
         missing = f"The end of {path} is cut off: {more}; restore the file."
     return Kept([*noted, *(anchor for anchor in outside.anchors if anchor not in noted)], missing)

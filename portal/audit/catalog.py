@@ -75,15 +75,18 @@ class Shape:
             self._rows[name] = connection.execute(
                 f"SELECT {columns} FROM pg_catalog.{name}"  # noqa: S608
             ).fetchall()
-        spaces = {one["nspname"]: one["oid"] for one in self.where("pg_namespace")}
+        spaces = {
+            namespace["nspname"]: namespace["oid"] for namespace in self.where("pg_namespace")
+        }
         self.builtin, self.own = spaces["pg_catalog"], spaces.get(schema, 0)
         self.relations = {
-            one["relname"]: one for one in self.where("pg_class", relnamespace={self.own})
+            relation["relname"]: relation
+            for relation in self.where("pg_class", relnamespace={self.own})
         }
 
     def where(self, catalog: str, **held: Collection[object]) -> list[JsonObject]:
         """Return the rows of a catalog whose columns hold one of these values each."""
-        names = [one.split("::")[0] for one in _CATALOGS[catalog].split(", ")]
+        names = [column.split("::")[0] for column in _CATALOGS[catalog].split(", ")]
         wanted = [(names.index(name), values) for name, values in held.items()]
         rows = (
             row for row in self._rows[catalog] if all(row[at] in values for at, values in wanted)
@@ -101,13 +104,15 @@ class Shape:
 
 def _tables(shape: Shape) -> Iterator[str]:
     for name in (CHAIN, HEAD):
-        one = shape.relations.get(name)
-        if one is None:
+        relation = shape.relations.get(name)
+        if relation is None:
             yield f"The table {name} is not there."
             return
-        if (one["relkind"], one["relpersistence"]) != ("r", "p") or one["relispartition"]:
+        if (relation["relkind"], relation["relpersistence"]) != ("r", "p") or relation[
+            "relispartition"
+        ]:
             yield f"{name} is no ordinary table that survives a crash: it was replaced."
-        secured = one["relrowsecurity"] or one["relforcerowsecurity"]
+        secured = relation["relrowsecurity"] or relation["relforcerowsecurity"]
         if secured or shape.of("pg_policy", "polrelid", name):
             why = "which can hide events from who asks: remove its policies."
             yield f"{name} has row security, {why}"
@@ -116,39 +121,56 @@ def _tables(shape: Shape) -> Iterator[str]:
             yield f"{name} has children or a parent, {why}"
         if shape.of("pg_rewrite", "ev_class", name):
             yield f"{name} has a rule, which can change what is asked of it: drop the rule."
-        columns = [one for one in shape.of("pg_attribute", "attrelid", name) if one["attnum"] > 0]
-        kept = {(one["attname"], one["atttypid"]) for one in columns if not one["attisdropped"]}
-        generated = {one["attgenerated"] for one in columns} - {"", "\0", b"\0"}
+        columns = [
+            column for column in shape.of("pg_attribute", "attrelid", name) if column["attnum"] > 0
+        ]
+        kept = {
+            (column["attname"], column["atttypid"])
+            for column in columns
+            if not column["attisdropped"]
+        }
+        generated = {column["attgenerated"] for column in columns} - {"", "\0", b"\0"}
         if kept != COLUMNS[name] or generated:
             yield f"{name} has other columns than it was made with."
 
 
 def _keys(shape: Shape) -> Iterator[str]:
-    columns = {one["attname"]: one["attnum"] for one in shape.of("pg_attribute", "attrelid", CHAIN)}
+    columns = {
+        column["attname"]: column["attnum"]
+        for column in shape.of("pg_attribute", "attrelid", CHAIN)
+    }
     wanted = [str(columns["position"])]
-    found = shape.of("pg_index", "indrelid", CHAIN)
+    indexes = shape.of("pg_index", "indrelid", CHAIN)
     if not any(
-        one["indisprimary"] and one["indisvalid"] and str(one["indkey"]).split() == wanted
-        for one in found
+        index["indisprimary"] and index["indisvalid"] and str(index["indkey"]).split() == wanted
+        for index in indexes
     ):
         yield NO_KEY
     names = {relation["oid"]: relation["relname"] for relation in shape.relations.values()}
     for table in (CHAIN, HEAD):
         extra = {
-            names.get(one["indexrelid"], "?") for one in shape.of("pg_index", "indrelid", table)
+            names.get(index["indexrelid"], "?") for index in shape.of("pg_index", "indrelid", table)
         } - INDEXES[table]
         if extra:
             yield f"{table} has an index that it was not made with ({min(extra)}): drop it."
 
 
 def _triggers(shape: Shape) -> Iterator[str]:
-    names = {one["oid"]: one["proname"] for one in shape.where("pg_proc", pronamespace={shape.own})}
+    names = {
+        function["oid"]: function["proname"]
+        for function in shape.where("pg_proc", pronamespace={shape.own})
+    }
     for table in (CHAIN, HEAD):
-        found = shape.of("pg_trigger", "tgrelid", table)
+        triggers = shape.of("pg_trigger", "tgrelid", table)
         if {
-            (one["tgname"], one["tgenabled"], one["tgtype"], names.get(one["tgfoid"], ""))
-            for one in found
-        } != TRIGGERS[table] or any(one["tgqual"] is not None for one in found):
+            (
+                trigger["tgname"],
+                trigger["tgenabled"],
+                trigger["tgtype"],
+                names.get(trigger["tgfoid"], ""),
+            )
+            for trigger in triggers
+        } != TRIGGERS[table] or any(trigger["tgqual"] is not None for trigger in triggers):
             yield (
                 f"The triggers of {table} are not those that it was made with: events may be"
                 " changed or slip in."
@@ -158,12 +180,13 @@ def _triggers(shape: Shape) -> Iterator[str]:
 def _functions(shape: Shape) -> Iterator[str]:
     """Check that the portal's functions are the migration's to the letter, and have no double."""
     wanted = _made()
-    found = shape.where("pg_proc", proname=wanted, pronamespace={shape.own})
-    if len(found) != len(wanted):
+    functions = shape.where("pg_proc", proname=wanted, pronamespace={shape.own})
+    if len(functions) != len(wanted):
         yield "The functions that write the chain are not those that it was made with."
-    for one in found:
-        if one["prosrc"] != wanted[one["proname"]]:
-            yield f"The function {one['proname']} was replaced: what it writes cannot be trusted."
+    for function in functions:
+        name = function["proname"]
+        if function["prosrc"] != wanted[name]:
+            yield f"The function {name} was replaced: what it writes cannot be trusted."
 
 
 def _made() -> dict[str, str]:
@@ -175,9 +198,13 @@ def _view(shape: Shape) -> Iterator[str]:
     changed = (
         f"The view {VIEW}, which pages read, was changed: pages may show others than the events."
     )
-    one = shape.relations.get(VIEW)
-    rules = shape.of("pg_rewrite", "ev_class", VIEW) if one else []
-    if one is None or one["relkind"] != "v" or [rule["rulename"] for rule in rules] != ["_RETURN"]:
+    relation = shape.relations.get(VIEW)
+    rules = shape.of("pg_rewrite", "ev_class", VIEW) if relation else []
+    if (
+        relation is None
+        or relation["relkind"] != "v"
+        or [rule["rulename"] for rule in rules] != ["_RETURN"]
+    ):
         yield changed
         return
     query = "SELECT ev_action FROM pg_catalog.pg_rewrite WHERE oid OPERATOR(pg_catalog.=) %s"
@@ -196,20 +223,29 @@ REPLACED = (
 
 
 def _built_in(shape: Shape) -> Iterator[str]:
-    functions = {one["oid"]: one for one in shape.where("pg_proc", oid={*FUNCTIONS, *AGGREGATES})}
+    functions = {
+        function["oid"]: function
+        for function in shape.where("pg_proc", oid={*FUNCTIONS, *AGGREGATES})
+    }
     for oid, name in FUNCTIONS.items():
-        one = functions.get(oid)
+        row = functions.get(oid)
         # Its compiled function was called split_text before PostgreSQL 14.
-        if one is None or one["prolang"] != INTERNAL or one["prosrc"] not in (name, "split_text"):
+        if row is None or row["prolang"] != INTERNAL or row["prosrc"] not in (name, "split_text"):
             yield REPLACED.format(name)
-    found = shape.where("pg_aggregate", aggfnoid=AGGREGATES)
-    aggregates = {one["aggfnoid"]: (one["aggtransfn"], one["aggfinalfn"]) for one in found}
+    rows = shape.where("pg_aggregate", aggfnoid=AGGREGATES)
+    aggregates = {
+        aggregate["aggfnoid"]: (aggregate["aggtransfn"], aggregate["aggfinalfn"])
+        for aggregate in rows
+    }
     for oid, wanted in AGGREGATES.items():
         if aggregates.get(oid) != wanted:
             yield REPLACED.format(functions[oid]["proname"] if oid in functions else oid)
     names = {key[0] for key in OPERATORS}
-    found = shape.where("pg_operator", oprnamespace={shape.builtin}, oprname=names)
-    operators = {(one["oprname"], one["oprleft"], one["oprright"]): one["oprcode"] for one in found}
+    rows = shape.where("pg_operator", oprnamespace={shape.builtin}, oprname=names)
+    operators = {
+        (operator["oprname"], operator["oprleft"], operator["oprright"]): operator["oprcode"]
+        for operator in rows
+    }
     for key, code in OPERATORS.items():
         if operators.get(key) != code:
             yield REPLACED.format(f"behind the operator {key[0]}")

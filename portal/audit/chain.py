@@ -136,7 +136,7 @@ def follow(
 
     `content` is given all that is read. Raise psycopg.Error when it cannot read.
     """
-    last, found = start, dict[int, bytes]()
+    last, digests = start, dict[int, bytes]()
     stretches = _stretches(start.position, upto)
     with _copy(connection, stretches) as rows:
         for (first, end), (texts, links) in zip(stretches, rows, strict=False):
@@ -146,12 +146,12 @@ def follow(
             if len(computed) != end + 1 - first or b"".join(computed) != links:
                 break
             last = Link(*_LINK.unpack(computed[-1]))
-            found |= {mark: computed[mark - first][8:] for mark in marks if first <= mark <= end}
+            digests |= {mark: computed[mark - first][8:] for mark in marks if first <= mark <= end}
     if last.position >= upto:
-        return Followed(last, found)
+        return Followed(last, digests)
     sound, broken = _find_break(connection, last, upto)
-    found |= {one.position: one.digest for one in sound if one.position in marks}
-    return Followed(sound[-1] if sound else last, found, broken)
+    digests |= {event.position: event.digest for event in sound if event.position in marks}
+    return Followed(sound[-1] if sound else last, digests, broken)
 
 
 def _links(last: Link, texts: list[bytes]) -> list[bytes]:
@@ -190,7 +190,7 @@ def weigh(connection: psycopg.Connection, seals: Sequence[Seal]) -> int:
     Reads what `follow` reads, but hashes it in one go, which is what makes it fast.
     """
     stretches = [_stretches(seal.after, seal.position) for seal in seals]
-    with _copy(connection, [one for each in stretches for one in each]) as rows:
+    with _copy(connection, [line for each in stretches for line in each]) as rows:
         for fitting, seal in enumerate(seals):
             content = Content()
             for _, row in zip(stretches[fitting], rows, strict=False):

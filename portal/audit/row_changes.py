@@ -45,11 +45,11 @@ def stored(row: Model, *, lock: bool = False) -> Stored:
         rows = rows.select_for_update()
     # A secret is read as it lies there, encrypted: one whose key is gone must not stop a change.
     raw = {f"raw_{name}": Cast(name, TextField()) for name in hidden}
-    found = rows.values(*plain, **raw).first()
-    if found is None:
+    row_values = rows.values(*plain, **raw).first()
+    if row_values is None:
         return {}
-    held: Stored = {name: _told(model._meta.get_field(name), found[name]) for name in plain}
-    held |= {name: Hidden(_digest(found[f"raw_{name}"])) for name in hidden}
+    held: Stored = {name: _told(model._meta.get_field(name), row_values[name]) for name in plain}
+    held |= {name: Hidden(_digest(row_values[f"raw_{name}"])) for name in hidden}
     for link in model._meta.many_to_many:
         linked = getattr(row, link.name).all()
         # With what a name is made of: a permission's begins with its content type's.
@@ -62,14 +62,14 @@ def difference(before: Mapping[str, object], after: Mapping[str, object]) -> dic
     """Return `{field: {"from": …, "to": …}}` where they differ (None: absent); of a secret
     `"changed"`.
     """
-    told: dict[str, object] = {}
+    changed: dict[str, object] = {}
     for name in {**before, **after}:
         old, new = before.get(name), after.get(name)
         if old == new:
             continue
         secret = isinstance(old, Hidden) or isinstance(new, Hidden)
-        told[name] = CHANGED if secret else {"from": _shown(old), "to": _shown(new)}
-    return told
+        changed[name] = CHANGED if secret else {"from": _shown(old), "to": _shown(new)}
+    return changed
 
 
 def with_children(
@@ -103,8 +103,8 @@ def record(
         return False
     done = "added" if not before else "changed" if after else "deleted"
     sentence = f"{str(row._meta.verbose_name).capitalize()} {row} was {done}{by and ' '}{by}."
-    told = {**(data or {}), "changes": changes}
-    audit.record(f"configuration.{done}", actor=actor, subject=row, sentence=sentence, data=told)
+    details = {**(data or {}), "changes": changes}
+    audit.record(f"configuration.{done}", actor=actor, subject=row, sentence=sentence, data=details)
     return True
 
 

@@ -140,7 +140,7 @@ def _as_anchored(sound: Verification, kept: audit_anchors.Kept, fault: str) -> V
         return replace(sound, ok=False, sentence=kept.begun, begun=True)
     if not kept.anchors:
         return sound
-    first = min(kept.anchors, key=lambda one: one.position)
+    first = min(kept.anchors, key=lambda anchor: anchor.position)
     since = f" Anchored since event {first.position}, {first.at[:16]}."
     return replace(sound, sentence=sound.sentence + since)
 
@@ -238,12 +238,12 @@ def _pinned(using: str) -> Iterator[psycopg.Connection]:
 
 def _head(raw: psycopg.Connection) -> Link:
     """Return the head as the database tells it; an absent one has a digest that never fits."""
-    found = raw.execute(f"SELECT position, digest FROM ONLY {table('portal_audithead')}").fetchone()  # noqa: S608
-    position, digest = found or (0, b"")
+    head = raw.execute(f"SELECT position, digest FROM ONLY {table('portal_audithead')}").fetchone()  # noqa: S608
+    position, digest = head or (0, b"")
     return Link(position, bytes(digest))
 
 
 def _stored_digests(raw: psycopg.Connection, positions: list[int]) -> dict[int, bytes]:
     query = f"SELECT position, digest FROM ONLY {table()} WHERE position"  # noqa: S608
-    found = raw.execute(f"{query} OPERATOR(pg_catalog.=) ANY(%s::pg_catalog.int8[])", [positions])
-    return {position: bytes(digest or b"") for position, digest in found.fetchall()}
+    rows = raw.execute(f"{query} OPERATOR(pg_catalog.=) ANY(%s::pg_catalog.int8[])", [positions])
+    return {position: bytes(digest or b"") for position, digest in rows.fetchall()}

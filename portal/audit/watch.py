@@ -24,14 +24,14 @@ def watch(job: AuditWatch, *, now: datetime) -> Outcome:
     if begins:
         sentence = f"{host_name()} begins its own file of anchors, beside those of other workers."
         _tell("audit.anchors_begun", sentence, now)
-    found = verification.verify(since=_last_anchor(), anchors=[] if begins else None)
-    sentence, position = found.sentence, found.first_broken or 0
-    if found.ok or found.begun:
+    verdict = verification.verify(since=_last_anchor(), anchors=[] if begins else None)
+    sentence, position = verdict.sentence, verdict.first_broken or 0
+    if verdict.ok or verdict.begun:
         note = audit_anchors.BEGUN if begins else ""
         position = verification.anchor(now, new_file=begins, note=note).position
         if begins:
             sentence = audit_anchors.Kept(verification.read_anchors()).begun
-    if found.ok and not begins:
+    if verdict.ok and not begins:
         try:
             message = audit_anchors.write_outside(now)
         except audit_anchors.Lost as lost:

@@ -82,15 +82,15 @@ class TrailFilter(forms.Form):
 
     def narrowed(self) -> QuerySet[AuditEvent]:
         """Return the events that fit; a field with a fault narrows nothing."""
-        asked = self.cleaned_data
-        given = {lookup: asked[name] for name, lookup in LOOKUPS.items() if asked.get(name)}
+        cleaned = self.cleaned_data
+        given = {lookup: cleaned[name] for name, lookup in LOOKUPS.items() if cleaned.get(name)}
         events = AuditEvent.objects.filter(**given)
-        if asked.get("until"):
-            events = events.filter(at__lt=asked["until"] + timedelta(minutes=1))
-        if asked.get("text"):
-            found = asked["text"]
-            events = events.filter(Q(sentence__icontains=found) | Q(subject_label__icontains=found))
-        kind, _, pk = asked.get("subject", "").partition(":")
+        if cleaned.get("until"):
+            events = events.filter(at__lt=cleaned["until"] + timedelta(minutes=1))
+        if cleaned.get("text"):
+            query = cleaned["text"]
+            events = events.filter(Q(sentence__icontains=query) | Q(subject_label__icontains=query))
+        kind, _, pk = cleaned.get("subject", "").partition(":")
         events = events.filter(subject_kind=kind) if kind else events
         return events.filter(subject_id=pk) if pk else events
 
@@ -100,11 +100,11 @@ def _asked(request: HttpRequest) -> TrailFilter:
     if not request.user.has_perm("portal.view_auditevent"):
         raise PermissionDenied
     # PostgreSQL takes no NUL.
-    asked = {name: request.GET[name].replace("\x00", "") for name in request.GET}
+    query = {name: request.GET[name].replace("\x00", "") for name in request.GET}
     for name, rest in WHOLE_DAY.items():
-        if len(asked.get(name, "")) == len("2026-11-29"):
-            asked[name] += rest
-    form = TrailFilter(asked)
+        if len(query.get(name, "")) == len("2026-11-29"):
+            query[name] += rest
+    form = TrailFilter(query)
     form.is_valid()
     return form
 
@@ -189,8 +189,8 @@ def _csv(rows: Iterable[dict[str, object]]) -> Iterator[str]:
     writer = csv.writer(_Echo())
     yield cast(str, writer.writerow(COLUMNS))
     for row in rows:
-        told = {**row, "data": json.dumps(in_texts(row["data"], visible), ensure_ascii=False)}
-        yield cast(str, writer.writerow([plain(value) for value in told.values()]))
+        line = {**row, "data": json.dumps(in_texts(row["data"], visible), ensure_ascii=False)}
+        yield cast(str, writer.writerow([plain(value) for value in line.values()]))
 
 
 def _json_lines(rows: Iterable[dict[str, object]]) -> Iterator[str]:

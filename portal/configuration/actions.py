@@ -41,12 +41,12 @@ def propose(
     require(actor, kind.permission)
     known = kind.read(obj)
     pairs = {name: (known.get(name), to) for name, to in values.items()}
-    told = _differing(pairs | dict(shown or {}))
-    if not told:
+    changes = _differing(pairs | dict(shown or {}))
+    if not changes:
         return None
-    kind.refuse(obj, known, _side(told, "to"), actor)
+    kind.refuse(obj, known, _side(changes, "to"), actor)
     alone = kind.alone(obj, actor)
-    change = _create(obj, told, secrets or {}, actor, now)
+    change = _create(obj, changes, secrets or {}, actor, now)
     if alone:
         kind.write(obj, values, secrets or {})
         return _applied(change, obj, actor=actor, alone=alone, now=now)
@@ -63,11 +63,11 @@ def record_alone(
     """
     now, kind = now or timezone.now(), kind_of(obj)
     after = kind.read(stored(type(obj)).get(pk=obj.pk))
-    told = _differing({name: (before.get(name), after.get(name)) for name in before | after})
-    if not told:
+    changes = _differing({name: (before.get(name), after.get(name)) for name in before | after})
+    if not changes:
         return None
-    kind.refuse(obj, before, _side(told, "to"), actor)
-    return _applied(_create(obj, told, {}, actor, now), obj, actor=actor, alone=alone, now=now)
+    kind.refuse(obj, before, _side(changes, "to"), actor)
+    return _applied(_create(obj, changes, {}, actor, now), obj, actor=actor, alone=alone, now=now)
 
 
 def _differing(pairs: Mapping[str, tuple[Any, Any]]) -> Values:
@@ -79,7 +79,7 @@ def _side(values: Values, side: str) -> Values:
 
 
 def _create(
-    obj: Model, told: Values, secrets: Mapping[str, str], actor: User, now: datetime
+    obj: Model, values: Values, secrets: Mapping[str, str], actor: User, now: datetime
 ) -> Any:
     name, kept = f"{obj._meta.verbose_name} {obj}", json.dumps(secrets) if secrets else ""
     with refuse_second(
@@ -92,7 +92,7 @@ def _create(
             proposed_by=actor,
             proposed_at=now,
             scope=audit.scope_of(obj),
-            values=told,
+            values=values,
             secrets=kept,
         )
 

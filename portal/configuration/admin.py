@@ -96,9 +96,9 @@ class TwoPeople(AuditedAdmin):
         asked: Asked = getattr(request, "asked", None) or Asked({}, "")
         kept = []
         for formset in formsets:
-            found = self.children_wanted(formset) if change and not asked.alone else None
-            if found is not None:
-                asked.wanted |= found
+            children = self.children_wanted(formset) if change and not asked.alone else None
+            if children is not None:
+                asked.wanted |= children
                 leave(formset)
             else:
                 kept.append(formset)

@@ -87,7 +87,7 @@ def nobody_else(actor: User) -> str:
 
 def stored[M: Model](model: type[M]) -> QuerySet[M]:
     """Return the rows of `model` without their secrets: one whose key is gone stops nothing."""
-    secret = [one.name for one in model._meta.fields if isinstance(one, EncryptedTextField)]
+    secret = [field.name for field in model._meta.fields if isinstance(field, EncryptedTextField)]
     return model._base_manager.defer(*secret)
 
 

@@ -20,7 +20,10 @@ def code_of(permission: Permission) -> str:
 
 
 def permissions_by_code() -> dict[str, Permission]:
-    return {code_of(one): one for one in Permission.objects.select_related("content_type")}
+    return {
+        code_of(permission): permission
+        for permission in Permission.objects.select_related("content_type")
+    }
 
 
 def permissions_of(codes: Iterable[str]) -> list[Permission]:
@@ -72,8 +75,8 @@ class People(Kind[User]):
 
     def refuse(self, obj: User, before: Values, values: Values, actor: User) -> None:
         if actor.pk == obj.pk and _gained(before, values):
-            asked = "Ask another administrator."
-            raise Refused(f"You cannot give yourself a role or permission. {asked}")
+            advice = "Ask another administrator."
+            raise Refused(f"You cannot give yourself a role or permission. {advice}")
 
     def refuse_second(self, change: ConfigurationChange, obj: User, actor: User) -> None:
         if actor.pk == obj.pk:

@@ -30,8 +30,8 @@ def changes(request: HttpRequest) -> HttpResponse:
     waiting = rows.filter(state=ConfigurationChange.State.WAITING)
     decided = rows.exclude(state=ConfigurationChange.State.WAITING).order_by("-decided_at")[:SHOWN]
     context = {
-        "waiting": [(one, _lines(one)) for one in waiting],
-        "decided": [(one, _lines(one)) for one in decided],
+        "waiting": [(change, _lines(change)) for change in waiting],
+        "decided": [(change, _lines(change)) for change in decided],
         "may_confirm": request.user.has_perm(CONFIRM),
     }
     return render(request, "portal/configuration/changes.html", context)
@@ -51,5 +51,5 @@ def decide(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     change = get_object_or_404(ConfigurationChange.objects.defer("secrets"), pk=pk)
     if verb not in VERBS:
         raise Http404("Unknown action.")
-    act, told = VERBS[verb]
-    return run_action(request, reverse("portal:changes"), partial(act, change), told)
+    act, done = VERBS[verb]
+    return run_action(request, reverse("portal:changes"), partial(act, change), done)

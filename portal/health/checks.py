@@ -57,7 +57,7 @@ def migrations(now: datetime) -> Iterator[Result]:
     known, applied = _known_migrations(), set(MigrationRecorder(connection).applied_migrations())
     missing = sorted(known - applied)
     ours = {app for app, _ in known}
-    ahead = sorted(one for one in applied - known if one[0] in ours)
+    ahead = sorted(migration for migration in applied - known if migration[0] in ours)
     if missing:
         message = (
             f"{len(missing)} migrations are not applied, the first is {'.'.join(missing[0])}: run"

@@ -62,12 +62,12 @@ def _claim(now: datetime) -> bool:
 
 def _open(reading: Reading, now: datetime) -> None:
     result = reading.result
-    told = {"state": result.state, "sentence": result.sentence, "scope": result.scope}
+    fields = {"state": result.state, "sentence": result.sentence, "scope": result.scope}
     row, _ = Incident.objects.get_or_create(
         check_name=reading.check.name,
         subject=result.subject,
         closed_at=None,
-        defaults=told | {"opened_at": now},
+        defaults=fields | {"opened_at": now},
     )
     if result.confirmed:
         _confirm(row, reading, now)

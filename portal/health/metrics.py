@@ -52,11 +52,11 @@ def exposition(now: datetime) -> bytes:
         "portal_check_state", "0 ok, 1 unknown, 2 warning, 3 failing.", ["check", "subject"]
     )
     values = gauge("portal_check_value", "What the check measured.", ["check", "subject", "unit"])
-    for one in readings:
-        name, result = one.check.name, one.result
+    for reading in readings:
+        name, result = reading.check.name, reading.result
         states.labels(name, result.subject).set(list(State).index(result.state))
         if result.value is not None:
-            values.labels(name, result.subject, one.check.unit).set(result.value)
+            values.labels(name, result.subject, reading.check.unit).set(result.value)
     if serves:
         jobs = gauge("portal_jobs", "Jobs, by kind and status.", ["kind", "status"])
         for model in job_models():

@@ -77,7 +77,7 @@ def check(label: str, *, needed: bool = False, unit: str = "") -> Callable[[Func
 
 def all_checks() -> list[Check]:
     """Return every check of HEALTH_CHECKS, the needed ones first."""
-    return sorted(CHECKS.values(), key=lambda one: not one.needed)
+    return sorted(CHECKS.values(), key=lambda check: not check.needed)
 
 
 def run(now: datetime) -> list[Reading]:
@@ -86,19 +86,19 @@ def run(now: datetime) -> list[Reading]:
     """
     readings: list[Reading] = []
     unknown = Result(State.UNKNOWN, "Not checked while the database is not usable.")
-    for one in all_checks():
+    for check in all_checks():
         usable = worst(readings, needed=True) is not State.FAILING
-        results = _results(one, now) if usable else [unknown]
-        readings += (Reading(one, result) for result in results)
+        results = _results(check, now) if usable else [unknown]
+        readings += (Reading(check, result) for result in results)
     return readings
 
 
-def _results(one: Check, now: datetime) -> list[Result]:
+def _results(check: Check, now: datetime) -> list[Result]:
     try:
-        return list(one.function(now))
+        return list(check.function(now))
     except Exception:
-        log.exception("The health check %s broke", one.name)
-        return [Result(State.UNKNOWN, f"{one.label}: the check itself failed; see the log.")]
+        log.exception("The health check %s broke", check.name)
+        return [Result(State.UNKNOWN, f"{check.label}: the check itself failed; see the log.")]
 
 
 def worst(readings: Iterable[Reading], *, needed: bool = False) -> State:

@@ -100,16 +100,16 @@ def _readings() -> list[Reading]:
 
 
 def _in_detail(readings: list[Reading]) -> list[dict[str, object]]:
-    told = ("subject", "state", "sentence", "value")
+    columns = ("subject", "state", "sentence", "value")
     return [
-        {"check": one.check.name} | {name: getattr(one.result, name) for name in told}
-        for one in readings
+        {"check": reading.check.name} | {name: getattr(reading.result, name) for name in columns}
+        for reading in readings
     ]
 
 
 def _in_short(readings: list[Reading]) -> list[dict[str, object]]:
     """Return the worst state of each check."""
-    each = groupby(readings, key=lambda one: one.check.name)
+    each = groupby(readings, key=lambda reading: reading.check.name)
     return [{"check": name, "state": registry.worst(group)} for name, group in each]
 
 

@@ -186,18 +186,18 @@ def _interpreter() -> list[Path]:
     kept_out = [root, Path(os.environ.get("PORTAL_VAR_DIR", root / "var")).resolve()]
     own = str(Path(sys.executable).resolve().parent.parent)
     places = [*_SYSTEM, sys.prefix, sys.base_prefix, own]
-    found = [one for place in places for one in _without(Path(place).resolve(), kept_out)]
+    found_paths = [path for place in places for path in _without(Path(place).resolve(), kept_out)]
     ours = root / "environments/schema/run/alembic_env"
-    return [*dict.fromkeys(one for one in found if one.exists()), ours]
+    return [*dict.fromkeys(path for path in found_paths if path.exists()), ours]
 
 
 def _without(place: Path, kept_out: Sequence[Path]) -> list[Path]:
     """Return `place`, or, where something to be kept out lies within, all that lies beside that."""
-    if place != Path(sys.prefix) and any(place.is_relative_to(one) for one in kept_out):
+    if place != Path(sys.prefix) and any(place.is_relative_to(excluded) for excluded in kept_out):
         return []
-    if not any(one.is_relative_to(place) for one in kept_out):
+    if not any(excluded.is_relative_to(place) for excluded in kept_out):
         return [place]
-    return [found for below in sorted(place.iterdir()) for found in _without(below, kept_out)]
+    return [inner for below in sorted(place.iterdir()) for inner in _without(below, kept_out)]
 
 
 def _reachable(path: Path) -> bool:
@@ -206,18 +206,18 @@ def _reachable(path: Path) -> bool:
 
 def _running() -> int:
     """Return how many threads our user runs now, for the kernel counts the child's with them."""
-    found = 0
+    count = 0
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if process.stat().st_uid == os.geteuid():
-                found += len(os.listdir(process / "task"))
-    return found
+                count += len(os.listdir(process / "task"))
+    return count
 
 
 def _package_hosts() -> list[tuple[str, int]]:
     """Package indexes beside the public ones: `host` or `host:port` in PORTAL_PACKAGE_HOSTS."""
-    found = []
-    for one in os.environ.get("PORTAL_PACKAGE_HOSTS", "").replace(",", " ").split():
-        host, _, port = one.partition(":")
-        found += [(host, int(port))] if port else [(host, 443), (host, 80)]
-    return found
+    hosts = []
+    for entry in os.environ.get("PORTAL_PACKAGE_HOSTS", "").replace(",", " ").split():
+        host, _, port = entry.partition(":")
+        hosts += [(host, int(port))] if port else [(host, 443), (host, 80)]
+    return hosts

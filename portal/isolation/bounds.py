@@ -36,8 +36,8 @@ class Bounds:
         return ""
 
     def _space(self, path: str) -> tuple[int, int]:
-        found = os.statvfs(path)
-        return found.f_bfree * found.f_frsize, found.f_ffree
+        space = os.statvfs(path)
+        return space.f_bfree * space.f_frsize, space.f_ffree
 
     def _filled(self) -> int:
         """Bytes of files below our directories and of open nameless ones; too many count as all."""
@@ -51,10 +51,10 @@ class Bounds:
                 count += 1
         for pid in below(os.getpid()):
             with suppress(OSError):
-                for one in os.scandir(f"/proc/{pid}/fd"):
+                for descriptor in os.scandir(f"/proc/{pid}/fd"):
                     with suppress(OSError):
-                        found = os.stat(one.path)
-                        size += found.st_blocks * 512 if found.st_nlink == 0 else 0
+                        info = os.stat(descriptor.path)
+                        size += info.st_blocks * 512 if info.st_nlink == 0 else 0
         return size if count <= MAX_FILES else self.disk + 1
 
 

@@ -59,14 +59,14 @@ class Broker:
             libc.setfsgid(self.uid)
             libc.setfsuid(self.uid)
         while True:
-            asked = bytearray(80)
+            request_bytes = bytearray(80)
             try:
-                fcntl.ioctl(self.listener, RECEIVE, asked, True)
+                fcntl.ioctl(self.listener, RECEIVE, request_bytes, True)
             except OSError as error:
                 if error.errno in (errno.ENOENT, errno.EINTR):  # the asker was killed meanwhile
                     continue
                 return
-            id, pid, _, number, _, _, *arguments = struct.unpack("QIIiIQ6Q", asked)
+            id, pid, _, number, _, _, *arguments = struct.unpack("QIIiIQ6Q", request_bytes)
             try:
                 failed = self._answer(id, pid, _NAMES.get(number, ""), arguments)
             except OSError as error:
@@ -87,20 +87,22 @@ class Broker:
         if name == "chmod":
             place, (path, mode) = AT_FDCWD, arguments[:2]
         base = os.readlink(f"/proc/{pid}/cwd" if place == AT_FDCWD else f"/proc/{pid}/fd/{place}")
-        asked = os.fsdecode(_memory(pid, path, 4096).partition(b"\0")[0])
-        return self._set_mode(os.path.join(base, asked) if asked else base, mode)
+        path_asked = os.fsdecode(_memory(pid, path, 4096).partition(b"\0")[0])
+        return self._set_mode(os.path.join(base, path_asked) if path_asked else base, mode)
 
     def _set_mode(self, path: str, mode: int) -> int:
         """Open first what the path leads to now, then judge by where that lies."""
-        found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
-            handle = f"/proc/self/fd/{found}"
+            handle = f"/proc/self/fd/{descriptor}"
             real = os.readlink(handle)
-            if not any(real == one or real.startswith(f"{one}/") for one in self.writable):
+            if not any(
+                real == directory or real.startswith(f"{directory}/") for directory in self.writable
+            ):
                 return errno.EPERM
             os.chmod(handle, mode & 0o777)
         finally:
-            os.close(found)
+            os.close(descriptor)
         return 0
 
     def _connect(self, id: int, pid: int, arguments: list[int]) -> int:
@@ -115,11 +117,11 @@ class Broker:
             fcntl.ioctl(self.listener, ADD, struct.pack("QIIII", id, *given))
         return 0
 
-    def _opened(self, asked: tuple[str, int]) -> socket.socket | None:
+    def _opened(self, destination: tuple[str, int]) -> socket.socket | None:
         """Return a connection to what is allowed; None for anything else. Raise `OSError`."""
-        if asked[1] == DNS and asked not in self.hosts:
+        if destination[1] == DNS and destination not in self.hosts:
             return self._names()
-        family, address, host = next(self._places(asked), (0, None, ""))
+        family, address, host = next(self._places(destination), (0, None, ""))
         if address is None:
             return None
         connection = socket.socket(family, socket.SOCK_STREAM)
@@ -135,20 +137,20 @@ class Broker:
         return self.relay.instead_of(connection, host) if self.relay and host else connection
 
     def _places(
-        self, asked: tuple[str, int]
+        self, destination: tuple[str, int]
     ) -> Iterator[tuple[int, str | tuple[str | int, ...], str]]:
         """Yield what the asked address stands for among those allowed, and the host if named."""
         for host, port in self.hosts:
             if host.startswith("/"):
                 path = f"{host}/.s.PGSQL.{port}"
-                if asked == (path, 0):
+                if destination == (path, 0):
                     yield socket.AF_UNIX, path, host
                 continue
             for family, _, _, _, address in _resolved(host, port):
-                if asked == (address[0], port):
+                if destination == (address[0], port):
                     yield family, address, host
-        if self.network == "packages" and _is_public(asked[0]):
-            yield (socket.AF_INET6 if ":" in asked[0] else socket.AF_INET), asked, ""
+        if self.network == "packages" and _is_public(destination[0]):
+            yield (socket.AF_INET6 if ":" in destination[0] else socket.AF_INET), destination, ""
 
     def _names(self) -> socket.socket | None:
         """Return a socket to a name server of our own; None while there are too many."""
@@ -170,10 +172,10 @@ class Broker:
                 query = stream.read(struct.unpack("!H", header)[0])
                 name, kind, end = _question(query)
                 if self.network == "packages" or name.lower() in known:
-                    found = {one[4][0] for one in _resolved(name, 0)}
+                    addresses = {info[4][0] for info in _resolved(name, 0)}
                 else:
-                    found = set()
-                answer = _reply(query, kind, end, sorted(found))
+                    addresses = set()
+                answer = _reply(query, kind, end, sorted(addresses))
                 connection.sendall(struct.pack("!H", len(answer)) + answer)
 
 
@@ -202,8 +204,8 @@ def _address(raw: bytes) -> tuple[str, int]:
     if family == socket.AF_INET:
         return socket.inet_ntop(family, raw[4:8]), struct.unpack_from("!H", raw, 2)[0]
     if family == socket.AF_INET6:
-        found = ipaddress.IPv6Address(raw[8:24])
-        return str(found.ipv4_mapped or found), struct.unpack_from("!H", raw, 2)[0]
+        ip = ipaddress.IPv6Address(raw[8:24])
+        return str(ip.ipv4_mapped or ip), struct.unpack_from("!H", raw, 2)[0]
     return os.fsdecode(raw[2:].split(b"\0")[0]), 0
 
 
@@ -235,11 +237,11 @@ def _reply(query: bytes, kind: int, end: int, addresses: list[str]) -> bytes:
     address the name does not exist.
     """
     family = socket.AF_INET6 if kind == 28 else socket.AF_INET
-    fitting = [one for one in addresses if kind == (28 if ":" in one else 1)]
+    fitting = [address for address in addresses if kind == (28 if ":" in address else 1)]
     code = 0 if addresses else 3
     header = query[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(fitting), 0, 0)
     records = b""
-    for one in fitting:
-        data = socket.inet_pton(family, one)
+    for ip in fitting:
+        data = socket.inet_pton(family, ip)
         records += struct.pack("!HHHIH", 0xC00C, kind, 1, 30, len(data)) + data
     return header + query[12:end] + records

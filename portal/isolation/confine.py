@@ -195,5 +195,5 @@ def _filter(*, sockets: bool, broker: bool, server: bool = False) -> int:
     buffer = ctypes.create_string_buffer(code, len(code))
     what = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
     flags = FLAG_NEW_LISTENER if broker else 0
-    found = _call(_libc.syscall, SECCOMP[os.uname().machine], SET_MODE_FILTER, flags, what)
-    return found if broker else -1
+    answer = _call(_libc.syscall, SECCOMP[os.uname().machine], SET_MODE_FILTER, flags, what)
+    return answer if broker else -1

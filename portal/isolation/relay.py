@@ -134,11 +134,11 @@ class Relay:
 async def _either(*tasks: "asyncio.Task[None]") -> None:
     """Return when one direction has ended, and the other with it."""
     _, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for one in others:
-        one.cancel()
-    for one in tasks:
+    for task in others:
+        task.cancel()
+    for task in tasks:
         with suppress(asyncio.CancelledError, OSError, EOFError, ssl.SSLError):
-            await one
+            await task
 
 
 async def _answers(reader: Reader, writer: Writer) -> None:
@@ -149,8 +149,12 @@ async def _answers(reader: Reader, writer: Writer) -> None:
         size = struct.unpack_from("!I", head, 1)[0] - 4
         body = await reader.readexactly(size)
         if head[:1] == b"R" and body[:4] == struct.pack("!I", 10):
-            kept = [one for one in body[4:].split(b"\0") if one and one != CHANNEL_BINDING]
-            body = body[:4] + b"".join(one + b"\0" for one in kept) + b"\0"
+            kept = [
+                mechanism
+                for mechanism in body[4:].split(b"\0")
+                if mechanism and mechanism != CHANNEL_BINDING
+            ]
+            body = body[:4] + b"".join(mechanism + b"\0" for mechanism in kept) + b"\0"
             head = b"R" + struct.pack("!I", len(body) + 4)
         signed_in = head[:1] == b"R" and body[:4] == struct.pack("!I", 0)
         writer.write(head + body)

@@ -182,7 +182,7 @@ def program(*, sockets: bool, broker: bool, server: bool = False) -> bytes:
     lines: list[Instruction] = [(0x20, 0, 0, 4), (0x15, 1, 0, audit), (0x06, 0, 0, KILL)]
     # Also x32, whose numbers are high.
     lines += [(0x20, 0, 0, 0), (0x35, 0, 1, FIRST_UNKNOWN), (0x06, 0, 0, ERRNO | errno.ENOSYS)]
-    asked = NOTIFY if broker else ERRNO | errno.EPERM
+    action = NOTIFY if broker else ERRNO | errno.EPERM
     allowed = _OF_SERVERS if server else ()
     refused = {name: numbers for name, numbers in _REFUSED.items() if name not in allowed}
     verdicts = [
@@ -190,7 +190,7 @@ def program(*, sockets: bool, broker: bool, server: bool = False) -> bytes:
         (_ABSENT, ERRNO | errno.ENOSYS),
         (_PRETENDED, ERRNO),
     ]
-    for calls, verdict in [*verdicts, (MODES, asked), (CONNECT, asked)]:
+    for calls, verdict in [*verdicts, (MODES, action), (CONNECT, action)]:
         for numbers in calls.values():
             lines += _when(numbers[column], [(0x06, 0, 0, verdict)])
     socket: list[Condition] = [*_SOCKETS] if sockets else [(0, _ALL, (), True)]

@@ -129,8 +129,8 @@ class Job(models.Model):
         """
         for name, value in values.items():
             setattr(self, name, value)
-        mine = type(self)._default_manager.filter(pk=self.pk, fence=self.fence)
-        return bool(mine.update(**values))
+        held = type(self)._default_manager.filter(pk=self.pk, fence=self.fence)
+        return bool(held.update(**values))
 
     def ended(self, outcome: Finished, *, now: datetime) -> None:
         """Do what belongs to the transaction that ends the job, such as its audit event."""

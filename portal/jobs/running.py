@@ -132,8 +132,8 @@ def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
     """Write the outcome if this worker still holds the job; return whether it does."""
     now = now or timezone.now()
     with transaction.atomic():
-        mine = held(job).select_for_update()
-        row = mine.first()
+        own_row = held(job).select_for_update()
+        row = own_row.first()
         if row is None:
             return False
         if isinstance(outcome, Finished):
@@ -151,7 +151,7 @@ def record(job: Job, outcome: Outcome, *, now: datetime | None = None) -> bool:
                 changes["trace"] = ""  # what comes next is by the clock, unless somebody asks
             if outcome.sentence:
                 changes["sentence"] = outcome.sentence
-        mine.update(lease_until=None, woken_at=None, heartbeat_at=now, **changes)
+        own_row.update(lease_until=None, woken_at=None, heartbeat_at=now, **changes)
     return True
 
 

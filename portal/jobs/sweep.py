@@ -66,9 +66,9 @@ def _where(condition: str, now: datetime, *, since: datetime) -> list[tuple[str,
 @functools.cache
 def _everywhere(condition: str) -> str:
     # Only our own names stand in it. The times are handed over once, not once for each table.
-    one = "(SELECT '{}', id FROM {}, clock WHERE {} LIMIT {})"
+    query = "(SELECT '{}', id FROM {}, clock WHERE {} LIMIT {})"
     return "WITH clock AS (SELECT %s AS now, %s AS since, %s AS me) " + " UNION ALL ".join(
-        one.format(model._meta.label, model._meta.db_table, condition, EACH)
+        query.format(model._meta.label, model._meta.db_table, condition, EACH)
         for model in job_models()
     )
 

@@ -29,10 +29,10 @@ def report_to(dsn: str) -> None:
 def _cleaned(event: Any, hint: Any) -> Any:
     """Return the event without what may tell of a person or a secret, and with its trace."""
 
-    asked = event.pop("request", None) or {}
+    request = event.pop("request", None) or {}
     event.pop("user", None)
-    address = str(asked.get("url", "")).partition("?")[0]
-    event["request"] = {"method": asked.get("method", ""), "url": address}
+    address = str(request.get("url", "")).partition("?")[0]
+    event["request"] = {"method": request.get("method", ""), "url": address}
     own = {"trace": trace.current(), "job": trace.current_job()}
     event["tags"] = {**(event.get("tags") or {}), **own}
     return in_texts(event, without_secrets)

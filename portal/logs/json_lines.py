@@ -23,5 +23,5 @@ class JsonFormatter(LogFormatter):
             "job": trace.current_job(),
             "exception": self.formatException(record.exc_info) if record.exc_info else "",
         }
-        told = {name: value for name, value in fields.items() if value}
-        return json.dumps(told, ensure_ascii=False)
+        shown = {name: value for name, value in fields.items() if value}
+        return json.dumps(shown, ensure_ascii=False)

@@ -102,7 +102,7 @@ def said(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(said(one) for one in value) or "nothing"
+        return ", ".join(said(item) for item in value) or "nothing"
     return str(value).replace("_", " ") if value not in ("", None) else "nothing"
 
 

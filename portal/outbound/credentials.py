@@ -70,8 +70,8 @@ def checked_token(token: str, setting: str, service: str) -> str:
         raise ApiError(service, "unauthorized", f"{service} needs a token: set {setting}.")
     if fault := _fault(token):
         kind = github_token_kind(token.strip("\"' \t\r\n")) if service == "GitHub" else "token"
-        found = f"{setting} holds a {kind} of {len(token)} characters that {fault}"
-        raise ApiError(service, "unauthorized", f"{found}: set it again without that.")
+        message = f"{setting} holds a {kind} of {len(token)} characters that {fault}"
+        raise ApiError(service, "unauthorized", f"{message}: set it again without that.")
     return token
 
 

@@ -101,8 +101,8 @@ def nullable[T](data: object, name: str, kind: type[T]) -> T | None:
 
 def commit_field(data: object, name: str) -> str:
     """Return a full commit id under `name`; raise `Malformed` for anything else."""
-    if found := commit(field(data, name, str)):
-        return found
+    if sha := commit(field(data, name, str)):
+        return sha
     raise Malformed(f"{name} is not a commit id")
 
 

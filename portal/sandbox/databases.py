@@ -154,8 +154,8 @@ def _locations(
             f"The file {alembic_path} cannot be read by Alembic: {error}"
         ) from None
     names = listed or [f"{script}/versions"]
-    found = [_found(name, file.parent, checkout) for name in names]
-    return [one for one in found if one], recursive
+    locations = [_found(name, file.parent, checkout) for name in names]
+    return [location for location in locations if location], recursive
 
 
 def _found(name: str, beside: Path, checkout: Path) -> Path | None:

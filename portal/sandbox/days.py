@@ -101,10 +101,10 @@ def failing_migration(stage: Stage) -> None:
     """Duplicate rows in production, and on staging's branch a revision that forbids them."""
     url = stage.railway.running_variables("backend", stage.shape.environment("production"))
     with psycopg.connect(url["DATABASE_URL"], autocommit=True) as production:
-        found = production.execute(
+        count = production.execute(
             "SELECT count(*) FROM workspaces WHERE name = %s", [DUPLICATE]
         ).fetchone()
-        if found and found[0] > 1:
+        if count and count[0] > 1:
             raise Impossible("Production holds the two workspaces already.")
         for _ in range(2):
             production.execute("INSERT INTO workspaces (name) VALUES (%s)", [DUPLICATE])

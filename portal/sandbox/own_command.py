@@ -45,5 +45,5 @@ def package_hosts() -> str:
 
     A machine may reach them under addresses of its own network, which a portal allows by name only.
     """
-    asked = subprocess.run([sys.executable, "-I", "-c", _HOSTS], capture_output=True, text=True)
-    return asked.stdout.strip()
+    ran = subprocess.run([sys.executable, "-I", "-c", _HOSTS], capture_output=True, text=True)
+    return ran.stdout.strip()

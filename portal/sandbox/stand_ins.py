@@ -255,7 +255,7 @@ def _own_of(options: JsonObject) -> JsonObject | None:
     """Return the project's own command as options name it, fit to be stored."""
     if not options.get("command"):
         return None
-    pairs = [one.partition("=") for one in options.get("set") or ()]
+    pairs = [option.partition("=") for option in options.get("set") or ()]
     return {
         "line": options["command"],
         "install": options.get("install") or "",
@@ -295,5 +295,5 @@ def _alembic_path(repository: Path, staging: str) -> str:
     listed = (
         _git(repository, "ls-tree", "-r", "--name-only", "-z", f"refs/heads/{staging}") or ""
     ).split("\0")
-    found = [path for path in listed if Path(path).name == "alembic.ini"]
-    return min(found, key=lambda path: (path.count("/"), path), default="")
+    paths = [path for path in listed if Path(path).name == "alembic.ini"]
+    return min(paths, key=lambda path: (path.count("/"), path), default="")

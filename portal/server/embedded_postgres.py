@@ -81,10 +81,10 @@ def running(directory: Path) -> Iterator[Server]:
     try:
         server = attach(directory) or start(directory)
     except AlreadyRunning:  # another starter was a moment quicker
-        found = attach(directory)
-        if found is None:
+        running_server = attach(directory)
+        if running_server is None:
             raise
-        server = found
+        server = running_server
     try:
         yield server
     finally:

@@ -85,9 +85,9 @@ class PortalSite(admin.AdminSite):
         with transaction.atomic():
             before = row_changes.stored(user, lock=True)
             answer = super().password_change(request, extra_context)
-            if told := row_changes.difference(before, row_changes.stored(user)):
+            if changes := row_changes.difference(before, row_changes.stored(user)):
                 message = f"{audit.actor_name(user)} changed their own password."
-                data = {"changes": told}
+                data = {"changes": changes}
                 audit.record(
                     "person.password_changed", actor=user, subject=user, sentence=message, data=data
                 )

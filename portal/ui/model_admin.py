@@ -77,15 +77,15 @@ class AuditedAdmin(admin.ModelAdmin):
 
     def _children(self) -> list[tuple[type[Model], str]]:
         """Return the models that are edited within this one, each with its link to it."""
-        found = []
+        children = []
         for inline in self.inlines:
             link = next(
                 field
                 for field in inline.model._meta.concrete_fields
                 if field.related_model is self.model
             )
-            found.append((inline.model, link.name))
-        return found
+            children.append((inline.model, link.name))
+        return children
 
     def log_addition(self, request: HttpRequest, obj: Model, message: object) -> LogEntry:
         self._record(request, obj, {}, row_changes.with_children(obj, self._children()))

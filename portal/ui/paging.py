@@ -33,11 +33,11 @@ def paged[R: Model](
     before = int(typed) if typed.isdecimal() and len(typed) < 19 else None
     if before is not None:
         rows = rows.filter(**{f"{key}__lt": before})
-    found = list(rows.order_by(f"-{key}")[: size + 1])
+    page = list(rows.order_by(f"-{key}")[: size + 1])
     kept = request.GET.copy()
     kept.pop(FIELD, None)
-    older = getattr(found[size - 1], key) if len(found) > size else None
-    return Pager(found[:size], older, kept.urlencode(), before is None)
+    older = getattr(page[size - 1], key) if len(page) > size else None
+    return Pager(page[:size], older, kept.urlencode(), before is None)
 
 
 def with_neighbours[R: Model](rows: QuerySet[R], *, within: str) -> QuerySet[R]:

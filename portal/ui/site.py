@@ -58,7 +58,8 @@ def no_role(request: HttpRequest) -> HttpResponse:
         Q(is_superuser=True) | Q(groups__name="Administrators"), is_active=True
     )
     names = [
-        one.get_full_name() or one.username for one in deciding.order_by("username").distinct()[:5]
+        user.get_full_name() or user.username
+        for user in deciding.order_by("username").distinct()[:5]
     ]
     context = {"has_role": user.has_perm(READ), "names": names}
     return render(request, "portal/accounts/no_role.html", context, status=403)

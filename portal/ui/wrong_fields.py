@@ -24,7 +24,7 @@ def keep(request: HttpRequest, form: BaseForm) -> None:
     """
     secret = getattr(request, "sensitive_post_parameters", None)
     typed = {} if secret else dict(request.POST.lists())
-    if sum(len(one) for values in typed.values() for one in values) > MOST_LETTERS:
+    if sum(len(value) for values in typed.values() for value in values) > MOST_LETTERS:
         typed = {}
     wrong = {
         form.add_prefix(name): " ".join(map(str, errors)) for name, errors in form.errors.items()
@@ -34,10 +34,10 @@ def keep(request: HttpRequest, form: BaseForm) -> None:
 
 def page_of(request: HttpRequest) -> str:
     """Return the address of the portal's page from which `request` was sent; "" if not told."""
-    told = urlsplit(request.headers.get("Referer", ""))
-    if told.netloc != request.get_host() or not told.path.startswith("/"):
+    referer = urlsplit(request.headers.get("Referer", ""))
+    if referer.netloc != request.get_host() or not referer.path.startswith("/"):
         return ""
-    return urlunsplit(("", "", "/" + told.path.lstrip("/"), told.query, ""))
+    return urlunsplit(("", "", "/" + referer.path.lstrip("/"), referer.query, ""))
 
 
 def shown(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -60,18 +60,18 @@ def beside(
     """Return `html` with each sentence of `wrong` (field: sentence) after its field, in the form
     that is sent to `path`, the field marked, what folds it open, and the form filled with `typed`.
     """
-    found = _Fields(html, page)
-    form = found.form(path, wrong, typed)
+    parsed = _Fields(html, page)
+    form = parsed.form(path, wrong, typed)
     if form is None:
         return html
     changes: list[tuple[int, int, str]] = []  # from, to, what comes there
-    told: set[str] = set()
-    for one in form.fields:
-        sentence = wrong.get(one.name, "")
-        changes += one.filled(typed.get(one.name), "" if one.name in told else sentence)
+    told_names: set[str] = set()
+    for input in form.fields:
+        sentence = wrong.get(input.name, "")
+        changes += input.filled(typed.get(input.name), "" if input.name in told_names else sentence)
         if sentence:
-            told.add(one.name)
-            changes += [(at, at, " open") for at in one.folded]
+            told_names.add(input.name)
+            changes += [(at, at, " open") for at in input.folded]
     for start, end, text in sorted(set(changes), reverse=True):
         html = html[:start] + text + html[end:]
     return html
@@ -113,8 +113,8 @@ class _Field:
         if sentence and kind != "hidden":
             key = f"wrong-{escape(self.name)}"
             extra += f' aria-invalid="true" aria-describedby="{key}"'
-            said = f'<span class="wrong" id="{key}">✕ {escape(sentence)}</span>'
-            changes.append((self.said, self.said, said))
+            mark = f'<span class="wrong" id="{key}">✕ {escape(sentence)}</span>'
+            changes.append((self.said, self.said, mark))
         return [*changes, (self.named, self.named, extra)] if extra else changes
 
 
@@ -138,14 +138,18 @@ class _Fields(HTMLParser):
         for line in html.splitlines(keepends=True):
             self.lines.append(self.lines[-1] + len(line))
         self.feed(html)
-        for key, one in self.elsewhere:
+        for key, outside in self.elsewhere:
             if key in self.by_id:
-                self.by_id[key].fields.append(one)
+                self.by_id[key].fields.append(outside)
 
     def form(self, path: str, wrong: object, typed: dict[str, list[str]]) -> _Form | None:
         """Return the form that was sent: to this path, with the same hidden values."""
-        fits = [one for one in self.forms if path in one.paths and _has(one, wrong)]
-        return next((one for one in fits if _sent(one, typed)), fits[0] if fits else None)
+        fits = [
+            candidate
+            for candidate in self.forms
+            if path in candidate.paths and _has(candidate, wrong)
+        ]
+        return next((form for form in fits if _sent(form, typed)), fits[0] if fits else None)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         line, column = self.getpos()
@@ -170,12 +174,12 @@ class _Fields(HTMLParser):
         ticked = given.get("type") in ("checkbox", "radio")
         named = start + 1 + len(tag)
         folded = tuple(at + 1 + len(kind) for kind, at in self.inside if kind != "label")
-        one = _Field(tag, given["name"], given, named, end, end, label if ticked else end, folded)
-        self.last = one
+        field = _Field(tag, given["name"], given, named, end, end, label if ticked else end, folded)
+        self.last = field
         if given.get("form"):
-            self.elsewhere.append((given["form"], one))
+            self.elsewhere.append((given["form"], field))
         elif self.current:
-            self.current.fields.append(one)
+            self.current.fields.append(field)
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
@@ -192,13 +196,13 @@ class _Fields(HTMLParser):
 
 
 def _has(form: _Form, wrong: object) -> bool:
-    return any(one.name in wrong for one in form.fields)  # type: ignore[operator]
+    return any(field.name in wrong for field in form.fields)  # type: ignore[operator]
 
 
 def _sent(form: _Form, typed: dict[str, list[str]]) -> bool:
-    hidden = (one for one in form.fields if one.attributes.get("type") == "hidden")
+    hidden = (field for field in form.fields if field.attributes.get("type") == "hidden")
     return all(
-        one.attributes.get("value", "") in typed[one.name]
-        for one in hidden
-        if one.name in typed and one.name != "csrfmiddlewaretoken"
+        field.attributes.get("value", "") in typed[field.name]
+        for field in hidden
+        if field.name in typed and field.name != "csrfmiddlewaretoken"
     )

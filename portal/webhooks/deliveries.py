@@ -74,9 +74,9 @@ def keep(
     if mark is not None:
         marked = _MARKED.format(table=mark.table, where=mark.where)
         marking = [now, trace.current(), *mark.values]
-    told = [delivery.event, action, now, len(delivery.body), visible(body)[:KEPT_LETTERS]]
+    values = [delivery.event, action, now, len(delivery.body), visible(body)[:KEPT_LETTERS]]
     statement = _KEEP.format(mark=marked)
-    parameters = [*which, *marking, *which, *told, outcome.value, outcome.value, problem]
+    parameters = [*which, *marking, *which, *values, outcome.value, outcome.value, problem]
     # Asking first whether the connection stands would cost as much as this, which may go twice.
     connection.health_check_done = True  # type: ignore[attr-defined]  # unknown to the stubs
     try:

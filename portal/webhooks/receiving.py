@@ -58,10 +58,10 @@ def ahead_of_people(get_response: View) -> View:
         if not request.path_info.startswith("/webhooks/"):
             return get_response(request)
         try:
-            found = resolve(request.path_info)
+            match = resolve(request.path_info)
         except Resolver404:  # answered with a page for people, under their policies
             return get_response(request)
-        return found.func(request, *found.args, **found.kwargs)
+        return match.func(request, *match.args, **match.kwargs)
 
     return handle
 

@@ -103,9 +103,9 @@ def _risks(facts: Facts, revision: str, sha256: str) -> list[str]:
     One file may run in several databases: its risks in all of them are taken together.
     """
     release, file = facts.release, (revision, sha256)
-    if any((one["revision"], one["sha256"]) == file for one in edits.unaccepted(release)):
+    if any((edit["revision"], edit["sha256"]) == file for edit in edits.unaccepted(release)):
         return [edits.ACCEPTED_AS]
-    plans = [one.planned for one in facts.databases if one.migrations]
+    plans = [database.planned for database in facts.databases if database.migrations]
     known = [plan for plan in plans if plan and plan.status == JobStatus.SUCCEEDED]
     if release.collected != release.candidate or len(known) < len(plans):
         raise Refused("The migrations are being analyzed. Try again in a moment.")

@@ -49,7 +49,7 @@ def tick_several(
     now = now or timezone.now()
     if not items:
         raise Refused(NONE_SELECTED)
-    for item in sorted(items, key=lambda one: one.pk):  # in one order: two people never deadlock
+    for item in sorted(items, key=lambda item: item.pk):  # in one order: two people never deadlock
         if item.release_id != release.pk:
             raise Refused(f"“{item.text}” belongs to another release. Nothing was ticked.")
         if item.gate:

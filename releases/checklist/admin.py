@@ -73,8 +73,8 @@ class ChecklistTemplateAdmin(TwoPeople):
     def children_wanted(self, formset: BaseInlineFormSet) -> dict[str, object]:
         """Return the items as the form leaves them, as a proposal names them."""
         left = [form for form in formset.forms if form not in formset.deleted_forms]
-        rows = [one.instance for one in left if one.has_changed() or one.instance.pk]
-        return {**wanted_lines(rows, [one.instance for one in formset.deleted_forms])}
+        rows = [form.instance for form in left if form.has_changed() or form.instance.pk]
+        return {**wanted_lines(rows, [form.instance for form in formset.deleted_forms])}
 
     def save_related(
         self,

@@ -126,7 +126,7 @@ def _free_name(name: str) -> str:
     alike = ChecklistTemplate.objects.filter(name__startswith=name)
     taken = set(alike.values_list("name", flat=True))
     numbered = (f"{name} ({number})" for number in count(2))
-    return next(one for one in chain([name], numbered) if one not in taken)
+    return next(candidate for candidate in chain([name], numbered) if candidate not in taken)
 
 
 def template_of(project: Project, kind: ReleaseKind) -> ChecklistTemplate:
@@ -151,9 +151,9 @@ def copy_to(release: Release) -> list[ChecklistItem]:
 
 def _left_out(lines: Sequence[ChecklistTemplateItem]) -> list[ChecklistTemplateItem]:
     """Return the item about the environments, unless `lines` always ask it before the promotion."""
-    asked = ("environments_coherent", BEFORE, ALWAYS)
-    if any((line.gate, line.phase, line.condition) == asked for line in lines):
+    default = ("environments_coherent", BEFORE, ALWAYS)
+    if any((line.gate, line.phase, line.condition) == default for line in lines):
         return []
-    item = next(one for one in _shipped(ReleaseKind.NORMAL) if one.gate == asked[0])
+    item = next(item for item in _shipped(ReleaseKind.NORMAL) if item.gate == default[0])
     item.position = max((line.position for line in lines), default=0) + 10
     return [item]

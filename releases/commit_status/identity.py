@@ -24,9 +24,9 @@ def ours(project: Project) -> frozenset[str]:
 def posted(github: GitHub, release: Release) -> list[CommitStatus]:
     """Return every verdict on the candidate, by whomever, the newest first."""
     return [
-        one
-        for one in github.status_history(release.candidate)
-        if one.context == settings.STATUS_CONTEXT
+        status
+        for status in github.status_history(release.candidate)
+        if status.context == settings.STATUS_CONTEXT
     ]
 
 

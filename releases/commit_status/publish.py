@@ -33,7 +33,7 @@ WORN_OUT = (
 
 def postable(sentence: str) -> str:
     """Return `sentence` as GitHub takes it: one line without emoji, of 140 letters."""
-    plain = " ".join("".join(one if ord(one) <= 0xFFFF else " " for one in sentence).split())
+    plain = " ".join("".join(char if ord(char) <= 0xFFFF else " " for char in sentence).split())
     return plain if len(plain) <= LETTERS else f"{plain[: LETTERS - 1]}…"
 
 
@@ -128,15 +128,15 @@ def _remember(
     now: datetime,
 ) -> None:
     worn = WORN_OUT if count >= MOST else ""
-    told = {
+    verdict = {
         "verdict_sha": release.candidate,
         "verdict_state": state,
         "verdict_sentence": message,
         "verdict_by": by,
     }
-    news = not ReleaseReconciler.objects.filter(pk=job.pk, verdict_problem="", **told).exists()
+    news = not ReleaseReconciler.objects.filter(pk=job.pk, verdict_problem="", **verdict).exists()
     ReleaseReconciler.objects.filter(pk=job.pk).update(
-        **told,
+        **verdict,
         verdict_at=now,
         verdict_count=count,
         verdict_tries=0,

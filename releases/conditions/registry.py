@@ -39,12 +39,12 @@ def condition(label: str) -> Callable[[Rule], Rule]:
 
 def choices() -> list[tuple[str, str]]:
     """Return names and labels, for a field."""
-    return [(one.name, one.label) for one in CONDITIONS.values()]
+    return [(condition.name, condition.label) for condition in CONDITIONS.values()]
 
 
 def counts(name: str, release: object) -> bool:
     """Return whether an item of this condition is asked of `release`: unless it is known not to
     hold.
     """
-    found = CONDITIONS.get(name)
-    return found is None or found.function(release) is not False
+    condition = CONDITIONS.get(name)
+    return condition is None or condition.function(release) is not False

@@ -28,14 +28,14 @@ def assignments(texts: Iterable[str]) -> dict[str, str]:
     """Return the variables beside DATABASE_URL by which these sources may take the address, each
     with what a shell puts into it.
     """
-    found: dict[str, str] = {}
+    assigned: dict[str, str] = {}
     for text in texts:
         prefixes = ["", *_PREFIX.findall(text)]
         for name in dict.fromkeys(_NAME.findall(text)):
             value = next((value for form, value in _HOLDS if form.fullmatch(name)), "")
             for prefix in prefixes if value else ():
-                found |= dict.fromkeys([f"{prefix}{name}", f"{prefix}{name}".upper()], value)
-    return {name: value for name, value in sorted(found.items()) if value != f"${name}"}
+                assigned |= dict.fromkeys([f"{prefix}{name}", f"{prefix}{name}".upper()], value)
+    return {name: value for name, value in sorted(assigned.items()) if value != f"${name}"}
 
 
 def driver(env_py: str, requirements: Collection[str]) -> str:
@@ -51,4 +51,4 @@ def driver(env_py: str, requirements: Collection[str]) -> str:
         return "asyncpg"
     if named("psycopg2|psycopg2-binary"):
         return ""
-    return next((one for one in ("psycopg", "pg8000") if named(one)), "")
+    return next((package for package in ("psycopg", "pg8000") if named(package)), "")

@@ -81,8 +81,8 @@ def _ship(project: Project, report: Report, say: Say, deadline: float) -> None:
 
 def _note(project: Project, report: Report, when: str) -> None:
     """Keep where databases and branches are, `when` being before or after."""
-    for kind, found in _revisions(project).items():
-        report.revisions.setdefault(kind, {})[when] = found
+    for kind, heads in _revisions(project).items():
+        report.revisions.setdefault(kind, {})[when] = heads
     for name, sha in _heads(project).items():
         report.branches.setdefault(name, {})[when] = sha
 
@@ -96,8 +96,8 @@ def _cut(project: Project, manager: User, report: Report, say: Say, deadline: fl
     _await(lambda: _collected(release), what, say, deadline, project)
     release.refresh_from_db()
     report.migrations = [migration["id"] for migration in release.migrations]
-    found = f"{release.commit_count} commits, {len(release.migrations)} migrations"
-    say(f"collected {found}, pull request #{release.pull_number}")
+    size = f"{release.commit_count} commits, {len(release.migrations)} migrations"
+    say(f"collected {size}, pull request #{release.pull_number}")
     if release.migrations_problem:
         raise DemoFailed(release.migrations_problem)
     _found_something(release)
@@ -107,8 +107,8 @@ def _cut(project: Project, manager: User, report: Report, say: Say, deadline: fl
 def _found_something(release: Release) -> None:
     """Raise `DemoFailed`, with the places that were searched, if a path leads to no revision."""
     mirror = mirror_of(release.project)
-    for one in databases_of(release.project):
-        history = revisions.read(mirror, release.candidate, one.alembic)
+    for place in databases_of(release.project):
+        history = revisions.read(mirror, release.candidate, place.alembic)
         if not history.revisions:
             raise DemoFailed(revisions.why_empty(mirror, release.candidate, history))
 
@@ -119,9 +119,9 @@ def _judge(release: Release, report: Report) -> None:
     if set(heads.values()) != {release.merge_commit}:
         wanted_at = f"at the merge commit {release.merge_commit[:7]}"
         raise DemoFailed(f"Both branches should be {wanted_at}, they are at {heads}.")
-    for one in databases_of(release.project):
-        kinds = [" ".join(filter(None, [kind, one.called])) for kind in LONG_LIVED]
-        wanted = sorted(release.heads_of[str(one.pk)])
+    for place in databases_of(release.project):
+        kinds = [" ".join(filter(None, [kind, place.called])) for kind in LONG_LIVED]
+        wanted = sorted(release.heads_of[str(place.pk)])
         if any(report.revisions[kind]["after"] != wanted for kind in kinds):
             now_at = f"they are at {report.revisions}"
             raise DemoFailed(f"Both databases should be at {wanted}, {now_at}.")

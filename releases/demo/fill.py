@@ -40,9 +40,9 @@ def fill(
     try:
         if mirror.url:
             mirror.fetch()
-        for one in empty:
-            if database := known.get(one["alembic"]):
-                _fill(project, mirror, database, one, variables, on_lines)
+        for values in empty:
+            if database := known.get(values["alembic"]):
+                _fill(project, mirror, database, values, variables, on_lines)
     except virtualenvs.NotPrepared as error:
         raise NotFilled(f"{error} Name another install command with --install.") from None
     except GitError as error:

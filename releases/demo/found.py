@@ -98,8 +98,8 @@ class _Project:
         return parser
 
     def _text(self, path: str) -> str:
-        found = self.mirror.read_file(self.commit, path) if path in self.blobs else None
-        return (found or b"").decode("utf-8-sig", "replace")
+        content = self.mirror.read_file(self.commit, path) if path in self.blobs else None
+        return (content or b"").decode("utf-8-sig", "replace")
 
     def _directory(self) -> str:
         """Return where the command is run: where the configured script directory is seen from."""
@@ -117,11 +117,11 @@ class _Project:
         """Return the line for the shell: where, with which variables, what."""
         change = [f"cd {self.here}"] if self.here else []
         exports = self.assigned | self._python_path() | self._flask_app()
-        if told := self._driver():
-            url = {"DATABASE_URL": f"postgresql+{told}://${{DATABASE_URL#*://}}"}
+        if driver := self._driver():
+            url = {"DATABASE_URL": f"postgresql+{driver}://${{DATABASE_URL#*://}}"}
             exports = url | exports
-        said = [f'export {name}="{value}"' for name, value in exports.items()]
-        return " && ".join([*said, *change, self._upgrade()])
+        exported = [f'export {name}="{value}"' for name, value in exports.items()]
+        return " && ".join([*exported, *change, self._upgrade()])
 
     def _upgrade(self) -> str:
         if self.flask:
@@ -138,10 +138,10 @@ class _Project:
         hide a module of Python's.
         """
         section = self.section or "alembic"
-        told = self.ini.get(section, "prepend_sys_path", fallback="")
+        paths = self.ini.get(section, "prepend_sys_path", fallback="")
         names = {path.removeprefix(f"{self.here}/").partition("/")[0] for path in self.blobs}
         hiding = {name.removesuffix(".py") for name in names} & sys.stdlib_module_names
-        return {} if told or hiding or self.config.endswith(".toml") else {"PYTHONPATH": "."}
+        return {} if paths or hiding or self.config.endswith(".toml") else {"PYTHONPATH": "."}
 
     def _flask_app(self) -> dict[str, str]:
         """FLASK_APP, where Flask would not find the application by itself."""

@@ -54,7 +54,7 @@ class Signing:
         for edit in unaccepted(facts.release):
             self._accept_risk(edit["revision"], edit["sha256"])
             self.say(f"bob accepts the edit of {edit['revision']}: {edit['sentence']}")
-        for plan in (one.planned for one in facts.databases):
+        for plan in (database.planned for database in facts.databases):
             if plan is None or plan.status != "succeeded":
                 continue
             for step in plan.unaccepted:

@@ -35,14 +35,16 @@ def fault_of(approval: Approval, release: Release, content: str) -> str:
 def approved(facts: Facts) -> Result:
     """Require that enough people who may, and did not cut the release, signed this content."""
     needed, content = facts.project.required_approvals, content_digest(facts.release)
-    judged = [(one, fault_of(one, facts.release, content)) for one in facts.approvals]
-    counted = [one for one, fault in judged if not fault]
-    evidence = tuple((str(one.user), one.comment or "approved") for one in counted)
+    judged = [
+        (approval, fault_of(approval, facts.release, content)) for approval in facts.approvals
+    ]
+    counted = [approval for approval, fault in judged if not fault]
+    evidence = tuple((str(approval.user), approval.comment or "approved") for approval in counted)
     if len(counted) >= needed:
-        people = and_(str(one.user) for one in counted)
+        people = and_(str(approval.user) for approval in counted)
         return Result(PASS, f"Approved by {people}." if people else NOBODY_ELSE, evidence)
     missing = needed - len(counted)
-    past = tuple((str(one.user), fault) for one, fault in judged if fault)
+    past = tuple((str(approval.user), fault) for approval, fault in judged if fault)
     words = f"{number_of(missing, 'approval')} missing."
     if past:
         words += f" That of {past[0][0]} {past[0][1]}."

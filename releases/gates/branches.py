@@ -105,7 +105,9 @@ def _judged(
     failed = [
         name for name in unlucky if name in required or states[name] not in {"neutral", "skipped"}
     ]
-    foreign = [one for one in bound if one.context in states and not _from_its_app(checks, one)]
+    foreign = [
+        check for check in bound if check.context in states and not _from_its_app(checks, check)
+    ]
     running = [name for name, word in states.items() if word in RUNNING_CHECKS]
     if failed:
         message = and_(f"{name} ({states[name].replace('_', ' ')})" for name in failed)
@@ -113,7 +115,9 @@ def _judged(
     if missing:
         return PENDING, f"Required but not reported yet: {and_(missing)}."
     if foreign:
-        message = and_(f"{one.context} (App {one.app_id}{_others(checks, one)})" for one in foreign)
+        message = and_(
+            f"{check.context} (App {check.app_id}{_others(checks, check)})" for check in foreign
+        )
         return PENDING, f"Required from one App, not reported by it yet: {message}."
     if running:
         return PENDING, f"Still running: {and_(running)}."

@@ -39,7 +39,7 @@ class Carried(TypedDict, total=False):
 
 def again(carried: Carried) -> list[str]:
     """Return the names of rolled-back releases that would ship again."""
-    return [one["name"] for one in carried.get("releases", ()) if not one["reverted"]]
+    return [release["name"] for release in carried.get("releases", ()) if not release["reverted"]]
 
 
 @gate("Ships nothing that was rolled back", always=True, listed=False)
@@ -62,5 +62,5 @@ def carries(facts: Facts) -> Result:
     return Result(
         FAIL,
         f"This {word} ships {and_(names)} again, rolled back before: {first}.",
-        tuple((one["sha"][:7], one["title"]) for one in carried["commits"][:20]),
+        tuple((commit["sha"][:7], commit["title"]) for commit in carried["commits"][:20]),
     )

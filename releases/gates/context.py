@@ -89,12 +89,12 @@ class Facts:
     @property
     def smoke_about(self) -> str:
         """What an answer of staging's smoke tests would be about now; older ones prove nothing."""
-        asked = {test.service for test in self.staging_tests}
+        services = {test.service for test in self.staging_tests}
         deployments = [
-            one.railway_id
+            deployment.railway_id
             for live in self.in_staging
-            if live.service in asked
-            for one in live.active
+            if live.service in services
+            for deployment in live.active
         ]
         run = next((run.pk for run in self.runs if run.status == "succeeded"), None)
         return about(self.release.candidate, deployments, run, self.staging_tests)
@@ -107,8 +107,8 @@ class Facts:
     @property
     def runs(self) -> tuple[MigrationRun, ...]:
         """Staging's newest runs of every database, newest first."""
-        found = [run for database in self.databases for run in database.runs]
-        return tuple(sorted(found, key=lambda run: run.created_at, reverse=True))
+        all_runs = [run for database in self.databases for run in database.runs]
+        return tuple(sorted(all_runs, key=lambda run: run.created_at, reverse=True))
 
     def staged_at(self) -> datetime | None:
         """Return when staging had run all revision files of the release; None: not all, or none."""
@@ -162,8 +162,8 @@ def _instances(project: int) -> QuerySet[ServiceInstance]:
 def _pulls_of(release: int, project: int, promotion: int) -> QuerySet[PullRequest]:
     """Return those that the release collected, and its promotion pull request; newest first."""
     collected = Release.pull_requests.through.objects.filter(release=release).values("pullrequest")
-    mine = Q(pk__in=collected) | Q(number=promotion)
-    return PullRequest.objects.filter(mine, project=project)
+    shown = Q(pk__in=collected) | Q(number=promotion)
+    return PullRequest.objects.filter(shown, project=project)
 
 
 def _newest_promotion(release: ReadRelease) -> tuple[Promotion | None, tuple[PromotionStep, ...]]:
@@ -257,10 +257,10 @@ def _approvals(release: ReadRelease) -> tuple[Approval, ...]:
 
 def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
     """Return what `gather` returns, for a primary key."""
-    found = _release(release_pk)
-    if not found:
+    findings = _release(release_pk)
+    if not findings:
         raise Release.DoesNotExist
-    return gather(found[0], now=now)
+    return gather(findings[0], now=now)
 
 
 def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] | None:

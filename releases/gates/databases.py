@@ -68,7 +68,7 @@ class DatabaseFacts:
     def staged_at(self) -> datetime | None:
         """Return when staging had run every revision file of the release; None: one is missing."""
         ran = [self.staged_sql.get(file) for file in self.brings]
-        return None if None in ran else max((one.at for one in ran if one), default=None)
+        return None if None in ran else max((staged.at for staged in ran if staged), default=None)
 
     @property
     def is_staged(self) -> bool:
@@ -86,7 +86,7 @@ class DatabaseFacts:
 
     def ran_at(self, revision: str) -> str:
         """Return the commit at which staging ran the revision last; "" when it is not known."""
-        commits = [one.commit for (id, _), one in self.staged_sql.items() if id == revision]
+        commits = [staged.commit for (id, _), staged in self.staged_sql.items() if id == revision]
         return commits[-1] if commits else ""
 
 
@@ -115,21 +115,25 @@ def databases_in(row: Any, release: Release) -> tuple[DatabaseFacts, ...]:
     """Return the release as each database sees it, from what `annotations` and `rehearsal.rows`
     brought along; what staging ran and what was planned is not in it.
     """
-    databases = [Database(project=release.project, **one) for one in row.database_rows]
-    for one in databases:
-        one.called = one.name if len(databases) > 1 else ""
+    databases = [Database(project=release.project, **values) for values in row.database_rows]
+    for database in databases:
+        database.called = database.name if len(databases) > 1 else ""
     kept = release.record
     rehearsals, names = kept.get("rehearsals", row.rehearsal_rows), kept.get("databases", {})
     return tuple(
         DatabaseFacts(
-            database=one,
-            called=names.get(str(one.pk), one.called),
-            migrations=migrations_of(release, one, databases),
-            heads=heads_of(release, one, databases),
-            places={at["kind"]: _place(at) for at in row.place_rows if at["database"] == one.pk},
-            rehearsals=rehearsals_of(each for each in rehearsals if each["database_id"] == one.pk),
+            database=database,
+            called=names.get(str(database.pk), database.called),
+            migrations=migrations_of(release, database, databases),
+            heads=heads_of(release, database, databases),
+            places={
+                at["kind"]: _place(at) for at in row.place_rows if at["database"] == database.pk
+            },
+            rehearsals=rehearsals_of(
+                each for each in rehearsals if each["database_id"] == database.pk
+            ),
         )
-        for one in databases
+        for database in databases
     )
 
 

@@ -39,7 +39,7 @@ def production_live(facts: Facts) -> Result:
 
 def rolled_back(facts: Facts) -> Result:
     """Return that the release is not in production any more, whatever else serves there now."""
-    serving = tuple((one.service, one.serving[:7] or "nothing") for one in facts.in_production)
+    serving = tuple((live.service, live.serving[:7] or "nothing") for live in facts.in_production)
     message = "The release was rolled back: production runs the earlier deployment."
     return Result(FAIL, message, serving)
 
@@ -50,14 +50,16 @@ def _all_live(facts: Facts, kind: str, commit: str, what: str) -> Result:
     services = [live for live in facts.live.get(kind, ()) if live.counts]
     if not any(live.at_commits for live in services):
         return Result(FAIL, _none_counts(facts, kind))
-    told = [(live, *live_at(facts, live, kind, commit)) for live in services]
-    evidence = tuple((live.service, sentence) for live, _, sentence in told)
+    judgements = [(live, *live_at(facts, live, kind, commit)) for live in services]
+    evidence = tuple((live.service, sentence) for live, _, sentence in judgements)
     evidence += _beside(facts, kind, commit)
     seen_at = min(filter(None, (live.instance.seen_at for live in services)), default=None)
     for state in (FAIL, PENDING):
-        if wrong := [f"{live.service} {said}" for live, its, said in told if its == state]:
+        if wrong := [
+            f"{live.service} {sentence}" for live, its, sentence in judgements if its == state
+        ]:
             return Result(state, f"In {kind}, {'; '.join(wrong)}.", evidence, seen_at)
-    return Result(PASS, _serve(told, commit, what), evidence, seen_at)
+    return Result(PASS, _serve(judgements, commit, what), evidence, seen_at)
 
 
 def live_at(facts: Facts, live: Live, kind: str, commit: str) -> tuple[str, str]:
@@ -99,9 +101,9 @@ def _beside(facts: Facts, kind: str, commit: str) -> tuple[tuple[str, str], ...]
     )
 
 
-def _serve(told: list[tuple[Live, str, str]], commit: str, what: str) -> str:
+def _serve(judged: list[tuple[Live, str, str]], commit: str, what: str) -> str:
     """Return what the services serve, all as they should; those that rightly stay behind apart."""
-    ours = [live for live, _, _ in told if live.at_commits]
+    ours = [live for live, _, _ in judged if live.at_commits]
     there = [live.service for live in ours if live.serving in ("", commit)]
     behind = [live.service for live in ours if live.service not in there]
     message = []
@@ -110,7 +112,7 @@ def _serve(told: list[tuple[Live, str, str]], commit: str, what: str) -> str:
     if behind:
         serve = "it serves" if len(behind) == 1 else "they serve"
         message.append(f"no changes for {_named(behind)} since the deployment {serve}")
-    message += [f"{live.service} {words}" for live, _, words in told if not live.at_commits]
+    message += [f"{live.service} {words}" for live, _, words in judged if not live.at_commits]
     return f"{'; '.join(message)}."
 
 

@@ -21,7 +21,7 @@ def unaccepted(release: Any) -> Sequence[dict[str, str]]:
         for row in words_on(release)[0]
         if row["user_id"] != release.cut_by_id and ACCEPTED_AS in row["risks"]
     }
-    return [one for one in changing if (one["revision"], one["sha256"]) not in words]
+    return [edit for edit in changing if (edit["revision"], edit["sha256"]) not in words]
 
 
 def sentence_of(release: Release, edits: Sequence[dict[str, str]]) -> str:

@@ -46,12 +46,12 @@ def merge_allowed(facts: Facts) -> Result:
         return Result(PENDING, message, (), pull.seen_at)
     demands = tuple(_demanded(facts, rules, facts.staging_rules, pull))
     evidence = tuple((demand.name, f"{demand.said} {demand.link}".strip()) for demand in demands)
-    one = min((demand for demand in demands if not demand.met), key=_order, default=None)
-    if one is None:
+    worst = min((demand for demand in demands if not demand.met), key=_order, default=None)
+    if worst is None:
         return Result(PASS, f"GitHub accepts a merge commit into {main}.", evidence, pull.seen_at)
-    state = FAIL if one.met is False and not one.waits else PENDING
-    said = f"{one.said} {DOUBTED}" if facts.rules_doubted else one.said
-    return Result(state, said, evidence, pull.seen_at)
+    state = FAIL if worst.met is False and not worst.waits else PENDING
+    sentence = f"{worst.said} {DOUBTED}" if facts.rules_doubted else worst.said
+    return Result(state, sentence, evidence, pull.seen_at)
 
 
 def _order(demand: Demand) -> tuple[bool, bool]:
@@ -79,22 +79,22 @@ def _reviews(rules: MergeRules, pull: PullRequest) -> Iterator[Demand]:
 
     GitHub's decision counts code owners, stale reviews and the last push as well.
     """
-    asked = [number_of(rules.approvals, "approval")] if rules.approvals else []
-    asked += ["a code owner's approval"] if rules.code_owners else []
-    asked += ["an approval of the last push by somebody else"] if rules.last_push else []
+    demands = [number_of(rules.approvals, "approval")] if rules.approvals else []
+    demands += ["a code owner's approval"] if rules.code_owners else []
+    demands += ["an approval of the last push by somebody else"] if rules.last_push else []
     seen, where = pull.merging or {}, f"{pull.url}/files"
     approved = seen.get("approved") or []
-    needs = f"Pull request #{pull.number} needs {and_(asked)}"
-    if pull.review_decision == "changes_requested" and (asked or rules.pull_required):
+    needs = f"Pull request #{pull.number} needs {and_(demands)}"
+    if pull.review_decision == "changes_requested" and (demands or rules.pull_required):
         who = and_(seen.get("asking") or ["a reviewer"])
         message = (
             f"{who} requested changes on #{pull.number}. Resolve them, then request another review."
         )
         yield Demand("reviews", False, message, pull.url)
-    elif not asked:
+    elif not demands:
         yield Demand("reviews", True, "No review required.")
     elif pull.review_decision == "approved":
-        message = f"Approved by {and_(approved or ['reviewers'])}: {and_(asked)}."
+        message = f"Approved by {and_(approved or ['reviewers'])}: {and_(demands)}."
         yield Demand("reviews", True, message)
     elif pull.review_decision == "review_required":
         message = f"{needs} on GitHub ({len(approved)} given): review it there."

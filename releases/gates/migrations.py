@@ -34,46 +34,46 @@ def migrations_ready(facts: Facts) -> Result:
     return judge_each(facts, _ready)
 
 
-def _ready(facts: Facts, one: DatabaseFacts) -> Result:
-    if not one.migrations:
+def _ready(facts: Facts, database: DatabaseFacts) -> Result:
+    if not database.migrations:
         return Result(PASS, _NO_MIGRATIONS)
-    files = tuple((id, sha256[:12]) for id, sha256 in one.brings)
-    count = number_of(len(one.migrations), "migration")
-    open_run = next((run for run in one.runs if run.is_open), None)
+    files = tuple((id, sha256[:12]) for id, sha256 in database.brings)
+    count = number_of(len(database.migrations), "migration")
+    open_run = next((run for run in database.runs if run.is_open), None)
     if open_run:
         target = f" to {', '.join(open_run.target)}" if open_run.target else ""
         return Result(PENDING, f"Staging is being migrated{target}.", files)
-    if edited := one.edited_since_staged():
-        return Result(FAIL, _edited(one, edited), files)
+    if edited := database.edited_since_staged():
+        return Result(FAIL, _edited(database, edited), files)
     if facts.release.is_hotfix:
-        return _hotfix_staged(facts, one, files) or Result(
+        return _hotfix_staged(facts, database, files) or Result(
             PASS, f"{count} run in staging, same files.", files
         )
-    staged_at = one.staged_at()
+    staged_at = database.staged_at()
     if staged_at is None:
-        return Result(*_not_staged(facts, one, count), files)
+        return Result(*_not_staged(facts, database, count), files)
     return (
-        _staging_elsewhere(facts, one, files)
+        _staging_elsewhere(facts, database, files)
         or _soaking(facts, staged_at, files)
         or Result(PASS, f"{count} applied in staging, same files, soaked.", files, staged_at)
     )
 
 
-def _not_staged(facts: Facts, one: DatabaseFacts, count: str) -> tuple[str, str]:
+def _not_staged(facts: Facts, database: DatabaseFacts, count: str) -> tuple[str, str]:
     """State and sentence while no run of the portal has brought these files to staging."""
-    last = _last_with_it(facts, one)
+    last = _last_with_it(facts, database)
     if last and last.status != "succeeded":
         how = last.get_status_display()
         return FAIL, f"Migrating staging ended as {how}: {last.sentence}"
-    if one.is_at_heads(EnvironmentKind.STAGING):
+    if database.is_at_heads(EnvironmentKind.STAGING):
         unproven = f"no portal run has verified these {count} yet. Press Migrate staging."
         return PENDING, f"Staging's database is at the release's head, but {unproven}"
     return PENDING, f"{count} not applied in staging yet."
 
 
-def _staging_elsewhere(facts: Facts, one: DatabaseFacts, files: Files) -> Result | None:
+def _staging_elsewhere(facts: Facts, database: DatabaseFacts, files: Files) -> Result | None:
     """Return the answer where staging's database is not known to be at the release's heads."""
-    staging = one.places.get(EnvironmentKind.STAGING)
+    staging = database.places.get(EnvironmentKind.STAGING)
     if staging is None or staging.revisions is None:
         why = f" {staging.revisions_problem}" if staging and staging.revisions_problem else ""
         message = f"Staging's database cannot be read, so its revision is not known.{why}"
@@ -81,8 +81,8 @@ def _staging_elsewhere(facts: Facts, one: DatabaseFacts, files: Files) -> Result
     if staging.revisions_at is None or staging.revisions_at < facts.fresh_since:
         message = "Reading staging's database: the last reading is too old."
         return Result(PENDING, message, files, staging.revisions_at)
-    if not one.is_at_heads(EnvironmentKind.STAGING):
-        at, heads = ", ".join(staging.revisions) or "nothing", ", ".join(one.heads or ())
+    if not database.is_at_heads(EnvironmentKind.STAGING):
+        at, heads = ", ".join(staging.revisions) or "nothing", ", ".join(database.heads or ())
         message = f"Staging's database is at {at}, the release needs {heads}."
         return Result(FAIL, message, files)
     return None
@@ -98,20 +98,22 @@ def _soaking(facts: Facts, staged_at: datetime, files: Files) -> Result | None:
     return Result(PENDING, message, files, staged_at)
 
 
-def _hotfix_staged(facts: Facts, one: DatabaseFacts, files: Files) -> Result | None:
+def _hotfix_staged(facts: Facts, database: DatabaseFacts, files: Files) -> Result | None:
     """Return what is missing until production may run a hotfix's files.
 
     Staging may be ahead: only the files must have run.
     """
-    if (staged_at := one.staged_at()) is not None:
+    if (staged_at := database.staged_at()) is not None:
         return _soaking(facts, staged_at, files)
-    unrun = f"Staging has not run {and_(f[0] for f in one.brings if f not in one.staged_sql)}"
-    last = _last_with_it(facts, one)
+    unrun = (
+        f"Staging has not run {and_(f[0] for f in database.brings if f not in database.staged_sql)}"
+    )
+    last = _last_with_it(facts, database)
     state, tried = PENDING, ""
     if last and last.status in ("failed", "needs_person"):
         how = last.get_status_display()
         state, tried = FAIL, f" Migrating staging with it ended as {how}: {last.sentence}"
-    elif same_revisions(one):
+    elif same_revisions(database):
         return Result(PENDING, f"{unrun}. Press Migrate staging.", files)
     message = (
         f"{unrun}, and production runs only what staging ran.{tried} Bring the same files to"
@@ -121,9 +123,9 @@ def _hotfix_staged(facts: Facts, one: DatabaseFacts, files: Files) -> Result | N
     return Result(state, message, files)
 
 
-def _last_with_it(facts: Facts, one: DatabaseFacts) -> MigrationRun | None:
+def _last_with_it(facts: Facts, database: DatabaseFacts) -> MigrationRun | None:
     """Return staging's newest run, if it was of the candidate."""
-    last = one.runs[0] if one.runs else None
+    last = database.runs[0] if database.runs else None
     return last if last and last.commit == facts.release.candidate else None
 
 
@@ -137,8 +139,8 @@ def same_databases(facts: Facts) -> bool:
 def same_revisions(facts: DatabaseFacts) -> bool:
     """Return whether the database is at the same revisions in staging and in production."""
     places = filter(None, map(facts.places.get, LONG_LIVED))
-    found = [sorted(place.revisions) for place in places if place.revisions is not None]
-    return len(found) == 2 and found[0] == found[1]
+    revisions = [sorted(place.revisions) for place in places if place.revisions is not None]
+    return len(revisions) == 2 and revisions[0] == revisions[1]
 
 
 def _edited(facts: DatabaseFacts, paths: list[str]) -> str:
@@ -165,21 +167,21 @@ def migration_risks(facts: Facts) -> Result:
     return judge_each(facts, _risks)
 
 
-def _risks(facts: Facts, one: DatabaseFacts) -> Result:
-    plan = one.planned
-    if not one.migrations:
+def _risks(facts: Facts, database: DatabaseFacts) -> Result:
+    plan = database.planned
+    if not database.migrations:
         return Result(PASS, "No migrations")
     if plan is None or plan.status in OPEN:
         return Result(PENDING, (plan and plan.sentence) or "Analyzing migrations…")
     if plan.status != JobStatus.SUCCEEDED:
         return Result(FAIL, plan.sentence)
-    if plan.met.get("order", one.order) != one.order:
+    if plan.met.get("order", database.order) != database.order:
         return Result(PENDING, "The order of deploy and migration has changed. Updating the plan…")
-    if not plan.files.issuperset(one.brings):
+    if not plan.files.issuperset(database.brings):
         return Result(PENDING, "The migration files have changed. Updating the plan…")
     kind = EnvironmentKind.PRODUCTION
-    at = one.places[kind].revisions if kind in one.places else None
-    if at is not None and is_elsewhere(plan.starts, kind, at, one.heads or ()):
+    at = database.places[kind].revisions if kind in database.places else None
+    if at is not None and is_elsewhere(plan.starts, kind, at, database.heads or ()):
         return Result(PENDING, "Production's database has changed. Updating the plan…")
     evidence = tuple((risk.revision, f"{risk.severity}: {risk.sentence}") for risk in plan.risks)
     if waiting := plan.unaccepted:

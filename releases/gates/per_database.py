@@ -16,7 +16,9 @@ def judge_each(facts: Any, judge: Callable[[Any, DatabaseFacts], Result]) -> Res
     if len(judged) == 1:
         return judged[0][1]
     state = min((result.state for _, result in judged), key=WORST_FIRST.index)
-    message = " ".join(f"{name}: {one.sentence}" for name, one in judged if one.state == state)
+    message = " ".join(
+        f"{name}: {result.sentence}" for name, result in judged if result.state == state
+    )
     evidence = tuple(
         (f"{name}: {label}", text) for name, result in judged for label, text in result.evidence
     )

@@ -41,8 +41,8 @@ class Acceptance:
 
     def is_on(self, step: Step, risks: Collection[str] = ()) -> bool:
         """Return whether it is about exactly this file, and covers these risks."""
-        mine = (self.revision, self.sha256) == (step.revision, step.sha256)
-        return mine and set(risks) <= set(self.risks)
+        same_file = (self.revision, self.sha256) == (step.revision, step.sha256)
+        return same_file and set(risks) <= set(self.risks)
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,13 @@ class Planned:
     def acceptance(self, step: Step) -> Acceptance | None:
         """Return the word that covers all these risks of exactly this file, if there is one."""
         wanted = set(names(self.asking(step)))
-        return next((one for one in self.accepted if one.is_on(step, wanted)), None)
+        return next(
+            (acceptance for acceptance in self.accepted if acceptance.is_on(step, wanted)), None
+        )
 
     def lapsed_acceptance(self, step: Step) -> Acceptance | None:
         """Return the newest word on this file that a change of configuration undid."""
-        return next((one for one in self.lapsed if one.is_on(step)), None)
+        return next((acceptance for acceptance in self.lapsed if acceptance.is_on(step)), None)
 
     @property
     def unaccepted(self) -> tuple[Step, ...]:
@@ -102,12 +104,12 @@ class Planned:
         """One sentence on what production's database was like when the plan was made."""
         if message := self.met.get("problem"):
             return f"Sizes are not known: {message}"
-        tables = {name: Table(**one) for name, one in self.met.get("tables", {}).items()}
-        found = [f"{name} {many(one.size)}B" for name, one in sorted(tables.items())]
-        said = f"In production: {', '.join(found)}." if found else ""
+        tables = {name: Table(**values) for name, values in self.met.get("tables", {}).items()}
+        tables_met = [f"{name} {many(size.size)}B" for name, size in sorted(tables.items())]
+        sentence = f"In production: {', '.join(tables_met)}." if tables_met else ""
         if seconds := self.met.get("longest_s"):
-            said += f" A transaction was open for {seconds / 60:.0f} min; locks wait for it."
-        return said
+            sentence += f" A transaction was open for {seconds / 60:.0f} min; locks wait for it."
+        return sentence
 
 
 def names(risks: Sequence[Risk]) -> list[str]:
@@ -122,11 +124,11 @@ def annotations() -> dict[str, object]:
     ).order_by()
     plan = JSONObject(database="database_id", **{name: name for name in PLANNED})
     words = RiskAcceptance.objects.filter(project=OuterRef("project")).order_by("-pk")
-    told = words.values(row=JSONObject(who="user__username", **{name: name for name in WORD}))
+    rows = words.values(row=JSONObject(who="user__username", **{name: name for name in WORD}))
     return {
         "plan_rows": ArraySubquery(plans.values(row=plan)),
-        "accepted_rows": ArraySubquery(told.filter(lapsed_at=None)[:KEPT]),
-        "lapsed_rows": ArraySubquery(told.filter(lapsed_at__isnull=False)[:SHOWN]),
+        "accepted_rows": ArraySubquery(rows.filter(lapsed_at=None)[:KEPT]),
+        "lapsed_rows": ArraySubquery(rows.filter(lapsed_at__isnull=False)[:SHOWN]),
     }
 
 
@@ -153,7 +155,7 @@ def planned_of(release: Any) -> dict[int, Planned]:
             **row
             | {
                 "steps": steps_from_json(row["steps"]),
-                "risks": tuple(Risk(**one) for one in row["risks"]),
+                "risks": tuple(Risk(**risk) for risk in row["risks"]),
                 "accepted": accepted,
                 "lapsed": lapsed,
             }
@@ -170,11 +172,11 @@ def with_unplanned(plan: Planned, staged: Mapping[tuple[str, str], Staged]) -> P
     """Return the plan with a risk for each revision of which staging's run sent what the plan
     does not show.
     """
-    found = []
+    steps = []
     for step in plan.steps:
         ran = staged.get(file := (step.revision, step.sha256))
         if ran and (sent := unplanned(step, ran)):
             more = f" and {len(sent) - 1} more" if len(sent) > 1 else ""
             message = f"Staging's run {ran.run} sent a statement that the plan does not show{more}."
-            found.append(Risk("unplanned-sql", DANGER, *file, message, sql=sent[0][:2000]))
-    return replace(plan, risks=(*found, *plan.risks)) if found else plan
+            steps.append(Risk("unplanned-sql", DANGER, *file, message, sql=sent[0][:2000]))
+    return replace(plan, risks=(*steps, *plan.risks)) if steps else plan

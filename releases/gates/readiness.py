@@ -69,7 +69,7 @@ def _as_recorded(kept: list[Recorded], facts: Facts) -> tuple[ChecklistLine, ...
     items = {item.pk: item for item in facts.items}
 
     def result(row: Recorded) -> Result:
-        evidence = tuple((label, said) for label, said in row["evidence"])
+        evidence = tuple((label, sentence) for label, sentence in row["evidence"])
         at = parse_datetime(row["at"]) if row["at"] else None
         return Result(row["state"], row["sentence"], evidence, at)
 
@@ -84,12 +84,12 @@ def _as_promoted(shown: list[ChecklistItem], promotion: Promotion) -> tuple[Chec
     items, at = {item.pk: item for item in shown}, promotion.created_at
     return tuple(
         ChecklistLine(
-            items.get(one.get("item")),
+            items.get(gate.get("item")),
             "",
-            one["text"],
-            Result(one["state"], one["sentence"], (), at),
+            gate["text"],
+            Result(gate["state"], gate["sentence"], (), at),
         )
-        for one in promotion.gates
+        for gate in promotion.gates
     )
 
 

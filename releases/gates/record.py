@@ -31,11 +31,14 @@ def keep(release: Release, *, now: datetime, superseded_by: str = "") -> None:
         "before": [_row(line) for line in readiness.before],
         "after": [_row(line) for line in readiness.after],
         "required_approvals": facts.project.required_approvals,
-        "faults": {str(one.pk): fault_of(one, facts.release, content) for one in facts.approvals},
+        "faults": {
+            str(approval.pk): fault_of(approval, facts.release, content)
+            for approval in facts.approvals
+        },
         "superseded_by": superseded_by,
         "accepted": _of_its_files(accepted, release),
         "lapsed": _of_its_files(lapsed, release),
-        "databases": {str(one.database.pk): one.called for one in facts.databases},
+        "databases": {str(database.database.pk): database.called for database in facts.databases},
         "pulls": pulls(facts),
         "rehearsals": facts.release.rehearsal_rows,
     }
@@ -48,13 +51,13 @@ def pulls(facts: Facts) -> Sequence[ShippedPull]:
         return kept
     own = [facts.promotion_pull] if facts.release.is_hotfix and facts.promotion_pull else []
     return [
-        ShippedPull(number=one.number, title=one.title, author=one.author, url=one.url)
-        for one in (*own, *facts.pulls)
+        ShippedPull(number=pull.number, title=pull.title, author=pull.author, url=pull.url)
+        for pull in (*own, *facts.pulls)
     ]
 
 
 def _of_its_files(words: Iterable[JsonObject], release: Release) -> list[JsonObject]:
-    files = {one["sha256"] for one in (*release.migrations, *release.edits)}
+    files = {file["sha256"] for file in (*release.migrations, *release.edits)}
     return [word for word in words if word["sha256"] in files]
 
 

@@ -27,7 +27,7 @@ def rows(project: str, candidate: str) -> ArraySubquery:
     """Return the newest rehearsal of each database in each environment; `project`, `candidate`:
     their fields in the query.
     """
-    mine: QuerySet[Rehearsal] = Rehearsal.objects.filter(
+    rehearsals: QuerySet[Rehearsal] = Rehearsal.objects.filter(
         environment__kind__in=LONG_LIVED,
         environment__project=OuterRef(project),
         environment__gone_at=None,
@@ -35,14 +35,14 @@ def rows(project: str, candidate: str) -> ArraySubquery:
         direction=Direction.UPGRADE,
     )
     place = ("environment_id", "database_id")
-    newest = mine.order_by(*place, "-pk").distinct(*place)
+    newest = rehearsals.order_by(*place, "-pk").distinct(*place)
     row = JSONObject(kind=F("environment__kind"), **{name: name for name in FIELDS})
     return ArraySubquery(newest.values(row=row))
 
 
-def rehearsals_of(found: Iterable[JsonObject]) -> tuple[Rehearsal, ...]:
+def rehearsals_of(stored: Iterable[JsonObject]) -> tuple[Rehearsal, ...]:
     """Return what `rows` brought along, as rows with no more than that."""
-    return tuple(map(_rehearsal, found))
+    return tuple(map(_rehearsal, stored))
 
 
 def _rehearsal(row: JsonObject) -> Rehearsal:

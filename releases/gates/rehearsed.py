@@ -27,18 +27,18 @@ def rehearsed(facts: Facts) -> Result:
     return judge_each(facts, _rehearsed)
 
 
-def _rehearsed(facts: Facts, one: DatabaseFacts) -> Result:
-    if not one.migrations:
+def _rehearsed(facts: Facts, database: DatabaseFacts) -> Result:
+    if not database.migrations:
         return Result(PASS, "No migrations to rehearse")
-    production = one.places.get(EnvironmentKind.PRODUCTION)
+    production = database.places.get(EnvironmentKind.PRODUCTION)
     if production is None or production.revisions is None or production.revisions_at is None:
-        return _unread(one)
+        return _unread(database)
     if production.revisions_at < facts.fresh_since:
         return Result(PENDING, _OLD, (), production.revisions_at)
-    if one.is_at_heads(EnvironmentKind.PRODUCTION):
+    if database.is_at_heads(EnvironmentKind.PRODUCTION):
         return Result(PASS, "Production's database is at the release's head: nothing to rehearse.")
     kind = EnvironmentKind.PRODUCTION
-    row = next((row for row in one.rehearsals if row.environment.kind == kind), None)
+    row = next((row for row in database.rehearsals if row.environment.kind == kind), None)
     if row is None or row.status in OPEN:
         phase = PHASES.get(row.phase, "").lower() if row else ""
         return Result(PENDING, f"Rehearsing{phase and ': '}{phase}.")
@@ -47,14 +47,14 @@ def _rehearsed(facts: Facts, one: DatabaseFacts) -> Result:
     ):
         message = "Production's database has changed. Rehearsing again…"
         return Result(PENDING, message, _evidence(row))
-    return Result(*_said_by(row, facts, one), _evidence(row), row.finished_at)
+    return Result(*_said_by(row, facts, database), _evidence(row), row.finished_at)
 
 
 def _evidence(row: Rehearsal) -> tuple[tuple[str, str], ...]:
     return (*(("warning", message) for message in row.warnings), ("rehearsal", str(row.pk)))
 
 
-def _said_by(row: Rehearsal, facts: Facts, one: DatabaseFacts) -> tuple[str, str]:
+def _said_by(row: Rehearsal, facts: Facts, database: DatabaseFacts) -> tuple[str, str]:
     """Return state and sentence that an ended rehearsal of today's schema gives the gate."""
     if row.status == JobStatus.CANCELLED:
         return PENDING, "The rehearsal was cancelled; start it again from its page."
@@ -65,14 +65,14 @@ def _said_by(row: Rehearsal, facts: Facts, one: DatabaseFacts) -> tuple[str, str
     if row.status != JobStatus.SUCCEEDED:
         return ATTEST, f"{row.sentence} Rehearse it yourself and confirm the item."
     ran = dict(hashes(row.files))
-    if any(ran.get(id, sha256) != sha256 for id, sha256 in one.brings):
+    if any(ran.get(id, sha256) != sha256 for id, sha256 in database.brings):
         return PENDING, "The rehearsal ran other migration files."
     return PASS, row.sentence
 
 
-def _unread(one: DatabaseFacts) -> Result:
+def _unread(facts: DatabaseFacts) -> Result:
     """Return why nothing is known of production's database: what the last reading said, if any."""
-    production = one.places.get(EnvironmentKind.PRODUCTION)
+    production = facts.places.get(EnvironmentKind.PRODUCTION)
     problem = production.revisions_problem if production else ""
     return Result(PENDING, problem or "Reading production's database for the first time.")
 
@@ -87,17 +87,17 @@ def production_at_head(facts: Facts) -> Result:
     return judge_each(facts, _at_head)
 
 
-def _at_head(facts: Facts, one: DatabaseFacts) -> Result:
-    production = one.places.get(EnvironmentKind.PRODUCTION)
+def _at_head(facts: Facts, database: DatabaseFacts) -> Result:
+    production = database.places.get(EnvironmentKind.PRODUCTION)
     if production is None or production.revisions is None or production.revisions_at is None:
-        return _unread(one)
+        return _unread(database)
     now_at = f"Production's database is at {', '.join(production.revisions) or 'nothing'}"
-    if one.heads is None:
-        said = PENDING, "This database was added after the release was created."
+    if database.heads is None:
+        answer = PENDING, "This database was added after the release was created."
     elif production.revisions_at < max(facts.release.candidate_at, facts.fresh_since):
-        said = PENDING, _OLD
-    elif not one.is_at_heads(EnvironmentKind.PRODUCTION):
-        said = FAIL, f"{now_at}, not at {', '.join(one.heads)}."
+        answer = PENDING, _OLD
+    elif not database.is_at_heads(EnvironmentKind.PRODUCTION):
+        answer = FAIL, f"{now_at}, not at {', '.join(database.heads)}."
     else:
-        said = PASS, f"{now_at}."
-    return Result(*said, (), production.revisions_at)
+        answer = PASS, f"{now_at}."
+    return Result(*answer, (), production.revisions_at)

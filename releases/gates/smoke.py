@@ -15,8 +15,8 @@ SMOKE_VALID = timedelta(hours=2)
 
 
 def _is_not_asked(facts: Facts) -> str:
-    asked = facts.staging_tests and not facts.release.is_hotfix
-    return "" if asked else "No smoke tests for staging"
+    has_tests = facts.staging_tests and not facts.release.is_hotfix
+    return "" if has_tests else "No smoke tests for staging"
 
 
 @gate("Staging smoke tests", always=True, sign_off=True, exempt=_is_not_asked)

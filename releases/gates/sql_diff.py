@@ -49,8 +49,17 @@ def unplanned(step: Step, staged: Staged | None) -> tuple[str, ...]:
     if staged is None or not staged.executed or step.upgrade.kind:
         return ()
     planned = {key_of(statement.sql) for statement in step.upgrade.statements}
-    sent = (one for key, text in staged.executed if key not in planned for one in split(text))
-    return tuple(one for one in sent if key_of(one) not in planned and not is_read(one))
+    sent = (
+        statement
+        for key, text in staged.executed
+        if key not in planned
+        for statement in split(text)
+    )
+    return tuple(
+        statement
+        for statement in sent
+        if key_of(statement) not in planned and not is_read(statement)
+    )
 
 
 @dataclass(frozen=True)
@@ -129,13 +138,13 @@ def summary(compared: Sequence[Compared]) -> tuple[str, str]:
     if not compared:
         return SAME, ""
     count = number_of(len(compared), "revision")
-    for state, one, several in (
+    for state, comparison, several in (
         (OTHER, "differs from what staging ran", "differ from what staging ran"),
         (UNKNOWN, *["cannot be compared with staging"] * 2),
     ):
-        if found := [each.revision for each in compared if each.state == state]:
-            verb = several if len(found) > 1 else one
-            return state, f"Of production's {count}, {', '.join(found[:4])} {verb}."
+        if revisions := [each.revision for each in compared if each.state == state]:
+            verb = several if len(revisions) > 1 else comparison
+            return state, f"Of production's {count}, {', '.join(revisions[:4])} {verb}."
     return SAME, f"Production will run the same SQL as staging: {count}."
 
 

@@ -29,13 +29,13 @@ def databases_of(release: ReadRelease) -> tuple[DatabaseFacts, ...]:
     staged = _staged(release, plans)
     return tuple(
         replace(
-            one,
+            database,
             runs=tuple(run for run in runs if run.database_id == pk)[:10],
             staged_sql=(ran := staged.get(pk, {})),
             planned=with_unplanned(plans[pk], ran) if pk in plans else None,
         )
-        for one in databases
-        for pk in [one.database.pk]
+        for database in databases
+        for pk in [database.database.pk]
     )
 
 
@@ -57,11 +57,11 @@ def _staged(
     sent = Func(
         F("run__executed"), F("revision"), function="jsonb_extract_path", output_field=JSONField()
     )
-    found: dict[int, dict[tuple[str, str], Staged]] = {}
+    staged_by_database: dict[int, dict[tuple[str, str], Staged]] = {}
     read = rows.order_by("pk").annotate(sent=sent).values_list(*_STAGED)
-    for database, revision, sha256, at, kept, renderer, run, commit, told in read:
-        executed = tuple((key, text) for key, text in told or ())
+    for database, revision, sha256, at, kept, renderer, run, commit, listed in read:
+        executed = tuple((key, text) for key, text in listed or ())
         rendered = rendered_from_json(kept) if kept else None
         ran = Staged(at, commit, run, rendered, renderer, executed)
-        found.setdefault(database, {})[revision, sha256] = ran
-    return found
+        staged_by_database.setdefault(database, {})[revision, sha256] = ran
+    return staged_by_database

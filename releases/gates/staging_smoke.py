@@ -40,12 +40,12 @@ def tests_of(rows: Iterable[JsonObject]) -> tuple[AskedTest, ...]:
 
 
 def about(
-    candidate: str, deployments: Iterable[str], run: int | None, asked: Iterable[AskedTest]
+    candidate: str, deployments: Iterable[str], run: int | None, tests: Iterable[AskedTest]
 ) -> str:
     """Return a digest of what an answer holds for: it lapses when any of these changes.
 
     `deployments` are those of staging that serve, `run` the newest migration of staging that
     succeeded.
     """
-    message = repr((candidate, sorted(deployments), run, list(asked)))
+    message = repr((candidate, sorted(deployments), run, list(tests)))
     return sha256(message.encode()).hexdigest()

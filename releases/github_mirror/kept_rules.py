@@ -14,18 +14,18 @@ _LISTS = ("checks", "deployments", "others")
 _RANK = {False: 0, None: 1, True: 2}
 
 
-def kept_rules(before: JsonObject | None, found: MergeRules | None) -> JsonObject | None:
+def kept_rules(before: JsonObject | None, rules: MergeRules | None) -> JsonObject | None:
     """Return what to keep after a reading that found these rules; None: they are not known.
 
     What it demands counts at once; what it demands no more stands until the next one says the same.
     """
-    if found is None:
+    if rules is None:
         return None
-    now = found.as_json()
+    now = rules.as_json()
     if not before or before.get(LIGHTER) == now:
         return now
-    both = _both(found, from_json(before))
-    return now if both == found else both.as_json() | {LIGHTER: now}
+    both = _both(rules, from_json(before))
+    return now if both == rules else both.as_json() | {LIGHTER: now}
 
 
 def contexts_of(kept: JsonObject | None) -> list[str] | None:
@@ -44,7 +44,7 @@ def _both(now: MergeRules, before: MergeRules) -> MergeRules:
         if set(old[name]) - set(new[name])
     }
     flags = {name: max(new[name], old[name], key=_rank) for name in _flags(new)}
-    methods = tuple(one for one in now.methods if one in before.methods)
+    methods = tuple(method for method in now.methods if method in before.methods)
     return replace(now, **(flags | lists | {"methods": methods}))
 
 

@@ -110,9 +110,9 @@ def upsert(rows: Iterable[PullRequest]) -> None:
 def unknown_pulls(project: Project, commits: Iterable[Commit]) -> tuple[MergedPull, ...]:
     """Return merged pull requests that commit titles name and the mirror lacks."""
     named = {
-        int(found[1] or found[2])
+        int(match[1] or match[2])
         for commit in commits
-        if (found := PULL_NUMBER.search(commit.title))
+        if (match := PULL_NUMBER.search(commit.title))
     }
     known = PullRequest.objects.filter(project=project, number__in=named, state="merged")
     unknown = sorted(named - set(known.values_list("number", flat=True)))

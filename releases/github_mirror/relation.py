@@ -39,8 +39,8 @@ class Relation:
         if self.same_files:
             return f"{staging} and {main} hold the same files"
         if self.diverged:
-            mine, theirs = _commits(self.ahead), _commits(self.behind)
-            return f"diverged from {main}: {mine} ahead, {theirs} behind"
+            ours, theirs = _commits(self.ahead), _commits(self.behind)
+            return f"diverged from {main}: {ours} ahead, {theirs} behind"
         if self.ahead:
             return f"{_commits(self.ahead)} ahead of {main}"
         return f"{_commits(self.behind)} behind {main}"
@@ -62,14 +62,16 @@ def settle(job: GitHubSync, overview: Overview) -> None:
     staging, main = overview.staging_head, overview.production_head
     if not staging or not main or Relation.of(job.relation, staging, main):
         return
-    if said := overview.comparison:
-        found = Relation(staging, main, said.ahead, said.behind, said.same_files)
+    if comparison := overview.comparison:
+        relation = Relation(
+            staging, main, comparison.ahead, comparison.behind, comparison.same_files
+        )
     else:
         try:
-            found = _by_git(job, staging, main)
+            relation = _by_git(job, staging, main)
         except (ApiError, GitError):
             return
-    job.relation = asdict(found)
+    job.relation = asdict(relation)
     GitHubSync.objects.filter(pk=job.pk).update(relation=job.relation)
 
 

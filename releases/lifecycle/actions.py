@@ -155,8 +155,10 @@ def migrate_staging(
         raise Refused("There is no staging environment on Railway.")
     commit, name = release.candidate, release.name
     runs = [
-        start_migration(staging, database=one, actor=actor, commit=commit, release=name, now=now)
-        for one in _to_migrate(release, staging)
+        start_migration(
+            staging, database=database, actor=actor, commit=commit, release=name, now=now
+        )
+        for database in _to_migrate(release, staging)
     ]
     return runs[0]
 
@@ -170,16 +172,16 @@ def _to_migrate(release: Release, staging: Environment) -> list[Database]:
     if len(databases) == 1:
         return databases
     behind = {
-        one.database.pk
-        for one in facts_of(release.pk).databases
-        if not one.is_staged or not one.is_at_heads(EnvironmentKind.STAGING)
+        database.database.pk
+        for database in facts_of(release.pk).databases
+        if not database.is_staged or not database.is_at_heads(EnvironmentKind.STAGING)
     }
-    found = [database for database in databases if database.pk in behind]
-    if not found:
+    databases_behind = [database for database in databases if database.pk in behind]
+    if not databases_behind:
         raise Refused(
             "Every database of staging is at the release's heads, brought there by the portal."
         )
-    return found
+    return databases_behind
 
 
 @action("release.abandoned", "releases.abandon_release")

@@ -34,12 +34,12 @@ def read(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | N
     mirror = mirror_of(release.project)
     mirror.fetch()
     count, commits, releases = _between(mirror, release, serves(facts), rolled)
-    found = wanted | {"count": count, "commits": commits, "releases": releases}
-    Release.objects.filter(pk=release.pk, candidate=release.candidate).update(carried=found)
-    names = and_(str(one["name"]) for one in releases)
+    carried_now = wanted | {"count": count, "commits": commits, "releases": releases}
+    Release.objects.filter(pk=release.pk, candidate=release.candidate).update(carried=carried_now)
+    names = and_(str(release["name"]) for release in releases)
     among = f", {names} among them" if names else ""
     message = f"{count} commits beyond what production serves{among}."
-    data = found | {"commits": commits[:20]}
+    data = carried_now | {"commits": commits[:20]}
     audit.record(
         "release.carried_read", actor=None, subject=release, sentence=message, data=data, now=now
     )
@@ -50,22 +50,22 @@ def _between(
     mirror: Mirror, release: Release, served: list[str], rolled: list[Release]
 ) -> tuple[int, list[dict[str, str]], list[dict[str, object]]]:
     """Return how many commits lie between, the newest, and the rolled-back releases among them."""
-    known = [one for one in served if mirror.has(one)]
-    lists = [mirror.commits(one, release.candidate) for one in known]
-    lists += [mirror.commits(one, release.base) for one in known]
+    known = [commit for commit in served if mirror.has(commit)]
+    lists = [mirror.commits(commit, release.candidate) for commit in known]
+    lists += [mirror.commits(commit, release.base) for commit in known]
     commits: dict[str, Commit] = {commit.sha: commit for some in lists for commit in some}
 
     def is_carried(merge: str) -> bool:
         return merge in commits if known else mirror.is_ancestor(merge, release.base)
 
     newest = [
-        {"sha": one.sha, "title": one.title[:200], "author": one.author[:100]}
-        for one in list(commits.values())[:COMMITS_KEPT]
+        {"sha": commit.sha, "title": commit.title[:200], "author": commit.author[:100]}
+        for commit in list(commits.values())[:COMMITS_KEPT]
     ]
     releases: list[dict[str, object]] = [
-        {"pk": one.pk, "name": one.name, "reverted": _is_reverted(one, commits)}
-        for one in rolled
-        if is_carried(one.merge_commit)
+        {"pk": release.pk, "name": release.name, "reverted": _is_reverted(release, commits)}
+        for release in rolled
+        if is_carried(release.merge_commit)
     ]
     return len(commits), newest, releases
 
@@ -73,5 +73,5 @@ def _between(
 def _is_reverted(release: Release, commits: dict[str, Commit]) -> bool:
     """Return whether one of the commits says that it takes the release's pull request back."""
     named = (release.name, f"#{release.pull_number})")
-    reverts = [one.title for one in commits.values() if one.title.startswith("Revert ")]
+    reverts = [commit.title for commit in commits.values() if commit.title.startswith("Revert ")]
     return any(name in title for title in reverts for name in named)

@@ -83,7 +83,7 @@ def _pulls_in(project: Project, commits: Sequence[Commit]) -> list[PullRequest]:
     """Return the pull requests into staging among the commits, by head or by a title's number."""
     shas = {commit.sha for commit in commits}
     named = filter(None, (PULL_NUMBER.search(commit.title) for commit in commits))
-    numbers = {int(found[1] or found[2]) for found in named}
+    numbers = {int(match[1] or match[2]) for match in named}
     merged = PullRequest.objects.filter(
         project=project, state="merged", base=project.staging_branch
     )
@@ -97,16 +97,16 @@ def _migrations(mirror: Mirror, release: Release) -> JsonObject:
     databases, since, until = databases_of(release.project), release.base, release.candidate
     folders = [database.alembic for database in databases]
     uncovered = list(history_reader.outside(mirror, since, until, *folders))
-    found: JsonObject = {"migrations": [], "heads_of": {}, "edits": [], "uncovered": uncovered}
+    collected: JsonObject = {"migrations": [], "heads_of": {}, "edits": [], "uncovered": uncovered}
     problems = []
-    for one in databases:
-        new, heads, edits, problem = _migrations_of(mirror, release, one)
-        found["migrations"] += [file | {"database": one.pk} for file in new]
-        found["heads_of"][str(one.pk)] = heads
-        found["edits"] += [asdict(edit) for edit in edits]
+    for row in databases:
+        new, heads, edits, problem = _migrations_of(mirror, release, row)
+        collected["migrations"] += [file | {"database": row.pk} for file in new]
+        collected["heads_of"][str(row.pk)] = heads
+        collected["edits"] += [asdict(edit) for edit in edits]
         if problem:
-            problems.append(f"{one.called}: {problem}" if one.called else problem)
-    return found | {"migrations_problem": next(iter(problems), "")}
+            problems.append(f"{row.called}: {problem}" if row.called else problem)
+    return collected | {"migrations_problem": next(iter(problems), "")}
 
 
 def _migrations_of(
@@ -118,9 +118,9 @@ def _migrations_of(
     alembic, since, until = database.alembic, release.base, release.candidate
     history = history_reader.read(mirror, until, alembic)
     change = history_reader.compare(mirror, since, until, alembic)
-    new = {one.id for one in change.new}
+    new = {revision.id for revision in change.new}
     known = [] if history.problems else history.between(set(), history.heads)
-    ordered = [one for one in known if one.id in new]
+    ordered = [revision for revision in known if revision.id in new]
     # What the version table holds when all has run.
     heads = list(history.effective_heads)
     bound = identity.bound(mirror, until, history, ordered, command=database.runs_project_code)
@@ -138,20 +138,20 @@ def _migrations_of(
         )
     pruned = {edit.revision for edit in edits if edit.kind == PRUNED}
     problem = _migrations_problem(release, change, pruned)
-    return [history_reader.described(one) for one in bound], heads, edits, problem
+    return [history_reader.described(revision) for revision in bound], heads, edits, problem
 
 
 def _migrations_problem(release: Release, change: changes.Change, pruned: Collection[str]) -> str:
     """Return what must be fixed before these revisions may run, and how; "": nothing."""
     if change.problems:
         return change.problems[0].sentence
-    names = ", ".join(one.path for one in change.deleted if one.id not in pruned)
+    names = ", ".join(revision.path for revision in change.deleted if revision.id not in pruned)
     if not names:
         return ""
     main, staging = release.project.production_branch, release.project.staging_branch
     lacking = "the hotfix's branch" if release.is_hotfix else staging
     fix = f"Merge {main} into {lacking} first."
-    squashed = f" {PROVE}" if any(not one.down for one in change.new) else ""
+    squashed = f" {PROVE}" if any(not revision.down for revision in change.new) else ""
     return f"{main} has revisions that {lacking} lacks: {names}. {fix}{squashed}"
 
 

@@ -102,7 +102,7 @@ def _was_read_for_others(release: Release) -> bool:
     """Return whether the project has other databases than the release was read for; one query."""
     if release.status != ReleaseStatus.OPEN:
         return False
-    now = {str(one.pk) for one in databases_of(release.project)}
+    now = {str(database.pk) for database in databases_of(release.project)}
     return set(release.heads_of) != now if release.heads_of else len(now) > 1
 
 

@@ -60,8 +60,8 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
 
     def merged(self) -> Self:
         """Return those that reached production's branch, the one that was promoted last first."""
-        found = self.exclude(merge_commit="").exclude(status=ReleaseStatus.PROMOTING)
-        return found.order_by(F("promotions__created_at").desc(nulls_last=True), "-cut_at")
+        releases = self.exclude(merge_commit="").exclude(status=ReleaseStatus.PROMOTING)
+        return releases.order_by(F("promotions__created_at").desc(nulls_last=True), "-cut_at")
 
     def newest_merged(self) -> Self:
         """Return of each project the release that was promoted last, also if it was rolled back."""

@@ -72,7 +72,9 @@ def rollback_content(verdict: str, targets: list[dict[str, str]]) -> str:
     """Return what an approval of a rollback is bound to: the verdict and exactly these deployments,
     hex SHA-256.
     """
-    lines = sorted(f"{one['service_id']} {one['deployment']} {one['commit']}" for one in targets)
+    lines = sorted(
+        f"{target['service_id']} {target['deployment']} {target['commit']}" for target in targets
+    )
     return sha256("\n".join([verdict, *lines]).encode()).hexdigest()
 
 
@@ -109,7 +111,7 @@ class Rollback(Job):
 
     def target(self, service: str) -> dict[str, str]:
         """Return what is restored on `service`."""
-        return next(one for one in self.targets if one["service"] == service)
+        return next(target for target in self.targets if target["service"] == service)
 
     def ended(self, outcome: Finished, *, now: datetime) -> None:
         known = {"content": self.content, "targets": self.targets}

@@ -58,8 +58,8 @@ def channel_do(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     if verb not in BUTTONS:
         raise Http404("Unknown action.")
     act, form, message = BUTTONS[verb]
-    mine = Channel.objects.filter(_mine(request)).defer("address", "secret")
-    doing = partial(act, get_object_or_404(mine, pk=pk))
+    channels = Channel.objects.filter(_mine(request)).defer("address", "secret")
+    doing = partial(act, get_object_or_404(channels, pk=pk))
     page_ = reverse("releases:notifications")
     return run_action(request, page_, doing, message, form=form(request.POST))
 

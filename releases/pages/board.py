@@ -149,7 +149,9 @@ def _pulls(cards: dict[int, Card]) -> list[PullRequest]:
     for pull in opened:
         card = cards[pull.project_id]
         cut = {
-            one.pull_number for one in (card.release, card.hotfix and card.hotfix.release) if one
+            chosen.pull_number
+            for chosen in (card.release, card.hotfix and card.hotfix.release)
+            if chosen
         }
         is_ours = not pull.fork and pull.head != card.project.staging_branch
         if is_ours and pull.number not in cut:
@@ -159,9 +161,9 @@ def _pulls(cards: dict[int, Card]) -> list[PullRequest]:
 
 def _reverts(cards: Iterable[Card], opened: Sequence[PullRequest]) -> None:
     """Have the cards of what was rolled back tell the revert. One query, or none."""
-    told = [card for card in cards if card.rolled]
-    found = with_reverts([card.rolled for card in told if card.rolled], opened)
-    for card, rolled in zip(told, found, strict=True):
+    rolled_back = [card for card in cards if card.rolled]
+    reverts = with_reverts([card.rolled for card in rolled_back if card.rolled], opened)
+    for card, rolled in zip(rolled_back, reverts, strict=True):
         card.rolled = rolled
 
 
@@ -195,7 +197,7 @@ def _staleness(
     )
     if unseen and seen_at:
         card.staging, card.production = (
-            tuple(last_seen(one, seen_at) for one in lane)
+            tuple(last_seen(card, seen_at) for card in lane)
             for lane in (card.staging, card.production)
         )
 

@@ -42,7 +42,7 @@ def show_live(cards: dict[int, Card], now: datetime) -> None:
         grouped[instance.environment.project_id, instance.environment.kind].append(instance)
     for (project, kind), members in grouped.items():
         repository = cards[project].project.repository
-        lives = [live_of(one, current[one.pk], repository) for one in members]
+        lives = [live_of(instance, current[instance.pk], repository) for instance in members]
         setattr(cards[project], kind, _servings(lives))
         if kind == EnvironmentKind.PRODUCTION:
             cards[project].lives = lives
@@ -54,11 +54,11 @@ def _servings(lives: Iterable[Live]) -> tuple[Serving, ...]:
     """Return services of one environment that a release is about, those with the same commit and
     words together.
     """
-    found: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    commits: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for live in lives:
         if live.at_commits:
-            found[_serving(live)].append(live.service)
-    return tuple(Serving(tuple(names), *key) for key, names in found.items())
+            commits[_serving(live)].append(live.service)
+    return tuple(Serving(tuple(names), *key) for key, names in commits.items())
 
 
 def _serving(live: Live) -> tuple[str, str, str]:

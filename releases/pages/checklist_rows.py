@@ -80,8 +80,8 @@ def rows(
 
 def several(shown: Iterable[Row]) -> tuple[Row, ...]:
     """Return the rows that the person may tick together; none where there is only one."""
-    found = tuple(row for row in shown if row.control == "tick")
-    return found if len(found) > 1 else ()
+    tickable = tuple(row for row in shown if row.control == "tick")
+    return tickable if len(tickable) > 1 else ()
 
 
 def _row(line: gates.ChecklistLine, facts: Facts, pages: str, may_tick: bool) -> Row:
@@ -156,7 +156,7 @@ def key_page_base(services: Iterable[Live]) -> str:
         if live.instance.domains
     ]
     named.sort(
-        key=lambda one: (one[0] != "frontend", "front" not in one[0] and "web" not in one[0])
+        key=lambda pair: (pair[0] != "frontend", "front" not in pair[0] and "web" not in pair[0])
     )
     return named[0][1] if named else ""
 

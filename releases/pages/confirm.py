@@ -43,7 +43,10 @@ def confirmation(facts: Facts, panels: Sequence[DatabasePanel], content: str) ->
     ahead = stops_of(facts.release, databases)
     rows = [(panel, row) for panel in panels for row in panel.rows]
     return Confirmation(
-        steps=tuple(f"{name.label} {one.called if one else ''}".rstrip() for name, one in ahead),
+        steps=tuple(
+            f"{name.label} {database.called if database else ''}".rstrip()
+            for name, database in ahead
+        ),
         services=tuple(live.service for live in facts.in_production if live.at_commits),
         migrations=tuple(
             f"{row.file['id']} {row.file.get('message', '')} {panel.called}".rstrip()
@@ -67,7 +70,9 @@ def confirmation(facts: Facts, panels: Sequence[DatabasePanel], content: str) ->
 
 def _without_backup(facts: Facts, panels: Sequence[DatabasePanel]) -> Iterator[str]:
     """Yield where Railway migrates by itself, the portal sees it too late for a backup."""
-    verified = {one.called for one in facts.databases if one.database.runner == Runner.VERIFY}
+    verified = {
+        database.called for database in facts.databases if database.database.runner == Runner.VERIFY
+    }
     for panel in panels:
         codes = {risk.code for row in panel.rows for _state, risk in row.risks}
         if panel.called in verified and codes & NEEDS_BACKUP:

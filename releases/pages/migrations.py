@@ -55,23 +55,27 @@ def context(facts: Facts) -> JsonObject:
     out.
     """
     kept = facts.release.record.get("databases")  # those that there were when it ended
-    databases = [one for one in facts.databases if kept is None or str(one.database.pk) in kept]
+    databases = [
+        database
+        for database in facts.databases
+        if kept is None or str(database.database.pk) in kept
+    ]
     return {
         "migration_panels": [_panel(facts, database) for database in databases],
         "unaccepted_edits": unaccepted(facts.release),
     }
 
 
-def _panel(facts: Facts, one: DatabaseFacts) -> DatabasePanel:
-    compared = compared_rows(one)
+def _panel(facts: Facts, database: DatabaseFacts) -> DatabasePanel:
+    compared = compared_rows(database)
     return DatabasePanel(
-        called=one.called,
-        rows=migration_rows(one, compared),
-        routes=routes(one),
+        called=database.called,
+        rows=migration_rows(database, compared),
+        routes=routes(database),
         same_sql=summary(compared),
-        staged_at=one.staged_at(),
-        met_words=one.planned.met_words if one.planned and one.migrations else "",
-        rehearsals=one.rehearsals if one.migrations else (),
+        staged_at=database.staged_at(),
+        met_words=database.planned.met_words if database.planned and database.migrations else "",
+        rehearsals=database.rehearsals if database.migrations else (),
     )
 
 
@@ -83,9 +87,11 @@ def migration_rows(
     """
     plan = facts.planned
     steps = {(step.revision, step.sha256): step for step in plan.steps} if plan else {}
-    found = {each.revision: each for each in compared}
+    by_revision = {each.revision: each for each in compared}
     rows = [
-        _migration_row(file, plan, steps.get((file["id"], file["sha256"])), found.get(file["id"]))
+        _migration_row(
+            file, plan, steps.get((file["id"], file["sha256"])), by_revision.get(file["id"])
+        )
         for file in facts.migrations
     ]
     own, before = {file["id"] for file in facts.migrations}, list[MigrationRow]()
@@ -99,7 +105,7 @@ def migration_rows(
                     "sha256": step.sha256,
                     "message": step.message,
                 }
-                row = _migration_row(file, plan, step, found.get(step.revision))
+                row = _migration_row(file, plan, step, by_revision.get(step.revision))
                 before.append(
                     replace(
                         row, beside=f"not new in this release; {kind}'s database still lacks it"
@@ -150,12 +156,12 @@ def routes(facts: DatabaseFacts) -> tuple[Route, ...]:
     plan = facts.planned
     if plan is None or plan.status != JobStatus.SUCCEEDED:
         return ()
-    found = []
+    links = []
     for kind in LONG_LIVED:
         if start := plan.starts.get(kind):
             digest = start.get("digest", "") if start.get("revisions") else ""
-            found.append(Route(*route(kind, start, facts.heads or ()), digest))
-    return tuple(found)
+            links.append(Route(*route(kind, start, facts.heads or ()), digest))
+    return tuple(links)
 
 
 def rollback_verdict(facts: Facts) -> RollbackVerdict | None:

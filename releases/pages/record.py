@@ -78,5 +78,8 @@ def approvals(facts: Facts, content: str) -> list[tuple[Approval, str]]:
     """Return each approval with why it does not count, as it was when the release ended."""
     kept = facts.release.record.get("faults")
     if kept is None:
-        return [(one, gates.fault_of(one, facts.release, content)) for one in facts.approvals]
-    return [(one, kept.get(str(one.pk), "")) for one in facts.approvals]
+        return [
+            (approval, gates.fault_of(approval, facts.release, content))
+            for approval in facts.approvals
+        ]
+    return [(approval, kept.get(str(approval.pk), "")) for approval in facts.approvals]

@@ -255,9 +255,9 @@ class Attempt:
 
 def earlier_attempts(events: Iterable[AuditEvent]) -> tuple[Attempt, ...]:
     """Return the failures before the newest retry, newest first: history, not the present."""
-    found, retried = [], False
+    attempts, retried = [], False
     for event in events:
         retried |= event.action == "step.retried"
         if retried and event.action == "step.failed":
-            found.append(Attempt(str(event.data.get("step", "")), event.sentence, event.at))
-    return tuple(found)
+            attempts.append(Attempt(str(event.data.get("step", "")), event.sentence, event.at))
+    return tuple(attempts)

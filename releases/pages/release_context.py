@@ -73,10 +73,10 @@ def release_context(request: HttpRequest, pk: int) -> JsonObject:
 
     Raise `Http404`.
     """
-    found = page_rows(pk)
-    if not found:
+    rows = page_rows(pk)
+    if not rows:
         raise Http404("There is no such release.")
-    (shown,) = found
+    (shown,) = rows
     facts = gather(shown)
     if facts.railway_seen_at is None or facts.railway_seen_at < facts.fresh_since:
         mirrors.watch(facts.project, now=facts.now)  # the gates say that it is being read
@@ -205,7 +205,9 @@ def _trouble(
     """
     if back.is_going_on and back.stopped is None:
         return None
-    found = pages_trouble.trouble(facts, stopped, back.stopped)
-    broken = [service.broken.pk for service in found.services if service.broken] if found else []
+    trouble = pages_trouble.trouble(facts, stopped, back.stopped)
+    broken = (
+        [service.broken.pk for service in trouble.services if service.broken] if trouble else []
+    )
     logs = DeploymentLog.objects.in_bulk(broken, field_name="deployment_id") if broken else {}
-    return pages_trouble.with_logs(found, logs)
+    return pages_trouble.with_logs(trouble, logs)

@@ -58,7 +58,9 @@ def panel(facts: Facts, *, now: datetime) -> RollbackPanel:
         services=tuple(_service(service) for service in known.services) if known else (),
         job=job,
         steps=steps,
-        approvals=tuple((one, bool(job and one.content == job.content)) for one in given),
+        approvals=tuple(
+            (approval, bool(job and approval.content == job.content)) for approval in given
+        ),
         waits=bool(job and job.is_open and first and first.finished_at is None),
         stopped=_stopped(job, steps),
         back=_back(facts, known, now) if known else None,
@@ -114,7 +116,12 @@ def _moved(facts: Facts, known: RollbackAssessment) -> str:
     """Return the names of the services that serve another commit than the assessment saw."""
     serves = {
         live.instance.service.railway_id: next(
-            (one.commit for one in live.active if one.status in SERVING and not one.stopped), ""
+            (
+                deployment.commit
+                for deployment in live.active
+                if deployment.status in SERVING and not deployment.stopped
+            ),
+            "",
         )
         for live in facts.in_production
     }
@@ -164,20 +171,20 @@ def _stopped(job: Rollback | None, steps: tuple[RollbackStep, ...]) -> RollbackS
     )
 
 
-def _service(one: JsonObject) -> ServiceRow:
+def _service(service: JsonObject) -> ServiceRow:
     return ServiceRow(
-        name=one["service"],
-        state=SERVICE.get(one["state"], "attest"),
-        sentence=one["sentence"],
-        serves=one["serves"],
-        commit=one["commit"],
-        deployment=one["deployment"],
-        until=parse_datetime(one["until"]) if one["until"] else None,
-        until_known=bool(one["until"]),
-        at_start=one["at_start"],
-        at_start_known=one["at_start_known"],
-        variables=tuple((name, what) for name, what in one["variables"]),
-        unknown=tuple(one["variables_unknown"]),
+        name=service["service"],
+        state=SERVICE.get(service["state"], "attest"),
+        sentence=service["sentence"],
+        serves=service["serves"],
+        commit=service["commit"],
+        deployment=service["deployment"],
+        until=parse_datetime(service["until"]) if service["until"] else None,
+        until_known=bool(service["until"]),
+        at_start=service["at_start"],
+        at_start_known=service["at_start_known"],
+        variables=tuple((name, what) for name, what in service["variables"]),
+        unknown=tuple(service["variables_unknown"]),
     )
 
 

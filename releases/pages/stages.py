@@ -43,7 +43,7 @@ def stages(facts: Facts, before: tuple[Row, ...]) -> tuple[Stage, ...]:
         return (*first, *(_stage(step) for step in facts.steps))
     databases = [database.database for database in facts.databases]
     ahead = stops_of(release, databases)
-    return (*first, *(_to_come(name, one, facts, ended) for name, one in ahead))
+    return (*first, *(_to_come(name, database, facts, ended) for name, database in ahead))
 
 
 def _to_come(name: StepName, database: Database | None, facts: Facts, ended: bool) -> Stage:
@@ -81,8 +81,12 @@ def _ahead(name: StepName, database: Database | None, facts: Facts) -> str:
     if name == StepName.DEPLOY:
         return _count(sum(live.at_commits for live in facts.in_production), "service")
     if name == StepName.MIGRATE:
-        mine = [one for one in facts.databases if one.database == database]
-        return _revisions(sum(len(one.migrations) for one in mine), facts)
+        own = [
+            database_facts
+            for database_facts in facts.databases
+            if database_facts.database == database
+        ]
+        return _revisions(sum(len(database_facts.migrations) for database_facts in own), facts)
     return ""
 
 

@@ -118,15 +118,15 @@ def _advice(facts: Facts, stopped: PromotionStep) -> str:
     return ADVICE[StepName.MERGE]
 
 
-def with_logs(found: Trouble | None, logs: Mapping[int, DeploymentLog]) -> Trouble | None:
+def with_logs(trouble: Trouble | None, logs: Mapping[int, DeploymentLog]) -> Trouble | None:
     """Return the same with what Railway logged of its failed deployments, by their keys."""
-    if found is None or not logs:
-        return found
+    if trouble is None or not logs:
+        return trouble
     services = tuple(
         replace(service, read=logs.get(service.broken.pk)) if service.broken else service
-        for service in found.services
+        for service in trouble.services
     )
-    return replace(found, services=services)
+    return replace(trouble, services=services)
 
 
 def _service(facts: Facts, live: Live) -> ServiceLine:
@@ -173,9 +173,9 @@ def github_links(facts: Facts) -> tuple[Link, ...]:
     """Return GitHub's pages of the release: pull request, candidate, and what it changes."""
     release, repository = facts.release, facts.project.repository
     pull = facts.promotion_pull.url if facts.promotion_pull else ""
-    found = (
+    links = (
         Link(f"#{release.pull_number}", pull or pull_page(repository, release.pull_number)),
         Link("Merge commit", commit_page(repository, release.merge_commit)),
         Link("Changes", compare_page(repository, release.base, release.candidate)),
     )
-    return tuple(link for link in found if link.address)
+    return tuple(link for link in links if link.address)

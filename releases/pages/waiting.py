@@ -48,7 +48,7 @@ def _statuses(card: Card) -> list[CardStatus]:
         if card.release
         else None
     )
-    return [one for one in (card.hotfix, normal) if one]
+    return [status for status in (card.hotfix, normal) if status]
 
 
 def _wanted(status: CardStatus, ticks: dict[int, int], project: Project, user: User) -> str:
@@ -116,7 +116,7 @@ def to_confirm(
 def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:
     """Release → how many manual items can be ticked now."""
     shown = {status.release.pk: status.release for card in cards for status in _statuses(card)}
-    found: dict[int, int] = defaultdict(int)
+    open_ticks: dict[int, int] = defaultdict(int)
     items = ChecklistItem.objects.filter(release__in=shown, gate="").exclude(
         ticked_at__isnull=False, lapsed_at=None
     )
@@ -124,8 +124,8 @@ def _open_ticks(cards: Iterable[Card]) -> dict[int, int]:
         release = shown[item.release_id]
         due = "before" if release.status == ReleaseStatus.OPEN else "after"
         if item.phase == due and counts(item.condition, release):
-            found[item.release_id] += release.status != ReleaseStatus.PROMOTING
-    return found
+            open_ticks[item.release_id] += release.status != ReleaseStatus.PROMOTING
+    return open_ticks
 
 
 def _awaits_approval(status: CardStatus, project: Project, user: User) -> bool:

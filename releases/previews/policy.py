@@ -22,7 +22,9 @@ def make(project: Project, opened: Iterable[PullRequest], *, now: datetime) -> N
     pulls: dict[int, OpenPull] = {}
     places = project.preview_limit
     # Those that are there keep their place; then the oldest pull requests come first.
-    for pull in sorted(opened, key=lambda one: (not _is_there(known.get(one.number)), one.number)):
+    for pull in sorted(
+        opened, key=lambda pull: (not _is_there(known.get(pull.number)), pull.number)
+    ):
         why_not = _why_not(project, pull, known.get(pull.number), now)
         if not why_not and not places:
             why_not = f"{project.preview_limit} previews are the limit"

@@ -38,7 +38,9 @@ def _save_free(row: Project, values: dict[str, object], actor: User) -> None:
     for name, value in values.items():
         setattr(row, name, value)
     try:
-        row.clean_fields(exclude=[one.name for one in row._meta.fields if one.name not in values])
+        row.clean_fields(
+            exclude=[field.name for field in row._meta.fields if field.name not in values]
+        )
         row.validate_constraints()
     except ValidationError as error:
         raise Refused(" ".join(error.messages)) from None

@@ -60,12 +60,12 @@ class DatabaseFormSet(forms.BaseInlineFormSet):
         """
         super().clean()
         for form in self.forms:
-            one = form.instance
+            instance = form.instance
             if form.cleaned_data and not form.cleaned_data.get("DELETE"):
-                one.project = self.instance
-                if one.out_of_order:
-                    form.add_error("runner", one.out_of_order)
-                elif SEEN_BY.intersection(form.changed_data) and (why := out_of_sight(one)):
+                instance.project = self.instance
+                if instance.out_of_order:
+                    form.add_error("runner", instance.out_of_order)
+                elif SEEN_BY.intersection(form.changed_data) and (why := out_of_sight(instance)):
                     form.add_error("runner", why)
 
 
@@ -151,12 +151,12 @@ class ProjectAdmin(TwoPeople):
     def children_wanted(self, formset: BaseInlineFormSet) -> JsonObject:
         """Return databases and smoke tests as the form leaves them, as a proposal names them."""
         left = [form for form in formset.forms if form not in formset.deleted_forms]
-        rows = [one.instance for one in left if one.has_changed() or one.instance.pk]
+        rows = [form.instance for form in left if form.has_changed() or form.instance.pk]
         if formset.model is SmokeTest:
             return {"smoke_tests": smoke_tests_as_text(rows)}
         gone = [form.instance for form in formset.deleted_forms if form.instance.pk]
         return databases_as_values(rows, names_of(formset)) | {
-            kept(names_of(formset)[one.pk]): False for one in gone
+            kept(names_of(formset)[instance.pk]): False for instance in gone
         }
 
     def save_formset(

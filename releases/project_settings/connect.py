@@ -64,8 +64,8 @@ def connect(
     )
     items.ensure_for(project, pages=pages)
     start_syncs(project)
-    one = [{"name": "main", "alembic": alembic}] if alembic else []
-    _keep_databases(project, databases or one)
+    main_database = [{"name": "main", "alembic": alembic}] if alembic else []
+    _keep_databases(project, databases or main_database)
     for service, path in smoke:
         SmokeTest.objects.get_or_create(project=project, service=service, path=path)
     after = row_changes.with_children(project, CHILDREN)
@@ -144,12 +144,12 @@ def connect_webhooks(
             tell, "webhooks.requested", f"{service} is to report what happens in {project}."
         )
         try:
-            one = connect_one(project, renew, announce)
+            webhook = connect_one(project, renew, announce)
         except ApiError as error:
-            one = Connected(service, False, str(error))
-        if one.changed:
-            tell("webhooks.connected", one.sentence)
-        done.append(one)
+            webhook = Connected(service, False, str(error))
+        if webhook.changed:
+            tell("webhooks.connected", webhook.sentence)
+        done.append(webhook)
     return done
 
 

@@ -157,12 +157,12 @@ def databases_as_values(rows: Iterable[Database], names: Mapping[int, str]) -> V
     """Return databases as a proposal names them, `database main: runner` and so on; `names`: what
     each is called now.
     """
-    told: Values = {}
+    values: Values = {}
     for row in rows:
         name = names.get(row.pk, row.name)
-        told |= {f"{DATABASE}{name}: {field}": getattr(row, field) for field in DATABASE_FIELDS}
-        told[kept(name)] = True
-    return told
+        values |= {f"{DATABASE}{name}: {field}": getattr(row, field) for field in DATABASE_FIELDS}
+        values[kept(name)] = True
+    return values
 
 
 def kept(name: str) -> str:
@@ -176,7 +176,9 @@ def _write_databases(project: Project, values: Mapping[str, object]) -> None:
         if key.startswith(DATABASE):
             name, _, field = key.removeprefix(DATABASE).rpartition(": ")
             wanted.setdefault(name, {})[field] = value
-    for name, fields in sorted(wanted.items(), key=lambda one: one[1].get("kept", True)):
+    for name, fields in sorted(
+        wanted.items(), key=lambda line_and_values: line_and_values[1].get("kept", True)
+    ):
         row = Database.objects.filter(project=project, name=name).first() or Database(
             project=project, name=name
         )
@@ -198,11 +200,11 @@ def smoke_tests_as_text(rows: Iterable[SmokeTest]) -> list[str]:
 
 
 def _line(test: SmokeTest) -> str:
-    asked = {
+    environments = {
         EnvironmentKind.STAGING: test.on_staging,
         EnvironmentKind.PRODUCTION: test.on_production,
     }
-    where = " and ".join(name for name, is_asked in asked.items() if is_asked)
+    where = " and ".join(name for name, is_asked in environments.items() if is_asked)
     commit = " commit" if test.expects_commit else ""
     return f"{test.service} {test.path} {test.expected_status}{commit} in {where}"
 
@@ -210,7 +212,7 @@ def _line(test: SmokeTest) -> str:
 def _write_smoke_tests(project: Project, wanted: list[str]) -> None:
     kept = {_line(test): test for test in project.smoke_tests.all()}
     SmokeTest.objects.filter(
-        pk__in=[one.pk for line, one in kept.items() if line not in wanted]
+        pk__in=[test.pk for line, test in kept.items() if line not in wanted]
     ).delete()
     for line in wanted:
         if line not in kept:

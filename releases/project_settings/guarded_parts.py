@@ -128,8 +128,8 @@ class Services(Part[Service]):
         return {"belongs": self.ANSWERS[obj.belongs]}
 
     def write(self, obj: Service, values: Values, secrets: Mapping[str, str]) -> None:
-        said = {words: answer for answer, words in self.ANSWERS.items()}
-        Service.objects.filter(pk=obj.pk).update(belongs=said[values["belongs"]])
+        answers = {words: answer for answer, words in self.ANSWERS.items()}
+        Service.objects.filter(pk=obj.pk).update(belongs=answers[values["belongs"]])
 
     def applied(self, change: ConfigurationChange, obj: Service, *, now: datetime) -> str:
         # Findings are compared by one at a time.

@@ -20,12 +20,12 @@ def proposals(instances: Iterable[ServiceInstance]) -> list[tuple[str, str]]:
     """Return (service, path) of each health check that Railway has for a service with an
     address, once.
     """
-    found = {
+    proposed = {
         (instance.service.name, instance.checked_at)
         for instance in instances
         if instance.checked_at and instance.domains
     }
-    return sorted(found)
+    return sorted(proposed)
 
 
 def proposed_for(project: Project) -> list[tuple[str, str]]:

@@ -72,8 +72,8 @@ def _rendered(
     if project is not None:
         context |= {
             "sections": [
-                (one, (bound or {}).get(one.key) or _form(one, project, request))
-                for one in SECTIONS.values()
+                (section, (bound or {}).get(section.key) or _form(section, project, request))
+                for section in SECTIONS.values()
             ],
             "waiting": ConfigurationChange.objects.filter(
                 scope=project.slug, state=ConfigurationChange.State.WAITING
@@ -96,4 +96,4 @@ def _rendered(
 def _people() -> list[tuple[User, list[str]]]:
     """Return who may use the portal, with their roles. Two queries."""
     people = User.objects.filter(is_active=True, is_staff=True).prefetch_related("groups")
-    return [(one, [group.name for group in one.groups.all()]) for one in people]
+    return [(user, [group.name for group in user.groups.all()]) for user in people]

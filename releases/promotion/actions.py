@@ -117,12 +117,17 @@ def _create_promotion(
 ) -> Promotion:
     """Create the job with its steps, and what production's databases report at its start."""
     release = facts.release
-    found = {}
-    for one in facts.databases:
-        place = one.places.get(EnvironmentKind.PRODUCTION)
-        found[str(one.database.pk)] = place.revisions if place else None
+    revisions = {}
+    for facts_of_database in facts.databases:
+        place = facts_of_database.places.get(EnvironmentKind.PRODUCTION)
+        revisions[str(facts_of_database.database.pk)] = place.revisions if place else None
     promotion = Promotion.objects.create(
-        release=release, started_by=actor, gates=snapshot, found=found, created_at=now, wake_at=now
+        release=release,
+        started_by=actor,
+        gates=snapshot,
+        found=revisions,
+        created_at=now,
+        wake_at=now,
     )
     databases = [database.database for database in facts.databases]
     PromotionStep.objects.bulk_create(
@@ -130,10 +135,10 @@ def _create_promotion(
             promotion=promotion,
             position=position,
             name=name,
-            database=one,
-            called=one.called if one else "",
+            database=database,
+            called=database.called if database else "",
         )
-        for position, (name, one) in enumerate(stops_of(release, databases))
+        for position, (name, database) in enumerate(stops_of(release, databases))
     )
     return promotion
 
@@ -208,7 +213,7 @@ def abandon_promotion(
 
 def _failed_step(release: Release) -> tuple[Promotion, PromotionStep]:
     """Return the stopped promotion under a row lock and its step; refuse during a rollback."""
-    found = steps_engine.stopped(release.promotions, "promotion")
+    step = steps_engine.stopped(release.promotions, "promotion")
     if release.rollbacks.unsettled().exists():
         raise Refused("A rollback of this release is running. Finish or cancel it first.")
-    return found
+    return step

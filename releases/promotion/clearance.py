@@ -97,8 +97,8 @@ def merged_by_others(facts: Facts, pull: PullState) -> Stop | None:
         " portal, while the portal was promoting it."
     )
     out_of_band.note(project, subject, sentence, now=facts.now)
-    found = Finding.objects.filter(project=project, kind=BYPASS, subject=subject[:300])
-    if not found.filter(closed_at=None).exists():
+    bypasses = Finding.objects.filter(project=project, kind=BYPASS, subject=subject[:300])
+    if not bypasses.filter(closed_at=None).exists():
         return None
     world = f"{main} holds the release. Resolve the finding on Environments, then retry the step."
     return Stop(sentence, world)

@@ -66,7 +66,7 @@ def _restored(facts: Facts, github: GitHub) -> Look | None:
         return None
     ours = PullRequest.objects.filter(project=project, state="open", base=below)
     known = set(ours.values_list("number", flat=True))
-    moved = [one.number for one in github.pulls_into(main) if one.number in known]
+    moved = [pull.number for pull in github.pulls_into(main) if pull.number in known]
     github.create_branch(below, release.candidate)
     for number in moved:
         github.retarget(number, below)

@@ -104,9 +104,9 @@ def _deploy_next(
     step.deploy_wanted = [live.service for live in wanted[1:]]
     if target is not None and not _on_its_way(target, commit, step):
         # Written down before the call: a repeated look finds the deployment, not the request.
-        asked = out_of_band.ask(target.instance, commit, now=facts.now)
+        since = out_of_band.ask(target.instance, commit, now=facts.now)
         place, service = target.instance.environment.railway_id, target.instance.service.railway_id
-        out_of_band.asked(asked, railway.deploy_commit(place, service, commit))
+        out_of_band.asked(since, railway.deploy_commit(place, service, commit))
         with transaction.atomic():
             message = f"Deploying {commit[:7]} on {target.service}."
             audit.record(
@@ -129,12 +129,14 @@ def migrate(step: PromotionStep, facts: Facts) -> Look:
     """Bring one of production's databases to the release's heads, through one migration run."""
     if step.database_id is None:
         return Done("The project has no Alembic migrations.")
-    one = next((one for one in facts.databases if one.database.pk == step.database_id), None)
-    if one is None or one.heads is None:
+    database = next(
+        (planned for planned in facts.databases if planned.database.pk == step.database_id), None
+    )
+    if database is None or database.heads is None:
         return Stop("This database was added or retired after the release was created.")
     run = step.migration_run
     if run is None:
-        return _start_run(step, facts, one)
+        return _start_run(step, facts, database)
     if run.status in OPEN:
         return Wait(0.5, run.sentence or "The migration is running.")
     world = _database_world(step, run)
@@ -143,8 +145,10 @@ def migrate(step: PromotionStep, facts: Facts) -> Look:
     if sorted(run.after or []) != sorted(run.target):
         message = "The run succeeded, but the database reports another revision."
         return Stop(message, world, unknown=True)
-    if not set(one.heads) <= set(run.target):
-        return Stop(f"The run's commit does not end at the release's heads {', '.join(one.heads)}.")
+    if not set(database.heads) <= set(run.target):
+        return Stop(
+            f"The run's commit does not end at the release's heads {', '.join(database.heads)}."
+        )
     evidence = steps_engine.told((id, f"{seconds or 0:.2f} s") for id, seconds in run.applied)
     count = len(run.applied)
     did = f"{number_of(count, 'revision')} applied" if count else "Nothing to apply"
@@ -155,24 +159,24 @@ def _whose(step: PromotionStep) -> str:
     return f"production's database{f' {step.called}' if step.called else ''}"
 
 
-def _start_run(step: PromotionStep, facts: Facts, one: DatabaseFacts) -> Look:
+def _start_run(step: PromotionStep, facts: Facts, database: DatabaseFacts) -> Look:
     production = facts.environments.get(EnvironmentKind.PRODUCTION)
     if production is None:
         return Stop("There is no production environment on Railway.")
     after_merge = facts.project.deploy_order == DeployOrder.DEPLOY_FIRST
     commit = facts.release.merge_commit if after_merge else facts.release.candidate
-    if message := one.database.out_of_order:
+    if message := database.database.out_of_order:
         return Stop(message, "Nothing was changed.")
     if not after_merge and (refusal := clearance.refused(step, facts, github_of(facts.project))):
         return refusal
     with transaction.atomic():
         step.migration_run = start_migration(
             production,
-            database=one.database,
+            database=database.database,
             actor=None,
             commit=commit,
             release=facts.release.name,
-            found=(step.promotion.found or {}).get(str(one.database.pk)),
+            found=(step.promotion.found or {}).get(str(database.database.pk)),
         )
         step.save(update_fields=["migration_run"])
     return Wait(0.5, "The migration is queued.")
@@ -222,8 +226,8 @@ def back_merge(step: PromotionStep, facts: Facts) -> Look:
     if not github.compare(target, main).ahead_by:
         GitHubSync.objects.filter(project=project).update(wake_at=facts.now)
         return Done(f"{target} contains every commit of {main}: nothing to merge back.")
-    found = fast_forward.find_back_merge(project, github)
-    pull = found or fast_forward.open_back_merge(project, github)
+    opened = fast_forward.find_back_merge(project, github)
+    pull = opened or fast_forward.open_back_merge(project, github)
     with transaction.atomic():
         sync.keep_pull(project, pull, now=facts.now)
         known = {"number": pull.number, "state": "open", "contained": False}

@@ -120,11 +120,11 @@ def _read_branch(look: _Look) -> bool:
             )
     for base, head in spans:
         for commit in reversed(mirror.commits(base, head, limit=AT_ONCE, first_parent=True)):
-            found = _came(look, commit)
-            if found is None:
+            pulls = _came(look, commit)
+            if pulls is None:
                 return False
-            if found:
-                out_of_band.note(look.project, *found, now=look.now)
+            if pulls:
+                out_of_band.note(look.project, *pulls, now=look.now)
             if not _judged(row, commit.sha):
                 return True  # somebody else looks at it too
     _judged(row, row.head)
@@ -164,9 +164,9 @@ def _came(look: _Look, commit: Commit) -> Found | tuple[()] | None:
     ):
         return ()  # it was looked at on main's own line
     pulls = [
-        one
-        for one in look.github.pulls_of(commit.sha)
-        if one.merged and one.base_ref == look.branch.name
+        pull
+        for pull in look.github.pulls_of(commit.sha)
+        if pull.merged and pull.base_ref == look.branch.name
     ]
     if pulls:
         return _merged_around(look, pulls[0].number) if look.is_main else ()
@@ -209,13 +209,17 @@ def _merged_around(look: _Look, number: int) -> Found:
 
 def _verdict_then(github: GitHub, pull: PullState) -> str:
     """Return what our status said on the head when it was merged; "": nothing."""
-    found = [
-        one
-        for one in github.status_history(pull.head_sha)
-        if one.context == settings.STATUS_CONTEXT
-        and (pull.merged_at is None or one.updated_at is None or one.updated_at <= pull.merged_at)
+    verdicts = [
+        status
+        for status in github.status_history(pull.head_sha)
+        if status.context == settings.STATUS_CONTEXT
+        and (
+            pull.merged_at is None
+            or status.updated_at is None
+            or status.updated_at <= pull.merged_at
+        )
     ]
-    return found[0].state if found else ""
+    return verdicts[0].state if verdicts else ""
 
 
 def _pushed(look: _Look, commit: Commit) -> Found:

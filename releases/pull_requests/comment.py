@@ -79,7 +79,7 @@ def step(job: PullRequestComment, *, now: datetime) -> Outcome:
         content = _content(project, pull)
         if job.content != content:
             risks, unread = _look(project, pull)
-            job.keep(content=content, risks=[asdict(one) for one in risks], unread=unread)
+            job.keep(content=content, risks=[asdict(risk) for risk in risks], unread=unread)
             return Requeue(0)
         return _tell(job, pull)
     except (ApiError, GitError, plan_render.BrokenOff, squawk.RiskError) as error:
@@ -103,7 +103,7 @@ def _tell(job: PullRequestComment, pull: PullRequest) -> Outcome:
     )
     if number is None:
         gone = {"comment"} if speaks else {"comment", "asked"}
-        job.keep(told={name: one for name, one in job.told.items() if name not in gone})
+        job.keep(told={name: told_of for name, told_of in job.told.items() if name not in gone})
     else:
         job.keep(told={"asked": True, "comment": number, "digest": digest})
     return Requeue(0)
@@ -154,13 +154,13 @@ def _look(project: Project, pull: PullRequest) -> tuple[tuple[risk.Risk, ...], s
             for row in pull.migrations
             if _is_looked_at(row) and _is_of(row, database, databases)
         ]
-        mine = {row["id"] for row in rows if row["what"] == "new"}
+        new_ids = {row["id"] for row in rows if row["what"] == "new"}
         history = history_reader.read(mirror, pull.head_sha, database.alembic) if rows else None
         if history is None:
             continue
         if any(problem.kind != "heads" for problem in history.problems):
             return (), MEND_FIRST
-        files = [file for file in history.revisions.values() if file.id in mine]
+        files = [file for file in history.revisions.values() if file.id in new_ids]
         ordered = changes.in_order(files)
         made = plan_render.make_plan(
             mirror, pull.head_sha, history, ordered, patient=True, reviewed=False
@@ -188,7 +188,9 @@ def _edited(
     since = rows[0]["since"]
     both = history_reader.read(mirror, since, database.alembic), history
     files = [history.revisions[row["id"]] for row in rows]
-    found = edits.by_sql(mirror, since, pull.head_sha, files, both, patient=True, reviewed=False)
+    edits_found = edits.by_sql(
+        mirror, since, pull.head_sha, files, both, patient=True, reviewed=False
+    )
     return [
         risk.Risk(
             "edited-shipped",
@@ -200,7 +202,7 @@ def _edited(
             if edit.blocks
             else "",
         )
-        for edit in found
+        for edit in edits_found
     ]
 
 

@@ -24,7 +24,7 @@ def text_of(job: PullRequestComment, pull: PullRequest) -> str:
     """
     if not says_something(pull):
         return f"{MARKER}\n**Migrations**: this pull request has none anymore; nothing to fix."
-    risks = [risk.Risk(**one) for one in job.risks]
+    risks = [risk.Risk(**stored) for stored in job.risks]
     lines = [
         MARKER,
         f"**Migrations in this pull request**: {_counted(pull.migrations)}.",
@@ -32,14 +32,17 @@ def text_of(job: PullRequestComment, pull: PullRequest) -> str:
     ]
     if pull.migrations_problem:
         lines += ["**To fix before merging**", f"- {prose(pull.migrations_problem, 2000)}"]
-    asking = sorted((one for one in risks if one.asks), key=lambda one: -risk.RANK[one.severity])
+    asking = sorted(
+        (risk_of_file for risk_of_file in risks if risk_of_file.asks),
+        key=lambda risk_of_file: -risk.RANK[risk_of_file.severity],
+    )
     if asking:
         lines += ["**What can go wrong**", "\n".join(_risks(asking))]
-    infos = [one for one in risks if not one.asks]
+    infos = [risk_of_file for risk_of_file in risks if not risk_of_file.asks]
     if infos:
-        told = "\n".join(_risks(infos))
+        details = "\n".join(_risks(infos))
         lines.append(
-            f"<details><summary>Also to know: {len(infos)}</summary>\n\n{told}\n\n</details>"
+            f"<details><summary>Also to know: {len(infos)}</summary>\n\n{details}\n\n</details>"
         )
     if job.unread:
         lines.append(plain(job.unread))
@@ -57,11 +60,11 @@ def text_of(job: PullRequestComment, pull: PullRequest) -> str:
 
 
 def _counted(rows: Sequence[Mapping[str, object]]) -> str:
-    found = [
+    counts = [
         (sum(row["what"] == what for row in rows), what) for what in ("new", "changed", "deleted")
     ]
     return (
-        ", ".join(f"{count} {what}" for count, what in found if count) or "no revision of its own"
+        ", ".join(f"{count} {what}" for count, what in counts if count) or "no revision of its own"
     )
 
 
@@ -90,11 +93,11 @@ def _files(pull: PullRequest) -> Iterator[str]:
 
 
 def _risks(risks: Sequence[risk.Risk]) -> Iterator[str]:
-    for one in risks[:SHOWN]:
-        instead = f" *Instead:* {prose(one.rewrite, 400)}" if one.rewrite else ""
+    for shown in risks[:SHOWN]:
+        instead = f" *Instead:* {prose(shown.rewrite, 400)}" if shown.rewrite else ""
         yield (
-            f"- **{one.severity}** ({code(one.code)}) {code(one.revision, 60)}:"
-            f" {prose(one.sentence, 500)}{instead}"
+            f"- **{shown.severity}** ({code(shown.code)}) {code(shown.revision, 60)}:"
+            f" {prose(shown.sentence, 500)}{instead}"
         )
     if len(risks) > SHOWN:
         yield f"- and {len(risks) - SHOWN} more"

@@ -62,19 +62,19 @@ def read(job: PullReading, *, now: datetime) -> Outcome:
     some = waiting[:AT_ONCE]
     mirror = mirror_of(project)
     try:
-        mirror.fetch(pulls=[one.number for one in some])
+        mirror.fetch(pulls=[pull.number for pull in some])
     except GitError as error:
         return Requeue(30, str(error))
     began, done = time.monotonic(), 0
-    for one in some:
+    for open_pull in some:
         if not holds(job):
             return Requeue(0)
         if done and time.monotonic() - began > SECONDS:
             break
-        found = _of(mirror, project, base, one.head_sha)
+        result = _of(mirror, project, base, open_pull.head_sha)
         # Only while it is still the head that was read.
-        rows = PullRequest.objects.filter(pk=one.pk, head_sha=one.head_sha)
-        rows.update(read_for=_pair(base, one.head_sha), **found)
+        rows = PullRequest.objects.filter(pk=open_pull.pk, head_sha=open_pull.head_sha)
+        rows.update(read_for=_pair(base, open_pull.head_sha), **result)
         done += 1
     pull_requests_comment.wake(project, pulls.all(), now=now)
     left = len(waiting) - done
@@ -105,14 +105,16 @@ def _migrations(
 ) -> tuple[list[dict[str, object]], str]:
     """Return the revision files that it touches, and what its merge would break."""
     rows, problems = list[JsonObject](), list[str]()
-    for one in databases_of(project):
-        files, problem = _migrations_of(mirror, one, base, fork, head)
+    for database in databases_of(project):
+        files, problem = _migrations_of(mirror, database, base, fork, head)
         rows += [
-            file | {"database": one.pk} | ({"called": one.called} if one.called else {})
+            file
+            | {"database": database.pk}
+            | ({"called": database.called} if database.called else {})
             for file in files
         ]
         if problem:
-            problems.append(f"{one.called}: {problem}" if one.called else problem)
+            problems.append(f"{database.called}: {problem}" if database.called else problem)
     return rows, " ".join(problems)
 
 
@@ -132,7 +134,9 @@ def _migrations_of(
             return rows, problem
     if not rows:
         return rows, ""
-    return rows, _once_merged(mirror, database, base, head, {one.id for one in change.new})
+    return rows, _once_merged(
+        mirror, database, base, head, {revision.id for revision in change.new}
+    )
 
 
 def _touching_what_is_there(
@@ -153,7 +157,7 @@ def _touching_what_is_there(
         if files:
             return rows, _rewritten(database, project.staging_branch, deed, files, fork)
     before, after = (history_reader.read(mirror, at, database.alembic) for at in (fork, head))
-    found = edits.judge(
+    judged = edits.judge(
         mirror,
         fork,
         head,
@@ -163,16 +167,21 @@ def _touching_what_is_there(
         stamped=stamped_from(database),
         execute=False,
     )
-    told = {edit.revision: edit for edit in found}
+    edits_by_revision = {edit.revision: edit for edit in judged}
     rows = [
-        row | {"edit": told[row["id"]].kind, "told": told[row["id"]].sentence, "since": fork}
-        if row["id"] in told
+        row
+        | {
+            "edit": edits_by_revision[row["id"]].kind,
+            "told": edits_by_revision[row["id"]].sentence,
+            "since": fork,
+        }
+        if row["id"] in edits_by_revision
         else row
         for row in rows
     ]
-    if gone := [file for file in change.deleted if file.id not in told]:
+    if gone := [file for file in change.deleted if file.id not in edits_by_revision]:
         return rows, _rewritten(database, project.production_branch, "Deletes", gone, fork)
-    moved = [edit for edit in found if edit.blocks]
+    moved = [edit for edit in judged if edit.blocks]
     back = changes.put_back(fork, [edit.path for edit in moved])
     return (
         rows,
@@ -201,15 +210,15 @@ def _rewritten(
 
 def _once_merged(mirror: Mirror, database: Database, base: str, head: str, new: set[str]) -> str:
     """Return what Alembic would find wrong in staging with the pull request's revisions added."""
-    mine = history_reader.read(mirror, head, database.alembic)
-    if mine.problems:
-        return mine.problems[0].sentence
+    own = history_reader.read(mirror, head, database.alembic)
+    if own.problems:
+        return own.problems[0].sentence
     theirs = history_reader.read(mirror, base, database.alembic)
     together = [
         *theirs.revisions.values(),
-        *(revision for id, revision in mine.revisions.items() if id in new),
+        *(revision for id, revision in own.revisions.items() if id in new),
     ]
-    merged = graph.build(together, mine.directories, (), recursive=mine.recursive)
+    merged = graph.build(together, own.directories, (), recursive=own.recursive)
     return f"Once it is merged: {merged.problems[0].sentence}" if merged.problems else ""
 
 

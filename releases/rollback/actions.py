@@ -50,7 +50,9 @@ def request_rollback(
     _require_possible(row, content)
     rollback = _create(release, row, actor, reason, now)
     wake_now(rollback, now=now)
-    names = ", ".join(f"{one['service']} to {one['commit'][:7]}" for one in rollback.targets)
+    names = ", ".join(
+        f"{target['service']} to {target['commit'][:7]}" for target in rollback.targets
+    )
     why = f"({rollback.verdict}): {names}. “{reason.strip()[:500]}”"
     message = f"Rollback of {release.name} asked for {why}"
     data = {name: getattr(rollback, name) for name in ("content", "targets", "verdict")}

@@ -70,8 +70,11 @@ def begin(facts: Facts, *, now: datetime) -> RollbackAssessment:
 
 
 def _served(active: Sequence[Deployment]) -> dict[str, str]:
-    one = next((one for one in active if one.status in SERVING and one.commit), None)
-    return {"deployment": one.railway_id, "commit": one.commit} if one else {}
+    serving = next(
+        (deployment for deployment in active if deployment.status in SERVING and deployment.commit),
+        None,
+    )
+    return {"deployment": serving.railway_id, "commit": serving.commit} if serving else {}
 
 
 def see_to(project: Project, *, now: datetime) -> None:
@@ -175,7 +178,7 @@ def refresh(job: RollbackAssessment, release: Release, *, now: datetime) -> Roll
     services = assess_services(job, release, production) if production else []
     read = assess_databases(release, production)
     verdict = judge(services, read)
-    rows = [with_variables(one, instance, production) for one, instance in services]
+    rows = [with_variables(service, instance, production) for service, instance in services]
     job.verdict = verdict.verdict
     job.reasons, job.steps = list(verdict.reasons), list(verdict.steps)
     job.services, job.in_effect, job.revisions = rows, read.in_effect, read.revisions
@@ -191,23 +194,23 @@ def judge(
     """Return the verdict on services with what Railway can restore, and what the databases have."""
 
     def said(*states: str) -> tuple[str, ...]:
-        mine = (one for one, _ in services if one.state in states)
-        return tuple(f"{one.service}: {one.sentence}" for one in mine)
+        judgements = (item for item, _ in services if item.state in states)
+        return tuple(f"{item.service}: {item.sentence}" for item in judgements)
 
-    back = [(one, row) for one, row in services if one.state == READY]
-    stay = [(one, row) for one, row in services if one.state == SAME]
+    back = [(service, row) for service, row in services if service.state == READY]
+    stay = [(service, row) for service, row in services if service.state == SAME]
     old = [row for _, row in (*back, *stay)]
     starting = [row for row in old if row.runs_alembic in _STARTING]
-    found = Services(
-        back=tuple(one.service for one, _ in back),
-        stay=tuple(zip((one.service for one, _ in stay), said(SAME), strict=True)),
+    judged = Services(
+        back=tuple(service.service for service, _ in back),
+        stay=tuple(zip((service.service for service, _ in stay), said(SAME), strict=True)),
         missing=said(GONE, UNKNOWN),
         starting=tuple(f"{row.service.name}: {row.runs_alembic.label}." for row in starting),
         starting_known=all(row.runs_alembic != AtStart.UNKNOWN for row in old),
         moving=(*read.running, *said(MOVING)),
     )
     verdict = assess_rollback(
-        read.steps, read.risks, services=found, unplanned=read.unplanned, half=read.half
+        read.steps, read.risks, services=judged, unplanned=read.unplanned, half=read.half
     )
     if verdict.verdict == PENDING:
         return verdict

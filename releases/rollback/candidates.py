@@ -34,7 +34,7 @@ class Restorable:
 def restorable(
     service: str,
     service_id: str,
-    found: Sequence[Deployment],
+    deployments: Sequence[Deployment],
     *,
     before: Mapping[str, str] | None,
     released: str,
@@ -48,15 +48,19 @@ def restorable(
     are kept.
     """
     # A push that changed nothing it watches made no deployment.
-    found = [one for one in found if one.status != "SKIPPED"]
+    deployments = [deployment for deployment in deployments if deployment.status != "SKIPPED"]
     # What serves is not always the newest: one that failed leaves the one before it where it was.
     serving = next(
-        (place for place, one in enumerate(found) if one.status in SERVING and not one.stopped),
+        (
+            place
+            for place, deployment in enumerate(deployments)
+            if deployment.status in SERVING and not deployment.stopped
+        ),
         None,
     )
-    serves = found[serving].commit or "" if serving is not None else ""
+    serves = deployments[serving].commit or "" if serving is not None else ""
     if before is None:
-        before = _deduced(found, released)
+        before = _deduced(deployments, released)
     judged = partial(Restorable, service, service_id, serves=serves)
     if before is None:
         unlisted = "it is not among the deployments that Railway lists."
@@ -64,23 +68,29 @@ def restorable(
     wanted = before.get("commit", "")
     if not wanted:
         return judged(NEW, "Nothing of it ran before this release, so there is nothing to restore.")
-    if coming := _coming(found[:serving]):
+    if coming := _coming(deployments[:serving]):
         return judged(MOVING, f"{_serves(serves, wanted)}, and {coming}.", commit=wanted)
     if serving is not None and serves == wanted:
-        return judged(SAME, _stays(found[:serving], wanted), commit=wanted)
-    return _image(judged, found, wanted, before.get("deployment", ""), keep)
+        return judged(SAME, _stays(deployments[:serving], wanted), commit=wanted)
+    return _image(judged, deployments, wanted, before.get("deployment", ""), keep)
 
 
 def _image(
     judged: Callable[..., Restorable],
-    found: Sequence[Deployment],
+    deployments: Sequence[Deployment],
     wanted: str,
     noted: str,
     keep: timedelta | None,
 ) -> Restorable:
     """Return the judgement on the image of `wanted`: the noted deployment's, else another's."""
-    kept = [one for one in found if one.commit == wanted and one.can_rollback]
-    best = next((one for one in kept if one.id == noted), kept[0] if kept else None)
+    kept = [
+        deployment
+        for deployment in deployments
+        if deployment.commit == wanted and deployment.can_rollback
+    ]
+    best = next(
+        (deployment for deployment in kept if deployment.id == noted), kept[0] if kept else None
+    )
     if best is None:
         message = f"Railway can no longer restore {wanted[:7]}: its image is not kept any more."
         return judged(GONE, message, commit=wanted)
@@ -97,14 +107,16 @@ def _image(
 
 def _coming(newer: Sequence[Deployment]) -> str:
     """Return what is on its way to take the place of what serves; "" where nothing is."""
-    one = next((one for one in newer if one.status in UNDER_WAY - {"REMOVING"}), None)
-    if one is None:
+    coming = next(
+        (deployment for deployment in newer if deployment.status in UNDER_WAY - {"REMOVING"}), None
+    )
+    if coming is None:
         return ""
-    return f"the deployment of {_what(one)} is under way ({one.status.lower()})"
+    return f"the deployment of {_what(coming)} is under way ({coming.status.lower()})"
 
 
-def _what(one: Deployment) -> str:
-    return one.commit[:7] if one.commit else "another image"
+def _what(deployment: Deployment) -> str:
+    return deployment.commit[:7] if deployment.commit else "another image"
 
 
 def _serves(serves: str, wanted: str) -> str:
@@ -121,16 +133,28 @@ def _stays(newer: Sequence[Deployment], wanted: str) -> str:
     return f"{failed}; {wanted[:7]} serves, as before, and can stay."
 
 
-def newest_first(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
+def newest_first(deployments: Iterable[Deployment]) -> tuple[Deployment, ...]:
     """Order by the moment of their making; Railway promises no order."""
-    return tuple(sorted(found, key=lambda one: str(one.created_at or ""), reverse=True))
+    return tuple(
+        sorted(deployments, key=lambda deployment: str(deployment.created_at or ""), reverse=True)
+    )
 
 
-def _deduced(found: Sequence[Deployment], released: str) -> Mapping[str, str] | None:
+def _deduced(deployments: Sequence[Deployment], released: str) -> Mapping[str, str] | None:
     """Return what ran before the first deployment of `released`, if that can be told."""
-    first = max((place for place, one in enumerate(found) if one.commit == released), default=None)
+    first = max(
+        (place for place, deployment in enumerate(deployments) if deployment.commit == released),
+        default=None,
+    )
     if first is None:
         return None
-    earlier = [one for one in found[first + 1 :] if one.commit and one.commit != released]
-    best = next((one for one in earlier if one.can_rollback), earlier[0] if earlier else None)
+    earlier = [
+        deployment
+        for deployment in deployments[first + 1 :]
+        if deployment.commit and deployment.commit != released
+    ]
+    best = next(
+        (deployment for deployment in earlier if deployment.can_rollback),
+        earlier[0] if earlier else None,
+    )
     return {"deployment": best.id, "commit": best.commit or ""} if best else None

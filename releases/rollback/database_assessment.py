@@ -46,9 +46,9 @@ class DatabaseState:
     kept: str = ""  # the backup taken before its newest run, and how to restore it
     running: str = ""  # what brings it elsewhere in this moment
 
-    def named(self, *found: str) -> list[str]:
+    def named(self, *texts: str) -> list[str]:
         """Return what was found of it, if anything, with its name before it."""
-        return [f"{self.called}: {one}" if self.called else one for one in found if one]
+        return [f"{self.called}: {text}" if self.called else text for text in texts if text]
 
 
 @dataclass(frozen=True)
@@ -64,35 +64,40 @@ class DatabaseStates:
     @property
     def revisions(self) -> list[str] | None:
         """Return where they all are; None while one is not known."""
-        if any(one.revisions is None for one in self.found):
+        if any(database.revisions is None for database in self.found):
             return None
-        at = [(one, one.revisions or (("empty",) if one.called else ())) for one in self.found]
-        return [text for one, revisions_ in at for text in one.named(*revisions_)]
+        at = [
+            (database, database.revisions or (("empty",) if database.called else ()))
+            for database in self.found
+        ]
+        return [text for database, revisions_ in at for text in database.named(*revisions_)]
 
     @property
     def in_effect(self) -> list[str]:
         """Return the release's revisions that they have."""
-        return [text for one in self.found for text in one.named(*one.in_effect)]
+        return [text for database in self.found for text in database.named(*database.in_effect)]
 
     @property
     def half(self) -> list[Half]:
         """Return the revisions of which a part stays in one of them."""
-        return [half for one in self.found for half in one.halves]
+        return [half for database in self.found for half in database.halves]
 
     @property
     def kept(self) -> tuple[str, ...]:
         """Return the backups that were taken before they were migrated."""
-        return tuple(text for one in self.found for text in one.named(one.kept))
+        return tuple(text for database in self.found for text in database.named(database.kept))
 
     @property
     def running(self) -> tuple[str, ...]:
         """Return what moves one of them in this moment."""
-        return tuple(text for one in self.found for text in one.named(one.running))
+        return tuple(text for database in self.found for text in database.named(database.running))
 
     @property
     def problem(self) -> str:
         """Return why something cannot be taken back."""
-        return " ".join(text for one in self.found for text in one.named(one.problem))
+        return " ".join(
+            text for database in self.found for text in database.named(database.problem)
+        )
 
 
 def _planned(
@@ -105,7 +110,10 @@ def _planned(
     plan = MigrationPlan.objects.filter(
         database=database, commit=release.candidate, base=release.base
     ).first()
-    files = {one["id"]: one["sha256"] for one in migrations_of(release, database, databases)}
+    files = {
+        migration["id"]: migration["sha256"]
+        for migration in migrations_of(release, database, databases)
+    }
     steps = [
         step
         for step in steps_from_json(plan.steps if plan else [])
@@ -113,23 +121,23 @@ def _planned(
     ]
     known = {step.revision for step in steps}
     risks = [Risk(**risk) for risk in (plan.risks if plan else []) if risk["revision"] in known]
-    return steps, risks, [one for one in in_effect if one not in known]
+    return steps, risks, [revision for revision in in_effect if revision not in known]
 
 
 def assess_databases(release: Release, production: Environment | None) -> DatabaseStates:
     """Return all of production's databases. They go back in the opposite order of migrating."""
     databases = databases_of(release.project)
-    found = [_database(release, production, database, databases) for database in databases]
+    assessments = [_database(release, production, database, databases) for database in databases]
     planned = [
-        _planned(release, one, databases, read.in_effect)
-        for one, read in zip(databases, found, strict=True)
+        _planned(release, database, databases, read.in_effect)
+        for database, read in zip(databases, assessments, strict=True)
     ]
     return DatabaseStates(
-        tuple(found),
-        next((read.downgrade for read in reversed(found) if read.downgrade), None),
+        tuple(assessments),
+        next((read.downgrade for read in reversed(assessments) if read.downgrade), None),
         [step for steps, _, _ in planned for step in steps],
         [risk for _, risks, _ in planned for risk in risks],
-        [one for _, _, unplanned in planned for one in unplanned],
+        [revision for _, _, unplanned in planned for revision in unplanned],
     )
 
 
@@ -143,31 +151,31 @@ def _database(
     revision would throw away.
     """
     called = database.called
-    mine = tuple(one["id"] for one in migrations_of(release, database, databases))
+    own = tuple(migration["id"] for migration in migrations_of(release, database, databases))
     place = place_of(production, database) if production else None
     # The newest run is seen before the database is read, so that its end is not missed.
     newest = newest_run(place) if place else None
     if newest is not None and newest.is_open:
         runs = f"A migration runs in production ({newest})"
         message = f"{runs}; what it leaves is known when it has ended."
-        return DatabaseState(called, None, mine, running=message)
-    if not mine:
+        return DatabaseState(called, None, own, running=message)
+    if not own:
         return DatabaseState(called, None if place is None else tuple(place.revisions or ()), ())
     if place is None:
         gone = "There is no production environment on Railway."
-        return DatabaseState(called, None, mine, problem=gone)
+        return DatabaseState(called, None, own, problem=gone)
     planned = functools.partial(_planned, release, database, databases)
     try:
-        return _read_database(release, database, place, mine, newest, planned)
+        return _read_database(release, database, place, own, newest, planned)
     except (NoDatabase, address.DatabaseError, history_reader.HistoryError) as error:
-        return DatabaseState(called, None, mine, problem=f"Production's database: {error}")
+        return DatabaseState(called, None, own, problem=f"Production's database: {error}")
 
 
 def _read_database(
     release: Release,
     database: Database,
     place: EnvironmentDatabase,
-    mine: tuple[str, ...],
+    own: tuple[str, ...],
     newest: MigrationRun | None,
     planned: Planned,
 ) -> DatabaseState:
@@ -179,22 +187,22 @@ def _read_database(
     history = history_reader.read(mirror, commit, database.alembic)
     url = url_of(place)
     current = schema_database.current(url, table=database.version_table)
-    strange = [one for one in current if one not in history.revisions]
+    strange = [revision for revision in current if revision not in history.revisions]
     if history.problems or strange:
         unknown = f"{', '.join(strange)} is in no file."
         message = history.problems[0].sentence if history.problems else unknown
-        return DatabaseState(called, current, mine, problem=message)
+        return DatabaseState(called, current, own, problem=message)
     behind = history.ancestors(current)
-    in_effect = tuple(one for one in mine if one in behind)
+    in_effect = tuple(revision for revision in own if revision in behind)
     downgrade, problem = _downgrade(release, history, current, in_effect, url, planned)
     invalid = schema_database.invalid_indexes(url) if newest else ()
     halves = halves_of(runs_of(place, release), behind, invalid, planned) if newest else ()
     if downgrade is not None:
         revision = history.revisions[downgrade["file"]["id"]]
-        (one,) = identity.bound(
+        (file,) = identity.bound(
             mirror, commit, history, [revision], command=database.runs_project_code
         )
-        downgrade["file"]["sha256"] = one.sha256
+        downgrade["file"]["sha256"] = file.sha256
         # Railway calls every database “railway”: of several, its name here is the one to type.
         name = called or address.normalise(url).database
         downgrade |= {"database_id": database.pk, "database": name}
@@ -223,17 +231,17 @@ def _downgrade(
     if len(current) != 1:
         several = "The database has several heads"
         return None, f"{several}, so there is no single revision to downgrade to."
-    one = history.revisions[current[0]]
-    if len(one.down) > 1 or one.id not in in_effect:
-        what = "is a merge" if len(one.down) > 1 else "is not part of this release"
-        return None, f"{one.id} {what}, so it cannot be downgraded here."
-    target = one.down[0] if one.down else "base"
-    steps, _, _ = planned([one.id])
+    revision = history.revisions[current[0]]
+    if len(revision.down) > 1 or revision.id not in in_effect:
+        what = "is a merge" if len(revision.down) > 1 else "is not part of this release"
+        return None, f"{revision.id} {what}, so it cannot be downgraded here."
+    target = revision.down[0] if revision.down else "base"
+    steps, _, _ = planned([revision.id])
     rendered = steps[0].downgrade if steps else None
     lost = data_loss.count(url, data_loss.dropped(rendered)) if rendered else ()
     unsure = "What it drops is not known." if rendered is None else rendered.problem
     return {
-        "file": {"id": one.id, "path": one.path, "sha256": one.sha256},
+        "file": {"id": revision.id, "path": revision.path, "sha256": revision.sha256},
         "target": target,
         "start": list(current),
         "commit": release.merge_commit or release.candidate,

@@ -81,22 +81,24 @@ def rehearse_downgrade(release: Release, *, actor: Actor, now: datetime | None =
 
 
 def _production(release: Release) -> Environment:
-    found = Environment.objects.present().of_kind(release.project, EnvironmentKind.PRODUCTION)
-    if found is None:
+    environments = Environment.objects.present().of_kind(
+        release.project, EnvironmentKind.PRODUCTION
+    )
+    if environments is None:
         raise Refused("There is no production environment on Railway.")
-    return found
+    return environments
 
 
 def _database(release: Release, known: JsonObject) -> Database:
     """Return the database that the assessment's next step back is about."""
     databases = Database.objects.filter(project=release.project).exclude(alembic="")
-    found = databases.filter(pk=known["database_id"]).first()
-    if found is None:
+    database = databases.filter(pk=known["database_id"]).first()
+    if database is None:
         raise Refused(
             "The project no longer has this database. The rollback assessment is running again."
         )
-    found.project = release.project
-    return found
+    database.project = release.project
+    return database
 
 
 @action("downgrade.requested", "releases.roll_back_release", guarded=True)

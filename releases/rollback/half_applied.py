@@ -24,7 +24,7 @@ def newest_run(place: EnvironmentDatabase) -> MigrationRun | None:
 
 def runs_of(place: EnvironmentDatabase, release: Release) -> list[MigrationRun]:
     """Return what was run of the release in a database, the newest first, without logs."""
-    commits = [one for one in (release.candidate, release.merge_commit) if one]
+    commits = [commit for commit in (release.candidate, release.merge_commit) if commit]
     return list(_runs(place).filter(commit__in=commits))
 
 
@@ -52,9 +52,9 @@ def halves_of(
         left = revision and revision not in settled and (revision in behind) != forward
         if left and not run.is_open and run.status != JobStatus.SUCCEEDED:
             failed.setdefault((revision, run.direction), []).append(run)
-        settled.update(one for one, _ in run.applied)
-    found = (_half(theirs, invalid, planned) for theirs in failed.values())
-    return tuple(one for one in found if one)
+        settled.update(revision for revision, _ in run.applied)
+    halves = (_half(theirs, invalid, planned) for theirs in failed.values())
+    return tuple(half for half in halves if half)
 
 
 def _half(
@@ -63,11 +63,13 @@ def _half(
     """Return what stays of the one revision in which all these runs failed."""
     run = failed[0]
     revision, backwards = run.failed_revision, run.direction == Direction.DOWNGRADE
-    kept = tuple(dict.fromkeys(one for each in reversed(failed) for one in each.kept))
-    broken = [one for each in failed for one in each.invalid_indexes if one in invalid]
+    kept = tuple(dict.fromkeys(statement for each in reversed(failed) for statement in each.kept))
+    broken = [index for each in failed for index in each.invalid_indexes if index in invalid]
     table = run.database.version_table
-    found = next_commands(invalid=tuple(dict.fromkeys(broken)), kept=kept, table=table, known=True)
-    commands = tuple(one.command or one.why for one in found)
+    next_steps = next_commands(
+        invalid=tuple(dict.fromkeys(broken)), kept=kept, table=table, known=True
+    )
+    commands = tuple(command.command or command.why for command in next_steps)
     what = f"the downgrade of {revision}" if backwards else revision
     if any(each.runner != Runner.PORTAL for each in failed) and _may_stay(revision, planned):
         message = (
@@ -75,7 +77,7 @@ def _half(
             " is not seen here. Read its file and look at the database."
         )
         return Half(revision, _capital(message), commands, breaks=True)
-    if not found:
+    if not next_steps:
         return None
     count = number_of(len(kept), "statement") if kept else "an invalid index"
     stays = "stay" if len(kept) > 1 else "stays"
@@ -103,9 +105,9 @@ def _breaks(revision: str, kept: Sequence[str], planned: Planned) -> bool:
     """Return whether earlier code may trip over the statements that stay."""
     steps, _, _ = planned([revision])
     path, sha256 = (steps[0].path, steps[0].sha256) if steps else ("", "")
-    left = Rendered(tuple(Statement(one, False) for one in kept))
+    left = Rendered(tuple(Statement(statement, False) for statement in kept))
     part = Step(revision, path, sha256, "", upgrade=left)
     try:
-        return any(one.breaks_old for one in assess([part]))
+        return any(risk.breaks_old for risk in assess([part]))
     except RiskError:
         return True

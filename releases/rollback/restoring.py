@@ -45,32 +45,36 @@ def restore(step: RollbackStep, facts: Facts) -> Look:
     listed = railway.deployments(
         project.railway_project_id, place, target["service_id"], first=LISTED
     )
-    found = newest_first(listed)
-    newest = found[0] if found else None
+    deployments = newest_first(listed)
+    newest = deployments[0] if deployments else None
     if step.asked:
-        return _came_of_it(step.asked, target, found, facts.now)
+        return _came_of_it(step.asked, target, deployments, facts.now)
     what = f"{target['commit'][:7]} on {step.service}"
     if newest and newest.commit == target["commit"] and newest.status in SERVING | UNDER_WAY:
         return Done(f"Railway has {what} already.", _evidence(newest))
-    serves = next((one.commit or "" for one in found if one.status in SERVING), "")
+    serves = next(
+        (deployment.commit or "" for deployment in deployments if deployment.status in SERVING), ""
+    )
     world = f"{step.service} serves {serves[:7] or 'no known commit'}. {unasked}"
     if newest and newest.commit not in (facts.release.merge_commit, target["commit"]):
         stranger = f"{(newest.commit or '')[:7] or 'an unknown commit'}, which is not this release"
         return Stop(f"The newest deployment of {step.service} is of {stranger}.", world)
-    kept = next((one for one in found if one.id == target["deployment"]), None)
+    kept = next(
+        (deployment for deployment in deployments if deployment.id == target["deployment"]), None
+    )
     kept = kept or railway.deployment(target["deployment"])
     if not kept.can_rollback:
         return Stop(f"Railway can no longer restore {what}.", world)
     content = {"service": step.service, "deployment": target["deployment"]}
     withhold(project, "Railway", f"restore {what}", content)
-    if not _note(step, live.instance, found, facts):
+    if not _note(step, live.instance, deployments, facts):
         return Wait(0, "")
     railway.rollback(target["deployment"])
     return Wait(1, f"Railway was asked to restore {what}.")
 
 
 def _note(
-    step: RollbackStep, instance: ServiceInstance, found: tuple[Deployment, ...], facts: Facts
+    step: RollbackStep, instance: ServiceInstance, deployments: tuple[Deployment, ...], facts: Facts
 ) -> bool:
     """Write down, before it is done, that Railway is asked; False: somebody else has the job."""
     target, now = step.rollback.target(step.service), timezone.now()
@@ -80,7 +84,11 @@ def _note(
         # So that the new deployment is not reported as out-of-band.
         ask = out_of_band.ask(instance, target["commit"], now=now)
         _mark(step.rollback.release.project, target["service"])
-        step.asked = {"at": now.isoformat(), "known": [one.id for one in found], "ask": ask.pk}
+        step.asked = {
+            "at": now.isoformat(),
+            "known": [deployment.id for deployment in deployments],
+            "ask": ask.pk,
+        }
         step.save(update_fields=["asked"])
         what = f"{target['commit'][:7]} on {step.service} (deployment {target['deployment']})"
         message, release = f"Asking Railway to restore {what}.", facts.release
@@ -91,19 +99,19 @@ def _note(
 
 
 def _came_of_it(
-    asked: JsonObject, target: dict[str, str], found: tuple[Deployment, ...], now: datetime
+    request: JsonObject, target: dict[str, str], deployments: tuple[Deployment, ...], now: datetime
 ) -> Look:
     """Return what has become of the request.
 
     Nothing after the grace time: a person looks, for asking again could do it twice.
     """
-    fresh = [one for one in found if one.id not in asked["known"]]
-    made = next((one for one in fresh if one.commit == target["commit"]), None)
+    fresh = [deployment for deployment in deployments if deployment.id not in request["known"]]
+    made = next((deployment for deployment in fresh if deployment.commit == target["commit"]), None)
     if made is not None:
-        out_of_band.asked(DeploymentRequest(pk=asked["ask"]), made.id)
+        out_of_band.asked(DeploymentRequest(pk=request["ask"]), made.id)
         restores = f"Railway restores {target['commit'][:7]} on {target['service']}."
         return Done(restores, _evidence(made))
-    asked_at = parse_datetime(asked["at"]) or now
+    asked_at = parse_datetime(request["at"]) or now
     if now - asked_at < timedelta(seconds=settings.DEPLOY_GRACE_SECONDS):
         return Wait(2, f"Railway is restoring {target['service']}. Waiting for its new deployment.")
     asking = f"Railway was asked at {asked_at:%H:%M:%S} UTC to restore {target['service']}"
@@ -125,17 +133,17 @@ def live(step: RollbackStep, facts: Facts) -> Look:
     wanted = restored_commits(job)
     if not wanted:
         return Stop("No service was restored.", "Production runs the release.")
-    said, late, failed = [], [], False
+    sentences, late, failed = [], [], False
     for service, commit in wanted.items():
-        one = live_service(facts, service)
-        failed |= one is not None and one.is_broken_at(commit)
+        service_live = live_service(facts, service)
+        failed |= service_live is not None and service_live.is_broken_at(commit)
         state, message = gates.FAIL, "is gone"
-        if one:
-            state, message = gates.liveness(one, commit, since=facts.fresh_since)
-        said.append((service, message))
+        if service_live:
+            state, message = gates.liveness(service_live, commit, since=facts.fresh_since)
+        sentences.append((service, message))
         if state != gates.PASS:
             late.append(f"{service} {message}")
-    evidence = told(said)
+    evidence = told(sentences)
     if not late:
         serve = f"serve{'s' if len(wanted) == 1 else ''}"
         return Done(f"{and_(wanted)} {serve} the earlier deployment.", evidence)
@@ -153,7 +161,7 @@ def restored_commits(job: Rollback) -> dict[str, str]:
 
 
 def live_service(facts: Facts, service: str) -> Live | None:
-    return next((one for one in facts.in_production if one.service == service), None)
+    return next((live for live in facts.in_production if live.service == service), None)
 
 
 def _mark(project: Project, service: str) -> None:

@@ -81,23 +81,25 @@ def into_production() -> QuerySet[PullRequest]:
     return PullRequest.objects.filter(state="open", base=F("project__production_branch"))
 
 
-def with_reverts(found: Sequence[RolledBack], opened: Iterable[PullRequest]) -> list[RolledBack]:
+def with_reverts(
+    rolled_back: Sequence[RolledBack], opened: Iterable[PullRequest]
+) -> list[RolledBack]:
     """Return the same with the reverts that are `opened`, or asked for. At most one query."""
-    if not found:
+    if not rolled_back:
         return []
-    projects = [one.release.project_id for one in found]
-    asked = list(Repair.objects.filter(project__in=projects, kind=RepairKind.REVERT))
-    return [_with_revert(one, opened, asked) for one in found]
+    projects = [rolled.release.project_id for rolled in rolled_back]
+    repairs = list(Repair.objects.filter(project__in=projects, kind=RepairKind.REVERT))
+    return [_with_revert(rolled, opened, repairs) for rolled in rolled_back]
 
 
 def _with_revert(
-    of: RolledBack, opened: Iterable[PullRequest], asked: Iterable[Repair]
+    of: RolledBack, opened: Iterable[PullRequest], repairs: Iterable[Repair]
 ) -> RolledBack:
     number, project = of.release.pull_number, of.release.project_id
-    pulls = (one for one in opened if one.head.startswith(f"revert-{number}-"))
-    wishes = (one for one in asked if one.subject == f"#{number}")
+    pulls = (pull for pull in opened if pull.head.startswith(f"revert-{number}-"))
+    wishes = (repair for repair in repairs if repair.subject == f"#{number}")
     return replace(
         of,
-        revert=next((one for one in pulls if one.project_id == project), None),
-        opening=next((one for one in wishes if one.project_id == project), None),
+        revert=next((pull for pull in pulls if pull.project_id == project), None),
+        opening=next((wish for wish in wishes if wish.project_id == project), None),
     )

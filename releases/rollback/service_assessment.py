@@ -33,9 +33,9 @@ def assess_services(
         for instance in instances
         if (role := role_of(instance, None, project.repository)) in (Role.CODE, Role.EMPTY)
     ]
-    places = [(production.railway_id, one.service.railway_id) for one, _ in ours]
+    places = [(production.railway_id, instance.service.railway_id) for instance, _ in ours]
     histories = railway.deployments_of(project.railway_project_id, places, LISTED)
-    found = []
+    rows = []
     for (instance, role), newest in zip(ours, histories, strict=True):
         key = instance.service.railway_id
         before = None if noted is None else noted.get(key, {})
@@ -45,35 +45,35 @@ def assess_services(
         if role is not Role.CODE or not belongs(instance.service.belongs, role):
             continue
         name, merged = instance.service.name, release.merge_commit
-        one = restorable(name, key, deployments, before=before, released=merged, keep=keep)
-        found.append((one, instance))
-    return found
+        verdict = restorable(name, key, deployments, before=before, released=merged, keep=keep)
+        rows.append((verdict, instance))
+    return rows
 
 
 def _with_noted(
-    railway: Railway, found: tuple[Deployment, ...], before: Mapping[str, str] | None
+    railway: Railway, deployments: tuple[Deployment, ...], before: Mapping[str, str] | None
 ) -> tuple[Deployment, ...]:
     """Return a service's newest deployments, and the noted one, however many came after it."""
     noted = before.get("deployment") if before else None
-    if noted and all(one.id != noted for one in found):
+    if noted and all(deployment.id != noted for deployment in deployments):
         try:
-            found = (*found, railway.deployment(noted))
+            deployments = (*deployments, railway.deployment(noted))
         except ApiError as error:
             if error.kind not in ("not_found", "forbidden", "refused"):
                 raise  # no answer is not “gone”
-    return newest_first(found)
+    return newest_first(deployments)
 
 
 def with_variables(
-    one: Restorable, instance: ServiceInstance, environment: Environment | None
+    restorable: Restorable, instance: ServiceInstance, environment: Environment | None
 ) -> JsonObject:
     """Return the row of a service: what would be restored, and what would go back with it."""
     back = None
-    if environment is not None and one.state == READY:
-        back = going_back(environment, instance.service, one.made_at)
-    return asdict(one) | {
-        "made_at": _text(one.made_at),
-        "until": _text(one.until),
+    if environment is not None and restorable.state == READY:
+        back = going_back(environment, instance.service, restorable.made_at)
+    return asdict(restorable) | {
+        "made_at": _text(restorable.made_at),
+        "until": _text(restorable.until),
         "at_start": instance.runs_alembic.label,
         "at_start_known": instance.runs_alembic != AtStart.UNKNOWN,
         "variables": [list(change) for change in back.changed] if back else [],

@@ -58,8 +58,10 @@ def approve(step: RollbackStep, facts: Facts) -> Look:
         return Wait(3, f"Waiting for running changes to end: {' '.join(row.reasons)}")
     if row.content != job.content:
         return _moved(job, row, facts)
-    names = ", ".join(str(one.user) for one in given)
-    evidence = steps_engine.told((str(one.user), one.comment or "approved") for one in given)
+    names = ", ".join(str(approval.user) for approval in given)
+    evidence = steps_engine.told(
+        (str(approval.user), approval.comment or "approved") for approval in given
+    )
     return Done(f"Approved by {names}." if names else "No approval is required.", evidence)
 
 
@@ -72,7 +74,7 @@ def _moved(job: Rollback, row: RollbackAssessment, facts: Facts) -> Look:
     with transaction.atomic():
         if not holds(job):
             return Wait(0, "")
-        lapsed = [str(one.user) for one in counted(job)]
+        lapsed = [str(approval.user) for approval in counted(job)]
         job.keep(verdict=row.verdict, targets=row.targets, content=row.content)
         plan_steps(job)
         message = "The deployments to restore have changed, so earlier approvals no longer count."
@@ -91,7 +93,7 @@ def _moved(job: Rollback, row: RollbackAssessment, facts: Facts) -> Look:
 
 def smoke(step: RollbackStep, facts: Facts) -> Look:
     """Ask the same pages as after a promotion; each service must name the commit it is back at."""
-    serving = {one.service: one.serving for one in facts.in_production}
+    serving = {live.service: live.serving for live in facts.in_production}
     commits = serving | restored_commits(step.rollback)
     world = "Production runs the earlier deployments, but these smoke tests fail."
     return steps_engine.smoke(step, facts, commits, world)

@@ -44,7 +44,7 @@ class RunbookFacts:
 
     def kinds_found(self) -> set[str]:
         """Return the kinds of leftovers in the repository."""
-        return {one["kind"] for one in self.reading.found} if self.reading else set()
+        return {leftover["kind"] for leftover in self.reading.found} if self.reading else set()
 
 
 def _counted(project: Project) -> tuple[int, int, int]:
@@ -67,8 +67,8 @@ def _count(rows: QuerySet[Any], by: str) -> Subquery:
 
 def facts_of(project: Project) -> RunbookFacts:
     """Return what is known of `project`. Nine queries."""
-    found = Finding.objects.open().filter(project=project)
-    counted = dict(found.order_by().values_list("kind").annotate(Count("pk")))
+    findings = Finding.objects.open().filter(project=project)
+    counted = dict(findings.order_by().values_list("kind").annotate(Count("pk")))
     tests = list(SmokeTest.objects.filter(project=project))
     places = EnvironmentDatabase.objects.filter(database__project=project, revisions__isnull=True)
     protections = list(BranchProtection.objects.filter(project=project))
@@ -81,7 +81,11 @@ def facts_of(project: Project) -> RunbookFacts:
         findings=counted,
         unprotected=[row.branch for row in protections if not row.settings],
         protections_read=bool(protections),
-        broken=[one["name"] for one in (check.found if check else []) if one["state"] == "fail"],
+        broken=[
+            connection["name"]
+            for connection in (check.found if check else [])
+            if connection["state"] == "fail"
+        ],
         databases=list(Database.objects.filter(project=project).exclude(alembic="")),
         unread=sorted(
             f"{place.database.name} in {place.environment.name}"

@@ -21,11 +21,11 @@ def findings(*kinds: str, about: str) -> Missing:
 
 
 def variables(facts: RunbookFacts) -> list[str]:
-    found = findings(
+    problems = findings(
         "address", "same", "missing", "stray", "twice", "unreadable", about="variables"
     )
     none = [] if facts.rules else ["No rule says which variables must differ."]
-    return none + found(facts)
+    return none + problems(facts)
 
 
 def tokens(facts: RunbookFacts) -> list[str]:
@@ -52,9 +52,9 @@ def protected(facts: RunbookFacts) -> list[str]:
 
 
 def healthy(facts: RunbookFacts) -> list[str]:
-    found = findings("branch", "push", "behind", about="branches and deployments")
+    problems = findings("branch", "push", "behind", about="branches and deployments")
     none = [] if facts.on_staging else ["No smoke test of staging."]
-    return none + found(facts)
+    return none + problems(facts)
 
 
 def migrated(facts: RunbookFacts) -> list[str]:
@@ -68,7 +68,9 @@ def migrated(facts: RunbookFacts) -> list[str]:
 def migrated_last(facts: RunbookFacts) -> list[str]:
     if not facts.databases:
         return ["No Alembic directory is configured."]
-    on_railway = [one.name for one in facts.databases if one.runner == Runner.RAILWAY]
+    on_railway = [
+        database.name for database in facts.databases if database.runner == Runner.RAILWAY
+    ]
     return [f"{name}: Railway migrates it when it deploys." for name in on_railway]
 
 

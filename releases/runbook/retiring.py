@@ -150,10 +150,13 @@ def retirements(facts: RunbookFacts) -> list[Retirement]:
         return []
     project = facts.project
     grouped: dict[tuple[str, str], list[Place]] = {}
-    for one in reading.found:
-        key = (one["kind"], one["place"] if (one["kind"], one["place"]) in _ADVICE else "")
-        address = file_page(project.read_as, reading.commit, one["path"], one["line"])
-        place = Place(one["path"], one["line"], one["seen"], address)
+    for leftover in reading.found:
+        key = (
+            leftover["kind"],
+            leftover["place"] if (leftover["kind"], leftover["place"]) in _ADVICE else "",
+        )
+        address = file_page(project.read_as, reading.commit, leftover["path"], leftover["line"])
+        place = Place(leftover["path"], leftover["line"], leftover["seen"], address)
         grouped.setdefault(key, []).append(place)
     return [
         Retirement(advice.title, places, advice.instead, _first(key[0], facts), advice.steps)

@@ -40,14 +40,14 @@ def steps(facts: RunbookFacts) -> list[Step]:
     query = f"?project={facts.project.slug}"
     return [
         Step(
-            one.title,
-            one.by_hand,
-            one.here,
-            reverse(one.view) + query + (f"#{one.anchor}" if one.anchor else ""),
-            one.page_title,
-            one.missing(facts),
+            step.title,
+            step.by_hand,
+            step.here,
+            reverse(step.view) + query + (f"#{step.anchor}" if step.anchor else ""),
+            step.page_title,
+            step.missing(facts),
         )
-        for one in _STEPS
+        for step in _STEPS
     ]
 
 

@@ -61,8 +61,8 @@ def set_credential(
     except ApiError as error:
         raise Refused(f"It was not kept: {error.sentence}") from None
     hold(plain)  # from now on, also while it waits for a second person
-    told = keep(service, scope, what, {"secret": plain, "kind": kind}, actor=actor, now=now)
-    return told + (" What stood around it was taken off." if plain != token else "")
+    sentence = keep(service, scope, what, {"secret": plain, "kind": kind}, actor=actor, now=now)
+    return sentence + (" What stood around it was taken off." if plain != token else "")
 
 
 @action("credential.set", "portal.change_servicecredential")
@@ -141,9 +141,9 @@ def tried(service: str, credential: str | App, scope: str) -> str:
             " and workflow if releases change .github/workflows."
         )
         raise ApiError("GitHub", "forbidden", sentence)
-    told = [f"with the scopes {', '.join(scopes)}"] if scopes else []
-    told += [f"valid until {ends:%Y-%m-%d}"] if ends else []
-    return "".join(f", {one}" for one in told)
+    facts = [f"with the scopes {', '.join(scopes)}"] if scopes else []
+    facts += [f"valid until {ends:%Y-%m-%d}"] if ends else []
+    return "".join(f", {fact}" for fact in facts)
 
 
 def status_of(service: str, scope: str = "") -> CredentialStatus:
@@ -157,10 +157,10 @@ def status_of(service: str, scope: str = "") -> CredentialStatus:
     reach = choices.repositories if service == Service.GITHUB else choices.railway_projects
     own = bool(scope and row and row.scope)
     try:
-        found = reach(scope=scope)
+        status = reach(scope=scope)
     except ApiError as error:
         return CredentialStatus(service, label, False, error.sentence, source, own)
     noun = "repositories" if service == Service.GITHUB else "projects"
     return CredentialStatus(
-        service, label, bool(found), f"{len(found)} {noun} can be seen.", source, own
+        service, label, bool(status), f"{len(status)} {noun} can be seen.", source, own
     )

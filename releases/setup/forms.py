@@ -109,11 +109,11 @@ class ProposalForm(forms.Form):
 DatabaseFormSet = forms.formset_factory(DatabaseForm, extra=0)
 
 
-def initial(found: Found) -> dict[str, object]:
+def initial(values: Found) -> dict[str, object]:
     """Return what the form shows first, out of what was found."""
-    smoke = "\n".join(f"{one['service']} {one['path']}" for one in found["smoke"])
+    smoke = "\n".join(f"{test['service']} {test['path']}" for test in values["smoke"])
     usual = {"required_approvals": 1, "soak_minutes": 30, "second_factor": True}
-    return {**usual, "pull_comments": True, "watch_only": True, **found["fields"], "smoke": smoke}
+    return {**usual, "pull_comments": True, "watch_only": True, **values["fields"], "smoke": smoke}
 
 
 class Keys(forms.MultipleChoiceField):

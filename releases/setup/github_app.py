@@ -49,16 +49,16 @@ def use_new_app(new: NewGitHubApp, *, actor: Actor, now: datetime | None = None)
         raise Refused("This App is in use already, or was replaced by a newer one.")
     try:
         key = secret_of_app(row)
-        found = apps.installations(apps.NewApp(row.app_id, row.app_slug, key))
-        if not found:
+        installations = apps.installations(apps.NewApp(row.app_id, row.app_slug, key))
+        if not installations:
             raise Refused(f"{row.app_slug} is not installed yet: install it on GitHub first.")
-        number, account = found[0]
+        number, account = installations[0]
         what = credentials.tried(
             ServiceCredential.Service.GITHUB, App(row.app_id, key, number), row.scope
         )
     except ApiError as error:
         raise Refused(f"It is not used yet: {error.sentence}") from None
-    said = f"the App {row.app_slug} on {account}{what}"
+    subject = f"the App {row.app_slug} on {account}{what}"
     secrets = {
         "secret": key,
         "kind": ServiceCredential.Kind.APP.value,
@@ -66,6 +66,6 @@ def use_new_app(new: NewGitHubApp, *, actor: Actor, now: datetime | None = None)
         "installation_id": number,
         "app_slug": row.app_slug,
     }
-    told = credentials.keep("github", row.scope, said, secrets, actor=actor, now=now)
+    sentence = credentials.keep("github", row.scope, subject, secrets, actor=actor, now=now)
     row.delete()
-    return told
+    return sentence

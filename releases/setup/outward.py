@@ -39,12 +39,12 @@ class Outward:
 
 def once(project: Project) -> list[Outward]:
     """Return what can be set up outside now."""
-    found = [*_webhooks(project), *_branches(project)]
+    writes = [*_webhooks(project), *_branches(project)]
     for branch in protection.branches(project):
         body = json.dumps(protection_rules.body_for(project, branch), indent=2, sort_keys=True)
         sentence = f"Replace the classic protection of {branch} on GitHub by this"
-        found.append(Outward(f"protect:{branch}", sentence, body, ticked=False))
-    return found
+        writes.append(Outward(f"protect:{branch}", sentence, body, ticked=False))
+    return writes
 
 
 def _webhooks(project: Project) -> list[Outward]:
@@ -79,18 +79,18 @@ def from_then_on(project: Project) -> list[str]:
     pulls = PullRequest.objects.filter(
         project=project, state="open", base=project.staging_branch
     ).count()
-    told = [
+    lines = [
         f"The verdict on each release, as the commit status {settings.STATUS_CONTEXT}.",
         "The promotion pull request of each release that is cut.",
         "What people promote, migrate, roll back and repair here.",
     ]
     if project.pull_comments:
-        told.append(f"A comment on pull requests with migrations; {pulls} are open now.")
+        lines.append(f"A comment on pull requests with migrations; {pulls} are open now.")
     if project.previews:
-        told.append(f"A preview for each pull request; {pulls} are open now.")
+        lines.append(f"A preview for each pull request; {pulls} are open now.")
     if not settings.AUDIT_REPOSITORY:
-        told.append(f"Anchors of the audit trail, as the ref {settings.AUDIT_REF}.")
-    return told
+        lines.append(f"Anchors of the audit trail, as the ref {settings.AUDIT_REF}.")
+    return lines
 
 
 def go_live(
@@ -100,7 +100,7 @@ def go_live(
 
     Raise `Refused`. Where a second person must confirm, nothing is done yet.
     """
-    listed = {one.key for one in once(project) if not one.why_not}
+    listed = {write.key for write in once(project) if not write.why_not}
     watch_only.start_sending(project, actor=actor, now=now)
     if Project.objects.filter(pk=project.pk, watch_only=True).exists():
         return ["A second person must confirm it first, under Changes; then come back."]
@@ -121,7 +121,7 @@ def go_live(
 
 def _connect(project: Project, service: str, actor: Actor, now: datetime | None) -> list[str]:
     done = connect.connect_webhooks(project, actor=actor, only=service, now=now)
-    return [one.sentence for one in done if not one.ok]
+    return [result.sentence for result in done if not result.ok]
 
 
 def _make_staging(project: Project, commit: str, actor: Actor, now: datetime | None) -> None:

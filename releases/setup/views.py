@@ -47,7 +47,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
     """Show what is connected, and the repositories and Railway projects to choose from."""
     _may(request)
     statuses = [credentials.status_of(service) for service in credentials.LABELS]
-    ready = all(one.ok for one in statuses)
+    ready = all(status.ok for status in statuses)
     context: dict[str, object] = {"statuses": statuses, "ready": ready}
     if ready:
         context |= {
@@ -66,10 +66,10 @@ def _page_of(
 ) -> dict[str, object]:
     search = request.GET.get(name, "").replace("\x00", "").strip()[:200]
     try:
-        found = read(search)
+        options = read(search)
     except ApiError:
-        found = []
-    rows = Paginator(found, SHOWN).get_page(request.GET.get(f"{name}-page"))
+        options = []
+    rows = Paginator(options, SHOWN).get_page(request.GET.get(f"{name}-page"))
     found_here: dict[str, object] = {"search": search, "rows": rows}
     if rows.has_previous():
         found_here["earlier"] = _query(request, name, rows.previous_page_number())
@@ -145,7 +145,7 @@ def proposal(request: HttpRequest, pk: int) -> HttpResponse:
         problem = " ".join([ui_forms.sentence(form), *map(ui_forms.sentence, databases.forms)])
         messages.error(request, problem.strip())
     else:
-        rows = [{"keep": True, **one} for one in job.found["databases"]]
+        rows = [{"keep": True, **database} for database in job.found["databases"]]
         form = ProposalForm(initial=initial(job.found))
         databases = DatabaseFormSet(initial=rows)
     context = {"job": job, "found": job.found, "form": form, "databases": databases}
@@ -157,9 +157,9 @@ def _accepted(
 ) -> HttpResponse:
     given = form.cleaned_data
     kept = [
-        {name: value for name, value in one.items() if name != "keep"}
-        for one in databases.cleaned_data
-        if one.get("keep") and one.get("alembic")
+        {name: value for name, value in values.items() if name != "keep"}
+        for values in databases.cleaned_data
+        if values.get("keep") and values.get("alembic")
     ]
     act = partial(
         actions.accept,
@@ -169,14 +169,14 @@ def _accepted(
         smoke=given["smoke"],
         checks=given["checks"],
     )
-    said = f"{given['name']} is connected. Nothing was written outside."
+    sentence = f"{given['name']} is connected. Nothing was written outside."
 
     def landing(project: Project) -> str:
         name = "releases:board" if given["watch_only"] else "releases:go-live"
         return reverse(name, args=[] if given["watch_only"] else [project.slug])
 
     return run_action(
-        request, reverse("releases:proposal", args=[job.pk]), act, said, landing=landing
+        request, reverse("releases:proposal", args=[job.pk]), act, sentence, landing=landing
     )
 
 

@@ -87,7 +87,7 @@ def _line(test: AskedTest, answer: Probe | None) -> JsonObject:
 
 
 def _probe(test: AskedTest, facts: Facts) -> Probe | None:
-    live = next((one for one in facts.in_staging if one.service == test.service), None)
+    live = next((live for live in facts.in_staging if live.service == test.service), None)
     if live is None or not live.instance.domains:
         return None
     expects = test.expects_commit and live.at_commits

@@ -138,7 +138,7 @@ def later(step: Step, now: datetime, sentence: str, most: float = 10.0) -> Wait:
 
 def told(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], ...]:
     """Return evidence of labels and what was said."""
-    return tuple({"label": label, "said": said} for label, said in pairs)
+    return tuple({"label": label, "said": sentence} for label, sentence in pairs)
 
 
 def _write_down(job: SteppedJob, step: AnyStep, look: Look, keep: Keep) -> Outcome:
@@ -242,13 +242,15 @@ def smoke(step: Step, facts: Facts, commits: Mapping[str, str], world: str) -> L
     if not tests:
         return Stop("This project has no smoke tests. Add one, or skip this step with a reason.")
     probes = [_probe(test, facts, commits) for test in tests]
-    said = [
-        (f"{test.service} {test.path}", one.sentence if one else "has no address")
-        for test, one in zip(tests, probes, strict=True)
+    sentences = [
+        (f"{test.service} {test.path}", probe.sentence if probe else "has no address")
+        for test, probe in zip(tests, probes, strict=True)
     ]
-    evidence = told(said)
+    evidence = told(sentences)
     bad = [
-        line for line, one in zip(said, probes, strict=True) if one is None or one.ok is not True
+        line
+        for line, probe in zip(sentences, probes, strict=True)
+        if probe is None or probe.ok is not True
     ]
     if not bad:
         return Done(f"{number_of(len(tests), 'request')} answered as expected.", evidence)
@@ -258,7 +260,7 @@ def smoke(step: Step, facts: Facts, commits: Mapping[str, str], world: str) -> L
 
 
 def _probe(test: SmokeTest, facts: Facts, commits: Mapping[str, str]) -> Probe | None:
-    live = next((one for one in facts.in_production if one.service == test.service), None)
+    live = next((live for live in facts.in_production if live.service == test.service), None)
     if live is None or not live.instance.domains:
         return None
     commit = commits.get(test.service) if test.expects_commit else None

@@ -60,16 +60,16 @@ def sections_of(text: str) -> dict[str, str]:
     belong to the section above them.
     """
     names = {heading.lower(): name for name, heading in SECTIONS.items()}
-    found: dict[str, list[str]] = {}
+    sections: dict[str, list[str]] = {}
     at = ""
     for line in text.replace("\r\n", "\n").split("\n"):
         heading = line.removeprefix("## ").strip().lower() if line.startswith("## ") else ""
         if heading in names:
             at = names[heading]
-            found.setdefault(at, [])
+            sections.setdefault(at, [])
         elif at:
-            found[at].append(line)
-    return {name: "\n".join(lines).strip() for name, lines in found.items()}
+            sections[at].append(line)
+    return {name: "\n".join(lines).strip() for name, lines in sections.items()}
 
 
 def start(description: str, where: Path, *, at: datetime) -> Path:

@@ -115,8 +115,8 @@ def _beside(kind: str, subject: task_logs_actions.Subject, *, older: bool) -> st
     if isinstance(subject, Finding) and subject.closed_at is None:
         rows = rows.filter(closed_at=None)
     rows = rows.filter(pk__lt=subject.pk) if older else rows.filter(pk__gt=subject.pk)
-    found = rows.order_by("-pk" if older else "pk").values_list("pk", flat=True).first()
-    return reverse("releases:task-log", args=[kind, found]) if found else ""
+    neighbour = rows.order_by("-pk" if older else "pk").values_list("pk", flat=True).first()
+    return reverse("releases:task-log", args=[kind, neighbour]) if neighbour else ""
 
 
 def _finding_address(finding: Finding) -> str:

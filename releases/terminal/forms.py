@@ -23,11 +23,11 @@ class SaveForm(forms.Form):
     def clean_markdown(self) -> str:
         """Refuse a file without one of the five headings, and a section that is too long."""
         text = self.cleaned_data["markdown"]
-        found = sections_of(text)
-        if not found:
+        sections = sections_of(text)
+        if not sections:
             names = ", ".join(f"## {heading}" for heading in SECTIONS.values())
             raise forms.ValidationError(f"The file has none of the headings {names}.")
-        if any(len(part) > LONGEST for part in found.values()):
+        if any(len(part) > LONGEST for part in sections.values()):
             raise forms.ValidationError(f"Shorten each section to {LONGEST:,} characters.")
         return text
 

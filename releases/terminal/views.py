@@ -59,12 +59,12 @@ def by_token(view: View) -> View:
 def whoami(request: HttpRequest, user: User) -> JsonResponse:
     """Tell the person, their roles, the projects and the portal's version."""
     projects = [
-        {"slug": one.slug, "name": one.name, "watch_only": one.watch_only}
-        for one in Project.objects.all()
+        {"slug": project.slug, "name": project.name, "watch_only": project.watch_only}
+        for project in Project.objects.all()
     ]
     roles = sorted(user.groups.values_list("name", flat=True))
-    told = {"user": user.get_username(), "name": user.get_full_name(), "roles": roles}
-    return JsonResponse({**told, "projects": projects, "portal": VERSION})
+    account = {"user": user.get_username(), "name": user.get_full_name(), "roles": roles}
+    return JsonResponse({**account, "projects": projects, "portal": VERSION})
 
 
 @by_token
@@ -80,10 +80,10 @@ def sync_staging(request: HttpRequest, user: User) -> JsonResponse:
 @require_GET
 def repair(request: HttpRequest, user: User, pk: int) -> JsonResponse:
     """Tell how a sync of staging stands."""
-    found = Repair.objects.filter(pk=pk, kind=RepairKind.SYNC_STAGING).first()
-    if found is None:
+    repairs = Repair.objects.filter(pk=pk, kind=RepairKind.SYNC_STAGING).first()
+    if repairs is None:
         raise Unknown("There is no such sync.")
-    return JsonResponse(_told(found))
+    return JsonResponse(_told(repairs))
 
 
 @by_token
@@ -100,8 +100,8 @@ def task_log(request: HttpRequest, user: User) -> JsonResponse:
         seen = form.cleaned_data["version"] or 0
         task_logs.write(release, actor=user, typed=typed, version=seen)
     log = task_logs.of(release)
-    told = {"release": release.name, "version": log.version if log else 0}
-    return JsonResponse({**told, "markdown": task_logs.as_file(release, log)})
+    answer = {"release": release.name, "version": log.version if log else 0}
+    return JsonResponse({**answer, "markdown": task_logs.as_file(release, log)})
 
 
 def _told(repair: Repair) -> dict[str, object]:
@@ -125,19 +125,19 @@ def _named(request: HttpRequest) -> tuple[str, str]:
 def _project(slug: str) -> Project:
     """Return the project with this short name, or the only one. Raise `Unknown`."""
     known = list(Project.objects.all())
-    found = [one for one in known if not slug or one.slug == slug]
-    if len(found) != 1:
-        names = ", ".join(one.slug for one in known) or "none"
+    projects = [project for project in known if not slug or project.slug == slug]
+    if len(projects) != 1:
+        names = ", ".join(project.slug for project in known) or "none"
         raise Unknown(f"Name one project; there are: {names}.")
-    return found[0]
+    return projects[0]
 
 
 def _release(request: HttpRequest) -> Release:
     """Return the release of the project that is named, else its newest. Raise `Unknown`."""
     slug, name = _named(request)
     project = _project(slug)
-    found = Release.objects.filter(project=project).order_by("-pk")
-    release = (found.filter(name=name) if name else found).select_related("project").first()
+    releases = Release.objects.filter(project=project).order_by("-pk")
+    release = (releases.filter(name=name) if name else releases).select_related("project").first()
     if release is None:
         raise Unknown(f"{project} has no release{f' {name}' if name else ' yet'}.")
     return release

@@ -93,12 +93,12 @@ def keep(release: Release, *, now: datetime) -> None:
         project=release.project_id, kind__in=LONG_LIVED, gone_at=None, variables_at__isnull=False
     )
     read = sorted(environments.values_list("kind", flat=True))
-    found = Variable.objects.filter(environment__in=environments).values_list(
+    variables = Variable.objects.filter(environment__in=environments).values_list(
         "environment__kind", "service__name", "name", "sealed", "fingerprint"
     )
     rows = [
         {"kind": kind, "service": service or "", "name": name, "mark": "sealed" if sealed else mark}
-        for kind, service, name, sealed, mark in found
+        for kind, service, name, sealed, mark in variables
     ]
     kept = {"at": now, "key": _key(), "read": read, "rows": rows}
     KeptVariables.objects.update_or_create(release=release, defaults=kept)
@@ -111,22 +111,22 @@ def compare(reconciler: ReleaseReconciler) -> None:
     """
     drift = RawSQL(_DRIFT, [MOST_LINES + 1], output_field=JSONField())  # noqa: S611  (nothing in it is from outside)
     rows = Release.objects.filter(pk=reconciler.release_id).annotate(drift=drift)
-    found = rows.values_list("drift", flat=True).get()
-    if found != reconciler.drift:
-        ReleaseReconciler.objects.filter(pk=reconciler.pk).update(drift=found)
+    stored = rows.values_list("drift", flat=True).get()
+    if stored != reconciler.drift:
+        ReleaseReconciler.objects.filter(pk=reconciler.pk).update(drift=stored)
 
 
-def drift(found: JsonObject | None) -> Drift:
+def drift(stored: JsonObject | None) -> Drift:
     """Return what `compare` kept, in words."""
-    if not found:
+    if not stored:
         return Drift()
-    since, at = found["since"], parse_datetime(found["at"])
-    if found["key"] != _key():
+    since, at = stored["since"], parse_datetime(stored["at"])
+    if stored["key"] != _key():
         why = "SECRET_KEY was changed since then, so the fingerprints cannot be compared."
         return Drift(since, at, problem=why)
     lines = [
         VariableDiff(kind, service, name, "added" if new else "removed" if gone else "changed")
-        for kind, service, name, new, gone in found["lines"]
+        for kind, service, name, new, gone in stored["lines"]
     ]
     return Drift(since, at, tuple(lines[:MOST_LINES]), len(lines) > MOST_LINES)
 

@@ -14,17 +14,17 @@ class Command(BaseCommand):
     help = __doc__
 
     def handle(self, *args: object, **options: object) -> None:
-        found = check.diagnose()
-        for one in found:
-            self.stdout.write(f"{one.name} ({one.kind}): {one.state}. {one.sentence}")
-            for line in one.can:
+        results = check.diagnose()
+        for result in results:
+            self.stdout.write(f"{result.name} ({result.kind}): {result.state}. {result.sentence}")
+            for line in result.can:
                 self.stdout.write(f"  can      {line}")
-            for line in one.cannot:
+            for line in result.cannot:
                 self.stdout.write(f"  cannot   {line}")
-            for kind, _, fingerprint, known in one.offers:
+            for kind, _, fingerprint, known in result.offers:
                 published = " (as GitHub publishes it)" if known else ""
                 self.stdout.write(f"  not pinned  {kind} {fingerprint}{published}")
-            if one.fix:
-                self.stdout.write(f"  to fix  {one.fix}")
-        if any(one.state != connection.PASS for one in found):
+            if result.fix:
+                self.stdout.write(f"  to fix  {result.fix}")
+        if any(diagnosis.state != connection.PASS for diagnosis in results):
             raise SystemExit(1)

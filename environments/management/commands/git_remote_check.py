@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: Any) -> None:
         try:
-            found = remotes.look(
+            results = remotes.look(
                 Path(options["path"]).expanduser(), seconds=max(1.0, options["seconds"])
             )
         except remotes.NoClone as error:
@@ -38,12 +38,12 @@ class Command(BaseCommand):
             if command:
                 self.stdout.write(f"  run  {command}")
             raise SystemExit(1) from None
-        for one in found:
-            self.stdout.write(f"{one.name}: {'works' if one.works else 'does not work'}")
-            for fact in one.facts:
+        for result in results:
+            self.stdout.write(f"{result.name}: {'works' if result.works else 'does not work'}")
+            for fact in result.facts:
                 self.stdout.write(f"  {fact}")
-            self.stdout.write(f"  {one.diagnosis}")
-            for command in one.commands:
+            self.stdout.write(f"  {result.diagnosis}")
+            for command in result.commands:
                 self.stdout.write(f"  run  {command}")
-        if not all(one.works for one in found):
+        if not all(outcome.works for outcome in results):
             raise SystemExit(1)

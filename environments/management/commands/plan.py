@@ -49,10 +49,10 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         back = assess_rollback(plan.steps, risks)
         if options["json"]:
-            told: JsonObject = {"commit": commit, "digest": plan.digest}
-            told |= {"steps": steps_as_json(plan.steps), "rollback": asdict(back)}
-            told["risks"] = [asdict(risk) for risk in risks]
-            self.stdout.write(json.dumps(told))
+            document: JsonObject = {"commit": commit, "digest": plan.digest}
+            document |= {"steps": steps_as_json(plan.steps), "rollback": asdict(back)}
+            document["risks"] = [asdict(risk) for risk in risks]
+            self.stdout.write(json.dumps(document))
         else:
             self.stdout.write("\n".join(_as_text(plan, risks, back)))
 
@@ -69,5 +69,5 @@ def _as_text(plan: Plan, risks: tuple[Risk, ...], back: RollbackVerdict) -> list
     return [
         *lines,
         f"Way back: {back.verdict}",
-        *(f"   {one}" for one in (*back.reasons, *back.steps)),
+        *(f"   {step}" for step in (*back.reasons, *back.steps)),
     ]

@@ -69,25 +69,25 @@ class Command(BaseCommand):
 def _as_json(
     commit: str, history: History, change: Change | None, problems: Sequence[Problem]
 ) -> JsonObject:
-    found = {
+    document = {
         "commit": commit,
         "directories": list(history.directories),
         "heads": list(history.heads),
         "bases": list(history.bases),
-        "revisions": [_revision(one) for one in _ordered(history)],
+        "revisions": [_revision(revision) for revision in _ordered(history)],
         "problems": [
             {"kind": problem.kind, "sentence": problem.sentence, "paths": list(problem.paths)}
             for problem in problems
         ],
     }
     if change is not None:
-        found |= {
-            "new": [one.id for one in change.new],
-            "changed": [one.id for one in change.changed],
-            "deleted": [one.id for one in change.deleted],
+        document |= {
+            "new": [revision.id for revision in change.new],
+            "changed": [revision.id for revision in change.changed],
+            "deleted": [revision.id for revision in change.deleted],
             "heads_before": list(change.heads_before or ()),
         }
-    return found
+    return document
 
 
 def _revision(revision: Revision) -> JsonObject:
@@ -119,6 +119,9 @@ def _as_text(history: History, change: Change | None, problems: Sequence[Problem
     ]
     if change is not None:
         kinds = {"new": change.new, "changed": change.changed, "deleted": change.deleted}
-        for name, found in kinds.items():
-            lines += [f"{name:8}{one.id}  {one.path}  {one.message}".rstrip() for one in found]
+        for name, revisions in kinds.items():
+            lines += [
+                f"{name:8}{revision.id}  {revision.path}  {revision.message}".rstrip()
+                for revision in revisions
+            ]
     return [*lines, *(f"problem  {problem.sentence}" for problem in problems)]

@@ -70,16 +70,19 @@ def assess_rollback(
         wait = "Wait until it has ended; the assessment updates every few seconds."
         return RollbackVerdict(PENDING, now.moving, (wait,))
     ids = ", ".join([*(step.revision for step in steps), *unplanned])
-    stays = tuple(one.sentence for one in half if not one.breaks)
-    repairs = tuple(f"In the database: {command}" for one in half for command in one.commands)
-    half_breaks = (one.sentence for one in half if one.breaks)
+    stays = tuple(effect.sentence for effect in half if not effect.breaks)
+    repairs = tuple(f"In the database: {command}" for effect in half for command in effect.commands)
+    half_breaks = (effect.sentence for effect in half if effect.breaks)
     breaking = (*_breaking(steps, risks, unplanned), *half_breaks, *_stops(now, ids))
     if now.missing:
         reasons = (*now.missing, *breaking, *stays)
         return RollbackVerdict(FORWARD, reasons, (*repairs, _CORRECT, _REDEPLOY))
     if not breaking:
         return _safe(now, steps, ids, stays, (*repairs, *_images(services)))
-    final = (*_final(steps, risks), *(f"{one}: its downgrade is not known." for one in unplanned))
+    final = (
+        *_final(steps, risks),
+        *(f"{revision}: its downgrade is not known." for revision in unplanned),
+    )
     if final or not ids:
         return RollbackVerdict(FORWARD, (*breaking, *stays, *final), (*repairs, _CORRECT))
     back = ", then ".join(step.revision for step in reversed(steps))
@@ -97,7 +100,7 @@ def _stops(now: Services, ids: str) -> tuple[str, ...]:
         f"With {ids} in the database it stops with “Can't locate revision”: the old image has"
         " no such file."
     )
-    return tuple(f"{one} {stops}" for one in now.starting)
+    return tuple(f"{image} {stops}" for image in now.starting)
 
 
 _CORRECT = "Fix the problem in a new release and promote it."
@@ -110,15 +113,15 @@ def _images(services: Services | None) -> tuple[str, ...]:
     """Return what people must do about the services."""
     if services is None:
         return ("Roll back every service of the release to its earlier deployment.",)
-    found = []
+    sentences = []
     if services.back:
-        one = len(services.back) == 1
-        earlier = "its earlier deployment" if one else "their earlier deployments"
-        found.append(f"Roll back {_listed(services.back)} to {earlier}.")
+        alone = len(services.back) == 1
+        earlier = "its earlier deployment" if alone else "their earlier deployments"
+        sentences.append(f"Roll back {_listed(services.back)} to {earlier}.")
     if services.stay:
         so = "it is" if len(services.stay) == 1 else "they are"
-        found.append(f"{_listed([name for name, _ in services.stay])} can stay as {so}.")
-    return tuple(found) or ("No service has to be restored.",)
+        sentences.append(f"{_listed([name for name, _ in services.stay])} can stay as {so}.")
+    return tuple(sentences) or ("No service has to be restored.",)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -150,20 +153,20 @@ def _breaking(
     steps: Sequence[Step], risks: Sequence[Risk], unplanned: Sequence[str]
 ) -> tuple[str, ...]:
     """Return why the old image cannot be trusted to work with the new schema."""
-    found = [f"{risk.revision}: {risk.sentence}" for risk in risks if risk.breaks_old]
+    sentences = [f"{risk.revision}: {risk.sentence}" for risk in risks if risk.breaks_old]
     unrendered = (step.revision for step in steps if step.upgrade.kind)
-    found += [f"{one}: its effect is not known without a run." for one in unrendered]
-    found += [f"{one}: its effect was not analyzed." for one in unplanned]
-    return tuple(dict.fromkeys(found))
+    sentences += [f"{revision}: its effect is not known without a run." for revision in unrendered]
+    sentences += [f"{revision}: its effect was not analyzed." for revision in unplanned]
+    return tuple(dict.fromkeys(sentences))
 
 
 def _final(steps: Sequence[Step], risks: Sequence[Risk]) -> tuple[str, ...]:
     """Return why a downgrade does not bring the old state back."""
     lost = (risk.revision for risk in risks if risk.loses_data)
     closed = (step.revision for step in steps if not _goes_back(step))
-    found = [f"{one}: a downgrade does not restore what it removes." for one in lost]
-    found += [f"{one}: its downgrade is not reliable." for one in closed]
-    return tuple(dict.fromkeys(found))
+    sentences = [f"{revision}: a downgrade does not restore what it removes." for revision in lost]
+    sentences += [f"{revision}: its downgrade is not reliable." for revision in closed]
+    return tuple(dict.fromkeys(sentences))
 
 
 def _goes_back(step: Step) -> bool:

@@ -33,8 +33,8 @@ class Loss:
 
 def dropped(rendered: Rendered) -> tuple[Loss, ...]:
     """Return what the statements of a downgrade drop or delete, not counted yet, in their order."""
-    found = (loss for statement in rendered.statements for loss in _of(statement.sql))
-    return tuple(dict.fromkeys(found))
+    losses = (loss for statement in rendered.statements for loss in _of(statement.sql))
+    return tuple(dict.fromkeys(losses))
 
 
 def _of(sql: str) -> Iterator[Loss]:

@@ -27,8 +27,8 @@ class Snapshot(NamedTuple):
 
     def tree(self, path: str) -> str:
         """Return the hash of the directory `path`; "" where there is none."""
-        found = self.get(path, limit=0)
-        return found.sha if found is not None and found.kind == "tree" else ""
+        entry = self.get(path, limit=0)
+        return entry.sha if entry is not None and entry.kind == "tree" else ""
 
 
 class Candidates(NamedTuple):
@@ -65,8 +65,8 @@ def code_that_sets_location(at: Snapshot) -> str:
     """Return file and line of the code that gives Alembic its script directory; "" for none."""
     python = candidates(at).python[:MOST_FILES]
     blobs = at.objects.each((blob for _, blob in python), limit=_MAX_BYTES)
-    for (path, _), found in zip(python, blobs, strict=True):
-        text = (found.content if found else None) or b""
+    for (path, _), file in zip(python, blobs, strict=True):
+        text = (file.content if file else None) or b""
         if match := _SETS.search(text):
             return f"{path}, line {text.count(b'\n', 0, match.start()) + 1}"
     return ""

@@ -35,8 +35,8 @@ def inserted_below(before: History, after: History) -> tuple[Problem, ...]:
     below = [id for id in after.ancestors(shipped) if id not in before.revisions]
     if not below:
         return ()
-    first = next(one for one in after.linear if one.id in below)
-    above = next(one for one in after.linear if first.id in after.parents[one.id])
+    first = next(revision for revision in after.linear if revision.id in below)
+    above = next(revision for revision in after.linear if first.id in after.parents[revision.id])
     message = (
         f"{first.id} was put below {above.id}, which has run: Alembic will not run it where"
         f" {above.id} is. Put it on top: `down_revision ="
@@ -49,7 +49,9 @@ def with_lost_parent(problem: Problem, before: History, after: History, since: s
     """Return the problem with the file of a parent that is gone, and how it comes back."""
     if problem.kind != "missing" or not problem.paths:
         return problem
-    child = next(one for one in after.revisions.values() if one.path == problem.paths[0])
+    child = next(
+        revision for revision in after.revisions.values() if revision.path == problem.paths[0]
+    )
     missing = (id for id in (*child.down, *child.depends_on) if id not in after.revisions)
     gone = [before.revisions[id].path for id in missing if id in before.revisions]
     if not gone:
@@ -65,17 +67,24 @@ def change_between(
     after: History | None,
     problems: tuple[Problem, ...],
 ) -> Change:
-    old, new = {one.id: one for one in was}, {one.id: one for one in now}
+    old, new = (
+        {revision.id: revision for revision in was},
+        {revision.id: revision for revision in now},
+    )
     if before is not None and after is not None:
         # A copy of a file is not a new revision, nor a move.
         known_before, known_after = before.revisions, after.revisions
     else:
         known_before, known_after = old, new
-    added = [one for id, one in new.items() if id not in known_before]
+    added = [revision for id, revision in new.items() if id not in known_before]
     return Change(
         new=_ordered(added, after),
-        changed=tuple(one for id, one in new.items() if id in old and old[id].sha256 != one.sha256),
-        deleted=tuple(one for id, one in old.items() if id not in known_after),
+        changed=tuple(
+            revision
+            for id, revision in new.items()
+            if id in old and old[id].sha256 != revision.sha256
+        ),
+        deleted=tuple(revision for id, revision in old.items() if id not in known_after),
         heads_before=before.heads if before else () if after else None,
         problems=tuple(dict.fromkeys([*problems, *(after.problems if after else ())])),
     )
@@ -85,8 +94,8 @@ def _ordered(added: list[Revision], after: History | None) -> tuple[Revision, ..
     """Return them as Alembic orders a whole, sound history, else parents first."""
     if after is not None and added:
         try:
-            place = {one.id: at for at, one in enumerate(after.linear)}
-            return tuple(sorted(added, key=lambda one: place.get(one.id, len(place))))
+            place = {revision.id: at for at, revision in enumerate(after.linear)}
+            return tuple(sorted(added, key=lambda revision: place.get(revision.id, len(place))))
         except HistoryError:
             pass
     return in_order(added)
@@ -94,9 +103,13 @@ def _ordered(added: list[Revision], after: History | None) -> tuple[Revision, ..
 
 def in_order(added: Iterable[Revision]) -> tuple[Revision, ...]:
     """Return the revisions, parents first, by what the files themselves say."""
-    waiting, placed = {one.id: one for one in added}, list[Revision]()
+    waiting, placed = {revision.id: revision for revision in added}, list[Revision]()
     while waiting:
-        free = [one for one in waiting.values() if not {*one.down, *one.depends_on} & set(waiting)]
-        for one in free or list(waiting.values()):
-            placed.append(waiting.pop(one.id))
+        free = [
+            revision
+            for revision in waiting.values()
+            if not {*revision.down, *revision.depends_on} & set(waiting)
+        ]
+        for next_one in free or list(waiting.values()):
+            placed.append(waiting.pop(next_one.id))
     return tuple(placed)

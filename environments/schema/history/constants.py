@@ -41,12 +41,12 @@ def constants(module: ast.Module) -> dict[str, object]:
             times.update(node.names)
         elif isinstance(node, SCOPES):
             times[node.name] += 1
-    found: dict[str, object] = {}
+    values: dict[str, object] = {}
     for name, value in assigned(module):
         if times[name] == 1:
             with suppress(NotConstant):
-                found[name] = fold(value, found)
-    return found
+                values[name] = fold(value, values)
+    return values
 
 
 def assigned(module: ast.Module) -> Iterator[tuple[str, ast.expr]]:
@@ -72,7 +72,9 @@ def fold(node: ast.expr, known: Mapping[str, object]) -> Any:
         return tuple(sorted(str(fold(elt, known)) for elt in node.elts))
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         both = fold(node.left, known), fold(node.right, known)
-        if all(isinstance(one, str) for one in both) or all(isinstance(one, tuple) for one in both):
+        if all(isinstance(side, str) for side in both) or all(
+            isinstance(side, tuple) for side in both
+        ):
             return both[0] + both[1]
     if isinstance(node, ast.JoinedStr):
         parts = [fold(_plain(part), known) for part in node.values]

@@ -61,19 +61,21 @@ def _imported(mirror: Mirror, commit: str, path: str, source: bytes) -> dict[str
         return {}
     blobs = dict(mirror.tree(commit))
     roots = _roots(path)
-    found: dict[str, bytes] = {}
-    while names and len(found) < MOST_MODULES:
-        paths = {at for name in names for at in _paths(name, roots, blobs)} - {*found, path}
-        new = texts(mirror, commit, sorted(paths)[: MOST_MODULES - len(found)])
-        found |= new
+    modules: dict[str, bytes] = {}
+    while names and len(modules) < MOST_MODULES:
+        paths = {at for name in names for at in _paths(name, roots, blobs)} - {*modules, path}
+        new = texts(mirror, commit, sorted(paths)[: MOST_MODULES - len(modules)])
+        modules |= new
         names = [name for at, text in new.items() for name in imported_names(text, at)]
-    return found
+    return modules
 
 
 def _roots(path: str) -> list[str]:
     """Return where imports may be looked for: each directory above `env.py`, and its `src`."""
-    above = [str(one) for one in PurePosixPath(path).parents]
-    return [posixpath.normpath(posixpath.join(one, more)) for one in above for more in ("", "src")]
+    above = [str(folder) for folder in PurePosixPath(path).parents]
+    return [
+        posixpath.normpath(posixpath.join(folder, more)) for folder in above for more in ("", "src")
+    ]
 
 
 def imported_names(source: bytes, path: str | None = None) -> Iterator[str]:
@@ -103,9 +105,9 @@ def _paths(name: str, roots: Iterable[str], blobs: dict[str, str]) -> Iterator[s
     for root in roots:
         for count in range(len(parts), 0, -1):
             stem = posixpath.normpath(posixpath.join(root, *parts[:count]))
-            for one in (f"{stem}.py", f"{stem}/__init__.py"):
-                if one in blobs:
-                    yield one
+            for path in (f"{stem}.py", f"{stem}/__init__.py"):
+                if path in blobs:
+                    yield path
 
 
 def needs(mirror: Mirror, commits: Iterable[tuple[str, History]]) -> str:
@@ -128,6 +130,6 @@ def foreign_packages(mirror: Mirror, commit: str, history: History) -> tuple[str
     """
     paths = {revision.path for revision in history.revisions.values()}
     blobs = [blob for path, blob in mirror.tree(commit, history.directories) if path in paths]
-    found = mirror.read(blobs, limit=MAX_FILE_BYTES).values()
-    names = (name for text in found for name in imported_names(text))
+    contents = mirror.read(blobs, limit=MAX_FILE_BYTES).values()
+    names = (name for text in contents for name in imported_names(text))
     return tuple(sorted({name.partition(".")[0] for name in names} - _HAS))

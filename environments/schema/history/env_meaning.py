@@ -68,8 +68,10 @@ class Meaning:
     @property
     def search_path(self) -> str:
         """The search path that the migrations get, "" for the database's own."""
-        found = [match[1] for one in self.before if (match := _SEARCH_PATH.fullmatch(one))]
-        return found[-1] if found else ""
+        paths = [
+            match[1] for statement in self.before if (match := _SEARCH_PATH.fullmatch(statement))
+        ]
+        return paths[-1] if paths else ""
 
 
 def meaning_of(source: bytes, modules: Mapping[str, bytes]) -> Meaning:
@@ -160,12 +162,12 @@ class _Reader:
             if isinstance(statement, ast.Assign)
             and name in [getattr(target, "id", "") for target in statement.targets]
         ]
-        for found in sources or [value]:
-            keys = found.keys if isinstance(found, ast.Dict) else [None]
-            if isinstance(found, ast.Dict) and all(isinstance(key, ast.Constant) for key in keys):
-                for key, one in zip(keys, found.values, strict=True):
-                    self._option(str(getattr(key, "value", "")), one)
-            elif isinstance(found, ast.Attribute) and found.attr == "configure_args":
+        for mapping in sources or [value]:
+            keys = mapping.keys if isinstance(mapping, ast.Dict) else [None]
+            if isinstance(mapping, ast.Dict) and all(isinstance(key, ast.Constant) for key in keys):
+                for key, value_node in zip(keys, mapping.values, strict=True):
+                    self._option(str(getattr(key, "value", "")), value_node)
+            elif isinstance(mapping, ast.Attribute) and mapping.attr == "configure_args":
                 self._flask()
             else:
                 self._refuse(node, "gives `configure` options that code makes")
@@ -198,16 +200,16 @@ class _Reader:
             self._refuse(node, f"sends “{shortened(text)}”")
 
     def _engine(self, node: ast.Call) -> None:
-        for one in ast.walk(node):
-            if isinstance(one, ast.Constant) and isinstance(one.value, str):
-                if found := _OPTION.search(one.value):
-                    self.before.append(f"SET search_path TO {found[1]}")
-                elif "search_path" in one.value:
-                    self._refuse(one, "sets a search path")
-            if isinstance(one, ast.keyword) and one.arg in ("schema_translate_map", "options"):
-                text = one.value.value if isinstance(one.value, ast.Constant) else None
+        for child in ast.walk(node):
+            if isinstance(child, ast.Constant) and isinstance(child.value, str):
+                if match := _OPTION.search(child.value):
+                    self.before.append(f"SET search_path TO {match[1]}")
+                elif "search_path" in child.value:
+                    self._refuse(child, "sets a search path")
+            if isinstance(child, ast.keyword) and child.arg in ("schema_translate_map", "options"):
+                text = child.value.value if isinstance(child.value, ast.Constant) else None
                 if not (isinstance(text, str) and _OPTION.search(text)):
-                    self._refuse(node, f"sets `{one.arg}`")
+                    self._refuse(node, f"sets `{child.arg}`")
 
     def _elsewhere(self) -> None:
         """Modules of the project that `env.py` imports, where an engine may come from."""
@@ -221,7 +223,7 @@ class _Reader:
 
     def _naming(self) -> dict[str, str]:
         """Return the metadata's one naming convention; a computed one is refused."""
-        found: list[dict[str, str]] = []
+        conventions: list[dict[str, str]] = []
         for path, module in self._parsed():
             known = {name: value for name, value in assigned(module) if isinstance(value, ast.Dict)}
             for node in ast.walk(module):
@@ -234,16 +236,16 @@ class _Reader:
                 except ValueError:
                     written = None
                 texts = written.values() if isinstance(written, dict) else [None]
-                if not all(isinstance(one, str) for one in texts):
+                if not all(isinstance(value, str) for value in texts):
                     line = getattr(node, "lineno", 0)
                     self.refused.append(f"{path} (line {line}) computes a naming convention")
-                elif written not in found:
-                    found.append({str(key): text for key, text in written.items()})
-        if len(found) > 1:
+                elif written not in conventions:
+                    conventions.append({str(key): text for key, text in written.items()})
+        if len(conventions) > 1:
             self.refused.append("its models have several naming conventions")
         if any(b"advanced_alchemy" in source for source in self.modules.values()):
             self.refused.append("its models take their names from advanced_alchemy")
-        return found[0] if len(found) == 1 else {}
+        return conventions[0] if len(conventions) == 1 else {}
 
     def _parsed(self) -> Iterator[tuple[str, ast.Module]]:
         yield "env.py", self.module

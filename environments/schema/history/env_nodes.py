@@ -34,8 +34,8 @@ def _about_mode(node: ast.If) -> bool:
 
 def _is_of_another_database(node: ast.If) -> bool:
     """Return whether its first branch is for SQLite or the like, and so never taken here."""
-    found = _DIALECT.search(ast.unparse(node.test))
-    return found is not None and (found[1] == "==") != found[2].startswith("postgres")
+    match = _DIALECT.search(ast.unparse(node.test))
+    return match is not None and (match[1] == "==") != match[2].startswith("postgres")
 
 
 def beginning_of(node: ast.expr | None) -> str:

@@ -49,10 +49,10 @@ class History:
 
         Raise `HistoryError` where one is not known.
         """
-        found = below(ids, self.parents)
-        if unknown := found - self.revisions.keys():
+        ancestors_found = below(ids, self.parents)
+        if unknown := ancestors_found - self.revisions.keys():
             raise HistoryError(f"Revision “{min(unknown)}” is in no file at this commit.")
-        return frozenset(found)
+        return frozenset(ancestors_found)
 
     def tips(self, ids: Collection[str]) -> tuple[str, ...]:
         """Return those of `ids` that no other of `ids` builds upon, in file order."""
@@ -88,8 +88,13 @@ class History:
 
         return RevisionMap(
             lambda: [
-                Node(one.id, one.down or None, one.depends_on or None, one.labels or None)
-                for one in self.revisions.values()
+                Node(
+                    revision.id,
+                    revision.down or None,
+                    revision.depends_on or None,
+                    revision.labels or None,
+                )
+                for revision in self.revisions.values()
             ]
         )
 
@@ -103,14 +108,14 @@ class History:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found = list(self._map.iterate_revisions(upper, lower, **how))
+                revisions = list(self._map.iterate_revisions(upper, lower, **how))
         except RevisionError as error:
             raise HistoryError(f"Alembic finds no way there: {error}.") from None
-        return tuple(self.revisions[node.revision] for node in found)
+        return tuple(self.revisions[node.revision] for node in revisions)
 
 
 def build(
-    found: Iterable[Revision],
+    revisions_read: Iterable[Revision],
     directories: tuple[str, ...],
     problems: Iterable[Problem],
     *,
@@ -119,15 +124,15 @@ def build(
 ) -> History:
     """Return the history of these files, in Alembic's order, with all that is wrong with it."""
     wrong, revisions = list(problems), dict[str, Revision]()
-    for one in found:
-        if problem := unfit(one, revisions):
+    for revision in revisions_read:
+        if problem := unfit(revision, revisions):
             wrong.append(problem)
         else:
-            revisions[one.id] = one
+            revisions[revision.id] = revision
     wrong += label_problems(revisions) + missing(revisions)
-    built_upon = {down for one in revisions.values() for down in one.down}
+    built_upon = {down for node in revisions.values() for down in node.down}
     heads = tuple(id for id in revisions if id not in built_upon)
-    bases = tuple(id for id, one in revisions.items() if not one.down)
+    bases = tuple(id for id, node in revisions.items() if not node.down)
     wrong += cycles(revisions)
     if len(heads) > 1 and not wrong:
         wrong += forked(revisions, heads)

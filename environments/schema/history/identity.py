@@ -64,14 +64,14 @@ def companions(mirror: Mirror, commit: str, history: History) -> list[tuple[str,
     """Return path and blob of every file that lies with the revisions and is none itself."""
     own = {revision.path for revision in history.revisions.values()}
     places = history.readable
-    found = mirror.tree(commit, places) if places else []
-    return sorted((path, blob) for path, blob in found if path not in own)
+    files = mirror.tree(commit, places) if places else []
+    return sorted((path, blob) for path, blob in files if path not in own)
 
 
 def _alone(mirror: Mirror, commit: str, revisions: tuple[Revision, ...]) -> set[str]:
     """Return the ids of those whose file shows that they read nothing else."""
-    found = texts(mirror, commit, [revision.path for revision in revisions])
-    return {one.id for one in revisions if reads_only_itself(found[one.path])}
+    contents = texts(mirror, commit, [revision.path for revision in revisions])
+    return {item.id for item in revisions if reads_only_itself(contents[item.path])}
 
 
 def reads_only_itself(source: bytes) -> bool:

@@ -67,12 +67,12 @@ def locate_in(at: Snapshot, alembic: str) -> Location:
 def _locate(at: Snapshot, alembic: str, path: str) -> Location:
     named = _SECTION.match(path)
     path, section = (named[1], named[2]) if named else (path, MAIN_SECTION)
-    found = at.get(path, limit=0)
-    if found is None:
+    blob = at.get(path, limit=0)
+    if blob is None:
         looked = f"There is no “{path or '.'}” in the repository at {at.commit[:10]}"
         raise _ProblemError(f"{looked}; correct Alembic's path.{_offer(candidates(at))}")
-    if found.kind == "tree":
-        names = {entry.name for entry in at.objects.entries(found.sha)}
+    if blob.kind == "tree":
+        names = {entry.name for entry in at.objects.entries(blob.sha)}
         if "alembic.ini" in names:
             return _locate(at, alembic, posixpath.join(path, "alembic.ini"))
         if names & {"env.py", "versions"}:
@@ -103,11 +103,11 @@ def _from_options(
         missing = f"“{config}” names the script directory “{named}”, which is not in the repository"
         raise _ProblemError(f"{missing}.{_offer(candidates(at), scripts_only=True)}")
     directories = []
-    for one in options.get("version_locations") or []:
-        if not isinstance(one, str):
+    for directory in options.get("version_locations") or []:
+        if not isinstance(directory, str):
             message = f"“{config}” lists something in `version_locations` that is not a path."
             raise _ProblemError(message)
-        directories.append(_resolve(at, config, one) or _beside(config, one))
+        directories.append(_resolve(at, config, directory) or _beside(config, directory))
     unique = tuple(dict.fromkeys(directories)) or (posixpath.join(script, "versions"),)
     return Location(alembic, script, unique, options.get("recursive_version_locations") is True)
 
@@ -116,14 +116,14 @@ def _set_elsewhere(
     at: Snapshot, config: str, value: object, options: JsonObject, section: str
 ) -> str:
     """Say why `config` names no script directory: another section or code does, or nobody."""
-    found = candidates(at)
-    offer = _offer(found, scripts_only=True) or " Add it, or name the script directory itself."
+    everything = candidates(at)
+    offer = _offer(everything, scripts_only=True) or " Add it, or name the script directory itself."
     if value:
         return (
             f"“{config}” has a placeholder in `script_location` (“{value}”), which only code can"
             f" fill in.{offer}"
         )
-    sections = [one for one in options.get("sections", ()) if one != section]
+    sections = [name for name in options.get("sections", ()) if name != section]
     if sections:
         named = " or ".join(f"“{config}:{section}”" for section in sections)
         where = f"in its section [{section}], but in others"
@@ -133,9 +133,9 @@ def _set_elsewhere(
     return f"“{config}” has no `script_location`.{offer}"
 
 
-def _offer(found: Candidates, *, scripts_only: bool = False) -> str:
+def _offer(candidates: Candidates, *, scripts_only: bool = False) -> str:
     """Return what the repository holds instead, as a sentence."""
-    paths = [*([] if scripts_only else found.configurations), *found.scripts]
+    paths = [*([] if scripts_only else candidates.configurations), *candidates.scripts]
     if not paths:
         return "" if scripts_only else " Nothing in the repository looks like Alembic's."
     return f" In the repository: {', '.join(f'“{path}”' for path in paths[:4])}."
@@ -146,10 +146,10 @@ def _is_script(at: Snapshot, directory: str) -> bool:
 
 
 def _text(at: Snapshot, path: str) -> str:
-    found = at.get(path, limit=_MAX_CONFIG_BYTES)
-    if found is None or found.kind != "blob" or found.content is None:
+    blob = at.get(path, limit=_MAX_CONFIG_BYTES)
+    if blob is None or blob.kind != "blob" or blob.content is None:
         return ""
-    return found.content.decode("utf-8-sig", "replace")
+    return blob.content.decode("utf-8-sig", "replace")
 
 
 def _ini(text: str, path: str, section: str) -> JsonObject:
@@ -161,7 +161,9 @@ def _ini(text: str, path: str, section: str) -> JsonObject:
         options: JsonObject = {name: parser.get(section, name) for name in given}
         recursive = parser.get(section, "recursive_version_locations", fallback=None)
         sections = parser.sections()
-        options["sections"] = [one for one in sections if "script_location" in parser[one]]
+        options["sections"] = [
+            section for section in sections if "script_location" in parser[section]
+        ]
     except IniError as error:
         reason = re.sub(r"\s+", " ", error.message).replace("<string>", path)
         message = f"“{path}” cannot be read as an ini file: {reason[:200].rstrip('.')}."
@@ -192,19 +194,19 @@ def _toml(text: str, path: str, here: str) -> dict[str, object]:
     except (tomllib.TOMLDecodeError, AttributeError):
         raise _ProblemError(f"“{path}” is not valid TOML.") from None
     arguments = {"here": posixpath.join(_HERE, here).rstrip("/")}
-    found: dict[str, object] = {}
+    values: dict[str, object] = {}
     try:
         given = dict(section)
         for name in ("script_location", "version_locations", "recursive_version_locations"):
             value = given.get(name)
             if isinstance(value, list) and name == "version_locations":
-                found[name] = [one % arguments for one in value]
+                values[name] = [line % arguments for line in value]
             elif value is not None:
-                found[name] = value % arguments if isinstance(value, str) else value
+                values[name] = value % arguments if isinstance(value, str) else value
     except (KeyError, ValueError, TypeError):
         message = f"“{path}” has a setting under [tool.alembic] that only Alembic could fill in."
         raise _ProblemError(message) from None
-    return found
+    return values
 
 
 def _resolve(at: Snapshot, config: str, value: str) -> str | None:

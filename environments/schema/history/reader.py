@@ -140,9 +140,9 @@ def outside(mirror: Mirror, since: str, until: str, *alembic: str) -> tuple[str,
         for directory in locate(mirror, commit, path).directories
     }
     changed = [path for status, path, _ in mirror.changed_files(since, until) if status != "D"]
-    likely = [one for one in changed if _LIKELY.search(one) and not _within(one, known)]
-    found = texts(mirror, until, likely[:OUTSIDE_MOST])
-    return tuple(path for path, text in found.items() if _DECLARES.search(text))
+    likely = [path for path in changed if _LIKELY.search(path) and not _within(path, known)]
+    contents = texts(mirror, until, likely[:OUTSIDE_MOST])
+    return tuple(path for path, text in contents.items() if _DECLARES.search(text))
 
 
 OUTSIDE_MOST = 50
@@ -161,11 +161,15 @@ def _read(at: Snapshot, alembic: str) -> History:
     if (known := _histories.get(key)) is not None:
         return known
     files = files_in(at.objects, held, location)
-    found, problems = _revisions(at.objects, files, thorough=False)
+    revisions, problems = _revisions(at.objects, files, thorough=False)
     if location.problem:
         problems = (Problem("location", location.problem), *problems)
     history = build(
-        found, location.directories, problems, recursive=location.recursive, script=location.script
+        revisions,
+        location.directories,
+        problems,
+        recursive=location.recursive,
+        script=location.script,
     )
     _histories.keep({key: history})
     return history
@@ -180,8 +184,8 @@ def _revisions(
     parsed = {key: known for key in keys if (known := _parsed.get(key))}
     fresh = [key for key in keys if key not in parsed]
     contents = objects.each((blob for blob, _, _ in fresh), limit=MAX_FILE_BYTES)
-    for key, found in zip(fresh, contents, strict=True):
-        parsed[key] = _parse(found.content if found else None, key[1], thorough)
+    for key, stored in zip(fresh, contents, strict=True):
+        parsed[key] = _parse(stored.content if stored else None, key[1], thorough)
     _parsed.keep({key: parsed[key] for key in fresh})
     revisions, problems = [], []
     for path, blob, name in wanted:
@@ -200,12 +204,12 @@ def _parse(content: bytes | None, name: str, thorough: bool) -> _Parsed:
     if content is None:
         return UnreadableError("unreadable", "is larger than 1 MB")
     try:
-        found = scan(content)
-        if found is None:
-            found = judge(content, name)
+        header = scan(content)
+        if header is None:
+            header = judge(content, name)
         elif thorough:
             check_syntax(content)
-        return found._replace(sha256=hashlib.sha256(content).hexdigest())
+        return header._replace(sha256=hashlib.sha256(content).hexdigest())
     except UnreadableError as error:
         return error.with_traceback(None)  # kept for long: without the frames that hold the file
 

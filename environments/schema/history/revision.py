@@ -39,14 +39,14 @@ class HistoryError(Exception):
 
 def parents_in(revisions: Mapping[str, Revision]) -> dict[str, tuple[str, ...]]:
     """Return what must run before each revision: `down` and `depends_on`, labels resolved."""
-    owner = {label: one.id for one in revisions.values() for label in one.labels}
+    owner = {label: revision.id for revision in revisions.values() for label in revision.labels}
     owner |= {id: id for id in revisions}
-    found = {id: one.down for id, one in revisions.items()}
-    for id, one in revisions.items():
-        if one.depends_on:
-            needed = (owner.get(name, name) for name in one.depends_on)
-            found[id] = tuple(dict.fromkeys((*one.down, *needed)))
-    return found
+    parents = {id: revision.down for id, revision in revisions.items()}
+    for id, node in revisions.items():
+        if node.depends_on:
+            needed = (owner.get(name, name) for name in node.depends_on)
+            parents[id] = tuple(dict.fromkeys((*node.down, *needed)))
+    return parents
 
 
 def below(ids: Iterable[str], parents: Mapping[str, Iterable[str]]) -> set[str]:

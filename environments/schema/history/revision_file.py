@@ -78,7 +78,7 @@ def _follow(statement: ast.stmt, bound: dict[str, ast.expr | int], *, deep: bool
     else:
         return
     names = [target.id for target in targets if isinstance(target, ast.Name)]
-    if any(True for one in read for _ in _bindings(one, deep=deep)):
+    if any(True for child in read for _ in _bindings(child, deep=deep)):
         return
     if len(names) == len(targets):
         bound.update((name, read[0]) for name in names if name in NAMES)
@@ -117,8 +117,8 @@ def _bound(node: ast.AST, inside: bool) -> Sequence[str]:
     if isinstance(node, SCOPES):
         return (node.name,)
     if isinstance(node, _NAMED):
-        found = (getattr(node, "name", None), getattr(node, "rest", None))
-        return [name for name in found if isinstance(name, str)]
+        names = (getattr(node, "name", None), getattr(node, "rest", None))
+        return [name for name in names if isinstance(name, str)]
     return ()
 
 
@@ -126,18 +126,18 @@ def _literal(key: str, value: ast.expr | int, module: ast.Module) -> Value:
     if isinstance(value, int):
         raise UnreadableError("computed", f"computes `{key}`", value)
     try:
-        found = ast.literal_eval(value)
+        names = ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         try:  # put together of constants of the same file, as Alembic would find it
-            found = fold(value, constants(module))
+            names = fold(value, constants(module))
         except (NotConstant, RecursionError):
             raise UnreadableError("computed", f"computes `{key}`", value.lineno) from None
-    if found is None or isinstance(found, str):
-        return found
-    if isinstance(found, set):
-        found = sorted(found, key=str)
-    if isinstance(found, tuple | list) and all(isinstance(one, str) for one in found):
-        return tuple(found)
+    if names is None or isinstance(names, str):
+        return names
+    if isinstance(names, set):
+        names = sorted(names, key=str)
+    if isinstance(names, tuple | list) and all(isinstance(name, str) for name in names):
+        return tuple(names)
     raise UnreadableError("unreadable", f"sets `{key}` to something that is not text", value.lineno)
 
 
@@ -168,10 +168,10 @@ def as_ids(value: Value) -> tuple[str, ...]:
 
 def _has_downgrade(module: ast.Module) -> bool:
     """Return whether the last `downgrade` does anything but pass, return or refuse."""
-    functions = (one for one in reversed(module.body) if isinstance(one, ast.FunctionDef))
-    last = next((one for one in functions if one.name == "downgrade"), None)
+    functions = (node for node in reversed(module.body) if isinstance(node, ast.FunctionDef))
+    last = next((node for node in functions if node.name == "downgrade"), None)
     return any(
-        not isinstance(one, ast.Pass | ast.Raise | ast.Return)
-        and not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
-        for one in (last.body if last else ())
+        not isinstance(node, ast.Pass | ast.Raise | ast.Return)
+        and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        for node in (last.body if last else ())
     )

@@ -57,12 +57,12 @@ def scan(content: bytes) -> Revision | None:
     has_downgrade = _scan_downgrade(code)
     if has_downgrade is None:
         return None
-    doc, above, *found = top.groups()
+    doc, above, *groups = top.groups()
     if _has_word(above.replace(_REMARK, "#")) and _has_word(_COMMENT.sub("", above)):
         return None  # imported, perhaps; most often a remark other than the template's
     id, down, labels, depends_on = (
-        one[1:-1] if one else _texts(several) if several else None
-        for one, several in zip(found[::2], found[1::2], strict=True)
+        text[1:-1] if text else _texts(several) if several else None
+        for text, several in zip(groups[::2], groups[1::2], strict=True)
     )
     if not isinstance(id, str) or not id:
         return None
@@ -128,9 +128,9 @@ def _scan_downgrade(code: str) -> bool | None:
     at = code.find("downgrade")
     if at < 0:
         return False
-    found = _DOWNGRADE.match(code, at - len("\ndef "))
-    if found is None or code.find("downgrade", at + 1) >= 0:
+    match = _DOWNGRADE.match(code, at - len("\ndef "))
+    if match is None or code.find("downgrade", at + 1) >= 0:
         return None
-    if found[2] == "pass" and not found[3].strip(" \t\x01"):
-        return None if _MORE.match(code, found.end()) else False
-    return None if found[2] in _NO_CODE or found[3][:1] in ('"', "'") else True
+    if match[2] == "pass" and not match[3].strip(" \t\x01"):
+        return None if _MORE.match(code, match.end()) else False
+    return None if match[2] in _NO_CODE or match[3][:1] in ('"', "'") else True

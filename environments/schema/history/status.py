@@ -64,15 +64,15 @@ def status_of(
             f" refuses that. Make sure that {upper} has run, then delete the row {lower}."
         )
         return RevisionStatus(OVERLAP, message)
-    found = _below(where, rows, branch, history)
-    if rows or not tables or not found.between:
-        return found
+    status = _below(where, rows, branch, history)
+    if rows or not tables or not status.between:
+        return status
     message = (
         f"{where}'s database has {tables} table{'s' if tables > 1 else ''} and no revision. If"
         " other than these migrations made them, the first run begins at the first revision; if"
         " these did, have it proven which revision the schema is, and stamped."
     )
-    return replace(found, state=ADOPTED, sentence=message)
+    return replace(status, state=ADOPTED, sentence=message)
 
 
 def _strange(
@@ -110,8 +110,11 @@ def _below(where: str, rows: Sequence[str], branch: str, history: History) -> Re
     if not between:
         at = f"is at the head of {branch}" if wanted else f"is empty, as is {branch}"
         return RevisionStatus(LEVEL, f"{where}'s database {at}.")
-    message = f"{where}'s database is behind {branch} by {_revisions([one.id for one in between])}."
-    joined = next((one for one in between if len(set(one.down) & set(rows)) > 1), None)
+    missing = _revisions([revision.id for revision in between])
+    message = f"{where}'s database is behind {branch} by {missing}."
+    joined = next(
+        (revision for revision in between if len(set(revision.down) & set(rows)) > 1), None
+    )
     if joined is None:
         return RevisionStatus(BEHIND, message, between)
     both = _and([row for row in rows if row in joined.down])
@@ -124,7 +127,7 @@ def _overlap(history: History, rows: Sequence[str]) -> tuple[str, str] | None:
 
     By `down_revision` only: what one depends on has its own row.
     """
-    downs = {id: one.down for id, one in history.revisions.items()}
+    downs = {id: revision.down for id, revision in history.revisions.items()}
     for upper in rows:
         lower = below(downs[upper], downs).intersection(rows)
         if lower:
@@ -135,7 +138,7 @@ def _overlap(history: History, rows: Sequence[str]) -> tuple[str, str] | None:
 def _order(history: History, ids: Collection[str]) -> list[str]:
     """Return `ids` in upgrade order where the history has one, else as the files lie."""
     try:
-        return [one.id for one in history.linear if one.id in ids]
+        return [revision.id for revision in history.linear if revision.id in ids]
     except HistoryError:
         return [id for id in history.revisions if id in ids]
 
@@ -179,18 +182,22 @@ def timeline(
         for id in _order(history, history.revisions.keys()):
             order.setdefault(id, history.revisions[id])
     newest = list(reversed(order.values()))
-    last = max((at for at, one in enumerate(newest) if one.id in marked), default=0)
-    shown = [one for at, one in enumerate(newest) if at < min(last + 3, most) or one.id in marked]
+    last = max((at for at, revision in enumerate(newest) if revision.id in marked), default=0)
+    shown = [
+        revision
+        for at, revision in enumerate(newest)
+        if at < min(last + 3, most) or revision.id in marked
+    ]
     entries = [
         Entry(
-            one.id,
-            one.message[:200],
-            one.path,
-            tuple(name for name, its in histories.items() if one.id in its.revisions),
-            one.down if len(one.down) > 1 else (),
-            one.depends_on,
-            one.labels,
+            revision.id,
+            revision.message[:200],
+            revision.path,
+            tuple(name for name, its in histories.items() if revision.id in its.revisions),
+            revision.down if len(revision.down) > 1 else (),
+            revision.depends_on,
+            revision.labels,
         )
-        for one in shown
+        for revision in shown
     ]
     return tuple(entries), len(newest) - len(entries)

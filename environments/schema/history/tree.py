@@ -54,8 +54,8 @@ def texts(mirror: Mirror, commit: str, paths: Iterable[str]) -> dict[str, bytes]
     """
     wanted = list(paths)
     blobs = dict(mirror.tree(commit, wanted)) if wanted else {}
-    found = mirror.read(blobs.values(), limit=MAX_FILE_BYTES)
-    return {path: found.get(blobs.get(path, ""), b"") for path in wanted}
+    contents = mirror.read(blobs.values(), limit=MAX_FILE_BYTES)
+    return {path: contents.get(blobs.get(path, ""), b"") for path in wanted}
 
 
 def _walk(objects: Objects, tree: str, directory: str, recursive: bool, files: _Writable) -> None:
@@ -79,8 +79,8 @@ def _walk_both(
     if first == second:
         return
     entries = objects.differing(first, second)
-    for found, files in zip(entries, sides, strict=True):
-        _add(found, directory, files)
+    for tree, files in zip(entries, sides, strict=True):
+        _add(tree, directory, files)
     if recursive:
         was, now = _directories(entries[0]), _directories(entries[1])
         for name in sorted({*was, *now}):
@@ -95,5 +95,5 @@ def _add(entries: list[Entry], directory: str, files: _Writable) -> None:
 
 
 def _directories(entries: list[Entry]) -> dict[str, str]:
-    found = sorted((entry.name, entry.sha) for entry in entries if entry.mode == "40000")
-    return {name: sha for name, sha in found if not name.endswith("__pycache__")}
+    folders = sorted((entry.name, entry.sha) for entry in entries if entry.mode == "40000")
+    return {name: sha for name, sha in folders if not name.endswith("__pycache__")}

@@ -68,23 +68,29 @@ def judge(
     left open without `execute`. Raise `GitError`.
     """
     before, after = histories
-    gone = _pruned(before, after, [one.id for one in change.deleted], ran, stamped or {})
+    gone = _pruned(before, after, [revision.id for revision in change.deleted], ran, stamped or {})
     removed = "was removed; every database is past it."
-    edits = [Edit.of(one, PRUNED, removed) for one in change.deleted if one.id in gone]
+    edits = [
+        Edit.of(revision, PRUNED, removed) for revision in change.deleted if revision.id in gone
+    ]
     unclear = []
-    for one in change.changed:
-        old = before.revisions[one.id]
-        if moved := _moved(old, one, gone):
-            edits.append(Edit.of(one, OTHER, moved))
-        elif _form(_text(mirror, since, old.path)) == _form(_text(mirror, until, one.path)) != "":
-            edits.append(Edit.of(one, FORM, "was edited in form only: what it does is the same."))
+    for edited in change.changed:
+        old = before.revisions[edited.id]
+        if moved := _moved(old, edited, gone):
+            edits.append(Edit.of(edited, OTHER, moved))
+        elif (
+            _form(_text(mirror, since, old.path)) == _form(_text(mirror, until, edited.path)) != ""
+        ):
+            edits.append(
+                Edit.of(edited, FORM, "was edited in form only: what it does is the same.")
+            )
         else:
-            unclear.append(one)
+            unclear.append(edited)
     if not execute:
         message = "was edited after it was shipped; whether it runs the same SQL is another look."
-        return (*edits, *(Edit.of(one, UNCLEAR, message) for one in unclear))
-    found = command() if unclear else None
-    return (*edits, *by_sql(mirror, since, until, unclear, histories, command=found))
+        return (*edits, *(Edit.of(revision, UNCLEAR, message) for revision in unclear))
+    judged = command() if unclear else None
+    return (*edits, *by_sql(mirror, since, until, unclear, histories, command=judged))
 
 
 def by_sql(
@@ -104,14 +110,14 @@ def by_sql(
     """
     if not edited:
         return []
-    was = [histories[0].revisions[one.id] for one in edited]
+    was = [histories[0].revisions[revision.id] for revision in edited]
     old, new = (
         make_plan(
             mirror, commit, history, files, command=command, patient=patient, reviewed=reviewed
         ).steps
         for commit, history, files in ((since, histories[0], was), (until, histories[1], edited))
     )
-    return [_compared(*one) for one in zip(edited, old, new, strict=True)]
+    return [_compared(*revision) for revision in zip(edited, old, new, strict=True)]
 
 
 def _compared(revision: Revision, old: Step, new: Step) -> Edit:
@@ -128,7 +134,7 @@ def _compared(revision: Revision, old: Step, new: Step) -> Edit:
 
 
 def _sql(way: Rendered) -> list[tuple[tuple[str, ...], bool]]:
-    return [(words(one.sql), one.in_transaction) for one in way.statements]
+    return [(words(statement.sql), statement.in_transaction) for statement in way.statements]
 
 
 def _pruned(
@@ -151,7 +157,7 @@ def _moved(old: Revision, new: Revision, gone: frozenset[str]) -> str:
     """Return how the edit moves the revision, but for pruned parents; "" when it does not."""
     if set(old.down) - gone == set(new.down) and set(old.depends_on) - gone == set(new.depends_on):
         return ""
-    parents = [" and ".join(one.down) or "nothing" for one in (old, new)]
+    parents = [" and ".join(revision.down) or "nothing" for revision in (old, new)]
     return (
         f"was edited after it was shipped: it built upon {parents[0]} and now builds upon"
         f" {parents[1]}. Databases that ran it are not changed by that; put a new revision on top"
@@ -160,8 +166,8 @@ def _moved(old: Revision, new: Revision, gone: frozenset[str]) -> str:
 
 
 def _text(mirror: Mirror, commit: str, path: str) -> bytes:
-    found = mirror.read_file(commit, path) or b""
-    return found if len(found) <= MAX_FILE_BYTES else b""
+    content = mirror.read_file(commit, path) or b""
+    return content if len(content) <= MAX_FILE_BYTES else b""
 
 
 class _Formless(ast.NodeTransformer):
@@ -169,11 +175,11 @@ class _Formless(ast.NodeTransformer):
 
     def visit_Module(self, node: ast.Module) -> ast.AST:
         node = self._plain(node)
-        imports = [one for one in node.body if isinstance(one, ast.Import | ast.ImportFrom)]
+        imports = [child for child in node.body if isinstance(child, ast.Import | ast.ImportFrom)]
         if _takes_a_name_twice(node, imports):
             return node  # the order decides what a name means
-        kept = [one for one in imports if getattr(one, "module", "") not in _OF_TYPES]
-        rest = [one for one in node.body if one not in imports]
+        kept = [node for node in imports if getattr(node, "module", "") not in _OF_TYPES]
+        rest = [child for child in node.body if child not in imports]
         node.body = [*sorted(kept, key=ast.unparse), *rest]
         return node
 
@@ -205,10 +211,10 @@ _OF_TYPES = ("typing", "collections.abc", "__future__")
 
 def _takes_a_name_twice(module: ast.Module, imports: Sequence[ast.Import | ast.ImportFrom]) -> bool:
     """Return whether an imported name is bound again, by an import or the module itself."""
-    names = [alias.asname or alias.name for one in imports for alias in one.names]
+    names = [alias.asname or alias.name for node in imports for alias in node.names]
     used = (node for node in ast.walk(module) if isinstance(node, ast.Name))
     own = {node.id for node in used if not isinstance(node.ctx, ast.Load)}
-    own |= {one.name for one in module.body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
+    own |= {node.name for node in module.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     return len(set(names)) < len(names) or bool(own & set(names)) or "*" in names
 
 

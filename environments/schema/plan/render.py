@@ -114,7 +114,8 @@ def make_plan(
     as a machine in trouble does: that says nothing of the files.
     """
     steps = [
-        Step(one.id, one.path, one.sha256, one.message, len(one.down) > 1) for one in revisions
+        Step(revision.id, revision.path, revision.sha256, revision.message, len(revision.down) > 1)
+        for revision in revisions
     ]
     if not steps:
         return Plan(())
@@ -136,10 +137,10 @@ def _plan(steps: Sequence[Step], ended: Finished, silent: str, *, patient: bool)
     """Return what the child told; `silent` is said of a revision of which it told nothing."""
     if patient and not ended.stopped and ended.returncode in _KILLED:
         raise BrokenOff("Rendering the migrations was killed.")
-    told = {(event.get("rendered"), event.get("direction")): event for event in ended.events}
+    answers = {(event.get("rendered"), event.get("direction")): event for event in ended.events}
 
     def way(step: Step, direction: str) -> Rendered:
-        event = told.get((step.revision, direction))
+        event = answers.get((step.revision, direction))
         return _rendered(event) if event else Rendered((), "time", silent)
 
     both = (
@@ -153,8 +154,8 @@ def _render_by_command(
 ) -> tuple[Finished, str]:
     """Run the project's command up to Alembic; return how it ended, and why it told nothing."""
     (root / "home").mkdir()
-    asked = root / "home" / "render.json"
-    asked.write_text(json.dumps(_asked(steps, root / "files", naming)))
+    request_file = root / "home" / "render.json"
+    request_file.write_text(json.dumps(_asked(steps, root / "files", naming)))
     request = told(
         command,
         NO_DATABASE,
@@ -164,7 +165,7 @@ def _render_by_command(
         version=0,
         listen=True,
     )
-    request["environ"]["PORTAL_RENDER"] = str(asked)
+    request["environ"]["PORTAL_RENDER"] = str(request_file)
     output, readable = Output(), [command.prepared] if command.prepared else []
     log = Log(output.read, Redactor(command.variables.values()))
     ended = follow(
@@ -228,17 +229,17 @@ def _render(
 
 def _rendered(event: JsonObject) -> Rendered:
     statements = tuple(
-        Statement(without_passwords(one), bool(inside))
+        Statement(without_passwords(sql), bool(inside))
         for sent, inside in event.get("statements", ())
-        for one in split(str(sent))
+        for sql in split(str(sent))
     )
     problem = event.get("problem")
     if not problem:
         return Rendered(statements)
     line, source, message = problem.get("line"), problem.get("source"), problem.get("message")
     where = f"Line {line} (`{source}`): " if line else ""
-    said = without_passwords(f"{where}{message}.")
-    return Rendered(statements, str(problem.get("kind")), said[:1].upper() + said[1:])
+    sentence = without_passwords(f"{where}{message}.")
+    return Rendered(statements, str(problem.get("kind")), sentence[:1].upper() + sentence[1:])
 
 
 def without_passwords(sql: str) -> str:
@@ -255,11 +256,11 @@ def steps_from_json(stored: Sequence[JsonObject]) -> tuple[Step, ...]:
     """Return the steps that `steps_as_json` wrote."""
     ways = (UPGRADE, DOWNGRADE)
     return tuple(
-        Step(**one | {way: rendered_from_json(one[way]) for way in ways}) for one in stored
+        Step(**step | {way: rendered_from_json(step[way]) for way in ways}) for step in stored
     )
 
 
-def rendered_from_json(one: JsonObject) -> Rendered:
+def rendered_from_json(stored: JsonObject) -> Rendered:
     """Return one direction of a step, as it was stored."""
-    statements = tuple(Statement(**statement) for statement in one["statements"])
-    return Rendered(statements, one["kind"], one["problem"])
+    statements = tuple(Statement(**statement) for statement in stored["statements"])
+    return Rendered(statements, stored["kind"], stored["problem"])

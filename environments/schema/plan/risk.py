@@ -53,13 +53,13 @@ def assess(
     linted = ask(steps, target.server)
     names = Names()
     columns: set[tuple[str, str]] = set()
-    found: list[Risk] = []
+    risks: list[Risk] = []
     for number, step in enumerate(steps):
         judge = _Judge(step, order, target, names, columns)
-        mine = list(_of_statements(judge, linted.get(number, {})))
-        mine += _of_file(judge, any(one.breaks_old for one in mine))
-        found += sorted(dict.fromkeys(mine), key=lambda risk: -RANK[risk.severity])
-    return tuple(found)
+        own_risks = list(_of_statements(judge, linted.get(number, {})))
+        own_risks += _of_file(judge, any(risk.breaks_old for risk in own_risks))
+        risks += sorted(dict.fromkeys(own_risks), key=lambda risk: -RANK[risk.severity])
+    return tuple(risks)
 
 
 def tables_in(steps: Sequence[Step]) -> frozenset[str]:
@@ -67,10 +67,10 @@ def tables_in(steps: Sequence[Step]) -> frozenset[str]:
     touched, names = set[str](), Names()
     for statement in (statement for step in steps for statement in step.upgrade.statements):
         for read in read_statement(statement)[0]:
-            found = parts(read)
-            touched |= {names.before(part).table for part in found if not names.is_new(part)}
+            all_parts = parts(read)
+            touched |= {names.before(part).table for part in all_parts if not names.is_new(part)}
             names.see(read)
-            touched -= {part.table for part in found if names.is_new(part)}
+            touched -= {part.table for part in all_parts if names.is_new(part)}
     return frozenset(touched - {""})
 
 
@@ -114,18 +114,20 @@ def _of_statements(judge: _Judge, linted: dict[int, list[str]]) -> Iterator[Risk
         if problem:
             schema = True
             yield judge.risk("unknown", sql=statement.sql, kind="not read", why=problem)
-        for one in read:
-            found = parts(one)
-            schema = schema or any(changes_schema(part.kind) for part in found)
-            added += [part.table for part in found if part.kind.startswith(_EXPANDS)]
-            theirs = [judge.names.before(part) for part in found if not judge.names.is_new(part)]
+        for parsed in read:
+            all_parts = parts(parsed)
+            schema = schema or any(changes_schema(part.kind) for part in all_parts)
+            added += [part.table for part in all_parts if part.kind.startswith(_EXPANDS)]
+            theirs = [
+                judge.names.before(part) for part in all_parts if not judge.names.is_new(part)
+            ]
             rows += [part.table for part in theirs if part.kind in ROWS]
             for part in theirs:
                 for code in _codes(judge, part, statement, loose):
                     yield judge.risk(code, sql=statement.sql, table=part.table, **_words(part))
-            judge.names.see(one)
+            judge.names.see(parsed)
             judge.added.update(
-                (p.table, c) for p in found if p.kind.startswith(_ADDS) for c in p.columns
+                (p.table, c) for p in all_parts if p.kind.startswith(_ADDS) for c in p.columns
             )
             for part in theirs[:1]:
                 for code in _specific(linted.get(number, [])):
@@ -146,7 +148,9 @@ def _codes(judge: _Judge, part: Part, statement: Statement, loose: frozenset[str
         yield "concurrent-in-transaction"
     if statement.in_transaction and part.kind in OUTSIDE:
         yield "not-in-transaction"
-    new = bool(part.columns) and judge.added.issuperset((part.table, one) for one in part.columns)
+    new = bool(part.columns) and judge.added.issuperset(
+        (part.table, column) for column in part.columns
+    )
     constraint = part.columns[0] if part.kind == "AlterTableStmt.AT_DropConstraint" else None
     for code in codes_of(part.kind):
         if code == "narrowed" and new:
@@ -175,15 +179,17 @@ _LOOSE = ("CONSTR_CHECK", "CONSTR_FOREIGN", "CONSTR_NOTNULL")
 
 def _loose(downgrade: Rendered) -> frozenset[str]:
     """Return the indexes and constraints that the downgrade makes again; none is unique."""
-    found: set[str] = set()
-    for one in (one for statement in downgrade.statements for one in read_statement(statement)[0]):
-        if kind(one) == "IndexStmt" and not one.unique:
-            found.add(joined([one.relation.schemaname, one.idxname]))
-        elif kind(one) == "AlterTableStmt":
-            for each in (unwrap(getattr(unwrap(command), "def")) for command in one.cmds):
+    indexes: set[str] = set()
+    for node in (
+        parsed for statement in downgrade.statements for parsed in read_statement(statement)[0]
+    ):
+        if kind(node) == "IndexStmt" and not node.unique:
+            indexes.add(joined([node.relation.schemaname, node.idxname]))
+        elif kind(node) == "AlterTableStmt":
+            for each in (unwrap(getattr(unwrap(command), "def")) for command in node.cmds):
                 if each is not None and kind(each) == "Constraint":
-                    found |= {each.conname} if enum(each, "contype") in _LOOSE else set()
-    return frozenset(found)
+                    indexes |= {each.conname} if enum(each, "contype") in _LOOSE else set()
+    return frozenset(indexes)
 
 
 def _of_file(judge: _Judge, breaks_old: bool) -> Iterator[Risk]:

@@ -46,12 +46,12 @@ def ask(steps: Sequence[Step], server: int) -> dict[int, dict[int, list[str]]]:
     except (OSError, subprocess.TimeoutExpired, ValueError):
         why = "squawk, which finds risky statements, did not answer. Reinstall it."
         raise RiskError(why) from None
-    found: dict[int, dict[int, list[str]]] = {}
+    warnings: dict[int, dict[int, list[str]]] = {}
     for finding in findings:
         if place := places.get(finding["line"]):
             step, statement = place
-            found.setdefault(step, {}).setdefault(statement, []).append(finding["rule_name"])
-    return found
+            warnings.setdefault(step, {}).setdefault(statement, []).append(finding["rule_name"])
+    return warnings
 
 
 def _script(steps: Sequence[Step]) -> tuple[list[str], dict[int, tuple[int, int]]]:

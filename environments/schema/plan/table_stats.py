@@ -47,9 +47,9 @@ def read_target(url: str, tables: Collection[str]) -> Target:
             "select coalesce(max(extract(epoch from now() - xact_start)), 0)::float8"
             " from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
         ).fetchall()
-        found = {name: Table(None if count < 0 else count, size) for name, count, size in rows}
+        sizes = {name: Table(None if count < 0 else count, size) for name, count, size in rows}
         version = opened.info.server_version // 10_000
-        return Target(version, found, longest if longest > LONG_SECONDS else 0.0)
+        return Target(version, sizes, longest if longest > LONG_SECONDS else 0.0)
 
 
 def many(count: int) -> str:

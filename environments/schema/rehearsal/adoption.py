@@ -143,7 +143,7 @@ def prove(
     `on_tried` gets how many of how many were made. Raise `GitError`, `DatabaseError`, busy
     `DumpError` and `Cancelled`; whatever else is in the way is the sentence.
     """
-    found = Proof()
+    proof = Proof()
     try:
         history = read(mirror, request.commit, request.alembic)
         if history.problems:
@@ -158,24 +158,24 @@ def prove(
                     f"The database is at {', '.join(target.revisions)}, which this commit has:"
                     " nothing needs a stamp."
                 )
-            found.before, found.schema = target.revisions, digest(target.schema, table)
+            proof.before, proof.schema = target.revisions, digest(target.schema, table)
             url = scratch.create("adoption_real")
             load(target.schema, url, scratch.work / "load.sql", alive)
             real, shape = dump(url, scratch.work / "real.sql", alive), shape_of(url, table)
-            search = _Search(mirror, request, scratch, alive, on_tried, real, shape, proof=found)
+            search = _Search(mirror, request, scratch, alive, on_tried, real, shape, proof=proof)
             search.through(states(history)[-MOST:])
     except (UnknownError, DumpError) as error:
         if isinstance(error, DumpError) and error.busy:
             raise
-        found.sentence = str(error)
-        return found
-    found.proven, found.sentence = bool(found.equal), _said(found)
-    return found
+        proof.sentence = str(error)
+        return proof
+    proof.proven, proof.sentence = bool(proof.equal), _said(proof)
+    return proof
 
 
 def states(history: History) -> list[tuple[str, ...]]:
     """Return what the version table can hold on the way up, oldest first, one for each revision."""
-    order = [one.id for one in history.linear]
+    order = [revision.id for revision in history.linear]
     return [history.tips(order[: number + 1]) for number in range(len(order))]
 
 
@@ -183,30 +183,30 @@ def shape_of(url: str, table: str) -> frozenset[tuple[str, ...]]:
     """Return the relations and columns of a database, without the version table."""
     with psycopg.connect(url) as opened:
         rows = opened.execute(_SHAPE, [table, table]).fetchall()
-    return frozenset(tuple(str(one) for one in row) for row in rows)
+    return frozenset(tuple(str(value) for value in row) for row in rows)
 
 
 def digest(schema: str, table: str) -> str:
     """Return the SHA-256 of a dumped schema, without its version table."""
-    found = sorted((*key, text) for key, text in objects(schema, without=table).items())
-    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+    lines = sorted((*key, text) for key, text in objects(schema, without=table).items())
+    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
-def _said(found: Proof) -> str:
-    of = f"of {found.tried} revision{'s' if found.tried != 1 else ''}"
-    if len(found.equal) == 1:
-        return f"The schema is exactly that of {_named(found.equal[0])}, the only one {of}."
-    if found.equal:
-        *others, last = map(_named, found.equal)
+def _said(proof: Proof) -> str:
+    of = f"of {proof.tried} revision{'s' if proof.tried != 1 else ''}"
+    if len(proof.equal) == 1:
+        return f"The schema is exactly that of {_named(proof.equal[0])}, the only one {of}."
+    if proof.equal:
+        *others, last = map(_named, proof.equal)
         return (
             f"The schema is exactly that of {', '.join(others)} and {last}: between them no"
             " revision changes the schema."
             " Whether their changes of rows ran, a person has to know."
         )
-    first = found.differences[0].sentence if found.differences else "its objects"
-    more = f", and {len(found.differences) - 1} more" if len(found.differences) > 1 else ""
+    first = proof.differences[0].sentence if proof.differences else "its objects"
+    more = f", and {len(proof.differences) - 1} more" if len(proof.differences) > 1 else ""
     return (
-        f"No revision {of} has this schema. Nearest is {_named(found.nearest)}: {first}{more}."
+        f"No revision {of} has this schema. Nearest is {_named(proof.nearest)}: {first}{more}."
         " Bring the schema there by hand, or write a revision that does, and have it proven again."
     )
 

@@ -141,17 +141,17 @@ def _call(
         process = spawn(line, env=variables, output=output, cwd=file.parent)
         _wait(process, alive, limit)
     if process.returncode:
-        told = Redactor([password])(message.read_text(errors="replace"))
-        raise _problem(command[0], told, address.where)
+        message_text = Redactor([password])(message.read_text(errors="replace"))
+        raise _problem(command[0], message_text, address.where)
 
 
 def _wait(process: subprocess.Popen[bytes], alive: Callable[[], bool], limit: float) -> None:
     """Wait until the process has ended; end it before where it is late or nobody wants it."""
-    asked, deadline = time.monotonic(), time.monotonic() + limit
+    started, deadline = time.monotonic(), time.monotonic() + limit
     try:
         while process.poll() is None:
-            if time.monotonic() - asked > ASK_SECONDS:
-                asked = time.monotonic()
+            if time.monotonic() - started > ASK_SECONDS:
+                started = time.monotonic()
                 if not alive():
                     raise Cancelled
             if time.monotonic() > deadline:
@@ -164,8 +164,8 @@ def _wait(process: subprocess.Popen[bytes], alive: Callable[[], bool], limit: fl
 
 
 def _problem(program: str, text: str, where: str) -> DumpError:
-    found = re.search(r"(?:ERROR|FATAL|error):\s*(?:query failed: ERROR:\s*)?(.*)", text)
-    reason = (found[1] if found else text.strip()[:300] or "no word").strip().rstrip(".")
+    match = re.search(r"(?:ERROR|FATAL|error):\s*(?:query failed: ERROR:\s*)?(.*)", text)
+    reason = (match[1] if match else text.strip()[:300] or "no word").strip().rstrip(".")
     if program == "psql":
         return DumpError(f"The scratch server could not take over the schema: {reason}.")
     # pg_dump limits its waiting by the former.
@@ -194,7 +194,7 @@ def _loadable(text: str) -> str:
 
 def objects(text: str, *, without: str = "") -> dict[tuple[str, str], str]:
     """Return a dump's objects by type and name, without noise and the table `without`."""
-    found: dict[tuple[str, str], str] = {}
+    by_name: dict[tuple[str, str], str] = {}
     for head, end in _parts(text):
         schema, name = head["schema"], head["name"]
         if without and name.split(" ")[0] == without:
@@ -204,22 +204,22 @@ def objects(text: str, *, without: str = "") -> dict[tuple[str, str], str]:
         lines = [line for line in body.splitlines() if not _NOISE.match(line)]
         if not lines:
             continue  # a header alone, as of the schema public where its owner was changed
-        found[key] = "\n".join([found[key], *lines] if key in found else lines)
-    return found
+        by_name[key] = "\n".join([by_name[key], *lines] if key in by_name else lines)
+    return by_name
 
 
 def differences(before: str, after: str, *, without: str = "") -> tuple[Difference, ...]:
     """Return what has to be said of the dump `after` to someone who knows `before`."""
     olds, news = objects(before, without=without), objects(after, without=without)
-    found = []
+    changes = []
     for key in sorted({*olds, *news}):
         old, new = olds.get(key), news.get(key)
         if old == new:
             continue
         how = "added" if old is None else "removed" if new is None else "changed"
         lines = tuple(_lines(old, new)) if old is not None and new is not None else ()
-        found.append(Difference(how, *key, lines))
-    return tuple(found)
+        changes.append(Difference(how, *key, lines))
+    return tuple(changes)
 
 
 def settled(
@@ -230,12 +230,12 @@ def settled(
     `trip` loads a dump into an empty database and dumps that; it is called only while there are
     differences. Raise what `trip` raises.
     """
-    found = differences(before, after, without=without)
+    changes = differences(before, after, without=without)
     for _ in range(TRIPS):
-        if found:
+        if changes:
             before, after = trip(before), trip(after)
-            found = differences(before, after, without=without)
-    return found
+            changes = differences(before, after, without=without)
+    return changes
 
 
 def drift(
@@ -255,6 +255,6 @@ def _lines(old: str, new: str) -> Iterable[str]:
         [line.strip().rstrip(",") for line in without_passwords(text).splitlines()]
         for text in (old, new)
     )
-    told = [f"- {line}"[:300] for line in was if line not in now]
-    told += [f"+ {line}"[:300] for line in now if line not in was]
-    return told or ["only the order of the columns"]
+    lines = [f"- {line}"[:300] for line in was if line not in now]
+    lines += [f"+ {line}"[:300] for line in now if line not in was]
+    return lines or ["only the order of the columns"]

@@ -43,7 +43,7 @@ def read_target(
             row[0]
             for row in opened.execute(r"select rolname from pg_roles where rolname !~ '^pg_'")
         ]
-    if missing := [one for one in wanted if one not in scratch.extensions()]:
+    if missing := [extension for extension in wanted if extension not in scratch.extensions()]:
         raise UnknownError(
             f"The database uses {', '.join(missing)}, which the scratch server does not have. "
             "Rehearse on a copy manually and sign off."

@@ -68,18 +68,18 @@ class Rehearsal:
 
     def _all(self) -> None:
         report = self.report
-        asked = self.request
+        request = self.request
         with self._phase("read"):
             text = self._read()
             steps, back = self._steps()
             bound = identity.bound(
-                self.mirror, asked.commit, self.history, steps, command=asked.project_code
+                self.mirror, request.commit, self.history, steps, command=request.project_code
             )
             report.files = tuple(
-                {"id": one.id, "path": one.path, "sha256": one.sha256} for one in bound
+                {"id": file.id, "path": file.path, "sha256": file.sha256} for file in bound
             )
         with self._phase("load"):
-            url = self.scratch.create(address.normalise(asked.url).database)
+            url = self.scratch.create(address.normalise(request.url).database)
             load(text, url, self.scratch.work / "load.sql", self.alive)
             self._set_revisions(url)
             original = self._schema(url)
@@ -99,15 +99,15 @@ class Rehearsal:
     def _read(self) -> str:
         """Return the target's schema as text."""
         request, report = self.request, self.report
-        found = read_target(self.scratch, request.url, request.version_table, self.alive)
-        report.start, report.server = found.revisions, found.server
+        target = read_target(self.scratch, request.url, request.version_table, self.alive)
+        report.start, report.server = target.revisions, target.server
         report.scratch = version_text(self.scratch.version)
-        return found.schema
+        return target.schema
 
     def _steps(self) -> tuple[tuple[Revision, ...], str]:
         """Return what is to run, and the revision to go back to ("": one step cannot be named)."""
         report, history = self.report, self.history
-        unknown = [one for one in report.start if one not in history.revisions]
+        unknown = [revision for revision in report.start if revision not in history.revisions]
         if unknown:
             raise UnknownError(
                 f"The database is at {unknown[0]}, which is in no file at"

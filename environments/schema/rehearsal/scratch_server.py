@@ -99,7 +99,11 @@ def sweep(root: Path) -> int:
 
     No server may be starting meanwhile.
     """
-    left = [one for one in root.iterdir() if one.is_dir() and not _is_held(one / "server" / "lock")]
+    left = [
+        directory
+        for directory in root.iterdir()
+        if directory.is_dir() and not _is_held(directory / "server" / "lock")
+    ]
     for directory in left:
         shutil.rmtree(directory, ignore_errors=True)
     return len(left)

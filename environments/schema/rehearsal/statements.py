@@ -9,7 +9,7 @@ _RANK = {mode: rank for rank, mode in enumerate(MODES)}
 
 def statements(run: str, events: tuple[JsonObject, ...]) -> tuple[Ran, ...]:
     """Return what was recorded, each lock at its statement, until its transaction's end."""
-    found: list[Ran] = []
+    statements_seen: list[Ran] = []
     open_: list[tuple[JsonObject, dict[str, str], str]] = []
     held: dict[str, str] = {}
     revision = ""
@@ -20,7 +20,9 @@ def statements(run: str, events: tuple[JsonObject, ...]) -> tuple[Ran, ...]:
             taken = tuple(Lock(table, mode, seconds) for table, mode in sorted(locks.items()))
             text, rewritten = without_passwords(str(event["statement"])), tuple(event["rewritten"])
             inside = bool(event["in_transaction"])
-            found.append(Ran(run, of, text, float(event["seconds"]), inside, taken, rewritten))
+            statements_seen.append(
+                Ran(run, of, text, float(event["seconds"]), inside, taken, rewritten)
+            )
         open_.clear()
         held.clear()
 
@@ -34,7 +36,7 @@ def statements(run: str, events: tuple[JsonObject, ...]) -> tuple[Ran, ...]:
             held |= locks
             open_.append((event, locks, revision))
     close(None)
-    return tuple(found)
+    return tuple(statements_seen)
 
 
 def _stronger(locks: list[list[str]], held: dict[str, str]) -> dict[str, str]:

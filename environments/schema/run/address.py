@@ -103,16 +103,16 @@ def files_in(address: Address) -> tuple[Path, ...]:
     """Return the certificates and keys that the address names."""
     parts = conninfo_to_dict(address.libpq)
     named = (str(parts.get(name)) for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"))
-    return tuple(Path(one) for one in named if one.startswith("/"))
+    return tuple(Path(path) for path in named if path.startswith("/"))
 
 
-def same_database(one: str, other: str) -> bool:
+def same_database(url: str, other: str) -> bool:
     """Return whether URLs of two environments lead to one database by name.
 
     A private name leads to another database in each environment. Raise `DatabaseError` for what is
     no such URL.
     """
-    first, second = normalise(one), normalise(other)
+    first, second = normalise(url), normalise(other)
     return first.where.lower() == second.where.lower() and not is_internal(first.host)
 
 

@@ -94,10 +94,10 @@ def cause(error: Mapping[str, object]) -> str:
         (code for pattern, code in _WITHOUT_CODE if re.search(pattern, message)), ""
     )
     for name, pattern in (("table", _TABLE), ("column", _COLUMN), ("constraint", _CONSTRAINT)):
-        if not known[name] and (found := pattern.search(message)):
-            known[name] = found[1]
-    if not known["constraint"] and (found := _INDEX.search(message)):
-        known["constraint"] = found[1]
+        if not known[name] and (match := pattern.search(message)):
+            known[name] = match[1]
+    if not known["constraint"] and (match := _INDEX.search(message)):
+        known["constraint"] = match[1]
     if lacking := _EXTENSION.search(message):
         way = f"use a database whose server has {lacking[1]}, such as an image that is made with it"
         return f"{lacking[0]} on this server; {way}"

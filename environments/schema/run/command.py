@@ -47,16 +47,16 @@ def redirected(line: str, direction: str, target: str) -> str:
     line = _FLASK.sub("db upgrade head", line)
     if not _UPGRADE.search(line):
         return ""
-    return _UPGRADE.sub(lambda found: f"{direction}{found['between']} {target}", line, count=1)
+    return _UPGRADE.sub(lambda match: f"{direction}{match['between']} {target}", line, count=1)
 
 
 def surroundings(prepared: Path | None, directory: Path) -> dict[str, str]:
     """Return PATH, LANG and the places that programs write to: all that is passed on of ours."""
-    found = usual(directory) | {"PYTHONUNBUFFERED": "1"}
+    environment = usual(directory) | {"PYTHONUNBUFFERED": "1"}
     if prepared is None:
-        return found
-    places = [str(prepared / "bin"), str(tools_of(prepared) / "bin"), found["PATH"]]
-    return found | {
+        return environment
+    places = [str(prepared / "bin"), str(tools_of(prepared) / "bin"), environment["PATH"]]
+    return environment | {
         "PATH": os.pathsep.join(places),
         "VIRTUAL_ENV": str(prepared),
         "UV_PROJECT_ENVIRONMENT": str(prepared),
@@ -119,6 +119,7 @@ def _with_options(url: str, limits: str) -> str:
     """Return the address as it is, but for its `options`, if any: the limits go behind them."""
     parts, more = urlsplit(url), f"%20{quote(limits, safe='')}"
     query = (
-        f"{one}{more}" if one.startswith("options=") else one for one in parts.query.split("&")
+        f"{option}{more}" if option.startswith("options=") else option
+        for option in parts.query.split("&")
     )
     return urlunsplit(parts._replace(query="&".join(query))) if parts.query else url

@@ -79,7 +79,9 @@ def connection(url: str, *, connect_timeout: int = 10) -> Iterator[psycopg.Conne
 
 
 def _refused(address: Address, text: str) -> DatabaseError:
-    fitting = (one for one in _REASONS if re.search(one[1], text))  # the last fits everything
+    fitting = (
+        reason for reason in _REASONS if re.search(reason[1], text)
+    )  # the last fits everything
     kind, _, sentence = next(fitting)
     return DatabaseError(sentence.format(where=address.where), kind)
 
@@ -107,8 +109,8 @@ def identifier(table: str) -> sql.Identifier:
 def revisions_in(opened: psycopg.Connection, table: str) -> tuple[str, ...]:
     """Do what `current` does, over an open connection."""
     name = identifier(table)
-    found = opened.execute("select to_regclass(%s)", [name.as_string(opened)]).fetchone()
-    if found is None or found[0] is None:
+    table_name = opened.execute("select to_regclass(%s)", [name.as_string(opened)]).fetchone()
+    if table_name is None or table_name[0] is None:
         return ()
     rows = opened.execute(sql.SQL("select version_num from {}").format(name)).fetchall()
     return tuple(sorted(str(row[0]) for row in rows))
@@ -125,10 +127,10 @@ _STANDING = (
 def look(url: str, *, table: str = "alembic_version") -> tuple[tuple[str, ...], int]:
     """Return `current`, and how many tables stand there besides, where that is no revision."""
     with connection(url) as opened:
-        found = revisions_in(opened, table)
+        revisions = revisions_in(opened, table)
         name = identifier(table).as_string(opened)
-        row = None if found else opened.execute(_STANDING, [name]).fetchone()
-    return found, int(row[0]) if row else 0
+        row = None if revisions else opened.execute(_STANDING, [name]).fetchone()
+    return revisions, int(row[0]) if row else 0
 
 
 def version_width(opened: psycopg.Connection, table: str) -> int:

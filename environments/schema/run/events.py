@@ -38,7 +38,7 @@ def _flag(value: object) -> bool:
 
 def _plain(value: object) -> bool:
     """Texts and whole numbers by name: an error, or what stopped the rendering."""
-    return isinstance(value, dict) and all(isinstance(one, str | int) for one in value.values())
+    return isinstance(value, dict) and all(isinstance(item, str | int) for item in value.values())
 
 
 def _whole(value: object) -> bool:
@@ -91,8 +91,8 @@ class Hearing:
             return []
         *lines, self._rest = (self._rest + data).split(b"\n")
         self._rest = self._rest[: MAX_LINE + 1]
-        found = [event for line in lines if len(line) <= MAX_LINE and (event := _event(line))]
-        kept = found[: max(0, MAX_EVENTS - self._count)]
+        events = [event for line in lines if len(line) <= MAX_LINE and (event := _event(line))]
+        kept = events[: max(0, MAX_EVENTS - self._count)]
         self._count += len(kept)
         return kept
 

@@ -44,37 +44,37 @@ def next_commands(
     `invalid`: invalid indexes as SQL names them; `kept`: statements that were not rolled back;
     `known`: whether the database could be read afterwards; `table`: the version table.
     """
-    found: list[NextCommand] = []
+    commands: list[NextCommand] = []
     if not known:
         why = "The database could not be read after the run; ask it where it is."
-        found.append(NextCommand(why, f"SELECT version_num FROM {table};"))  # noqa: S608 - text
+        commands.append(NextCommand(why, f"SELECT version_num FROM {table};"))  # noqa: S608 - text
     for name in invalid:
         why = (
             f"The index {name} was not built to its end and is invalid: drop it, and the next "
             "run builds it again."
         )
-        found.append(NextCommand(why, f"DROP INDEX CONCURRENTLY IF EXISTS {name};"))
+        commands.append(NextCommand(why, f"DROP INDEX CONCURRENTLY IF EXISTS {name};"))
     for statement in reversed(kept):  # the last one first, as it rests on those before
         message, back = " ".join(statement.split())[:200], inverse(statement)
         if back is None:
-            found.append(
+            commands.append(
                 NextCommand(
                     "This ran and was not rolled back; undo it, or let the revision skip it:"
                     f" {message}"
                 )
             )
-        elif not any(one.command == back for one in found):
+        elif not any(command.command == back for command in commands):
             why = (
                 "was not rolled back, so it would block the next run. Undo it, unless the "
                 "revision says IF NOT EXISTS."
             )
-            found.append(NextCommand(f"“{message}” {why}", back))
-    return tuple(found)
+            commands.append(NextCommand(f"“{message}” {why}", back))
+    return tuple(commands)
 
 
 def inverse(statement: str) -> str | None:
     """Return what takes back what `statement` made; None where that cannot be told."""
     for pattern, back in _INVERSE:
-        if found := re.match(rf"\s*{pattern}", statement, re.IGNORECASE):
-            return back.format(*found.groups())
+        if match := re.match(rf"\s*{pattern}", statement, re.IGNORECASE):
+            return back.format(*match.groups())
     return None

@@ -42,8 +42,8 @@ def interpreter(wanted: str) -> tuple[str, str]:
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
     if named is None or named[1] == ours:
         return sys.executable, ""
-    if found := shutil.which(f"python{named[1]}"):
-        return found, ""
+    if path := shutil.which(f"python{named[1]}"):
+        return path, ""
     return sys.executable, f"Python {named[1]} is not here; {ours} takes its place."
 
 
@@ -69,15 +69,15 @@ def note_links(environment: Path, files: Path) -> None:
 
     The files are gone afterwards; each run has them elsewhere and is told these directories.
     """
-    found = set()
+    links = set()
     site = "lib/python*/site-packages"
     finders = environment.glob(f"{site}/__editable__*.py")
     for path in (*environment.glob(f"{site}/*.pth"), *finders):
         text = path.read_text(errors="replace")
         for match in re.finditer(rf"{re.escape(str(files))}(/[^'\"\n]*)?", text):
             inner = (match[1] or "").strip("/")
-            found.add(inner if path.suffix == ".pth" else posixpath.dirname(inner))
-    (environment / LINKED).write_text("".join(f"{one}\n" for one in sorted(found)))
+            links.add(inner if path.suffix == ".pth" else posixpath.dirname(inner))
+    (environment / LINKED).write_text("".join(f"{link}\n" for link in sorted(links)))
 
 
 def linked(environment: Path, files: Path) -> list[str]:
@@ -89,5 +89,5 @@ def linked(environment: Path, files: Path) -> list[str]:
 
 def _hides_standard_modules(directory: Path) -> bool:
     return any(
-        one.name.removesuffix(".py") in sys.stdlib_module_names for one in directory.iterdir()
+        entry.name.removesuffix(".py") in sys.stdlib_module_names for entry in directory.iterdir()
     )

@@ -67,34 +67,34 @@ def outcome_of(
         output_bytes=log.output_bytes,
         recorded=tuple(ended.events) if request.record else (),
         executed=_executed(plan, ended, redact),
-        kept=() if reached else tuple(redact(one) for one in _kept(ended)),
+        kept=() if reached else tuple(redact(line) for line in _kept(ended)),
         repeatable=not reached and _may_be_repeated(request, ended, invalid),
     )
 
 
 def _executed(plan: Plan, ended: Finished, redact: Redactor) -> dict[str, list[list[str]]]:
     """Return each different statement by revision; bounded, as its process is not trusted."""
-    found: dict[str, list[list[str]]] = {}
+    by_revision: dict[str, list[list[str]]] = {}
     ids = {step.id for step in plan.steps}
     for event in _attributed(plan, ended.events):
         key = str(event.get("executed"))
         if event.get("revision") in ids and len(key) == KEY_LETTERS:
-            sent = found.setdefault(event["revision"], [])
+            sent = by_revision.setdefault(event["revision"], [])
             if len(sent) < MAX_STATEMENTS:
                 sql = without_passwords(str(event.get("sql", ""))[:MAX_CHARACTERS])
                 sent.append([key, redact(sql)])
-    return found
+    return by_revision
 
 
 def _kept(ended: Finished) -> list[str]:
     """Return what the unfinished revision leaves for good: at most 50 statements."""
-    found: list[str] = []
+    lines: list[str] = []
     for event in ended.events:
         if "start" in event or "end" in event:
-            found = []
+            lines = []
         message = event.get("kept")
-        found += [str(one)[:2000] for one in message] if isinstance(message, list) else []
-    return found[:50]
+        lines += [str(part)[:2000] for part in message] if isinstance(message, list) else []
+    return lines[:50]
 
 
 def _settled(request: Run, ended: Finished) -> tuple[str, ...] | None:
@@ -198,9 +198,11 @@ def _attributed(plan: Plan, events: Sequence[JsonObject]) -> Iterator[JsonObject
         elif order[at:]:  # a merge writes more than once; what is not named is the next in order
             named = version_in(str(event["sql"]))
             at = order.index(named) if named in order else at
-            yield from ({**one, "revision": order[at]} for one in since)
+            yield from ({**statement, "revision": order[at]} for statement in since)
             since, at = [], at + 1
-    yield from ({**one, "revision": order[min(at, len(order) - 1)]} for one in since if order)
+    yield from (
+        {**statement, "revision": order[min(at, len(order) - 1)]} for statement in since if order
+    )
 
 
 def _may_be_repeated(request: Run, ended: Finished, invalid: tuple[str, ...]) -> bool:
@@ -230,10 +232,10 @@ def _left_something(ended: Finished) -> bool:
 
 def _restarted(request: Run, ended: Finished) -> bool:
     """Return whether the server was started after the run began, by the server's own clock."""
-    asked = "select extract(epoch from clock_timestamp() - pg_postmaster_start_time())"
+    query = "select extract(epoch from clock_timestamp() - pg_postmaster_start_time())"
     try:
         with connection(request.url, connect_timeout=5) as opened:
-            row = opened.execute(asked).fetchone()
+            row = opened.execute(query).fetchone()
     except DatabaseError:
         return False
     return row is not None and float(row[0]) < time.monotonic() - ended.began

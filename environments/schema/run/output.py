@@ -52,18 +52,18 @@ class Output:
     def _line(self, line: str) -> None:
         if self._open:
             self._continue(line)
-        elif found := _STEP.search(line):
-            self.revision = found[3] if found[1] == "upgrade" else found[2].split(",")[0].strip()
+        elif match := _STEP.search(line):
+            self.revision = match[3] if match[1] == "upgrade" else match[2].split(",")[0].strip()
             self.statement = self.error = self.detail = ""
-        elif found := _FRAME.match(line):
-            self.file = found[1]
-        elif found := _SQL.match(line):
+        elif match := _FRAME.match(line):
+            self.file = match[1]
+        elif match := _SQL.match(line):
             self.statement, self._open = "", True
-            self._continue(found[1])
-        elif found := _DETAIL.match(line):
-            self.detail = found[1][:500]
-        elif found := _ERROR.match(line):
-            self.error = _LEADING.sub("", found[1])[:500]
+            self._continue(match[1])
+        elif match := _DETAIL.match(line):
+            self.detail = match[1][:500]
+        elif match := _ERROR.match(line):
+            self.error = _LEADING.sub("", match[1])[:500]
 
     def _continue(self, line: str) -> None:
         self._open = not line.endswith("]")

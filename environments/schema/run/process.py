@@ -195,8 +195,8 @@ def follow(
     child = child or Child(directory)
     ended = Finished()
     try:
-        told = {"events": child.events, "directory": str(directory.absolute()), "door": door}
-        _tell(child.process, {**request, **told, "variables": dict(variables)})
+        settings = {"events": child.events, "directory": str(directory.absolute()), "door": door}
+        _tell(child.process, {**request, **settings, "variables": dict(variables)})
         _pump(child.process, child.reading, ended, log, on_event, stop)
     finally:
         child.close()
@@ -222,7 +222,7 @@ def _pump(
     stop: Callable[[], str],
 ) -> None:
     output = cast(IO[bytes], process.stdout).fileno()
-    hearing, asked = Hearing(), time.monotonic()
+    hearing, started = Hearing(), time.monotonic()
     with selectors.DefaultSelector() as selector:
         for descriptor in (output, reading):
             os.set_blocking(descriptor, False)
@@ -230,22 +230,22 @@ def _pump(
         while True:
             over = process.poll() is not None
             selector.select(0 if over else 0.1)
-            printed, told = _available(output), _available(reading)
+            printed, events = _available(output), _available(reading)
             log.feed(printed)
-            for event in hearing.feed(told):
+            for event in hearing.feed(events):
                 ended.events.append(event)
                 on_event(event)
             log.flush()
-            if over and not printed and not told:
+            if over and not printed and not events:
                 return
-            if not over and time.monotonic() - asked >= BATCH_SECONDS:
-                asked = time.monotonic()
+            if not over and time.monotonic() - started >= BATCH_SECONDS:
+                started = time.monotonic()
                 if reason := stop():
                     ended.stopped = reason
                     _end(process)
             if over:
                 continue
-            if not printed and not told and process.poll() is None:
+            if not printed and not events and process.poll() is None:
                 time.sleep(0.02)  # a pipe closed by the child is always ready
 
 

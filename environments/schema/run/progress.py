@@ -110,21 +110,21 @@ class Watch:
             return
         self._next = time.monotonic() + EVERY_S
         try:
-            found = self._seen()
+            progress = self._seen()
         except (psycopg.OperationalError, psycopg.InterfaceError):
             raise
         except psycopg.Error:  # a role that may not look, or a server that has other views
             self._blind = True
             return
-        if found is not None:
-            self._tell(found)
+        if progress is not None:
+            self._tell(progress)
 
     def _seen(self) -> Progress | None:
         row = self._opened.execute(_SESSION, [APPLICATION_NAME]).fetchone()
         if row is None:
             return None
         pid, sql, seconds, blockers = row
-        found = Progress(
+        progress = Progress(
             self.revision or self._output.revision,
             self._redact(" ".join(str(sql).split()))[:SQL_SHOWN],
             round(float(seconds), 1),
@@ -133,8 +133,8 @@ class Watch:
         counted = self._counted(pid)
         if counted is not None:
             phase, done, of, unit = counted
-            found = replace(found, phase=phase, done=done, of=of, unit=unit)
-        return self._with_table(found, str(sql))
+            progress = replace(progress, phase=phase, done=done, of=of, unit=unit)
+        return self._with_table(progress, str(sql))
 
     def _counted(self, pid: int) -> tuple[str, int, int, str] | None:
         newer = self._opened.info.server_version >= 140000
@@ -152,13 +152,17 @@ class Watch:
         held = f", {state} for {since:.0f} s" if since is not None else ""
         return f"a lock that session {blockers[0]} holds ({self._redact(name)}{held})"
 
-    def _with_table(self, found: Progress, sql: str) -> Progress:
+    def _with_table(self, progress: Progress, sql: str) -> Progress:
         about = _ABOUT.match(sql)
         row = self._opened.execute(_TABLE, [about[1]]).fetchone() if about else None
         if row is None:
-            return found
+            return progress
         table, rows, size, changes = row
         was, before = self._first.setdefault(table, (size, changes))
         return replace(
-            found, table=table, rows=rows, changed=max(0, changes - before), grew=max(0, size - was)
+            progress,
+            table=table,
+            rows=rows,
+            changed=max(0, changes - before),
+            grew=max(0, size - was),
         )

@@ -104,7 +104,7 @@ def _run_steps(
         on_lines(lines)
 
     log = Log(heard, redact)
-    tell = request.on_progress or (lambda found: None)
+    tell = request.on_progress or (lambda progress: None)
     watch = Watch(opened, tell, output, redact=lambda sql: without_passwords(redact(sql)))
     with tempfile.TemporaryDirectory(prefix="portal-migration-", dir=request.workspace) as name:
         directory = Path(name)
@@ -176,7 +176,7 @@ def _check_ids(opened: psycopg.Connection, request: Run, plan: Plan) -> None:
     """Refuse ids longer than the version table takes: PostgreSQL would, after the work."""
     width = version_width(opened, request.version_table)
     long = [step.id for step in plan.steps if width and len(step.id) > width]
-    widened = any("version_num" in one for one in plan.meaning.before)
+    widened = any("version_num" in statement for statement in plan.meaning.before)
     if long and not (widened or request.command or request.elsewhere):
         table = identifier(request.version_table).as_string(opened)
         raise EarlyError(
@@ -196,18 +196,19 @@ def _checkout(mirror: Mirror, request: Run, plan: Plan, into: Path) -> None:
         (into / "home").mkdir()
         (into / "files").mkdir()
         mirror.checkout_all(request.commit, into / "files")
-        for one in plan.steps:
-            _same(into / "files", one)
+        for revision in plan.steps:
+            _same(into / "files", revision)
         return
     mirror.checkout(request.commit, plan.history.readable, into)
     running = {step.id for step in plan.steps}
-    for one in plan.history.revisions.values():
-        if one.id in running:
-            _same(into, one)
+    for revision in plan.history.revisions.values():
+        if revision.id in running:
+            _same(into, revision)
         else:
-            (into / one.path).write_text(
-                f"revision = {one.id!r}\ndown_revision = {one.down or None!r}\n"
-                f"branch_labels = {one.labels or None!r}\ndepends_on = {one.depends_on or None!r}\n"
+            (into / revision.path).write_text(
+                f"revision = {revision.id!r}\ndown_revision = {revision.down or None!r}\n"
+                f"branch_labels = {revision.labels or None!r}\n"
+                f"depends_on = {revision.depends_on or None!r}\n"
             )
 
 
@@ -225,5 +226,5 @@ def _hear(output: Output, ended: Finished, plan: Plan) -> None:
         lacks = output.complaint if not output.statement else ""
         message = lacks or output.error or ended.last("ended")
         message = message or f"the command ended with code {ended.returncode}; its log says why"
-        told = {"message": message, "statement": output.statement, "detail": output.detail}
-        ended.events.append({"error": told})
+        event = {"message": message, "statement": output.statement, "detail": output.detail}
+        ended.events.append({"error": event})

@@ -133,15 +133,15 @@ def _ours(
     Where its statements are known, a connection of a revision's own is held to them too. What
     SQLAlchemy, Alembic and we send ourselves only reads, or sets what holds for a session.
     """
-    told = _portal(address, request, plan, directory)
+    command = _portal(address, request, plan, directory)
     allowed = _allowed(request, plan)
     if not relayed or request.record or allowed is None:
-        return told
+        return command
     allowed += [READS, *map(key_of, plan.meaning.before)]
     terms = wire.terms(
-        address.libpq, {}, version_table=told["version_table"], allowed=allowed, record=False
+        address.libpq, {}, version_table=command["version_table"], allowed=allowed, record=False
     )
-    return {**told, "url": wire.for_our_own(address.sqlalchemy), "relay": terms}
+    return {**command, "url": wire.for_our_own(address.sqlalchemy), "relay": terms}
 
 
 def _allowed(request: Run, plan: Plan) -> list[str] | None:

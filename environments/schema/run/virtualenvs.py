@@ -53,15 +53,15 @@ def key_of(mirror: Mirror, commit: str, alembic: str, install: str) -> tuple[str
     """
     above = PurePosixPath(alembic.strip("/"))
     places = {PurePosixPath("."), above.parent, above}
-    found = sorted(
+    locks = sorted(
         (path, sha)
         for path, sha in mirror.tree(commit)
         if PurePosixPath(path).parent in places and _LOCKS.match(PurePosixPath(path).name)
     )
-    files = (f"{path} {sha}" for path, sha in found)
+    files = (f"{path} {sha}" for path, sha in locks)
     message = "\0".join([str(mirror.path.resolve()), sys.version, install, *files])
     key = hashlib.sha256(message.encode()).hexdigest()[:32]
-    return key, tuple(path for path, _ in found)
+    return key, tuple(path for path, _ in locks)
 
 
 def prepare(
@@ -236,8 +236,8 @@ def _sweep(root: Path, key: str) -> None:
 
 
 def _clear(root: Path, key: str, *, keep: Path | None) -> None:
-    for one in root.glob(f"{key}-*"):
-        if one.is_symlink():
-            one.unlink(missing_ok=True)
-        elif one.resolve() != keep:
-            shutil.rmtree(one, ignore_errors=True)
+    for path in root.glob(f"{key}-*"):
+        if path.is_symlink():
+            path.unlink(missing_ok=True)
+        elif path.resolve() != keep:
+            shutil.rmtree(path, ignore_errors=True)

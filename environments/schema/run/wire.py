@@ -31,13 +31,13 @@ def terms(
     `allowed`: the keys of all that may be sent, None for all. `record`: the relay tells each
     statement; not where the run itself does.
     """
-    asked = dict(parse_qsl(urlsplit(url).query))
-    found = {}
+    options = dict(parse_qsl(urlsplit(url).query))
+    named = {}
     for variable, name in _VARIABLES.items():
-        if value := asked.get(name) or variables.get(variable):
-            found[name] = value
+        if value := options.get(name) or variables.get(variable):
+            named[name] = value
     certificate, key = _certificate()
-    return found | {
+    return named | {
         "certificate": certificate,
         "key": key,
         "version_table": version_table,
@@ -46,11 +46,11 @@ def terms(
     }
 
 
-def for_the_command(told: JsonObject, database_variable: str) -> JsonObject:
+def for_the_command(request: JsonObject, database_variable: str) -> JsonObject:
     """Return what the command is told, without TLS to the server, which the relay does."""
-    kept = {name: value for name, value in told["environ"].items() if name not in _VARIABLES}
+    kept = {name: value for name, value in request["environ"].items() if name not in _VARIABLES}
     address = {database_variable: _without_tls(kept[database_variable])}
-    return {**told, "environ": kept | address | {"PGCHANNELBINDING": "disable"}}
+    return {**request, "environ": kept | address | {"PGCHANNELBINDING": "disable"}}
 
 
 def for_our_own(url: str) -> str:
@@ -61,13 +61,13 @@ def for_our_own(url: str) -> str:
 
 def _without_tls(url: str) -> str:
     parts = urlsplit(url)
-    asked = parse_qsl(parts.query, keep_blank_values=True)
+    options = parse_qsl(parts.query, keep_blank_values=True)
     kept = [
         (name, "require" if name == "ssl" and value.startswith("verify") else value)
-        for name, value in asked
+        for name, value in options
         if name not in _NOT_FOR_THE_COMMAND
     ]
-    if kept == asked:
+    if kept == options:
         return url
     return urlunsplit(parts._replace(query=urlencode(kept, quote_via=quote)))
 

@@ -52,11 +52,11 @@ def _constrained(constraint: Message) -> tuple[str, ...]:
     if enum(constraint, "contype") == "CONSTR_CHECK" and _refuses_null(constraint):
         return ()
     columns = [*strings(constraint.keys), *strings(constraint.fk_attrs)]
-    for one in walk(constraint):
-        if kind(one) == "ColumnRef":
-            columns += strings(one.fields)[-1:]
-        elif kind(one) == "IndexElem" and one.name:
-            columns.append(one.name)
+    for node in walk(constraint):
+        if kind(node) == "ColumnRef":
+            columns += strings(node.fields)[-1:]
+        elif kind(node) == "IndexElem" and node.name:
+            columns.append(node.name)
     return tuple(dict.fromkeys(columns))
 
 
@@ -65,20 +65,22 @@ SERIAL = {"serial", "bigserial", "smallserial", "serial4", "serial8"}
 
 def _added_column(command: object) -> list[str]:
     column = _definition(command)
-    constraints = [(enum(one, "contype"), one) for one in map(unwrap, column.constraints)]
+    constraints = [
+        (enum(constraint, "contype"), constraint) for constraint in map(unwrap, column.constraints)
+    ]
     types = {of for of, _ in constraints}
     serial = (texts(column.type_name) or [""])[-1] in SERIAL
     computed = serial or "CONSTR_IDENTITY" in types
-    for of, one in constraints:
-        stored = of == "CONSTR_GENERATED" and one.generated_kind != "v"
-        varies = of == "CONSTR_DEFAULT" and not _is_constant(one.raw_expr)
+    for of, part in constraints:
+        stored = of == "CONSTR_GENERATED" and part.generated_kind != "v"
+        varies = of == "CONSTR_DEFAULT" and not _is_constant(part.raw_expr)
         computed = computed or stored or varies
     filled = serial or types & {"CONSTR_DEFAULT", "CONSTR_IDENTITY", "CONSTR_GENERATED"}
     details = [
         (".REQUIRED", types & {"CONSTR_NOTNULL", "CONSTR_PRIMARY"} and not filled),
         (".COMPUTED", computed),
         (".UNIQUE", types & {"CONSTR_UNIQUE", "CONSTR_PRIMARY"}),
-        (".CHECK", any(_checks_more(one, column.colname) for _, one in constraints)),
+        (".CHECK", any(_checks_more(constraint, column.colname) for _, constraint in constraints)),
     ]
     return [detail for detail, yes in details if yes] or [""]
 
@@ -91,10 +93,10 @@ def _checks_more(constraint: Message, column: str) -> bool:
 
 def _refuses_null(check: Message) -> bool:
     """Return whether a CHECK may be false where its columns are null; what nobody knows may."""
-    for one in walk(check):
-        if kind(one) in _OF_NULL or (kind(one) == "A_Expr" and "DISTINCT" in enum(one, "kind")):
+    for node in walk(check):
+        if kind(node) in _OF_NULL or (kind(node) == "A_Expr" and "DISTINCT" in enum(node, "kind")):
             return True
-        called = path(one.funcname) if kind(one) == "FuncCall" else ""
+        called = path(node.funcname) if kind(node) == "FuncCall" else ""
         if called and (not is_stable(called) or called in _COUNTS_NULL):
             return True
     return False
@@ -106,7 +108,7 @@ _COUNTS_NULL = ("num_nulls", "num_nonnulls", "concat", "concat_ws")
 
 def _is_constant(default: object) -> bool:
     """Return whether PostgreSQL works the default out once, and not for each row."""
-    return all(is_stable(path(one.funcname)) for one in walk(default) if kind(one) == "FuncCall")
+    return all(is_stable(path(node.funcname)) for node in walk(default) if kind(node) == "FuncCall")
 
 
 def _added_constraint(command: Message) -> list[str]:

@@ -34,7 +34,7 @@ class Names:
                 self._before[new] = self._before.pop(old, old[1])
             return
         dropped = drop(statement) if kind(statement) == "DropStmt" else ()
-        gone, fresh = {(one.space, one.name) for one in dropped}, made(statement)
+        gone, fresh = {(part.space, part.name) for part in dropped}, made(statement)
         self._made = self._made - gone | fresh
         for key in gone | fresh:
             self._before.pop(key, None)

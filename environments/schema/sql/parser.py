@@ -49,10 +49,12 @@ def words(sql: str) -> tuple[str, ...]:
 
     text = sql.encode()
     try:
-        found = [one for one in scan(sql).tokens if one.token not in (C_COMMENT, SQL_COMMENT)]
+        tokens = [
+            token for token in scan(sql).tokens if token.token not in (C_COMMENT, SQL_COMMENT)
+        ]
     except (PgQueryError, ValueError):
         return (sql.strip(),)
-    return tuple(text[one.start : one.end].decode(errors="replace") for one in found)
+    return tuple(text[token.start : token.end].decode(errors="replace") for token in tokens)
 
 
 def unwrap(message: Message) -> Message:
@@ -123,5 +125,5 @@ def joined(parts: list[str]) -> str:
     if len(kept) > 1 and kept[0] == "public":
         kept = kept[1:]
     return ".".join(
-        one if _NAME.fullmatch(one) else '"' + one.replace('"', '""') + '"' for one in kept
+        part if _NAME.fullmatch(part) else '"' + part.replace('"', '""') + '"' for part in kept
     )

@@ -36,8 +36,8 @@ from environments.schema.sql.queries import of_query
 def parts(statement: object) -> tuple[Part, ...]:
     """Return what `statement` does, in order; of an unknown one the kind is its node's name."""
     node = kind(statement)
-    found = _PARTS[node](statement) if node in _PARTS else _other(statement)
-    return tuple(dict.fromkeys(found))
+    all_parts = _PARTS[node](statement) if node in _PARTS else _other(statement)
+    return tuple(dict.fromkeys(all_parts))
 
 
 # --- Where the object stands in a statement of which nothing else needs to be known.
@@ -47,7 +47,7 @@ _OF_RELATIONS = ("relation", "view", "sequence", "table", "rel")
 
 
 def _other(statement: Message) -> Iterator[Part]:
-    is_relation = any(one in statement.DESCRIPTOR.fields_by_name for one in _OF_RELATIONS)
+    is_relation = any(field in statement.DESCRIPTOR.fields_by_name for field in _OF_RELATIONS)
     yield Part(kind(statement), _name(statement), RELATION if is_relation else OTHER)
 
 
@@ -110,7 +110,7 @@ def _refined(node: str, more: str) -> str:
 def _index(statement: Message) -> Iterator[Part]:
     words = (("UNIQUE", statement.unique), ("CONCURRENTLY", statement.concurrent))
     more = " ".join(word for word, yes in words if yes)
-    columns = tuple(one.name for one in map(unwrap, statement.index_params) if one.name)
+    columns = tuple(column.name for column in map(unwrap, statement.index_params) if column.name)
     yield Part(_refined("IndexStmt", more), named(statement.relation), columns=columns)
 
 
@@ -171,13 +171,13 @@ def _grant(statement: Message) -> Iterator[Part]:
     node = kind(statement)
     given = statement.action if node == "AlterDefaultPrivilegesStmt" else statement
     on = map(unwrap, getattr(statement, "objects", ()))
-    tables = [named(one) for one in on if kind(one) == "RangeVar"]
+    tables = [named(node) for node in on if kind(node) == "RangeVar"]
     for table in tables or [""]:
         yield Part(f"{node}.{'GRANT' if given.is_grant else 'REVOKE'}", table)
 
 
 def _relations(statement: Message) -> Iterator[Part]:
-    names = [named(unwrap(one)) for one in statement.relations]
+    names = [named(unwrap(relation)) for relation in statement.relations]
     yield from (Part(kind(statement), name) for name in names)
     if kind(statement) == "TruncateStmt" and enum(statement, "behavior") == "DROP_CASCADE":
         yield Part("TruncateStmt.CASCADE", names[0])
@@ -218,7 +218,7 @@ def _within(statement: Message) -> Iterator[Part]:
 def _table_as(statement: Message) -> Iterator[Part]:
     yield Part("CreateTableAsStmt", named(statement.into.rel))
     inner = unwrap(statement.query)  # a query, or an EXECUTE
-    yield from (one for one in parts(inner) if not one.kind.startswith("SelectStmt"))
+    yield from (part for part in parts(inner) if not part.kind.startswith("SelectStmt"))
 
 
 def _copy(statement: Message) -> Iterator[Part]:
@@ -245,8 +245,8 @@ def _set(statement: Message) -> Iterator[Part]:
 
 
 def _is_on(statement: Message) -> bool:
-    constants = [one for one in map(unwrap, statement.args) if kind(one) == "A_Const"]
-    return any(one.sval.sval.lower() in ("on", "true", "yes", "1") for one in constants)
+    constants = [node for node in map(unwrap, statement.args) if kind(node) == "A_Const"]
+    return any(constant.sval.sval.lower() in ("on", "true", "yes", "1") for constant in constants)
 
 
 def _transaction(statement: object) -> Iterator[Part]:

@@ -30,7 +30,7 @@ def _severity(code: str) -> str:
 
 def written(document: str) -> str:
     """Return the document with the table as it is now."""
-    return _BETWEEN.sub(lambda found: found[1] + table() + found[2], document)
+    return _BETWEEN.sub(lambda match: match[1] + table() + match[2], document)
 
 
 if __name__ == "__main__":

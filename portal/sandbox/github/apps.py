@@ -33,8 +33,8 @@ def answered(hub: "Hub", request: Request) -> Response | None:
         return _create(hub, request)
     if request.path == f"/apps/{PORTAL_APP.slug}/installations/new":
         return _install(hub)
-    if found := re.fullmatch(r"/app-manifests/([^/]+)/conversions", request.path):
-        return _converted(hub, found[1]) if request.method == "POST" else None
+    if match := re.fullmatch(r"/app-manifests/([^/]+)/conversions", request.path):
+        return _converted(hub, match[1]) if request.method == "POST" else None
     if request.path == "/app/installations" and request.method == "GET":
         return _installations(hub, request)
     return None
@@ -109,8 +109,12 @@ def _installations(hub: "Hub", request: Request) -> Response:
         message = "A JSON web token could not be decoded"
         return Response(401, {"message": message, "status": "401"})
     installed = hub.state.get("made_app", {}).get("installed")
-    one = {"id": INSTALLATION, "account": shapes.user(hub, hub.owner), "app_id": PORTAL_APP.id}
-    return Response(200, [one] if installed else [])
+    installation = {
+        "id": INSTALLATION,
+        "account": shapes.user(hub, hub.owner),
+        "app_id": PORTAL_APP.id,
+    }
+    return Response(200, [installation] if installed else [])
 
 
 def _page(status: int, body: str) -> Response:

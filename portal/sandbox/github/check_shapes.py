@@ -89,13 +89,13 @@ def suite_state(rows: list[Shape]) -> tuple[str, str | None]:
 
 
 def simple_commit(hub: "Hub", sha: str) -> Shape:
-    one = hub.git.commit(sha)
-    people = {"author": one.author, "committer": one.committer}
+    commit = hub.git.commit(sha)
+    people = {"author": commit.author, "committer": commit.committer}
     return {
         "id": sha,
-        "tree_id": one.tree,
-        "message": one.message,
-        "timestamp": stamp(one.committer.at),
+        "tree_id": commit.tree,
+        "message": commit.message,
+        "timestamp": stamp(commit.committer.at),
         **{role: {"name": who.name, "email": who.email} for role, who in people.items()},
     }
 

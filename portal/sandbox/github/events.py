@@ -41,8 +41,8 @@ def pull_request(
         emit(hub, "pull_request", viewer, body | more)
 
 
-def review(hub: "Hub", pull: dict[str, Any], one: dict[str, Any], viewer: Viewer) -> None:
-    shape = pull_shapes.review(hub, one) | {"state": one["state"].lower()}
+def review(hub: "Hub", pull: dict[str, Any], review_row: dict[str, Any], viewer: Viewer) -> None:
+    shape = pull_shapes.review(hub, review_row) | {"state": review_row["state"].lower()}
     body = {"action": "submitted", "review": shape, "pull_request": pull_shapes.simple(hub, pull)}
     emit(hub, "pull_request_review", viewer, body)
 
@@ -67,7 +67,7 @@ def check_run(hub: "Hub", action: str, check: dict[str, Any], viewer: Viewer) ->
             emit(hub, "workflow_run", viewer, {"action": action} | both)
 
 
-def status(hub: "Hub", one: dict[str, Any], viewer: Viewer) -> None:
+def status(hub: "Hub", status_row: dict[str, Any], viewer: Viewer) -> None:
     heads = hub.state["heads"].items()
     branches = [
         {
@@ -76,21 +76,21 @@ def status(hub: "Hub", one: dict[str, Any], viewer: Viewer) -> None:
             "protected": False,
         }
         for name, sha in heads
-        if sha == one["sha"]
+        if sha == status_row["sha"]
     ]
     body = {
-        "id": one["id"],
-        "sha": one["sha"],
+        "id": status_row["id"],
+        "sha": status_row["sha"],
         "name": hub.full_name,
         "avatar_url": None,
-        "target_url": one["target_url"],
-        "context": one["context"],
-        "description": one["description"],
-        "state": one["state"],
-        "commit": shapes.commit(hub, hub.git.commit(one["sha"])),
+        "target_url": status_row["target_url"],
+        "context": status_row["context"],
+        "description": status_row["description"],
+        "state": status_row["state"],
+        "commit": shapes.commit(hub, hub.git.commit(status_row["sha"])),
         "branches": branches,
-        "created_at": one["at"],
-        "updated_at": one["at"],
+        "created_at": status_row["at"],
+        "updated_at": status_row["at"],
     }
     emit(hub, "status", viewer, body)
 
@@ -104,9 +104,9 @@ def pushed(hub: "Hub", branch: str, before: str | None, after: str | None, viewe
     listed: list[dict[str, Any]] = []
     if after:
         span = [f"{before}..{after}"] if before else ["-1", after]
-        found = git.commits("--reverse", f"--max-count={LISTED_COMMITS}", *span, "--")
+        commits = git.commits("--reverse", f"--max-count={LISTED_COMMITS}", *span, "--")
         files = touched(git, span)
-        listed = [_pushed_commit(hub, one, files.get(one.sha, {})) for one in found]
+        listed = [_pushed_commit(hub, commit, files.get(commit.sha, {})) for commit in commits]
     head = (
         _pushed_commit(hub, git.commit(after), touched(git, ["-1", after]).get(after, {}))
         if after
@@ -146,15 +146,15 @@ def touched(git: Git, span: list[str]) -> dict[str, dict[str, list[str]]]:
         "--",
     )
     words = {"A": "added", "D": "removed"}
-    found: dict[str, dict[str, list[str]]] = {}
+    by_commit: dict[str, dict[str, list[str]]] = {}
     for block in text.split("\x01")[1:]:
         sha, *lines = block.split("\n")
         files: dict[str, list[str]] = {"added": [], "removed": [], "modified": []}
         for line in filter(None, lines):
             letter, path = line.split("\t", 1)
             files[words.get(letter, "modified")].append(path)
-        found[sha] = files
-    return found
+        by_commit[sha] = files
+    return by_commit
 
 
 def _push_repository(hub: "Hub") -> dict[str, Any]:

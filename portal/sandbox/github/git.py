@@ -127,10 +127,10 @@ class Git:
     def commit(self, sha: str) -> Commit:
         return self._remembered(("show", sha), lambda: self.commits("-1", sha, "--")[0])
 
-    def merge_base(self, one: str, other: str) -> str | None:
+    def merge_base(self, first: str, other: str) -> str | None:
         return self._remembered(
-            ("base", one, other),
-            lambda: self.run("merge-base", one, other).stdout.decode().strip() or None,
+            ("base", first, other),
+            lambda: self.run("merge-base", first, other).stdout.decode().strip() or None,
         )
 
     def is_ancestor(self, old: str, new: str) -> bool:
@@ -171,23 +171,23 @@ class Git:
         patches = re.split(
             r"^diff --git .*\n", self.text("diff", "-M", base, head, "--"), flags=re.M
         )[1:]
-        found: list[Change] = []
+        changes: list[Change] = []
         at = 0
-        while at < len(raw) - 1 and len(found) < limit:
+        while at < len(raw) - 1 and len(changes) < limit:
             _, _, old_sha, new_sha, letter = raw[at].split(" ")
             previous = raw[at + 1] if letter[0] in "RC" else ""
             path = raw[at + 2] if previous else raw[at + 1]
             added, removed = (
-                int(n) if n.isdigit() else 0 for n in counts[len(found)].split("\t")[:2]
+                int(n) if n.isdigit() else 0 for n in counts[len(changes)].split("\t")[:2]
             )
-            hunk = patches[len(found)].find("@@ ") if len(found) < len(patches) else -1
-            patch = patches[len(found)][hunk:].rstrip("\n") if hunk >= 0 else ""
+            hunk = patches[len(changes)].find("@@ ") if len(changes) < len(patches) else -1
+            patch = patches[len(changes)][hunk:].rstrip("\n") if hunk >= 0 else ""
             sha = old_sha if new_sha == ZERO else new_sha
-            found.append(
+            changes.append(
                 Change(path, STATUS_WORDS[letter[0]], sha, added, removed, previous, patch)
             )
             at += 3 if previous else 2
-        return found
+        return changes
 
     # --- making commits
 

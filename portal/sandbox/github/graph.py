@@ -85,7 +85,7 @@ def _rate(hub: "Hub") -> Node:
 def _repository(hub: "Hub", owner: str, name: str) -> Node:
     # Renames are followed, as on GitHub: `nameWithOwner` says what it is called now.
     if f"{owner}/{name}".lower() not in (
-        one.lower() for one in [hub.full_name, *hub.state["old_names"]]
+        name.lower() for name in [hub.full_name, *hub.state["old_names"]]
     ):
         sentence = f"Could not resolve to a Repository with the name '{owner}/{name}'."
         raise fault("NOT_FOUND", sentence)
@@ -103,10 +103,10 @@ def _repository(hub: "Hub", owner: str, name: str) -> Node:
 
 
 def _one_pull(hub: "Hub", number: int) -> Node:
-    found = find(hub.state["pulls"], number=number)
-    if found is None:
+    pull = find(hub.state["pulls"], number=number)
+    if pull is None:
         raise fault("NOT_FOUND", f"Could not resolve to a PullRequest with the number of {number}.")
-    return _pull(hub, found)
+    return _pull(hub, pull)
 
 
 def _ref(hub: "Hub", qualified: str) -> Node | None:
@@ -225,9 +225,9 @@ def _signature(hub: "Hub", sha: str) -> Node | None:
 
 def _threads(hub: "Hub", pull: Node) -> list[Node]:
     return [
-        {"isResolved": one["resolved"]}
-        for one in hub.state["threads"]
-        if one["number"] == pull["number"]
+        {"isResolved": thread["resolved"]}
+        for thread in hub.state["threads"]
+        if thread["number"] == pull["number"]
     ]
 
 

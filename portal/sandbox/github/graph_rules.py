@@ -58,10 +58,12 @@ def _app(app_id: int | None) -> Node | None:
 
 def rules_of(hub: "Hub", branch: str) -> list[Node]:
     """Return the rules of the rulesets in force."""
-    found = [
+    rules_in_force = [
         rule for ruleset in rules.active_rulesets(hub.state, branch) for rule in ruleset["rules"]
     ]
-    return [{"type": rule["type"].upper(), "parameters": _parameters(rule)} for rule in found]
+    return [
+        {"type": rule["type"].upper(), "parameters": _parameters(rule)} for rule in rules_in_force
+    ]
 
 
 def _parameters(rule: Node) -> Node | None:

@@ -80,8 +80,10 @@ class Hooks:
 
     def deliveries(self, hook_id: int) -> list[Delivery]:
         """Return what was tried for a hook, newest first."""
-        found = [json.loads(path.read_text()) for path in self.directory.glob(f"{hook_id}-*.json")]
-        return sorted(found, key=lambda delivery: delivery["id"], reverse=True)
+        kept_deliveries = [
+            json.loads(path.read_text()) for path in self.directory.glob(f"{hook_id}-*.json")
+        ]
+        return sorted(kept_deliveries, key=lambda delivery: delivery["id"], reverse=True)
 
     def _queued(
         self, hook: Hook, event: str, payload: dict[str, Any], guid: str, *, again: bool
@@ -119,8 +121,8 @@ class Hooks:
             if self._hold:
                 return
             held, self._held = self._held[::-1], []
-            for one in held:
-                self._deliver(client, *one)
+            for delivery in held:
+                self._deliver(client, *delivery)
             return
         self._deliver(client, *item)
 

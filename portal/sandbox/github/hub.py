@@ -180,9 +180,9 @@ class Hub:
             return
         with self.change():
             old = [
-                one
-                for one in self.state["old_names"]
-                if one.lower() != f"{self.owner}/{name}".lower()
+                old
+                for old in self.state["old_names"]
+                if old.lower() != f"{self.owner}/{name}".lower()
             ]
             self.state["old_names"] = [*old, self.full_name]
             self.name = self.state["name"] = name

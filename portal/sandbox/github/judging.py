@@ -47,57 +47,62 @@ def review_refusals(hub: "Hub", rule: rules.Rules, pull: Pull) -> list[str]:
     reviews = latest_reviews(hub, pull)
     if rule.pull_required and any(review["state"] == "CHANGES_REQUESTED" for review in reviews):
         return ["Changes have been requested by a reviewer."]
-    found, approving = [], [review for review in reviews if review["state"] == "APPROVED"]
+    refusals, approving = [], [review for review in reviews if review["state"] == "APPROVED"]
     if len(approving) < rule.approvals:
         noun = "review is" if rule.approvals == 1 else "reviews are"
-        found.append(
+        refusals.append(
             f"At least {rule.approvals} approving {noun} required by reviewers with write access."
         )
     if rule.code_owners:
-        by = {one["user"] for one in approving}
-        waiting = sorted({" or ".join(one) for one in owners_of(hub, pull) if not by & set(one)})
+        by = {review["user"] for review in approving}
+        waiting = sorted(
+            {" or ".join(owners) for owners in owners_of(hub, pull) if not by & set(owners)}
+        )
         if waiting:
-            found.append(f"Waiting on code owner review from {', '.join(waiting)}.")
+            refusals.append(f"Waiting on code owner review from {', '.join(waiting)}.")
     if rule.last_push and not any(
-        one["sha"] == pull["head_sha"] and one["user"] != pull.get("pushed_by") for one in approving
+        review["sha"] == pull["head_sha"] and review["user"] != pull.get("pushed_by")
+        for review in approving
     ):
-        found.append("New changes require approval from someone other than the last pusher.")
-    return found
+        refusals.append("New changes require approval from someone other than the last pusher.")
+    return refusals
 
 
 def rule_refusals(hub: "Hub", rule: rules.Rules, pull: Pull, method: str) -> list[str]:
     """Return what one rule has against a merge by `method`, in GitHub's words."""
     base = hub.state["heads"][pull["base"]]
-    found = required_checks.check_refusals(hub.state, rule, pull["head_sha"]) + review_refusals(
+    refusals = required_checks.check_refusals(hub.state, rule, pull["head_sha"]) + review_refusals(
         hub, rule, pull
     )
-    threads = (one for one in hub.state["threads"] if one["number"] == pull["number"])
+    threads = (thread for thread in hub.state["threads"] if thread["number"] == pull["number"])
     if rule.conversations and not all(thread["resolved"] for thread in threads):
-        found.append("All comments must be resolved.")
+        refusals.append("All comments must be resolved.")
     if rule.signatures and unsigned(hub, pull):
-        found.append("Commits must have verified signatures.")
+        refusals.append("Commits must have verified signatures.")
     missing = [
         deployment
         for deployment in rule.deployments
         if not deployed(hub, pull["head_sha"], deployment)
     ]
-    found += [f'Required deployment "{one}" is expected.' for one in missing]
+    refusals += [
+        f'Required deployment "{environment_name}" is expected.' for environment_name in missing
+    ]
     if rule.queue:
-        found.append("Changes must be made through the merge queue")
+        refusals.append("Changes must be made through the merge queue")
     if rule.linear and method == "merge":
-        found.append("This branch must not contain merge commits.")
+        refusals.append("This branch must not contain merge commits.")
     if method not in rule.methods:
-        found.append(f"Merge method {method} is not allowed on this branch.")
+        refusals.append(f"Merge method {method} is not allowed on this branch.")
     if rule.locked:
-        found.append(
+        refusals.append(
             "Cannot update this protected ref."
             if rule.ruleset
             else "Cannot change this locked branch"
         )
-    found += [f"{other} is expected." for other in rule.others]
+    refusals += [f"{other} is expected." for other in rule.others]
     if rule.strict and rule.checks and not hub.git.is_ancestor(base, pull["head_sha"]):
-        found.append(OUT_OF_DATE)
-    return found
+        refusals.append(OUT_OF_DATE)
+    return refusals
 
 
 def refusals(hub: "Hub", pull: Pull, viewer: Viewer, method: str = "merge") -> str:
@@ -131,16 +136,18 @@ def deployed(hub: "Hub", sha: str, environment: str) -> bool:
     successful.
     """
     rows = [
-        one
-        for one in hub.state["deployments"]
-        if (one["sha"], one["environment"]) == (sha, environment)
+        deployment
+        for deployment in hub.state["deployments"]
+        if (deployment["sha"], deployment["environment"]) == (sha, environment)
     ]
     if not rows:
         return False
-    told = [
-        one for one in hub.state["deployment_statuses"] if one["deployment_id"] == rows[-1]["id"]
+    statuses = [
+        status
+        for status in hub.state["deployment_statuses"]
+        if status["deployment_id"] == rows[-1]["id"]
     ]
-    return bool(told) and told[-1]["state"] == "success"
+    return bool(statuses) and statuses[-1]["state"] == "success"
 
 
 def merge_state(hub: "Hub", pull: Pull) -> str:
@@ -157,15 +164,15 @@ def merge_state(hub: "Hub", pull: Pull) -> str:
     if pull["draft"]:
         return "DRAFT"
     silent = ("merge commits.", "merge queue", "is not allowed on this branch.")
-    found = [
+    refusals = [
         refusal
         for rule in rules.in_force(hub.state, pull["base"], Viewer(""))
         for refusal in rule_refusals(hub, rule, pull, "merge")
         if not refusal.endswith(silent)
     ]
-    if found == [OUT_OF_DATE]:
+    if refusals == [OUT_OF_DATE]:
         return "BEHIND"
-    if found:
+    if refusals:
         return "BLOCKED"
     states = {state for _, _, state in required_checks.results(hub.state, pull["head_sha"])}
     return "UNSTABLE" if states - {"success"} else "CLEAN"
@@ -173,13 +180,15 @@ def merge_state(hub: "Hub", pull: Pull) -> str:
 
 def review_decision(hub: "Hub", pull: Pull) -> str | None:
     """Return GitHub's word about the reviews; None: nothing asks for any."""
-    found = rules.in_force(hub.state, pull["base"], Viewer(""))
-    asking = [one for one in found if one.approvals or one.code_owners or one.last_push]
+    rules_found = rules.in_force(hub.state, pull["base"], Viewer(""))
+    asking = [rule for rule in rules_found if rule.approvals or rule.code_owners or rule.last_push]
     states = [review["state"] for review in latest_reviews(hub, pull)]
     if "CHANGES_REQUESTED" in states:
         return "CHANGES_REQUESTED"
     if not asking:
         return "APPROVED" if "APPROVED" in states else None
     return (
-        "REVIEW_REQUIRED" if any(review_refusals(hub, one, pull) for one in asking) else "APPROVED"
+        "REVIEW_REQUIRED"
+        if any(review_refusals(hub, rule, pull) for rule in asking)
+        else "APPROVED"
     )

@@ -32,8 +32,8 @@ def reviewed(hub: "GitHubStandIn", request: Request) -> Response | None:
     """Take a review given by the form of a pull request's page, as the person named in it; None for
     other requests.
     """
-    found = re.fullmatch(rf"/{re.escape(hub.full_name)}/pull/(\d+)/reviews", request.path)
-    pull = found and find(hub.state["pulls"], number=int(found[1]), state="open")
+    match = re.fullmatch(rf"/{re.escape(hub.full_name)}/pull/(\d+)/reviews", request.path)
+    pull = match and find(hub.state["pulls"], number=int(match[1]), state="open")
     if request.method != "POST" or not pull:
         return None
     form = {

@@ -132,8 +132,8 @@ def _merged_where(hub: "Hub", pull: Pull, base: str) -> str:
     fast-forward.
     """
     onward = ["--ancestry-path", "--topo-order", "--reverse", f"{pull['head_sha']}..{base}", "--"]
-    found = hub.git.text("rev-list", *onward).split()
-    return found[0] if found else pull["head_sha"]
+    merges = hub.git.text("rev-list", *onward).split()
+    return merges[0] if merges else pull["head_sha"]
 
 
 def _head_moved(

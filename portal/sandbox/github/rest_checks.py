@@ -108,14 +108,14 @@ repo("GET", "/commits/{ref}/pulls")(
 def pulls_of(hub: "Hub", name: str) -> list[Row]:
     """Return the pull requests that brought a commit in, or hold it while open."""
     sha = commit_named(hub, name)
-    found = []
+    pulls = []
     for pull in hub.state["pulls"]:
         inside = hub.git.is_ancestor(sha, pull["head_sha"]) and not hub.git.is_ancestor(
             sha, pull["base_sha"]
         )
         if sha == pull["merge_commit_sha"] or inside:
-            found.append(pull)
-    return found
+            pulls.append(pull)
+    return pulls
 
 
 repo("GET", "/commits/{ref}")(get_commit)
@@ -180,11 +180,11 @@ def update_check(hub: "Hub", ask: Ask) -> Response:
 
 def _runs(hub: "Hub") -> dict[int, list[Row]]:
     """Check runs of GitHub Actions by suite: each suite is one run of the workflow."""
-    found: dict[int, list[Row]] = {}
+    by_suite: dict[int, list[Row]] = {}
     for row in hub.state["checks"]:
         if row["app_id"] == ACTIONS_APP.id:
-            found.setdefault(row["suite_id"], []).append(row)
-    return found
+            by_suite.setdefault(row["suite_id"], []).append(row)
+    return by_suite
 
 
 @repo("GET", "/actions/runs")

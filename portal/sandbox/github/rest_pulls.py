@@ -89,16 +89,16 @@ def update_pull(hub: "Hub", ask: Ask) -> Response:
 def list_pull_commits(hub: "Hub", ask: Ask) -> Response:
     pull = _pull(hub, ask)
     span = ["--reverse", "--topo-order", f"{pull['base_sha']}..{pull['head_sha']}", "--"]
-    found = hub.git.commits(*span)[:LISTED_COMMITS]
-    return paged(hub, ask, [shapes.commit(hub, one) for one in found])
+    commits = hub.git.commits(*span)[:LISTED_COMMITS]
+    return paged(hub, ask, [shapes.commit(hub, commit) for commit in commits])
 
 
 @repo("GET", "/pulls/{number}/files")
 def list_pull_files(hub: "Hub", ask: Ask) -> Response:
     pull = _pull(hub, ask)
     fork = hub.git.merge_base(pull["base_sha"], pull["head_sha"]) or pull["base_sha"]
-    found = hub.git.changes(fork, pull["head_sha"])
-    return paged(hub, ask, [shapes.change(hub, one, pull["head_sha"]) for one in found])
+    changes = hub.git.changes(fork, pull["head_sha"])
+    return paged(hub, ask, [shapes.change(hub, change, pull["head_sha"]) for change in changes])
 
 
 @repo("GET", "/pulls/{number}/merge")

@@ -187,24 +187,24 @@ def list_commits(hub: "Hub", ask: Ask) -> Response:
     paths = [query["path"]] if query.get("path") else []
     total = int(hub.git.text("rev-list", "--count", *limits, sha, "--", *paths))
     window = [f"--max-count={size}", f"--skip={(page - 1) * size}"]
-    found = hub.git.commits(*window, *limits, sha, "--", *paths)
+    commits = hub.git.commits(*window, *limits, sha, "--", *paths)
     headers = links(hub, ask, page, max(1, -(-total // size)))
-    return Response(200, [shapes.commit(hub, one) for one in found], headers)
+    return Response(200, [shapes.commit(hub, commit) for commit in commits], headers)
 
 
 def get_commit(hub: "Hub", ask: Ask) -> Response:
     """Answer; registered by `rest_checks`, behind its longer paths."""
     sha = commit_named(hub, ask.part["ref"])
-    found = hub.git.commit(sha)
+    commit = hub.git.commit(sha)
     before = (
-        found.parents[0]
-        if found.parents
+        commit.parents[0]
+        if commit.parents
         else hub.git.text("hash-object", "-t", "tree", "--stdin").strip()
     )
     files = hub.git.changes(before, sha, COMPARED_FILES)
     added, removed = sum(f.additions for f in files), sum(f.deletions for f in files)
     stats = {"additions": added, "deletions": removed, "total": added + removed}
-    shape = shapes.commit(hub, found) | {
+    shape = shapes.commit(hub, commit) | {
         "stats": stats,
         "files": [shapes.change(hub, f, sha) for f in files],
     }
@@ -222,12 +222,12 @@ def compare(hub: "Hub", ask: Ask) -> Response:
         raise Refused(404, f"No common ancestor between {names[0]} and {names[1]}.")
     ahead, behind = hub.git.ahead_behind(base, head)
     size, page = page_of(ask)
-    asked = {"page", "per_page"} & set(ask.request.query)
+    paging = {"page", "per_page"} & set(ask.request.query)
     # Oldest first. Unpaged, the list ends with the newest commit; paged, pages run from the oldest
     # on.
     listed = hub.git.text("rev-list", "--reverse", "--topo-order", f"{base}..{head}", "--").split()
-    shown = listed[(page - 1) * size : page * size] if asked else listed[-UNPAGED_COMMITS:]
-    found = hub.git.commits("--no-walk=unsorted", *shown, "--") if shown else []
+    shown = listed[(page - 1) * size : page * size] if paging else listed[-UNPAGED_COMMITS:]
+    commits = hub.git.commits("--no-walk=unsorted", *shown, "--") if shown else []
     files = hub.git.changes(fork, head, COMPARED_FILES) if page == 1 else []
     status = {(True, True): "diverged", (True, False): "ahead", (False, True): "behind"}
     url = f"{hub.web}/compare/{ask.part['basehead']}"
@@ -243,10 +243,10 @@ def compare(hub: "Hub", ask: Ask) -> Response:
         "ahead_by": ahead,
         "behind_by": behind,
         "total_commits": ahead,
-        "commits": [shapes.commit(hub, one) for one in found],
+        "commits": [shapes.commit(hub, commit) for commit in commits],
         "files": [shapes.change(hub, file, head) for file in files],
     }
-    return Response(200, shape, links(hub, ask, page, max(1, -(-ahead // size))) if asked else {})
+    return Response(200, shape, links(hub, ask, page, max(1, -(-ahead // size))) if paging else {})
 
 
 @repo("POST", "/merges")

@@ -58,8 +58,8 @@ _routes: list[tuple[str, re.Pattern[str], Handler]] = []
 def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
     """Register a handler; register more specific patterns first."""
 
-    def part(found: re.Match[str]) -> str:
-        return f"(?P<{found[1]}>{'.+?' if found[1] in WIDE else '[^/]+'})"
+    def part(match: re.Match[str]) -> str:
+        return f"(?P<{match[1]}>{'.+?' if match[1] in WIDE else '[^/]+'})"
 
     compiled = re.compile(re.sub(r"{(\w+)}", part, pattern))
 
@@ -78,8 +78,8 @@ def repo(method: str, pattern: str) -> Callable[[Handler], Handler]:
 def matching(method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
     """Return the handler for a path and the path's parts, unquoted."""
     for wanted, pattern, handler in _routes:
-        if wanted == method and (found := pattern.fullmatch(path)):
-            return handler, {name: unquote(value) for name, value in found.groupdict().items()}
+        if wanted == method and (match := pattern.fullmatch(path)):
+            return handler, {name: unquote(value) for name, value in match.groupdict().items()}
     return None
 
 

@@ -154,7 +154,7 @@ WITHOUT_REVIEWS: dict[str, Any] = {
 
 def in_force(state: State, branch: str, viewer: Viewer, *, by_pull: bool = False) -> list[Rules]:
     """Return all that binds the viewer on this branch."""
-    found = []
+    rules_found = []
     protection = state["protections"].get(branch)
     if protection and (protection["enforce_admins"] or not viewer.admin):
         bound = classic(protection)
@@ -164,11 +164,11 @@ def in_force(state: State, branch: str, viewer: Viewer, *, by_pull: bool = False
         by_app = viewer.app_id == PORTAL_APP.id and PORTAL_APP.slug in passing.get("apps", [])
         if by_app or viewer.login in passing.get("users", []):
             bound = replace(bound, **WITHOUT_REVIEWS)
-        found.append(bound)
+        rules_found.append(bound)
     for ruleset in active_rulesets(state, branch):
         if not may_bypass(ruleset, viewer, by_pull=by_pull):
-            found.append(from_ruleset(ruleset))
-    return found
+            rules_found.append(from_ruleset(ruleset))
+    return rules_found
 
 
 def said(rules: Rules, sentences: list[str]) -> str:

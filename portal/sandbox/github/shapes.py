@@ -163,50 +163,50 @@ def git_commit(hub: "Hub", commit: Commit) -> Shape:
     }
 
 
-def commit(hub: "Hub", found: Commit) -> Shape:
-    url = f"{hub.api}/commits/{found.sha}"
+def commit(hub: "Hub", found_commit: Commit) -> Shape:
+    url = f"{hub.api}/commits/{found_commit.sha}"
     return {
-        "sha": found.sha,
-        "node_id": node_id("Commit", found.sha),
-        "commit": git_commit(hub, found),
+        "sha": found_commit.sha,
+        "node_id": node_id("Commit", found_commit.sha),
+        "commit": git_commit(hub, found_commit),
         "url": url,
-        "html_url": f"{hub.web}/commit/{found.sha}",
+        "html_url": f"{hub.web}/commit/{found_commit.sha}",
         "comments_url": f"{url}/comments",
-        "author": user(hub, hub.login_of(found.author.email)),
-        "committer": user(hub, hub.login_of(found.committer.email)),
+        "author": user(hub, hub.login_of(found_commit.author.email)),
+        "committer": user(hub, hub.login_of(found_commit.committer.email)),
         "parents": [
             {"sha": sha, "url": f"{hub.api}/commits/{sha}", "html_url": f"{hub.web}/commit/{sha}"}
-            for sha in found.parents
+            for sha in found_commit.parents
         ],
     }
 
 
-def change(hub: "Hub", one: Change, sha: str) -> Shape:
+def change(hub: "Hub", file_change: Change, sha: str) -> Shape:
     shape = {
-        "sha": one.sha,
-        "filename": one.path,
-        "status": one.status,
-        "additions": one.additions,
-        "deletions": one.deletions,
-        "changes": one.additions + one.deletions,
-        "blob_url": f"{hub.web}/blob/{sha}/{one.path}",
-        "raw_url": f"{hub.web}/raw/{sha}/{one.path}",
-        "contents_url": f"{hub.api}/contents/{one.path}?ref={sha}",
+        "sha": file_change.sha,
+        "filename": file_change.path,
+        "status": file_change.status,
+        "additions": file_change.additions,
+        "deletions": file_change.deletions,
+        "changes": file_change.additions + file_change.deletions,
+        "blob_url": f"{hub.web}/blob/{sha}/{file_change.path}",
+        "raw_url": f"{hub.web}/raw/{sha}/{file_change.path}",
+        "contents_url": f"{hub.api}/contents/{file_change.path}?ref={sha}",
     }
-    shape |= {"patch": one.patch} if one.patch else {}
-    return shape | ({"previous_filename": one.previous} if one.previous else {})
+    shape |= {"patch": file_change.patch} if file_change.patch else {}
+    return shape | ({"previous_filename": file_change.previous} if file_change.previous else {})
 
 
-def app(hub: "Hub", one: App) -> Shape:
+def app(hub: "Hub", github_app: App) -> Shape:
     return {
-        "id": one.id,
-        "slug": one.slug,
-        "node_id": node_id("App", one.id),
+        "id": github_app.id,
+        "slug": github_app.slug,
+        "node_id": node_id("App", github_app.id),
         "owner": user(hub, hub.owner),
-        "name": one.name,
+        "name": github_app.name,
         "description": "",
-        "external_url": f"{hub.url}/apps/{one.slug}",
-        "html_url": f"{hub.url}/apps/{one.slug}",
+        "external_url": f"{hub.url}/apps/{github_app.slug}",
+        "html_url": f"{hub.url}/apps/{github_app.slug}",
         "created_at": hub.state["created_at"],
         "updated_at": hub.state["created_at"],
         "permissions": {

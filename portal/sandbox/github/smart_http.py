@@ -104,15 +104,15 @@ def commands(body: bytes) -> list[tuple[str, str, str]]:
     """Return the (old, new, ref) that a push asks for, out of its packet lines (git never
     compresses these).
     """
-    found = []
+    commands_found = []
     at = 0
     while len(size := body[at : at + 4]) == 4 and size != b"0000":
         length = int(size, 16)
         words = body[at + 4 : at + length].split(b"\0")[0].decode().strip().split(" ", 2)
         if len(words) == 3:
-            found.append((words[0], words[1], words[2]))
+            commands_found.append((words[0], words[1], words[2]))
         at += length
-    return found
+    return commands_found
 
 
 def _backend(

@@ -49,8 +49,8 @@ class GitHubStandIn(Hub):
     """Answers as GitHub would for the repository of its `Hub`, and does what a test arranges."""
 
     def __call__(self, request: Request) -> Response:
-        if found := smart_http.wanted(self, request.path):
-            return smart_http.answer(self, request, found)
+        if command := smart_http.wanted(self, request.path):
+            return smart_http.answer(self, request, command)
         if gone := smart_http.moved(self, request):
             return gone
         if request.method == "GET" and (page := pages.page(self, request.path)):
@@ -75,23 +75,23 @@ class GitHubStandIn(Hub):
                 request, path=f"/repos/{self.full_name}{request.path.removeprefix(by_id)}"
             )
         graphql = request.path == "/graphql" and method == "POST"
-        found = routes.matching(method, request.path)
-        part = found[1] if found else {}
+        route = routes.matching(method, request.path)
+        part = route[1] if route else {}
         named = f"{part.get('owner', self.owner)}/{part.get('repo', self.name)}"
-        if found and named.lower() in (one.lower() for one in self.state["old_names"]):
+        if route and named.lower() in (name.lower() for name in self.state["old_names"]):
             return self._moved(request, named)
-        if not (found or graphql) or named.lower() != self.full_name.lower():
+        if not (route or graphql) or named.lower() != self.full_name.lower():
             raise Refused(404, "Not Found")
         if not viewer.login and request.path not in front.FREE:
             raise Refused(401, "Requires authentication") if graphql else Refused(404, "Not Found")
-        if found and method != "GET":
+        if route and method != "GET":
             with self.change(viewer):
-                response = found[0](self, routes.Ask(request, viewer, part))
+                response = route[0](self, routes.Ask(request, viewer, part))
         else:
             with self._lock:
                 self._begin()
                 ask = routes.Ask(request, viewer, part)
-                response = found[0](self, ask) if found else graph.answer(self, request, viewer)
+                response = route[0](self, ask) if route else graph.answer(self, request, viewer)
         with self._lock:
             self._reckoned |= self._asked
         return response
@@ -148,15 +148,15 @@ class GitHubStandIn(Hub):
         author: str = "maria",
     ) -> None:
         """Write down a pull request that `merge_commit` merged before anyone watched."""
-        found = self.git.commit(merge_commit)
-        at = stamp(found.committer.at)
+        commit = self.git.commit(merge_commit)
+        at = stamp(commit.committer.at)
         times = dict.fromkeys(("created_at", "updated_at", "closed_at", "merged_at"), at)
         more: dict[str, Any] = {
-            "base_sha": found.parents[0],
-            "head_sha": found.parents[-1],
+            "base_sha": commit.parents[0],
+            "head_sha": commit.parents[-1],
             "number": number,
         }
-        more |= {"state": "closed", "merge_commit_sha": found.sha, "merged_by": author} | times
+        more |= {"state": "closed", "merge_commit_sha": commit.sha, "merged_by": author} | times
         with self.change():
             pulls.record(self, author, head=head, base=base, title=title, **more)
 
@@ -233,8 +233,8 @@ class GitHubStandIn(Hub):
 
     def resolve_threads(self, number: int) -> None:
         with self.change():
-            for one in self.state["threads"]:
-                one["resolved"] |= one["number"] == number
+            for thread in self.state["threads"]:
+                thread["resolved"] |= thread["number"] == number
 
     def add_ruleset(
         self, *kinds: dict[str, Any], branch: str = "main", name: str = "strict", **more: Any

@@ -9,10 +9,10 @@ from .world import Refused, Row
 def _checked_commit(caller: Caller, sha: str | None) -> str | None:
     if sha is None:
         return None
-    found = git.commit(caller.world.repository, sha)
-    if found is None:
+    commit = git.commit(caller.world.repository, sha)
+    if commit is None:
         raise Refused("Commit not found", "BAD_USER_INPUT")
-    return found
+    return commit
 
 
 @mutation

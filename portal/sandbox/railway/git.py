@@ -15,10 +15,10 @@ def _git(repository: Path, *arguments: str) -> str | None:
 
 def commit(repository: Path, ref: str) -> str | None:
     """Return the full hash of the commit that `ref` names, if there is one."""
-    found = _git(
+    sha = _git(
         repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"
     )
-    return found.strip() if found else None
+    return sha.strip() if sha else None
 
 
 @lru_cache(1000)

@@ -104,9 +104,9 @@ def _lines(deployment: Row, during: str, messages: list[str]) -> list[Row]:
             during,
             "SUCCESS",
         )
-        said = messages if status == during else ["Exited with status 1"] if failed else []
+        final = messages if status == during else ["Exited with status 1"] if failed else []
         severity = "error" if failed else "info"
-        lines += [_line(deployment, at, severity, message) for message in said]
+        lines += [_line(deployment, at, severity, message) for message in final]
     return lines
 
 
@@ -137,7 +137,7 @@ def _within(
         for word in (filter or "").split()
         if word != "AND"
     ]
-    found = [
+    lines_within = [
         line
         for line in lines
         if (startDate or "") <= line["timestamp"] <= (endDate or "9999")
@@ -147,4 +147,4 @@ def _within(
             for word in words
         )
     ]
-    return found[-(limit or 100) :]
+    return lines_within[-(limit or 100) :]

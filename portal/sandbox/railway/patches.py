@@ -7,8 +7,8 @@ from .world import Row, World
 
 def patch_of(world: World, environment_id: str) -> Row:
     """Return the environment's one patch: being applied, staged or committed."""
-    found = world.one("patches", environmentId=environment_id)
-    return found or set_patch(world, environment_id, {}, "COMMITTED")
+    patch = world.one("patches", environmentId=environment_id)
+    return patch or set_patch(world, environment_id, {}, "COMMITTED")
 
 
 def set_patch(

@@ -160,16 +160,16 @@ class RailwayStandIn(Story):
             )
 
     def _tell(self, request: Request) -> Response:
-        told = []
+        deliveries = []
         try:
             for line in json.loads(request.body):
                 name = line.pop("do")
                 if name not in TOLD_FROM_OUTSIDE:
                     raise KeyError(f"There is no story {name!r}.")
-                told.append(getattr(self, name)(**line))
+                deliveries.append(getattr(self, name)(**line))
         except (KeyError, TypeError, ValueError, Refused) as error:
             return Response(400, {"message": str(error)})
-        return Response(200, told)
+        return Response(200, deliveries)
 
     def _graphql(self, request: Request) -> Response:
         try:

@@ -139,8 +139,10 @@ class World:
         """Return rows of `table` whose values equal all of `wanted`, in the order of their
         creation.
         """
-        found = self.data[table].values()
-        return [row for row in found if all(row.get(key) == value for key, value in wanted.items())]
+        rows_found = self.data[table].values()
+        return [
+            row for row in rows_found if all(row.get(key) == value for key, value in wanted.items())
+        ]
 
     def one(self, table: str, **wanted: Any) -> Row | None:
         return next(iter(self.rows(table, **wanted)), None)

@@ -103,15 +103,18 @@ class Shape:
         """Return the databases of both environments; `alembic` migrates the one of a shape that
         names none.
         """
-        found = []
-        for number, one in enumerate(self.settings.get("databases") or [{"alembic": alembic}]):
-            service, variable = one.get("service", "backend"), one.get("variable", "DATABASE_URL")
-            if any(each.name == one.get("public_service") for each in self.services):
-                service, variable = one["public_service"], "DATABASE_PUBLIC_URL"
+        targets_found = []
+        for number, settings in enumerate(self.settings.get("databases") or [{"alembic": alembic}]):
+            service, variable = (
+                settings.get("service", "backend"),
+                settings.get("variable", "DATABASE_URL"),
+            )
+            if any(each.name == settings.get("public_service") for each in self.services):
+                service, variable = settings["public_service"], "DATABASE_PUBLIC_URL"
             for kind in KINDS:
-                key = f"{one['name']}_{kind}" if number else kind
-                found.append(Target(key, kind, service, variable, one["alembic"]))
-        return found
+                key = f"{settings['name']}_{kind}" if number else kind
+                targets_found.append(Target(key, kind, service, variable, settings["alembic"]))
+        return targets_found
 
     def project(self) -> dict[str, Any]:
         """Return fields of the portal's project that this shape asks for."""
@@ -154,8 +157,8 @@ def combined(wanted: Iterable[str] = ()) -> Shape:
 
 def _over(below: Shape, above: Shape) -> Shape:
     services = {service.name: service for service in below.services}
-    for one in above.services:
-        services[one.name] = _both(services[one.name], one) if one.name in services else one
+    for own in above.services:
+        services[own.name] = _both(services[own.name], own) if own.name in services else own
     return Shape(
         name=" + ".join(filter(None, (below.name, above.name))),
         sentence=above.sentence if below is PLAIN else f"{below.sentence} {above.sentence}",
@@ -173,7 +176,7 @@ def _over(below: Shape, above: Shape) -> Shape:
 def _both(below: Service, above: Service) -> Service:
     """Return what `above` says of a service, and what `below` says where it says nothing."""
     plain = Service(above.name)
-    message = {one.name: getattr(above, one.name) for one in fields(Service)}
+    message = {field.name: getattr(above, field.name) for field in fields(Service)}
     return replace(
         below, **{name: value for name, value in message.items() if value != getattr(plain, name)}
     )

@@ -71,9 +71,9 @@ class _History:
             f"--export-marks={kept}",
             stdin="\n".join([*self.lines, ""]).encode(),
         )
-        found = dict(line.split() for line in kept.read_text().splitlines())
+        known = dict(line.split() for line in kept.read_text().splitlines())
         kept.unlink()
-        return found
+        return known
 
 
 def build(directory: Path, *, size: Size) -> sample.Sample:

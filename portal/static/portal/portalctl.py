@@ -98,42 +98,42 @@ def login(options: argparse.Namespace) -> int:
     """Ask for address and token, try them, and keep them in a file for this user alone."""
     url = checked((options.url or input("Portal: ")).strip().rstrip("/"))
     token = getpass.getpass("Access token: ").strip()
-    told = ask("/terminal/whoami/", given=(url, token))
+    account = ask("/terminal/whoami/", given=(url, token))
     path = kept_in()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump({"url": url, "token": token}, file)
-    print(f"You are {told['user']} at {url}. Kept in {path}.")
+    print(f"You are {account['user']} at {url}. Kept in {path}.")
     return 0
 
 
 def whoami(options: argparse.Namespace) -> int:
     """Print the person, their roles, and the projects."""
-    told = ask("/terminal/whoami/")
+    account = ask("/terminal/whoami/")
     if options.json:
-        print(json.dumps(told))
+        print(json.dumps(account))
         return 0
-    print(f"{told['user']}: {', '.join(told['roles']) or 'no role'}")
-    for project in told["projects"]:
+    print(f"{account['user']}: {', '.join(account['roles']) or 'no role'}")
+    for project in account["projects"]:
         print(f"  {project['slug']}{' (watch only)' if project['watch_only'] else ''}")
     return 0
 
 
 def sync_staging(options: argparse.Namespace) -> int:
     """Have staging fast-forwarded to main, and wait until that has ended."""
-    told = ask("/terminal/sync-staging/", {"project": options.project})
+    answer = ask("/terminal/sync-staging/", {"project": options.project})
     ends = time.monotonic() + options.seconds
-    while told["open"]:
+    while answer["open"]:
         if time.monotonic() > ends:
-            raise Failed(f"It has not ended after {options.seconds:.0f} s: {told['sentence']}")
+            raise Failed(f"It has not ended after {options.seconds:.0f} s: {answer['sentence']}")
         time.sleep(0.5)
-        told = ask(told["address"])
-    if told["status"] == "succeeded":
-        print(told["sentence"])
+        answer = ask(answer["address"])
+    if answer["status"] == "succeeded":
+        print(answer["sentence"])
         return 0
-    print(told["sentence"], file=sys.stderr)
-    return CODES.get(told["result"], 1)
+    print(answer["sentence"], file=sys.stderr)
+    return CODES.get(answer["result"], 1)
 
 
 def task_log(options: argparse.Namespace) -> int:
@@ -186,23 +186,33 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     main = argparse.ArgumentParser(prog="portalctl", description=__doc__.split("\n")[0])
     commands = main.add_subparsers(required=True, metavar="COMMAND")
-    one = commands.add_parser("login", help="keep the portal's address and an access token")
-    one.add_argument("url", nargs="?", default="", help="the portal's address")
-    one.set_defaults(run=login)
-    one = commands.add_parser("whoami", help="who the token belongs to, roles and projects")
-    one.add_argument("--json", action="store_true", help="one JSON object")
-    one.set_defaults(run=whoami)
-    one = commands.add_parser("sync-staging", help="fast-forward staging to main, never by force")
-    one.add_argument("--project", default="", help="its short name; needed if there are several")
-    one.add_argument("--seconds", type=float, default=PATIENCE, help="the longest wait")
-    one.set_defaults(run=sync_staging)
-    one = commands.add_parser("task-log", help="start one here; show or save that of a release")
-    one.add_argument("act", choices=["start", "show", "save"])
-    one.add_argument("what", nargs="?", default="-", help="start: what about; save: file, - stdin")
-    one.add_argument("--project", default="", help="its short name; needed if there are several")
-    one.add_argument("--release", default="", help="its name; else the newest")
-    one.add_argument("--version", type=int, help="refuse to save over a newer version than this")
-    one.set_defaults(run=task_log)
+    command = commands.add_parser("login", help="keep the portal's address and an access token")
+    command.add_argument("url", nargs="?", default="", help="the portal's address")
+    command.set_defaults(run=login)
+    command = commands.add_parser("whoami", help="who the token belongs to, roles and projects")
+    command.add_argument("--json", action="store_true", help="one JSON object")
+    command.set_defaults(run=whoami)
+    command = commands.add_parser(
+        "sync-staging", help="fast-forward staging to main, never by force"
+    )
+    command.add_argument(
+        "--project", default="", help="its short name; needed if there are several"
+    )
+    command.add_argument("--seconds", type=float, default=PATIENCE, help="the longest wait")
+    command.set_defaults(run=sync_staging)
+    command = commands.add_parser("task-log", help="start one here; show or save that of a release")
+    command.add_argument("act", choices=["start", "show", "save"])
+    command.add_argument(
+        "what", nargs="?", default="-", help="start: what about; save: file, - stdin"
+    )
+    command.add_argument(
+        "--project", default="", help="its short name; needed if there are several"
+    )
+    command.add_argument("--release", default="", help="its name; else the newest")
+    command.add_argument(
+        "--version", type=int, help="refuse to save over a newer version than this"
+    )
+    command.set_defaults(run=task_log)
     return main
 
 

@@ -105,10 +105,10 @@ class Command(BaseCommand):
                 "RAILWAY_API_URL": ready["railway"],
             }
             env.setdefault("PORTAL_PACKAGE_HOSTS", ready.get("package_hosts", ""))
-            told = f"--ready={json.dumps(ready)}"
-            self._run("seed_sandbox", told, "--soak-minutes=0", "--no-webhooks", env=env)
+            option = f"--ready={json.dumps(ready)}"
+            self._run("seed_sandbox", option, "--soak-minutes=0", "--no-webhooks", env=env)
             if ready.get("unfilled"):
-                self._run("fill_demo", told, *_set(options), env=env)
+                self._run("fill_demo", option, *_set(options), env=env)
             log = stack.enter_context((directory / "worker.log").open("ab"))
             worker = children.spawn([*MANAGE, "worker"], env=env, output=log)
             stack.callback(children.stop_group, worker.pid, patience=10)
@@ -126,28 +126,28 @@ class Command(BaseCommand):
         mirror = Mirror(options["repository"].resolve())
         try:
             alembic = self._alembic(mirror, options)
-            found = find(mirror, options["production"], options["staging"], alembic)
+            conventions = find(mirror, options["production"], options["staging"], alembic)
         except GitError as error:
             raise CommandError(str(error)) from None
         options["alembic"] = alembic
-        options["version_table"] = options["version_table"] or found.version_table
+        options["version_table"] = options["version_table"] or conventions.version_table
         if options["command"]:
-            options["install"] = options["install"] or found.install
-        elif found.why and not found.install:
+            options["install"] = options["install"] or conventions.install
+        elif conventions.why and not conventions.install:
             raise CommandError(
-                f"The portal's own runner cannot run these migrations, since {found.why}, and no"
-                " lock file in the repository says how the project is installed. Name its own"
-                " command with --command, and what installs its packages with --install."
+                f"The portal's own runner cannot run these migrations, since {conventions.why},"
+                " and no lock file in the repository says how the project is installed. Name its"
+                " own command with --command, and what installs its packages with --install."
             )
-        elif found.why:
-            options["command"], options["install"] = found.command, found.install
-            options["set"] = [f"{name}={value}" for name, value in found.variables.items()] + (
-                options["set"]
-            )
+        elif conventions.why:
+            options["command"], options["install"] = conventions.command, conventions.install
+            options["set"] = [
+                f"{name}={value}" for name, value in conventions.variables.items()
+            ] + (options["set"])
             self.stdout.write(
-                f"The portal's own runner cannot run these migrations, since {found.why}; the"
-                f" project's own command does. Installed by: {found.install}. Run by:"
-                f" {found.command}"
+                f"The portal's own runner cannot run these migrations, since {conventions.why}; the"
+                f" project's own command does. Installed by: {conventions.install}. Run by:"
+                f" {conventions.command}"
             )
             self.stdout.flush()
 
@@ -165,10 +165,10 @@ class Command(BaseCommand):
             [*MANAGE, *command], env=env, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            said = done.stderr.strip()[-2000:]
-            last = said.rpartition("\n")[2]
+            output = done.stderr.strip()[-2000:]
+            last = output.rpartition("\n")[2]
             known = last.startswith("CommandError: ")
-            raise CommandError(last[14:] if known else f"{command[0]} failed: {said}")
+            raise CommandError(last[14:] if known else f"{command[0]} failed: {output}")
 
     def _stand_ins(
         self, stack: ExitStack, env: dict[str, str], directory: Path, options: JsonObject

@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: Any) -> None:
         project = Project.objects.select_related("github_sync", "railway_sync").get()
-        pairs = [one.partition("=") for one in options["set"]]
+        pairs = [pair.partition("=") for pair in options["set"]]
         variables = {name: value for name, _, value in pairs}
         with (settings.VAR_DIR / "fill.log").open("a") as log:
             try:

@@ -71,9 +71,9 @@ class Command(BaseCommand):
         # The sandbox's databases move to another port with the server: that is no edit of a
         # variable by somebody.
         project.environments.update(variables_known={})
-        for one in [] if options["no_webhooks"] else connect.connect_webhooks(project):
-            if not one.ok:
-                self.stderr.write(one.sentence)
+        for webhook in [] if options["no_webhooks"] else connect.connect_webhooks(project):
+            if not webhook.ok:
+                self.stderr.write(webhook.sentence)
         names = ", ".join(f"{username} ({role.lower()})" for username, _, role in PEOPLE)
         self.stdout.write(f"Sign in as {names}; the password of each is {password}")
 

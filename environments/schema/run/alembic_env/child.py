@@ -103,7 +103,7 @@ def _relay(request: dict[str, Any]) -> object:
     known = runpy.run_path(str(Path(__file__).with_name("statements.py")))
     own, plumbing = (known[name](terms["version_table"]) for name in ("bookkeeping", "plumbing"))
     allowed = None if terms["allowed"] is None else set(terms["allowed"])
-    told: set[str] = set()
+    lines_seen: set[str] = set()
 
     def tell(event: dict[str, object]) -> None:
         os.write(request["events"], json.dumps(event).encode() + b"\n")
@@ -111,7 +111,7 @@ def _relay(request: dict[str, Any]) -> object:
     def judge(sql: str) -> str:
         shape = known["shape_of"](sql)
         if own.fullmatch(shape):
-            told.clear()
+            lines_seen.clear()
             if terms["record"]:
                 tell({"sent": "", "sql": sql[:500]})
         elif not plumbing.fullmatch(shape):
@@ -121,8 +121,12 @@ def _relay(request: dict[str, Any]) -> object:
                 why = f"staging did not run this statement, so it was not run here: {statement}"
                 tell({"error": {"message": why, "statement": text}})
                 return why
-            if terms["record"] and key not in told and len(told) < known["MAX_STATEMENTS"]:
-                told.add(key)
+            if (
+                terms["record"]
+                and key not in lines_seen
+                and len(lines_seen) < known["MAX_STATEMENTS"]
+            ):
+                lines_seen.add(key)
                 tell({"sent": key, "sql": text})
         return ""
 
@@ -274,8 +278,8 @@ def _described(error: BaseException) -> dict[str, str]:
     origin = getattr(error, "orig", None) or error
     diagnosis = getattr(origin, "diag", None)
 
-    def of(told: object, name: str) -> str:
-        return str(getattr(told, name, None) or "")
+    def of(event: object, name: str) -> str:
+        return str(getattr(event, name, None) or "")
 
     return {
         "type": type(origin).__name__,

@@ -44,16 +44,16 @@ def load(path: str) -> SimpleNamespace:
     """
     with open(path, "rb") as file:
         tree = ast.parse(file.read(), path)
-    functions = [one for one in tree.body if isinstance(one, ast.FunctionDef)]
-    ways = (one for one in functions if one.name in ("upgrade", "downgrade"))
-    return SimpleNamespace(**{one.name: partial(_follow, one) for one in ways})
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    ways = (function for function in functions if function.name in ("upgrade", "downgrade"))
+    return SimpleNamespace(**{way.name: partial(_follow, way) for way in ways})
 
 
 def _follow(function: ast.FunctionDef) -> None:
-    for one in function.body:
-        call = one.value if isinstance(one, ast.Expr) else one
+    for child in function.body:
+        call = child.value if isinstance(child, ast.Expr) else child
         if not isinstance(call, ast.Pass | ast.Constant):
-            _do(one, call)
+            _do(child, call)
 
 
 def _do(stmt: ast.stmt, call: ast.AST) -> None:
@@ -81,7 +81,7 @@ def _value(node: ast.expr) -> object:
         return [_value(elt) for elt in node.elts]
     if isinstance(node, ast.Dict) and None not in node.keys:
         pairs = zip(node.keys, node.values, strict=True)
-        return {_value(key): _value(one) for key, one in pairs if key}
+        return {_value(key): _value(value) for key, value in pairs if key}
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return ast.literal_eval(node) if isinstance(node.operand, ast.Constant) else _part(node)
     if isinstance(node, ast.Call) and _name(node.func) == ("op", "f"):
@@ -95,11 +95,11 @@ def _value(node: ast.expr) -> object:
 def _part(node: ast.expr) -> Any:
     """Return a type or a part of a table, by its name in SQLAlchemy."""
     module, name = _name(node)
-    found = getattr(MODULES.get(module), name, None)
-    is_type = isinstance(found, type) and issubclass(found, TypeEngine)
-    if found is None or not (is_type or (module != "postgresql" and name in PARTS)):
+    attribute = getattr(MODULES.get(module), name, None)
+    is_type = isinstance(attribute, type) and issubclass(attribute, TypeEngine)
+    if attribute is None or not (is_type or (module != "postgresql" and name in PARTS)):
         raise NotLiteral(node)
-    return found
+    return attribute
 
 
 def _name(node: ast.expr) -> tuple[str, str]:

@@ -107,7 +107,7 @@ def _check_values(statement: object) -> None:
     """Raise `NoValue`, as a run would fail; the text alone does not show it."""
     statement = text(statement) if isinstance(statement, str) else statement
     bound = getattr(statement, "_bindparams", {}) if isinstance(statement, TextClause) else {}
-    if names := [name for name, one in bound.items() if one.required]:
+    if names := [name for name, parameter in bound.items() if parameter.required]:
         message = f"“:{names[0]}” is a parameter of the statement, and no value is bound to it"
         raise NoValue(f"{message}; write “\\:{names[0]}” where a colon is meant")
 
@@ -126,7 +126,7 @@ def render(run: dict[str, Any]) -> None:
     Each file has a process of its own, which can only speak for itself. `run["nest"]` shuts it off
     from ours.
     """
-    for one in run["render"]:
+    for item in run["render"]:
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
@@ -134,14 +134,14 @@ def render(run: dict[str, Any]) -> None:
             os.close(run["events"])
             run["nest"]()
             try:
-                _alone(one, writing, run.get("load", _load))
+                _alone(item, writing, run.get("load", _load))
             finally:
                 os._exit(1)  # whatever happened: what comes after this is not for this process
         os.close(writing)
-        with open(reading, "rb") as told:
-            lines = told.read(MAX_TOLD).splitlines()[:2]
+        with open(reading, "rb") as answers:
+            lines = answers.read(MAX_TOLD).splitlines()[:2]
         for line in lines:
-            _tell(run, one["id"], line)
+            _tell(run, item["id"], line)
         if os.waitpid(child, 0)[1] == signal.SIGKILL:  # as a machine in trouble does
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -150,22 +150,22 @@ def _tell(run: dict[str, Any], id: str, line: bytes) -> None:
     """Pass on what a file said of itself, if it has the form that `_alone` gives it."""
     with contextlib.suppress(ValueError, TypeError):
         way, statements, problem = json.loads(line)
-        told = {"direction": way, "statements": statements, "problem": problem}
-        run["emit"]({"rendered": id} | told)
+        deliveries = {"direction": way, "statements": statements, "problem": problem}
+        run["emit"]({"rendered": id} | deliveries)
 
 
-def _alone(one: Mapping[str, Any], writing: int, load: Callable[[str], Any]) -> None:
+def _alone(item: Mapping[str, Any], writing: int, load: Callable[[str], Any]) -> None:
     """Execute one file and say what both directions do, as lines of JSON."""
-    path, naming, problem = one["file"], one.get("naming") or {}, None
+    path, naming, problem = item["file"], item.get("naming") or {}, None
     with open(writing, "wb", buffering=0) as file:
         try:
             module = load(path)
         except BaseException as error:  # noqa: BLE001 - whatever a script raises is its own
             problem = _problem(error, path)
         for way in ("upgrade", "downgrade"):
-            told = ([], problem) if problem else _one(getattr(module, way, None), path, naming)
+            output = ([], problem) if problem else _one(getattr(module, way, None), path, naming)
             sys.stdout.flush()
-            file.write(json.dumps([way, *told]).encode() + b"\n")
+            file.write(json.dumps([way, *output]).encode() + b"\n")
 
 
 def _load(path: str) -> ModuleType:

@@ -52,10 +52,10 @@ def split(sql: str) -> Iterator[str]:
     start = 0
     ends = [piece.start() for piece in _PIECE.finditer(sql) if piece["end"]]
     for end in [*ends, len(sql)]:
-        one = sql[start:end].strip()
+        statement = sql[start:end].strip()
         start = end + 1
-        if bare(one):
-            yield one
+        if bare(statement):
+            yield statement
 
 
 def bare(sql: str) -> str:
@@ -97,8 +97,8 @@ def bookkeeping(version_table: str) -> re.Pattern[str]:
 
 def version_in(sql: str) -> str:
     """Return the revision that one of Alembic's own writes names; "" for none."""
-    found = re.search(r"(?:SET version_num ?= ?|VALUES \()'([^']+)'", sql)
-    return found[1] if found else ""
+    match = re.search(r"(?:SET version_num ?= ?|VALUES \()'([^']+)'", sql)
+    return match[1] if match else ""
 
 
 def plumbing(version_table: str) -> re.Pattern[str]:

@@ -92,8 +92,8 @@ def only_render(module):
         except BaseException as error:  # noqa: BLE001 - most have no database to connect to here, which is right
             print(f"env.py, without a database: {type(error).__name__}: {error}"[:500], flush=True)
         with open(os.environ["PORTAL_RENDER"]) as file:
-            asked = json.load(file)
-        run = {"render": asked, "events": CHANNEL, "nest": lambda: None, "emit": emit}
+            request = json.load(file)
+        run = {"render": request, "events": CHANNEL, "nest": lambda: None, "emit": emit}
         beside("render").render(run)
         os._exit(0)
 
@@ -126,7 +126,7 @@ class After(importlib.abc.MetaPathFinder):
 
 def _the_one_that_was_hidden():
     """Run the `sitecustomize` that Python would have found without us, such as a distribution's."""
-    rest = [one for one in sys.path if os.path.abspath(one or ".") != HERE]
+    rest = [path for path in sys.path if os.path.abspath(path or ".") != HERE]
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", rest)
     if spec is not None and spec.loader is not None:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
