@@ -41,9 +41,9 @@ def pin_host_keys(
     check = ConnectionCheck.objects.first()
     offers = [
         offer
-        for results in (check.found if check else [])
-        if results.get("project") == key.project.slug
-        for offer in results.get("offers", ())
+        for diagnosis in (check.found if check else [])
+        if diagnosis.get("project") == key.project.slug
+        for offer in diagnosis.get("offers", ())
     ]
     shown = {fingerprint: f"{kind} {blob}\n" for kind, blob, fingerprint, _ in offers}
     chosen = list(dict.fromkeys(fingerprints))

@@ -131,16 +131,16 @@ def remember(places: Sequence[EnvironmentDatabase], railway: Railway) -> None:
 
     What cannot be read so is asked for by itself, and says then what is wrong.
     """
-    places_of_host: dict[str, list[Place]] = {}
+    asked: dict[str, list[Place]] = {}
     for place in places:
         database, environment = place.database, place.environment
         for service in () if place.url else (database.public_service, database.service):
             if service and (instance := _instance(environment, service)):
                 project, *wanted = instance.at_railway
-                places_of_host.setdefault(project, []).append((wanted[0], wanted[1]))
-    for project, variables in places_of_host.items():
+                asked.setdefault(project, []).append((wanted[0], wanted[1]))
+    for project, instances in asked.items():
         with suppress(ApiError):
-            railway.remember(project, list(dict.fromkeys(variables)))
+            railway.remember(project, list(dict.fromkeys(instances)))
 
 
 def instance_of(environment: Environment, of: Database) -> ServiceInstance:

@@ -151,7 +151,7 @@ def _provable(
 
 def _trail(database: Database, timeline: JsonObject, rows: list[Row]) -> JsonObject:
     """Return the timeline of a database with who is where on it."""
-    entries_of = timeline.get(str(database.pk), {})
+    trail = timeline.get(str(database.pk), {})
     marks: dict[str, list[Mark]] = {}
     for row in rows:
         if row.database != database:
@@ -161,5 +161,5 @@ def _trail(database: Database, timeline: JsonObject, rows: list[Row]) -> JsonObj
                 marks.setdefault(id, []).append(Mark(f"head of {row.status.branch}", "closed"))
         for id in (row.place.revisions if row.place else None) or ():
             marks.setdefault(id, []).append(Mark(f"{row.environment.name}’s database", row.state))
-    lines = [(entry, marks.get(entry["id"], [])) for entry in entries_of.get("entries", [])]
-    return {"database": database, "lines": lines, "left": entries_of.get("left", 0)}
+    lines = [(entry, marks.get(entry["id"], [])) for entry in trail.get("entries", [])]
+    return {"database": database, "lines": lines, "left": trail.get("left", 0)}

@@ -43,9 +43,9 @@ def read_logs(
 
 def _due(newest: Iterable[Deployment], now: datetime) -> list[Deployment]:
     failed = [
-        environment.pk
-        for environment in newest
-        if environment.status in WITH_LOG and environment.seen_at > now - KEPT
+        deployment.pk
+        for deployment in newest
+        if deployment.status in WITH_LOG and deployment.seen_at > now - KEPT
     ]
     if not failed:
         return []

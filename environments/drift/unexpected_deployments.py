@@ -135,7 +135,7 @@ def read_autodeploy(project: Project, railway: Railway, *, now: datetime) -> Non
     """
     rows = ServiceInstance.objects.long_lived().filter(environment__project=project)
     instances = rows.exclude(branch="").select_related("service__project", "environment")
-    places = [(setting.environment.railway_id, setting.service.railway_id) for setting in instances]
+    places = [(row.environment.railway_id, row.service.railway_id) for row in instances]
     read = railway.push_deploys_of(project.railway_project_id, places)
     for instance, push_deploys in zip(instances, read, strict=True):
         out_of_band.autodeploy_switched(instance, push_deploys.enabled, now=now)

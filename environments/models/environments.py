@@ -105,5 +105,5 @@ def in_order(environments: Iterable[Environment]) -> list[Environment]:
     """Return environments as pages show them: staging, production, others, previews; by name."""
     return sorted(
         environments,
-        key=lambda revision: (_SHOWN.index(EnvironmentKind(revision.kind)), revision.name),
+        key=lambda environment: (_SHOWN.index(EnvironmentKind(environment.kind)), environment.name),
     )

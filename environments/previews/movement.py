@@ -26,9 +26,7 @@ def _digest(job: Preview, tree: ProjectTree) -> str:
         None,
     )
     states: list[object] = []
-    for instance in sorted(
-        own.instances if own else (), key=lambda environment: environment.service_id
-    ):
+    for instance in sorted(own.instances if own else (), key=lambda instance: instance.service_id):
         latest = instance.latest_deployment
         how = latest and (latest.id, latest.status, latest.commit, latest.stopped)
         states.append((instance.service_id, how))

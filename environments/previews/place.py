@@ -67,12 +67,12 @@ def environments_for(job: Preview, tree: ProjectTree) -> list[Place]:
 def copied_services(place: Place) -> list[ServiceInstance]:
     """Return the services that a copy can run: what was only uploaded has no source."""
     return [
-        service
-        for service in place.instances
-        if service.repo
-        or service.image
-        or service.latest_deployment
-        or place.branch_of(service.service_id)
+        instance
+        for instance in place.instances
+        if instance.repo
+        or instance.image
+        or instance.latest_deployment
+        or place.branch_of(instance.service_id)
     ]
 
 

@@ -102,24 +102,24 @@ def _be_there(job: Preview, seen: Seen, now: datetime) -> Outcome:
 def _deploy(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | None:
     """Have each service deployed at the pull request's head, one call per step."""
     for service in copied_services(place):
-        latest, since = service.latest_deployment, job.deployed.get(service.service_id, {})
+        latest, request = service.latest_deployment, job.deployed.get(service.service_id, {})
         if is_at_head(job, service, latest):
             continue
-        again = since.get("head") == job.head
-        newer = again and latest is not None and latest.id not in since.get("before", [])
+        again = request.get("head") == job.head
+        newer = again and latest is not None and latest.id not in request.get("before", [])
         if newer and is_from(job, service, latest):
             continue  # it ended badly, which `_watch` says
-        at = parse_datetime(since["at"]) if again else None
+        at = parse_datetime(request["at"]) if again else None
         if at is not None and now - at < ASK_AGAIN:
             return Requeue(
                 2, f"Railway does not show the deployment of {service.service_name} yet."
             )
-        if again and since["times"] >= MOST_ASKED:
+        if again and request["times"] >= MOST_ASKED:
             message = f"Railway did not deploy {service.service_name} after {MOST_ASKED} requests."
             return fail(job, message, now)
         if not holds(job):
             return Requeue(0)
-        times = since["times"] + 1 if again else 1
+        times = request["times"] + 1 if again else 1
         before = [latest.id] if latest else []
         note = {"head": job.head, "at": now.isoformat(), "times": times, "before": before}
         job.keep(deployed={**job.deployed, service.service_id: note}, state=PreviewState.DEPLOYING)

@@ -48,8 +48,8 @@ class Broker(ORM):
         own = own_queue()
         with connection.cursor() as cursor:
             cursor.execute(_TAKE, [Conf.RETRY, own, self.list_key, own])
-            if task := list(cursor.fetchall()):
-                return task
+            if tasks := list(cursor.fetchall()):
+                return tasks
         for _ in connection.connection.notifies(timeout=PATIENCE, stop_after=1):
             pass
         return None

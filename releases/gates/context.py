@@ -257,10 +257,10 @@ def _approvals(release: ReadRelease) -> tuple[Approval, ...]:
 
 def facts_of(release_pk: int, *, now: datetime | None = None) -> Facts:
     """Return what `gather` returns, for a primary key."""
-    findings = _release(release_pk)
-    if not findings:
+    rows = _release(release_pk)
+    if not rows:
         raise Release.DoesNotExist
-    return gather(findings[0], now=now)
+    return gather(rows[0], now=now)
 
 
 def _required(project: Project, contexts: list[str] | None) -> tuple[str, ...] | None:

@@ -138,12 +138,12 @@ def summary(compared: Sequence[Compared]) -> tuple[str, str]:
     if not compared:
         return SAME, ""
     count = number_of(len(compared), "revision")
-    for state, comparison, several in (
+    for state, singular, several in (
         (OTHER, "differs from what staging ran", "differ from what staging ran"),
         (UNKNOWN, *["cannot be compared with staging"] * 2),
     ):
         if revisions := [each.revision for each in compared if each.state == state]:
-            verb = several if len(revisions) > 1 else comparison
+            verb = several if len(revisions) > 1 else singular
             return state, f"Of production's {count}, {', '.join(revisions[:4])} {verb}."
     return SAME, f"Production will run the same SQL as staging: {count}."
 

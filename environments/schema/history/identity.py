@@ -71,7 +71,7 @@ def companions(mirror: Mirror, commit: str, history: History) -> list[tuple[str,
 def _alone(mirror: Mirror, commit: str, revisions: tuple[Revision, ...]) -> set[str]:
     """Return the ids of those whose file shows that they read nothing else."""
     contents = texts(mirror, commit, [revision.path for revision in revisions])
-    return {item.id for item in revisions if reads_only_itself(contents[item.path])}
+    return {revision.id for revision in revisions if reads_only_itself(contents[revision.path])}
 
 
 def reads_only_itself(source: bytes) -> bool:

@@ -150,8 +150,8 @@ def _tell(run: dict[str, Any], id: str, line: bytes) -> None:
     """Pass on what a file said of itself, if it has the form that `_alone` gives it."""
     with contextlib.suppress(ValueError, TypeError):
         way, statements, problem = json.loads(line)
-        deliveries = {"direction": way, "statements": statements, "problem": problem}
-        run["emit"]({"rendered": id} | deliveries)
+        answer = {"direction": way, "statements": statements, "problem": problem}
+        run["emit"]({"rendered": id} | answer)
 
 
 def _alone(item: Mapping[str, Any], writing: int, load: Callable[[str], Any]) -> None:
