@@ -9,8 +9,8 @@ from pathlib import Path
 
 from dotenv import load_dotenv
 
+from portal.invisible_characters import VisibleStream
 from portal.server.private_files import keep_private
-from portal.visible import VisibleStream
 
 # In a wheel this file is portal/__main__.py, and .env and var/ lie where it is started.
 BASE_DIR = Path(__file__).resolve().parent if Path(__file__).name == "manage.py" else Path.cwd()

@@ -133,7 +133,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "portal.logs.trace.traced",
-    "portal.visible.only_visible",  # around everything that answers, health checks too
+    "portal.invisible_characters.only_visible",  # around everything that answers, health checks too
     "portal.health.views.ahead_of_hosts",
     "portal.health.metrics.timed",
     "django.middleware.security.SecurityMiddleware",
@@ -194,9 +194,9 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 # A try that is not looked at counts for nothing, or guessing on would keep a lock shut for ever.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_HANDLER = "portal.accounts.guesses.Limits"
-AXES_LOCKOUT_CALLABLE = "portal.accounts.guesses.refused"
-AXES_CLIENT_IP_CALLABLE = "portal.accounts.addresses.client_address"
+AXES_HANDLER = "portal.accounts.password_guessing.Limits"
+AXES_LOCKOUT_CALLABLE = "portal.accounts.password_guessing.refused"
+AXES_CLIENT_IP_CALLABLE = "portal.accounts.client_address.client_address"
 LOGIN_URL = "admin:login"
 
 # Strict: own files only, no inline script or style, no eval (CSP level 3).
@@ -259,7 +259,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "portal.visible.LogFormatter",
+            "()": "portal.invisible_characters.LogFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
         },

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from environments.branches import applying, protection, protection_rules
+from environments.branches import apply_protection, protection, protection_rules
 from environments.findings.repair_queue import _repair
 from environments.models import Branch, BranchProtection, Project, Repair, RepairKind, StagingReset
 from portal import audit
@@ -184,7 +184,7 @@ def protect_branch(
     if branch not in protection.branches(project):
         raise Refused(f"{branch[:100] or 'That'} is not a long-lived branch of {project}.")
     row = BranchProtection.objects.filter(project=project, branch=branch).first()
-    shown = applying.digest(project, branch, row) if row else ""
+    shown = apply_protection.digest(project, branch, row) if row else ""
     if seen is not None and (not shown or seen != shown):
         raise Refused(
             f"The rules of {branch} or the required settings changed since you looked. Look"

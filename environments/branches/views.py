@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from environments.branches import actions as branches_actions
-from environments.branches import applying, protection, protection_rules
+from environments.branches import apply_protection, protection, protection_rules
 from environments.branches.forms import ProtectForm, RequiredForm
 from environments.findings.views import repairs_of
 from environments.models import Branch, BranchProtection, Project, Repair, RepairKind
@@ -63,7 +63,7 @@ def protections_(request: HttpRequest) -> HttpResponse:
             _shown(project, branch, rows.get(branch), latest.get(branch))
             for branch in protection.branches(project)
         ]
-        context["checks"] = applying.proposed(project, rows)
+        context["checks"] = apply_protection.proposed(project, rows)
         main = (
             Branch.objects.filter(project=project, name=project.production_branch)
             .only("merge_rules")
@@ -82,8 +82,8 @@ def _shown(
         "name": branch,
         "row": row,
         "repair": repair,
-        "changes": applying.changes(project, branch, row) if row else None,
-        "seen": applying.digest(project, branch, row) if row else "",
+        "changes": apply_protection.changes(project, branch, row) if row else None,
+        "seen": apply_protection.digest(project, branch, row) if row else "",
         "body": json.dumps(protection_rules.body_for(project, branch), indent=2),
         "clicks": protection.clicks(project, branch),
     }

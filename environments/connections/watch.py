@@ -24,7 +24,7 @@ from environments.models import (
     RailwaySync,
 )
 from environments.quota import allowance, sharing
-from environments.railway import ledger
+from environments.railway import request_counts
 from portal import observed
 from portal.credentials import stored
 from portal.health import incidents
@@ -92,7 +92,7 @@ def _account(source: Source) -> str | None:
     try:
         if source.service == stored.GITHUB:
             return github_of(source.projects[0]).transport.account
-        return ledger.key_of(railway_of(source.projects[0]).transport.token)
+        return request_counts.key_of(railway_of(source.projects[0]).transport.token)
     except ApiError:
         return None
 

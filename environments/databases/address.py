@@ -60,7 +60,7 @@ def out_of_sight(database: Database, railway: Railway | None = None) -> str:
     """Return why the portal could not look at a database that Railway migrates; "" when it can.
 
     Reads the variables of the long-lived environments now; what Railway does not answer is no
-    reason. `one` may be a row that is not saved yet.
+    reason. `database` may be a row that is not saved yet.
     """
     if database.runner not in ON_RAILWAY:
         return ""

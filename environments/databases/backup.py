@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from environments.databases import volume_backup
-from environments.databases.touched import Touched, measure, touched_by
+from environments.databases.tables_at_risk import Touched, measure, touched_by
 from environments.models import EnvironmentKind, MigrationRun, Runner
 from environments.schema.plan.table_stats import many
 from environments.schema.rehearsal.dump import Cancelled, DumpError, dump_rows

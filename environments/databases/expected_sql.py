@@ -27,7 +27,8 @@ def remember_staged(
     before = set(staged.values_list("revision", flat=True)) - {
         planned["id"] for planned in job.planned
     }
-    revisions = [revision for id, revision in history.revisions.items() if id in behind - before]
+    fresh = behind - before
+    revisions = [revision for id, revision in history.revisions.items() if id in fresh]
     rows = [
         StagedRevision(**base, revision=file.id, sha256=file.sha256)
         for file in bound_files(job, mirror, history, revisions)

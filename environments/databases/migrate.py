@@ -11,7 +11,6 @@ from django.db.models.functions import Concat
 
 from environments.databases import backup, pre_deploy_command, railway_verify, run_progress, runners
 from environments.databases.address import NoDatabase, instance_of, url_of
-from environments.databases.ending import PATIENCE_SECONDS, not_started, settle
 from environments.databases.expected_sql import expected_statements
 from environments.databases.permission import (
     APPROVE,
@@ -22,6 +21,7 @@ from environments.databases.permission import (
     why_not,
 )
 from environments.databases.project_environment import readable, secrets_of
+from environments.databases.run_result import PATIENCE_SECONDS, not_started, settle
 from environments.git.calls import GitError
 from environments.git.repository import Mirror
 from environments.git_mirrors.clone import mirror_of

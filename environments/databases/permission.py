@@ -130,7 +130,8 @@ def _not_agreed(
 
 def _not_proven(job: MigrationRun, pending: Sequence[Revision]) -> Finished | None:
     """Production runs only what staging ran: the same revisions with the same file hashes."""
-    staged = StagedRevision.objects.filter(database=job.database)
+    ids = [revision.id for revision in pending]
+    staged = StagedRevision.objects.filter(database=job.database, revision__in=ids)
     proven = set(staged.values_list("revision", "sha256"))
     missing = [revision.id for revision in pending if (revision.id, revision.sha256) not in proven]
     if not missing:

@@ -130,7 +130,8 @@ def secrets_of(url: str, values: Mapping[str, str]) -> tuple[str, ...]:
     """Return what no log may show: the address, its password as written, every telling value."""
     secrets = [url]
     for name, value in [("", url), *values.items()]:
-        if name.startswith("RAILWAY_") or PLAIN.fullmatch(value):
+        of_railway = name.startswith("RAILWAY_") and not name.endswith("_TOKEN")
+        if of_railway or PLAIN.fullmatch(value):
             continue
         secrets.append(value)
         with suppress(ValueError):

@@ -92,7 +92,7 @@ def read(project: Project, *, now: datetime) -> None:
         return
     mirror = mirror_of(project)
     if missing := [place for place in places if not mirror.has(place.commit)]:
-        mirror.fetch(pulls=[revision.pull for revision in missing if revision.pull])
+        mirror.fetch(pulls=[place.pull for place in missing if place.pull])
     rows = DatabaseStatus.objects.filter(environment__project=project)
     known = by_place(rows)
     timeline = {}

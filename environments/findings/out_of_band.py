@@ -126,13 +126,13 @@ def protection_changed(
     What a repair of ours put right is none of them.
     """
     ours = _since(RepairKind.PROTECT, since).filter(project=project, subject=branch).exists()
-    moves = [
+    edits = [
         f"{rule.lower()}: {was} became {is_}"
         for rule, was, is_, state in changes
         if not (ours and state == "pass")
     ]
-    if moves:
-        message = f"The protection of {branch} was changed ({'; '.join(moves)}); {NOT_KNOWN}."
+    if edits:
+        message = f"The protection of {branch} was changed ({'; '.join(edits)}); {NOT_KNOWN}."
         note(project, f"protection of {branch}, {_read(now)}", message, now=now)
 
 

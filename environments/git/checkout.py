@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from environments.git.calls import GitError
-from portal.visible import visible_line
+from portal.invisible_characters import visible_line
 
 MAX_FILES, MAX_DIRECTORIES = 50_000, 50_000
 MAX_DEPTH, MAX_NAME_BYTES, MAX_PATH_BYTES = 50, 255, 1000

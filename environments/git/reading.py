@@ -42,12 +42,12 @@ class Reader(Clone):
             raise GitError(f"“{ref[:60]}” is not the name of a branch, tag or commit.", "reference")
         names = [ref] if FULL_SHA.fullmatch(ref) else [f"refs/heads/{ref}", ref]
         for name in names:
-            sha = self._run(
+            done = self._run(
                 *("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"),
                 allowed=(1, 128),
             )
-            if sha.returncode == 0:
-                return sha.stdout.decode().split()[-1]
+            if done.returncode == 0:
+                return done.stdout.decode().split()[-1]
         return None
 
     def has(self, sha: str) -> bool:

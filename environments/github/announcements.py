@@ -1,8 +1,8 @@
 """GitHub calls that people see: comments and deployments."""
 
 from environments.github.answers import Comment, read_comment
-from environments.github.arguments import commit_part, short_line
 from environments.github.repository import Repository, id_of
+from environments.github.request_values import commit_part, short_line
 from portal.outbound.parsing import field, get_path, word
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from environments.github import protection
 from environments.github.answers import Comparison, read_comparison
-from environments.github.arguments import branch_part, commit_part, passing_reason
 from environments.github.protection import Rules
 from environments.github.repository import Repository
+from environments.github.request_values import branch_part, commit_part, passing_reason
 from environments.github.transport import SERVICE
 from portal.outbound.http import ApiError, shaped, unknown_outcome
 from portal.outbound.parsing import Malformed, commit_field, field, text

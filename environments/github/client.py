@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from environments.github import limits, overview
 from environments.github.announcements import Announcements
 from environments.github.answers import Hook, read_hook
-from environments.github.arguments import branch_part, hook_body
 from environments.github.branches import Branches
 from environments.github.commit_checks import CommitChecks
 from environments.github.overview import Overview
 from environments.github.overview_questions import EVERYTHING, Pages
 from environments.github.pull_requests import PullRequests
 from environments.github.repository import id_of
+from environments.github.request_values import branch_part, hook_body
 
 
 class GitHub(PullRequests, Branches, CommitChecks, Announcements):

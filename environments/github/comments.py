@@ -10,8 +10,8 @@ from collections.abc import Callable
 from django.utils.crypto import salted_hmac
 
 from environments.github import GitHub
+from portal.invisible_characters import visible
 from portal.outbound.http import ApiError
-from portal.visible import visible
 
 _SPECIAL = frozenset(r"\`*_[]()<>|#!~&$")
 _BREAK = "\u200b"  # zero-width: GitHub then sees no mention, reference or address

@@ -1,8 +1,8 @@
 """Calls about checks and statuses of a commit."""
 
 from environments.github.answers import Check, CommitStatus, read_check_run, read_job, read_status
-from environments.github.arguments import commit_part, short_line
 from environments.github.repository import Repository, id_of
+from environments.github.request_values import commit_part, short_line
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import Malformed, get_path, text
 

@@ -213,16 +213,16 @@ def _checks(
     same name says nothing.
     """
     checks = {Required(name) for name in _texts(update, "requiredStatusCheckContexts")}
-    contexts = [
+    pairs = [
         (check, optional(get_path(check, "app") or {}, "databaseId", int))
         for check in optional(classic or {}, "requiredStatusChecks", list) or []
     ]
-    contexts += [
+    pairs += [
         (check, optional(check, "integrationId", int))
         for row in statuses
         for check in field(row, "requiredStatusChecks", list)
     ]
-    checks |= {Required(text(field(check, "context", str)), app) for check, app in contexts}
+    checks |= {Required(text(field(check, "context", str)), app) for check, app in pairs}
     if any(not check.context for check in checks):
         raise Malformed("a required check has no name")
     bound = {check.context for check in checks if check.app_id is not None}

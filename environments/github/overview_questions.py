@@ -38,9 +38,9 @@ def pulls_by_number(numbers: Sequence[int]) -> str:
 
 def document_with(numbers: Sequence[int]) -> str:
     """Return the document with these pull requests in it."""
-    document = pulls_by_number(numbers)
-    if document:
-        return DOCUMENT.replace("# named", document)
+    selections = pulls_by_number(numbers)
+    if selections:
+        return DOCUMENT.replace("# named", selections)
     return (
         DOCUMENT[: DOCUMENT.index("# What the merge of one")]
         + DOCUMENT[DOCUMENT.index("fragment Pull on") :]

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from environments.github import merged
-from environments.github.arguments import branch_part, commit_part, passing_reason
 from environments.github.pulls import MergedPull, PullState, read_pull_state
 from environments.github.repository import Repository
+from environments.github.request_values import branch_part, commit_part, passing_reason
 from environments.github.transport import SERVICE
+from portal.invisible_characters import visible, visible_line
 from portal.outbound.http import ApiError, shaped
 from portal.outbound.parsing import Malformed, commit_field, field, get_path, quoted, text
-from portal.visible import visible, visible_line
 
 REVERT = """mutation Revert($input: RevertPullRequestInput!) {
   revertPullRequest(input: $input) {
@@ -58,8 +58,8 @@ class PullRequests(Repository):
     def newest_heads(self, base: str, count: int) -> list[str]:
         """Return the heads of the `count` pull requests into `base` that changed last."""
         doing, query = f"list pull requests into {base}", {"base": base, **NEWEST_FIRST}
-        heads = self._read_page(doing, "/pulls", read_pull_state, per_page=count, **query)
-        return [pull.head_sha for pull in heads if pull.base_ref == base][:count]
+        pulls = self._read_page(doing, "/pulls", read_pull_state, per_page=count, **query)
+        return [pull.head_sha for pull in pulls if pull.base_ref == base][:count]
 
     def seen_members(self, enough: int) -> frozenset[str]:
         """Return people of the repository who opened or reviewed pull requests lately; no more are

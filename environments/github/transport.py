@@ -1,4 +1,4 @@
-"""One request to GitHub, signed in by PyGithub; what comes back is an answer or an `ApiError` that
+"""One request to GitHub with one credential; what comes back is an answer or an `ApiError` that
 says what to do.
 """
 

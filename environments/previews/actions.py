@@ -16,7 +16,7 @@ from environments.models import (
     RepairKind,
     Service,
 )
-from environments.previews import outsiders, wanted
+from environments.previews import adoption, wanted
 from portal import audit
 from portal.audit import Actor
 from portal.ui.actions import Refused, action
@@ -107,7 +107,7 @@ def adopt_environment(
         raise Refused(f"{environment} is not a preview, so it cannot be adopted.")
     if typed.strip() != environment.name:
         raise Refused(f"Type the name {environment} to adopt it. Nothing was done.")
-    preview, why_not = outsiders.adopt(environment)
+    preview, why_not = adoption.adopt(environment)
     if preview is None:
         raise Refused(why_not)
     message = (

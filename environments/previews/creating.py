@@ -7,7 +7,7 @@ from django.db import transaction
 
 from environments.models import Preview, PreviewState
 from environments.previews.failing import fail, patience
-from environments.previews.place import Seen
+from environments.previews.on_railway import Seen
 from environments.previews.wanted import FRESH
 from environments.railway import Environment as Place
 from portal import audit
@@ -125,10 +125,10 @@ def silence(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | 
     if not loud - set(job.quiet):
         return None
     service = min(loud - set(job.quiet))
-    where, service_id = (job.project.railway_project_id, place.id, service), f"{ASKED}{service}"
-    others = [id for id in job.quiet if id != service_id]
-    if service_id not in job.quiet or seen.railway.push_deploys(*where).enabled:
-        job.keep(quiet=[*others, service_id])
+    where, marked = (job.project.railway_project_id, place.id, service), f"{ASKED}{service}"
+    others = [id for id in job.quiet if id != marked]
+    if marked not in job.quiet or seen.railway.push_deploys(*where).enabled:
+        job.keep(quiet=[*others, marked])
         seen.railway.set_autodeploy(*where, enabled=False)
     job.keep(quiet=[*others, service])
     return Requeue(0, "Setting variables…")

@@ -8,7 +8,7 @@ from environments.databases.address import NoDatabase, url_of
 from environments.models import Database, MigrationRun, Preview, databases_of, place_of, places_of
 from environments.models import Environment as EnvironmentRow
 from environments.previews.failing import fail
-from environments.previews.place import Seen
+from environments.previews.on_railway import Seen
 from environments.railway import Environment as Place
 from environments.schema.run.address import DatabaseError, same_database
 from portal import audit

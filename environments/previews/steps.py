@@ -24,11 +24,11 @@ from environments.models import (
 )
 from environments.previews import comment as previews_comment
 from environments.previews import variables as previews_variables
+from environments.previews.check_interval import note_movement, patient
 from environments.previews.creating import make, silence, wait_for_services
 from environments.previews.databases import migrate
 from environments.previews.failing import fail, patience
-from environments.previews.movement import note_movement, patient
-from environments.previews.place import (
+from environments.previews.on_railway import (
     Seen,
     copied_services,
     in_words,
@@ -150,7 +150,7 @@ def _watch(job: Preview, seen: Seen, place: Place, now: datetime) -> Outcome | N
     waiting = [
         instance.service_name
         for instance in place.instances
-        if states.get(instance.service_id) != PASS
+        if states.get(instance.service_id, PASS) != PASS
     ]
     if waiting:
         job.keep(state=PreviewState.DEPLOYING)

@@ -16,7 +16,7 @@ from environments.models import (
     Variable,
     VariableRule,
 )
-from environments.previews.place import Seen
+from environments.previews.on_railway import Seen
 from environments.railway import Environment as Place
 from environments.railway import ServiceInstance
 from environments.variables.fingerprints import PRIVATE_ENDING, fingerprint, host_of

@@ -16,7 +16,7 @@ from environments.models import (
     Project,
     Service,
 )
-from environments.previews import actions, creating, outsiders
+from environments.previews import actions, adoption, creating
 from environments.previews.forms import PreviewVariableForm, TypedNameForm
 from portal.ui.project_picker import picked
 from portal.ui.site import by_htmx, page, run_action
@@ -47,8 +47,8 @@ def _shown(project: Project) -> dict[str, object]:
     return {
         "previews": there,
         "gone": gone[:GONE_SHOWN],
-        "outsiders": outsiders.outsiders(project),
-        "railway_makes": creating.RAILWAY_MAKES if outsiders.railway_makes(project) else "",
+        "outsiders": adoption.outsiders(project),
+        "railway_makes": creating.RAILWAY_MAKES if adoption.railway_makes(project) else "",
         "asked": sorted(
             {tuple(variable.split(": ", 1)) for row in there for variable in row.missing}
         ),

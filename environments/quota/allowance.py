@@ -15,7 +15,7 @@ from django.db.models import F
 from environments.clients import railway_of
 from environments.models import Project, RailwayRateLimit
 from environments.quota import fairness
-from environments.railway import ledger
+from environments.railway import request_counts
 from portal.models.credentials import ServiceCredential
 from portal.outbound.http import ApiError
 
@@ -40,7 +40,7 @@ def counted(
         yield 0.0
         return
     row, _ = RailwayRateLimit.objects.get_or_create(
-        token=ledger.key_of(token), defaults={"hour": now}
+        token=request_counts.key_of(token), defaults={"hour": now}
     )
     if _collect(row, token, now):
         row.refresh_from_db()
@@ -58,7 +58,7 @@ def pause(project: Project, now: datetime, *, watched: bool, base: float) -> flo
     if of.alone:
         return base
     try:
-        token = ledger.key_of(railway_of(project).transport.token)
+        token = request_counts.key_of(railway_of(project).transport.token)
     except ApiError:
         return base
     row = RailwayRateLimit.objects.filter(token=token).first()
@@ -83,7 +83,7 @@ def sentence(seconds: float) -> str:
 
 def _collect(row: RailwayRateLimit, token: str, now: datetime) -> bool:
     """Carry what this process counted into the stored row; return whether there was anything."""
-    account = ledger.collect(token)
+    account = request_counts.collect(token)
     changes: dict[str, object] = {}
     if now - row.hour >= HOUR:
         changes = {"hour": now, "used": account.asked, "remaining": None}

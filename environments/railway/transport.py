@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from environments.railway import ledger
+from environments.railway import request_counts
 from portal import observed
 from portal.outbound import http
 from portal.outbound.credentials import railway_token
@@ -118,8 +118,8 @@ class Transport:
     ) -> None:
         self.withhold = withhold
         self.url = http.checked_url(api_url, "RAILWAY_API_URL", SERVICE)
-        self.token, account = railway_token(token)
-        self.header = header or account
+        self.token, kind = railway_token(token)
+        self.header = header or kind
         self.clock = clock
 
     def ask(self, name: str, **variables: object) -> JsonObject:
@@ -186,7 +186,7 @@ class Transport:
             content=body.encode(),
             read_seconds=read_seconds,
         )
-        ledger.note(self.token, reply, self.clock())
+        request_counts.note(self.token, reply, self.clock())
         try:
             answer = reply.json()
         except ValueError:
@@ -199,7 +199,7 @@ class Transport:
             raise self._error(reply, [], write=write)
         content = data if isinstance(data, dict) else {}
         if not errors and any(value is not None for value in content.values()):
-            observed.note_accepted(ledger.key_of(self.token))
+            observed.note_accepted(request_counts.key_of(self.token))
         return content, errors, reply
 
     def with_header(self, header: str) -> "Transport":

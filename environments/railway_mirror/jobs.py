@@ -22,7 +22,7 @@ from environments.models import (
     databases_of,
     places_of,
 )
-from environments.previews import movement
+from environments.previews import check_interval
 from environments.quota import allowance, pace, sharing
 from environments.railway_mirror import sync as mirror_sync
 from environments.services import watching
@@ -51,7 +51,7 @@ def _read_railway(job: RailwaySync, now: datetime) -> Outcome:
     watching.settle_lives(
         job.project, rows.lives, {row.name: row.head for row in rows.branches.values()}
     )
-    movement.notice(job.project, tree, now=now)
+    check_interval.notice(job.project, tree, now=now)
     pre_deploy_command.put_back_all(job.project)
     variables_sync.start(job.project)
     variables_sync.hurry(job.project, now=now)

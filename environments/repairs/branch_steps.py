@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from environments.branches import applying, fast_forward, protection, protection_rules
+from environments.branches import apply_protection, fast_forward, protection, protection_rules
 from environments.clients import github_of
 from environments.findings import out_of_band
 from environments.git.calls import GitError
@@ -124,12 +124,12 @@ def protect(job: Repair, now: datetime) -> Outcome:
         return failed(
             f"The protection was applied but still differs ({message}). Check the rulesets."
         )
-    if locked_out := applying.lockout(project, branch, row):
+    if locked_out := apply_protection.lockout(project, branch, row):
         return failed(locked_out)
     members = github_of(project).seen_members(project.protected_approvals + 1)
-    if locked_out := applying.too_few(project, branch, members):
+    if locked_out := apply_protection.too_few(project, branch, members):
         return failed(locked_out)
-    if job.wanted and job.wanted != applying.digest(project, branch, row):
+    if job.wanted and job.wanted != apply_protection.digest(project, branch, row):
         message = (
             "Nothing was changed: other changes would be made now than were shown; look again."
         )

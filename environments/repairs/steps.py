@@ -160,9 +160,9 @@ def _deploy(job: Repair, now: datetime) -> Outcome:
         return Requeue(0)
     # Written down before the call: a repeated look finds the deployment, not the request.
     job.keep(wrote_at=now, before=latest.id if latest else "")
-    since = out_of_band.ask(job.instance, job.wanted, now=now)
+    request = out_of_band.ask(job.instance, job.wanted, now=now)
     place, service = job.instance.environment.railway_id, job.instance.service.railway_id
-    out_of_band.asked(since, railway.deploy_commit(place, service, job.wanted))
+    out_of_band.asked(request, railway.deploy_commit(place, service, job.wanted))
     return Requeue(1, f"Deploying {job.wanted[:7]} on {job.subject}.")
 
 

@@ -53,7 +53,7 @@ def _started(mirror: Mirror, blobs: Mapping[str, str], root: str, dockerfile: st
 
 
 def _scripts(text: str, paths: Iterable[str], root: str) -> list[str]:
-    """Return the files of the repository that `said` names as scripts, wherever the image puts
+    """Return the files of the repository that `text` names as scripts, wherever the image puts
     them: of several with the same name, the one whose folders agree, then the one below `root`.
     """
     scripts = []

@@ -71,21 +71,21 @@ def _settle(
     if known.get("serves") != serves or known.get("by") != row.limits:
         known = {"serves": serves, "by": row.limits}
     seen = {commit for part in PARTS for commit in known.get(part, ())}
-    by_service = dict[str, dict[str, str]]()
+    by_part = dict[str, dict[str, str]]()
     for commit in wanted:
         if (
             commit not in seen
             and commit != serves
             and (message := _changed(row, serves, commit, compared))
         ):
-            by_service.setdefault(message[0], {})[commit] = message[1]
+            by_part.setdefault(message[0], {})[commit] = message[1]
     served = row.in_repository
     if served.get("commit") != serves or "image" not in served:
         served = {**served, **read} if (read := compared.served(row, serves)) else served
-    if not by_service and served is row.in_repository:
+    if not by_part and served is row.in_repository:
         return
     parts = {
-        part: dict(list((known.get(part, {}) | by_service.get(part, {})).items())[-KEPT:])
+        part: dict(list((known.get(part, {}) | by_part.get(part, {})).items())[-KEPT:])
         for part in PARTS
     }
     row.unchanged, row.in_repository = (
@@ -101,9 +101,9 @@ def _look_ahead(row: ServiceInstance, candidate: str, compared: "_Compared") -> 
     settled = known.get("coming") == candidate and "coming_image" in known
     if not candidate or settled or row.unchanged.get("unconfirmed"):
         return
-    compared_files = compared.served(row, candidate)
-    if compared_files is not None:
-        kept = {f"coming_{name}": compared_files.get(name, "") for name in ("at_start", "image")}
+    coming = compared.served(row, candidate)
+    if coming is not None:
+        kept = {f"coming_{name}": coming.get(name, "") for name in ("at_start", "image")}
         row.in_repository = known | {"coming": candidate} | kept
         row.save(update_fields=["in_repository"])
 
@@ -200,8 +200,8 @@ class _Compared:
         """Return whether the image, or a script that the file's start command names, upgrades a
         database: "start" or ""; None: git cannot tell now.
         """
-        image = config or UNKNOWN
-        key = (commit, row.root_directory, image.start_command or "", image.dockerfile or "")
+        file = config or UNKNOWN
+        key = (commit, row.root_directory, file.start_command or "", file.dockerfile or "")
         if key not in self._images:
             try:
                 mirror = self._with(commit)

@@ -24,7 +24,7 @@ def before_pushing(paths: Iterable[str], read: Read) -> list[str]:
                 _within(directory, script) for script in _scripts(near, directory, read(path))
             ]
         elif name == "Makefile":
-            commands += [_within(directory, f"make {script}") for script in _targets(read(path))]
+            commands += [_within(directory, f"make {target}") for target in _targets(read(path))]
         elif path == ".pre-commit-config.yaml":
             commands.append("pre-commit run --all-files")
     return commands

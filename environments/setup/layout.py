@@ -82,7 +82,7 @@ def database_of(alembic: str, place: Place, values: Values) -> dict[str, str]:
         for service, held in values.items()
         if (names := sorted(name for name, value in held.items() if _is_address(value)))
     }
-    ours = [service for service in place.services if service.service_name in with_address]
+    ours = [instance for instance in place.services if instance.service_name in with_address]
     holding = [service for service in ours if _holds(service, alembic)]
     service = next((service.service_name for service in [*holding, *ours]), "")
     names = with_address.get(service, [])

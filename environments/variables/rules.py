@@ -120,6 +120,7 @@ def _known(environments: Iterable[Environment], instances: Iterable[ServiceInsta
         {
             (kinds[instance.environment_id], instance.service.name): instance
             for instance in instances
+            if instance.environment_id in kinds  # one that was new at the second of two queries
         },
         {
             (

@@ -98,7 +98,8 @@ def _roles_changed(
     sender: object, instance: object, action: str, pk_set: set[int] | None, **rest: object
 ) -> None:
     if action in ("post_add", "post_remove", "post_clear"):
-        if not isinstance(instance, User):
-            sign_out_everywhere(pk_set or ())
-        elif action == "post_clear" or pk_set:
-            sign_out_everywhere([instance.pk])
+        if isinstance(instance, User):
+            if action == "post_clear" or pk_set:
+                sign_out_everywhere([instance.pk])
+        elif pk_set:
+            sign_out_everywhere(pk_set)

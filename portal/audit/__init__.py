@@ -16,16 +16,17 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Model
 
+from portal.invisible_characters import visible
 from portal.jobs import Finished, JobStatus
 from portal.models.audit import AuditEvent
 from portal.redaction import in_texts, without_secrets
-from portal.visible import visible
 
 type Actor = User | None  # who acts; None is the portal itself
 
 NAME_CHARS, SENTENCE_CHARS, DATA_CHARS = 200, 1000, 16_000
 
-# What lays text out in several lines; whatever else cannot be seen is written out (portal.visible).
+# What lays text out in several lines; whatever else cannot be seen is written out
+# (portal.invisible_characters).
 _LAYOUT = re.compile("[\t\n\r]")
 
 _ENCODER = DjangoJSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)

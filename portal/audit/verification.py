@@ -20,7 +20,7 @@ from portal.audit import anchors as audit_anchors
 from portal.audit import catalog, view_check
 from portal.audit.anchors import Anchor, UnreadableAnchors, anchors_path, last_anchor, read_anchors
 from portal.audit.chain import GENESIS, Break, Content, Followed, Link, Seal, follow, table, weigh
-from portal.audit.ends import against_anchors, at_the_end
+from portal.audit.chain_end import against_anchors, at_the_end
 
 __all__ = [
     "Anchor",

@@ -14,11 +14,11 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from portal.audit import watch
+from portal.invisible_characters import visible
 from portal.models.audit import AuditEvent
 from portal.redaction import in_texts
 from portal.ui.paging import paged
 from portal.ui.site import page
-from portal.visible import visible
 
 PAGE = 50
 AT_ONCE = 2_000  # events that an export holds in memory

@@ -147,9 +147,9 @@ def _run(program: str, arguments: Sequence[str]) -> None:
     where = {"host": "HOST", "port": "PORT", "user": "USER", "dbname": "NAME"}
     # With all that the portal's own connection demands, TLS above all, but its session's options.
     demands = {**values["OPTIONS"], **{key: values[name] for key, name in where.items()}}
-    place = make_conninfo(**demands | {"options": ""})
+    conninfo = make_conninfo(**demands | {"options": ""})
     env = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", "PGPASSWORD": values["PASSWORD"]}
-    command = [str(binaries() / program), f"--dbname={place}", *arguments]
+    command = [str(binaries() / program), f"--dbname={conninfo}", *arguments]
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=HOURS)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -40,8 +40,9 @@ def propose(
     now, kind = now or timezone.now(), kind_of(obj)
     require(actor, kind.permission)
     known = kind.read(obj)
-    pairs = {name: (known.get(name), to) for name, to in values.items()}
-    changes = _differing(pairs | dict(shown or {}))
+    changes = _differing({name: (known.get(name), to) for name, to in values.items()})
+    # Always a change: the words stand for a secret, which may differ where they do not.
+    changes |= {name: {"from": old, "to": new} for name, (old, new) in (shown or {}).items()}
     if not changes:
         return None
     kind.refuse(obj, known, _side(changes, "to"), actor)

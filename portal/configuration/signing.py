@@ -52,7 +52,6 @@ def may_sign(user: Actor, permission: str) -> bool:
 
 def require(actor: Actor, permission: str) -> None:
     """Raise `Refused` where `actor`, who has the permission, gave it to themselves."""
-
     if actor is not None and not may_sign(actor, permission):
         raise Refused(SELF_GIVEN)
 
@@ -61,8 +60,6 @@ def require_second(actor: Actor, permission: str, first: int | None, sentence: s
     """Return `actor`, whose signature counts now. Raise `Refused`, with `sentence` for the person
     `first` and for the portal itself.
     """
-    from portal.ui.actions import Refused
-
     if actor is None or actor.pk == first:
         raise Refused(sentence)
     require(actor, permission)

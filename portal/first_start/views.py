@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
-from portal.accounts.addresses import client_address
+from portal.accounts.client_address import client_address
 from portal.first_start import actions, codes
 from portal.first_start.forms import FirstAdministratorForm
 from portal.ui.actions import Refused

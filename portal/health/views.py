@@ -135,4 +135,4 @@ def healthz(request: HttpRequest) -> HttpResponse:
     except DatabaseError:
         message = "The portal's database does not answer.\n"
         return HttpResponse(message, status=503, content_type="text/plain")
-    return live(request)
+    return HttpResponse("ok\n", content_type="text/plain")

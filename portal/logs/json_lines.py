@@ -4,8 +4,8 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from portal.invisible_characters import LogFormatter
 from portal.logs import trace
-from portal.visible import LogFormatter
 
 
 class JsonFormatter(LogFormatter):

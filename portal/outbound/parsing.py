@@ -2,8 +2,9 @@
 
 Titles, names and messages written by others may hold control characters, half surrogates (which no
 database takes) or signs that turn the reading direction round; links may start with `javascript:`.
-Nothing of that passes these functions: what cannot be seen is written out, as `portal.visible` does
-everywhere, and not left out, or a branch `ma⟨U+200B⟩in` would pass for `main`.
+Nothing of that passes these functions: what cannot be seen is written out, as
+`portal.invisible_characters` does everywhere, and not left out, or a branch `ma⟨U+200B⟩in` would
+pass for `main`.
 """
 
 import re
@@ -11,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from portal.invisible_characters import visible
 from portal.redaction import without_secrets
-from portal.visible import visible
 
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")  # SHA-1, or SHA-256 in newer repositories
 

@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 
 from portal.audit import Actor
 from portal.models import sign_in_policy
-from portal.ui import forms, held_form, wrong_fields
+from portal.ui import form_errors, forms, held_form
 from portal.ui.actions import NotProven, Refused
 
 View = Callable[..., HttpResponseBase]
@@ -33,7 +33,7 @@ def page(view: View) -> View:
     @functools.wraps(view)
     def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         if admin.site.has_permission(request):
-            return wrong_fields.shown(request, view(request, *args, **kwargs))
+            return form_errors.shown(request, view(request, *args, **kwargs))
         if request.user.is_authenticated:
             return no_role(request)
         login, then = reverse("admin:login"), request.get_full_path()
@@ -58,8 +58,8 @@ def no_role(request: HttpRequest) -> HttpResponse:
         Q(is_superuser=True) | Q(groups__name="Administrators"), is_active=True
     )
     names = [
-        user.get_full_name() or user.username
-        for user in deciding.order_by("username").distinct()[:5]
+        administrator.get_full_name() or administrator.username
+        for administrator in deciding.order_by("username").distinct()[:5]
     ]
     context = {"has_role": user.has_perm(READ), "names": names}
     return render(request, "portal/accounts/no_role.html", context, status=403)
@@ -100,8 +100,8 @@ def run_action[R](
     except (Refused, refused) as refusal:
         messages.error(request, str(refusal))
         if form is not None and form.errors:
-            wrong_fields.keep(request, form)
-            then = wrong_fields.page_of(request) or then
+            form_errors.keep(request, form)
+            then = form_errors.page_of(request) or then
         return HttpResponseRedirect(then)
     held_form.forget(request)
     if message:

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from django.db import OperationalError, connection, transaction
 
+from portal.invisible_characters import visible
 from portal.logs import trace
 from portal.models.webhooks import WebhookDelivery
 from portal.outbound.parsing import text
-from portal.visible import visible
 
 KEPT_LETTERS = 16_000
 KEPT_DAYS = 30  # longer than anybody delivers again (GitHub: 3 days)

@@ -26,7 +26,7 @@ from environments.models import (
 from environments.services.liveness import Live, lives_of
 from portal.configuration.signing import signers
 from portal.outbound.parsing import JsonObject
-from portal.prepared import prepared
+from portal.prepared_queries import prepared
 from releases.gates.databases import DatabaseFacts
 from releases.gates.release_queryset import ReadRelease, release_queryset
 from releases.gates.staged import databases_of

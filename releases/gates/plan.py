@@ -105,7 +105,7 @@ class Planned:
         if message := self.met.get("problem"):
             return f"Sizes are not known: {message}"
         tables = {name: Table(**values) for name, values in self.met.get("tables", {}).items()}
-        tables_met = [f"{name} {many(size.size)}B" for name, size in sorted(tables.items())]
+        tables_met = [f"{name} {many(table.size)}B" for name, table in sorted(tables.items())]
         sentence = f"In production: {', '.join(tables_met)}." if tables_met else ""
         if seconds := self.met.get("longest_s"):
             sentence += f" A transaction was open for {seconds / 60:.0f} min; locks wait for it."
@@ -172,11 +172,11 @@ def with_unplanned(plan: Planned, staged: Mapping[tuple[str, str], Staged]) -> P
     """Return the plan with a risk for each revision of which staging's run sent what the plan
     does not show.
     """
-    steps = []
+    risks = []
     for step in plan.steps:
         ran = staged.get(file := (step.revision, step.sha256))
         if ran and (sent := unplanned(step, ran)):
             more = f" and {len(sent) - 1} more" if len(sent) > 1 else ""
             message = f"Staging's run {ran.run} sent a statement that the plan does not show{more}."
-            steps.append(Risk("unplanned-sql", DANGER, *file, message, sql=sent[0][:2000]))
-    return replace(plan, risks=(*steps, *plan.risks)) if steps else plan
+            risks.append(Risk("unplanned-sql", DANGER, *file, message, sql=sent[0][:2000]))
+    return replace(plan, risks=(*risks, *plan.risks)) if risks else plan

@@ -65,7 +65,7 @@ GATES: Registry[Gate] = Registry(
         "approvals",
         "freezes",
         "carried",
-        "verdict_told",
+        "posted_verdict",
     )
 )
 

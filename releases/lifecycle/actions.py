@@ -23,7 +23,7 @@ from releases.checklist import items as checklist_items
 from releases.gates import record
 from releases.gates.context import facts_of
 from releases.github_mirror import watching as mirrors
-from releases.lifecycle.possible import brings_something, head_of_hotfix
+from releases.lifecycle.can_create import brings_something, head_of_hotfix
 from releases.locking import _as_seen, _still_open
 from releases.models.pull_requests import PullRequest
 from releases.models.reconciler import ReleaseReconciler

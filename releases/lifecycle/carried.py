@@ -63,9 +63,9 @@ def _between(
         for commit in list(commits.values())[:COMMITS_KEPT]
     ]
     releases: list[dict[str, object]] = [
-        {"pk": release.pk, "name": release.name, "reverted": _is_reverted(release, commits)}
-        for release in rolled
-        if is_carried(release.merge_commit)
+        {"pk": earlier.pk, "name": earlier.name, "reverted": _is_reverted(earlier, commits)}
+        for earlier in rolled
+        if is_carried(earlier.merge_commit)
     ]
     return len(commits), newest, releases
 

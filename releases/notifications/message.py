@@ -6,9 +6,9 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.urls import reverse
 
+from portal.invisible_characters import visible
 from portal.models.audit import AuditEvent
 from portal.redaction import known_secrets, redact
-from portal.visible import visible
 from releases.notifications.kinds.registry import Kind
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"

@@ -197,7 +197,7 @@ def _staleness(
     )
     if unseen and seen_at:
         card.staging, card.production = (
-            tuple(last_seen(card, seen_at) for card in lane)
+            tuple(last_seen(serving, seen_at) for serving in lane)
             for lane in (card.staging, card.production)
         )
 

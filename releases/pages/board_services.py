@@ -54,11 +54,11 @@ def _servings(lives: Iterable[Live]) -> tuple[Serving, ...]:
     """Return services of one environment that a release is about, those with the same commit and
     words together.
     """
-    commits: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    services: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for live in lives:
         if live.at_commits:
-            commits[_serving(live)].append(live.service)
-    return tuple(Serving(tuple(names), *key) for key, names in commits.items())
+            services[_serving(live)].append(live.service)
+    return tuple(Serving(tuple(names), *key) for key, names in services.items())
 
 
 def _serving(live: Live) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ Computes plain values from the facts, without queries.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from environments.databases.touched import NEEDS_BACKUP
+from environments.databases.tables_at_risk import NEEDS_BACKUP
 from environments.models import Runner
 from releases.gates import fault_of
 from releases.gates.context import Facts

@@ -156,12 +156,12 @@ def routes(facts: DatabaseFacts) -> tuple[Route, ...]:
     plan = facts.planned
     if plan is None or plan.status != JobStatus.SUCCEEDED:
         return ()
-    links = []
+    found_routes = []
     for kind in LONG_LIVED:
         if start := plan.starts.get(kind):
             digest = start.get("digest", "") if start.get("revisions") else ""
-            links.append(Route(*route(kind, start, facts.heads or ()), digest))
-    return tuple(links)
+            found_routes.append(Route(*route(kind, start, facts.heads or ()), digest))
+    return tuple(found_routes)
 
 
 def rollback_verdict(facts: Facts) -> RollbackVerdict | None:

@@ -10,7 +10,7 @@ from environments.models import DeploymentLog, EnvironmentKind
 from portal import audit
 from portal.outbound.pages import commit_page
 from portal.outbound.parsing import JsonObject
-from portal.prepared import prepared
+from portal.prepared_queries import prepared
 from portal.ui.paging import with_neighbours
 from releases import gates
 from releases.gates import record as gates_record

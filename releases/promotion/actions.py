@@ -213,7 +213,7 @@ def abandon_promotion(
 
 def _failed_step(release: Release) -> tuple[Promotion, PromotionStep]:
     """Return the stopped promotion under a row lock and its step; refuse during a rollback."""
-    step = steps_engine.stopped(release.promotions, "promotion")
+    stopped = steps_engine.stopped(release.promotions, "promotion")
     if release.rollbacks.unsettled().exists():
         raise Refused("A rollback of this release is running. Finish or cancel it first.")
-    return step
+    return stopped

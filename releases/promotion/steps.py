@@ -104,9 +104,9 @@ def _deploy_next(
     step.deploy_wanted = [live.service for live in wanted[1:]]
     if target is not None and not _on_its_way(target, commit, step):
         # Written down before the call: a repeated look finds the deployment, not the request.
-        since = out_of_band.ask(target.instance, commit, now=facts.now)
+        request = out_of_band.ask(target.instance, commit, now=facts.now)
         place, service = target.instance.environment.railway_id, target.instance.service.railway_id
-        out_of_band.asked(since, railway.deploy_commit(place, service, commit))
+        out_of_band.asked(request, railway.deploy_commit(place, service, commit))
         with transaction.atomic():
             message = f"Deploying {commit[:7]} on {target.service}."
             audit.record(

@@ -120,11 +120,11 @@ def _read_branch(look: _Look) -> bool:
             )
     for base, head in spans:
         for commit in reversed(mirror.commits(base, head, limit=AT_ONCE, first_parent=True)):
-            pulls = _came(look, commit)
-            if pulls is None:
+            finding = _came(look, commit)
+            if finding is None:
                 return False
-            if pulls:
-                out_of_band.note(look.project, *pulls, now=look.now)
+            if finding:
+                out_of_band.note(look.project, *finding, now=look.now)
             if not _judged(row, commit.sha):
                 return True  # somebody else looks at it too
     _judged(row, row.head)

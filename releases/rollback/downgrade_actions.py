@@ -81,12 +81,10 @@ def rehearse_downgrade(release: Release, *, actor: Actor, now: datetime | None =
 
 
 def _production(release: Release) -> Environment:
-    environments = Environment.objects.present().of_kind(
-        release.project, EnvironmentKind.PRODUCTION
-    )
-    if environments is None:
+    production = Environment.objects.present().of_kind(release.project, EnvironmentKind.PRODUCTION)
+    if production is None:
         raise Refused("There is no production environment on Railway.")
-    return environments
+    return production
 
 
 def _database(release: Release, known: JsonObject) -> Database:

@@ -45,8 +45,8 @@ def assess_services(
         if role is not Role.CODE or not belongs(instance.service.belongs, role):
             continue
         name, merged = instance.service.name, release.merge_commit
-        verdict = restorable(name, key, deployments, before=before, released=merged, keep=keep)
-        rows.append((verdict, instance))
+        judged = restorable(name, key, deployments, before=before, released=merged, keep=keep)
+        rows.append((judged, instance))
     return rows
 
 

@@ -22,7 +22,7 @@ from portal.outbound.http import ApiError
 from portal.ui import forms as ui_forms
 from portal.ui.actions import Refused
 from portal.ui.site import page, run, run_action
-from releases.setup import actions, credentials, outward
+from releases.setup import actions, credentials, leave_watch_only
 from releases.setup.forms import (
     ChooseForm,
     CredentialForm,
@@ -185,17 +185,21 @@ def go_live(request: HttpRequest, slug: str) -> HttpResponse:
     """Show exactly what will be sent, to be confirmed."""
     _may(request)
     project = get_object_or_404(Project, slug=slug)
-    listed = outward.once(project)
+    listed = leave_watch_only.once(project)
     if request.method == "POST":
         form = GoLiveForm(request.POST)
         return _live(request, project, form)
-    context = {"project": project, "listed": listed, "from_then_on": outward.from_then_on(project)}
+    context = {
+        "project": project,
+        "listed": listed,
+        "from_then_on": leave_watch_only.from_then_on(project),
+    }
     return render(request, "releases/setup/go_live.html", context)
 
 
 def _live(request: HttpRequest, project: Project, form: GoLiveForm) -> HttpResponse:
     try:
-        problems = run(partial(outward.go_live, project), _person(request), form)
+        problems = run(partial(leave_watch_only.go_live, project), _person(request), form)
     except Refused as refusal:
         problems = [str(refusal)]
     for problem in problems:

@@ -218,7 +218,9 @@ def skip(
     require_reason(reason)
     message = f"Skipped by {actor}: “{reason[:500]}”"
     _go_on(job, step, now, status=StepStatus.SKIPPED, finished_at=now, sentence=message)
-    data = {"step": str(step), "reason": reason[:2000], "before": step.sentence}
+    # As the step's other events name it; of several restores only the words tell which.
+    name = step.name if isinstance(step, PromotionStep) else str(step)
+    data = {"step": name, "reason": reason[:2000], "before": step.sentence}
     message = f"{step}: “{reason[:500]}”"
     audit.record("step.skipped", actor=actor, subject=release, sentence=message, data=data, now=now)
 

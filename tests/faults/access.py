@@ -24,9 +24,9 @@ from django.utils import timezone
 from environments.git.calls import GitError
 from environments.smoke.probe import is_public, probe
 from portal.accounts import second_factor
+from portal.invisible_characters import LogFormatter
 from portal.models.accounts import Authenticator
 from portal.ui.actions import Refused
-from portal.visible import LogFormatter
 from releases.approvals import actions as approvals_actions
 from releases.promotion import actions as promotion_actions
 from releases.rollback import actions as rollback_actions

@@ -127,10 +127,10 @@ class Stage:
         """
         from django.db import transaction
 
-        from environments.railway import ledger
+        from environments.railway import request_counts
 
         # a spoiled "too many requests" must not keep the next answer from being read
-        ledger._accounts.clear()
+        request_counts._accounts.clear()
         fault = ["none"]
         with transaction.atomic():
             with self._spoiling(source, fault) if spoil else _nothing():
@@ -423,11 +423,11 @@ def stages(world: Any, seed: int) -> Iterator[Stage]:
 def _forget_refusals() -> None:
     """What was said about limits in the first half is no reason to wait in the second."""
     from environments.models import RailwayRateLimit
-    from environments.railway import ledger
+    from environments.railway import request_counts
     from portal import observed
     from portal.models.health import Observation
 
-    ledger._accounts.clear()
+    request_counts._accounts.clear()
     RailwayRateLimit.objects.all().delete()
     observed._noted.clear()
     Observation.objects.all().delete()

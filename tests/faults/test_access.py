@@ -24,7 +24,7 @@ def test_no_attack_succeeds(attack):
 
 @pytest.mark.django_db
 def test_a_secret_in_a_log_would_be_noticed(monkeypatch):
-    monkeypatch.setattr("portal.visible.without_secrets", lambda text: text)
+    monkeypatch.setattr("portal.invisible_characters.without_secrets", lambda text: text)
     monkeypatch.setattr("portal.webhooks.receiving.HIDDEN", "s3cret-of-railway")
 
     assert access.webhook_secrets_in_logs()[1]

@@ -5,7 +5,7 @@ or adopted.
 import pytest
 
 from environments.models import Environment, Preview, Project, RailwaySync, VariableSync
-from environments.previews import actions, outsiders
+from environments.previews import actions, adoption
 from portal.models.audit import AuditEvent
 from portal.ui.actions import NotPermitted, Refused
 
@@ -36,8 +36,8 @@ def next_number(world) -> int:
     return max(one["number"] for one in world.github.state["pulls"]) + 1
 
 
-def outsider(name: str) -> outsiders.Outsider:
-    found = outsiders.outsiders(Project.objects.get())
+def outsider(name: str) -> adoption.Outsider:
+    found = adoption.outsiders(Project.objects.get())
     return next(one for one in found if one.environment.name == name)
 
 
@@ -114,7 +114,7 @@ def test_an_actions_environment_is_left_alone_until_a_person_adopts_it_and_is_th
 
     assert untouched and "Somebody else created" in told and theirs.why_not == ""
     assert len(rows(world, name)) == 1 and Preview.objects.get().adopted
-    assert outsiders.outsiders(world.project) == []
+    assert adoption.outsiders(world.project) == []
     event = AuditEvent.objects.get(action="preview.adopted", outcome="done")
     assert event.actor_name == "alice"
     world.github.close_pull(number)

@@ -8,7 +8,7 @@ import re
 import pytest
 from django.utils import timezone
 
-from environments.branches import actions, applying, protection, protection_rules
+from environments.branches import actions, apply_protection, protection, protection_rules
 from environments.github import Rules
 from environments.github.protection import CLASSIC
 from environments.models import BranchProtection, Finding, Project, ProtectionSync
@@ -81,7 +81,9 @@ def test_apply_names_all_that_it_takes_away_and_does_not_follow_what_moved(world
     client.force_login(world.person("alice"))
     shown = squeezed(client.get("/protections/"))
     row = BranchProtection.objects.get(branch="main")
-    told, seen = (of(world.project, "main", row) for of in (applying.changes, applying.digest))
+    told, seen = (
+        of(world.project, "main", row) for of in (apply_protection.changes, apply_protection.digest)
+    )
     world.github.protect("main", checks=("python-ci", "lint", "types"), approvals=2)
 
     repair = actions.protect_branch(

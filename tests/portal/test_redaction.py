@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from portal import audit, redaction
 from portal.credentials import stored
+from portal.invisible_characters import LogFormatter
 from portal.logs.errors import _cleaned
 from portal.logs.json_lines import JsonFormatter
 from portal.models.audit import AuditEvent
@@ -18,7 +19,6 @@ from portal.outbound.http import ApiError
 from portal.outbound.parsing import quoted
 from portal.redaction import HIDDEN, knowing, without_secrets
 from portal.secrets import hold_stored
-from portal.visible import LogFormatter
 
 TOKEN = "5d3f2a10-77aa-4c1e-9b7e-0badc0ffee42"  # Railway's look like any id
 

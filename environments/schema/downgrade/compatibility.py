@@ -100,7 +100,7 @@ def _stops(now: Services, ids: str) -> tuple[str, ...]:
         f"With {ids} in the database it stops with “Can't locate revision”: the old image has"
         " no such file."
     )
-    return tuple(f"{image} {stops}" for image in now.starting)
+    return tuple(f"{sentence} {stops}" for sentence in now.starting)
 
 
 _CORRECT = "Fix the problem in a new release and promote it."

@@ -179,17 +179,17 @@ _LOOSE = ("CONSTR_CHECK", "CONSTR_FOREIGN", "CONSTR_NOTNULL")
 
 def _loose(downgrade: Rendered) -> frozenset[str]:
     """Return the indexes and constraints that the downgrade makes again; none is unique."""
-    indexes: set[str] = set()
+    names: set[str] = set()
     for node in (
         parsed for statement in downgrade.statements for parsed in read_statement(statement)[0]
     ):
         if kind(node) == "IndexStmt" and not node.unique:
-            indexes.add(joined([node.relation.schemaname, node.idxname]))
+            names.add(joined([node.relation.schemaname, node.idxname]))
         elif kind(node) == "AlterTableStmt":
             for each in (unwrap(getattr(unwrap(command), "def")) for command in node.cmds):
                 if each is not None and kind(each) == "Constraint":
-                    indexes |= {each.conname} if enum(each, "contype") in _LOOSE else set()
-    return frozenset(indexes)
+                    names |= {each.conname} if enum(each, "contype") in _LOOSE else set()
+    return frozenset(names)
 
 
 def _of_file(judge: _Judge, breaks_old: bool) -> Iterator[Risk]:

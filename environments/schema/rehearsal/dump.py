@@ -147,11 +147,11 @@ def _call(
 
 def _wait(process: subprocess.Popen[bytes], alive: Callable[[], bool], limit: float) -> None:
     """Wait until the process has ended; end it before where it is late or nobody wants it."""
-    started, deadline = time.monotonic(), time.monotonic() + limit
+    last_asked, deadline = time.monotonic(), time.monotonic() + limit
     try:
         while process.poll() is None:
-            if time.monotonic() - started > ASK_SECONDS:
-                started = time.monotonic()
+            if time.monotonic() - last_asked > ASK_SECONDS:
+                last_asked = time.monotonic()
                 if not alive():
                     raise Cancelled
             if time.monotonic() > deadline:

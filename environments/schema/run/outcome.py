@@ -88,13 +88,15 @@ def _executed(plan: Plan, ended: Finished, redact: Redactor) -> dict[str, list[l
 
 def _kept(ended: Finished) -> list[str]:
     """Return what the unfinished revision leaves for good: at most 50 statements."""
-    lines: list[str] = []
+    statements: list[str] = []
     for event in ended.events:
         if "start" in event or "end" in event:
-            lines = []
+            statements = []
         message = event.get("kept")
-        lines += [str(part)[:2000] for part in message] if isinstance(message, list) else []
-    return lines[:50]
+        statements += (
+            [str(statement)[:2000] for statement in message] if isinstance(message, list) else []
+        )
+    return statements[:50]
 
 
 def _settled(request: Run, ended: Finished) -> tuple[str, ...] | None:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from portal.complaints import complaint
+from portal.program_failures import complaint
 
 _STEP = re.compile(r"Running (upgrade|downgrade) (.*?) ?-> ([^\s,]*)")
 _FRAME = re.compile(r'^ *File "([^"]+)", line \d+, in (?:up|down)grade$')

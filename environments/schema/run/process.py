@@ -222,7 +222,7 @@ def _pump(
     stop: Callable[[], str],
 ) -> None:
     output = cast(IO[bytes], process.stdout).fileno()
-    hearing, started = Hearing(), time.monotonic()
+    hearing, last_asked = Hearing(), time.monotonic()
     with selectors.DefaultSelector() as selector:
         for descriptor in (output, reading):
             os.set_blocking(descriptor, False)
@@ -238,8 +238,8 @@ def _pump(
             log.flush()
             if over and not printed and not events:
                 return
-            if not over and time.monotonic() - started >= BATCH_SECONDS:
-                started = time.monotonic()
+            if not over and time.monotonic() - last_asked >= BATCH_SECONDS:
+                last_asked = time.monotonic()
                 if reason := stop():
                     ended.stopped = reason
                     _end(process)

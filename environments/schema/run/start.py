@@ -133,15 +133,15 @@ def _ours(
     Where its statements are known, a connection of a revision's own is held to them too. What
     SQLAlchemy, Alembic and we send ourselves only reads, or sets what holds for a session.
     """
-    command = _portal(address, request, plan, directory)
+    own = _portal(address, request, plan, directory)
     allowed = _allowed(request, plan)
     if not relayed or request.record or allowed is None:
-        return command
+        return own
     allowed += [READS, *map(key_of, plan.meaning.before)]
     terms = wire.terms(
-        address.libpq, {}, version_table=command["version_table"], allowed=allowed, record=False
+        address.libpq, {}, version_table=own["version_table"], allowed=allowed, record=False
     )
-    return {**command, "url": wire.for_our_own(address.sqlalchemy), "relay": terms}
+    return {**own, "url": wire.for_our_own(address.sqlalchemy), "relay": terms}
 
 
 def _allowed(request: Run, plan: Plan) -> list[str] | None:
@@ -159,11 +159,7 @@ def _door(address: Address, command: Command | None, directory: Path) -> Door | 
 
 
 def _portal(address: Address, request: Run, plan: Plan, directory: Path) -> JsonObject:
-    """Return what our own child is told.
-
-    Where its statements are known, a connection of a revision's own is held to them too. What
-    SQLAlchemy, Alembic and we send ourselves only reads, or sets what holds for a session.
-    """
+    """Return what our own child is told."""
     table, schema = split_table(request.version_table)
     return {
         "url": address.sqlalchemy,

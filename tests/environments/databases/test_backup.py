@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from environments.databases import backup
-from environments.databases.touched import touched_by
+from environments.databases.tables_at_risk import touched_by
 from environments.models import MigrationPlan
 from environments.schema.plan.render import Rendered, Statement, Step, steps_as_json
 from environments.schema.plan.risk import assess

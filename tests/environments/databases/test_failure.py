@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from environments.databases import actions, ending, permission
+from environments.databases import actions, permission, run_result
 from environments.databases.failure import failure_report_of
 from environments.git.repository import Mirror
 from environments.models import MigrationRun, Project, StagedRevision
@@ -51,9 +51,9 @@ def test_a_run_whose_database_went_away_is_repeated_a_few_times_and_then_a_perso
 
     def ended(crashes: int) -> Requeue | Finished:
         run.crashes = crashes
-        return ending._ended(run, History((), {}, (), (), ()), lost)
+        return run_result._ended(run, History((), {}, (), (), ()), lost)
 
-    first, last = ended(1), ended(ending.REPEATS + 1)
+    first, last = ended(1), ended(run_result.REPEATS + 1)
 
     assert isinstance(first, Requeue) and first.errored, "so that the next look counts"
     assert first.sentence.endswith("What had begun was rolled back; the run is repeated.")
@@ -168,7 +168,7 @@ def test_production_never_starts_after_a_staging_whose_end_is_not_known(people, 
     StagedRevision.objects.all().delete()
 
     outcome = Outcome("unknown", "It is not known.", ("a",), None)
-    ended = ending.settle(run, Mirror(tmp_path), history, outcome)
+    ended = run_result.settle(run, Mirror(tmp_path), history, outcome)
 
     assert isinstance(ended, Finished) and ended.status == "needs_person"
     assert not StagedRevision.objects.exists()

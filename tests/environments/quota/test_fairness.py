@@ -8,7 +8,7 @@ from django.utils import timezone
 from environments.models import Project, RailwayRateLimit, RailwaySync
 from environments.quota import fairness, pace, sharing
 from environments.quota.fairness import CALLS, Budget, Sharers, pause
-from environments.railway import ledger
+from environments.railway import request_counts
 from portal.models.credentials import ServiceCredential
 from portal.models.health import Observation
 from releases.github_mirror import watching
@@ -73,7 +73,9 @@ def test_a_project_that_is_read_often_does_not_starve_another(settings):
     settings.SYNC_SECONDS = 30.0
     now = timezone.now()
     projects = [make_project(f"p{n}") for n in range(20)]
-    RailwayRateLimit.objects.create(token=ledger.key_of("a-railway-token"), hour=now, used=600)
+    RailwayRateLimit.objects.create(
+        token=request_counts.key_of("a-railway-token"), hour=now, used=600
+    )
     account = sharing.github_of(projects[0]).transport.account
     quota = {"remaining": 1000, "limit": 5000, "reset": (now + timedelta(hours=1)).timestamp()}
     Observation.objects.create(name=f"github.left.graphql.{account}", value=quota, at=now)

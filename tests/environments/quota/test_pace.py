@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from environments.models import Deployment, Project, RailwayRateLimit, RailwaySync
 from environments.quota import allowance, pace
-from environments.railway import ledger
-from environments.railway.ledger import Account
+from environments.railway import request_counts
+from environments.railway.request_counts import Account
 from environments.services.liveness import lives_in
 from portal.models.webhooks import WebhookDelivery
 from tests.environments.git.trees import one_deployment
@@ -121,7 +121,7 @@ def test_webhooks_that_fail_to_announce_a_change_are_no_longer_relied_on(job):
 
 def asked(monkeypatch, account: Account) -> None:
     token = "sandbox-railway-token"
-    monkeypatch.setitem(ledger._accounts, ledger.key_of(token), account)
+    monkeypatch.setitem(request_counts._accounts, request_counts.key_of(token), account)
 
 
 def wait(settings, now=NOW) -> float:

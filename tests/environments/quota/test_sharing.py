@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from environments.models import RailwayRateLimit, Repair, RepairKind
 from environments.quota import sharing
-from environments.railway import ledger
+from environments.railway import request_counts
 from environments.railway_mirror.jobs import sync_railway
 from environments.repairs import steps as repairs
 from portal import observed
@@ -47,7 +47,7 @@ def github_says(left: int, minutes: int = 40) -> None:
 
 def railway_says(left: int) -> None:
     RailwayRateLimit.objects.create(
-        token=ledger.key_of(TOKEN),
+        token=request_counts.key_of(TOKEN),
         hour=NOW,
         limit=1000,
         remaining=left,

@@ -6,7 +6,7 @@ import pytest
 import stamina
 from graphql import build_schema, parse, validate
 
-from environments.railway import Railway, batch, ledger
+from environments.railway import Railway, batch, request_counts
 from environments.railway.transport import DOCUMENTS, document, fragment
 from portal.outbound.http import ApiError
 from portal.sandbox.server import Fault, Request, Response, Server
@@ -749,7 +749,7 @@ def test_the_limit_that_railway_tells_is_kept_and_a_429_until_it_is_over(server,
         "X-RateLimit-Remaining": "7",
         "X-RateLimit-Reset": "2026-11-22T11:00:00Z",
     }
-    ledger.collect("t0ken-of-railway")
+    request_counts.collect("t0ken-of-railway")
     server.app = lambda request: Response(200, {"data": {"variables": {}}}, headers)
     railway.variables("p", "e1", None, unrendered=True)
     server.app = lambda request: Response(
@@ -759,6 +759,6 @@ def test_the_limit_that_railway_tells_is_kept_and_a_429_until_it_is_over(server,
     with pytest.raises(ApiError):
         railway.variables("p", "e1", None, unrendered=True)
 
-    account = ledger.collect("t0ken-of-railway")
+    account = request_counts.collect("t0ken-of-railway")
     assert (account.asked, account.limit, account.remaining) == (2, 1000, 7)
     assert 100 < account.blocked_until - time.time() <= 120

@@ -6,7 +6,7 @@ from django.apps import apps
 from django.db import DataError, IntegrityError, models, transaction
 from django.db.models.fields.json import JSONField
 
-from portal import visible
+from portal import invisible_characters
 from portal.secrets import EncryptedTextField
 
 # By these rows are found, compared or called; a hostile one is another thing than the one that is
@@ -89,4 +89,4 @@ def _within(value: object, message: str) -> object:
 def raw(text: str) -> set[str]:
     """The signs in `text` that cannot be seen and that no script is spelt with."""
     spelt = set("\u200c\u200d\ufe0e\ufe0f\r")
-    return {sign for sign in text if visible._ANY.match(sign) and sign not in spelt}
+    return {sign for sign in text if invisible_characters._ANY.match(sign) and sign not in spelt}

@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
-from portal.accounts.addresses import client_address
+from portal.accounts.client_address import client_address
 from portal.models.audit import AuditEvent
 from portal.server.private_files import keep_private, let_through
 from tests.factory import PASSWORD, make_people, make_project, make_release
@@ -462,7 +462,7 @@ def test_a_password_typed_as_a_name_is_not_kept_and_unseen_signs_are_written_out
 
 
 def test_a_flood_of_names_is_told_once(people, monkeypatch):
-    monkeypatch.setattr("portal.accounts.guesses.AN_HOUR", 3)
+    monkeypatch.setattr("portal.accounts.password_guessing.AN_HOUR", 3)
     for number in range(8):
         sign_in(f"nobody{number}", "x", address=f"198.51.100.{number}")
     sign_in("alice", "wrong", address="198.51.100.99")

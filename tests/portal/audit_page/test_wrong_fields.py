@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from portal.ui.wrong_fields import beside
+from portal.ui.form_errors import beside
 from tests.factory import make_people, make_project, make_release
 from tests.portal.accounts.addresses import every, furnish
 from tests.portal.audit_page.test_pages import signed_in

@@ -218,6 +218,17 @@ def test_a_database_address_waits_shows_where_it_leads_and_never_its_password(
     change.refresh_from_db()
     assert environment.url.reveal() == url and change.secrets == ""
 
+    rotated = url.replace("hidden-word", "another-word")  # leads to the same place
+    send(erin, environment, new_database_url=rotated)
+
+    environment.refresh_from_db()
+    assert environment.url.reveal() == url and waiting().values["address"]
+
+    confirm(people)
+
+    environment.refresh_from_db()
+    assert environment.url.reveal() == rotated
+
 
 def test_the_second_person_is_another_one_who_may(people, project):
     change = actions.propose(project, actor=people["dave"], values={"soak_minutes": 0})

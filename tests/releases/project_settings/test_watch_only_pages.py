@@ -7,7 +7,7 @@ from environments.clients import withhold
 from environments.models import Project
 from portal.outbound.http import WatchOnly
 from releases.gates.context import facts_of
-from releases.gates.verdict_told import verdict_told
+from releases.gates.posted_verdict import verdict_told
 from tests.portal.accounts.addresses import every, furnish
 from tests.reading import squeezed
 

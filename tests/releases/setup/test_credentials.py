@@ -12,6 +12,7 @@ from environments.setup import choices
 from portal import audit
 from portal.configuration import actions as configuration
 from portal.credentials import stored
+from portal.invisible_characters import LogFormatter
 from portal.models.audit import AuditEvent
 from portal.models.configuration import ConfigurationChange
 from portal.models.credentials import ServiceCredential
@@ -19,7 +20,6 @@ from portal.outbound.http import ApiError
 from portal.sandbox.github import GitHubStandIn
 from portal.sandbox.server import Response, Server
 from portal.ui.actions import NotPermitted, Refused
-from portal.visible import LogFormatter
 from releases.setup import credentials
 from tests.factory import make_people, make_project, make_promotion, make_release
 from tests.reading import squeezed

@@ -103,7 +103,7 @@ def _relay(request: dict[str, Any]) -> object:
     known = runpy.run_path(str(Path(__file__).with_name("statements.py")))
     own, plumbing = (known[name](terms["version_table"]) for name in ("bookkeeping", "plumbing"))
     allowed = None if terms["allowed"] is None else set(terms["allowed"])
-    lines_seen: set[str] = set()
+    keys_told: set[str] = set()
 
     def tell(event: dict[str, object]) -> None:
         os.write(request["events"], json.dumps(event).encode() + b"\n")
@@ -111,7 +111,7 @@ def _relay(request: dict[str, Any]) -> object:
     def judge(sql: str) -> str:
         shape = known["shape_of"](sql)
         if own.fullmatch(shape):
-            lines_seen.clear()
+            keys_told.clear()
             if terms["record"]:
                 tell({"sent": "", "sql": sql[:500]})
         elif not plumbing.fullmatch(shape):
@@ -123,10 +123,10 @@ def _relay(request: dict[str, Any]) -> object:
                 return why
             if (
                 terms["record"]
-                and key not in lines_seen
-                and len(lines_seen) < known["MAX_STATEMENTS"]
+                and key not in keys_told
+                and len(keys_told) < known["MAX_STATEMENTS"]
             ):
-                lines_seen.add(key)
+                keys_told.add(key)
                 tell({"sent": key, "sql": text})
         return ""
 

@@ -29,8 +29,9 @@ _LOCKS = (
 class Recorder:
     """Tells `run["emit"]` of each statement of `run["current"]`, and of each transaction's end."""
 
-    def __init__(self, run: dict[str, Any]) -> None:
-        self.run = run
+    def __init__(self, run: dict[str, Any], *ignored: type[Exception]) -> None:
+        """Hear `run`; `ignored`: what may go wrong with our questions without ending it."""
+        self.run, self.ignored = run, ignored
         self.known: dict[int, tuple[str, int]] = {}  # what was there before this transaction
         self.fresh = False
         self.count = 0
@@ -48,7 +49,7 @@ class Recorder:
     def before(self, connection: Any, *_: object) -> None:
         dbapi = _dbapi(connection)
         if self.run["current"] and (not self.fresh or _autocommits(dbapi)):
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(*self.ignored):
                 self.known = {oid: (name, node) for oid, name, node in _ask(dbapi, _TABLES)}
                 self.fresh = True
         self.began = time.monotonic()
@@ -60,7 +61,7 @@ class Recorder:
         self.count += 1
         dbapi = _dbapi(connection)
         apart, rows, nodes = _autocommits(dbapi), list[Any](), dict[int, Any]()
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(*self.ignored):
             rows = [] if apart else _ask(dbapi, _LOCKS)
             nodes = {oid: node for oid, _, node in (_ask(dbapi, _TABLES) if apart else rows)}
         locks = [[self.known[oid][0], mode] for oid, mode, _ in rows if oid in self.known]

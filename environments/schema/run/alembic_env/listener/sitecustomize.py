@@ -52,7 +52,7 @@ def hear_engines(_module):
     """SQLAlchemy's engines, whichever `env.py` makes: events of the class reach all of them."""
     from sqlalchemy.engine import Engine
 
-    beside("record").Recorder(RUN).listen(Engine)
+    beside("record").Recorder(RUN, Exception).listen(Engine)
 
 
 def hear_revisions(module):

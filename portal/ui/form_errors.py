@@ -66,12 +66,14 @@ def beside(
         return html
     changes: list[tuple[int, int, str]] = []  # from, to, what comes there
     told_names: set[str] = set()
-    for input in form.fields:
-        sentence = wrong.get(input.name, "")
-        changes += input.filled(typed.get(input.name), "" if input.name in told_names else sentence)
+    for form_field in form.fields:
+        sentence = wrong.get(form_field.name, "")
+        changes += form_field.filled(
+            typed.get(form_field.name), "" if form_field.name in told_names else sentence
+        )
         if sentence:
-            told_names.add(input.name)
-            changes += [(at, at, " open") for at in input.folded]
+            told_names.add(form_field.name)
+            changes += [(at, at, " open") for at in form_field.folded]
     for start, end, text in sorted(set(changes), reverse=True):
         html = html[:start] + text + html[end:]
     return html

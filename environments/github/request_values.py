@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from environments.github.transport import SERVICE
+from portal.invisible_characters import visible_line
 from portal.outbound.http import ApiError
 from portal.outbound.parsing import commit, text
-from portal.visible import visible_line
 
 DESCRIPTION_LETTERS = 140
 # What git itself refuses in a branch name (git-check-ref-format).

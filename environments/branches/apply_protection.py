@@ -32,7 +32,7 @@ def proposed(project: Project, rows: dict[str, BranchProtection]) -> list[tuple[
     """Return (check, branches into which changes ran it) of each that ran, or is required now."""
     ran = {branch: set(row.ran or ()) for branch, row in rows.items()}
     names = set(project.protected_checks).union(*ran.values())
-    return [(name, [check for check in ran if name in ran[check]]) for name in sorted(names)]
+    return [(name, [branch for branch in ran if name in ran[branch]]) for name in sorted(names)]
 
 
 def too_few(project: Project, branch: str, members: frozenset[str]) -> str:

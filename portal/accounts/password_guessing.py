@@ -21,8 +21,8 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from portal import audit
+from portal.invisible_characters import visible_line
 from portal.outbound.parsing import JsonObject
-from portal.visible import visible_line
 
 COOL_OFF = timedelta(hours=settings.AXES_COOLOFF_TIME)
 ADDRESS, NAME, SLOWLY = 50, 20, timedelta(seconds=10)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.complaints import complaint
+from portal.program_failures import complaint
 
 PYDANTIC = """pydantic_core._pydantic_core.ValidationError: 2 validation errors for Settings
 PROJECT_NAME

@@ -15,9 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from environments.github.comments import code, plain
-from portal import visible as module
+from portal import invisible_characters as module
+from portal.invisible_characters import (
+    LogFormatter,
+    VisibleStream,
+    only_visible,
+    visible,
+    visible_line,
+)
 from portal.outbound.parsing import lines, link, text
-from portal.visible import LogFormatter, VisibleStream, only_visible, visible, visible_line
 
 ROOT = Path(__file__).resolve().parents[2]
 # Unicode: Prepended_Concatenation_Mark is drawn; Default_Ignorable_Code_Point is not, whatever its

@@ -4,7 +4,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from environments.models import Preview, PreviewState, Project
-from environments.previews.place import environments_for
+from environments.previews.on_railway import environments_for
 from environments.railway import ProjectTree
 from portal.jobs import Finished, Outcome, Requeue, wake_now
 

@@ -28,15 +28,18 @@ def prepared[M: Model](build: Callable[..., QuerySet[M]]) -> Callable[..., list[
     """Return a function that reads the rows of the queryset that `build` returns for its arguments.
 
     `build` is called once, with placeholders: it may compare with them, and look at nothing else
-    that changes. The values are plain ones, such as keys.
+    that changes, and must be able to find rows (no `none()`, no empty `__in`). The values are plain
+    ones, such as keys, and not None.
     """
     count = build.__code__.co_argcount
 
     @functools.cache
     def compiled() -> tuple[QuerySet[M], SQLCompiler, str, tuple[object, ...]]:
         rows = build(*map(_Given, range(count)))
-        compiler = rows.query.get_compiler(rows.db)
-        return rows, compiler, *compiler.as_sql()
+        compiler: Any = rows.query.get_compiler(rows.db)
+        text, given = compiler.as_sql()
+        compiler.connection = None  # the first caller's, which would stay open with this function
+        return rows, compiler, text, given
 
     @functools.wraps(build)
     def read(*values: object) -> list[M]:

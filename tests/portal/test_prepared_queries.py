@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Count, QuerySet, Subquery
 from pytest_django import DjangoAssertNumQueries
 
-from portal.prepared import prepared
+from portal.prepared_queries import prepared
 
 BUILT: list[object] = []
 

@@ -16,7 +16,7 @@ from portal.redaction import in_texts, without_secrets
 
 # Unicode's Default_Ignorable_Code_Point, Cc, Cf, Cs, Zl and Zp, with the blank Braille pattern;
 # without what can be seen (Prepended_Concatenation_Mark), tab and line feed, which lay text out.
-# tests/portal/test_visible.py holds these ranges against Python's Unicode database.
+# tests/portal/test_invisible_characters.py holds these ranges against Python's Unicode database.
 _UNSEEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u2028-\u202e\u2060-\u206f\u2800\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
