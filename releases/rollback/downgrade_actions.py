@@ -90,7 +90,9 @@ def _production(release: Release) -> Environment:
 def _database(release: Release, known: JsonObject) -> Database:
     """Return the database that the assessment's next step back is about."""
     databases = Database.objects.filter(project=release.project).exclude(alembic="")
-    database = databases.filter(pk=known["database_id"]).first()
+    if "database_id" in known:  # not in assessments from before projects had several databases
+        databases = databases.filter(pk=known["database_id"])
+    database = databases.first()
     if database is None:
         raise Refused(
             "The project no longer has this database. The rollback assessment is running again."
