@@ -37,11 +37,9 @@ from portal.outbound.http import ApiError
 
 
 def migrate(job: MigrationRun, *, now: datetime) -> Outcome:
-    """Look once at the database, then at most one run of Alembic: to the commit's heads, or one
-    revision back.
+    """Look at the database, then run Alembic once: to the commit's heads, or one revision back.
 
-    A run that was cut off is looked at before anything is repeated: what the database reports
-    decides.
+    What the database reports decides whether a run that was cut off is repeated.
     """
     begins_downgrade = job.direction == Direction.DOWNGRADE and job.before is None
     if begins_downgrade and not may_sign(job.approved_by, APPROVE):

@@ -140,13 +140,10 @@ def _together(
 ) -> MergeRules:
     pulls, statuses = rules.get("pull_request", []), rules.get("required_status_checks", [])
     settings = update or {}
-    approvals = [
-        optional(source, "requiredApprovingReviewCount", int) or 0 for source in (*pulls, settings)
-    ]
+    sources = (*pulls, settings)
+    approvals = [optional(row, "requiredApprovingReviewCount", int) or 0 for row in sources]
     deployments = [
-        name
-        for entry in rules.get("required_deployments", [])
-        for name in _texts(entry, DEPLOYMENTS)
+        name for row in rules.get("required_deployments", []) for name in _texts(row, DEPLOYMENTS)
     ]
     threads = "required_review_thread_resolution" in rules
     return MergeRules(

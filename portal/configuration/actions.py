@@ -71,7 +71,7 @@ def record_alone(
     return _applied(_create(obj, changes, {}, actor, now), obj, actor=actor, alone=alone, now=now)
 
 
-def _differing(pairs: Mapping[str, tuple[Any, Any]]) -> Values:
+def _differing(pairs: Mapping[str, tuple[object, object]]) -> Values:
     return {name: {"from": old, "to": new} for name, (old, new) in pairs.items() if old != new}
 
 

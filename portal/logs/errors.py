@@ -26,9 +26,8 @@ def report_to(dsn: str) -> None:
     )
 
 
-def _cleaned(event: Any, hint: Any) -> Any:
+def _cleaned(event: Any, hint: object) -> Any:
     """Return the event without what may tell of a person or a secret, and with its trace."""
-
     request = event.pop("request", None) or {}
     event.pop("user", None)
     address = str(request.get("url", "")).partition("?")[0]

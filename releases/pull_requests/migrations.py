@@ -167,19 +167,11 @@ def _touching_what_is_there(
         stamped=stamped_from(database),
         execute=False,
     )
-    edits_by_revision = {edit.revision: edit for edit in judged}
-    rows = [
-        row
-        | {
-            "edit": edits_by_revision[row["id"]].kind,
-            "told": edits_by_revision[row["id"]].sentence,
-            "since": fork,
-        }
-        if row["id"] in edits_by_revision
-        else row
-        for row in rows
-    ]
-    if gone := [file for file in change.deleted if file.id not in edits_by_revision]:
+    edit_of = {edit.revision: edit for edit in judged}
+    for row in rows:
+        if edit := edit_of.get(row["id"]):
+            row |= {"edit": edit.kind, "told": edit.sentence, "since": fork}
+    if gone := [file for file in change.deleted if file.id not in edit_of]:
         return rows, _rewritten(database, project.production_branch, "Deletes", gone, fork)
     moved = [edit for edit in judged if edit.blocks]
     back = changes.put_back(fork, [edit.path for edit in moved])

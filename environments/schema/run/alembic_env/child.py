@@ -26,6 +26,8 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 FAILED = 1
 
+Instructions = dict[str, Any]  # what the portal says on stdin, as JSON
+
 
 def main() -> None:
     early = "early" in sys.argv
@@ -81,7 +83,7 @@ def _isolation() -> Any:
     return sys.modules["isolation"]
 
 
-def _prepare(door: dict[str, Any], request: dict[str, Any]) -> object:
+def _prepare(door: Instructions, request: Instructions) -> object:
     """Do what must be done outside the door: load it, give the files to its user."""
     isolation = _isolation()
     for top in door["owned"]:
@@ -92,7 +94,7 @@ def _prepare(door: dict[str, Any], request: dict[str, Any]) -> object:
     return isolation.bounds.Bounds(door)
 
 
-def _relay(request: dict[str, Any]) -> object:
+def _relay(request: Instructions) -> object:
     """Return what reads a command's statements on the wire and tells of them; None if not asked.
 
     A statement that is not among `allowed` (keys, None allows all) is not sent. The command itself
@@ -194,7 +196,7 @@ def _end_all(worker: int) -> int:
             time.sleep(0.005)
 
 
-def _work(request: dict[str, Any]) -> int:
+def _work(request: Instructions) -> int:
     """Run the migrations; 0 when Alembic raised nothing."""
     events = request["events"]
     os.set_inheritable(events, False)
@@ -227,7 +229,7 @@ def _work(request: dict[str, Any]) -> int:
     return 0
 
 
-def _script(run: dict[str, Any]) -> Any:
+def _script(run: Instructions) -> Any:
     """Return Alembic's script directory, also below a private one such as /root.
 
     Alembic asks access(2), which judges by the real user, without the right to read there that is
@@ -246,7 +248,7 @@ def _script(run: dict[str, Any]) -> Any:
         os.access = access
 
 
-def _upgrade(run: dict[str, Any]) -> None:
+def _upgrade(run: Instructions) -> None:
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
 

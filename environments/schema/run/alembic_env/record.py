@@ -46,7 +46,7 @@ class Recorder:
         event.listen(engine, "commit", self.over)
         event.listen(engine, "rollback", self.over)
 
-    def before(self, connection: Any, *_: object) -> None:
+    def before(self, connection: object, *_: object) -> None:
         dbapi = _dbapi(connection)
         if self.run["current"] and (not self.fresh or _autocommits(dbapi)):
             with contextlib.suppress(*self.ignored):
@@ -54,13 +54,13 @@ class Recorder:
                 self.fresh = True
         self.began = time.monotonic()
 
-    def after(self, connection: Any, _cursor: object, statement: str, *_: object) -> None:
+    def after(self, connection: object, _cursor: object, statement: str, *_: object) -> None:
         ended, table = time.monotonic(), self.run["version_table"]
         if not self.run["current"] or self.count >= MAX_STATEMENTS or table in statement:
             return
         self.count += 1
         dbapi = _dbapi(connection)
-        apart, rows, nodes = _autocommits(dbapi), list[Any](), dict[int, Any]()
+        apart, rows, nodes = _autocommits(dbapi), list[tuple[int, str, int]](), dict[int, int]()
         with contextlib.suppress(*self.ignored):
             rows = [] if apart else _ask(dbapi, _LOCKS)
             nodes = {oid: node for oid, _, node in (_ask(dbapi, _TABLES) if apart else rows)}
@@ -99,7 +99,7 @@ def _dbapi(connection: Any) -> Any:
     return getattr(pooled, "dbapi_connection", None) or pooled.connection
 
 
-def _autocommits(dbapi: Any) -> bool:
+def _autocommits(dbapi: object) -> bool:
     return (
         getattr(dbapi, "autocommit", False) is True
         or getattr(dbapi, "isolation_level", "") == "autocommit"
