@@ -84,7 +84,9 @@ def _confirm(row: Incident, reading: Reading, now: datetime) -> None:
         ):
             return
         if row.announced_at is None or worse:
-            _record(f"health.{result.state}", row, result.sentence, now)
+            failing = result.state is State.FAILING
+            event = "health.failing" if failing else "health.warning"
+            _record(event, row, result.sentence, now)
 
 
 def _close(row: Incident, now: datetime) -> None:

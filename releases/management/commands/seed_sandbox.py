@@ -52,14 +52,20 @@ class Command(BaseCommand):
         password = sandbox_password()
         for username, name, role in PEOPLE:
             _person(username, name, role, password)
-        branches = {"staging_branch": ready["staging"], "production_branch": ready["production"]}
+        # What the sandbox serves wins over the settings that a shape sees for itself.
+        wanted: dict[str, Any] = {
+            "staging_branch": ready["staging"],
+            "production_branch": ready["production"],
+            "previews": True,
+            **ready.get("settings", {}),
+            "alembic": ready["alembic"],
+        }
         project = connect.connect(
             name=ready["repository"].split("/")[1],
             repository=ready["repository"],
             railway_project_id=ready["project"],
             soak_minutes=options["soak_minutes"],
-            **branches | {"previews": True} | ready.get("settings", {}),
-            alembic=ready["alembic"],
+            **wanted,
             smoke=[
                 ("backend", "/health"),
                 ("backend", "/version"),

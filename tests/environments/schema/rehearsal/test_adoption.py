@@ -24,6 +24,7 @@ LEFT, RIGHT, JOINED = table("l1", "a1"), table("r1", "a1"), table("m1", ("l1", "
 def proof_of(case: Case, tmp_path, url: str, *statements: str, at: str = "main"):
     """The proof for a database that the project's own command made at c0, changed by hand since."""
     stage = Stage(case, tmp_path, url)
+    stage.own(url, "c0")
     with psycopg.connect(url) as opened:
         for statement in statements:
             opened.execute(statement)
@@ -110,7 +111,7 @@ def test_a_stamp_makes_the_version_table_as_alembic_does(tmp_path):
         stage = Stage(Case("c", {}, usual(A, B)), tmp_path, url)
         assert stage.run().startswith("succeeded: The database is already at this revision")
     with scratch() as url:
-        Stage(Case("d", {}, usual(revision("b2"))), tmp_path / "other", url)
+        Stage(Case("d", {}, usual(revision("b2"))), tmp_path / "other", url).own(url, "c0")
         theirs = adoption.shape_of(url, "none")
 
     assert ours == theirs
