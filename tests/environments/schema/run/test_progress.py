@@ -62,8 +62,10 @@ def test_batches_are_counted_by_what_they_committed(tmp_path, database):
     )
     told = seen(tmp_path, database, body)
 
-    assert {one.table for one in told} == {"rows_"} and told[-1].rows == 400
-    assert 50 <= told[-1].changed <= 400 and told[-1].seconds < 5
+    # A look may also meet what begins or ends a batch, which is about no table.
+    updates = [progress for progress in told if progress.sql.startswith("update")]
+    assert {progress.table for progress in updates} == {"rows_"} and updates[-1].rows == 400
+    assert 50 <= updates[-1].changed <= 400 and updates[-1].seconds < 5
 
 
 def test_the_batches_that_the_rules_teach_commit_each_and_go_on_after_an_interruption(
