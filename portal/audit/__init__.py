@@ -5,20 +5,22 @@
 what is not.
 """
 
+import functools
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from portal.invisible_characters import visible
 from portal.jobs import Finished, JobStatus
 from portal.models.audit import AuditEvent
+from portal.prepared_queries import prepared
 from portal.redaction import in_texts, without_secrets
 
 type Actor = User | None  # who acts; None is the portal itself
@@ -124,10 +126,17 @@ def scope_of(subject: object) -> str:
     return getattr(subject, "audit_scope", "")
 
 
+@functools.cache
+def _newest(limit: int) -> Callable[..., list[AuditEvent]]:
+    def of(kind: str, key: str) -> QuerySet[AuditEvent]:
+        return AuditEvent.objects.filter(subject_kind=kind, subject_id=key)[:limit]
+
+    return prepared(of)
+
+
 def timeline(subject: Model, *, limit: int = 50) -> list[AuditEvent]:
     """Return the newest events of `subject`."""
-    kind = subject._meta.label_lower
-    return list(AuditEvent.objects.filter(subject_kind=kind, subject_id=str(subject.pk))[:limit])
+    return _newest(limit)(subject._meta.label_lower, str(subject.pk))
 
 
 def actor_name(actor: Actor | AnonymousUser) -> str:

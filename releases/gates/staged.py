@@ -1,12 +1,14 @@
 """What staging ran of a release's migrations, and how each database sees the release."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from django.db.models import F, Func, JSONField
+from django.db.models import F, Func, JSONField, QuerySet
 
 from environments.models import EnvironmentKind, MigrationRun, StagedRevision
 from environments.schema.plan.render import rendered_from_json
+from portal.prepared_queries import prepared
 from releases.gates.databases import DatabaseFacts, databases_in
 from releases.gates.plan import Planned, planned_of, with_unplanned
 from releases.gates.release_queryset import ReadRelease
@@ -19,13 +21,21 @@ _RUNS = (
 )
 
 
+@functools.cache
+def _newest_runs(count: int) -> Callable[..., list[MigrationRun]]:
+    def of(project: int) -> QuerySet[MigrationRun]:
+        return _RUNS.filter(environment__project=project)[:count]
+
+    return prepared(of)
+
+
 def databases_of(release: ReadRelease) -> tuple[DatabaseFacts, ...]:
     """Return the release as each database sees it. Two queries, none where there is no database."""
     databases = databases_in(release, release)
     if not databases:
         return ()
     plans = planned_of(release)
-    runs = list(_RUNS.filter(environment__project=release.project_id)[: 10 * len(databases)])
+    runs = _newest_runs(10 * len(databases))(release.project_id)
     staged = _staged(release, plans)
     return tuple(
         replace(
