@@ -29,7 +29,6 @@ _TOP = re.compile(
 _REMARK = "# revision identifiers"  # above the four names, by Alembic's template
 _COMMENT = re.compile(r"#[^\n]*")
 _SUSPICIOUS = re.compile(r"\b(?:exec|eval|globals|locals|vars|setattr)\b|import[ \t(]*\*")
-_HINTS = ("exec", "eval", "globals", "locals", "vars", "setattr", "*")
 
 
 def scan(content: bytes) -> Revision | None:
@@ -81,8 +80,11 @@ def _has_word(code: str) -> bool:
 
 
 def _may_bind_unseen(code: str) -> bool:
-    plain = code.replace("execute", "")
-    return any(hint in plain for hint in _HINTS) and _SUSPICIOUS.search(code) is not None
+    # Spelled out: a loop over the words would take twice as long, and files come by the thousand.
+    hint = "eval" in code or "globals" in code or "locals" in code or "vars" in code
+    hint = hint or "setattr" in code or "*" in code
+    hint = hint or ("exec" in code and "exec" in code.replace("execute", ""))
+    return hint and _SUSPICIOUS.search(code) is not None
 
 
 def _texts(inside: str) -> tuple[str, ...]:

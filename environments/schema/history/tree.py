@@ -89,9 +89,10 @@ def _walk_both(
 
 
 def _add(entries: list[Entry], directory: str, files: _Writable) -> None:
+    beginning = posixpath.join(directory, "")
     for name, mode, sha in sorted(entries):
         if mode not in ("40000", "160000") and is_revision_file(name):
-            files.setdefault(posixpath.join(directory, name), (sha, mode))
+            files.setdefault(beginning + name, (sha, mode))
 
 
 def _directories(entries: list[Entry]) -> dict[str, str]:
