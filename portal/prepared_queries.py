@@ -29,21 +29,22 @@ def prepared[M: Model](build: Callable[..., QuerySet[M]]) -> Callable[..., list[
 
     `build` is called once, with placeholders: it may compare with them, and look at nothing else
     that changes, and must be able to find rows (no `none()`, no empty `__in`). The values are plain
-    ones, such as keys, and not None.
+    ones, such as keys, and not None. What `build` takes by keyword, such as a limit, belongs to the
+    query: another one is another query.
     """
     count = build.__code__.co_argcount
 
     @functools.cache
-    def compiled() -> tuple[QuerySet[M], SQLCompiler, str, tuple[object, ...]]:
-        rows = build(*map(_Given, range(count)))
+    def compiled(**fixed: object) -> tuple[QuerySet[M], SQLCompiler, str, tuple[object, ...]]:
+        rows = build(*map(_Given, range(count)), **fixed)
         compiler: Any = rows.query.get_compiler(rows.db)
         text, given = compiler.as_sql()
         compiler.connection = None  # the first caller's, which would stay open with this function
         return rows, compiler, text, given
 
     @functools.wraps(build)
-    def read(*values: object) -> list[M]:
-        rows, kept, text, given = compiled()
+    def read(*values: object, **fixed: object) -> list[M]:
+        rows, kept, text, given = compiled(**fixed)
         put = tuple(values[value.at] if isinstance(value, _Given) else value for value in given)
         compiler: Any = copy.copy(kept)
         compiler.connection = connections[rows.db]  # each thread has its own

@@ -133,12 +133,12 @@ def _spellings(secret: str) -> set[str]:
     except ValueError:
         password = ""
     spellings = set()
-    for spelling in {plain, plain.strip(), password, unquote(password)} - {""}:
+    for text in {plain, plain.strip(), password, unquote(password)} - {""}:
         spellings |= {
-            spelling,
-            quote(spelling, safe=""),
-            quote_plus(spelling),
-            json.dumps(spelling)[1:-1],
-            repr(spelling)[1:-1],
+            text,
+            quote(text, safe=""),
+            quote_plus(text),
+            json.dumps(text)[1:-1],
+            repr(text)[1:-1],
         }
-    return {text for text in spellings if text.strip()}
+    return {spelling for spelling in spellings if spelling.strip()}

@@ -5,10 +5,9 @@
 what is not.
 """
 
-import functools
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -126,17 +125,14 @@ def scope_of(subject: object) -> str:
     return getattr(subject, "audit_scope", "")
 
 
-@functools.cache
-def _newest(limit: int) -> Callable[..., list[AuditEvent]]:
-    def of(kind: str, key: str) -> QuerySet[AuditEvent]:
-        return AuditEvent.objects.filter(subject_kind=kind, subject_id=key)[:limit]
-
-    return prepared(of)
+@prepared
+def _newest(kind: str, key: str, *, limit: int) -> QuerySet[AuditEvent]:
+    return AuditEvent.objects.filter(subject_kind=kind, subject_id=key)[:limit]
 
 
 def timeline(subject: Model, *, limit: int = 50) -> list[AuditEvent]:
     """Return the newest events of `subject`."""
-    return _newest(limit)(subject._meta.label_lower, str(subject.pk))
+    return _newest(subject._meta.label_lower, str(subject.pk), limit=limit)
 
 
 def actor_name(actor: Actor | AnonymousUser) -> str:

@@ -1,7 +1,6 @@
 """What staging ran of a release's migrations, and how each database sees the release."""
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from django.db.models import F, Func, JSONField, QuerySet
@@ -21,12 +20,9 @@ _RUNS = (
 )
 
 
-@functools.cache
-def _newest_runs(count: int) -> Callable[..., list[MigrationRun]]:
-    def of(project: int) -> QuerySet[MigrationRun]:
-        return _RUNS.filter(environment__project=project)[:count]
-
-    return prepared(of)
+@prepared
+def _newest_runs(project: int, *, limit: int) -> QuerySet[MigrationRun]:
+    return _RUNS.filter(environment__project=project)[:limit]
 
 
 def databases_of(release: ReadRelease) -> tuple[DatabaseFacts, ...]:
@@ -35,7 +31,7 @@ def databases_of(release: ReadRelease) -> tuple[DatabaseFacts, ...]:
     if not databases:
         return ()
     plans = planned_of(release)
-    runs = _newest_runs(10 * len(databases))(release.project_id)
+    runs = _newest_runs(release.project_id, limit=10 * len(databases))
     staged = _staged(release, plans)
     return tuple(
         replace(

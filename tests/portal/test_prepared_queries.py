@@ -29,6 +29,12 @@ def permissions(app: str) -> QuerySet[Permission]:
     return rows.select_related("content_type").order_by("pk")
 
 
+@prepared
+def newest(prefix: str, *, limit: int) -> QuerySet[User]:
+    """Return the newest people whose name begins so."""
+    return User.objects.filter(username__startswith=prefix).order_by("-pk")[:limit]
+
+
 @pytest.mark.django_db
 def test_each_call_has_its_own_values_and_the_query_is_put_together_once() -> None:
     first, second = Group.objects.create(name="first"), Group.objects.create(name="second")
@@ -42,6 +48,20 @@ def test_each_call_has_its_own_values_and_the_query_is_put_together_once() -> No
     assert [[user.username for user in users] for users in found] == [["u0", "u1"], ["u2"], []]
     assert [user.group_name for user in found[0]] == ["first", "first"]
     assert len(BUILT) == 1
+
+
+@pytest.mark.django_db
+def test_another_limit_is_another_query() -> None:
+    for name in ("ada", "adam", "bob"):
+        User.objects.create(username=name)
+
+    found = [newest("ada", limit=1), newest("ada", limit=5), newest("b", limit=1)]
+
+    assert [[user.username for user in users] for users in found] == [
+        ["adam"],
+        ["adam", "ada"],
+        ["bob"],
+    ]
 
 
 @pytest.mark.django_db

@@ -1,10 +1,7 @@
 """What is wrong with a set of revisions: duplicates, labels, missing parents, circles, forks."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
-from contextlib import suppress
-from graphlib import CycleError, TopologicalSorter
-from itertools import chain
 
 from environments.schema.history.revision import Problem, Revision, below, parents_in
 
@@ -65,35 +62,32 @@ def missing(revisions: Mapping[str, Revision]) -> list[Problem]:
 
 
 def cycles(revisions: Mapping[str, Revision]) -> list[Problem]:
-    """Return what no base leads to: it runs in a circle, or hangs on one that does."""
-    parents = parents_in(revisions)
-    if _all_lead_down(parents):
+    """Return what no base leads to: it runs in a circle, or hangs on one that does.
+
+    Kahn's algorithm; graphlib's takes three times as long for thousands of revisions.
+    """
+    waiting: dict[str, int] = {}  # for how many parents
+    children = defaultdict[str, list[str]](list)
+    for id, above in parents_in(revisions).items():
+        known = [parent for parent in above if parent in revisions]
+        waiting[id] = len(known)
+        for parent in known:
+            children[parent].append(id)
+    ready = [id for id, count in waiting.items() if not count]
+    for id in ready:  # grows on the way
+        del waiting[id]
+        for child in children.get(id, ()):
+            waiting[child] -= 1
+            if not waiting[child]:
+                ready.append(child)
+    if not waiting:
         return []
-    sorter = TopologicalSorter(parents)
-    with suppress(CycleError):  # it goes as far as it can all the same
-        sorter.prepare()
-    caught = set(revisions)
-    while ready := sorter.get_ready():
-        caught.difference_update(ready)
-        sorter.done(*ready)
-    paths = tuple(sorted(revisions[id].path for id in caught))
+    paths = tuple(sorted(revisions[id].path for id in waiting))
     shown = ", ".join(paths[:4]) + (" and others" if len(paths) > 4 else "")
     sentence = (
         f"These revisions build upon each other in a circle: {shown}; correct a `down_revision`."
     )
     return [Problem("cycle", sentence, paths)]
-
-
-def _all_lead_down(parents: Mapping[str, tuple[str, ...]]) -> bool:
-    """Return whether there is no circle: what the sorter says, four times as fast."""
-    users = Counter(chain.from_iterable(parents.values()))
-    free = [id for id in parents if id not in users]
-    for id in free:  # grows on the way
-        for parent in parents.get(id, ()):
-            users[parent] -= 1
-            if not users[parent]:
-                free.append(parent)
-    return parents.keys() <= set(free)
 
 
 def forked(revisions: Mapping[str, Revision], heads: tuple[str, ...]) -> list[Problem]:
