@@ -58,14 +58,7 @@ def _record(project: Project, service: str, doing: str, content: object, now: da
             )
             sentence = f"Watch only: would {doing}; not sent."
             data = {"service": service, "content": content}
-            audit.record(
-                "outward.withheld",
-                actor=None,
-                subject=project,
-                sentence=sentence,
-                data=data,
-                now=now,
-            )
+            audit.record_by_portal("outward.withheld", project, sentence, data=data, now=now)
     except IntegrityError:
         known.update(count=F("count") + 1, last_at=now)
 

@@ -26,12 +26,11 @@ def check_connections(job: ConnectionCheck, *, now: datetime) -> Outcome:
         if states != {result["name"]: result["state"] for result in job.found}:
             failed = [result for result in results if result["state"] == connection.FAIL]
             bad = [f"{result['name']}: {result['sentence']}" for result in failed]
-            audit.record(
+            audit.record_by_portal(
                 "connections.checked",
-                actor=None,
-                subject=job,
+                job,
+                " ".join(bad) or "Every credential has the required permissions.",
                 outcome="found" if bad else "done",
-                sentence=" ".join(bad) or "Every credential has the required permissions.",
                 data={"states": states},
                 now=now,
             )

@@ -145,9 +145,7 @@ def _remember(
     )
     data = {"sha": release.candidate, "state": state, "by": by}
     if news:
-        audit.record(
-            "release.verdict", actor=None, subject=release, sentence=message, data=data, now=now
-        )
+        audit.record_by_portal("release.verdict", release, message, data=data, now=now)
 
 
 def _note(job: ReleaseReconciler, error: ApiError, now: datetime) -> None:

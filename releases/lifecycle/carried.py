@@ -40,9 +40,7 @@ def read(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome | N
     among = f", {names} among them" if names else ""
     message = f"{count} commits beyond what production serves{among}."
     data = carried_now | {"commits": commits[:20]}
-    audit.record(
-        "release.carried_read", actor=None, subject=release, sentence=message, data=data, now=now
-    )
+    audit.record_by_portal("release.carried_read", release, message, data=data, now=now)
     return Requeue(0)
 
 

@@ -49,9 +49,7 @@ def collect(release: Release, mirror: Mirror, *, now: datetime) -> None:
         data["problem"] = fresh.migrations_problem
         brings = f"{len(commits)} commits, {len(fresh.migrations)} migrations"
         message = f"{len(pulls)} pull requests, {brings}."
-        audit.record(
-            "release.collected", actor=None, subject=fresh, sentence=message, data=data, now=now
-        )
+        audit.record_by_portal("release.collected", fresh, message, data=data, now=now)
 
 
 def _keep_collected(
@@ -177,7 +175,5 @@ def move_candidate(release: Release, head: str, base: str, *, now: datetime) -> 
         message = f"The candidate moved from {old[:7]} to {head[:7]}; {len(lapsed)} ticks lapsed."
     Release.objects.filter(pk=release.pk).update(**values)
     data = {"from": old, "to": head, "base": base, "lapsed": lapsed}
-    audit.record(
-        "release.candidate_moved", actor=None, subject=release, sentence=message, data=data, now=now
-    )
+    audit.record_by_portal("release.candidate_moved", release, message, data=data, now=now)
     return True

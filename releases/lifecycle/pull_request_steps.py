@@ -47,9 +47,7 @@ def open_pull(job: ReleaseReconciler, release: Release, now: datetime) -> Outcom
         Release.objects.filter(pk=release.pk, pull_number=None).update(pull_number=pull.number)
         GitHubSync.objects.filter(project=project).update(wake_at=now)
         message, data = f"Promotion pull request #{pull.number} {word}.", {"number": pull.number}
-        audit.record(
-            "release.pull_opened", actor=None, subject=release, sentence=message, data=data, now=now
-        )
+        audit.record_by_portal("release.pull_opened", release, message, data=data, now=now)
     return Requeue(0)
 
 
@@ -84,12 +82,5 @@ def watch_back_merge(job: ReleaseReconciler, release: Release, now: datetime) ->
         Release.objects.filter(pk=release.pk).update(back_merge=seen)
         if not lacking:
             holds = f"{project.staging_branch} holds {release.merge_commit[:7]}."
-            audit.record(
-                "release.back_merged",
-                actor=None,
-                subject=release,
-                sentence=holds,
-                data=seen,
-                now=now,
-            )
+            audit.record_by_portal("release.back_merged", release, holds, data=seen, now=now)
     return Requeue(0)

@@ -65,13 +65,8 @@ def _note(job: ReleaseReconciler, problem: str, release: Release, now: datetime)
     with transaction.atomic():
         ReleaseReconciler.objects.filter(pk=job.pk).update(problem=problem)
         if problem:
-            audit.record(
-                "release.upkeep_failed",
-                actor=None,
-                subject=release,
-                outcome="failed",
-                sentence=problem,
-                now=now,
+            audit.record_by_portal(
+                "release.upkeep_failed", release, problem, outcome="failed", now=now
             )
 
 
@@ -166,7 +161,7 @@ def _close(job: ReleaseReconciler, release: Release, now: datetime) -> Outcome |
         record.keep(release, now=now, superseded_by=later)
         fresh = Release.objects.locked(release.pk)
         fresh.move_to(ReleaseStatus.DONE, now=now)
-        audit.record("release.done", actor=None, subject=fresh, sentence=sentence, now=now)
+        audit.record_by_portal("release.done", fresh, sentence, now=now)
     return Requeue(0)
 
 

@@ -74,9 +74,7 @@ def _restored(facts: Facts, github: GitHub) -> Look | None:
     restored = f"The portal restored it at {release.candidate[:7]}."
     message = f"GitHub deleted {below} at the merge. {restored}{back}"
     with transaction.atomic():
-        audit.record(
-            "release.staging_restored", actor=None, subject=release, sentence=message, now=facts.now
-        )
+        audit.record_by_portal("release.staging_restored", release, message, now=facts.now)
     return Wait(1, message)
 
 

@@ -62,9 +62,7 @@ def _finish(job: Promotion, now: datetime) -> Outcome:
             release.move_to(ReleaseStatus.VERIFYING, now=now)
             rollback_assessment.hurry(release, now=now)
             message = f"{release.name} is in production; the items after promotion are open."
-            audit.record(
-                "release.in_production", actor=None, subject=release, sentence=message, now=now
-            )
+            audit.record_by_portal("release.in_production", release, message, now=now)
     return Finished(JobStatus.SUCCEEDED, "All steps are done.")
 
 
@@ -109,9 +107,7 @@ def _deploy_next(
         out_of_band.asked(request, railway.deploy_commit(place, service, commit))
         with transaction.atomic():
             message = f"Deploying {commit[:7]} on {target.service}."
-            audit.record(
-                "step.deploying", actor=None, subject=facts.release, sentence=message, now=facts.now
-            )
+            audit.record_by_portal("step.deploying", facts.release, message, now=facts.now)
     step.save(update_fields=["deploy_wanted"])
     return Wait(1, f"Deploying {commit[:7]} on {target.service if target else 'no service'}.")
 

@@ -92,9 +92,7 @@ def _note(
         step.save(update_fields=["asked"])
         what = f"{target['commit'][:7]} on {step.service} (deployment {target['deployment']})"
         message, release = f"Asking Railway to restore {what}.", facts.release
-        audit.record(
-            "step.restoring", actor=None, subject=release, sentence=message, data=target, now=now
-        )
+        audit.record_by_portal("step.restoring", release, message, data=target, now=now)
     return True
 
 

@@ -79,14 +79,8 @@ def _moved(job: Rollback, row: RollbackAssessment, facts: Facts) -> Look:
         plan_steps(job)
         message = "The deployments to restore have changed, so earlier approvals no longer count."
         data = {"content": job.content, "targets": job.targets, "lapsed": lapsed}
-        audit.record(
-            "rollback.moved",
-            actor=None,
-            subject=facts.release,
-            outcome="found",
-            sentence=message,
-            data=data,
-            now=facts.now,
+        audit.record_by_portal(
+            "rollback.moved", facts.release, message, outcome="found", data=data, now=facts.now
         )
     return Wait(1, message)
 
@@ -127,9 +121,7 @@ def _finish(job: Rollback, now: datetime) -> Outcome:
         message = f"{and_(restored)} runs the deployment before {release.name}.{partly}"
         message += f" {branch} still contains it: the next release must revert or fix it."
         data = {"restored": restored}
-        audit.record(
-            "release.rolled_back", actor=None, subject=release, sentence=message, data=data, now=now
-        )
+        audit.record_by_portal("release.rolled_back", release, message, data=data, now=now)
     return Finished(JobStatus.SUCCEEDED, message)
 
 
@@ -138,7 +130,7 @@ def _end_promotion(release: Release, now: datetime) -> None:
     stopped = Promotion.objects.filter(release=release, status__in=STOPPED)
     if stopped.update(status=JobStatus.CANCELLED, finished_at=now):
         message = "Promotion canceled: the release was rolled back."
-        audit.record("promotion.abandoned", actor=None, subject=release, sentence=message, now=now)
+        audit.record_by_portal("promotion.abandoned", release, message, now=now)
 
 
 STEPS: dict[RollbackStepName, Callable[[RollbackStep, Facts], Look]] = {

@@ -111,9 +111,7 @@ def _begin(job: SteppedJob, step: AnyStep, now: datetime) -> bool:
         step.save(update_fields=["status", "started_at", "world"])
         release = Release.objects.select_related("project").get(pk=job.release_id)
         data = {"step": step.name}
-        audit.record(
-            "step.started", actor=None, subject=release, sentence=f"{step}.", data=data, now=now
-        )
+        audit.record_by_portal("step.started", release, f"{step}.", data=data, now=now)
     return True
 
 
@@ -160,12 +158,11 @@ def _write_down(job: SteppedJob, step: AnyStep, look: Look, keep: Keep) -> Outco
             keep(release, look)
         data = {"step": step.name, "evidence": step.evidence, "world": step.world}
         outcome = "done" if isinstance(look, Done) else "failed"
-        audit.record(
+        audit.record_by_portal(
             f"step.{outcome}",
-            actor=None,
-            subject=release,
+            release,
+            f"{step}: {look.sentence}",
             outcome=outcome,
-            sentence=f"{step}: {look.sentence}",
             data=data,
             now=now,
         )
